@@ -1,0 +1,80 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Level says how bad a Problem is.
+type Level uint8
+
+// The levels of a Problem.
+const (
+	Error   Level = iota // the specs are refused
+	Warning              // they are accepted
+)
+
+// String returns "error" or "warning".
+func (l Level) String() string {
+	if l == Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// Problem is one mistake in a Spec, or something in it that is worth a look.
+type Problem struct {
+	Level Level
+	// Code is the rule's stable name, such as "origin-trailing-slash".
+	Code string
+	// Spec is the index of the spec, and Field the place in it with the policy
+	// file's names: "cors.allowOrigins[3]". An empty Field is the whole spec.
+	Spec  int
+	Field string
+	// Value is the offending text, Reason says what is wrong with it, and Hint
+	// what to write instead; Hint may be empty.
+	Value, Reason, Hint string
+}
+
+// String returns the problem on one line, without its place.
+func (p Problem) String() string {
+	s := p.Reason
+	if p.Value != "" {
+		s = fmt.Sprintf("%q: %s", clip(p.Value), p.Reason)
+	}
+	if p.Hint != "" {
+		s += " (" + p.Hint + ")"
+	}
+	return s
+}
+
+// Problems is an error that carries every mistake of a set of specs.
+type Problems []Problem
+
+// Error lists the problems, one a line.
+func (ps Problems) Error() string {
+	lines := make([]string, 0, len(ps))
+	for _, p := range ps {
+		lines = append(lines, fmt.Sprintf("%s [%s] %s: %s", p.Level, p.Code, p.Field, p))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// HasErrors reports whether any of ps is an error.
+func (ps Problems) HasErrors() bool {
+	for _, p := range ps {
+		if p.Level == Error {
+			return true
+		}
+	}
+	return false
+}
+
+// clip bounds a value that a message quotes.
+func clip(s string) string {
+	const most = 256
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}

@@ -1,0 +1,75 @@
+package policy
+
+// Reason says why a Decision is what it is. Its words are a closed list, the
+// same in metrics, logs, response code details, metadata and the CLI.
+type Reason uint8
+
+// The reasons of decisions.
+const (
+	// ReasonNoPolicy: no policy covers the host and path; nothing is touched.
+	ReasonNoPolicy Reason = iota
+	// ReasonPolicyOff: the policy's mode is off; nothing is touched.
+	ReasonPolicyOff
+	// ReasonPolicyUnknown: Envoy named a policy that does not exist: a denial.
+	ReasonPolicyUnknown
+	// ReasonNotCORS: the request has no Origin.
+	ReasonNotCORS
+	// ReasonPreflightAllowed: origin, method and headers are allowed.
+	ReasonPreflightAllowed
+	// ReasonPreflightOriginDenied: the origin is not allowed.
+	ReasonPreflightOriginDenied
+	// ReasonPreflightMethodDenied: the requested method is not allowed.
+	ReasonPreflightMethodDenied
+	// ReasonPreflightHeaderDenied: a requested header is not allowed.
+	ReasonPreflightHeaderDenied
+	// ReasonPreflightMalformed: the origin is no serialized origin, the method
+	// or a header name no token, or the list of names is too long.
+	ReasonPreflightMalformed
+	// ReasonRequestAllowed: the origin is allowed.
+	ReasonRequestAllowed
+	// ReasonRequestOriginDenied: the origin is not allowed.
+	ReasonRequestOriginDenied
+	// ReasonRequestOriginMalformed: the origin is no serialized origin.
+	ReasonRequestOriginMalformed
+	// ReasonRequestBlocked: the origin is not allowed and the policy blocks.
+	ReasonRequestBlocked
+	// ReasonSameOrigin: the site's own request, from an origin that the policy
+	// does not list: on the wire as a denied one, never counted as denied.
+	ReasonSameOrigin
+
+	reasonCount
+)
+
+var reasonWords = [reasonCount]string{
+	ReasonNoPolicy:               "no_policy",
+	ReasonPolicyOff:              "policy_off",
+	ReasonPolicyUnknown:          "policy_unknown",
+	ReasonNotCORS:                "not_cors",
+	ReasonPreflightAllowed:       "preflight_allowed",
+	ReasonPreflightOriginDenied:  "preflight_origin_denied",
+	ReasonPreflightMethodDenied:  "preflight_method_denied",
+	ReasonPreflightHeaderDenied:  "preflight_header_denied",
+	ReasonPreflightMalformed:     "preflight_malformed",
+	ReasonRequestAllowed:         "request_allowed",
+	ReasonRequestOriginDenied:    "request_origin_denied",
+	ReasonRequestOriginMalformed: "request_origin_malformed",
+	ReasonRequestBlocked:         "request_blocked",
+	ReasonSameOrigin:             "same_origin",
+}
+
+// String returns the reason's word, such as "preflight_allowed".
+func (r Reason) String() string {
+	if r >= reasonCount {
+		return "unknown"
+	}
+	return reasonWords[r]
+}
+
+// Reasons returns all reasons, for those who label with them.
+func Reasons() []Reason {
+	all := make([]Reason, reasonCount)
+	for i := range all {
+		all[i] = Reason(i)
+	}
+	return all
+}

@@ -1,0 +1,30 @@
+package policy
+
+import "sync/atomic"
+
+// Set is an immutable set of compiled policies. The zero Set has none.
+type Set struct {
+	hash    string
+	names   []string
+	answers []*Answer
+}
+
+// Hash returns the hash of the specs that the set was compiled from.
+func (s *Set) Hash() string { return s.hash }
+
+// Names returns the names of the policies in the order of their specs.
+func (s *Set) Names() []string { return s.names }
+
+// Answers returns all answers of the set; each stands at its ID.
+func (s *Set) Answers() []*Answer { return s.answers }
+
+// Store holds the set that serves now. The zero Store is empty and ready. It
+// is safe for concurrent use; who decides loads once and keeps that set for
+// the whole of a request.
+type Store struct{ set atomic.Pointer[Set] }
+
+// Load returns the set that serves now, or nil before the first Swap.
+func (s *Store) Load() *Set { return s.set.Load() }
+
+// Swap makes set the one that serves and returns the one before, nil at first.
+func (s *Store) Swap(set *Set) *Set { return s.set.Swap(set) }
