@@ -1,6 +1,115 @@
 package policy
 
+import "strings"
+
+// compiled is the run form of one policy: only read once it is made.
+type compiled struct {
+	name    string
+	mode    Mode
+	public  bool // "*" without credentials: the same answer for every origin
+	origins originIndex
+	methods nameList
+	headers nameList
+	// answers are made at load.
+	answers answers
+	forward bool // unmatchedPreflights: forward
+	denied  DeniedRequests
+	lists   PreflightLists
+	debug   bool
+	private bool // allowPrivateNetwork
+	creds   bool
+}
+
+// nameList is allowMethods or allowHeaders.
+type nameList struct {
+	star  bool
+	names map[string]struct{}
+	text  string // the names as a header value
+}
+
+func (l *nameList) has(name string) bool {
+	_, ok := l.names[name]
+	return ok
+}
+
 // Compile validates specs and compiles them from scratch into a Set. The error
-// is a Problems that holds every problem, warnings included, when at least one
-// is an error.
-func Compile(specs []Spec) (*Set, error) { return &Set{hash: Hash(specs)}, nil }
+// is a Problems with every problem, warnings included, when at least one of
+// them is an error.
+func Compile(specs []Spec) (*Set, error) {
+	if problems := Validate(specs); problems.HasErrors() {
+		return nil, problems
+	}
+	b := builder{set: &Set{hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
+	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
+	b.set.unknown = deniedAnswers{
+		request:   b.answer(Answer{Action: Edit, Apply: ApplyReplace}),
+		preflight: b.answer(Answer{Action: Reply, Status: statusForbidden, Apply: ApplyNone, Headers: []Header{preflightVary(false)}}),
+	}
+	for i := range specs {
+		if err := b.add(Normalise(specs[i])); err != nil {
+			return nil, err
+		}
+	}
+	return b.set, nil
+}
+
+// builder compiles policies one by one into a set.
+type builder struct{ set *Set }
+
+// answer enters a into the set and numbers it.
+func (b *builder) answer(a Answer) *Answer {
+	a.ID = len(b.set.answers)
+	b.set.answers = append(b.set.answers, &a)
+	return &a
+}
+
+func (b *builder) add(s Spec) error {
+	p, err := b.compile(s)
+	if err != nil {
+		return err
+	}
+	b.set.names = append(b.set.names, s.Name)
+	b.set.byName[s.Name] = p
+	if p.mode == ModeShadow {
+		b.set.shadow.add(p, s.Hosts, s.Paths)
+		b.set.shadows = true
+		return nil
+	}
+	b.set.enforced.add(p, s.Hosts, s.Paths)
+	return nil
+}
+
+func (b *builder) compile(s Spec) (*compiled, error) {
+	origins, err := compileOrigins(&s.CORS)
+	if err != nil {
+		return nil, err
+	}
+	p := &compiled{
+		name:    s.Name,
+		mode:    s.Mode,
+		origins: origins,
+		public:  origins.any && !s.CORS.AllowCredentials,
+		methods: newNameList(s.CORS.AllowMethods),
+		headers: newNameList(s.CORS.AllowHeaders),
+		forward: s.UnmatchedPreflights == UnmatchedForward,
+		denied:  s.DeniedRequests,
+		lists:   s.PreflightLists,
+		debug:   s.Debug,
+		private: s.AllowPrivateNetwork,
+		creds:   s.CORS.AllowCredentials,
+	}
+	p.answers = b.policyAnswers(p, &s)
+	return p, nil
+}
+
+func newNameList(names []string) nameList {
+	l := nameList{names: make(map[string]struct{}, len(names)), text: strings.Join(names, ", ")}
+	for _, name := range names {
+		if name == "*" {
+			l.star = true
+			continue
+		}
+		l.names[name] = struct{}{}
+	}
+	return l
+}

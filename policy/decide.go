@@ -1,5 +1,154 @@
 package policy
 
+import "strings"
+
 // Decide says what happens to r. It keeps nothing of r, does not block, and
 // does not allocate for what is common.
-func (s *Set) Decide(r *Request) Decision { return Decision{} }
+func (s *Set) Decide(r *Request) Decision {
+	d := Decision{Preflight: isPreflight(r)}
+	p, shadow, known := s.choose(r)
+	switch {
+	case !known:
+		d.Verdict = s.unknownVerdict(d.Preflight)
+	case p == nil:
+		d.Verdict = Verdict{Reason: ReasonNoPolicy, Answer: s.pass}
+	case p.mode == ModeOff:
+		d.Verdict = Verdict{Policy: p.name, Reason: ReasonPolicyOff, Answer: s.pass}
+	default:
+		d.Verdict = p.decide(r, d.Preflight)
+	}
+	if shadow != nil {
+		d.Shadow = shadow.decide(r, d.Preflight)
+		d.ShadowDiffers = differ(&d.Verdict, &d.Shadow)
+	}
+	return d
+}
+
+// isPreflight is Fetch, #http-requests: a CORS-preflight request
+// is OPTIONS with Origin and Access-Control-Request-Method. Methods have case.
+func isPreflight(r *Request) bool {
+	return r.Method == "OPTIONS" && r.Origin != "" && r.RequestMethod != ""
+}
+
+// choose returns the enforced and the shadow policy of r. A policy that Envoy
+// names is used whatever its hosts and paths say; known is false when there is
+// none of that name, which must not fall back to another one.
+func (s *Set) choose(r *Request) (p, shadow *compiled, known bool) {
+	if s.shadows {
+		shadow = s.shadow.find(r.Authority, r.Path)
+	}
+	if r.Policy == "" {
+		return s.enforced.find(r.Authority, r.Path), shadow, true
+	}
+	p, known = s.byName[r.Policy]
+	if known && p.mode == ModeShadow {
+		return nil, p, true
+	}
+	return p, shadow, known
+}
+
+func (s *Set) unknownVerdict(preflight bool) Verdict {
+	if preflight {
+		return Verdict{Reason: ReasonPolicyUnknown, Answer: s.unknown.preflight}
+	}
+	return Verdict{Reason: ReasonPolicyUnknown, Answer: s.unknown.request}
+}
+
+// decide is what p says of r, as if it were enforced.
+func (p *compiled) decide(r *Request, preflight bool) Verdict {
+	switch {
+	case r.Origin == "":
+		return Verdict{Policy: p.name, Reason: ReasonNotCORS, Answer: p.answers.notCORS}
+	case preflight:
+		return p.decidePreflight(r)
+	case p.public:
+		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.allowed}
+	}
+	match := p.origins.match(r.Origin)
+	if match == originAllowed {
+		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.allowed, Origin: r.Origin}
+	}
+	return p.denyRequest(r, match)
+}
+
+// denyRequest is for a request whose origin p does not allow. It is forwarded,
+// as CORS keeps scripts from reading and not requests from being made, unless
+// the policy blocks; what the site sends to itself it never blocks.
+func (p *compiled) denyRequest(r *Request, match originMatch) Verdict {
+	v := Verdict{Policy: p.name, Reason: ReasonRequestOriginDenied, Answer: p.answers.denied}
+	switch {
+	case isSameOrigin(r):
+		v.Reason = ReasonSameOrigin
+	case p.blocks(r):
+		v.Reason, v.Answer = ReasonRequestBlocked, p.answers.blocked
+	case match == originMalformed:
+		v.Reason = ReasonRequestOriginMalformed
+	}
+	return v
+}
+
+// blocks reports whether the policy answers a denied request itself. CORS does
+// not govern WebSocket handshakes (Fetch, #origin-header is all that they
+// have), and a page may not see a refused one's reason.
+func (p *compiled) blocks(r *Request) bool {
+	if isWebSocket(r) {
+		return false
+	}
+	switch p.denied {
+	case DeniedBlock:
+		return true
+	case DeniedBlockUnsafe:
+		return r.Method != "GET" && r.Method != "HEAD" && r.Method != "OPTIONS"
+	}
+	return false
+}
+
+func isWebSocket(r *Request) bool {
+	return strings.EqualFold(r.Upgrade, "websocket") || r.Protocol == "websocket"
+}
+
+// isSameOrigin reports whether the site made the request itself. The browser
+// says so in Sec-Fetch-Site (Fetch Metadata, section 2.4), which no page can
+// set; without it the Origin's host and effective port are compared with the
+// request's. The scheme is not: TLS may end before Envoy.
+func isSameOrigin(r *Request) bool {
+	switch r.SecFetchSite {
+	case "same-origin", "none":
+		return true
+	case "":
+	default:
+		return false
+	}
+	o, ok := parseOrigin(r.Origin)
+	if !ok {
+		return false
+	}
+	host, text, ok := splitPort(r.Authority)
+	if !ok || !strings.EqualFold(strings.TrimSuffix(host, "."), strings.TrimSuffix(o.Host, ".")) {
+		return false
+	}
+	port, ok := parsePort(text)
+	return ok && effectivePort(o.Scheme, port) == effectivePort(o.Scheme, o.Port)
+}
+
+func effectivePort(scheme string, port int) int {
+	if port == 0 {
+		return defaultPort(scheme)
+	}
+	return port
+}
+
+// differ reports whether two policies treat a request differently.
+func differ(a, b *Verdict) bool {
+	if a.Reason != b.Reason || a.Answer.Action != b.Answer.Action || a.Answer.Status != b.Answer.Status ||
+		a.Answer.Apply != b.Answer.Apply || len(a.Answer.Headers) != len(b.Answer.Headers) {
+		return true
+	}
+	for i, h := range a.Answer.Headers {
+		g := b.Answer.Headers[i]
+		if h.Name != g.Name || a.Value(h) != b.Value(g) {
+			return true
+		}
+	}
+	return false
+}

@@ -2,20 +2,29 @@ package policy
 
 import "sync/atomic"
 
-// Set is an immutable set of compiled policies. The zero Set has none.
+// Set is an immutable set of compiled policies. The zero Set is not ready; a
+// set without policies comes from Compile, too.
 type Set struct {
 	hash    string
 	names   []string
-	answers []*Answer
+	byName  map[string]*compiled // :: policy name
+	answers []*Answer            // :: Answer.ID
+	// Shadow policies are chosen in a layer of their own.
+	enforced, shadow layer
+	shadows          bool
+	pass             *Answer
+	unknown          deniedAnswers
 }
 
 // Hash returns the hash of the specs that the set was compiled from.
 func (s *Set) Hash() string { return s.hash }
 
-// Names returns the names of the policies in the order of their specs.
+// Names returns the names of the policies in the order of their specs. The
+// caller must not change them.
 func (s *Set) Names() []string { return s.names }
 
-// Answers returns all answers of the set; each stands at its ID.
+// Answers returns all answers of the set; each stands at its ID. The caller
+// must not change them.
 func (s *Set) Answers() []*Answer { return s.answers }
 
 // Store holds the set that serves now. The zero Store is empty and ready. It

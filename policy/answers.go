@@ -1,0 +1,191 @@
+package policy
+
+import (
+	"strconv"
+	"strings"
+)
+
+const (
+	statusForbidden = 403
+	statusNoContent = 204
+)
+
+// The names of the response headers that answers set, in the form of HTTP/2.
+const (
+	headerAllowOrigin         = "access-control-allow-origin"
+	headerAllowCredentials    = "access-control-allow-credentials"
+	headerAllowMethods        = "access-control-allow-methods"
+	headerAllowHeaders        = "access-control-allow-headers"
+	headerExposeHeaders       = "access-control-expose-headers"
+	headerMaxAge              = "access-control-max-age"
+	headerAllowPrivateNetwork = "access-control-allow-private-network"
+	headerVary                = "vary"
+	headerReason              = "x-corsgate-reason"
+)
+
+// answers are all that a policy may answer.
+type answers struct {
+	notCORS  *Answer // no Origin
+	allowed  *Answer // a request of an allowed origin
+	denied   *Answer // a request of another one
+	blocked  *Answer // the same where the policy blocks
+	pass     *Answer // unmatchedPreflights: forward
+	granted  *Answer // an allowed preflight
+	private  *Answer // the same, asked for by Access-Control-Request-Private-Network
+	rejected *Answer // a denied preflight
+	// byReason are denied preflights of a policy with debug, where the origin
+	// was not allowed; methodDebug and headerDebug where it was.
+	byReason                 map[Reason]*Answer
+	methodDebug, headerDebug *Answer
+}
+
+// deniedAnswers are those of a policy that does not exist.
+type deniedAnswers struct{ request, preflight *Answer }
+
+func (b *builder) policyAnswers(p *compiled, s *Spec) answers {
+	apply := applyOf(p, s)
+	origin := originHeaders(p)
+	exposed := append(origin[:len(origin):len(origin)], listHeader(headerExposeHeaders, strings.Join(s.CORS.ExposeHeaders, ", "))...)
+	a := answers{
+		pass:    b.set.pass,
+		allowed: b.answer(Answer{Action: Edit, Apply: apply, Headers: exposed}),
+		denied:  b.answer(Answer{Action: Edit, Apply: apply}),
+		blocked: b.answer(reply(statusForbidden, Header{Name: headerVary, Value: "Origin"})),
+	}
+	a.notCORS = a.denied
+	if p.public {
+		// Fetch, #cors-protocol-and-http-caches: a static
+		// Access-Control-Allow-Origin belongs on every response.
+		a.notCORS = a.allowed
+	}
+	b.preflightAnswers(&a, p, s, origin, exposed)
+	return a
+}
+
+// applyOf returns how the responses of p are edited. A public answer does not
+// depend on the origin and needs no Vary; under defer the upstream's may.
+func applyOf(p *compiled, s *Spec) Apply {
+	switch {
+	case s.UpstreamHeaders == UpstreamDefer:
+		return ApplyDefer
+	case p.public:
+		return ApplyPublic
+	}
+	return ApplyReplace
+}
+
+// originHeaders returns what tells the browser that the origin may read
+// (Fetch, #http-responses): "*" or the origin's own bytes, and
+// "true" for credentials, which never goes with "*".
+func originHeaders(p *compiled) []Header {
+	if p.public {
+		return []Header{{Name: headerAllowOrigin, Value: "*"}}
+	}
+	hs := []Header{{Name: headerAllowOrigin, From: FromOrigin}}
+	if p.creds {
+		hs = append(hs, Header{Name: headerAllowCredentials, Value: "true"})
+	}
+	return hs
+}
+
+func (b *builder) preflightAnswers(a *answers, p *compiled, s *Spec, origin, exposed []Header) {
+	status := s.PreflightStatus
+	if status == 0 {
+		status = statusNoContent
+	}
+	granted := append(exposed[:len(exposed):len(exposed)], methodsHeader(p)...)
+	granted = append(granted, headersHeader(p)...)
+	if s.CORS.MaxAge != nil {
+		granted = append(granted, Header{Name: headerMaxAge, Value: strconv.Itoa(*s.CORS.MaxAge)})
+	}
+	vary := preflightVary(p.private)
+	a.granted = b.answer(reply(status, append(granted[:len(granted):len(granted)], vary)...))
+	if p.private {
+		a.private = b.answer(reply(status, append(granted[:len(granted):len(granted)],
+			Header{Name: headerAllowPrivateNetwork, Value: "true"}, vary)...))
+	}
+	// Fetch, #http-responses: a server that does not want to share omits the
+	// headers, and 403 is a status that goes with that.
+	a.rejected = b.answer(reply(statusForbidden, vary))
+	if p.debug {
+		b.debugAnswers(a, p, status, origin, vary)
+	}
+}
+
+// debugAnswers lets the browser's own check fail on what was denied, so that
+// its console names it. Where the origin is not allowed no header could.
+func (b *builder) debugAnswers(a *answers, p *compiled, status int, origin []Header, vary Header) {
+	a.byReason = map[Reason]*Answer{}
+	for _, r := range []Reason{ReasonPreflightOriginDenied, ReasonPreflightMalformed} {
+		a.byReason[r] = b.answer(reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary))
+	}
+	a.methodDebug = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
+	names := append(origin[:len(origin):len(origin)], methodsHeader(p)...)
+	names = append(names, listHeader(headerAllowHeaders, p.headersText())...)
+	a.headerDebug = b.answer(reply(status, append(names, vary)...))
+}
+
+func reply(status int, headers ...Header) Answer {
+	return Answer{Action: Reply, Status: status, Apply: ApplyNone, Headers: headers}
+}
+
+// methodsHeader is Access-Control-Allow-Methods. "*" counts only without
+// credentials (Fetch, #cors-protocol-and-credentials), so that
+// with them the requested method is named.
+func methodsHeader(p *compiled) []Header {
+	switch {
+	case p.methods.star && !p.creds:
+		return listHeader(headerAllowMethods, "*")
+	case p.methods.star || p.lists == ListsRequested:
+		return []Header{{Name: headerAllowMethods, From: FromMethod}}
+	}
+	return listHeader(headerAllowMethods, p.methods.text)
+}
+
+// headersHeader is Access-Control-Allow-Headers, on the same terms.
+func headersHeader(p *compiled) []Header {
+	if p.echoesHeaders() {
+		return []Header{{Name: headerAllowHeaders, From: FromHeaders}}
+	}
+	return listHeader(headerAllowHeaders, p.headersText())
+}
+
+// echoesHeaders reports whether the preflight's answer lists requested names.
+func (p *compiled) echoesHeaders() bool {
+	if p.headers.star {
+		return p.creds
+	}
+	return p.lists == ListsRequested
+}
+
+// headersText returns the configured names as a header value. "*" covers all
+// but Authorization (Fetch, #cors-non-wildcard-request-header-name), and nothing at all with credentials.
+func (p *compiled) headersText() string {
+	switch {
+	case p.headers.star && p.creds:
+		return ""
+	case p.headers.star && p.headers.has("authorization"):
+		return "*, authorization"
+	case p.headers.star:
+		return "*"
+	}
+	return p.headers.text
+}
+
+// listHeader returns the header, or none where its list would be empty: an
+// empty Access-Control-Allow-Methods fails the check (Fetch,
+// #cors-preflight-fetch).
+func listHeader(name, value string) []Header {
+	if value == "" {
+		return nil
+	}
+	return []Header{{Name: name, Value: value}}
+}
+
+func preflightVary(private bool) Header {
+	value := "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
+	if private {
+		value += ", Access-Control-Request-Private-Network"
+	}
+	return Header{Name: headerVary, Value: value}
+}

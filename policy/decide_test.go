@@ -1,0 +1,187 @@
+package policy
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func mustCompile(t testing.TB, specs ...Spec) *Set {
+	t.Helper()
+	set, err := Compile(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// exampleSpec has credentials, exact and wildcard origins, and lists.
+func exampleSpec() Spec {
+	return Spec{
+		Name: "api", Hosts: []string{"api.example.com"}, Paths: []string{"/v1"},
+		CORS: CORS{
+			AllowOrigins: []string{"https://example.com", "https://*.example.com"}, AllowMethods: []string{"PUT", "PATCH"},
+			AllowHeaders: []string{"content-type", "x-a", "x-b"}, ExposeHeaders: []string{"x-r"}, AllowCredentials: true, MaxAge: ptr(600),
+		},
+	}
+}
+
+func TestDecideAllocatesNothingForWhatIsCommon(t *testing.T) {
+	shadow := exampleSpec()
+	shadow.Name, shadow.Mode = "next", ModeShadow
+	set := mustCompile(t, exampleSpec(), shadow)
+	base := Request{Method: "GET", Authority: "api.example.com", Path: "/v1/users?id=1", Origin: "https://example.com"}
+	preflight := base
+	preflight.Method, preflight.RequestMethod, preflight.RequestHeaders = "OPTIONS", "PUT", "content-type,x-a"
+	for name, r := range map[string]Request{
+		"exact origin":     base,
+		"subdomain":        with(base, func(r *Request) { r.Origin = "https://a.b.example.com" }),
+		"denied origin":    with(base, func(r *Request) { r.Origin = "https://evil.test" }),
+		"malformed origin": with(base, func(r *Request) { r.Origin = "https://evil.test, https://example.com" }),
+		"no origin":        with(base, func(r *Request) { r.Origin = "" }),
+		"preflight":        preflight,
+		"denied preflight": with(preflight, func(r *Request) { r.RequestMethod = "DELETE" }),
+		"hostile headers":  with(preflight, func(r *Request) { r.RequestHeaders = strings.Repeat(",", 1<<20) }),
+		"another host":     with(base, func(r *Request) { r.Authority = "other.test" }),
+	} {
+		var d Decision
+		if n := testing.AllocsPerRun(100, func() { d = set.Decide(&r) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		if d.Answer == nil {
+			t.Errorf("%s: no answer", name)
+		}
+	}
+}
+
+func with(r Request, change func(*Request)) Request {
+	change(&r)
+	return r
+}
+
+func TestAnswersStandAtTheirID(t *testing.T) {
+	set := mustCompile(t, exampleSpec(), Spec{Name: "public", CORS: CORS{AllowOrigins: []string{"*"}}, Debug: true})
+	for i, a := range set.Answers() {
+		if a.ID != i {
+			t.Errorf("answer %d has the ID %d", i, a.ID)
+		}
+	}
+}
+
+func TestAnswersAreNotSharedAcrossAppends(t *testing.T) {
+	set := mustCompile(t, exampleSpec())
+	seen := map[string]bool{}
+	for _, a := range set.Answers() {
+		names := map[string]bool{}
+		for _, h := range a.Headers {
+			if names[h.Name] {
+				t.Errorf("answer %d sets %s twice", a.ID, h.Name)
+			}
+			names[h.Name] = true
+		}
+		seen[fmt.Sprint(a.Action, a.Status, a.Headers)] = true
+	}
+	if len(seen) < 6 {
+		t.Errorf("only %d distinct answers", len(seen))
+	}
+}
+
+func TestCompileRefusesBadSpecsWithAllProblems(t *testing.T) {
+	_, err := Compile([]Spec{{Name: "a", CORS: CORS{AllowOrigins: []string{"https://example.com/", "HTTPS://b.test"}}}})
+	problems, ok := err.(Problems)
+	if !ok || len(problems) < 2 || !problems.HasErrors() {
+		t.Fatalf("Compile = %v", err)
+	}
+	if !strings.Contains(err.Error(), "origin-trailing-slash") || !strings.Contains(err.Error(), "origin-case") {
+		t.Errorf("the error names not all problems: %v", err)
+	}
+}
+
+func TestStoreSwapReturnsTheSetBefore(t *testing.T) {
+	var s Store
+	if s.Load() != nil {
+		t.Error("an empty store has a set")
+	}
+	a, b := mustCompile(t), mustCompile(t, exampleSpec())
+	if s.Swap(a) != nil || s.Swap(b) != a || s.Load() != b {
+		t.Error("Swap does not return the set before")
+	}
+}
+
+func TestHashFollowsTheSpecs(t *testing.T) {
+	a, b := exampleSpec(), exampleSpec()
+	if Hash([]Spec{a}) != Hash([]Spec{b}) {
+		t.Error("equal specs have different hashes")
+	}
+	b.CORS.MaxAge = ptr(601)
+	if Hash([]Spec{a}) == Hash([]Spec{b}) {
+		t.Error("different specs have the same hash")
+	}
+}
+
+// TestReloadsDoNotAccumulate compiles and drops sets: nothing may stay behind.
+func TestReloadsDoNotAccumulate(t *testing.T) {
+	var s Store
+	load := func(n int) uint64 {
+		for i := range n {
+			spec := exampleSpec()
+			spec.CORS.MaxAge = ptr(i % 600)
+			s.Swap(mustCompile(t, spec))
+		}
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := load(100)
+	if after := load(10000); after > before+(1<<20) {
+		t.Errorf("the heap grew from %d to %d bytes over 10000 reloads", before, after)
+	}
+}
+
+// FuzzDecide: no input makes a response header whose value is not a parsed
+// origin, a configured word or a validated token.
+func FuzzDecide(f *testing.F) {
+	star := Spec{Name: "star", Hosts: []string{"star.test"}, CORS: CORS{AllowOrigins: []string{"https://*.example.com"}, AllowMethods: []string{"*"}, AllowHeaders: []string{"*"}, AllowCredentials: true}, Debug: true}
+	requested := exampleSpec()
+	requested.Name, requested.Hosts, requested.PreflightLists = "requested", []string{"requested.test"}, ListsRequested
+	set, err := Compile([]Spec{exampleSpec(), star, requested})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("star.test", "/", "OPTIONS", "https://a.example.com", "PUT", "x-a, X-B")
+	f.Add("requested.test", "/v1", "OPTIONS", "https://example.com", "PUT", "x-a,,content-type")
+	f.Add("api.example.com", "/v1", "GET", "https://example.com", "", "")
+	f.Fuzz(func(t *testing.T, authority, path, method, origin, requestMethod, requestHeaders string) {
+		r := Request{Method: method, Authority: authority, Path: path, Origin: origin, RequestMethod: requestMethod, RequestHeaders: requestHeaders}
+		d := set.Decide(&r)
+		if d.Answer == nil {
+			t.Fatal("no answer")
+		}
+		for _, h := range d.Answer.Headers {
+			checkValue(t, h, d.Value(h))
+		}
+	})
+}
+
+func checkValue(t *testing.T, h Header, value string) {
+	switch h.From {
+	case FromOrigin:
+		if _, err := ParseOrigin(value); err != nil {
+			t.Errorf("%s echoes %q", h.Name, value)
+		}
+	case FromMethod:
+		if !IsToken(value) || IsForbiddenMethod(value) {
+			t.Errorf("%s echoes %q", h.Name, value)
+		}
+	case FromHeaders:
+		for name := range strings.SplitSeq(value, ",") {
+			if name = strings.TrimPrefix(name, " "); value != "" && !IsToken(name) {
+				t.Errorf("%s echoes %q", h.Name, value)
+			}
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package policy
+
+import "strings"
+
+// tokenBytes has the bytes of an HTTP token (RFC 9110, section 5.6.2).
+var tokenBytes = func() (t [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		t[c] = true
+	}
+	return t
+}()
+
+// IsToken reports whether s is an HTTP token: what a method and a header name
+// must be (Fetch, #methods and #headers).
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if !tokenBytes[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IsForbiddenMethod reports whether no page can send the method s (Fetch,
+// #forbidden-method).
+func IsForbiddenMethod(s string) bool {
+	return strings.EqualFold(s, "CONNECT") || strings.EqualFold(s, "TRACE") || strings.EqualFold(s, "TRACK")
+}
+
+// isSafelistedMethod is Fetch, #cors-safelisted-method: these
+// need no Access-Control-Allow-Methods.
+func isSafelistedMethod(s string) bool {
+	return s == "GET" || s == "HEAD" || s == "POST"
+}
+
+// forbiddenRequestHeaders are the names of Fetch, #forbidden-request-header, without the prefixes.
+var forbiddenRequestHeaders = map[string]bool{
+	"accept-charset": true, "accept-encoding": true, "access-control-request-headers": true,
+	"access-control-request-method": true, "access-control-request-private-network": true,
+	"connection": true, "content-length": true, "cookie": true, "cookie2": true, "date": true, "dnt": true,
+	"expect": true, "host": true, "keep-alive": true, "origin": true, "referer": true, "set-cookie": true,
+	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true, "via": true,
+}
+
+// IsForbiddenRequestHeader reports whether no page can set the request header
+// with the lower-case name (Fetch, #forbidden-request-header).
+func IsForbiddenRequestHeader(name string) bool {
+	return forbiddenRequestHeaders[name] || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
+}

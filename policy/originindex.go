@@ -1,0 +1,206 @@
+package policy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// originIndex answers whether one of a policy's patterns allows an origin, in
+// a time that does not grow with their number: a look-up for exact origins,
+// then one for each label of the host. It agrees with Pattern.Matches.
+type originIndex struct {
+	exact   map[string]struct{}   // :: serialized origin, of exact hosts and ports
+	hosts   map[string]*hostRules // :: exact host, or what stands right of a star's label
+	anyHost endpoints
+	any     bool // "*" with credentials, by opt-in; never "null"
+	null    bool
+	regexes []*regexp.Regexp
+}
+
+// hostRules are the patterns that share a Host.
+type hostRules struct {
+	anyPort    endpoints                       // FormExact with AnyPort
+	subdomains endpoints                       // FormSubdomain
+	labels     map[string]map[string]endpoints // FormLabel :: prefix -> suffix
+}
+
+// endpoint is a scheme with a port, 0 or AnyPort.
+type endpoint struct {
+	scheme string
+	port   int
+}
+
+type endpoints []endpoint
+
+func (es endpoints) has(o Origin) bool {
+	for _, e := range es {
+		if e.scheme == o.Scheme && (e.port == AnyPort || e.port == o.Port) {
+			return true
+		}
+	}
+	return false
+}
+
+// originMatch is what an originIndex says of an Origin header.
+type originMatch uint8
+
+const (
+	originDenied originMatch = iota
+	originMalformed
+	originAllowed
+)
+
+// match looks up the value of an Origin header. The value's exact bytes are
+// compared (Fetch, #cors-check). Nothing of a
+// value that is no serialized origin is looked at twice, whatever its length.
+func (x *originIndex) match(value string) originMatch {
+	if len(value) > maxOriginLen {
+		return originMalformed
+	}
+	if _, ok := x.exact[value]; ok {
+		return originAllowed
+	}
+	if value == "null" {
+		return allowedIf(x.null)
+	}
+	o, ok := parseOrigin(value)
+	if !ok {
+		return originMalformed
+	}
+	return allowedIf(x.any || x.anyHost.has(o) || x.matchHost(o) || x.matchRegex(value))
+}
+
+func allowedIf(ok bool) originMatch {
+	if ok {
+		return originAllowed
+	}
+	return originDenied
+}
+
+func (x *originIndex) matchHost(o Origin) bool {
+	if len(x.hosts) == 0 {
+		return false
+	}
+	if r := x.hosts[o.Host]; r != nil && r.anyPort.has(o) {
+		return true
+	}
+	label, parent, found := strings.Cut(o.Host, ".")
+	if r := x.hosts[parent]; found && r != nil && r.matchLabel(label, o) {
+		return true
+	}
+	for found {
+		if r := x.hosts[parent]; r != nil && r.subdomains.has(o) {
+			return true
+		}
+		_, parent, found = strings.Cut(parent, ".")
+	}
+	return false
+}
+
+// matchLabel tries each way of cutting label into prefix, star and suffix. A
+// prefix ends and a suffix begins with a hyphen, or is empty.
+func (r *hostRules) matchLabel(label string, o Origin) bool {
+	if len(r.labels) == 0 {
+		return false
+	}
+	for end := 0; end < len(label); end++ {
+		if end > 0 && label[end-1] != '-' {
+			continue
+		}
+		if suffixes := r.labels[label[:end]]; suffixes != nil && matchSuffix(suffixes, label[end:], o) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchSuffix tries each way of cutting rest into star and suffix. The star
+// stands for one or more of [a-z0-9-], so it ends before an underscore.
+func matchSuffix(suffixes map[string]endpoints, rest string, o Origin) bool {
+	for i := 1; i <= len(rest) && rest[i-1] != '_'; i++ {
+		if i < len(rest) && rest[i] != '-' {
+			continue
+		}
+		if suffixes[rest[i:]].has(o) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *originIndex) matchRegex(value string) bool {
+	for _, re := range x.regexes {
+		if re.MatchString(value) {
+			return true
+		}
+	}
+	return false
+}
+
+// compileOrigins builds the index of c, whose entries have been validated. A
+// single "*" without credentials is no matter of matching: the policy is public.
+func compileOrigins(c *CORS) (originIndex, error) {
+	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
+	for _, text := range c.AllowOrigins {
+		p, err := ParsePattern(text)
+		if err != nil {
+			return x, err
+		}
+		x.add(p, text)
+	}
+	for _, text := range c.AllowOriginRegexes {
+		// The whole origin must match, whatever anchors the user wrote.
+		re, err := regexp.Compile(`^(?:` + text + `)$`)
+		if err != nil {
+			return x, fmt.Errorf("origin regex %q: %w", text, err)
+		}
+		x.regexes = append(x.regexes, re)
+	}
+	return x, nil
+}
+
+func (x *originIndex) add(p Pattern, text string) {
+	at := endpoint{p.Scheme, p.Port}
+	switch p.Form {
+	case FormAny:
+		x.any = true
+	case FormNull:
+		x.null = true
+	case FormAnyHost:
+		x.anyHost = append(x.anyHost, at)
+	case FormSubdomain:
+		r := x.rules(p.Host)
+		r.subdomains = append(r.subdomains, at)
+	case FormLabel:
+		x.rules(p.Host).addLabel(p, at)
+	case FormExact:
+		if p.Port == AnyPort {
+			r := x.rules(p.Host)
+			r.anyPort = append(r.anyPort, at)
+			return
+		}
+		x.exact[text] = struct{}{}
+	}
+}
+
+func (x *originIndex) rules(host string) *hostRules {
+	r := x.hosts[host]
+	if r == nil {
+		r = &hostRules{}
+		x.hosts[host] = r
+	}
+	return r
+}
+
+func (r *hostRules) addLabel(p Pattern, at endpoint) {
+	if r.labels == nil {
+		r.labels = map[string]map[string]endpoints{}
+	}
+	suffixes := r.labels[p.Prefix]
+	if suffixes == nil {
+		suffixes = map[string]endpoints{}
+		r.labels[p.Prefix] = suffixes
+	}
+	suffixes[p.Suffix] = append(suffixes[p.Suffix], at)
+}

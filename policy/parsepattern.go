@@ -1,0 +1,228 @@
+package policy
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// PatternError says why a text is no origin pattern, and what to write.
+type PatternError struct {
+	// Code is the rule's stable name, as in Problem.
+	Code string
+	// Value is the text, Reason what is wrong with it, Hint what to write
+	// instead; Hint may be empty.
+	Value, Reason, Hint string
+}
+
+// Error returns the mistake on one line.
+func (e *PatternError) Error() string {
+	return Problem{Value: e.Value, Reason: e.Reason, Hint: e.Hint}.String()
+}
+
+const starHint = `"*" may be the whole leftmost label ("https://*.example.com"), part of it at a hyphen ("https://app-*.example.com"), the host ("https://*") or the port ("http://localhost:*")`
+
+// ParsePattern reads an entry of allowOrigins: an origin, "*", "null", or an
+// origin with a star where one is allowed. It refuses whatever could never
+// equal the Origin that a browser sends. The error is a *PatternError.
+func ParsePattern(s string) (Pattern, error) {
+	switch s {
+	case "*":
+		return Pattern{Form: FormAny}, nil
+	case "null":
+		return Pattern{Form: FormNull}, nil
+	}
+	if err := checkOriginText(s); err != nil {
+		return Pattern{}, err
+	}
+	scheme, rest, _ := strings.Cut(s, "://")
+	host, port, err := cutPatternPort(s, scheme, rest)
+	if err != nil {
+		return Pattern{}, err
+	}
+	p := Pattern{Scheme: scheme, Port: port}
+	if err := p.setHost(s, host); err != nil {
+		return Pattern{}, err
+	}
+	return p, nil
+}
+
+// checkOriginText refuses what is wrong with the text as a whole, in the order
+// in which a reader would want to know it.
+func checkOriginText(s string) error {
+	bad := func(code, reason, hint string) error {
+		return &PatternError{Code: code, Value: s, Reason: reason, Hint: hint}
+	}
+	if t := strings.TrimSpace(s); t != s || s == "" {
+		if t == "" {
+			return bad("origin-empty", "an origin is missing", `write one such as "https://app.example.com"`)
+		}
+		return bad("origin-whitespace", "can never match: an origin has no white space", didYouMean(t))
+	}
+	if strings.EqualFold(s, "null") {
+		return bad("origin-case", `can never match: browsers send "null" in lower case`, didYouMean("null"))
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || scheme == "" {
+		return bad("origin-scheme", "can never match: an origin begins with a scheme", didYouMean("https://"+strings.TrimLeft(s, ":/")))
+	}
+	if scheme == "file" {
+		return bad("origin-file", `can never match: the origin of a file is sent as "null"`, `serve the page over http, such as "http://localhost:8000"`)
+	}
+	if strings.ContainsAny(rest, "/?#") {
+		return badPath(s, scheme, rest)
+	}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		return bad("origin-userinfo", "can never match: an origin has no user name", didYouMean(scheme+"://"+rest[i+1:]))
+	}
+	return checkOriginBytes(s, scheme)
+}
+
+func badPath(s, scheme, rest string) error {
+	end := strings.IndexAny(rest, "/?#")
+	code, reason := "origin-path", "can never match: an origin has no path, query or fragment"
+	if rest[end:] == "/" {
+		code, reason = "origin-trailing-slash", "can never match: an origin has no path"
+	}
+	return &PatternError{Code: code, Value: s, Reason: reason, Hint: didYouMean(scheme + "://" + rest[:end])}
+}
+
+func checkOriginBytes(s, scheme string) error {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return &PatternError{Code: "origin-non-ascii", Value: s, Reason: "can never match: browsers send the host in Punycode",
+				Hint: `write the host's "xn--" form`}
+		}
+	}
+	if lower := strings.ToLower(s); lower != s {
+		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: browsers send scheme and host in lower case", Hint: didYouMean(lower)}
+	}
+	if strings.ContainsAny(scheme, "*") {
+		return &PatternError{Code: "origin-star", Value: s, Reason: "the scheme has no star", Hint: `list "http://..." and "https://..." one by one`}
+	}
+	if !isScheme(scheme) {
+		return &PatternError{Code: "origin-scheme", Value: s, Reason: "the scheme is none", Hint: `write "https://..." or "http://..."`}
+	}
+	return nil
+}
+
+// cutPatternPort cuts the port of rest, the part of s after "://".
+func cutPatternPort(s, scheme, rest string) (host string, port int, err error) {
+	host, text, ok := splitPort(rest)
+	if !ok {
+		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is missing or the brackets are wrong",
+			Hint: `write "host:8443", or an IPv6 address in brackets as in "https://[2001:db8::1]:8443"`}
+	}
+	if text == "*" {
+		return host, AnyPort, nil
+	}
+	n, err := strconv.Atoi(text)
+	if text != "" && err == nil && n != 0 && n == defaultPort(scheme) {
+		return "", 0, &PatternError{Code: "origin-default-port", Value: s, Reason: "can never match: browsers leave out the default port",
+			Hint: didYouMean(scheme + "://" + host)}
+	}
+	port, ok = parsePort(text)
+	if !ok {
+		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is none", Hint: `write a number from 1 to 65535 without leading zeros, or "*"`}
+	}
+	return host, port, nil
+}
+
+// setHost reads the host of the pattern text s, which may have one star.
+func (p *Pattern) setHost(s, host string) error {
+	star := strings.IndexByte(host, '*')
+	switch {
+	case host == "":
+		return &PatternError{Code: "origin-host", Value: s, Reason: "the host is missing", Hint: `write one such as "https://app.example.com"`}
+	case star < 0:
+		p.Form, p.Host = FormExact, host
+		return checkHost(s, host)
+	case host == "*":
+		p.Form = FormAnyHost
+		return nil
+	}
+	return p.setStarHost(s, host, star)
+}
+
+func (p *Pattern) setStarHost(s, host string, star int) error {
+	badStar := &PatternError{Code: "origin-star", Value: s, Reason: "the star stands where none is allowed", Hint: starHint}
+	label, parent, found := strings.Cut(host, ".")
+	if strings.Count(host, "*") > 1 || star >= len(label) || !found || strings.HasPrefix(host, "[") {
+		return badStar
+	}
+	p.Form, p.Host = FormSubdomain, parent
+	if label != "*" {
+		p.Form, p.Prefix, p.Suffix = FormLabel, label[:star], label[star+1:]
+		if p.Prefix != "" && !strings.HasSuffix(p.Prefix, "-") || p.Suffix != "" && !strings.HasPrefix(p.Suffix, "-") {
+			return badStar
+		}
+	}
+	if err := checkStarLabel(s, label); err != nil {
+		return err
+	}
+	if isIPv4(parent) {
+		return &PatternError{Code: "origin-star", Value: s, Reason: "an IP address has no subdomains", Hint: "list the addresses one by one"}
+	}
+	return checkHost(s, parent)
+}
+
+// checkStarLabel checks what stands around the star of a label.
+func checkStarLabel(s, label string) error {
+	if strings.Trim(label, "*-") == "" && label != "*" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+		return &PatternError{Code: "origin-label", Value: s, Reason: "a label neither begins nor ends with a hyphen", Hint: starHint}
+	}
+	return checkLabel(s, strings.ReplaceAll(label, "*", "x"))
+}
+
+// checkHost refuses a host that no browser would send, with the spelling that
+// it would send where there is one.
+func checkHost(s, host string) error {
+	if strings.HasPrefix(host, "[") || strings.Contains(host, "::") {
+		return checkIPv6(s, host)
+	}
+	if len(host) > maxHostLen {
+		return &PatternError{Code: "origin-host", Value: s, Reason: "the host is longer than 253 bytes"}
+	}
+	for _, label := range strings.Split(strings.TrimSuffix(host, "."), ".") {
+		if err := checkLabel(s, label); err != nil {
+			return err
+		}
+	}
+	if endsInNumber(host) && !isIPv4(host) {
+		return &PatternError{Code: "origin-ip", Value: s, Reason: "can never match: browsers send an IPv4 address as four decimal numbers",
+			Hint: `write it as in "http://127.0.0.1:3000"`}
+	}
+	return nil
+}
+
+func checkLabel(s, label string) error {
+	reason := ""
+	switch {
+	case label == "":
+		reason = "a label of the host is empty"
+	case len(label) > maxLabelLen:
+		reason = "a label of the host is longer than 63 bytes"
+	case label[0] == '-' || label[len(label)-1] == '-':
+		reason = "a label neither begins nor ends with a hyphen"
+	case strings.IndexFunc(label, func(r rune) bool { return r > 0x7f || !isLabelByte(byte(r)) }) >= 0:
+		reason = "the host has a character that no host has"
+	default:
+		return nil
+	}
+	return &PatternError{Code: "origin-label", Value: s, Reason: reason, Hint: `write a host such as "app.example.com"`}
+}
+
+func checkIPv6(s, host string) error {
+	if isIPv6(host) {
+		return nil
+	}
+	e := &PatternError{Code: "origin-ip", Value: s, Reason: "can never match: browsers send an IPv6 address compressed, in brackets",
+		Hint: `write it as in "https://[2001:db8::1]:8443"`}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	if err == nil && a.Is6() && !a.Is4In6() && a.Zone() == "" {
+		e.Hint = didYouMean(strings.Replace(s, host, "["+a.String()+"]", 1))
+	}
+	return e
+}
+
+func didYouMean(s string) string { return "did you mean " + strconv.Quote(clip(s)) + "?" }

@@ -1,0 +1,265 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func TestParsePatternReadsEachForm(t *testing.T) {
+	for in, want := range map[string]Pattern{
+		"*":                              {Form: FormAny},
+		"null":                           {Form: FormNull},
+		"https://example.com":            {Form: FormExact, Scheme: "https", Host: "example.com"},
+		"http://ex_am-ple.com:3999":      {Form: FormExact, Scheme: "http", Host: "ex_am-ple.com", Port: 3999},
+		"http://localhost:*":             {Form: FormExact, Scheme: "http", Host: "localhost", Port: AnyPort},
+		"https://[::1]:90":               {Form: FormExact, Scheme: "https", Host: "[::1]", Port: 90},
+		"https://*.example.com":          {Form: FormSubdomain, Scheme: "https", Host: "example.com"},
+		"http://*.example.com:*":         {Form: FormSubdomain, Scheme: "http", Host: "example.com", Port: AnyPort},
+		"https://app-*.example.com":      {Form: FormLabel, Scheme: "https", Host: "example.com", Prefix: "app-"},
+		"https://*-app.example.com:8443": {Form: FormLabel, Scheme: "https", Host: "example.com", Suffix: "-app", Port: 8443},
+		"https://a-*-b.example.com":      {Form: FormLabel, Scheme: "https", Host: "example.com", Prefix: "a-", Suffix: "-b"},
+		"https://*":                      {Form: FormAnyHost, Scheme: "https"},
+		"https://*:8443":                 {Form: FormAnyHost, Scheme: "https", Port: 8443},
+		"https://*:*":                    {Form: FormAnyHost, Scheme: "https", Port: AnyPort},
+		"moz-extension://a-b-c":          {Form: FormExact, Scheme: "moz-extension", Host: "a-b-c"},
+	} {
+		got, err := ParsePattern(in)
+		if err != nil || got != want {
+			t.Errorf("ParsePattern(%q) = %+v, %v; want %+v", in, got, err, want)
+		}
+		if got.String() != in {
+			t.Errorf("ParsePattern(%q).String() = %q", in, got.String())
+		}
+	}
+}
+
+func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
+	for in, want := range map[string]struct{ code, hint string }{
+		"":                             {"origin-empty", "https://app.example.com"},
+		"  ":                           {"origin-empty", "https://app.example.com"},
+		" https://a.com":               {"origin-whitespace", `"https://a.com"`},
+		"NULL":                         {"origin-case", `"null"`},
+		"example.com":                  {"origin-scheme", `"https://example.com"`},
+		"//example.com":                {"origin-scheme", `"https://example.com"`},
+		"ab:":                          {"origin-scheme", ""},
+		"file://":                      {"origin-file", "http://localhost"},
+		"https://example.com/":         {"origin-trailing-slash", `"https://example.com"`},
+		"https://example.com/foo":      {"origin-path", `"https://example.com"`},
+		"https://example.com:6060?a=b": {"origin-path", `"https://example.com:6060"`},
+		"https://example.com#f":        {"origin-path", `"https://example.com"`},
+		"https://u:p@example.com:6060": {"origin-userinfo", `"https://example.com:6060"`},
+		"https://résumé.com":           {"origin-non-ascii", "xn--"},
+		"HTTPS://Example.COM":          {"origin-case", `"https://example.com"`},
+		"*://example.com":              {"origin-star", "one by one"},
+		"ht_tp://example.com":          {"origin-scheme", ""},
+		"https://example.com:443":      {"origin-default-port", `"https://example.com"`},
+		"http://example.com:80":        {"origin-default-port", `"http://example.com"`},
+		"https://foo:0":                {"origin-port", "1 to 65535"},
+		"https://foo:080":              {"origin-port", "1 to 65535"},
+		"https://foo:65536":            {"origin-port", "1 to 65535"},
+		"https://foo:abc":              {"origin-port", "1 to 65535"},
+		"https://foo:":                 {"origin-port", ""},
+		"https://::1:90":               {"origin-port", ""},
+		"https://[::1":                 {"origin-port", "[2001:db8::1]"},
+		"https://":                     {"origin-host", "https://app.example.com"},
+		"https://^foo":                 {"origin-label", "app.example.com"},
+		"https://a..b.com":             {"origin-label", ""},
+		"https://-a.com":               {"origin-label", ""},
+		"https://a-.com":               {"origin-label", ""},
+		"https://" + strings.Repeat("a", 64) + ".com":    {"origin-label", ""},
+		"https://" + strings.Repeat("aa.", 90) + "com":   {"origin-host", ""},
+		"https://*." + strings.Repeat("aa.", 90) + "com": {"origin-host", ""},
+		"http://127.1:3999":                              {"origin-ip", "127.0.0.1"},
+		"http://foo.bar.255":                             {"origin-ip", ""},
+		"http://1:6060":                                  {"origin-ip", ""},
+		"http://[2001:db8:0:0::1]:90":                    {"origin-ip", `"http://[2001:db8::1]:90"`},
+		"http://[2001:DB8::1]":                           {"origin-case", `"http://[2001:db8::1]"`},
+		"http://[::ffff:7f7f:7f7f]:90":                   {"origin-ip", ""},
+		"http://*.127.0.0.1":                             {"origin-star", "one by one"},
+		"http://**.example.com":                          {"origin-star", `"https://*.example.com"`},
+		"https://a.*.com":                                {"origin-star", ""},
+		"https://*example.com":                           {"origin-star", ""},
+		"https://foo*.example.com":                       {"origin-star", ""},
+		"https://*.*.example.com":                        {"origin-star", ""},
+		"https://app-*":                                  {"origin-star", ""},
+		"https://-*.example.com":                         {"origin-label", ""},
+		"https://*.":                                     {"origin-label", ""},
+	} {
+		_, err := ParsePattern(in)
+		var pe *PatternError
+		if !errors.As(err, &pe) {
+			t.Errorf("ParsePattern(%q) = %v, want a *PatternError", in, err)
+			continue
+		}
+		if pe.Code != want.code || !strings.Contains(pe.Hint, want.hint) || pe.Value != in || pe.Reason == "" {
+			t.Errorf("ParsePattern(%q) = %+v; want code %s, hint with %s", in, pe, want.code, want.hint)
+		}
+	}
+}
+
+// naiveMatch is a second reading of the pattern language, by labels and
+// without cutting anything that Pattern or originIndex cut.
+func naiveMatch(pattern, origin string) bool {
+	o, err := ParseOrigin(origin)
+	if err != nil {
+		return false
+	}
+	if pattern == "*" {
+		return true
+	}
+	scheme, rest, _ := strings.Cut(pattern, "://")
+	host, port, hasPort := rest, "", false
+	if i := strings.LastIndex(rest, ":"); i > strings.LastIndex(rest, "]") {
+		host, port, hasPort = rest[:i], rest[i+1:], true
+	}
+	if scheme != o.Scheme || port != "*" && hasPort != (o.Port != 0) || hasPort && port != "*" && port != fmt.Sprint(o.Port) {
+		return false
+	}
+	return host == "*" || naiveLabels(strings.Split(host, "."), strings.Split(o.Host, "."))
+}
+
+func naiveLabels(want, have []string) bool {
+	if want[0] == "*" {
+		return len(have) >= len(want) && equal(want[1:], have[len(have)-len(want)+1:])
+	}
+	if len(want) != len(have) || !equal(want[1:], have[1:]) {
+		return false
+	}
+	before, after, star := strings.Cut(want[0], "*")
+	if !star {
+		return want[0] == have[0]
+	}
+	inner := len(have[0]) - len(before) - len(after)
+	return inner > 0 && strings.HasPrefix(have[0], before) && strings.HasSuffix(have[0], after) &&
+		!strings.Contains(have[0][len(before):len(before)+inner], "_")
+}
+
+func equal(a, b []string) bool { return strings.Join(a, ".") == strings.Join(b, ".") }
+
+// checkMatchers compares three readings of the same patterns.
+func checkMatchers(t *testing.T, texts []string, origin string) {
+	t.Helper()
+	x, err := compileOrigins(&CORS{AllowOrigins: texts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, parseErr := ParseOrigin(origin)
+	want, defined := false, false
+	for _, text := range texts {
+		p, err := ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = want || naiveMatch(text, origin)
+		defined = defined || parseErr == nil && p.Matches(o)
+	}
+	if got := x.match(origin) == originAllowed; got != want || defined != want {
+		t.Errorf("patterns %q, origin %q: index says %v, Pattern.Matches %v, the naive matcher %v", texts, origin, got, defined, want)
+	}
+}
+
+func TestMatchersAgreeOnNearMisses(t *testing.T) {
+	patterns := []string{
+		"https://example.com", "https://*.example.com", "http://localhost:*", "https://*.example.com:8443", "https://app-*.example.com",
+		"https://*-app.example.com", "https://a-*-b.example.com", "https://*:8443", "http://*.example.com:*", "https://foo.com", "https://bar.com",
+		"https://cat", "https://meerkat", "https://[::1]:*", "https://a-*.example.com:*",
+	}
+	origins := []string{
+		"https://example.com", "https://a.example.com", "https://a.b.example.com", "https://evilexample.com", "https://example.com.evil.test",
+		"https://barfoo.com", "http://localhost", "http://localhost:3000", "https://localhost", "http://localhost.evil.test", "https://x.example.com:8443",
+		"https://example.com:8443", "https://app-1.example.com", "https://app-.example.com", "https://app-a-b-c.example.com", "https://app-1.x.example.com",
+		"https://app1.example.com", "https://app-a_b.example.com", "https://x-app.example.com", "https://-app.example.com", "https://a-b.example.com",
+		"https://a--b.example.com", "https://a-x-b.example.com", "https://a-x-b.example.com:1", "https://.example.com", "https://kat", "https://meerkat", "https://[::1]:7", "https://[::1]",
+		"http://x.example.com:1", "null", "", "*", "https://a_b-app.example.com", "https://x_-app.example.com", "https://a-x_-b.example.com",
+	}
+	for _, p := range patterns {
+		for _, q := range patterns {
+			for _, o := range origins {
+				checkMatchers(t, []string{p, q}, o)
+			}
+		}
+	}
+}
+
+func TestMatchersAgreeOnRandomLists(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	labels := []string{"a", "b", "a-b", "a-*", "*-b", "*", "ab", "b-a-b"}
+	host := func() string {
+		n := 1 + r.IntN(3)
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = labels[r.IntN(len(labels))]
+		}
+		return strings.Join(parts, ".")
+	}
+	ports := []string{"", ":*", ":1", ":8443"}
+	checked := 0
+	for checked < 20000 {
+		var texts []string
+		for range 1 + r.IntN(4) {
+			text := "https://" + host() + ports[r.IntN(len(ports))]
+			if _, err := ParsePattern(text); err == nil {
+				texts = append(texts, text)
+			}
+		}
+		if len(texts) > 0 {
+			checkMatchers(t, texts, "https://"+strings.ReplaceAll(host(), "*", "x-y")+strings.ReplaceAll(ports[r.IntN(len(ports))], "*", "2"))
+			checked++
+		}
+	}
+}
+
+// FuzzMatchers: no index accepts an origin that the naive label-by-label
+// matcher refuses, and the reverse.
+func FuzzMatchers(f *testing.F) {
+	f.Add("https://*.example.com", "https://a-*.example.com", "https://a-b.example.com")
+	f.Add("http://localhost:*", "https://*", "http://localhost:1")
+	f.Add("https://a-*-b.c:1", "*", "https://a--b.c:1")
+	f.Fuzz(func(t *testing.T, a, b, origin string) {
+		var texts []string
+		for _, text := range []string{a, b} {
+			if p, err := ParsePattern(text); err == nil && p.Form != FormNull {
+				texts = append(texts, text)
+			}
+		}
+		checkMatchers(t, texts, origin)
+	})
+}
+
+func TestCoversMeansThatEveryMemberMatches(t *testing.T) {
+	texts := []string{"*", "null", "https://example.com", "https://a.example.com", "https://*.example.com", "https://*.a.example.com", "https://a-*.example.com",
+		"https://a-b-*.example.com", "https://*-c.example.com", "https://*", "https://*:*", "https://example.com:*", "https://example.com:1", "http://example.com", "https://a-x.example.com"}
+	members := []string{"https://example.com", "https://a.example.com", "https://b.a.example.com", "https://a-x.example.com", "https://a-b-c.example.com", "https://other.test",
+		"https://other.test:9", "https://example.com:1", "http://example.com"}
+	covers := 0
+	for _, p := range texts {
+		for _, q := range texts {
+			pp, _ := ParsePattern(p)
+			qq, _ := ParsePattern(q)
+			if !pp.Covers(qq) {
+				continue
+			}
+			covers++
+			for _, m := range members {
+				o, _ := ParseOrigin(m)
+				if qq.Matches(o) && !pp.Matches(o) {
+					t.Errorf("%s covers %s, but only the latter matches %s", p, q, m)
+				}
+			}
+		}
+	}
+	for _, pair := range [][2]string{{"*", "https://a.example.com"}, {"https://*.example.com", "https://a-*.example.com"}, {"https://a-*.example.com", "https://a-b-*.example.com"},
+		{"https://*.example.com", "https://*.a.example.com"}, {"https://example.com:*", "https://example.com:1"}, {"https://*", "https://*.example.com"}} {
+		p, _ := ParsePattern(pair[0])
+		q, _ := ParsePattern(pair[1])
+		if !p.Covers(q) {
+			t.Errorf("%s does not cover %s", pair[0], pair[1])
+		}
+	}
+	if covers < len(texts) {
+		t.Errorf("only %d pairs cover", covers)
+	}
+}

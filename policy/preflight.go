@@ -1,0 +1,75 @@
+package policy
+
+// decidePreflight is the server's side of Fetch, #cors-preflight-fetch: origin, method, headers, in the order in which a browser checks.
+func (p *compiled) decidePreflight(r *Request) Verdict {
+	v := Verdict{Policy: p.name}
+	switch p.matchPreflightOrigin(r.Origin) {
+	case originMalformed:
+		return p.denyOrigin(v, ReasonPreflightMalformed)
+	case originDenied:
+		return p.denyOrigin(v, ReasonPreflightOriginDenied)
+	}
+	v.Origin = r.Origin
+	if reason, ok := p.checkMethod(r.RequestMethod); !ok {
+		return p.denyNames(v, reason, p.answers.methodDebug)
+	}
+	v.Method = r.RequestMethod
+	headers, reason := p.checkHeaders(r.RequestHeaders)
+	if reason != ReasonPreflightAllowed {
+		return p.denyNames(v, reason, p.answers.headerDebug)
+	}
+	v.Reason, v.Headers, v.Answer = ReasonPreflightAllowed, headers, p.answers.granted
+	if p.private && r.RequestPrivateNetwork == "true" {
+		v.Answer = p.answers.private
+	}
+	return v
+}
+
+// matchPreflightOrigin wants a serialized origin from public policies, too:
+// what is none is not from a browser.
+func (p *compiled) matchPreflightOrigin(origin string) originMatch {
+	if !p.public {
+		return p.origins.match(origin)
+	}
+	if _, ok := parseOrigin(origin); ok || origin == "null" {
+		return originAllowed
+	}
+	return originMalformed
+}
+
+func (p *compiled) denyOrigin(v Verdict, reason Reason) Verdict {
+	v.Reason = reason
+	switch {
+	case p.forward:
+		v.Answer = p.answers.pass
+	case p.debug:
+		v.Answer = p.answers.byReason[reason]
+	default:
+		v.Answer = p.answers.rejected
+	}
+	return v
+}
+
+// denyNames denies a preflight whose origin is allowed.
+func (p *compiled) denyNames(v Verdict, reason Reason, debug *Answer) Verdict {
+	v.Reason, v.Answer = reason, p.answers.rejected
+	if p.debug {
+		v.Answer = debug
+	}
+	return v
+}
+
+// checkMethod tells whether the requested method is allowed: the
+// CORS-safelisted ones always are (Fetch, #cors-preflight-fetch, step 7), a forbidden
+// one never is, whatever the policy lists.
+func (p *compiled) checkMethod(method string) (denied Reason, ok bool) {
+	switch {
+	case isSafelistedMethod(method), p.methods.has(method):
+		return 0, true
+	case !IsToken(method):
+		return ReasonPreflightMalformed, false
+	case p.methods.star && !IsForbiddenMethod(method):
+		return 0, true
+	}
+	return ReasonPreflightMethodDenied, false
+}

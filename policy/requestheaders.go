@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// The bounds of Access-Control-Request-Headers: beyond them nothing is read.
+const (
+	maxRequestHeadersLen = 4 << 10
+	maxRequestHeaders    = 128
+)
+
+// checkHeaders tells whether all names of Access-Control-Request-Headers are
+// allowed, and returns them normalised where the answer lists them. Browsers
+// send them in lower case, sorted and unique (Fetch, #cors-preflight-fetch, step 5), but
+// intermediaries and other clients do not, so that order, case, white space,
+// repeats and empty elements (RFC 9110, section 5.6.1.2) do not matter.
+func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
+	if len(value) > maxRequestHeadersLen {
+		return "", ReasonPreflightMalformed
+	}
+	scan := nameScanner{rest: value, normal: true}
+	denied := false
+	for scan.next() {
+		if !IsToken(scan.name) || scan.count > maxRequestHeaders {
+			return "", ReasonPreflightMalformed
+		}
+		denied = denied || !p.allowsHeader(strings.ToLower(scan.name))
+	}
+	if denied {
+		return "", ReasonPreflightHeaderDenied
+	}
+	if !p.echoesHeaders() {
+		return "", ReasonPreflightAllowed
+	}
+	if scan.normal {
+		return value, ReasonPreflightAllowed
+	}
+	return normaliseNames(value), ReasonPreflightAllowed
+}
+
+// allowsHeader takes name in lower case: "*" covers what a page can set, but
+// Authorization only with credentials, where it is not sent as "*".
+func (p *compiled) allowsHeader(name string) bool {
+	switch {
+	case p.headers.has(name):
+		return true
+	case !p.headers.star:
+		return false
+	case name == "authorization":
+		// Fetch, #cors-non-wildcard-request-header-name.
+		return p.creds
+	}
+	return !IsForbiddenRequestHeader(name)
+}
+
+// nameScanner walks the elements of a comma-separated list.
+type nameScanner struct {
+	rest  string
+	name  string // the element, without white space around it; never empty
+	count int    // of names so far
+	// normal tells that all so far is as a browser writes it: lower case,
+	// strictly ascending, without white space and empty elements.
+	normal bool
+}
+
+func (s *nameScanner) next() bool {
+	for s.rest != "" {
+		element, rest, comma := strings.Cut(s.rest, ",")
+		s.rest = rest
+		name := strings.Trim(element, " \t")
+		if name == "" || len(name) != len(element) || comma && rest == "" {
+			s.normal = false
+		}
+		if name == "" {
+			continue
+		}
+		s.count++
+		s.normal = s.normal && s.name < name && !hasUpper(name)
+		s.name = name
+		return true
+	}
+	return false
+}
+
+// normaliseNames writes the names in lower case, each once.
+func normaliseNames(value string) string {
+	var names []string
+	for scan := (nameScanner{rest: value}); scan.next(); {
+		if name := strings.ToLower(scan.name); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func hasUpper(s string) bool {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return true
+		}
+	}
+	return false
+}
