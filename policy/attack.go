@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+const regexesField = "cors.allowOriginRegexes"
+
+// checkRegexes looks at allowOriginRegexes. What the attack battery finds are
+// warnings: the user opted in to regexes.
+func (v *validator) checkRegexes() {
+	seen := map[string]bool{}
+	for i, expr := range v.s.CORS.AllowOriginRegexes {
+		field := at(regexesField, i)
+		if seen[expr] {
+			v.warn("origin-redundant", field, expr, "the regex is listed twice", "remove one")
+			continue
+		}
+		seen[expr] = true
+		v.refuse(OptInOriginRegex, "regex-opt-in", field, expr, "a regex easily allows more than it looks like",
+			`write a pattern such as "https://*.example.com"`)
+		if v.s.CORS.AllowCredentials {
+			v.refuse(OptInAnyOriginWithCredentials, "regex-with-credentials", field, expr,
+				"a regex that allows too much would hand out your users' data", "list the origins")
+		}
+		v.attack(field, expr)
+	}
+}
+
+// attack compiles a regex and tries what has gone wrong with others.
+func (v *validator) attack(field, expr string) {
+	// On its own first: `a)|(b` is one only between parentheses.
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil || expr == "" {
+		reason := "the regex is empty"
+		if err != nil {
+			reason = "this is no RE2 regex: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		}
+		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
+		return
+	}
+	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	if err != nil {
+		v.fail("regex-syntax", field, expr, err.Error(), "write a smaller one")
+		return
+	}
+	b := battery{re: re, tree: tree}
+	if code, reason, hint := b.run(); code != "" {
+		v.warn(code, field, expr, reason, hint)
+	}
+}
+
+// battery tries origins against a regex.
+type battery struct {
+	re   *regexp.Regexp
+	tree *syntax.Regexp
+}
+
+// strangers are origins that no regex means.
+var strangers = []string{
+	"https://attacker.example", "http://attacker.example", "https://attacker.example:8443",
+	"https://a.attacker.example", "https://203.0.113.66",
+}
+
+// run returns the worst finding; code is empty when there is none.
+func (b battery) run() (code, reason, hint string) {
+	if witness := b.first(strangers); witness != "" {
+		return "regex-hostile", "accepts every site, such as " + quote(witness), "name the domain that is meant"
+	}
+	own := b.own()
+	if len(own) == 0 {
+		return "regex-never-matches", "no origin was found that it matches as a whole",
+			`an origin is scheme, host and port, as in "https://app.example.com"`
+	}
+	for _, o := range own {
+		if witness := b.first(openDots(o)); witness != "" {
+			return "regex-open-dot", "accepts " + quote(witness), `write "\." for a dot`
+		}
+	}
+	for _, o := range own {
+		if witness := b.first(hijacked(o)); witness != "" {
+			return "regex-hostile", "accepts " + quote(witness),
+				`write the whole host, and "\." between a star and a domain`
+		}
+	}
+	return "", "", ""
+}
+
+// first returns the first of the texts that is an origin and matches.
+func (b battery) first(texts []string) string {
+	for _, text := range texts {
+		if _, ok := parseOrigin(text); ok && b.re.MatchString(text) {
+			return text
+		}
+	}
+	return ""
+}
+
+// own returns origins that the regex was made for, read from its syntax.
+func (b battery) own() []string {
+	var own []string
+	for _, text := range samples(b.tree) {
+		if b.first([]string{text}) != "" {
+			own = append(own, text)
+		}
+	}
+	return own
+}
+
+// openDots returns o with a letter for each dot of its host: what an
+// unescaped dot accepts.
+func openDots(o string) []string {
+	var changed []string
+	scheme, rest, _ := strings.Cut(o, "://")
+	for i := range len(rest) {
+		if rest[i] == '.' {
+			changed = append(changed, scheme+"://"+rest[:i]+"x"+rest[i+1:])
+		}
+	}
+	return changed
+}
+
+// hijacked returns origins like o that somebody else can register: what a
+// regex that is open at an end of the host accepts.
+func hijacked(o string) []string {
+	scheme, rest, _ := strings.Cut(o, "://")
+	host, _, _ := splitPort(rest)
+	changed := []string{
+		scheme + "://" + host + ".attacker.example",
+		scheme + "://" + host + "-attacker.example",
+		scheme + "://" + host + "attacker.example",
+	}
+	labels := strings.Split(host, ".")
+	for _, n := range registrable(labels) {
+		changed = append(changed, scheme+"://attacker"+strings.Join(labels[len(labels)-n:], "."))
+	}
+	return changed
+}
+
+// registrable returns how many of the labels may make up the domain that
+// somebody registers: two, or three where the last but one is short as in
+// "co.uk".
+func registrable(labels []string) []int {
+	switch n := len(labels); {
+	case n >= 3 && len(labels[n-2]) <= 3:
+		return []int{2, 3}
+	case n >= 2:
+		return []int{2}
+	}
+	return nil
+}
+
+func quote(s string) string { return `"` + clip(s) + `"` }

@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Normalise returns the one normal form of s: what is the default is left
+// out, the six methods that browsers normalise are in upper case, header names
+// in lower case, paths without trailing slash, and a repeated entry of a list
+// is dropped, the order kept. It is idempotent, keeps what s decides, and
+// shares no list with s.
+func Normalise(s Spec) Spec {
+	s.Hosts = unique(s.Hosts, strings.ToLower)
+	s.Paths = unique(s.Paths, trimPath)
+	s.CORS = normaliseCORS(s.CORS)
+	s.Mode = orZero(s.Mode, ModeEnforce)
+	s.UpstreamHeaders = orZero(s.UpstreamHeaders, UpstreamReplace)
+	s.UnmatchedPreflights = orZero(s.UnmatchedPreflights, UnmatchedReject)
+	s.DeniedRequests = orZero(s.DeniedRequests, DeniedPass)
+	s.PreflightStatus = orZero(s.PreflightStatus, 204)
+	s.PreflightLists = orZero(s.PreflightLists, ListsFull)
+	s.Dangerously = unique(s.Dangerously, func(o OptIn) OptIn { return o })
+	return s
+}
+
+func normaliseCORS(c CORS) CORS {
+	same := func(s string) string { return s }
+	c.AllowOrigins = unique(c.AllowOrigins, same)
+	if c.AllowOrigins == nil {
+		c.AllowOrigins = []string{} // its JSON is a list in any case
+	}
+	c.AllowOriginRegexes = unique(c.AllowOriginRegexes, same)
+	c.AllowMethods = unique(c.AllowMethods, normaliseMethod)
+	c.AllowHeaders = unique(c.AllowHeaders, strings.ToLower)
+	c.ExposeHeaders = unique(c.ExposeHeaders, strings.ToLower)
+	if c.MaxAge != nil {
+		age := *c.MaxAge
+		c.MaxAge = &age
+	}
+	return c
+}
+
+// normaliseMethod is Fetch, #concept-method-normalize.
+func normaliseMethod(m string) string {
+	if up := strings.ToUpper(m); slices.Contains(normalisedMethods, up) {
+		return up
+	}
+	return m
+}
+
+// normalisedMethods are those that browsers send in upper case however a page
+// writes them (Fetch, #concept-method-normalize).
+var normalisedMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"}
+
+// orZero returns v, or the zero value for the default one.
+func orZero[T comparable](v, byDefault T) T {
+	var zero T
+	if v == byDefault {
+		return zero
+	}
+	return v
+}
+
+// unique returns the normal forms of list in its order, each once; nil when it
+// is empty.
+func unique[T ~string](list []T, normal func(T) T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	kept := make([]T, 0, len(list))
+	seen := make(map[T]struct{}, len(list))
+	for _, entry := range list {
+		entry = normal(entry)
+		if _, dup := seen[entry]; !dup {
+			seen[entry] = struct{}{}
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,122 @@
+package policy
+
+import (
+	"regexp/syntax"
+	"strings"
+	"unicode"
+)
+
+// maxSamples bounds the texts that samples makes at any place of a regex, and
+// maxSampleLen each of them.
+const (
+	maxSamples   = 64
+	maxSampleLen = 512
+)
+
+// samples returns texts that re was likely made for: each alternative, each
+// optional part with and without. Not all of them need to match, since anchors
+// and word boundaries are taken for nothing.
+func samples(re *syntax.Regexp) []string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		return []string{sampleLiteral(re)}
+	case syntax.OpCharClass:
+		return sampleClass(re.Rune)
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return []string{"a", "."}
+	case syntax.OpCapture:
+		return samples(re.Sub[0])
+	case syntax.OpConcat:
+		return sampleConcat(re.Sub)
+	case syntax.OpAlternate:
+		return sampleAlternate(re.Sub)
+	case syntax.OpStar, syntax.OpQuest:
+		return bounded(append(sampleRepeat(re.Sub[0]), ""))
+	case syntax.OpPlus:
+		return bounded(sampleRepeat(re.Sub[0]))
+	case syntax.OpRepeat:
+		return sampleCount(re)
+	}
+	return []string{""}
+}
+
+func sampleLiteral(re *syntax.Regexp) string {
+	if re.Flags&syntax.FoldCase != 0 {
+		return strings.ToLower(string(re.Rune))
+	}
+	return string(re.Rune)
+}
+
+// sampleClass returns a letter, a digit and a dot where ranges have them, else
+// the first rune.
+func sampleClass(ranges []rune) []string {
+	var found []string
+	for _, c := range "a0.-" {
+		if inRanges(ranges, c) {
+			found = append(found, string(c))
+		}
+	}
+	if len(found) == 0 && len(ranges) > 0 {
+		found = append(found, string(unicode.ToLower(ranges[0])), string(ranges[0]))
+	}
+	return found
+}
+
+func inRanges(ranges []rune, c rune) bool {
+	for i := 0; i+1 < len(ranges); i += 2 {
+		if ranges[i] <= c && c <= ranges[i+1] {
+			return true
+		}
+	}
+	return false
+}
+
+// sampleRepeat returns what a repetition of sub may be. One of whatever may
+// well stand for a scheme.
+func sampleRepeat(sub *syntax.Regexp) []string {
+	list := samples(sub)
+	if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL || sub.Op == syntax.OpCharClass && inRanges(sub.Rune, '/') {
+		list = append(list, "https://", "https://a.")
+	}
+	return list
+}
+
+func sampleCount(re *syntax.Regexp) []string {
+	times := max(re.Min, 1)
+	var list []string
+	for _, s := range sampleRepeat(re.Sub[0]) {
+		if len(s)*times <= maxSampleLen {
+			list = append(list, strings.Repeat(s, times))
+		}
+	}
+	if re.Min == 0 {
+		list = append(list, "")
+	}
+	return bounded(list)
+}
+
+func sampleConcat(subs []*syntax.Regexp) []string {
+	list := []string{""}
+	for _, sub := range subs {
+		var longer []string
+		for _, tail := range samples(sub) {
+			for _, head := range list {
+				if len(head)+len(tail) <= maxSampleLen {
+					longer = append(longer, head+tail)
+				}
+			}
+		}
+		list = bounded(longer)
+	}
+	return list
+}
+
+func sampleAlternate(subs []*syntax.Regexp) []string {
+	var list []string
+	for _, sub := range subs {
+		list = append(list, samples(sub)...)
+	}
+	return bounded(list)
+}
+
+func bounded(list []string) []string { return list[:min(len(list), maxSamples)] }

@@ -1,0 +1,224 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Validate returns every mistake in specs, and what is worth a look, ordered
+// by spec and by place in it; nil when there is nothing. Field paths are those
+// of specs as they are given, so that it should run before Normalise. It holds
+// every rule that needs neither a list of domains nor Unicode tables; package
+// policyfile adds those. Its time grows with the number of entries, not faster.
+func Validate(specs []Spec) Problems {
+	v := validator{scopes: newScopes(specs)}
+	for i := range specs {
+		v.spec, v.s, v.lifted = i, &specs[i], map[OptIn]bool{}
+		v.checkSpec()
+	}
+	v.checkNames(specs)
+	v.checkOverlaps(specs)
+	slices.SortStableFunc(v.problems, func(a, b Problem) int { return a.Spec - b.Spec })
+	return v.problems
+}
+
+// validator collects the problems of one spec after the other.
+type validator struct {
+	problems Problems
+	scopes   scopes
+	spec     int
+	s        *Spec
+	lifted   map[OptIn]bool // opt-ins that something needed
+}
+
+func (v *validator) checkSpec() {
+	v.checkName()
+	v.checkHosts()
+	v.checkPaths()
+	v.checkOrigins()
+	v.checkRegexes()
+	v.checkMethods()
+	v.checkAllowHeaders()
+	v.checkExposeHeaders()
+	v.checkMaxAge()
+	v.checkEnums()
+	v.checkPrivateNetwork()
+	v.checkOptIns()
+}
+
+// fail and warn add a problem of the spec at hand.
+func (v *validator) fail(code, field, value, reason, hint string) {
+	v.add(Error, code, field, value, reason, hint)
+}
+
+func (v *validator) warn(code, field, value, reason, hint string) {
+	v.add(Warning, code, field, value, reason, hint)
+}
+
+func (v *validator) add(level Level, code, field, value, reason, hint string) {
+	v.problems = append(v.problems, Problem{
+		Level: level, Code: code, Spec: v.spec, Field: field, Value: value, Reason: reason, Hint: hint,
+	})
+}
+
+// refuse adds an error unless the spec opts in to it, and reports whether it
+// did.
+func (v *validator) refuse(o OptIn, code, field, value, reason, hint string) bool {
+	v.lifted[o] = true
+	if v.s.OptsIn(o) {
+		return false
+	}
+	v.fail(code, field, value, reason, fmt.Sprintf("%s, or list %q under dangerously", hint, o))
+	return true
+}
+
+// at returns the path of entry i of a list.
+func at(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+const maxNameLen = 63
+
+func (v *validator) checkName() {
+	name := v.s.Name
+	if name == "" {
+		v.fail("name-missing", "name", "", "the policy has no name", `write one such as "name: api"`)
+		return
+	}
+	if !isName(name) {
+		v.fail("name-syntax", "name", name, "a name is 1 to 63 of a-z, 0-9 and hyphen, and does not begin with a hyphen",
+			nameHint(name))
+	}
+}
+
+func isName(s string) bool {
+	if s == "" || len(s) > maxNameLen || s[0] == '-' {
+		return false
+	}
+	return strings.IndexFunc(s, func(r rune) bool { return !isNameRune(r) }) < 0
+}
+
+func isNameRune(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }
+
+// nameHint proposes the name that s could be, if there is one.
+func nameHint(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if isNameRune(r) {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(s))
+	s = strings.Trim(s[:min(len(s), maxNameLen)], "-")
+	if s == "" {
+		return `write one such as "api"`
+	}
+	return didYouMean(s)
+}
+
+// checkNames finds names that two specs share.
+func (v *validator) checkNames(specs []Spec) {
+	first := make(map[string]int, len(specs))
+	for i := range specs {
+		v.spec = i
+		name := specs[i].Name
+		if _, taken := first[name]; taken && name != "" {
+			v.fail("name-duplicate", "name", name, "another policy has this name", "give each policy a name of its own")
+			continue
+		}
+		first[name] = i
+	}
+}
+
+// The bounds of maxAge in seconds: what the most patient browsers keep, and
+// what Chromium does.
+const (
+	maxMaxAge      = 86400
+	chromiumMaxAge = 7200
+)
+
+func (v *validator) checkMaxAge() {
+	const field = "cors.maxAge"
+	if v.s.CORS.MaxAge == nil {
+		return
+	}
+	age := *v.s.CORS.MaxAge
+	value := strconv.Itoa(age)
+	switch {
+	case age < 0:
+		// Browsers take a value that is no delta-seconds for 5 seconds
+		// (Fetch, #cors-preflight-fetch, "max-age is failure or null").
+		v.fail("max-age-negative", field, value, "a negative age is no age for browsers", "write 0 to switch the cache off")
+	case age > maxMaxAge:
+		v.fail("max-age-too-large", field, value, "no browser keeps a preflight's answer for more than 86400 seconds",
+			"write 86400 or less; Chromium keeps it for 7200, Safari for 600")
+	case age > chromiumMaxAge:
+		v.warn("max-age-capped", field, value, "Chromium keeps a preflight's answer for 7200 seconds at most, Safari for 600",
+			"write 7200 or less")
+	}
+}
+
+func (v *validator) checkEnums() {
+	s := v.s
+	v.checkEnum("mode", string(s.Mode), string(ModeEnforce), string(ModeShadow), string(ModeOff))
+	v.checkEnum("upstreamHeaders", string(s.UpstreamHeaders), string(UpstreamReplace), string(UpstreamDefer))
+	v.checkEnum("unmatchedPreflights", string(s.UnmatchedPreflights), string(UnmatchedReject), string(UnmatchedForward))
+	v.checkEnum("deniedRequests", string(s.DeniedRequests), string(DeniedPass), string(DeniedBlockUnsafe), string(DeniedBlock))
+	if s.PreflightStatus != 0 && s.PreflightStatus != 200 && s.PreflightStatus != 204 {
+		v.fail("preflight-status", "preflightStatus", strconv.Itoa(s.PreflightStatus),
+			"an allowed preflight is answered with 204 or 200", "write 204, or 200 for clients that insist on it")
+	}
+	v.checkEnum("preflightLists", string(s.PreflightLists), string(ListsFull), string(ListsRequested))
+}
+
+func (v *validator) checkEnum(field, value string, words ...string) {
+	if value == "" || slices.Contains(words, value) {
+		return
+	}
+	v.fail("unknown-value", field, value, "the field has no such value", oneOf(words))
+}
+
+// oneOf returns the hint that names the words that may be written.
+func oneOf(words []string) string {
+	last := len(words) - 1
+	return "write " + strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
+func (v *validator) checkPrivateNetwork() {
+	const field = "allowPrivateNetwork"
+	if !v.s.AllowPrivateNetwork {
+		return
+	}
+	const reason = "Private Network Access was withdrawn: browsers ask their user instead and ignore the header"
+	if !v.refuse(OptInPrivateNetworkAccess, "private-network-access", field, "true", reason, "leave the field out") {
+		v.warn("private-network-withdrawn", field, "true", reason, "leave the field out once no old client needs it")
+	}
+}
+
+func (v *validator) checkOptIns() {
+	seen := map[OptIn]bool{}
+	for i, o := range v.s.Dangerously {
+		field := at("dangerously", i)
+		switch {
+		case !slices.Contains(optIns, o):
+			v.fail("opt-in-unknown", field, string(o), "there is no such opt-in", oneOf(optInWords()))
+		case seen[o]:
+			v.warn("opt-in-redundant", field, string(o), "the opt-in is listed twice", "remove one")
+		case !v.lifted[o] && o != OptInPublicSuffix: // that one needs the list of public suffixes
+			v.warn("opt-in-unused", field, string(o), "the opt-in lifts nothing here", "remove it")
+		}
+		seen[o] = true
+	}
+}
+
+var optIns = []OptIn{
+	OptInOriginRegex, OptInNullOrigin, OptInAnyOriginWithCredentials,
+	OptInPublicSuffix, OptInInsecureOrigins, OptInPrivateNetworkAccess,
+}
+
+func optInWords() []string {
+	words := make([]string, len(optIns))
+	for i, o := range optIns {
+		words[i] = string(o)
+	}
+	return words
+}

@@ -1,0 +1,138 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+func (v *validator) checkMethods() {
+	const field = "cors.allowMethods"
+	list := v.s.CORS.AllowMethods
+	star := slices.Contains(list, "*")
+	seen := map[string]bool{}
+	for i, m := range list {
+		place := at(field, i)
+		switch normal := normaliseMethod(m); {
+		case !IsToken(m):
+			v.fail("method-token", place, m, "this is no method", `write one such as "PUT"`)
+		case IsForbiddenMethod(m):
+			// Fetch, #forbidden-method.
+			v.fail("method-forbidden", place, m, "browsers never send this method", "remove it")
+		case seen[normal]:
+			v.warn("method-redundant", place, m, "the method is listed twice", "remove one")
+		case star && m != "*":
+			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
+		case normal == "OPTIONS":
+			v.warn("method-options", place, m, "preflights need no OPTIONS to be allowed", "list it only where pages send OPTIONS themselves")
+		default:
+			v.checkMethodCase(place, m, normal)
+		}
+		seen[normaliseMethod(m)] = true
+	}
+}
+
+// checkMethodCase warns of methods that are not in upper case. Browsers
+// normalise six of them (Fetch, #concept-method-normalize); any other one is
+// compared with its case.
+func (v *validator) checkMethodCase(place, m, normal string) {
+	if m != normal {
+		v.warn("method-case", place, m, "browsers send this method in upper case", didYouMean(normal))
+	} else if up := strings.ToUpper(m); up == "PATCH" && m != up {
+		v.warn("method-case", place, m, "methods have case, and this one is not PATCH", didYouMean(up))
+	}
+}
+
+func (v *validator) checkAllowHeaders() {
+	const field = "cors.allowHeaders"
+	list := v.s.CORS.AllowHeaders
+	star := slices.Contains(list, "*")
+	seen := map[string]bool{}
+	for i, h := range list {
+		place, name := at(field, i), strings.ToLower(h)
+		switch {
+		case !IsToken(h):
+			v.fail("header-token", place, h, "this is no header name", tokenHint(h))
+		case IsForbiddenRequestHeader(name):
+			v.failForbiddenHeader(place, h, name)
+		case strings.HasPrefix(name, "access-control-"):
+			v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
+		case seen[name]:
+			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
+		case star && name != "*" && name != authorization:
+			v.warn("beside-star", place, h, `"*" covers every header but authorization`, "remove it")
+		case name == "*" && !v.s.CORS.AllowCredentials && !slices.ContainsFunc(list, isAuthorization):
+			// Fetch, #cors-non-wildcard-request-header-name.
+			v.warn("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
+				`write ["*", authorization] if clients send tokens`)
+		}
+		seen[name] = true
+	}
+}
+
+// authorization is the one CORS non-wildcard request-header name.
+const authorization = "authorization"
+
+func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
+
+// failForbiddenHeader is Fetch, #forbidden-request-header.
+func (v *validator) failForbiddenHeader(place, h, name string) {
+	hint := "remove it"
+	if name == "cookie" {
+		hint = "remove it; cookies come with allowCredentials"
+	}
+	v.fail("header-forbidden", place, h, "no page can set this header", hint)
+}
+
+// tokenHint says how to write what is no header name.
+func tokenHint(h string) string {
+	switch {
+	case strings.Contains(h, ","):
+		return "write each name as an entry of its own"
+	case strings.HasSuffix(h, ":") && IsToken(strings.TrimSuffix(h, ":")):
+		return didYouMean(strings.TrimSuffix(h, ":"))
+	case IsToken(strings.TrimSpace(h)):
+		return didYouMean(strings.TrimSpace(h))
+	}
+	return `write one such as "x-request-id"`
+}
+
+// neverExposed are the header names that no page can read from a response.
+var neverExposed = map[string]string{
+	// Fetch, #forbidden-response-header-name.
+	"set-cookie":  "browsers never show this header to a page",
+	"set-cookie2": "browsers never show this header to a page",
+	// What only requests and answers to preflights carry.
+	"origin":                                 "this is a request header",
+	"access-control-request-method":          "this is a request header",
+	"access-control-request-headers":         "this is a request header",
+	"access-control-request-private-network": "this is a request header",
+	"access-control-allow-methods":           "only the answer to a preflight has this header",
+	"access-control-allow-headers":           "only the answer to a preflight has this header",
+	"access-control-allow-private-network":   "only the answer to a preflight has this header",
+	"access-control-max-age":                 "only the answer to a preflight has this header",
+}
+
+func (v *validator) checkExposeHeaders() {
+	const field = "cors.exposeHeaders"
+	list := v.s.CORS.ExposeHeaders
+	star := slices.Contains(list, "*")
+	seen := map[string]bool{}
+	for i, h := range list {
+		place, name := at(field, i), strings.ToLower(h)
+		switch reason := neverExposed[name]; {
+		case !IsToken(h):
+			v.fail("expose-token", place, h, "this is no header name", tokenHint(h))
+		case reason != "":
+			v.fail("expose-never", place, h, reason, "remove it")
+		case name == "*" && v.s.CORS.AllowCredentials:
+			// Fetch, #http-access-control-expose-headers: with credentials it
+			// is a header that is called "*".
+			v.fail("expose-star-with-credentials", place, h, `with credentials "*" exposes nothing`, "list the names")
+		case seen[name]:
+			v.warn("expose-redundant", place, h, "the header is listed twice", "remove one")
+		case star && name != "*":
+			v.warn("beside-star", place, h, `"*" covers every header`, "remove it")
+		}
+		seen[name] = true
+	}
+}

@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const originsField = "cors.allowOrigins"
+
+// checkOrigins looks at each entry of allowOrigins. It keeps no pattern of an
+// exact origin, so that a million of them cost little more than their text.
+func (v *validator) checkOrigins() {
+	list := v.s.CORS.AllowOrigins
+	if len(list) == 0 && len(v.s.CORS.AllowOriginRegexes) == 0 && v.s.Mode != ModeOff {
+		v.fail("origins-missing", originsField, "", "the policy allows no origin",
+			`list some, or write ["*"] to share publicly, without credentials`)
+	}
+	stars := newStarred(list)
+	apexes := v.missingApexes(list, stars)
+	seen := make(map[string]struct{}, len(list))
+	for i, text := range list {
+		if _, dup := seen[text]; dup {
+			v.warn("origin-redundant", at(originsField, i), text, "the origin is listed twice", "remove one")
+			continue
+		}
+		seen[text] = struct{}{}
+		v.checkOrigin(i, text, stars, apexes)
+	}
+}
+
+func (v *validator) checkOrigin(i int, text string, stars starred, apexes map[string]bool) {
+	field := at(originsField, i)
+	p, err := ParsePattern(text)
+	if bad := (*PatternError)(nil); errors.As(err, &bad) {
+		v.fail(bad.Code, field, bad.Value, bad.Reason, bad.Hint)
+		return
+	}
+	v.checkForm(field, text, p)
+	if v.s.CORS.AllowCredentials {
+		v.checkCredentials(field, text, p)
+	}
+	if isLikelyTypo(p) {
+		v.warn("single-label-host", field, text, "the host has a single label, which no public site has", `write the whole host, such as "https://app.example.com"`)
+	}
+	if by, covered := stars.covering(p); covered {
+		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
+	}
+	if apex := apexOf(p); apexes[apex] && p.Form == FormSubdomain {
+		v.warn("apex-not-covered", field, text, fmt.Sprintf("does not include %q", apex), "list that too if it is meant")
+	}
+}
+
+// checkForm has the rules of a pattern's form.
+func (v *validator) checkForm(field, text string, p Pattern) {
+	switch p.Form {
+	case FormNull:
+		// Any page can make a sandboxed frame or a redirect that sends it.
+		v.refuse(OptInNullOrigin, "origin-null", field, text, "every site can send this origin, from a sandboxed frame",
+			`serve sandboxed pages from a policy with "*" and without credentials`)
+	case FormAny:
+		if len(v.s.CORS.AllowOrigins)+len(v.s.CORS.AllowOriginRegexes) > 1 {
+			v.fail("star-not-alone", field, text, `"*" allows every origin and stands alone`, "remove it, or remove the others")
+		}
+	case FormAnyHost:
+		if !v.s.CORS.AllowCredentials || v.s.OptsIn(OptInAnyOriginWithCredentials) {
+			v.warn("any-host", field, text, "every site of this scheme is allowed", `list the hosts, or write "*" to share publicly`)
+		}
+	}
+}
+
+// checkCredentials has the rules that hold where browsers send credentials.
+func (v *validator) checkCredentials(field, text string, p Pattern) {
+	const exposed = "every site could read your users' data"
+	switch p.Form {
+	case FormAny:
+		// Fetch, #cors-protocol-and-credentials.
+		v.refuse(OptInAnyOriginWithCredentials, "star-with-credentials", field, text, "with allowCredentials "+exposed,
+			"list the origins, or leave allowCredentials out")
+		return
+	case FormNull:
+		return
+	case FormAnyHost:
+		v.refuse(OptInAnyOriginWithCredentials, "any-host-with-credentials", field, text, "with allowCredentials "+exposed,
+			"list the hosts, or leave allowCredentials out")
+	}
+	local := isLocal(p.Host)
+	if p.Scheme == "http" && !local {
+		v.refuse(OptInInsecureOrigins, "insecure-origin", field, text,
+			"whoever is on the network can write pages of this origin and use your users' credentials", httpsHint(p))
+	}
+	if p.Port == AnyPort && p.Form != FormAnyHost && !local {
+		v.warn("any-port", field, text, "every service on any port of this host is trusted with credentials", "list the ports")
+	}
+	if p.Scheme == "https" && p.Form == FormExact && !local && isIP(p.Host) {
+		v.warn("ip-with-credentials", field, text, "an address may come to belong to somebody else", "write a host name")
+	}
+}
+
+// httpsHint proposes the same pattern for https.
+func httpsHint(p Pattern) string {
+	p.Scheme = "https"
+	if p.Port == defaultPort("https") {
+		p.Port = 0
+	}
+	return "write " + p.String()
+}
+
+// isLocal reports whether only this machine can serve host (Secure Contexts,
+// section 3.1 "is origin potentially trustworthy").
+func isLocal(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.IsLoopback()
+}
+
+func isIP(host string) bool { return strings.HasPrefix(host, "[") || endsInNumber(host) }
+
+// isLikelyTypo reports whether p is a web origin like "https://com". Other
+// schemes do have such hosts: "chrome-extension://...".
+func isLikelyTypo(p Pattern) bool {
+	return p.Form == FormExact && (p.Scheme == "https" || p.Scheme == "http") &&
+		!strings.Contains(strings.TrimSuffix(p.Host, "."), ".") && !isLocal(p.Host) && !isIP(p.Host)
+}
+
+// apexOf returns the text of the origin right above a "*." pattern.
+func apexOf(p Pattern) string {
+	p.Form = FormExact
+	return p.String()
+}
+
+// missingApexes returns the apexes of the "*." patterns that no entry covers.
+func (v *validator) missingApexes(list []string, stars starred) map[string]bool {
+	missing := map[string]bool{}
+	for p := range stars {
+		apex := p
+		apex.Form = FormExact
+		if _, covered := stars.covering(apex); p.Form == FormSubdomain && !covered && !stars.has(apex) {
+			missing[apex.String()] = true
+		}
+	}
+	if len(missing) == 0 || slices.Contains(list, "*") {
+		return nil
+	}
+	for _, text := range list {
+		delete(missing, text)
+	}
+	return missing
+}
