@@ -31,6 +31,10 @@ func (v *validator) checkRegexes() {
 
 // attack compiles a regex and tries what has gone wrong with others.
 func (v *validator) attack(field, expr string) {
+	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
+		v.fail("regex-characters", field, expr, "no origin has such a character", "write printable ASCII; hosts are sent in Punycode")
+		return
+	}
 	// On its own first: `a)|(b` is one only between parentheses.
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil || expr == "" {
@@ -75,14 +79,14 @@ func (b battery) run() (code, reason, hint string) {
 			`an origin is scheme, host and port, as in "https://app.example.com"`
 	}
 	for _, o := range own {
-		if witness := b.first(openDots(o)); witness != "" {
-			return "regex-open-dot", "accepts " + quote(witness), `write "\." for a dot`
-		}
-	}
-	for _, o := range own {
 		if witness := b.first(hijacked(o)); witness != "" {
 			return "regex-hostile", "accepts " + quote(witness),
 				`write the whole host, and "\." between a star and a domain`
+		}
+	}
+	for _, o := range own {
+		if witness := b.first(openDots(o)); witness != "" {
+			return "regex-open-dot", "accepts " + quote(witness), `write "\." for a dot`
 		}
 	}
 	return "", "", ""
@@ -140,16 +144,17 @@ func hijacked(o string) []string {
 }
 
 // registrable returns how many of the labels may make up the domain that
-// somebody registers: two, or three where the last but one is short as in
-// "co.uk".
+// somebody registers: two, or three below the likes of "co.uk".
 func registrable(labels []string) []int {
-	switch n := len(labels); {
-	case n >= 3 && len(labels[n-2]) <= 3:
-		return []int{2, 3}
-	case n >= 2:
-		return []int{2}
+	n := len(labels)
+	if n < 2 {
+		return nil
 	}
-	return nil
+	switch labels[n-2] {
+	case "ac", "co", "com", "edu", "gov", "net", "org":
+		return []int{2, min(n, 3)}
+	}
+	return []int{2}
 }
 
 func quote(s string) string { return `"` + clip(s) + `"` }

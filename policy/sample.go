@@ -31,7 +31,7 @@ func samples(re *syntax.Regexp) []string {
 	case syntax.OpAlternate:
 		return sampleAlternate(re.Sub)
 	case syntax.OpStar, syntax.OpQuest:
-		return bounded(append(sampleRepeat(re.Sub[0]), ""))
+		return bounded(append([]string{""}, sampleRepeat(re.Sub[0])...))
 	case syntax.OpPlus:
 		return bounded(sampleRepeat(re.Sub[0]))
 	case syntax.OpRepeat:
@@ -51,7 +51,7 @@ func sampleLiteral(re *syntax.Regexp) string {
 // the first rune.
 func sampleClass(ranges []rune) []string {
 	var found []string
-	for _, c := range "a0.-" {
+	for _, c := range "a1.-0" {
 		if inRanges(ranges, c) {
 			found = append(found, string(c))
 		}
@@ -76,7 +76,7 @@ func inRanges(ranges []rune, c rune) bool {
 func sampleRepeat(sub *syntax.Regexp) []string {
 	list := samples(sub)
 	if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL || sub.Op == syntax.OpCharClass && inRanges(sub.Rune, '/') {
-		list = append(list, "https://", "https://a.")
+		list = append(list, "https://", "https://a", "https://a.")
 	}
 	return list
 }
@@ -84,13 +84,13 @@ func sampleRepeat(sub *syntax.Regexp) []string {
 func sampleCount(re *syntax.Regexp) []string {
 	times := max(re.Min, 1)
 	var list []string
+	if re.Min == 0 {
+		list = append(list, "")
+	}
 	for _, s := range sampleRepeat(re.Sub[0]) {
 		if len(s)*times <= maxSampleLen {
 			list = append(list, strings.Repeat(s, times))
 		}
-	}
-	if re.Min == 0 {
-		list = append(list, "")
 	}
 	return bounded(list)
 }
@@ -98,15 +98,23 @@ func sampleCount(re *syntax.Regexp) []string {
 func sampleConcat(subs []*syntax.Regexp) []string {
 	list := []string{""}
 	for _, sub := range subs {
-		var longer []string
-		for _, tail := range samples(sub) {
-			for _, head := range list {
-				if len(head)+len(tail) <= maxSampleLen {
-					longer = append(longer, head+tail)
-				}
+		list = cross(list, samples(sub))
+	}
+	return list
+}
+
+// cross returns each head with each tail, as far as the bounds go.
+func cross(heads, tails []string) []string {
+	var list []string
+	for _, tail := range tails {
+		for _, head := range heads {
+			if len(list) == maxSamples {
+				return list
+			}
+			if len(head)+len(tail) <= maxSampleLen {
+				list = append(list, head+tail)
 			}
 		}
-		list = bounded(longer)
 	}
 	return list
 }

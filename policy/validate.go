@@ -85,13 +85,14 @@ func (v *validator) checkName() {
 		v.fail("name-missing", "name", "", "the policy has no name", `write one such as "name: api"`)
 		return
 	}
-	if !isName(name) {
+	if !IsName(name) {
 		v.fail("name-syntax", "name", name, "a name is 1 to 63 of a-z, 0-9 and hyphen, and does not begin with a hyphen",
 			nameHint(name))
 	}
 }
 
-func isName(s string) bool {
+// IsName reports whether s can be the name of a policy.
+func IsName(s string) bool {
 	if s == "" || len(s) > maxNameLen || s[0] == '-' {
 		return false
 	}

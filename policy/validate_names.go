@@ -53,7 +53,7 @@ func (v *validator) checkAllowHeaders() {
 		case !IsToken(h):
 			v.fail("header-token", place, h, "this is no header name", tokenHint(h))
 		case IsForbiddenRequestHeader(name):
-			v.failForbiddenHeader(place, h, name)
+			v.checkForbiddenHeader(place, h, name)
 		case strings.HasPrefix(name, "access-control-"):
 			v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
 		case seen[name]:
@@ -74,13 +74,18 @@ const authorization = "authorization"
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// failForbiddenHeader is Fetch, #forbidden-request-header.
-func (v *validator) failForbiddenHeader(place, h, name string) {
-	hint := "remove it"
-	if name == "cookie" {
-		hint = "remove it; cookies come with allowCredentials"
+// checkForbiddenHeader is Fetch, #forbidden-request-header. Two such names are
+// in the examples of so many gateways that they are let pass.
+func (v *validator) checkForbiddenHeader(place, h, name string) {
+	const reason = "no page can set this header"
+	switch name {
+	case "dnt", "keep-alive":
+		v.warn("header-never-sent", place, h, reason, "remove it")
+	case "cookie":
+		v.fail("header-forbidden", place, h, reason, "remove it; cookies come with allowCredentials")
+	default:
+		v.fail("header-forbidden", place, h, reason, "remove it")
 	}
-	v.fail("header-forbidden", place, h, "no page can set this header", hint)
 }
 
 // tokenHint says how to write what is no header name.

@@ -48,8 +48,8 @@ func (v *validator) checkOrigin(i int, text string, stars starred, apexes map[st
 	if by, covered := stars.covering(p); covered {
 		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
 	}
-	if apex := apexOf(p); apexes[apex] && p.Form == FormSubdomain {
-		v.warn("apex-not-covered", field, text, fmt.Sprintf("does not include %q", apex), "list that too if it is meant")
+	if p.Form == FormSubdomain && apexes[apexOf(p)] {
+		v.warn("apex-not-covered", field, text, fmt.Sprintf("does not include %q", apexOf(p)), "list that too if it is meant")
 	}
 }
 
@@ -140,8 +140,9 @@ func (v *validator) missingApexes(list []string, stars starred) map[string]bool 
 	for p := range stars {
 		apex := p
 		apex.Form = FormExact
-		if _, covered := stars.covering(apex); p.Form == FormSubdomain && !covered && !stars.has(apex) {
-			missing[apex.String()] = true
+		_, covered := stars.covering(apex)
+		if p.Form == FormSubdomain && !covered && !stars.has(apex) {
+			missing[apexOf(p)] = true
 		}
 	}
 	if len(missing) == 0 || slices.Contains(list, "*") {

@@ -115,12 +115,12 @@ func badHostForm(h string) (code, reason, hint string) {
 	if isIPv6("[" + h + "]") {
 		return "host-syntax", "an IPv6 address stands in brackets", didYouMean("[" + h + "]")
 	}
+	name, starred := strings.CutPrefix(h, "*.")
+	if strings.Contains(name, "*") || starred && isIP(name) {
+		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
+	}
 	if host, port, ok := splitPort(h); !ok || port != "" {
 		return "host-port", "a host has no port; requests match on any", didYouMean(strings.TrimSuffix(host, ":"))
-	}
-	name, starred := strings.CutPrefix(h, "*.")
-	if strings.Contains(name, "*") || starred && (endsInNumber(name) || name[:1] == "[") {
-		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
 	}
 	if bare := strings.TrimSuffix(h, "."); bare != h {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", didYouMean(bare)

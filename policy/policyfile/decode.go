@@ -1,0 +1,260 @@
+package policyfile
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"go.yaml.in/yaml/v4"
+)
+
+// document reads one policy file.
+type document struct {
+	l       *loader
+	file    string
+	errors  int
+	sizes   map[*yaml.Node]int // of what aliases stand for
+	aliased int                // nodes that aliases stood for
+}
+
+// fail reports an error at n.
+func (d *document) fail(n *yaml.Node, code, field, value, reason, hint string) {
+	d.errors++
+	d.l.broken[spot{d.file, posOf(n)}] = true
+	d.l.add(d.file, posOf(n), Diagnostic{Level: policy.Error, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
+}
+
+// resolve returns what n stands for; false, with an error, when aliases stand
+// for too much.
+func (d *document) resolve(n *yaml.Node) (*yaml.Node, bool) {
+	if n.Kind != yaml.AliasNode {
+		return n, true
+	}
+	before := d.aliased
+	d.aliased += d.size(n.Alias)
+	switch most := d.l.limits.aliased; {
+	case before > most:
+		d.errors++ // said once is enough
+		return nil, false
+	case d.aliased > most:
+		d.fail(n, "yaml-aliases", "", "*"+n.Value, "the aliases of the file stand for too much", "write out what is meant, or use originGroups")
+		return nil, false
+	}
+	return n.Alias, true
+}
+
+// size counts the nodes of a tree, an alias as one.
+func (d *document) size(n *yaml.Node) int {
+	if size, known := d.sizes[n]; known {
+		return size
+	}
+	if d.sizes == nil {
+		d.sizes = map[*yaml.Node]int{}
+	}
+	size := 1
+	for _, c := range n.Content {
+		size += d.size(c)
+	}
+	d.sizes[n] = size
+	return size
+}
+
+// fields are the fields of a mapping :: name -> what reads its value.
+type fields map[string]func(field string, n *yaml.Node)
+
+// readMapping reads a mapping strictly. prefix is the path of its fields, and
+// places gets their places unless it is nil.
+func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fields) {
+	n, ok := d.resolve(n)
+	if !ok {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.failType(n, prefix, "a mapping", `write fields, as "name: value"`)
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if !d.checkKey(key, prefix, seen) {
+			continue
+		}
+		read := known[key.Value]
+		if read == nil {
+			d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field",
+				didYouMean(key.Value, slices.Sorted(maps.Keys(known))))
+			continue
+		}
+		at.set(join(prefix, key.Value), key, value)
+		read(join(prefix, key.Value), value)
+	}
+}
+
+// checkKey reports whether key is a new name of a field.
+func (d *document) checkKey(key *yaml.Node, prefix string, seen map[string]bool) bool {
+	switch {
+	case key.Kind != yaml.ScalarNode:
+		d.failType(key, prefix, "the name of a field", "write a name")
+	case key.ShortTag() == "!!merge":
+		d.fail(key, "yaml-merge-key", prefix, key.Value, "merge keys are not read: policies replace each other whole", "write the fields out")
+	case seen[key.Value]:
+		d.fail(key, "yaml-duplicate-key", join(prefix, key.Value), key.Value, "the field is written twice", "remove one")
+	default:
+		seen[key.Value] = true
+		return true
+	}
+	return false
+}
+
+func join(prefix, name string) string {
+	if prefix == "" {
+		return name
+	}
+	return prefix + "." + name
+}
+
+// item returns the path of entry i of a list.
+func item(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
+
+// readEach calls read for the entries of a list.
+func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml.Node)) {
+	n, ok := d.resolve(n)
+	if !ok {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		hint := "write a list"
+		if n.Kind == yaml.ScalarNode && n.Value != "" {
+			hint = "write a list: [" + strconv.Quote(clip(n.Value)) + "]"
+		}
+		d.failType(n, field, "a list", hint)
+		return
+	}
+	for i, c := range n.Content {
+		read(i, c)
+	}
+}
+
+// readText returns the text of a scalar.
+func (d *document) readText(n *yaml.Node, field string) (string, bool) {
+	n, ok := d.resolve(n)
+	if !ok {
+		return "", false
+	}
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
+		return n.Value, true
+	}
+	hint := "write text"
+	if n.Kind == yaml.ScalarNode && n.Value != "" {
+		hint = "quote it: " + strconv.Quote(clip(n.Value))
+	}
+	d.failType(n, field, "text", hint)
+	return "", false
+}
+
+func readText[T ~string](d *document, to *T) func(string, *yaml.Node) {
+	return func(field string, n *yaml.Node) {
+		if text, ok := d.readText(n, field); ok {
+			*to = T(text)
+		}
+	}
+}
+
+func readTexts[T ~string](d *document, to *[]T) func(string, *yaml.Node) {
+	return func(field string, n *yaml.Node) {
+		d.readEach(n, field, func(i int, n *yaml.Node) {
+			// An entry that is no text keeps its place: indices stay true.
+			text, _ := d.readText(n, item(field, i))
+			*to = append(*to, T(text))
+		})
+	}
+}
+
+func (d *document) readBool(to *bool) func(string, *yaml.Node) {
+	return func(field string, n *yaml.Node) {
+		n, ok := d.resolve(n)
+		if !ok {
+			return
+		}
+		value, err := strconv.ParseBool(n.Value)
+		if n.ShortTag() != "!!bool" || err != nil {
+			d.failType(n, field, "true or false", "write true or false, without quotes")
+			return
+		}
+		*to = value
+	}
+}
+
+func (d *document) readInt(to *int) func(string, *yaml.Node) {
+	return func(field string, n *yaml.Node) {
+		n, ok := d.resolve(n)
+		if !ok {
+			return
+		}
+		value, err := strconv.Atoi(n.Value)
+		if n.ShortTag() != "!!int" || err != nil || strconv.Itoa(value) != n.Value {
+			d.failType(n, field, "a whole number in decimal digits", "write it without quotes")
+			return
+		}
+		*to = value
+	}
+}
+
+// readSeconds reads a number of seconds, or a duration such as "10m".
+func (d *document) readSeconds(to **int) func(string, *yaml.Node) {
+	return func(field string, n *yaml.Node) {
+		n, ok := d.resolve(n)
+		if !ok {
+			return
+		}
+		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
+			seconds := 0
+			before := d.errors
+			d.readInt(&seconds)(field, n)
+			if d.errors == before {
+				*to = &seconds
+			}
+			return
+		}
+		age, err := time.ParseDuration(n.Value)
+		if err != nil || age%time.Second != 0 {
+			d.fail(n, "max-age-syntax", field, n.Value, "this is no number of whole seconds", `write seconds, as 600, or a duration, as "10m"`)
+			return
+		}
+		seconds := int(age / time.Second)
+		*to = &seconds
+	}
+}
+
+// failType reports that n is not what is meant.
+func (d *document) failType(n *yaml.Node, field, meant, hint string) {
+	d.fail(n, "yaml-type", field, n.Value, kindOf(n)+", and "+meant+" is meant", hint)
+}
+
+// kindOf says what YAML reads n as.
+func kindOf(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "this is a mapping"
+	case yaml.SequenceNode:
+		return "this is a list"
+	}
+	switch n.ShortTag() {
+	case "!!null":
+		if n.Value == "" {
+			return "there is no value"
+		}
+		return "YAML reads this as null"
+	case "!!int", "!!float":
+		return "YAML reads this as a number"
+	case "!!bool":
+		return "YAML reads this as true or false"
+	case "!!timestamp":
+		return "YAML reads this as a date"
+	case "!!str":
+		return "this is text"
+	}
+	return "this has a YAML tag"
+}

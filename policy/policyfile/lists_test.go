@@ -1,0 +1,91 @@
+package policyfile
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+func TestSuffixReasonKnowsWhoseTheNamesBelowAre(t *testing.T) {
+	for host, others := range map[string]bool{
+		"com": true, "co.uk": true, "github.io": true, "vercel.app": true, "corp": true,
+		"amazonaws.com": true, "compute.amazonaws.com": true, "windows.net": true, "azure.com": true, "run.app": true,
+		"on.aws": true, "digitaloceanspaces.com": true, "kawasaki.jp": true,
+		"example.com": false, "example.co.uk": false, "me.github.io": false, "city.kawasaki.jp": false,
+		"localhost": false, "app.localhost": false, "test": false, "internal": false, "x.internal": false, "local": false,
+	} {
+		if got := suffixReason(host) != ""; got != others {
+			t.Errorf("suffixReason(%q) = %q", host, suffixReason(host))
+		}
+	}
+}
+
+// The names given as examples must be on the list, or they would mislead.
+func TestSuffixesBelowAreOnTheList(t *testing.T) {
+	for host, example := range suffixesBelow {
+		if !strings.HasSuffix(example, "."+host) {
+			t.Errorf("%s is not below %s", example, host)
+		}
+		if suffix, _ := publicsuffix.PublicSuffix(example); suffix != example && host != "azure.com" {
+			t.Errorf("%s: %s is no public suffix but below %s", host, example, suffix)
+		}
+	}
+}
+
+func TestBadPunycodeFindsLabelsThatNoBrowserSends(t *testing.T) {
+	for host, want := range map[string]string{
+		"example.com": "", "xn--bcher-kva.example": "", "a_b.xn--r8jz45g.jp": "",
+		"xn--f": "xn--f", "a.xn--.b": "xn--", "xn--bcher-kva.xn--f.test": "xn--f", "xn--abc-.test": "xn--abc-",
+	} {
+		if got := badPunycode(host); got != want {
+			t.Errorf("badPunycode(%q) = %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestAsciiOriginProposesWhatMatches(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://bücher.example":         "https://xn--bcher-kva.example",
+		"HTTPS://Bücher.Example:8443":    "https://xn--bcher-kva.example:8443",
+		"http://*.bücher.example:*":      "http://*.xn--bcher-kva.example:*",
+		"https://app-*.bücher.example":   "https://app-*.xn--bcher-kva.example",
+		"https://bü cher.example":        "",
+		"https://bücher.example/":        "",
+		"https://\u200b.example":         "",
+		"https://*ü.example":             "",
+		"https://xn--bcher-kva.exämple.": "https://xn--bcher-kva.xn--exmple-cua.",
+	} {
+		if got := asciiOrigin(text); got != want {
+			t.Errorf("asciiOrigin(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestDidYouMeanProposesTheNearestName(t *testing.T) {
+	known := []string{"allowHeaders", "allowMethods", "allowOrigins", "maxAge"}
+	for name, want := range map[string]string{
+		"allow_origins":           `did you mean "allowOrigins"?`,
+		"AllowOrigin":             `did you mean "allowOrigins"?`,
+		"alowMethods":             `did you mean "allowMethods"?`,
+		"MAX-AGE":                 `did you mean "maxAge"?`,
+		"credentials":             "write one of allowHeaders, allowMethods, allowOrigins, maxAge",
+		"":                        "write one of allowHeaders, allowMethods, allowOrigins, maxAge",
+		strings.Repeat("x", 1000): "write one of allowHeaders, allowMethods, allowOrigins, maxAge",
+	} {
+		if got := didYouMean(name, known); got != want {
+			t.Errorf("didYouMean(%q) = %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestDistanceCountsEdits(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"host", "hosts", 1}} {
+		if got := distance(tt.a, tt.b); got != tt.want {
+			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,207 @@
+// Package policyfile reads what users write: policy files and the group files
+// that they name become [policy.Spec] values, or every mistake in them with its
+// file, line and column.
+//
+// A policy file is YAML, and so JSON, read strictly. It has two lists:
+//
+//	originGroups:
+//	  apps: ["https://app.example.com", "https://*.apps.example.com"]
+//	  tenants: {file: tenants.txt}
+//	policies:
+//	- name: api
+//	  hosts: [api.example.com]
+//	  cors: {allowOrigins: [group:apps], allowMethods: [PUT]}
+//
+// The fields of a policy are those of policy.Spec, and the cors block is that
+// of the Gateway API's HTTPRoute CORS filter. Groups are seen from all files
+// that are loaded together.
+//
+// Besides the rules of policy.Validate, those are here that need the list of
+// public suffixes or the Unicode tables of IDNA.
+package policyfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// The bounds of what Load accepts.
+const (
+	// MaxPolicyFile is the size of a policy file in bytes.
+	MaxPolicyFile = 8 << 20
+	// MaxGroupFile is the size of a group file in bytes.
+	MaxGroupFile = 256 << 20
+	// MaxDepth is how deep lists and mappings may nest in a policy file.
+	MaxDepth = 32
+	// MaxAliased is how many YAML nodes the aliases of a policy file may
+	// stand for.
+	MaxAliased = 1_000_000
+	// MaxOrigins is the number of origins of all policies, a group counted
+	// wherever it is used.
+	MaxOrigins = 10_000_000
+	// MaxDiagnostics is how many diagnostics are kept.
+	MaxDiagnostics = 1000
+)
+
+// limits are the bounds as variables, for tests.
+type limits struct {
+	policyFile, groupFile      int64
+	aliased, origins, findings int
+}
+
+// Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json in
+// the order of their names, without hidden ones) and the group files that they
+// name. place is put before the names in diagnostics. Load keeps nothing of
+// fsys and is safe for concurrent use.
+func Load(fsys fs.FS, place string) Result {
+	return load(fsys, place, limits{
+		policyFile: MaxPolicyFile, groupFile: MaxGroupFile,
+		aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics,
+	})
+}
+
+func load(fsys fs.FS, place string, lim limits) Result {
+	l := &loader{fsys: fsys, place: place, limits: lim, groups: map[string]*group{}, broken: map[spot]bool{}}
+	l.readFiles()
+	specs := l.specs()
+	l.judge(specs)
+	l.checkUnused()
+	r := Result{Diagnostics: arrange(l.found, lim.findings)}
+	if !r.HasErrors() {
+		r.Specs = specs
+	}
+	for i := range r.Specs {
+		r.Specs[i] = policy.Normalise(r.Specs[i])
+	}
+	return r
+}
+
+// loader is one Load.
+type loader struct {
+	fsys     fs.FS
+	place    string
+	limits   limits
+	found    []Diagnostic
+	groups   map[string]*group // :: name
+	named    []*group          // in order of the files
+	policies []*source
+	broken   map[spot]bool // what could not be read: judging it would say it twice
+	partial  bool          // a file could not be read: what it has is unknown
+}
+
+// pos is a place in a file, from 1, and spot one in any file.
+type (
+	pos  struct{ line, col int32 }
+	spot struct {
+		file string
+		at   pos
+	}
+)
+
+var top = pos{1, 1}
+
+func (l *loader) add(file string, at pos, d Diagnostic) {
+	d.File, d.Line, d.Column, d.Value = file, int(at.line), int(at.col), clip(d.Value)
+	l.found = append(l.found, d)
+}
+
+// shown returns the name of a file in diagnostics.
+func (l *loader) shown(name string) string { return filepath.Join(l.place, name) }
+
+func (l *loader) readFiles() {
+	entries, err := fs.ReadDir(l.fsys, ".")
+	if err != nil {
+		l.unreadable(".", err)
+		return
+	}
+	files := 0
+	for _, e := range entries {
+		if !e.IsDir() && isPolicyFile(e.Name()) {
+			files++
+			l.readFile(e.Name())
+		}
+	}
+	if files == 0 {
+		l.add(l.shown(""), top, Diagnostic{
+			Code: "no-policy-files", Reason: "no policy files", Hint: "put a .yaml, .yml or .json file here",
+		})
+	}
+}
+
+// isPolicyFile leaves out hidden files, and with them the "..data" links that
+// Kubernetes mounts.
+func isPolicyFile(name string) bool {
+	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name))
+}
+
+func (l *loader) readFile(name string) {
+	data, err := readBounded(l.fsys, name, l.limits.policyFile)
+	if err != nil {
+		l.unreadable(name, err)
+		return
+	}
+	root, bad := parse(data)
+	if bad != nil {
+		l.partial = true
+		l.add(l.shown(name), bad.at, bad.Diagnostic)
+		return
+	}
+	d := document{l: l, file: l.shown(name)}
+	d.readRoot(root)
+}
+
+func (l *loader) unreadable(name string, err error) {
+	l.partial = true
+	code, reason := unreadable(err)
+	l.add(l.shown(name), top, Diagnostic{Code: code, Reason: reason})
+}
+
+// unreadable returns the code and the reason of an error of readBounded.
+func unreadable(err error) (code, reason string) {
+	if errors.Is(err, errTooLarge) {
+		return "file-too-large", err.Error()
+	}
+	if inner := (*fs.PathError)(nil); errors.As(err, &inner) {
+		err = inner.Err // the diagnostic names the file
+	}
+	return "file-unreadable", "the file cannot be read: " + err.Error()
+}
+
+var (
+	errTooLarge   = errors.New("the file is too large")
+	errNotRegular = errors.New("it is no regular file")
+)
+
+// readBounded reads a regular file. A pipe or a device could block forever.
+func readBounded(fsys fs.FS, name string, most int64) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	if info.Size() > most {
+		return nil, fmt.Errorf("%w: it has more than %d bytes", errTooLarge, most)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > most {
+		return nil, fmt.Errorf("%w: it has more than %d bytes", errTooLarge, most)
+	}
+	return data, nil
+}

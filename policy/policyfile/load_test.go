@@ -1,0 +1,372 @@
+package policyfile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+func files(content ...string) fstest.MapFS {
+	fsys := fstest.MapFS{}
+	for i := 0; i+1 < len(content); i += 2 {
+		fsys[content[i]] = &fstest.MapFile{Data: []byte(content[i+1])}
+	}
+	return fsys
+}
+
+// lines returns the diagnostics without their texts.
+func lines(r Result) []string {
+	list := []string{}
+	for _, d := range r.Diagnostics {
+		list = append(list, fmt.Sprintf("%s:%d:%d %s", d.File, d.Line, d.Column, d.Code))
+	}
+	return list
+}
+
+func TestLoadReadsGroupFilesOfOtherSystems(t *testing.T) {
+	r := Load(files(
+		"p.yaml", "originGroups: {t: {file: t.txt}}\npolicies: [{name: a, cors: {allowOrigins: ['group:t']}}]",
+		"t.txt", "\ufeffhttps://a.example\r\n# comment\r\n\r\n\t https://b.example\t# comment\r\nhttps://c.example",
+	), "")
+	if r.HasErrors() {
+		t.Fatal(r.Diagnostics)
+	}
+	want := []string{"https://a.example", "https://b.example", "https://c.example"}
+	if got := r.Specs[0].CORS.AllowOrigins; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestLoadPlacesMistakesOfGroupFiles(t *testing.T) {
+	r := Load(files(
+		"p.yaml", "originGroups: {t: {file: sub/t.txt}}\npolicies: [{name: a, cors: {allowOrigins: ['group:t']}}]",
+		"sub/t.txt", "\ufeffhttps://a.example/\r\n\r\n  https://b.example#x\r\nbücher https://c.example",
+	), "etc")
+	want := []string{"etc/sub/t.txt:1:1 origin-trailing-slash", "etc/sub/t.txt:3:3 origin-path", "etc/sub/t.txt:4:1 origin-scheme"}
+	got := lines(r)
+	if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || !strings.HasPrefix(got[2], "etc/sub/t.txt:4:1") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if r.Specs != nil {
+		t.Error("specs beside errors")
+	}
+}
+
+func TestLoadReadsAMountedFolder(t *testing.T) {
+	// A ConfigMap is mounted as links into a hidden folder.
+	dir := t.TempDir()
+	for _, err := range []error{
+		os.Mkdir(filepath.Join(dir, "..2026"), 0o755),
+		os.WriteFile(filepath.Join(dir, "..2026", "p.yaml"), []byte("policies: [{name: a, cors: {allowOrigins: ['*']}}]"), 0o644),
+		os.Symlink("..2026", filepath.Join(dir, "..data")),
+		os.Symlink(filepath.Join("..data", "p.yaml"), filepath.Join(dir, "p.yaml")),
+		os.WriteFile(filepath.Join(dir, ".p.yaml.swp"), []byte("{"), 0o644),
+		os.Mkdir(filepath.Join(dir, "folder.yaml"), 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := Load(os.DirFS(dir), dir)
+	if len(r.Diagnostics) != 0 || len(r.Specs) != 1 {
+		t.Errorf("got %d specs, %v", len(r.Specs), r.Diagnostics)
+	}
+}
+
+// failingFS has files that cannot be read.
+type failingFS struct{ err error }
+
+func (f failingFS) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: f.err}
+}
+
+func TestLoadReportsAFolderThatCannotBeRead(t *testing.T) {
+	r := Load(failingFS{errors.New("device gone")}, "etc")
+	if got := lines(r); !slices.Equal(got, []string{"etc:1:1 file-unreadable"}) || !strings.Contains(r.Diagnostics[0].Reason, "device gone") {
+		t.Errorf("got %v", r.Diagnostics)
+	}
+}
+
+func TestLoadPlacesBytesThatNoYAMLHas(t *testing.T) {
+	for data, want := range map[string]string{
+		"a: 1\nbé: \xff":   "p.yaml:2:5 yaml-syntax",
+		"a: \x01":          "p.yaml:1:4 yaml-syntax",
+		"\n\nab\x00":       "p.yaml:3:3 yaml-syntax",
+		"policies: \xc3[]": "p.yaml:1:11 yaml-syntax",
+	} {
+		if got := lines(Load(files("p.yaml", data), "")); !slices.Equal(got, []string{want}) {
+			t.Errorf("%q: got %q, want %q", data, got, want)
+		}
+	}
+}
+
+func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
+	indented := func(size int) string {
+		var b strings.Builder
+		for i := 0; b.Len() < size; i++ {
+			b.WriteString(strings.Repeat(" ", i) + "a:\n")
+		}
+		return b.String()
+	}
+	const below, above = 7 << 20, 10 << 20
+	for _, tt := range []struct{ title, data, code string }{
+		{"brackets", strings.Repeat("[", below), "yaml-nesting"},
+		{"braces", strings.Repeat("{a: ", below/4), "yaml-nesting"},
+		{"JSON", strings.Repeat(`{"a":`, below/5), "yaml-nesting"},
+		{"dashes", strings.Repeat("- ", below/2), "yaml-nesting"},
+		{"questions", strings.Repeat("? ", below/2), "yaml-nesting"},
+		{"indentation", indented(below), "yaml-nesting"},
+		{"many brackets", strings.Repeat("[", above), "file-too-large"},
+		{"much indentation", indented(above), "file-too-large"},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			fsys := files("p.yaml", tt.data)
+			start := time.Now()
+			r := Load(fsys, "")
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if len(r.Diagnostics) != 1 || r.Diagnostics[0].Code != tt.code {
+				t.Errorf("got %v, want %s", r.Diagnostics, tt.code)
+			}
+		})
+	}
+}
+
+func TestLoadSurvivesAliasesOfThemselves(t *testing.T) {
+	for _, data := range []string{
+		"policies: &a [*a]",
+		"policies: &a\n- name: x\n  cors: {allowOrigins: *a}",
+		"originGroups: &g {a: *g}",
+		"&r {policies: *r, originGroups: *r}",
+	} {
+		if r := Load(files("p.yaml", data), ""); !r.HasErrors() {
+			t.Errorf("%s: accepted as %+v", data, r.Specs)
+		}
+	}
+}
+
+func TestLoadBoundsWhatAliasesStandFor(t *testing.T) {
+	data := "policies:\n- &p {name: a, cors: {allowOrigins: &o [" + strings.Repeat("'https://a.example', ", 1000) + "]}}\n" + strings.Repeat("- *p\n", 5000)
+	r := Load(files("p.yaml", data), "")
+	if !slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Code == "yaml-aliases" }) {
+		t.Errorf("accepted: %v", r.Diagnostics[:1])
+	}
+}
+
+// A member costs its place and two words of text; the text itself is shared.
+func TestLoadKeepsLittleOfAGroupFile(t *testing.T) {
+	const n = 100_000
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "https://tenant-%06d.customers.example.com\n", i)
+	}
+	text := b.String()
+	d := document{l: &loader{broken: map[spot]bool{}}}
+	g := &group{}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d.readLines(g, text)
+	runtime.ReadMemStats(&after)
+	if len(g.members) != n {
+		t.Fatalf("%d members", len(g.members))
+	}
+	if mallocs := after.Mallocs - before.Mallocs; mallocs > 1000 {
+		t.Errorf("%d allocations for %d lines", mallocs, n)
+	}
+}
+
+func TestLoadTakesLargeGroups(t *testing.T) {
+	const n = 200_000
+	var exact, stars strings.Builder
+	for i := range n {
+		fmt.Fprintf(&exact, "https://tenant-%d.customers.example.com\n", i)
+	}
+	for i := range n / 10 {
+		fmt.Fprintf(&stars, "https://*.t%d.example.com\nhttps://t%d.example.com\nhttps://app%d-*.example.com\n", i, i, i)
+	}
+	r := Load(files("p.yaml", `
+originGroups: {exact: {file: exact.txt}, stars: {file: stars.txt}}
+policies:
+- {name: a, cors: {allowOrigins: [group:exact, group:stars, https://last.example.com], allowCredentials: true}}
+- {name: b, hosts: [b.test], cors: {allowOrigins: [group:stars, https://last.example.com/]}}
+`, "exact.txt", exact.String(), "stars.txt", stars.String()), "")
+	if got := lines(r); !slices.Equal(got, []string{"p.yaml:5:65 origin-trailing-slash"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// entryOf must find the entry of an origin among groups, some of them empty.
+func TestEntryOfFindsTheEntryOfAnOrigin(t *testing.T) {
+	empty, two := &group{}, &group{}
+	two.add("https://a.example", top)
+	two.add("https://b.example", top)
+	p := &source{origins: []originEntry{{group: empty}, {text: "x"}, {group: two}, {group: empty}, {group: empty}, {text: "y"}, {group: empty}}}
+	p.expand()
+	var got []int
+	for i := range p.spec.CORS.AllowOrigins {
+		got = append(got, p.entryOf(i))
+	}
+	if want := []int{1, 2, 2, 5}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestDiagnosticsNameTheFieldAsItIsWritten(t *testing.T) {
+	r := Load(files("p.yaml", `
+originGroups: {g: [https://g.example, https://G.example]}
+policies:
+- name: a
+  cors: {allowOrigins: [group:g, https://A.example]}
+- name: b
+  hosts: [x]
+  cors: {maxAge: -1}
+`), "")
+	var got []string
+	for _, d := range r.Diagnostics {
+		got = append(got, d.Field)
+	}
+	want := []string{"originGroups.g[1]", "policies[0].cors.allowOrigins[1]", "policies[1].cors.allowOrigins", "policies[1].cors.maxAge"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDiagnosticHasItsLevelAsAWordInJSON(t *testing.T) {
+	in := Diagnostic{File: "p.yaml", Line: 1, Column: 2, Level: policy.Warning, Code: "any-host", Field: "f", Value: "v", Reason: "r", Hint: "h"}
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"file":"p.yaml","line":1,"column":2,"level":"warning","code":"any-host","field":"f","value":"v","reason":"r","hint":"h"}`
+	var back Diagnostic
+	if err := json.Unmarshal(text, &back); err != nil || back != in || string(text) != want {
+		t.Errorf("got %s, %+v, %v", text, back, err)
+	}
+	if got, want := in.String(), `p.yaml:1:2: warning [any-host] "v": r (h)`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestDiagnosticsQuoteLittle(t *testing.T) {
+	long := "https://" + strings.Repeat("ü", 100_000)
+	r := Load(files("p.yaml", "policies: [{name: a, cors: {allowOrigins: ['"+long+"']}}]"), "")
+	if len(r.Diagnostics) != 1 || len(r.Diagnostics[0].Value) > maxValue || len(r.Diagnostics[0].String()) > 2000 {
+		t.Errorf("got %d diagnostics, the first of %d bytes", len(r.Diagnostics), len(r.Diagnostics[0].String()))
+	}
+}
+
+// roundTrip reports how specs differ from what their own JSON loads to.
+func roundTrip(specs []policy.Spec) error {
+	text, err := json.Marshal(map[string]any{"policies": specs})
+	if err != nil {
+		return err
+	}
+	r := Load(files("p.json", string(text)), "")
+	if r.HasErrors() {
+		return fmt.Errorf("refused: %v", r.Diagnostics)
+	}
+	if !reflect.DeepEqual(r.Specs, specs) {
+		return fmt.Errorf("got  %+v\nwant %+v", r.Specs, specs)
+	}
+	before, err := policy.Compile(specs)
+	if err != nil {
+		return err
+	}
+	after, err := policy.Compile(r.Specs)
+	if err != nil || before.Hash() != after.Hash() {
+		return fmt.Errorf("the sets differ: %v", err)
+	}
+	return nil
+}
+
+func TestAcceptedSpecsRoundTrip(t *testing.T) {
+	accepted := 0
+	for _, file := range goldenFiles(t) {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Load(filesOf(archive), "")
+		if len(r.Specs) == 0 {
+			continue
+		}
+		accepted++
+		if err := roundTrip(r.Specs); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	if accepted < 4 {
+		t.Errorf("only %d golden files are accepted", accepted)
+	}
+}
+
+// Load never panics, places each diagnostic, and what it accepts compiles and
+// loads again from its JSON to the same specs.
+func FuzzLoad(f *testing.F) {
+	matches, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range matches {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, member := range archive.Files {
+			if member.Name != "want" {
+				f.Add(string(member.Data), "https://a.example\n# comment")
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, yaml, list string) {
+		r := Load(files("p.yaml", yaml, "g.txt", list), "dir")
+		for _, d := range r.Diagnostics {
+			if d.Line < 1 || d.Column < 1 || d.File == "" || d.Code == "" || d.Reason == "" {
+				t.Fatalf("incomplete: %+v", d)
+			}
+		}
+		if !slices.IsSortedFunc(r.Diagnostics, byPlace) {
+			t.Fatalf("not sorted: %v", r.Diagnostics)
+		}
+		if r.HasErrors() != (r.Specs == nil) {
+			t.Fatalf("specs %v beside %v", r.Specs, r.Diagnostics)
+		}
+		if r.HasErrors() {
+			return
+		}
+		if err := roundTrip(r.Specs); err != nil {
+			t.Fatalf("%v\nof\n%s", err, yaml)
+		}
+	})
+}
+
+func FuzzLoadReadsAnyGroupFile(f *testing.F) {
+	f.Add("https://a.example\r\n  # x\n\nnull\n*\ngroup:x")
+	f.Fuzz(func(t *testing.T, list string) {
+		r := Load(files("p.yaml", "originGroups: {g: {file: g.txt}}\npolicies: [{name: a, cors: {allowOrigins: ['group:g']}}]", "g.txt", list), "")
+		rows := strings.Split(strings.TrimPrefix(list, "\ufeff"), "\n")
+		for _, d := range r.Diagnostics {
+			if d.File != "g.txt" {
+				continue
+			}
+			row := rows[d.Line-1]
+			if rest := row[min(d.Column-1, len(row)):]; !strings.HasPrefix(rest, d.Value) && d.Level == policy.Error && len(d.Value) < maxValue {
+				t.Fatalf("%v is not at its place in %q", d, row)
+			}
+		}
+	})
+}

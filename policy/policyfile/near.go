@@ -1,0 +1,61 @@
+package policyfile
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// didYouMean proposes the known name that is nearest to name, or says which
+// there are.
+func didYouMean(name string, known []string) string {
+	best, least := "", len(name)/3+1
+	for _, k := range known {
+		if plain(k) == plain(name) {
+			best = k
+			break
+		}
+		if len(name) > 2*len(k)+2 {
+			continue
+		}
+		if d := distance(name, k); d <= least {
+			best, least = k, d-1
+		}
+	}
+	switch {
+	case best != "":
+		return "did you mean " + strconv.Quote(best) + "?"
+	case len(known) == 0:
+		return "there is none to name"
+	case len(known) == 1, len(known) > 20:
+		return "write one such as " + strconv.Quote(known[0])
+	}
+	return "write one of " + strings.Join(known, ", ")
+}
+
+// plain is a name without case, "_" and "-", as other tools may write it.
+func plain(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+}
+
+// distance is the number of bytes to insert, remove or change to make a of b
+// (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = slices.Min([]int{cost, row[j] + 1, row[j+1] + 1})
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,123 @@
+package policyfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
+)
+
+// malformed is a file that is no single YAML document.
+type malformed struct {
+	at pos
+	Diagnostic
+}
+
+var errDepth = fmt.Errorf("lists and mappings nest deeper than %d levels", MaxDepth)
+
+// checkDepth is asked by the scanner at each level, so that a file of nothing
+// but brackets costs no more than its first levels.
+func checkDepth(depth int, _ *yaml.DepthContext) error {
+	if depth > MaxDepth {
+		return errDepth
+	}
+	return nil
+}
+
+// parse returns the root of the one document in data.
+func parse(data []byte) (*yaml.Node, *malformed) {
+	limit := yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthFunc(checkDepth)))
+	loader, err := yaml.NewLoader(bytes.NewReader(data), limit)
+	if err != nil {
+		return nil, syntaxError(data, err)
+	}
+	var doc, second yaml.Node
+	if err := loader.Load(&doc); errors.Is(err, io.EOF) {
+		return nil, &malformed{top, Diagnostic{Code: "yaml-empty", Reason: "the file has no content", Hint: `write "policies: []" if none is meant`}}
+	} else if err != nil {
+		return nil, syntaxError(data, err)
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		return nil, &malformed{posOf(&second), Diagnostic{Code: "yaml-documents", Reason: "the file has more than one YAML document", Hint: `write each into a file of its own`}}
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxError(data, err)
+	}
+	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+		return doc.Content[0], nil
+	}
+	return &doc, nil
+}
+
+func posOf(n *yaml.Node) pos {
+	return pos{max(1, int32(n.Line)), max(1, int32(n.Column))}
+}
+
+// syntaxError gives an error of the parser its place, its code and, where the
+// mistake is a common one, a hint.
+func syntaxError(data []byte, err error) *malformed {
+	bad := malformed{top, Diagnostic{Code: "yaml-syntax", Reason: err.Error()}}
+	var e *yaml.LoadError
+	if !errors.As(err, &e) {
+		return &bad
+	}
+	bad.at = markOf(data, e)
+	bad.Reason = strings.TrimSpace(e.Message + " " + e.ContextMsg)
+	switch {
+	case strings.Contains(e.Message, errDepth.Error()):
+		bad.Code, bad.Reason = "yaml-nesting", errDepth.Error()
+	case strings.HasPrefix(e.Message, "unknown anchor"):
+		bad.Code, bad.Hint = "yaml-anchor", `quote a star that is no alias, as in "*.example.com"`
+	case strings.Contains(e.ContextMsg, "alias"):
+		bad.Hint = `quote the star: "*"`
+	case byteAt(data, bad.at) == '\t':
+		bad.Hint = "indent with spaces, not with tabs"
+	}
+	return &bad
+}
+
+// markOf returns the place of e. The reader's errors have none: they are
+// about the first byte that no YAML has.
+func markOf(data []byte, e *yaml.LoadError) pos {
+	mark := e.Mark
+	if mark.Line == 0 {
+		mark = e.ContextMark
+	}
+	if mark.Line == 0 {
+		return firstUnreadable(data)
+	}
+	return pos{int32(mark.Line), max(1, int32(mark.Column))}
+}
+
+// firstUnreadable returns the place of the first byte that is not UTF-8, or a
+// control character.
+func firstUnreadable(data []byte) pos {
+	at := top
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r == utf8.RuneError && size == 1, r < ' ' && r != '\t' && r != '\n' && r != '\r':
+			return at
+		case r == '\n':
+			at = pos{at.line + 1, 0}
+		}
+		data, at.col = data[size:], at.col+1
+	}
+	return top
+}
+
+// byteAt returns the byte at a place, as far as the line is ASCII, else 0.
+func byteAt(data []byte, at pos) byte {
+	for range at.line - 1 {
+		_, data, _ = bytes.Cut(data, []byte("\n"))
+	}
+	if int(at.col) > len(data) {
+		return 0
+	}
+	return data[at.col-1]
+}

@@ -1,0 +1,180 @@
+package policyfile
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"go.yaml.in/yaml/v4"
+)
+
+// source is one policy with the places of what it was read from.
+type source struct {
+	file   string
+	field  string // path of the policy in the file
+	at     pos
+	spec   policy.Spec
+	places places
+	// origins are the entries of allowOrigins as they are written; spec gets
+	// those of their groups.
+	origins []originEntry
+	broken  bool // something in it could not be read
+}
+
+// originEntry is an entry of allowOrigins.
+type originEntry struct {
+	text  string
+	at    pos
+	group *group // what "group:NAME" stands for, else nil
+	start int    // index of its first origin in the spec
+}
+
+// places are the places of fields :: path in the policy.
+type places map[string]place
+
+// place is the place of a field, and of its entries where it is a list.
+type place struct {
+	at    pos
+	items []pos
+}
+
+// set enters the place of a field: its value, or its name where the value is
+// more than a word.
+func (ps places) set(field string, key, value *yaml.Node) {
+	if ps == nil {
+		return
+	}
+	p := place{at: posOf(key)}
+	if value.Kind == yaml.ScalarNode || value.Kind == yaml.AliasNode {
+		p.at = posOf(value)
+	}
+	if value.Kind == yaml.AliasNode {
+		value = value.Alias
+	}
+	if value.Kind == yaml.SequenceNode {
+		for _, n := range value.Content {
+			p.items = append(p.items, posOf(n))
+		}
+	}
+	ps[field] = p
+}
+
+func (d *document) readRoot(root *yaml.Node) {
+	known := fields{
+		"originGroups": d.readGroups,
+		"policies": func(field string, n *yaml.Node) {
+			d.readEach(n, field, func(i int, n *yaml.Node) { d.readPolicy(n, item(field, i)) })
+		},
+	}
+	d.readMapping(root, "", nil, known)
+	for i := 0; i < len(root.Content); i += 2 {
+		if known[root.Content[i].Value] == nil {
+			d.l.partial = true // it may have been meant for either list
+		}
+	}
+}
+
+func (d *document) readPolicy(n *yaml.Node, field string) {
+	p := &source{file: d.file, field: field, at: posOf(n), places: places{}}
+	before := d.errors
+	s := &p.spec
+	d.readMapping(n, "", p.places, fields{
+		"name":                readText(d, &s.Name),
+		"hosts":               readTexts(d, &s.Hosts),
+		"paths":               readTexts(d, &s.Paths),
+		"cors":                func(field string, n *yaml.Node) { d.readCORS(n, field, p) },
+		"mode":                readText(d, &s.Mode),
+		"upstreamHeaders":     readText(d, &s.UpstreamHeaders),
+		"unmatchedPreflights": readText(d, &s.UnmatchedPreflights),
+		"deniedRequests":      readText(d, &s.DeniedRequests),
+		"preflightStatus":     d.readInt(&s.PreflightStatus),
+		"preflightLists":      readText(d, &s.PreflightLists),
+		"allowPrivateNetwork": d.readBool(&s.AllowPrivateNetwork),
+		"debug":               d.readBool(&s.Debug),
+		"dangerously":         readTexts(d, &s.Dangerously),
+	})
+	p.broken = d.errors > before
+	d.l.policies = append(d.l.policies, p)
+}
+
+func (d *document) readCORS(n *yaml.Node, field string, p *source) {
+	c := &p.spec.CORS
+	d.readMapping(n, field, p.places, fields{
+		"allowOrigins":       func(field string, n *yaml.Node) { p.origins = d.readOrigins(n, field) },
+		"allowOriginRegexes": readTexts(d, &c.AllowOriginRegexes),
+		"allowMethods":       readTexts(d, &c.AllowMethods),
+		"allowHeaders":       readTexts(d, &c.AllowHeaders),
+		"exposeHeaders":      readTexts(d, &c.ExposeHeaders),
+		"allowCredentials":   d.readBool(&c.AllowCredentials),
+		"maxAge":             d.readSeconds(&c.MaxAge),
+	})
+}
+
+// readOrigins reads allowOrigins or the members of a group. The word null is
+// an origin there and needs no quotes.
+func (d *document) readOrigins(n *yaml.Node, field string) []originEntry {
+	var list []originEntry
+	d.readEach(n, field, func(i int, n *yaml.Node) {
+		e := originEntry{at: posOf(n)}
+		if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" && n.Value == "null" {
+			e.text = n.Value
+		} else {
+			e.text, _ = d.readText(n, item(field, i))
+		}
+		list = append(list, e)
+	})
+	return list
+}
+
+// locate returns the place of a field of p's spec, its path in the file, and
+// the group that it belongs to, if any.
+func (p *source) locate(field string) (at spot, path string, g *group) {
+	list, index := cutIndex(field)
+	if list == "cors.allowOrigins" && index >= 0 {
+		return p.locateOrigin(list, index)
+	}
+	path = field
+	if path != "" {
+		path = "." + path
+	}
+	return spot{p.file, p.find(list, index)}, p.field + path, nil
+}
+
+// find returns the place of a field, or of the next one above it that is
+// written.
+func (p *source) find(field string, index int) pos {
+	for field != "" {
+		if at, ok := p.places[field]; ok {
+			if index >= 0 && index < len(at.items) {
+				return at.items[index]
+			}
+			return at.at
+		}
+		field, index = field[:max(0, strings.LastIndexByte(field, '.'))], -1
+	}
+	return p.at
+}
+
+// locateOrigin returns the place of the spec's origin at index.
+func (p *source) locateOrigin(list string, index int) (spot, string, *group) {
+	i := p.entryOf(index)
+	e := p.origins[i]
+	if e.group == nil {
+		return spot{p.file, e.at}, p.field + "." + item(list, i), nil
+	}
+	member := index - e.start
+	return spot{e.group.file, e.group.at(member)}, item("originGroups."+e.group.name, member), e.group
+}
+
+// cutIndex cuts "list[3]"; index is -1 where field has none.
+func cutIndex(field string) (list string, index int) {
+	list, rest, found := strings.Cut(field, "[")
+	if !found {
+		return field, -1
+	}
+	index, err := strconv.Atoi(strings.TrimSuffix(rest, "]"))
+	if err != nil {
+		return field, -1
+	}
+	return list, index
+}

@@ -1,0 +1,511 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// found returns problems as "level [code] field".
+func found(problems Problems) []string {
+	lines := []string{}
+	for _, p := range problems {
+		line := fmt.Sprintf("%s [%s]", p.Level, p.Code)
+		if p.Field != "" {
+			line += " " + p.Field
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// change returns a spec without problems, changed.
+func change(by func(*Spec)) Spec {
+	s := Spec{Name: "api", CORS: CORS{AllowOrigins: []string{"https://app.example.com"}}}
+	by(&s)
+	return s
+}
+
+func origins(list ...string) func(*Spec) {
+	return func(s *Spec) { s.CORS.AllowOrigins = list }
+}
+
+// withCredentials are origins of a policy with credentials.
+func withCredentials(list ...string) func(*Spec) {
+	return func(s *Spec) { s.CORS.AllowOrigins, s.CORS.AllowCredentials = list, true }
+}
+
+// optIn adds opt-ins to a change.
+func optIn(by func(*Spec), o ...OptIn) func(*Spec) {
+	return func(s *Spec) { by(s); s.Dangerously = o }
+}
+
+func regexes(list ...string) func(*Spec) {
+	return func(s *Spec) { s.CORS.AllowOrigins, s.CORS.AllowOriginRegexes = nil, list }
+}
+
+func methods(list ...string) func(*Spec)      { return func(s *Spec) { s.CORS.AllowMethods = list } }
+func allowHeaders(list ...string) func(*Spec) { return func(s *Spec) { s.CORS.AllowHeaders = list } }
+func expose(list ...string) func(*Spec)       { return func(s *Spec) { s.CORS.ExposeHeaders = list } }
+func hosts(list ...string) func(*Spec)        { return func(s *Spec) { s.Hosts = list } }
+func paths(list ...string) func(*Spec)        { return func(s *Spec) { s.Paths = list } }
+func maxAge(n int) func(*Spec)                { return func(s *Spec) { s.CORS.MaxAge = &n } }
+func mode(m Mode) func(*Spec)                 { return func(s *Spec) { s.Mode = m } }
+func name(n string) func(*Spec)               { return func(s *Spec) { s.Name = n } }
+
+type ruleTest struct {
+	title string
+	by    func(*Spec)
+	want  []string
+}
+
+func checkRules(t *testing.T, tests []ruleTest) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.title, func(t *testing.T) {
+			problems := Validate([]Spec{change(tt.by)})
+			if got := found(problems); !slices.Equal(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			checkTexts(t, problems)
+		})
+	}
+}
+
+// checkTexts has the rules for what a problem says.
+func checkTexts(t *testing.T, problems Problems) {
+	t.Helper()
+	for _, p := range problems {
+		if p.Reason == "" || p.Hint == "" && p.Code != "origin-host" {
+			t.Errorf("%s has no reason or no hint: %+v", p.Code, p)
+		}
+		if strings.HasSuffix(p.Reason, ".") || strings.HasSuffix(p.Hint, ".") {
+			t.Errorf("%s ends in a full stop: %s", p.Code, p)
+		}
+	}
+}
+
+func TestValidateNamesHostsAndPaths(t *testing.T) {
+	checkRules(t, []ruleTest{
+		{"a policy without problems has none", func(*Spec) {}, nil},
+		{"a missing name", name(""), []string{"error [name-missing] name"}},
+		{"a name in upper case", name("API"), []string{"error [name-syntax] name"}},
+		{"a name that begins with a hyphen", name("-a"), []string{"error [name-syntax] name"}},
+		{"a name of 63 bytes is accepted", name(strings.Repeat("a", 63)), nil},
+		{"a name of 64 bytes", name(strings.Repeat("a", 64)), []string{"error [name-syntax] name"}},
+		{"hosts, stars and addresses are accepted", hosts("api.example.com", "*.example.org", "127.0.0.1", "[::1]", "localhost", "a_b.test"), nil},
+		{"an empty host", hosts(""), []string{"error [host-empty] hosts[0]"}},
+		{"a star alone", hosts("*"), []string{"error [host-star] hosts[0]"}},
+		{"stars elsewhere", hosts("a.*.com", "*a.com", "**.com", "*.*.com", "*.127.0.0.1", "*.[::1]", "*."),
+			[]string{"error [host-star] hosts[0]", "error [host-star] hosts[1]", "error [host-star] hosts[2]", "error [host-star] hosts[3]", "error [host-star] hosts[4]", "error [host-star] hosts[5]", "error [host-star] hosts[6]"}},
+		{"a host with a port", hosts("a.example.com:8443", "[::1]:80", "a:"), []string{"error [host-port] hosts[0]", "error [host-port] hosts[1]", "error [host-port] hosts[2]"}},
+		{"a host with a scheme", hosts("https://a.example.com"), []string{"error [host-scheme] hosts[0]"}},
+		{"a host with a path", hosts("a.example.com/v1"), []string{"error [host-path] hosts[0]"}},
+		{"a host in upper case", hosts("A.example.com"), []string{"error [host-case] hosts[0]"}},
+		{"a host with a trailing dot", hosts("a.example.com."), []string{"error [host-trailing-dot] hosts[0]"}},
+		{"a host that is not ASCII", hosts("bücher.example"), []string{"error [host-non-ascii] hosts[0]"}},
+		{"hosts that are none", hosts("a..b", "1.2.3", "a b", "[zz]", "::1", " a", "*..a"), []string{
+			"error [host-syntax] hosts[0]", "error [host-syntax] hosts[1]", "error [host-syntax] hosts[2]", "error [host-syntax] hosts[3]",
+			"error [host-syntax] hosts[4]", "error [host-syntax] hosts[5]", "error [host-syntax] hosts[6]"}},
+		{"a repeated host", hosts("a.test", "a.test"), []string{"warning [host-redundant] hosts[1]"}},
+		{"a host below a star", hosts("*.a.test", "x.a.test", "*.y.a.test"), []string{"warning [host-redundant] hosts[1]", "warning [host-redundant] hosts[2]"}},
+		{"paths are accepted", paths("/", "/v2/", "/a%2Fb", `/a\b`), []string{"warning [path-redundant] paths[1]", "warning [path-redundant] paths[2]", `warning [path-redundant] paths[3]`}},
+		{"a path without slash", paths("v1"), []string{"error [path-slash] paths[0]"}},
+		{"an empty path", paths(""), []string{"error [path-slash] paths[0]"}},
+		{"a path with a star", paths("/v1/*", "/*"), []string{"error [path-star] paths[0]", "error [path-star] paths[1]"}},
+		{"a path with a query or fragment", paths("/a?b", "/a#b"), []string{"error [path-query] paths[0]", "error [path-query] paths[1]"}},
+		{"a path with dot segments", paths("/a/../b", "/./a"), []string{"error [path-dot-segment] paths[0]", "error [path-dot-segment] paths[1]"}},
+		{"a path that requests have decoded", paths("/%61", "/%2e%2e"), []string{"error [path-encoding] paths[0]", "error [path-encoding] paths[1]"}},
+		{"a path that requests have encoded", paths("/ä", "/a b"), []string{"error [path-characters] paths[0]", "error [path-characters] paths[1]"}},
+		{"a path with an empty segment", paths("//a", "/a//"), []string{"error [path-empty-segment] paths[0]", "error [path-empty-segment] paths[1]"}},
+		{"a repeated path", paths("/v1", "/v1/"), []string{"warning [path-redundant] paths[1]"}},
+		{"a path below another", paths("/v1/a/b", "/v1"), []string{"warning [path-redundant] paths[0]"}},
+		{"a path whose text begins like another", paths("/v1", "/v10"), nil},
+	})
+}
+
+func TestValidateOrigins(t *testing.T) {
+	const any = OptInAnyOriginWithCredentials
+	checkRules(t, []ruleTest{
+		{"no origins", origins(), []string{"error [origins-missing] cors.allowOrigins"}},
+		{"no origins where the policy is off", func(s *Spec) { s.CORS.AllowOrigins, s.Mode = nil, ModeOff }, nil},
+		{"mistakes of ParsePattern, all of them", origins("https://a.example/", "https://A.example", "https://a.example:443"),
+			[]string{"error [origin-trailing-slash] cors.allowOrigins[0]", "error [origin-case] cors.allowOrigins[1]", "error [origin-default-port] cors.allowOrigins[2]"}},
+		{"a star alone", origins("*"), nil},
+		{"a star with another origin", origins("https://a.example", "*"), []string{"error [star-not-alone] cors.allowOrigins[1]"}},
+		{"a star with a regex", optIn(func(s *Spec) { regexes(`https://a\.example`)(s); origins("*")(s) }, OptInOriginRegex), []string{"error [star-not-alone] cors.allowOrigins[0]"}},
+		{"a star with credentials", withCredentials("*"), []string{"error [star-with-credentials] cors.allowOrigins[0]"}},
+		{"a star with credentials and its opt-in", optIn(withCredentials("*"), any), nil},
+		{"null", origins("null"), []string{"error [origin-null] cors.allowOrigins[0]"}},
+		{"null with its opt-in", optIn(withCredentials("null"), OptInNullOrigin), nil},
+		{"any host is always warned about", origins("https://*"), []string{"warning [any-host] cors.allowOrigins[0]"}},
+		{"any host with credentials", withCredentials("https://*:8443"), []string{"error [any-host-with-credentials] cors.allowOrigins[0]"}},
+		{"any host with credentials and its opt-in", optIn(withCredentials("https://*"), any), []string{"warning [any-host] cors.allowOrigins[0]"}},
+		{"http with credentials", withCredentials("http://a.example.com", "http://*.b.example"),
+			[]string{"error [insecure-origin] cors.allowOrigins[0]", "error [insecure-origin] cors.allowOrigins[1]", "warning [apex-not-covered] cors.allowOrigins[1]"}},
+		{"http with credentials and its opt-in", optIn(withCredentials("http://a.example.com"), OptInInsecureOrigins), nil},
+		{"http without credentials", origins("http://a.example.com"), nil},
+		{"this machine over http with credentials", withCredentials("http://localhost:*", "http://*.localhost:3000", "http://127.0.0.1:3000", "http://127.9.9.9", "http://[::1]:1", "http://app.localhost"), nil},
+		{"any port with credentials", withCredentials("https://a.example.com:*"), []string{"warning [any-port] cors.allowOrigins[0]"}},
+		{"any port without credentials", origins("https://a.example.com:*"), nil},
+		{"an address with credentials", withCredentials("https://203.0.113.7", "https://[2001:db8::1]"),
+			[]string{"warning [ip-with-credentials] cors.allowOrigins[0]", "warning [ip-with-credentials] cors.allowOrigins[1]"}},
+		{"a host of one label", origins("https://com"), []string{"warning [single-label-host] cors.allowOrigins[0]"}},
+		{"a host of one label that is none of the web's", origins("chrome-extension://abcdef", "http://localhost", "https://[::1]"), nil},
+		{"an origin listed twice", origins("https://a.example", "https://a.example"), []string{"warning [origin-redundant] cors.allowOrigins[1]"}},
+		{"origins that a pattern covers", origins("https://a.b.example", "https://*.b.example", "https://b.example", "https://*.c.b.example", "https://x-*.b.example"),
+			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "warning [origin-redundant] cors.allowOrigins[3]", "warning [origin-redundant] cors.allowOrigins[4]"}},
+		{"origins that a pattern does not cover", origins("http://b.example", "https://b.example:8443", "https://xb.example", "https://*.b.example", "https://b.example"), nil},
+		{"the port's star covers ports", origins("http://localhost:3000", "http://localhost:*", "http://localhost"),
+			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "warning [origin-redundant] cors.allowOrigins[2]"}},
+		{"a star in a label covers labels", origins("https://app-*.b.example", "https://app-1.b.example", "https://app-x-*-y.b.example", "https://app-1.c.example", "https://app-a_b.b.example"),
+			[]string{"warning [origin-redundant] cors.allowOrigins[1]", "warning [origin-redundant] cors.allowOrigins[2]"}},
+		{"any host covers all of its scheme", origins("https://*", "https://a.example", "https://*.b.example", "http://a.example"),
+			[]string{"warning [any-host] cors.allowOrigins[0]", "warning [origin-redundant] cors.allowOrigins[1]", "warning [origin-redundant] cors.allowOrigins[2]"}},
+		{"a star does not cover the apex", origins("https://*.b.example"), []string{"warning [apex-not-covered] cors.allowOrigins[0]"}},
+		{"the apex of another port is another origin", origins("https://*.b.example:8443", "https://b.example"), []string{"warning [apex-not-covered] cors.allowOrigins[0]"}},
+		{"the apex is covered by a wider star", origins("https://*.b.example", "https://*.example", "https://example"),
+			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "warning [single-label-host] cors.allowOrigins[2]"}},
+	})
+}
+
+func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
+	creds := func(by func(*Spec)) func(*Spec) {
+		return func(s *Spec) { by(s); s.CORS.AllowCredentials = true }
+	}
+	checkRules(t, []ruleTest{
+		{"methods are accepted", methods("GET", "PUT", "PATCH", "PURGE"), nil},
+		{"what is no method", methods("", "GET, POST", "é"), []string{"error [method-token] cors.allowMethods[0]", "error [method-token] cors.allowMethods[1]", "error [method-token] cors.allowMethods[2]"}},
+		{"forbidden methods in any case", methods("CONNECT", "trace", "Track"), []string{"error [method-forbidden] cors.allowMethods[0]", "error [method-forbidden] cors.allowMethods[1]", "error [method-forbidden] cors.allowMethods[2]"}},
+		{"methods in lower case", methods("put", "patch", "purge"), []string{"warning [method-case] cors.allowMethods[0]", "warning [method-case] cors.allowMethods[1]"}},
+		{"a method listed twice", methods("PUT", "put"), []string{"warning [method-redundant] cors.allowMethods[1]"}},
+		{"methods beside a star", methods("*", "PUT"), []string{"warning [beside-star] cors.allowMethods[1]"}},
+		{"OPTIONS is not for preflights", methods("OPTIONS"), []string{"warning [method-options] cors.allowMethods[0]"}},
+		{"headers are accepted", allowHeaders("content-type", "X-A", "authorization"), nil},
+		{"what is no header name", allowHeaders("", "x a", "x-a,x-b", "x-a:", "résumé", " x"), []string{
+			"error [header-token] cors.allowHeaders[0]", "error [header-token] cors.allowHeaders[1]", "error [header-token] cors.allowHeaders[2]",
+			"error [header-token] cors.allowHeaders[3]", "error [header-token] cors.allowHeaders[4]", "error [header-token] cors.allowHeaders[5]"}},
+		{"forbidden request headers", allowHeaders("Cookie", "proxy-x", "Sec-Fetch-Site"), []string{"error [header-forbidden] cors.allowHeaders[0]", "error [header-forbidden] cors.allowHeaders[1]", "error [header-forbidden] cors.allowHeaders[2]"}},
+		{"forbidden request headers that gateways' examples have", allowHeaders("DNT", "Keep-Alive"), []string{"warning [header-never-sent] cors.allowHeaders[0]", "warning [header-never-sent] cors.allowHeaders[1]"}},
+		{"response headers as request headers", allowHeaders("Access-Control-Allow-Origin"), []string{"error [header-response] cors.allowHeaders[0]"}},
+		{"a header listed twice", allowHeaders("x-a", "X-A"), []string{"warning [header-redundant] cors.allowHeaders[1]"}},
+		{"a header beside a star", allowHeaders("*", "x-a", "Authorization"), []string{"warning [beside-star] cors.allowHeaders[1]"}},
+		{"a star without authorization", allowHeaders("*"), []string{"warning [authorization-not-covered] cors.allowHeaders[0]"}},
+		{"a star with credentials echoes authorization too", creds(allowHeaders("*")), nil},
+		{"what is exposed is accepted", expose("x-a", "Content-Length", "access-control-allow-origin"), nil},
+		{"what is no exposed name", expose("x a"), []string{"error [expose-token] cors.exposeHeaders[0]"}},
+		{"what is never exposed", expose("Set-Cookie", "origin", "access-control-max-age", "Access-Control-Request-Method"), []string{
+			"error [expose-never] cors.exposeHeaders[0]", "error [expose-never] cors.exposeHeaders[1]", "error [expose-never] cors.exposeHeaders[2]", "error [expose-never] cors.exposeHeaders[3]"}},
+		{"a star exposed with credentials", creds(expose("*")), []string{"error [expose-star-with-credentials] cors.exposeHeaders[0]"}},
+		{"a star exposed without credentials", expose("*"), nil},
+		{"a name beside an exposed star", expose("x-a", "*"), []string{"warning [beside-star] cors.exposeHeaders[0]"}},
+		{"a name exposed twice", expose("x-a", "X-A"), []string{"warning [expose-redundant] cors.exposeHeaders[1]"}},
+	})
+}
+
+func TestValidateTheRestOfASpec(t *testing.T) {
+	checkRules(t, []ruleTest{
+		{"an age of 0 is accepted", maxAge(0), nil},
+		{"an age of 7200 is accepted", maxAge(7200), nil},
+		{"a negative age", maxAge(-1), []string{"error [max-age-negative] cors.maxAge"}},
+		{"an age that Chromium caps", maxAge(86400), []string{"warning [max-age-capped] cors.maxAge"}},
+		{"an age of more than a day", maxAge(86401), []string{"error [max-age-too-large] cors.maxAge"}},
+		{"words that fields do not have", func(s *Spec) {
+			s.Mode, s.UpstreamHeaders, s.UnmatchedPreflights, s.DeniedRequests, s.PreflightLists = "on", "keep", "drop", "deny", "some"
+		}, []string{"error [unknown-value] mode", "error [unknown-value] upstreamHeaders", "error [unknown-value] unmatchedPreflights", "error [unknown-value] deniedRequests", "error [unknown-value] preflightLists"}},
+		{"words that fields have", func(s *Spec) {
+			s.Mode, s.UpstreamHeaders, s.UnmatchedPreflights, s.DeniedRequests, s.PreflightLists = ModeShadow, UpstreamDefer, UnmatchedForward, DeniedBlockUnsafe, ListsRequested
+		}, nil},
+		{"a status of 200 is accepted", func(s *Spec) { s.PreflightStatus = 200 }, nil},
+		{"another status", func(s *Spec) { s.PreflightStatus = 201 }, []string{"error [preflight-status] preflightStatus"}},
+		{"private networks", func(s *Spec) { s.AllowPrivateNetwork = true }, []string{"error [private-network-access] allowPrivateNetwork"}},
+		{"private networks with their opt-in", optIn(func(s *Spec) { s.AllowPrivateNetwork = true }, OptInPrivateNetworkAccess), []string{"warning [private-network-withdrawn] allowPrivateNetwork"}},
+		{"an opt-in that is none", optIn(func(*Spec) {}, "everything"), []string{"error [opt-in-unknown] dangerously[0]"}},
+		{"opt-ins that lift nothing", optIn(func(*Spec) {}, OptInNullOrigin, OptInOriginRegex), []string{"warning [opt-in-unused] dangerously[0]", "warning [opt-in-unused] dangerously[1]"}},
+		{"an opt-in listed twice", optIn(origins("null"), OptInNullOrigin, OptInNullOrigin), []string{"warning [opt-in-redundant] dangerously[1]"}},
+		{"the opt-in for public suffixes is judged where their list is", optIn(func(*Spec) {}, OptInPublicSuffix), nil},
+	})
+}
+
+func TestValidateRegexes(t *testing.T) {
+	opted := func(by func(*Spec)) func(*Spec) { return optIn(by, OptInOriginRegex) }
+	const place = "cors.allowOriginRegexes[0]"
+	checkRules(t, []ruleTest{
+		{"a regex without opt-in", regexes(`https://[a-z]+\.example\.com`), []string{"error [regex-opt-in] " + place}},
+		{"a regex with credentials", opted(func(s *Spec) { regexes(`https://[a-z]+\.example\.com`)(s); s.CORS.AllowCredentials = true }), []string{"error [regex-with-credentials] " + place}},
+		{"a regex with credentials and both opt-ins", optIn(func(s *Spec) { regexes(`https://[a-z]+\.example\.com`)(s); s.CORS.AllowCredentials = true }, OptInOriginRegex, OptInAnyOriginWithCredentials), nil},
+		{"what is no regex", opted(regexes(`[`, `*`, `(?<=a)b`, `a)|(b`, ``)), []string{"error [regex-syntax] " + place, "error [regex-syntax] cors.allowOriginRegexes[1]",
+			"error [regex-syntax] cors.allowOriginRegexes[2]", "error [regex-syntax] cors.allowOriginRegexes[3]", "error [regex-syntax] cors.allowOriginRegexes[4]"}},
+		{"a character that no origin has", opted(regexes(`https://bücher\.example`)), []string{"error [regex-characters] " + place}},
+		{"a regex listed twice", opted(regexes(`https://a\.example`, `https://a\.example`)), []string{"warning [origin-redundant] cors.allowOriginRegexes[1]"}},
+		{"a good regex", opted(regexes(`^https://([a-z0-9-]+\.)+example\.com(:\d+)?$`)), nil},
+		{"any text before a dot", opted(regexes(`https://.*\.example\.com`)), nil},
+		{"many good ones", opted(regexes(`https?://(app|www)\.example\.co\.uk`, `.+\.example\.com`, `http://localhost(:[89]\d+)?`, `https://\w+-pr-\d{1,4}\.example\.com`, `(?i)https://app\.example\.com`)), nil},
+		{"all sites", opted(regexes(`.*`)), []string{"warning [regex-hostile] " + place}},
+		{"all https sites", opted(regexes(`https://[^/]+`)), []string{"warning [regex-hostile] " + place}},
+		{"an open dot", opted(regexes(`https://app\.example.com`)), []string{"warning [regex-open-dot] " + place}},
+		{"an open left side", opted(regexes(`https://.*example\.com`)), []string{"warning [regex-hostile] " + place}},
+		{"an open left side below co.uk", opted(regexes(`https://.*example\.co\.uk`)), []string{"warning [regex-hostile] " + place}},
+		{"an open right side", opted(regexes(`https://example\.com.*`)), []string{"warning [regex-hostile] " + place}},
+		{"a path never matches", opted(regexes(`https://example\.com/.*`)), []string{"warning [regex-never-matches] " + place}},
+		{"upper case never matches", opted(regexes(`https://Example\.com`)), []string{"warning [regex-never-matches] " + place}},
+	})
+}
+
+func TestValidateShowsAWitnessForARegex(t *testing.T) {
+	for expr, witness := range map[string]string{
+		`https://app\.example.com`:  `"https://app.examplexcom"`,
+		`https://.*example\.com`:    `"https://attackerexample.com"`,
+		`https://example\.com.*`:    `"https://example.com.attacker.example"`,
+		`https://[a-z.]*`:           `"https://attacker.example"`,
+		`http://localhost:?.*`:      `"http://localhost.attacker.example"`,
+		`https://(www.)?a\.example`: `"https://wwwxa.example"`,
+	} {
+		problems := Validate([]Spec{change(optIn(regexes(expr), OptInOriginRegex))})
+		if len(problems) != 1 || !strings.Contains(problems[0].Reason, witness) {
+			t.Errorf("%s: got %v, want the witness %s", expr, problems, witness)
+		}
+	}
+}
+
+func TestValidateBoundsWhatARegexCosts(t *testing.T) {
+	expr := strings.Repeat(`([a-z]?|[0-9]*|x{0,9})`, 400)
+	start := time.Now()
+	Validate([]Spec{change(optIn(regexes(expr), OptInOriginRegex))})
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestValidateComparesPolicies(t *testing.T) {
+	spec := func(n string, more ...func(*Spec)) Spec {
+		return change(func(s *Spec) {
+			s.Name = n
+			for _, by := range more {
+				by(s)
+			}
+		})
+	}
+	for _, tt := range []struct {
+		title string
+		specs []Spec
+		want  []string
+	}{
+		{"a name that is taken", []Spec{spec("a", hosts("x.test")), spec("a", hosts("y.test"))}, []string{"1 name-duplicate name"}},
+		{"two policies for everything", []Spec{spec("a"), spec("b")}, []string{"1 policy-overlap "}},
+		{"every host and the root are everything", []Spec{spec("a"), spec("b", paths("/"))}, []string{"1 policy-overlap paths[0]"}},
+		{"the same host", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("z.test", "y.test"))}, []string{"1 policy-overlap hosts[1]"}},
+		{"the same host and path but for a slash", []Spec{spec("a", hosts("x.test"), paths("/v1")), spec("b", hosts("x.test"), paths("/v2", "/v1/"))}, []string{"1 policy-overlap paths[1]"}},
+		{"a pair is reported once", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("x.test", "y.test"))}, []string{"1 policy-overlap hosts[0]"}},
+		{"each pair is reported", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("x.test")), spec("c", hosts("y.test"))}, []string{"1 policy-overlap hosts[0]", "2 policy-overlap hosts[0]"}},
+		{"a policy that is off overlaps", []Spec{spec("a", mode(ModeOff)), spec("b")}, []string{"1 policy-overlap "}},
+		{"a shadow policy overlaps none that is enforced", []Spec{spec("a"), spec("b", mode(ModeShadow))}, nil},
+		{"two shadow policies", []Spec{spec("a", mode(ModeShadow)), spec("b", mode(ModeShadow))}, []string{"1 policy-overlap "}},
+		{"the exact host is more specific than a star", []Spec{spec("a", hosts("*.x.test")), spec("b", hosts("a.x.test")), spec("c")}, nil},
+		{"the longer path is more specific", []Spec{spec("a", paths("/v1")), spec("b", paths("/v1/x"))}, nil},
+		{"a host below a star decides where another policy has the star", []Spec{spec("a", hosts("*.x.test", "a.x.test")), spec("b", hosts("*.x.test"), paths("/v1"))}, nil},
+		{"a path below another decides where a policy stands between", []Spec{spec("a", paths("/v1", "/v1/x/y")), spec("b", paths("/v1/x"))}, nil},
+	} {
+		t.Run(tt.title, func(t *testing.T) {
+			var got []string
+			for _, p := range Validate(tt.specs) {
+				got = append(got, fmt.Sprintf("%d %s %s", p.Spec, p.Code, p.Field))
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestValidateNamesBothPoliciesOfAnOverlap(t *testing.T) {
+	a, b := change(name("first")), change(name("second"))
+	problems := Validate([]Spec{a, b})
+	if len(problems) != 1 || !strings.Contains(problems[0].Reason, `"first"`) || !strings.Contains(problems[0].Reason, `"second"`) {
+		t.Errorf("got %v", problems)
+	}
+}
+
+func TestValidateHintsAtTheRightSpelling(t *testing.T) {
+	for _, tt := range []struct {
+		by   func(*Spec)
+		hint string
+	}{
+		{name("My API"), `"my-api"`},
+		{hosts("https://a.test"), `"a.test"`},
+		{hosts("a.test:8443"), `"a.test"`},
+		{hosts("[::1]:80"), `"[::1]"`},
+		{hosts("::1"), `"[::1]"`},
+		{hosts("a.test."), `"a.test"`},
+		{hosts("a.test/x"), `"a.test"`},
+		{paths("v1"), `"/v1"`},
+		{paths("/v1/*"), `"/v1"`},
+		{paths("/*"), `"/"`},
+		{paths("/%61/ä"), `"/%61/%C3%A4"`},
+		{paths("/%61"), `"/a"`},
+		{paths("/a//b/"), `"/a/b"`},
+		{paths("/a?x"), `"/a"`},
+		{methods("patch"), `"PATCH"`},
+		{methods("put"), `"PUT"`},
+		{allowHeaders("x-a:"), `"x-a"`},
+		{allowHeaders("x-a, x-b"), "an entry of its own"},
+		{allowHeaders("cookie"), "allowCredentials"},
+		{withCredentials("http://a.test:443"), "https://a.test,"},
+		{maxAge(-1), "write 0"},
+		{mode("shadwo"), "enforce, shadow or off"},
+		{optIn(func(*Spec) {}, "regex"), "origin-regex"},
+		{origins("null"), `list "null-origin" under dangerously`},
+	} {
+		problems := Validate([]Spec{change(tt.by)})
+		if len(problems) != 1 || !strings.Contains(problems[0].Hint, tt.hint) {
+			t.Errorf("got %v, want the hint %s", problems, tt.hint)
+		}
+	}
+}
+
+func TestValidateListsProblemsInOrderOfPlace(t *testing.T) {
+	bad := change(func(s *Spec) {
+		s.Name, s.Hosts, s.Paths, s.Mode, s.Dangerously = "A", []string{"*"}, []string{"x"}, "x", []OptIn{"x"}
+		s.CORS = CORS{AllowOrigins: []string{"x", "*"}, AllowMethods: []string{""}, AllowHeaders: []string{""}, ExposeHeaders: []string{""}}
+	})
+	want := []string{"name", "hosts[0]", "paths[0]", "cors.allowOrigins[0]", "cors.allowOrigins[1]", "cors.allowMethods[0]", "cors.allowHeaders[0]", "cors.exposeHeaders[0]", "mode", "dangerously[0]"}
+	var got []string
+	for _, p := range Validate([]Spec{bad, bad})[:len(want)] {
+		got = append(got, p.Field)
+		if p.Spec != 0 {
+			t.Errorf("%s is of spec %d", p.Field, p.Spec)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A quadratic comparison of these would take hours.
+func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
+	const n = 50_000
+	list := make([]string, 0, 4*n)
+	for i := range n {
+		list = append(list,
+			fmt.Sprintf("https://tenant-%d.example.com", i), fmt.Sprintf("https://*.t%d.example.com", i),
+			fmt.Sprintf("https://app%d-*.example.com", i), fmt.Sprintf("https://t%d.example.com", i))
+	}
+	s := change(origins(list...))
+	for i := range n {
+		s.Hosts = append(s.Hosts, fmt.Sprintf("h%d.example.com", i))
+	}
+	other := s
+	other.Name, other.Paths = "other", []string{"/v1"}
+	start := time.Now()
+	problems := Validate([]Spec{s, other})
+	if took := time.Since(start); took > 60*time.Second {
+		t.Errorf("took %v", took)
+	}
+	if len(problems) != 0 {
+		t.Errorf("%d problems, the first is %v", len(problems), problems[0])
+	}
+}
+
+// covering must agree with a comparison of all with all.
+func TestStarredCoveringAgreesWithCovers(t *testing.T) {
+	var list []string
+	for _, scheme := range []string{"https", "http"} {
+		for _, host := range []string{"*", "a.b.c", "b.c", "*.b.c", "*.c", "*.a.b.c", "x-1-y.b.c", "x-*.b.c", "*-y.b.c", "x-*-y.b.c", "x-1-*.b.c", "x-a_b.b.c"} {
+			for _, port := range []string{"", ":8443", ":*"} {
+				list = append(list, scheme+"://"+host+port)
+			}
+		}
+	}
+	stars := newStarred(list)
+	for _, text := range list {
+		q, err := ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.ContainsFunc(list, func(other string) bool {
+			p, err := ParsePattern(other)
+			return err == nil && p != q && p.Covers(q)
+		})
+		by, got := stars.covering(q)
+		if got != want || got && (by == q || !by.Covers(q)) {
+			t.Errorf("%s: covering = %s, %v; want %v", text, by, got, want)
+		}
+	}
+}
+
+func TestNormaliseGivesTheOneNormalForm(t *testing.T) {
+	age := 600
+	in := Spec{
+		Name: "api", Hosts: []string{"b.test", "a.test", "b.test"}, Paths: []string{"/v1/", "/v1", "/"},
+		CORS: CORS{
+			AllowOrigins: []string{"https://b.test", "https://a.test", "https://b.test"}, AllowMethods: []string{"put", "PUT", "patch", "*"},
+			AllowHeaders: []string{"X-A", "x-a", "*"}, ExposeHeaders: []string{"X-B"}, MaxAge: &age,
+		},
+		Mode: ModeEnforce, UpstreamHeaders: UpstreamReplace, UnmatchedPreflights: UnmatchedReject, DeniedRequests: DeniedPass,
+		PreflightStatus: 204, PreflightLists: ListsFull, Dangerously: []OptIn{OptInNullOrigin, OptInNullOrigin},
+	}
+	want := Spec{
+		Name: "api", Hosts: []string{"b.test", "a.test"}, Paths: []string{"/v1", "/"},
+		CORS: CORS{
+			AllowOrigins: []string{"https://b.test", "https://a.test"}, AllowMethods: []string{"PUT", "patch", "*"},
+			AllowHeaders: []string{"x-a", "*"}, ExposeHeaders: []string{"x-b"}, MaxAge: &age,
+		},
+		Dangerously: []OptIn{OptInNullOrigin},
+	}
+	got := Normalise(in)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if again := Normalise(got); !reflect.DeepEqual(again, got) {
+		t.Errorf("again: got  %+v\nwant %+v", again, got)
+	}
+	if got.CORS.AllowOrigins[0] = "changed"; in.CORS.AllowOrigins[0] != "https://b.test" || got.CORS.MaxAge == in.CORS.MaxAge {
+		t.Error("the result shares memory with what it was made of")
+	}
+}
+
+func TestNormaliseKeepsWhatIsNotTheDefault(t *testing.T) {
+	in := change(func(s *Spec) {
+		s.Mode, s.UpstreamHeaders, s.UnmatchedPreflights, s.DeniedRequests = ModeOff, UpstreamDefer, UnmatchedForward, DeniedBlock
+		s.PreflightStatus, s.PreflightLists, s.Debug, s.AllowPrivateNetwork = 200, ListsRequested, true, true
+	})
+	if got := Normalise(in); !reflect.DeepEqual(got, in) {
+		t.Errorf("got  %+v\nwant %+v", got, in)
+	}
+}
+
+func FuzzNormaliseIsIdempotentAndKeepsValidity(f *testing.F) {
+	f.Add("api", "a.test", "/v1/", "https://a.test", "put", "X-A", 204)
+	f.Add("", "*.A.test", "/v1//", "*", "patch", "*", 200)
+	f.Fuzz(func(t *testing.T, n, host, path, origin, method, header string, status int) {
+		s := Spec{
+			Name: n, Hosts: []string{host, host}, Paths: []string{path, path + "/"}, PreflightStatus: status,
+			CORS: CORS{AllowOrigins: []string{origin, origin}, AllowMethods: []string{method}, AllowHeaders: []string{header}, ExposeHeaders: []string{header}},
+		}
+		once := Normalise(s)
+		if twice := Normalise(once); !reflect.DeepEqual(twice, once) {
+			t.Fatalf("once  %+v\ntwice %+v", once, twice)
+		}
+		if !Validate([]Spec{s}).HasErrors() && Validate([]Spec{once}).HasErrors() {
+			t.Fatalf("valid, but its normal form is not: %v", Validate([]Spec{once}))
+		}
+	})
+}
+
+func TestLevelIsAWordInText(t *testing.T) {
+	for _, l := range []Level{Error, Warning} {
+		text, err := l.MarshalText()
+		var back Level = 9
+		if err = errors.Join(err, back.UnmarshalText(text)); err != nil || back != l || string(text) != l.String() {
+			t.Errorf("%v: %s, %v, %v", l, text, back, err)
+		}
+	}
+	var l Level
+	if err := l.UnmarshalText([]byte("fatal")); err == nil {
+		t.Error("a word that is no level is read")
+	}
+}
