@@ -1,0 +1,215 @@
+// Package admin is the listener for operators: health, status, reload. It has
+// no authentication, so that it belongs on a loopback address.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server"
+)
+
+// DefaultAddress is where Run listens when nothing else is said.
+const DefaultAddress = "127.0.0.1:9002"
+
+// The bounds of a request. A reload may read and compile a million origins
+// before it answers.
+const (
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 2 * time.Minute
+	idleTimeout     = time.Minute
+	shutdownTimeout = 5 * time.Second
+	maxHeaderBytes  = 16 << 10
+)
+
+// Reloader is what the listener shows and starts; *server.Reloader is one.
+type Reloader interface {
+	// Status returns the state after the last load.
+	Status() server.Status
+	// Reload loads what the source holds now and returns the state after it.
+	// The error is a *server.LoadError when the content was refused.
+	Reload(ctx context.Context) (server.Status, error)
+}
+
+// Server serves the operators' pages.
+type Server struct {
+	// Listener is served when it is set, and closed at the end; else Address is
+	// listened on; empty means DefaultAddress.
+	Listener net.Listener
+	Address  string
+	// Reloader is required.
+	Reloader Reloader
+	// Ready tells whether requests are served now; required. It is false before
+	// the first set and while draining.
+	Ready func() bool
+	// Logger gets what operators want to know; nil means nobody does.
+	Logger *slog.Logger
+}
+
+// Handler returns the pages: GET /healthz, /readyz and /status, and
+// POST /-/reload, which a web page of another origin cannot call.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	get := []string{http.MethodGet, http.MethodHead}
+	mux.Handle("/healthz", allow(s.healthz, get...))
+	mux.Handle("/readyz", allow(s.readyz, get...))
+	mux.Handle("/status", allow(s.status, get...))
+	mux.Handle("/-/reload", allow(s.reload, http.MethodPost))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writeText(w, http.StatusNotFound, "no such page, try /status, /healthz, /readyz, or POST /-/reload")
+	})
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+// Run serves the pages until ctx ends. The error is why it could not.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := s.listen()
+	if err != nil {
+		return err
+	}
+	srv := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.logger().Handler(), slog.LevelWarn),
+	}
+	s.logger().Info("listening", "admin", l.Addr().String())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the admin pages on %s: %w", l.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return shutDown(srv)
+	})
+	return g.Wait()
+}
+
+// shutDown lets open requests end, for a while.
+func shutDown(srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := srv.Shutdown(ctx); err != nil {
+		return srv.Close()
+	}
+	return nil
+}
+
+func (s *Server) listen() (net.Listener, error) {
+	if s.Listener != nil {
+		return s.Listener, nil
+	}
+	address := s.Address
+	if address == "" {
+		address = DefaultAddress
+	}
+	return server.Listen(address, 0)
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	writeText(w, http.StatusOK, "alive")
+}
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if !s.Ready() {
+		writeText(w, http.StatusServiceUnavailable, "not ready: no policies yet, or draining")
+		return
+	}
+	writeText(w, http.StatusOK, "ready")
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	s.writeJSON(w, http.StatusOK, s.shown(s.Reloader.Status()))
+}
+
+// shown is st as this process serves it: a draining one is not ready.
+func (s *Server) shown(st server.Status) server.Status {
+	st.Ready = s.Ready()
+	return st
+}
+
+// refusal is the answer to a reload that changed nothing.
+type refusal struct {
+	Error       string                  `json:"error"`
+	Diagnostics []policyfile.Diagnostic `json:"diagnostics"`
+}
+
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	status, err := s.Reloader.Reload(r.Context())
+	if err == nil {
+		s.writeJSON(w, http.StatusOK, s.shown(status))
+		return
+	}
+	refused, ok := errors.AsType[*server.LoadError](err)
+	if !ok {
+		s.writeJSON(w, http.StatusServiceUnavailable, refusal{err.Error(), []policyfile.Diagnostic{}})
+		return
+	}
+	body := refusal{refused.Error(), refused.Diagnostics}
+	if body.Diagnostics == nil {
+		body.Diagnostics = []policyfile.Diagnostic{}
+	}
+	s.writeJSON(w, http.StatusUnprocessableEntity, body)
+}
+
+// allow answers other methods than these with 405.
+func allow(h http.HandlerFunc, methods ...string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, m := range methods {
+			if r.Method == m {
+				h(w, r)
+				return
+			}
+		}
+		for _, m := range methods {
+			w.Header().Add("Allow", m)
+		}
+		writeText(w, http.StatusMethodNotAllowed, "use "+methods[0])
+	})
+}
+
+func (s *Server) writeJSON(w http.ResponseWriter, code int, v any) {
+	body, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		s.logger().Error("encode an admin page", "error", err)
+		writeText(w, http.StatusInternalServerError, "the page could not be made, the log says why")
+		return
+	}
+	write(w, code, "application/json", append(body, '\n'))
+}
+
+func writeText(w http.ResponseWriter, code int, line string) {
+	write(w, code, "text/plain; charset=utf-8", []byte(line+"\n"))
+}
+
+func write(w http.ResponseWriter, code int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	// A client that is gone is no problem of ours.
+	_, _ = w.Write(body)
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// DefaultSocketMode lets the owner and the group of a Unix socket connect.
+const DefaultSocketMode fs.FileMode = 0o660
+
+// Listen opens a listener on address: HOST:PORT, unix:///PATH, or unix://@NAME
+// for an abstract socket (Linux). A socket file that a dead process left behind
+// is replaced, and the new one gets mode, where 0 means DefaultSocketMode; it
+// is removed when the listener closes.
+func Listen(address string, mode fs.FileMode) (net.Listener, error) {
+	path, isUnix := strings.CutPrefix(address, "unix://")
+	if !isUnix {
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", address, err)
+		}
+		return l, nil
+	}
+	l, err := listenUnix(path, mode)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return l, nil
+}
+
+func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
+	if strings.HasPrefix(path, "@") {
+		return net.Listen("unix", path)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if mode == 0 {
+		mode = DefaultSocketMode
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeStale removes a socket that nobody listens on, and nothing else.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("a file that is no socket is there already, choose another path")
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		return errors.Join(errors.New("another process listens there, stop it or choose another path"), conn.Close())
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return os.Remove(path)
+}

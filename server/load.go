@@ -1,0 +1,100 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// maxReads bounds how often a load reads a source that changes while it does.
+const maxReads = 5
+
+// LoadError says why a load was refused.
+type LoadError struct {
+	// Diagnostics are the mistakes, and warnings, in the policy files, sorted
+	// by place. It is empty when Err tells all.
+	Diagnostics []policyfile.Diagnostic
+	// Err is why the files could not be judged at all, or nil.
+	Err error
+}
+
+// Error returns Err, or the diagnostics, one a line.
+func (e *LoadError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	lines := make([]string, 0, len(e.Diagnostics))
+	for _, d := range e.Diagnostics {
+		lines = append(lines, d.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns Err.
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// message returns the error on one line; the diagnostics stand beside it.
+func (e *LoadError) message() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	errors := 0
+	for _, d := range e.Diagnostics {
+		if d.Level == policy.Error {
+			errors++
+		}
+	}
+	if errors == 1 {
+		return "the policies have an error"
+	}
+	return fmt.Sprintf("the policies have %d errors", errors)
+}
+
+// read returns the specs that src holds now, with the warnings about them. The
+// error is a *LoadError.
+func read(ctx context.Context, src Source) (res policyfile.Result, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
+		}
+	}()
+	for range maxReads {
+		fsys, place, err := src.Snapshot(ctx)
+		if err != nil {
+			return res, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
+		}
+		res = policyfile.Load(fsys, place)
+		if unchanged(fsys) {
+			break
+		}
+	}
+	if res.HasErrors() {
+		return res, &LoadError{Diagnostics: res.Diagnostics}
+	}
+	return res, nil
+}
+
+// unchanged is true where nobody can tell: then the source watches.
+func unchanged(fsys fs.FS) bool {
+	v, ok := fsys.(verifier)
+	return !ok || v.Unchanged()
+}
+
+// compile returns the set of specs. The error is a *LoadError.
+func compile(specs []policy.Spec) (set *policy.Set, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
+		}
+	}()
+	set, err = policy.Compile(specs)
+	if err != nil {
+		return nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
+	}
+	return set, nil
+}

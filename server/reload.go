@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// ErrNotRunning is Reload's error when Run has ended.
+var ErrNotRunning = errors.New("the service is shutting down, ask the one that replaces it")
+
+// Reloader keeps a store at what a source holds. A load that fails changes
+// nothing: the last good set keeps serving. Its methods are safe for concurrent
+// use; its fields are not to be changed after the first call.
+type Reloader struct {
+	// Source is where the policies come from; required.
+	Source Source
+	// Store gets each good set; required. Nobody else swaps it.
+	Store *policy.Store
+	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
+	Signals <-chan os.Signal
+	// Logger gets the outcome of each load, a line for each diagnostic; nil
+	// means nobody does.
+	Logger *slog.Logger
+	// Version is the program's version, shown in Status.
+	Version string
+
+	once     sync.Once
+	requests chan chan<- verdict // one for each waiting Reload
+	notices  chan struct{}       // something may have changed; holds one
+	stopped  chan struct{}       // closed when Run has ended
+
+	loading sync.Mutex // held by a load
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// verdict is what came of a load.
+type verdict struct {
+	status Status
+	err    error
+}
+
+func (r *Reloader) setup() {
+	r.once.Do(func() {
+		r.requests = make(chan chan<- verdict)
+		r.notices = make(chan struct{}, 1)
+		r.stopped = make(chan struct{})
+	})
+}
+
+// Load loads what the source holds now. It is for the time before Run, so that
+// a service does not start without policies; the error is a *LoadError.
+func (r *Reloader) Load(ctx context.Context) error { return r.load(ctx) }
+
+// Reload asks Run for a load that starts after this call, waits for it, and
+// returns the status after it. The error is a *LoadError, ErrNotRunning, or
+// why ctx ended.
+func (r *Reloader) Reload(ctx context.Context) (Status, error) {
+	r.setup()
+	reply := make(chan verdict, 1)
+	select {
+	case r.requests <- reply:
+	case <-r.stopped:
+		return r.Status(), ErrNotRunning
+	case <-ctx.Done():
+		return r.Status(), ctx.Err()
+	}
+	select {
+	case v := <-reply:
+		return v.status, v.err
+	case <-ctx.Done():
+		return r.Status(), ctx.Err()
+	}
+}
+
+// Run loads whenever the source changes, a signal comes, or Reload is called,
+// one load at a time, until ctx ends or the source cannot be watched. It may be
+// called once.
+func (r *Reloader) Run(ctx context.Context) error {
+	r.setup()
+	defer close(r.stopped)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.Source.Watch(ctx, r.notice) })
+	g.Go(func() error { return r.serve(ctx) })
+	return g.Wait()
+}
+
+// notice never blocks: a notice that waits already is for a load to come.
+func (r *Reloader) notice() {
+	select {
+	case r.notices <- struct{}{}:
+	default:
+	}
+}
+
+func (r *Reloader) serve(ctx context.Context) error {
+	for {
+		var waiting []chan<- verdict
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.notices:
+		case <-r.Signals:
+		case reply := <-r.requests:
+			waiting = append(waiting, reply)
+		}
+		waiting = append(waiting, r.gather()...)
+		err := r.load(ctx)
+		v := verdict{r.Status(), err}
+		for _, reply := range waiting {
+			reply <- v
+		}
+	}
+}
+
+// gather takes all that asks for a load now: one load answers them all.
+func (r *Reloader) gather() []chan<- verdict {
+	var waiting []chan<- verdict
+	for {
+		select {
+		case <-r.notices:
+		case reply := <-r.requests:
+			waiting = append(waiting, reply)
+		default:
+			return waiting
+		}
+	}
+}
+
+// load does one load, and tells log and status of it.
+func (r *Reloader) load(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	res, err := read(ctx, r.Source)
+	if err == nil {
+		err = r.serveSpecs(res)
+	}
+	if err != nil {
+		r.refuse(err)
+	}
+	return err
+}
+
+// serveSpecs makes the specs of res the ones served. The same content is no
+// new generation.
+func (r *Reloader) serveSpecs(res policyfile.Result) error {
+	hash := policy.Hash(res.Specs)
+	if have := r.Store.Load(); have != nil && have.Hash() == hash {
+		r.accept(have, false)
+		r.logDiagnostics(res.Diagnostics)
+		return nil
+	}
+	set, err := compile(res.Specs)
+	if err != nil {
+		return err
+	}
+	r.Store.Swap(set)
+	status := r.accept(set, true)
+	r.logDiagnostics(res.Diagnostics)
+	orDiscard(r.Logger).Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
+	return nil
+}
+
+// accept notes that set is served, and that the last load was good.
+func (r *Reloader) accept(set *policy.Set, fresh bool) Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status.LastError = nil
+	if fresh {
+		r.status.Generation++
+		r.status.Hash = set.Hash()
+		r.status.LoadedAt = time.Now().UTC()
+		r.status.Policies = len(set.Names())
+	}
+	return r.status
+}
+
+// refuse notes and logs a load that changed nothing.
+func (r *Reloader) refuse(err error) {
+	f := &Failure{At: time.Now().UTC(), Message: err.Error()}
+	if le, ok := errors.AsType[*LoadError](err); ok {
+		f.Message, f.Diagnostics = le.message(), le.Diagnostics
+	}
+	r.mu.Lock()
+	r.status.LastError = f
+	r.mu.Unlock()
+	r.logDiagnostics(f.Diagnostics)
+	orDiscard(r.Logger).Error("policies refused, the last good ones keep serving", "error", f.Message)
+}
+
+func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
+	log := orDiscard(r.Logger)
+	for _, d := range ds {
+		level := slog.LevelError
+		if d.Level == policy.Warning {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, d.String(), "code", d.Code)
+	}
+}

@@ -1,0 +1,417 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+var _ server.Source = (*file.Source)(nil)
+
+// policyFile is a file with one policy of that maxAge, which tells versions apart.
+func policyFile(maxAge int) string {
+	return fmt.Sprintf("policies:\n- name: api\n  cors:\n    allowOrigins: [\"https://app.example.com\"]\n    maxAge: %d\n", maxAge)
+}
+
+const brokenFile = "policies:\n- name: api\n  cors:\n    allowOrigins: [\"https://app.example.com/\"]\n"
+
+// memory is a source whose content a test sets.
+type memory struct {
+	mu        sync.Mutex
+	content   string
+	err       error
+	snapshots int
+	hold      chan struct{} // when set, each Snapshot waits for a value
+	begun     chan struct{} // when set, each Snapshot says that it has begun
+	fsys      func(content string) fs.FS
+	watchErr  error
+
+	changed chan func() // gives Watch's function
+}
+
+func (m *memory) set(content string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.content = content
+}
+
+func (m *memory) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.snapshots
+}
+
+func (m *memory) Snapshot(context.Context) (fs.FS, string, error) {
+	m.mu.Lock()
+	m.snapshots++
+	content, err := m.content, m.err
+	m.mu.Unlock()
+	if m.begun != nil {
+		m.begun <- struct{}{}
+	}
+	if m.hold != nil {
+		<-m.hold
+	}
+	if m.fsys != nil {
+		return m.fsys(content), "memory", err
+	}
+	return fstest.MapFS{"p.yaml": {Data: []byte(content)}}, "memory", err
+}
+
+func (m *memory) Watch(ctx context.Context, changed func()) error {
+	if m.watchErr != nil {
+		return m.watchErr
+	}
+	if m.changed != nil {
+		m.changed <- changed
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// start runs r until the test ends.
+func start(t *testing.T, r *server.Reloader) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// servedMaxAge asks the store as a browser would.
+func servedMaxAge(t *testing.T, store *policy.Store) string {
+	t.Helper()
+	d := store.Load().Decide(&policy.Request{Method: "OPTIONS", Authority: "a", Path: "/", Origin: app, RequestMethod: "GET"})
+	for _, h := range d.Answer.Headers {
+		if h.Name == "access-control-max-age" {
+			return d.Value(h)
+		}
+	}
+	return ""
+}
+
+func TestLoad(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		source      *memory
+		want        string // in the error; empty means none
+		diagnostics int
+	}{
+		{name: "good policies are served", source: &memory{content: policyFile(1)}},
+		{name: "a mistake is told with its place", source: &memory{content: brokenFile}, want: "memory/p.yaml:4:20: error [origin-", diagnostics: 1},
+		{name: "a source that cannot be read says why", source: &memory{err: errors.New("no such luck")}, want: "no such luck"},
+		{
+			name: "a panic is an error of this load", source: &memory{fsys: func(string) fs.FS { return nil }},
+			want: "panicked",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := &server.Reloader{Source: c.source, Store: &policy.Store{}}
+			err := r.Load(t.Context())
+			if (err != nil) != (c.want != "") {
+				t.Fatalf("Load: %v", err)
+			}
+			if err == nil {
+				return
+			}
+			var le *server.LoadError
+			if !errors.As(err, &le) || len(le.Diagnostics) != c.diagnostics || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Load: %#v, want a LoadError with %d diagnostics and %q", err, c.diagnostics, c.want)
+			}
+			if s := r.Status(); s.Ready || s.LastError == nil || r.Store.Load() != nil {
+				t.Errorf("status after a refused load: %+v", s)
+			}
+		})
+	}
+}
+
+func TestReloadKeepsTheLastGoodSet(t *testing.T) {
+	log := &logged{}
+	src := &memory{content: policyFile(1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}, Logger: log.logger(), Version: "v1.2.3"}
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, r)
+	first := r.Status()
+	if !first.Ready || first.Generation != 1 || first.Policies != 1 || first.Hash != r.Store.Load().Hash() || first.Version != "v1.2.3" || first.LoadedAt.IsZero() {
+		t.Errorf("status after the first load: %+v", first)
+	}
+
+	src.set(brokenFile)
+	status, err := r.Reload(testContext(t))
+	var le *server.LoadError
+	if !errors.As(err, &le) || len(le.Diagnostics) != 1 {
+		t.Errorf("Reload of a broken file: %v", err)
+	}
+	if status.LastError == nil || len(status.LastError.Diagnostics) != 1 || status.Generation != 1 || !status.Ready {
+		t.Errorf("status after a refused load: %+v", status)
+	}
+	if got := servedMaxAge(t, r.Store); got != "1" {
+		t.Errorf("served after a refused load: %s", got)
+	}
+	if text := log.String(); !strings.Contains(text, "memory/p.yaml:4:20") || !strings.Contains(text, "level=ERROR") {
+		t.Errorf("the refusal's log:\n%s", text)
+	}
+
+	src.set(policyFile(2))
+	status, err = r.Reload(testContext(t))
+	if err != nil || status.LastError != nil || status.Generation != 2 || status.Hash == first.Hash {
+		t.Errorf("Reload of a mended file: %+v, %v", status, err)
+	}
+	if got := servedMaxAge(t, r.Store); got != "2" {
+		t.Errorf("served after a good load: %s", got)
+	}
+}
+
+func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
+	src := &memory{content: policyFile(1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, r)
+	set := r.Store.Load()
+	src.set("# a comment\n" + policyFile(1))
+	before := r.Status()
+	status, err := r.Reload(testContext(t))
+	if err != nil || status != before || r.Store.Load() != set {
+		t.Errorf("Reload: %+v, %v, want %+v", status, err, before)
+	}
+}
+
+func TestReloadLogsWarningsOncePerLoad(t *testing.T) {
+	log := &logged{}
+	warned := strings.Replace(policyFile(1), "[\"", "[\"https://app.example.com\", \"", 1)
+	r := &server.Reloader{Source: &memory{content: warned}, Store: &policy.Store{}, Logger: log.logger()}
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
+	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 10), changed: make(chan func(), 1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	start(t, r)
+	(<-src.changed)()
+	<-src.begun // a load is under way and has read version 1
+	src.set(policyFile(2))
+	type verdict struct {
+		status server.Status
+		err    error
+	}
+	verdicts := make(chan verdict, 5)
+	for range cap(verdicts) {
+		go func() {
+			status, err := r.Reload(testContext(t))
+			verdicts <- verdict{status, err}
+		}()
+	}
+	time.Sleep(100 * time.Millisecond) // lets the callers wait; without it, they share fewer loads
+	close(src.hold)
+	for range cap(verdicts) {
+		if v := <-verdicts; v.err != nil || v.status.Generation != 2 {
+			t.Errorf("verdict: %+v, %v", v.status, v.err)
+		}
+	}
+	if got := servedMaxAge(t, r.Store); got != "2" {
+		t.Errorf("served: %s", got)
+	}
+	if n := src.count(); n > 3 {
+		t.Errorf("%d loads for callers that waited together", n)
+	}
+}
+
+func TestReloadOnNoticesAndSignals(t *testing.T) {
+	signals := make(chan os.Signal, 1)
+	src := &memory{content: policyFile(1), changed: make(chan func(), 1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}, Signals: signals}
+	start(t, r)
+	changed := <-src.changed
+	for i, notice := range []func(){changed, func() { signals <- syscall.SIGHUP }, changed} {
+		src.set(policyFile(i + 10))
+		notice()
+		eventually(t, "generation", func() bool { return r.Status().Generation == uint64(i+1) })
+	}
+}
+
+func TestReloadOfABurstIsFewLoads(t *testing.T) {
+	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 100), changed: make(chan func(), 1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	start(t, r)
+	changed := <-src.changed
+	for range 50 {
+		changed()
+	}
+	close(src.hold)
+	if _, err := r.Reload(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n := src.count(); n > 3 {
+		t.Errorf("%d loads for one burst", n)
+	}
+}
+
+func TestReloadEnds(t *testing.T) {
+	t.Run("with the caller's context", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := (&server.Reloader{Source: &memory{}, Store: &policy.Store{}}).Reload(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Reload: %v", err)
+		}
+	})
+	t.Run("with Run", func(t *testing.T) {
+		r := &server.Reloader{Source: &memory{}, Store: &policy.Store{}}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := r.Run(ctx); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if _, err := r.Reload(testContext(t)); !errors.Is(err, server.ErrNotRunning) {
+			t.Errorf("Reload: %v", err)
+		}
+	})
+	t.Run("with a source that cannot be watched", func(t *testing.T) {
+		gone := errors.New("gone")
+		r := &server.Reloader{Source: &memory{watchErr: gone}, Store: &policy.Store{}}
+		if err := r.Run(testContext(t)); !errors.Is(err, gone) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// fickle is an FS that says it has changed, the first times it is asked.
+type fickle struct {
+	fs.FS
+	changes *int
+}
+
+func (f fickle) Unchanged() bool {
+	*f.changes--
+	return *f.changes < 0
+}
+
+func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		changes, reads int
+	}{
+		{"content that stays is read once", 0, 1},
+		{"content that changed is read again", 2, 3},
+		{"content that never stays is not read for ever", 1000, 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			src := &memory{content: policyFile(1)}
+			src.fsys = func(content string) fs.FS {
+				return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
+			}
+			if err := (&server.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if n := src.count(); n != c.reads {
+				t.Errorf("read %d times, want %d", n, c.reads)
+			}
+		})
+	}
+}
+
+func TestStatusAsJSON(t *testing.T) {
+	r := &server.Reloader{Source: &memory{content: brokenFile}, Store: &policy.Store{}, Version: "v1"}
+	if err := r.Load(t.Context()); err == nil {
+		t.Fatal("loaded")
+	}
+	body, err := json.Marshal(r.Status())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Version    string
+		Ready      *bool
+		Generation *int
+		Policies   *int
+		LastError  struct {
+			Message     string
+			Diagnostics []struct {
+				File, Code, Level string
+				Line              int
+			}
+		}
+	}
+	if err := json.Unmarshal(body, &got); err != nil {
+		t.Fatalf("%v in %s", err, body)
+	}
+	if got.Version != "v1" || got.Ready == nil || got.Generation == nil || got.Policies == nil || len(got.LastError.Diagnostics) != 1 {
+		t.Fatalf("status: %s", body)
+	}
+	if d := got.LastError.Diagnostics[0]; d.File != filepath.Join("memory", "p.yaml") || d.Line != 4 || d.Level != "error" || d.Code == "" {
+		t.Errorf("diagnostic: %+v", d)
+	}
+}
+
+// TestReloadOfFilesWhileDeciding is for the race detector, and that no
+// confirmed reload is followed by an older answer.
+func TestReloadOfFilesWhileDeciding(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	write := func(maxAge int) {
+		if err := os.WriteFile(path, []byte(policyFile(maxAge)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1)
+	store := &policy.Store{}
+	r := &server.Reloader{Source: &file.Source{Path: path, Settle: time.Millisecond}, Store: store}
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	start(t, r)
+	done := make(chan struct{})
+	var deciding sync.WaitGroup
+	defer deciding.Wait()
+	defer close(done)
+	for range 4 {
+		deciding.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					store.Load().Decide(&policy.Request{Method: "GET", Authority: "a", Path: "/", Origin: app})
+				}
+			}
+		})
+	}
+	for i := 2; i < 30; i++ {
+		write(i)
+		if _, err := r.Reload(testContext(t)); err != nil {
+			t.Fatal(err)
+		}
+		if got := servedMaxAge(t, store); got != fmt.Sprint(i) {
+			t.Fatalf("served %s after the reload of %d", got, i)
+		}
+	}
+	write(99)
+	eventually(t, "the notice of the last write", func() bool { return servedMaxAge(t, store) == "99" })
+}

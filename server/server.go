@@ -1,0 +1,191 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// The defaults of Server's fields.
+const (
+	DefaultAddress      = "127.0.0.1:9001"
+	DefaultDrainTimeout = 30 * time.Second
+	// DefaultMaxMessage is far above any request's headers: Envoy's own limit
+	// for them is 60 KiB.
+	DefaultMaxMessage = 1 << 20
+)
+
+// minPingInterval is below the shortest connection_keepalive interval that
+// makes sense for Envoy. grpc-go's own five minutes would answer its pings with
+// GOAWAY, and end the requests that wait for a slow upstream.
+const minPingInterval = 500 * time.Millisecond
+
+// readyPoll is how often the health service looks for the first set.
+const readyPoll = 20 * time.Millisecond
+
+// Server serves both of Envoy's protocols and gRPC health on one listener.
+type Server struct {
+	// Listener is served when it is set, and closed at the end; else Address is
+	// listened on, see Listen; empty means DefaultAddress.
+	Listener net.Listener
+	Address  string
+	// SocketMode is the mode of a Unix socket; 0 means DefaultSocketMode.
+	SocketMode fs.FileMode
+	// Store has the policies; required. The health service says NOT_SERVING
+	// while it is empty.
+	Store *policy.Store
+	// Observer is told of each decision; nil means nobody is.
+	Observer Observer
+	// Logger gets what operators want to know; nil means nobody does.
+	Logger *slog.Logger
+	// DrainDelay is how long the service still takes new streams after it has
+	// said NOT_SERVING, for Envoy to notice: at least one health check
+	// interval. 0 means none.
+	DrainDelay time.Duration
+	// DrainTimeout bounds the wait for open streams after that. In the
+	// two-phase profile a stream lasts as long as the upstream works, so that
+	// it should be above the slowest route. 0 means DefaultDrainTimeout.
+	DrainTimeout time.Duration
+	// MaxMessage bounds a received message, in bytes; 0 means DefaultMaxMessage.
+	MaxMessage int
+	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
+	// tenth, to spread over new replicas; open streams are left to end. 0 means
+	// never.
+	MaxConnectionAge time.Duration
+
+	serving atomic.Bool // from the first set to the drain
+}
+
+// Ready reports whether the server has policies, listens, and does not drain.
+func (s *Server) Ready() bool { return s.serving.Load() }
+
+// Run serves until ctx ends, then drains, and returns when all streams have
+// ended or were cut. The error is why it could not listen or serve on. It may
+// be called once.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := s.listen()
+	if err != nil {
+		return err
+	}
+	hs := newHealth()
+	srv := s.newGRPC(hs)
+	orDiscard(s.Logger).Info("listening", "grpc", l.Addr().String())
+	served := make(chan struct{}) // closed when nothing is served any more
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(served)
+		if err := srv.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			return fmt.Errorf("serve gRPC on %s: %w", l.Addr(), err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		s.awaitReady(ctx, hs)
+		<-ctx.Done()
+		s.drain(srv, hs, served)
+		return nil
+	})
+	return g.Wait()
+}
+
+func (s *Server) listen() (net.Listener, error) {
+	if s.Listener != nil {
+		return s.Listener, nil
+	}
+	return Listen(firstOf(s.Address, DefaultAddress), s.SocketMode)
+}
+
+func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
+	srv := grpc.NewServer(
+		grpc.MaxRecvMsgSize(orDefault(s.MaxMessage, DefaultMaxMessage)),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: s.MaxConnectionAge}),
+		grpc.WaitForHandlers(true),
+	)
+	extprocv3.RegisterExternalProcessorServer(srv, &ExtProc{Store: s.Store, Observer: s.Observer, Logger: s.Logger})
+	authv3.RegisterAuthorizationServer(srv, &ExtAuthz{Store: s.Store, Observer: s.Observer, Logger: s.Logger})
+	healthv1.RegisterHealthServer(srv, hs)
+	return srv
+}
+
+// healthServices are the names that a health check may ask for. Envoy drops a
+// host at once whose health service does not know the name.
+func healthServices() []string {
+	return []string{"", extprocv3.ExternalProcessor_ServiceDesc.ServiceName, authv3.Authorization_ServiceDesc.ServiceName}
+}
+
+func newHealth() *health.Server {
+	hs := health.NewServer()
+	setHealth(hs, healthv1.HealthCheckResponse_NOT_SERVING)
+	return hs
+}
+
+func setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingStatus) {
+	for _, name := range healthServices() {
+		hs.SetServingStatus(name, status)
+	}
+}
+
+// awaitReady returns when the store has a set, and the health service says so,
+// or ctx has ended.
+func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
+	tick := time.NewTicker(readyPoll)
+	defer tick.Stop()
+	for s.Store.Load() == nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	s.serving.Store(true)
+	setHealth(hs, healthv1.HealthCheckResponse_SERVING)
+}
+
+// drain lets Envoy go elsewhere before streams are refused, and open streams
+// end before they are cut.
+func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct{}) {
+	s.serving.Store(false)
+	hs.Shutdown()
+	orDiscard(s.Logger).Info("draining", "delay", s.DrainDelay)
+	select {
+	case <-served:
+	case <-time.After(s.DrainDelay):
+	}
+	graceful := make(chan struct{})
+	go func() {
+		defer close(graceful)
+		srv.GracefulStop()
+	}()
+	timeout := orDefault(s.DrainTimeout, DefaultDrainTimeout)
+	select {
+	case <-graceful:
+	case <-time.After(timeout):
+		orDiscard(s.Logger).Warn("cutting the streams that are still open", "after", timeout)
+		srv.Stop()
+		<-graceful
+	}
+}
+
+func orDefault[T comparable](v, fallback T) T {
+	var zero T
+	if v == zero {
+		return fallback
+	}
+	return v
+}

@@ -1,0 +1,114 @@
+// Package file takes policies from a file, or from a folder of them, and
+// notices every way in which those change: saved in place, replaced by a
+// rename, swapped by a symbolic link as Kubernetes does with a ConfigMap,
+// deleted and back.
+//
+// Notices of the operating system come first. Bind mounts of desktop container
+// engines and network file systems give none, so that the content is compared
+// every few seconds besides.
+package file
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// The defaults of Source's fields.
+const (
+	DefaultPoll   = 5 * time.Second
+	DefaultSettle = 100 * time.Millisecond
+)
+
+// Source is a file or a folder. It satisfies server.Source and is safe for
+// concurrent use; its fields are not to be changed after the first call.
+type Source struct {
+	// Path is a policy file, or a folder with policy files at its root;
+	// required. What it names besides, such as group files, is found beside it.
+	Path string
+	// Poll is how often the content is compared; 0 means DefaultPoll.
+	Poll time.Duration
+	// Settle is how long a change must be over before it is told, so that a
+	// burst of writes is one change; 0 means DefaultSettle. A burst without an
+	// end is told every ten times of it.
+	Settle time.Duration
+	// Logger gets why there are no notices; nil means nobody does.
+	Logger *slog.Logger
+
+	newWatcher func() (*fsnotify.Watcher, error) // nil means fsnotify.NewWatcher
+
+	once  sync.Once
+	reads chan struct{} // something new was read; holds one
+
+	mu   sync.Mutex // guards last
+	last *snapshot  // the latest one
+}
+
+func (s *Source) setup() {
+	s.once.Do(func() { s.reads = make(chan struct{}, 1) })
+}
+
+// Snapshot returns the files as they are now, and the folder that they are in.
+// The FS reads them when it is asked, whole, and remembers what it has read;
+// links are resolved once, so that all of it comes from one version of a
+// ConfigMap. Of a single file's folder only that file is listed, while others
+// can be opened. Hidden files are never listed.
+func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error) {
+	s.setup()
+	r, err := resolve(s.Path)
+	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}}
+	s.mu.Lock()
+	s.last = sn
+	s.mu.Unlock()
+	if err != nil {
+		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", err)
+	}
+	return sn, r.dir, nil
+}
+
+// noteRead wakes Watch, which may have another folder to watch.
+func (s *Source) noteRead() {
+	select {
+	case s.reads <- struct{}{}:
+	default:
+	}
+}
+
+// difference tells what is there now from the latest snapshot, see
+// snapshot.difference.
+func (s *Source) difference() string {
+	s.mu.Lock()
+	sn := s.last
+	s.mu.Unlock()
+	if sn == nil {
+		return "nothing was read yet"
+	}
+	return sn.difference()
+}
+
+// interests returns the folders in which any change counts, and the paths of
+// which a change counts: what was read, and the links on the way to it.
+func (s *Source) interests() (folders, paths []string) {
+	s.mu.Lock()
+	sn := s.last
+	s.mu.Unlock()
+	paths = hops(filepath.Clean(s.Path))
+	if sn == nil || sn.err != nil {
+		return nil, paths
+	}
+	for _, l := range sn.lookups() {
+		p := filepath.Join(sn.root.dir, filepath.FromSlash(l.name))
+		if l.list {
+			folders = append(folders, p)
+		}
+		paths = append(paths, hops(p)...)
+	}
+	// A ConfigMap's version changes here, whatever is read of it.
+	return append(folders, sn.root.dir), paths
+}

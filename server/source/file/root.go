@@ -1,0 +1,214 @@
+package file
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// maxFile bounds what is read of one file, in bytes: far above what any policy
+// or group file may have.
+const maxFile = 512 << 20
+
+// maxHops bounds a chain of symbolic links, as Linux does.
+const maxHops = 40
+
+// dataLink is the link that Kubernetes swaps to change all files of a
+// ConfigMap or Secret at once; each entry is a link through it.
+const dataLink = "..data"
+
+// root is a folder whose links are resolved.
+type root struct {
+	dir  string // as the user wrote it
+	real string // dir, resolved
+	data string // what dataLink leads to, resolved; empty when there is none
+	only string // the single file to list; empty when all are
+}
+
+// resolve finds the root of p, a file or a folder.
+func resolve(p string) (root, error) {
+	info, err := os.Stat(p)
+	if err != nil {
+		return root{}, err
+	}
+	r := root{dir: filepath.Clean(p)}
+	if !info.IsDir() {
+		if !info.Mode().IsRegular() {
+			return root{}, fmt.Errorf("%s is neither a regular file nor a folder", p)
+		}
+		r.dir, r.only = filepath.Dir(p), filepath.Base(p)
+	}
+	if r.real, err = filepath.EvalSymlinks(r.dir); err != nil {
+		return root{}, err
+	}
+	r.data, err = filepath.EvalSymlinks(filepath.Join(r.real, dataLink))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	return r, err
+}
+
+// locate returns the path of a name, through the version of the ConfigMap that
+// resolve saw.
+func (r root) locate(name string) string {
+	top, rest, _ := strings.Cut(name, "/")
+	if r.data != "" {
+		link, err := os.Readlink(filepath.Join(r.real, top))
+		if target, ok := strings.CutPrefix(filepath.ToSlash(link), dataLink+"/"); err == nil && ok {
+			return filepath.Join(r.data, target, filepath.FromSlash(rest))
+		}
+	}
+	return filepath.Join(r.real, filepath.FromSlash(name))
+}
+
+// stat describes a name, following links. What a broken link names is shown as
+// a file, so that reading it says what is wrong and no policy is lost silently.
+func (r root) stat(name string) (info, error) {
+	at := r.locate(name)
+	base := path.Base(name)
+	fi, err := os.Stat(at)
+	if err == nil {
+		return info{name: base, size: fi.Size(), mode: fi.Mode(), modTime: fi.ModTime()}, nil
+	}
+	if _, linkErr := os.Lstat(at); linkErr != nil {
+		return info{}, err
+	}
+	return info{name: base}, nil
+}
+
+// open opens a regular file of bounded size.
+func (r root) open(name string) (*os.File, info, error) {
+	at := r.locate(name)
+	// Asked before it is opened, since opening a named pipe waits.
+	fi, err := os.Stat(at)
+	switch {
+	case err != nil:
+		return nil, info{}, reason(err)
+	case !fi.Mode().IsRegular():
+		return nil, info{}, errors.New("not a regular file")
+	case fi.Size() > maxFile:
+		return nil, info{}, fmt.Errorf("larger than %d MiB", maxFile>>20)
+	}
+	f, err := os.Open(at)
+	if err != nil {
+		return nil, info{}, reason(err)
+	}
+	return f, info{name: path.Base(name), size: fi.Size(), mode: fi.Mode(), modTime: fi.ModTime()}, nil
+}
+
+// read returns a file's content.
+func (r root) read(name string) ([]byte, info, error) {
+	f, fi, err := r.open(name)
+	if err != nil {
+		return nil, info{}, err
+	}
+	defer f.Close()
+	// A file that grows meanwhile is cut, changes its hash, and is read again.
+	content, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, info{}, reason(err)
+	}
+	fi.size = int64(len(content))
+	return content, fi, nil
+}
+
+// list returns the entries of a folder but for hidden ones, sorted by name.
+func (r root) list(name string) ([]fs.DirEntry, error) {
+	found, err := os.ReadDir(r.locate(name))
+	if err != nil {
+		return nil, reason(err)
+	}
+	entries := make([]fs.DirEntry, 0, len(found))
+	for _, e := range found {
+		if !r.lists(name, e.Name()) {
+			continue
+		}
+		fi, err := r.stat(path.Join(name, e.Name()))
+		if err != nil {
+			continue // deleted since it was found
+		}
+		entries = append(entries, fs.FileInfoToDirEntry(fi))
+	}
+	return entries, nil
+}
+
+func (r root) lists(folder, entry string) bool {
+	if folder == "." && r.only != "" {
+		return entry == r.only
+	}
+	return !strings.HasPrefix(entry, ".")
+}
+
+// fingerprint tells contents apart: of a listing the names and kinds, of a file
+// its hash, of either why it cannot be read.
+func (r root) fingerprint(l lookup) string {
+	if l.list {
+		return listFingerprint(r.list(l.name))
+	}
+	f, _, err := r.open(l.name)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, io.LimitReader(f, maxFile)); err != nil {
+		return "error: " + reason(err).Error()
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func listFingerprint(entries []fs.DirEntry, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		b.WriteString(e.Type().String() + " " + e.Name() + "\n")
+	}
+	return b.String()
+}
+
+func readFingerprint(content []byte, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// reason takes the path off an error: it is the resolved one, which the user
+// does not know and which differs from version to version.
+func reason(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// hops returns p, where each link on the way from it leads, and where it is in
+// the end.
+func hops(p string) []string {
+	paths := []string{p}
+	for at := p; len(paths) < maxHops; {
+		target, err := os.Readlink(at)
+		if err != nil {
+			break
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(at), target)
+		}
+		at = filepath.Clean(target)
+		paths = append(paths, at)
+	}
+	if end, err := filepath.EvalSymlinks(p); err == nil && end != p {
+		paths = append(paths, end)
+	}
+	return paths
+}

@@ -1,0 +1,191 @@
+package file
+
+import (
+	"bytes"
+	"cmp"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// lookup is one thing that was asked of a snapshot.
+type lookup struct {
+	list bool // the folder's entries, else the file's content
+	name string
+}
+
+func (l lookup) kind() string {
+	if l.list {
+		return "list"
+	}
+	return "read"
+}
+
+// snapshot is the FS that Source.Snapshot returns.
+type snapshot struct {
+	source *Source
+	root   root
+	err    error // why there is no root
+
+	mu   sync.Mutex        // guards seen
+	seen map[lookup]string // :: what was asked -> fingerprint of the answer
+}
+
+var (
+	_ fs.ReadFileFS = (*snapshot)(nil)
+	_ fs.ReadDirFS  = (*snapshot)(nil)
+)
+
+// Open opens a file or a folder; a file is read whole.
+func (s *snapshot) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if fi, err := s.root.stat(name); err == nil && fi.IsDir() {
+		entries, err := s.ReadDir(name)
+		return &openFolder{info: fi, entries: entries}, err
+	}
+	content, fi, err := s.read(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &openFile{Reader: bytes.NewReader(content), info: fi}, nil
+}
+
+// ReadFile returns a file's content.
+func (s *snapshot) ReadFile(name string) ([]byte, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: fs.ErrInvalid}
+	}
+	content, _, err := s.read(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return content, nil
+}
+
+// ReadDir returns the entries of a folder, sorted by name; links show as what
+// they lead to.
+func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
+	}
+	entries, err := s.root.list(name)
+	s.note(lookup{list: true, name: name}, listFingerprint(entries, err))
+	if err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return entries, nil
+}
+
+func (s *snapshot) read(name string) ([]byte, info, error) {
+	content, fi, err := s.root.read(name)
+	s.note(lookup{name: name}, readFingerprint(content, err))
+	return content, fi, err
+}
+
+// note remembers the first answer: a later one that differs is a change.
+func (s *snapshot) note(l lookup, fingerprint string) {
+	s.mu.Lock()
+	_, known := s.seen[l]
+	if !known {
+		s.seen[l] = fingerprint
+	}
+	s.mu.Unlock()
+	if !known {
+		s.source.noteRead()
+	}
+}
+
+// lookups returns what was asked so far, sorted.
+func (s *snapshot) lookups() []lookup {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(s.seen), func(a, b lookup) int {
+		return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.kind(), b.kind()))
+	})
+}
+
+// Unchanged reports whether all that was read is still the content now.
+func (s *snapshot) Unchanged() bool { return s.difference() == "" }
+
+// difference tells what is there now from what was read. It is empty when
+// that is the same; two that are equal stand for the same content.
+func (s *snapshot) difference() string {
+	asked := s.lookups()
+	then := describe(s.root, s.err, asked, func(l lookup) string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.seen[l]
+	})
+	r, err := resolve(s.source.Path)
+	if now := describe(r, err, asked, r.fingerprint); now != then {
+		return now
+	}
+	return ""
+}
+
+// describe returns all that can be known of a root.
+func describe(r root, err error, asked []lookup, fingerprint func(lookup) string) string {
+	if err != nil {
+		return "error: " + reason(err).Error()
+	}
+	var b strings.Builder
+	b.WriteString("root " + r.only + "\n")
+	for _, l := range asked {
+		b.WriteString(l.kind() + " " + l.name + " " + fingerprint(l) + "\n")
+	}
+	return b.String()
+}
+
+// info is an fs.FileInfo.
+type info struct {
+	name    string
+	size    int64
+	mode    fs.FileMode
+	modTime time.Time
+}
+
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.size }
+func (i info) Mode() fs.FileMode  { return i.mode }
+func (i info) ModTime() time.Time { return i.modTime }
+func (i info) IsDir() bool        { return i.mode.IsDir() }
+func (i info) Sys() any           { return nil }
+
+type openFile struct {
+	*bytes.Reader
+	info info
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openFolder struct {
+	info    info
+	entries []fs.DirEntry
+}
+
+func (f *openFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFolder) Close() error               { return nil }
+
+func (f *openFolder) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: f.info.name, Err: fs.ErrInvalid}
+}
+
+// ReadDir is fs.ReadDirFile's.
+func (f *openFolder) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 {
+		n = len(f.entries)
+	} else if len(f.entries) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(f.entries))
+	head := f.entries[:n]
+	f.entries = f.entries[n:]
+	return head, nil
+}

@@ -1,0 +1,222 @@
+package file
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+)
+
+func write(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func symlink(t testing.TB, target, path string) {
+	t.Helper()
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace puts content at path by a rename, as careful editors do.
+func replace(t testing.TB, path, content string) {
+	t.Helper()
+	write(t, path+".new", content)
+	rename(t, path+".new", path)
+}
+
+func rename(t testing.TB, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t testing.TB, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// configMap writes the version of a ConfigMap and makes it the one that is
+// seen, in the steps of a kubelet: ..data is swapped by a rename, and the old
+// version deleted.
+func configMap(t testing.TB, dir, version string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		write(t, filepath.Join(dir, version, filepath.FromSlash(name)), content)
+	}
+	old, _ := os.Readlink(filepath.Join(dir, "..data"))
+	symlink(t, version, filepath.Join(dir, "..data_tmp"))
+	rename(t, filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data"))
+	for name := range files {
+		top, _, _ := strings.Cut(name, "/")
+		if _, err := os.Lstat(filepath.Join(dir, top)); err != nil {
+			symlink(t, filepath.Join("..data", top), filepath.Join(dir, top))
+		}
+	}
+	if old != "" {
+		remove(t, filepath.Join(dir, old))
+	}
+}
+
+func snapshotOf(t testing.TB, s *Source) (fsys fs.FS, place string) {
+	t.Helper()
+	fsys, place, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys, place
+}
+
+func names(t testing.TB, fsys fs.FS) string {
+	t.Helper()
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+func content(t testing.TB, fsys fs.FS, name string) string {
+	t.Helper()
+	b, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestSnapshotOfAFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), "a")
+	write(t, filepath.Join(dir, "b.yaml"), "b")
+	write(t, filepath.Join(dir, ".hidden.yaml"), "h")
+	write(t, filepath.Join(dir, "groups", "g.txt"), "g")
+	symlink(t, "a.yaml", filepath.Join(dir, "link.yaml"))
+	fsys, place := snapshotOf(t, &Source{Path: dir})
+	if place != dir {
+		t.Errorf("place %q, want %q", place, dir)
+	}
+	if got := names(t, fsys); got != "a.yaml b.yaml groups link.yaml" {
+		t.Errorf("listed: %s", got)
+	}
+	if err := fstest.TestFS(fsys, "a.yaml", "b.yaml", "groups/g.txt", "link.yaml"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSnapshotOfAFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), "a")
+	write(t, filepath.Join(dir, "b.yaml"), "b")
+	write(t, filepath.Join(dir, "groups", "g.txt"), "g")
+	fsys, place := snapshotOf(t, &Source{Path: filepath.Join(dir, "a.yaml")})
+	if place != dir {
+		t.Errorf("place %q, want %q", place, dir)
+	}
+	if got := names(t, fsys); got != "a.yaml" {
+		t.Errorf("listed: %s", got)
+	}
+	if got := content(t, fsys, "groups/g.txt"); got != "g" {
+		t.Errorf("group file: %q", got)
+	}
+}
+
+func TestSnapshotRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), "a")
+	symlink(t, "nowhere", filepath.Join(dir, "broken.yaml"))
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.yaml"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("what is not there", func(t *testing.T) {
+		_, _, err := (&Source{Path: filepath.Join(dir, "none")}).Snapshot(t.Context())
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "give a policy file") {
+			t.Errorf("Snapshot: %v", err)
+		}
+	})
+	t.Run("a pipe, which would never end", func(t *testing.T) {
+		if _, _, err := (&Source{Path: filepath.Join(dir, "pipe.yaml")}).Snapshot(t.Context()); err == nil {
+			t.Error("Snapshot took it")
+		}
+	})
+	fsys, _ := snapshotOf(t, &Source{Path: dir})
+	if got := names(t, fsys); got != "a.yaml broken.yaml pipe.yaml" {
+		t.Errorf("listed: %s", got)
+	}
+	for _, name := range []string{"broken.yaml", "pipe.yaml", "none.yaml", "../a.yaml", "/a.yaml", "groups/none.txt"} {
+		t.Run("to open "+name, func(t *testing.T) {
+			_, err := fs.ReadFile(fsys, name)
+			if pe, ok := errors.AsType[*fs.PathError](err); !ok || pe.Path != name || strings.Contains(err.Error(), dir) {
+				t.Errorf("ReadFile: %v, want a PathError of the name alone", err)
+			}
+			if f, err := fsys.Open(name); err == nil {
+				f.Close()
+				t.Error("Open took it")
+			}
+		})
+	}
+}
+
+func TestSnapshotIsOneVersionOfAConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	version := func(v string) map[string]string {
+		return map[string]string{"p.yaml": "policies " + v, "groups/g.txt": "group " + v}
+	}
+	configMap(t, dir, "..v1", version("1"))
+	for _, path := range []string{dir, filepath.Join(dir, "p.yaml")} {
+		s := &Source{Path: path}
+		fsys, _ := snapshotOf(t, s)
+		if got := content(t, fsys, "p.yaml"); got != "policies 1" {
+			t.Errorf("first file: %q", got)
+		}
+		// The next version is there, and the old one not yet gone.
+		for name, text := range version("2") {
+			write(t, filepath.Join(dir, "..v2", filepath.FromSlash(name)), text)
+		}
+		symlink(t, "..v2", filepath.Join(dir, "..data_tmp"))
+		rename(t, filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data"))
+		if got := content(t, fsys, "groups/g.txt"); got != "group 1" {
+			t.Errorf("second file, after the swap: %q", got)
+		}
+		if fsys.(*snapshot).Unchanged() {
+			t.Error("the swap is not a change")
+		}
+		configMap(t, dir, "..v1", version("1"))
+	}
+}
+
+func TestSnapshotIsUnchangedByWhatWasNotRead(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "p.yaml"), "p")
+	s := &Source{Path: dir}
+	fsys, _ := snapshotOf(t, s)
+	names(t, fsys)
+	content(t, fsys, "p.yaml")
+	write(t, filepath.Join(dir, ".p.yaml.swp"), "an editor's")
+	write(t, filepath.Join(dir, "other", "g.txt"), "g")
+	if fsys.(*snapshot).Unchanged() {
+		t.Error("a new entry is not a change")
+	}
+	remove(t, filepath.Join(dir, "other"))
+	write(t, filepath.Join(dir, "p.yaml"), "p")
+	if !fsys.(*snapshot).Unchanged() {
+		t.Error("the same content is a change")
+	}
+}

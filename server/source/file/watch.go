@@ -1,0 +1,98 @@
+package file
+
+import (
+	"context"
+	"time"
+)
+
+// maxBurst is after how many settle times an ongoing burst is told.
+const maxBurst = 10
+
+// Watch calls changed when the content is another than that of the latest
+// Snapshot, until ctx ends. It returns nil: without notices of the operating
+// system it compares alone.
+func (s *Source) Watch(ctx context.Context, changed func()) error {
+	s.setup()
+	f := follower{
+		source: s, changed: changed, watches: s.startWatches(),
+		settle: orDefault(s.Settle, DefaultSettle), timer: time.NewTimer(0), // at once: since the Snapshot
+	}
+	defer f.watches.close()
+	defer f.timer.Stop()
+	poll := time.NewTicker(orDefault(s.Poll, DefaultPoll))
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-f.watches.events:
+			if f.watches.concerns(e) {
+				f.note()
+			}
+		case err := <-f.watches.errors:
+			f.watches.log.Warn("a notice of a file change was lost", "error", err)
+			f.note()
+		case <-s.reads:
+			if f.watches.cover(s.interests()) {
+				f.note() // it may have changed between the read and now
+			}
+		case <-poll.C:
+			f.compare()
+		case <-f.timer.C:
+			f.settled()
+		}
+	}
+}
+
+// follower turns notices and comparisons into changes.
+type follower struct {
+	source  *Source
+	changed func()
+	watches *watches
+
+	settle time.Duration
+	timer  *time.Timer // until a burst of notices has settled
+	end    time.Time   // of the burst at the latest; zero when there is none
+	polled string      // the difference that a comparison found and is to be seen twice
+}
+
+// note begins a burst of notices, or goes on with it.
+func (f *follower) note() {
+	now := time.Now()
+	if f.end.IsZero() {
+		f.end = now.Add(maxBurst * f.settle)
+	}
+	f.timer.Reset(min(f.settle, f.end.Sub(now)))
+}
+
+// compare looks for what no notice told. The file may be half written, so that
+// a difference counts when it has settled.
+func (f *follower) compare() {
+	f.watches.cover(f.source.interests())
+	if f.polled = f.source.difference(); f.polled != "" {
+		f.note()
+	}
+}
+
+// settled ends a burst.
+func (f *follower) settled() {
+	f.end = time.Time{}
+	f.watches.cover(f.source.interests())
+	now := f.source.difference()
+	if now != "" && f.polled != "" && now != f.polled {
+		f.polled = now
+		f.note() // it is being written still
+		return
+	}
+	f.polled = ""
+	if now != "" {
+		f.changed()
+	}
+}
+
+func orDefault(d, fallback time.Duration) time.Duration {
+	if d == 0 {
+		return fallback
+	}
+	return d
+}

@@ -1,0 +1,291 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// scene is a folder with policies, one group file, and how to change them.
+type scene struct {
+	name    string
+	path    string // of the source, below the scene's folder
+	prepare func(t *testing.T, dir string)
+	change  func(t *testing.T, dir string)
+	want    string // what is read afterwards; empty means that nothing can be
+}
+
+func scenes() []scene {
+	plain := func(t *testing.T, dir string) {
+		write(t, filepath.Join(dir, "p", "a.yaml"), "a1")
+		write(t, filepath.Join(dir, "p", "groups", "g.txt"), "g1")
+	}
+	mount := func(version string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "keep"), "")
+			if err := os.MkdirAll(filepath.Join(dir, "p"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			configMap(t, filepath.Join(dir, "p"), "..v"+version, map[string]string{"a.yaml": "a" + version, "groups/g.txt": "g" + version})
+		}
+	}
+	linked := func(t *testing.T, dir string) {
+		write(t, filepath.Join(dir, "v1", "a.yaml"), "a1")
+		write(t, filepath.Join(dir, "v1", "groups", "g.txt"), "g1")
+		write(t, filepath.Join(dir, "v2", "a.yaml"), "a2")
+		write(t, filepath.Join(dir, "v2", "groups", "g.txt"), "g2")
+		symlink(t, "v1", filepath.Join(dir, "current"))
+		symlink(t, "current", filepath.Join(dir, "p"))
+	}
+	at := func(dir string, name ...string) string { return filepath.Join(append([]string{dir, "p"}, name...)...) }
+	var all []scene
+	for _, path := range []string{"p", "p/a.yaml"} {
+		kind := "folder"
+		if path != "p" {
+			kind = "file"
+		}
+		all = append(all,
+			scene{kind + " saved in place", path, plain, func(t *testing.T, dir string) { write(t, at(dir, "a.yaml"), "a2") }, "a2 g1"},
+			scene{kind + " replaced by a rename", path, plain, func(t *testing.T, dir string) { replace(t, at(dir, "a.yaml"), "a2") }, "a2 g1"},
+			scene{kind + " with a group file saved in place", path, plain, func(t *testing.T, dir string) { write(t, at(dir, "groups", "g.txt"), "g2") }, "a1 g2"},
+			scene{kind + " with a group file replaced by a rename", path, plain, func(t *testing.T, dir string) { replace(t, at(dir, "groups", "g.txt"), "g2") }, "a1 g2"},
+			scene{kind + " with its group files' folder replaced", path, plain, func(t *testing.T, dir string) {
+				write(t, at(dir, "groups.new", "g.txt"), "g2")
+				rename(t, at(dir, "groups"), at(dir, "groups.old"))
+				rename(t, at(dir, "groups.new"), at(dir, "groups"))
+			}, "a1 g2"},
+			scene{kind + " deleted", path, plain, func(t *testing.T, dir string) { remove(t, at(dir, "a.yaml")) }, ""},
+			scene{kind + " deleted with all around it", path, plain, func(t *testing.T, dir string) { remove(t, at(dir)) }, ""},
+			scene{kind + " moved away and another put there", path, plain, func(t *testing.T, dir string) {
+				write(t, filepath.Join(dir, "next", "a.yaml"), "a2")
+				write(t, filepath.Join(dir, "next", "groups", "g.txt"), "g2")
+				rename(t, at(dir), filepath.Join(dir, "before"))
+				rename(t, filepath.Join(dir, "next"), at(dir))
+			}, "a2 g2"},
+			scene{kind + " of a ConfigMap that is updated", path, mount("1"), mount("2"), "a2 g2"},
+			scene{kind + " behind a link that is swapped", path, linked, func(t *testing.T, dir string) {
+				symlink(t, "v2", filepath.Join(dir, "tmp"))
+				rename(t, filepath.Join(dir, "tmp"), filepath.Join(dir, "current"))
+			}, "a2 g2"},
+			scene{kind + " behind a link, saved in place", path, linked, func(t *testing.T, dir string) { write(t, filepath.Join(dir, "v1", "a.yaml"), "a2") }, "a2 g1"},
+		)
+	}
+	return append(all,
+		scene{"folder with a new file", "p", plain, func(t *testing.T, dir string) { write(t, at(dir, "b.yaml"), "b1") }, "a1 b1 g1"},
+		scene{"folder with a file less", "p", func(t *testing.T, dir string) {
+			plain(t, dir)
+			write(t, at(dir, "b.yaml"), "b1")
+		}, func(t *testing.T, dir string) { remove(t, at(dir, "b.yaml")) }, "a1 g1"},
+		scene{"file that is a link to elsewhere", "p/a.yaml", func(t *testing.T, dir string) {
+			plain(t, dir)
+			write(t, filepath.Join(dir, "else", "x"), "a1")
+			remove(t, at(dir, "a.yaml"))
+			symlink(t, filepath.Join(dir, "else", "x"), at(dir, "a.yaml"))
+		}, func(t *testing.T, dir string) { replace(t, filepath.Join(dir, "else", "x"), "a2") }, "a2 g1"},
+	)
+}
+
+// readAll reads what a load would: the files that are listed, and the group file.
+func readAll(s *Source) string {
+	fsys, _, err := s.Snapshot(context.Background())
+	if err != nil {
+		return ""
+	}
+	entries, _ := fs.ReadDir(fsys, ".")
+	var all []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".yaml") {
+			b, _ := fs.ReadFile(fsys, e.Name())
+			all = append(all, string(b))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	g, _ := fs.ReadFile(fsys, "groups/g.txt")
+	return strings.Join(append(all, string(g)), " ")
+}
+
+// follow runs Watch as a reloader would: each change is read anew. What is
+// read comes out of the channel.
+func follow(t *testing.T, s *Source) <-chan string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	notices := make(chan struct{}, 1)
+	readings := make(chan string, 1000)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Watch(ctx, func() {
+			select {
+			case notices <- struct{}{}:
+			default:
+			}
+		})
+		close(notices)
+	}()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for range notices {
+			readings <- readAll(s)
+		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+		<-read
+	})
+	return readings
+}
+
+// await waits for a reading.
+func await(t *testing.T, readings <-chan string, want string) {
+	t.Helper()
+	timeout := time.After(15 * time.Second)
+	last := "nothing"
+	for {
+		select {
+		case last = <-readings:
+			if last == want {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("read %q at last, want %q", last, want)
+		}
+	}
+}
+
+// settled waits until the watches are set up.
+func settled(s *Source) { time.Sleep(5 * s.Settle) }
+
+func TestWatch(t *testing.T) {
+	ways := []struct {
+		name   string
+		source Source
+	}{
+		// An hour between two comparisons, so that only notices can tell.
+		{"by notices", Source{Poll: time.Hour, Settle: 10 * time.Millisecond}},
+		{"by comparison", Source{Poll: 20 * time.Millisecond, Settle: 10 * time.Millisecond, newWatcher: noNotices}},
+	}
+	for i := range ways {
+		for _, c := range scenes() {
+			t.Run(ways[i].name+"/"+c.name, func(t *testing.T) {
+				t.Parallel()
+				dir := t.TempDir()
+				c.prepare(t, dir)
+				w := &ways[i].source
+				s := &Source{Path: filepath.Join(dir, filepath.FromSlash(c.path)), Poll: w.Poll, Settle: w.Settle, newWatcher: w.newWatcher}
+				before := readAll(s)
+				readings := follow(t, s)
+				settled(s)
+				c.change(t, dir)
+				await(t, readings, c.want)
+				restore(t, dir, c, before, readings)
+			})
+		}
+	}
+}
+
+func noNotices() (*fsnotify.Watcher, error) { return nil, errors.New("no notices here") }
+
+// restore puts back what was there before the change, which is a change too.
+func restore(t *testing.T, dir string, c scene, before string, readings <-chan string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		remove(t, filepath.Join(dir, e.Name()))
+	}
+	time.Sleep(30 * time.Millisecond) // the folders are gone for a while
+	c.prepare(t, dir)
+	await(t, readings, before)
+}
+
+func TestWatchTellsWhatChangedBeforeIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "a1")
+	s := &Source{Path: path, Poll: time.Hour}
+	readAll(s)
+	write(t, path, "a2")
+	await(t, follow(t, s), "a2 ")
+}
+
+func TestWatchTellsABurstOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "0")
+	s := &Source{Path: path, Poll: time.Hour, Settle: 200 * time.Millisecond}
+	readAll(s)
+	readings := follow(t, s)
+	settled(s)
+	for range 50 {
+		write(t, path, "1")
+		write(t, path, "2")
+		time.Sleep(time.Millisecond)
+	}
+	await(t, readings, "2 ")
+	settled(s)
+	if n := len(readings); n != 0 {
+		t.Errorf("told %d times more", n)
+	}
+}
+
+func TestWatchTellsABurstWithoutAnEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "0")
+	s := &Source{Path: path, Poll: time.Hour, Settle: 50 * time.Millisecond}
+	readAll(s)
+	readings := follow(t, s)
+	settled(s)
+	write(t, path, "1")
+	for end := time.Now().Add(10 * time.Second); len(readings) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never told")
+		}
+		write(t, path, "1")
+	}
+	await(t, readings, "1 ")
+}
+
+func TestWatchIsSilentAboutTheSameContent(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.yaml"), "a1")
+	s := &Source{Path: dir, Poll: 100 * time.Millisecond, Settle: 30 * time.Millisecond}
+	readAll(s)
+	readings := follow(t, s)
+	settled(s)
+	write(t, filepath.Join(dir, ".a.yaml.swp"), "an editor's")
+	write(t, filepath.Join(dir, ".next"), "a1")
+	rename(t, filepath.Join(dir, ".next"), filepath.Join(dir, "a.yaml"))
+	time.Sleep(10 * s.Settle)
+	if len(readings) != 0 {
+		t.Errorf("told, and read %q", <-readings)
+	}
+}
+
+func TestWatchWaitsForAHalfWrittenFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "0")
+	s := &Source{Path: path, Poll: 50 * time.Millisecond, Settle: 300 * time.Millisecond, newWatcher: noNotices}
+	readAll(s)
+	readings := follow(t, s)
+	for i := range 8 { // 400 ms, longer than it takes to settle
+		write(t, path, strings.Repeat("x", i+1))
+		time.Sleep(50 * time.Millisecond)
+	}
+	write(t, path, "whole")
+	await(t, readings, "whole ")
+	if n := len(readings); n != 0 {
+		t.Errorf("told %d times more", n)
+	}
+}

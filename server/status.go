@@ -1,0 +1,46 @@
+package server
+
+import (
+	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// Status says what is served and since when.
+type Status struct {
+	// Version is the program's version.
+	Version string `json:"version"`
+	// Ready tells whether there is a set to serve.
+	Ready bool `json:"ready"`
+	// Generation counts the sets that were served, the first is 1.
+	Generation uint64 `json:"generation"`
+	// Hash is the served set's, see policy.Hash.
+	Hash string `json:"hash"`
+	// LoadedAt is when the served set was loaded, the zero time before the first.
+	LoadedAt time.Time `json:"loadedAt,omitzero"`
+	// Policies counts the served set's policies.
+	Policies int `json:"policies"`
+	// LastError is why the source's content is not what is served; nil when the
+	// last load was good.
+	LastError *Failure `json:"lastError"`
+}
+
+// Failure is a load that was refused.
+type Failure struct {
+	// At is when.
+	At time.Time `json:"at"`
+	// Message is the error on one line.
+	Message string `json:"message"`
+	// Diagnostics are the mistakes in the policy files.
+	Diagnostics []policyfile.Diagnostic `json:"diagnostics,omitempty"`
+}
+
+// Status returns the state after the last load.
+func (r *Reloader) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.status
+	s.Version = r.Version
+	s.Ready = s.Generation > 0
+	return s
+}
