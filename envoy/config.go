@@ -1,0 +1,161 @@
+package envoy
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Profile says which of Envoy's protocols asks corsgate, and who writes the
+// CORS headers of a response.
+type Profile string
+
+// The profiles.
+const (
+	// OneTrip asks once, by ext_proc, for requests with an Origin; Envoy's own
+	// filters edit the response.
+	OneTrip Profile = "one-trip"
+	// TwoPhase sends each request and each response to the service, by
+	// ext_proc; the service edits the response.
+	TwoPhase Profile = "two-phase"
+	// ExtAuthz asks once, by ext_authz, for requests with an Origin; Envoy's
+	// own filters edit the response.
+	ExtAuthz Profile = "ext-authz"
+)
+
+// Profiles returns all profiles, the recommended one first.
+func Profiles() []Profile { return []Profile{OneTrip, TwoPhase, ExtAuthz} }
+
+// MatchBy says how Envoy tells the requests that corsgate is asked about.
+type MatchBy string
+
+// The ways to tell them.
+const (
+	// ByMatcher has a composite filter match each request. It needs one block a
+	// listener.
+	ByMatcher MatchBy = "matcher"
+	// ByRoute keeps the filters off and lets routes enable them: each route is
+	// there twice, with an Origin and without. Requests without an Origin then
+	// pass no matcher at all; a request that matches no route gets a bare 404.
+	ByRoute MatchBy = "route"
+)
+
+// WithoutOrigin says what the answer to a request without an Origin gets; it is
+// never sent to corsgate, except in [TwoPhase], where this means nothing.
+type WithoutOrigin string
+
+// What such an answer may get.
+const (
+	// WithoutOriginStrip removes the upstream's CORS headers and merges
+	// "Origin" into Vary.
+	WithoutOriginStrip WithoutOrigin = "strip"
+	// WithoutOriginLeave touches nothing.
+	WithoutOriginLeave WithoutOrigin = "leave"
+)
+
+// FailureMode says what Envoy does when corsgate does not answer.
+type FailureMode string
+
+// The failure modes.
+const (
+	// FailOpen forwards the request; the response carries no CORS header at all.
+	FailOpen FailureMode = "open"
+	// FailClosed answers 503; after MessageTimeout, ext_proc answers 504.
+	FailClosed FailureMode = "closed"
+)
+
+// DefaultMessageTimeout is how long Envoy waits for corsgate's answer.
+const DefaultMessageTimeout = 500 * time.Millisecond
+
+// Config describes an Envoy that asks corsgate. Its methods write the
+// configuration; a Config is not changed by them. An address is HOST:PORT,
+// where the host is an IP address or a name to resolve.
+type Config struct {
+	// Profile is required.
+	Profile Profile
+	// Listen is where Envoy takes traffic: IP:PORT, or a unix socket
+	// ("unix:///PATH"). Port 0 lets the system choose. Required, but for Filters.
+	Listen string
+	// Upstream is the application: HOST:PORT or "unix:///PATH". Required, but
+	// for Filters.
+	Upstream string
+	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required.
+	Service string
+	// MatchBy defaults to ByMatcher.
+	MatchBy MatchBy
+	// WithoutOrigin defaults to WithoutOriginStrip.
+	WithoutOrigin WithoutOrigin
+	// ManagedHosts are the only hosts that WithoutOriginStrip holds for: names
+	// without a port, or "*.example.com". Empty means every host.
+	ManagedHosts []string
+	// Fail defaults to FailOpen.
+	Fail FailureMode
+	// MessageTimeout is how long Envoy waits for corsgate's answer, 1ms to 1m;
+	// 0 means DefaultMessageTimeout.
+	MessageTimeout time.Duration
+	// Admin is the address of Envoy's own admin listener: IP:PORT or
+	// "unix:///PATH". Empty means none.
+	Admin string
+}
+
+// managedHost is a host name or a star and one, as a virtual host's domain.
+var managedHost = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
+
+// Validate reports every mistake in c, as the bootstrap needs it.
+func (c Config) Validate() error {
+	return errors.Join(c.validateFilters(), listenAddress("listen", c.Listen), remoteAddress("upstream", c.Upstream), c.validateAdmin())
+}
+
+// validateFilters reports the mistakes in what the filters and the cluster need.
+func (c Config) validateFilters() error {
+	return errors.Join(
+		oneOf("profile", c.Profile, Profiles()...),
+		remoteAddress("service", c.Service),
+		oneOf("match-by", c.MatchBy, "", ByMatcher, ByRoute),
+		oneOf("without-origin", c.WithoutOrigin, "", WithoutOriginStrip, WithoutOriginLeave),
+		oneOf("fail", c.Fail, "", FailOpen, FailClosed),
+		c.validateTimeout(),
+		c.validateManagedHosts(),
+	)
+}
+
+func (c Config) validateAdmin() error {
+	if c.Admin == "" {
+		return nil
+	}
+	return listenAddress("admin", c.Admin)
+}
+
+func (c Config) validateTimeout() error {
+	if c.MessageTimeout != 0 && (c.MessageTimeout < time.Millisecond || c.MessageTimeout > time.Minute) {
+		return fmt.Errorf("message timeout %v: write 1ms to 1m", c.MessageTimeout)
+	}
+	return nil
+}
+
+func (c Config) validateManagedHosts() error {
+	var errs []error
+	for i, host := range c.ManagedHosts {
+		if !managedHost.MatchString(host) {
+			errs = append(errs, fmt.Errorf("managed host %q: write a lower-case host name without a port, or *. and one", host))
+		} else if slices.Contains(c.ManagedHosts[:i], host) {
+			errs = append(errs, fmt.Errorf("managed host %q is there twice: remove one", host))
+		}
+	}
+	if len(c.ManagedHosts) > 0 && c.WithoutOrigin == WithoutOriginLeave {
+		errs = append(errs, errors.New("managed hosts are those that without-origin strip holds for: leave them out, or without-origin leave"))
+	}
+	return errors.Join(errs...)
+}
+
+// oneOf reports a value that is none of a closed list; an empty one in the list
+// stands for a default and is not named.
+func oneOf[T ~string](what string, got T, list ...T) error {
+	if slices.Contains(list, got) {
+		return nil
+	}
+	words := slices.DeleteFunc(slices.Clone(list), func(v T) bool { return v == "" })
+	return fmt.Errorf("%s %q: write one of %q", what, got, words)
+}

@@ -1,0 +1,62 @@
+package envoy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+func TestValidateSaysWhatIsWrong(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*envoy.Config)
+		want   string
+	}{
+		{"no profile", func(c *envoy.Config) { c.Profile = "" }, `profile "": write one of ["one-trip" "two-phase" "ext-authz"]`},
+		{"an unknown profile", func(c *envoy.Config) { c.Profile = "onetrip" }, `profile "onetrip"`},
+		{"an unknown match", func(c *envoy.Config) { c.MatchBy = "path" }, `match-by "path": write one of ["matcher" "route"]`},
+		{"an unknown failure mode", func(c *envoy.Config) { c.Fail = "ajar" }, `fail "ajar": write one of ["open" "closed"]`},
+		{"an unknown word for no origin", func(c *envoy.Config) { c.WithoutOrigin = "keep" }, `without-origin "keep"`},
+		{"no listener", func(c *envoy.Config) { c.Listen = "" }, `listen: "" is no address: write HOST:PORT or unix:///PATH`},
+		{"a listener without a port", func(c *envoy.Config) { c.Listen = "127.0.0.1" }, `listen: "127.0.0.1" is no address`},
+		{"a listener with a name", func(c *envoy.Config) { c.Listen = "localhost:10000" }, "write an IP address, such as 127.0.0.1:10000"},
+		{"a listener without a host", func(c *envoy.Config) { c.Listen = ":10000" }, `listen: ":10000" has no host`},
+		{"no upstream", func(c *envoy.Config) { c.Upstream = "" }, "upstream: "},
+		{"an upstream with a scheme", func(c *envoy.Config) { c.Upstream = "http://127.0.0.1:8080" }, `upstream: "http://127.0.0.1:8080" is no address`},
+		{"a port that is no number", func(c *envoy.Config) { c.Upstream = "127.0.0.1:http" }, "has no port from 0 to 65535"},
+		{"a port out of range", func(c *envoy.Config) { c.Upstream = "127.0.0.1:65536" }, "has no port from 0 to 65535"},
+		{"a service on port 0", func(c *envoy.Config) { c.Service = "127.0.0.1:0" }, "has port 0: write the port that it listens on"},
+		{"a relative socket", func(c *envoy.Config) { c.Service = "unix://corsgate.sock" }, "has no absolute path: write unix:///PATH"},
+		{"a host that would end the YAML", func(c *envoy.Config) { c.Service = "a\"\n:9001" }, "has no host"},
+		{"an admin with a name", func(c *envoy.Config) { c.Admin = "localhost:9901" }, `admin: "localhost:9901" is a name`},
+		{"a managed host with a port", func(c *envoy.Config) { c.ManagedHosts = []string{"api.test:443"} }, `managed host "api.test:443": write a lower-case host name without a port`},
+		{"a managed host with an inner star", func(c *envoy.Config) { c.ManagedHosts = []string{"a.*.test"} }, `managed host "a.*.test"`},
+		{"every host as a managed one", func(c *envoy.Config) { c.ManagedHosts = []string{"*"} }, `managed host "*"`},
+		{"a managed host twice", func(c *envoy.Config) { c.ManagedHosts = []string{"a.test", "a.test"} }, `managed host "a.test" is there twice`},
+		{"managed hosts that are left", func(c *envoy.Config) { c.ManagedHosts, c.WithoutOrigin = []string{"a.test"}, envoy.WithoutOriginLeave },
+			"managed hosts are those that without-origin strip holds for"},
+		{"a negative timeout", func(c *envoy.Config) { c.MessageTimeout = -time.Second }, "message timeout -1s: write 1ms to 1m"},
+		{"a timeout below a millisecond", func(c *envoy.Config) { c.MessageTimeout = time.Microsecond }, "message timeout 1µs"},
+		{"a timeout that is too long", func(c *envoy.Config) { c.MessageTimeout = time.Hour }, "message timeout 1h0m0s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := with(tc.change)
+			err := c.Validate()
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q in it", err, tc.want)
+			}
+			if _, err := c.YAML(); err == nil {
+				t.Error("YAML accepts it")
+			}
+		})
+	}
+}
+
+func TestValidateReportsAllMistakes(t *testing.T) {
+	err := envoy.Config{Profile: "x", Listen: "y", MessageTimeout: -1}.Validate()
+	if got := len(strings.Split(err.Error(), "\n")); got != 5 {
+		t.Errorf("%d mistakes, want 5 (profile, service, message timeout, listen, upstream): %v", got, err)
+	}
+}

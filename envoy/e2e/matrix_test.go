@@ -1,0 +1,23 @@
+package e2e
+
+import "testing"
+
+func TestExchanges(t *testing.T) {
+	eachSetup(t, func(t *testing.T, s *setup) {
+		got := map[string][]string{} // :: id -> lines
+		for client := range clients {
+			for _, e := range exchanges {
+				got[e.id(client)] = e.send(t, s, client)
+			}
+		}
+		reasons := s.reasons(t, len(got))
+		for client := range clients {
+			for _, e := range exchanges {
+				id := e.id(client)
+				for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
+					t.Errorf("%s, %s: %s", client, e.name, line)
+				}
+			}
+		}
+	})
+}

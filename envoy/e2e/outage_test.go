@@ -1,0 +1,161 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// While corsgate is down and Envoy fails open, the upstream's own headers are
+// stripped and nothing is granted.
+var failedOpen = []exchange{
+	{
+		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
+		want: of("200", "seen", vary),
+	}, {
+		name: "an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns,
+		want: of("200", "seen", vary),
+	}, {
+		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
+		want: of("200", "seen", vary),
+	}, {
+		name: "Vary of the upstream", do: "GET app.test/", with: []string{allowed}, answers: "200; Vary: Accept",
+		want: of("200", "seen", "vary: Accept, Origin"),
+	}, {
+		name: "a local reply", do: "GET app.test/limited", with: []string{allowed},
+		want: of("429", "unseen", vary),
+	}, {
+		name: "no origin", do: "GET app.test/", answers: owns,
+		want: of("200", "seen", vary),
+	}, {
+		name: "no origin and an unmanaged host", do: "GET plain.test/", answers: owns,
+		want: of("200", "seen", owned),
+		but:  map[string][]string{twoPhase: of("200", "seen", vary)}, // every request depends on corsgate
+	}, {
+		name: "an unmanaged host", do: "GET plain.test/", with: []string{allowed}, answers: owns,
+		want: of("200", "seen", vary), // Envoy knows no policies
+	},
+}
+
+// While it fails closed, nothing that needs a decision reaches the upstream.
+var failedClosed = []exchange{
+	{
+		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
+		want: of("503", "unseen", vary),
+	}, {
+		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
+		want: of("503", "unseen", vary),
+	}, {
+		name: "no origin", do: "GET app.test/", answers: owns,
+		want: of("200", "seen", vary),
+		but:  map[string][]string{twoPhase: of("503", "unseen", vary)},
+	},
+}
+
+func TestOutage(t *testing.T) {
+	up := startUpstream(t)
+	tables := map[envoy.FailureMode][]exchange{envoy.FailOpen: failedOpen, envoy.FailClosed: failedClosed}
+	for mode, table := range tables {
+		for _, profile := range envoy.Profiles() {
+			for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
+				name := strings.Join([]string{string(profile), string(match), string(mode)}, "/")
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: deadAddress(t)}
+					s := start(t, name, c, up, nil)
+					for _, e := range table {
+						e.name = name + " " + e.name
+						for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
+							t.Errorf("%s: %s", e.name, line)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// deadAddress is one that nobody listens on.
+func deadAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestUnixSocket has Envoy reach corsgate by a socket instead of a port.
+func TestUnixSocket(t *testing.T) {
+	for _, profile := range envoy.Profiles() {
+		service := startService(t, "unix://"+filepath.Join(t.TempDir(), "corsgate.sock"), policies)
+		s := start(t, "socket", envoy.Config{Profile: profile, Fail: envoy.FailClosed}, startUpstream(t), service)
+		becomes(t, s, string(profile), of("200", "seen", grants))
+	}
+}
+
+// TestRestart stops corsgate and starts it again at the same address: Envoy
+// finds out by itself, both times.
+func TestRestart(t *testing.T) {
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) {
+			t.Parallel()
+			up := startUpstream(t)
+			first := startService(t, "127.0.0.1:0", policies)
+			s := start(t, "restart", envoy.Config{Profile: profile}, up, first)
+			granted, stripped := of("200", "seen", grants), of("200", "seen", vary)
+			becomes(t, s, "before", granted)
+			first.stop()
+			becomes(t, s, "between", stripped)
+			foundDead(t, s)
+			startService(t, first.address, policies)
+			becomes(t, s, "after", granted)
+		})
+	}
+}
+
+// foundDead waits until Envoy's health checks have found corsgate dead.
+func foundDead(t *testing.T, s *setup) {
+	t.Helper()
+	var clusters []byte
+	for start := time.Now(); time.Since(start) < 10*time.Second; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get("http://" + s.envoy.Admin + "/clusters")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(clusters, []byte("::health_flags::/failed_active_hc")) {
+			return
+		}
+	}
+	t.Fatalf("corsgate is still taken for healthy:\n%s", clusters)
+}
+
+// becomes waits until an allowed request is answered as wanted.
+func becomes(t *testing.T, s *setup, when string, want []string) {
+	t.Helper()
+	e := exchange{name: when, do: "GET app.test/", with: []string{allowed}, answers: owns}
+	slices.Sort(want)
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		lines := differences(want, e.send(t, s, "http/1"))
+		if len(lines) == 0 {
+			return
+		}
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("%s: %q", when, lines)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/websocket"
+)
+
+// TestBrokenHTTP sends what Envoy's codec or connection manager refuses before,
+// or beside, the filters: the answer must come through, not an empty one.
+func TestBrokenHTTP(t *testing.T) {
+	cases := []struct {
+		name, request string
+		want          int
+	}{
+		{"headers that are too large", "GET / HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\nX-Large: " + strings.Repeat("x", 70_000) + "\r\n\r\n", 431},
+		{"a method that is no token", "G@T / HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\n\r\n", 400},
+		{"a header name that is no token", "GET / HTTP/1.1\r\nHost: app.test\r\nOri gin: x\r\n\r\n", 400},
+		{"two lengths", "POST / HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+		{"no host", "GET / HTTP/1.1\r\n" + allowed + "\r\n\r\n", 400},
+		{"a preflight for everything", "OPTIONS * HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\n" + asksPut + "\r\n\r\n", 404},
+		{"a path that is no text", "GET /caf\xe9 HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\n\r\n", 400},
+		{"an origin that is no text", "GET / HTTP/1.1\r\nHost: app.test\r\nOrigin: \xff\r\n\r\n", 200},
+	}
+	eachSetup(t, func(t *testing.T, s *setup) {
+		for _, tc := range cases {
+			got, err := raw(s.envoy.Listeners["traffic"], tc.request)
+			if err != nil {
+				t.Errorf("%s: no answer: %v", tc.name, err)
+			} else if got != tc.want {
+				t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
+			}
+		}
+	})
+}
+
+// raw sends bytes and reads the status of the answer.
+func raw(address, request string) (int, error) {
+	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return 0, err
+	}
+	if _, err := io.WriteString(c, request); err != nil {
+		return 0, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
+// TestWebSocket opens WebSockets: CORS does not govern them, whatever the
+// policy says of the origin, and they live on after the decision.
+func TestWebSocket(t *testing.T) {
+	eachSetup(t, func(t *testing.T, s *setup) {
+		for _, host := range []string{"app.test", "strict.test", "plain.test"} {
+			for _, origin := range []string{"https://app.example", "https://evil.example"} {
+				if err := echoes(s.envoy.Listeners["traffic"], host, origin); err != nil {
+					t.Errorf("%s from %s: %v", host, origin, err)
+				}
+			}
+		}
+	})
+}
+
+// echoes opens a WebSocket and sends a message to and fro.
+func echoes(address, host, origin string) error {
+	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	config, err := websocket.NewConfig("ws://"+host+"/ws", origin)
+	if err != nil {
+		return err
+	}
+	ws, err := websocket.NewClient(config, c)
+	if err != nil {
+		return err
+	}
+	for _, message := range []string{"one", "two"} {
+		if _, err := io.WriteString(ws, message); err != nil {
+			return err
+		}
+		got := make([]byte, len(message))
+		if _, err := io.ReadFull(ws, got); err != nil || string(got) != message {
+			return fmt.Errorf("sent %q, got %q: %w", message, got, err)
+		}
+	}
+	return nil
+}

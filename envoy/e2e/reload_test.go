@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// How the reload test loads the service.
+const (
+	reloads     = 30
+	loadClients = 4
+	reloadPause = 30 * time.Millisecond
+)
+
+// reloadPolicy is version k of a policy; each part of its answers tells k.
+func reloadPolicy(k int) string {
+	return fmt.Sprintf(`policies:
+- name: reload
+  hosts: [reload.test]
+  cors:
+    allowOrigins: [https://app.example, "https://v%[1]d.example"]
+    allowMethods: [PUT, XV%[1]d]
+    allowHeaders: [authorization, x-v%[1]d]
+    exposeHeaders: [x-v%[1]d]
+    allowCredentials: %[2]t
+    maxAge: %[3]d
+`, k, k%2 == 0, 1000+k)
+}
+
+// named finds the version in a list of methods or headers.
+var named = regexp.MustCompile(`(?i)xv(\d+)|x-v(\d+)`)
+
+// versions are the versions that an answer tells, each once.
+func versions(h http.Header) []int {
+	var all []int
+	for _, name := range []string{"Access-Control-Allow-Methods", "Access-Control-Allow-Headers", "Access-Control-Expose-Headers"} {
+		for _, found := range named.FindAllStringSubmatch(h.Get(name), -1) {
+			k, err := strconv.Atoi(found[1] + found[2])
+			if err == nil {
+				all = append(all, k)
+			}
+		}
+	}
+	if age, err := strconv.Atoi(h.Get("Access-Control-Max-Age")); err == nil {
+		all = append(all, age-1000)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// window is which versions may be served: what was confirmed is the oldest,
+// what was written the newest.
+type window struct{ confirmed, written atomic.Int64 }
+
+// check says what is wrong with an answer to a request that was sent when
+// confirmed was the newest confirmed version.
+func (w *window) check(resp *http.Response, confirmed int64) error {
+	found := versions(resp.Header)
+	if len(found) != 1 {
+		return fmt.Errorf("status %d tells the versions %v, want one", resp.StatusCode, found)
+	}
+	k := int64(found[0])
+	if credentials := resp.Header.Get("Access-Control-Allow-Credentials") == "true"; credentials != (k%2 == 0) {
+		return fmt.Errorf("version %d with the credentials of another", k)
+	}
+	if k < confirmed || k > w.written.Load() {
+		return fmt.Errorf("version %d after %d was confirmed", k, confirmed)
+	}
+	return nil
+}
+
+func TestReloadUnderLoad(t *testing.T) {
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) {
+			t.Parallel()
+			service := startService(t, "127.0.0.1:0", reloadPolicy(0))
+			s := start(t, "reload", envoy.Config{Profile: profile, Fail: envoy.FailClosed}, startUpstream(t), service)
+			w, done := &window{}, make(chan struct{})
+			var running sync.WaitGroup
+			for i := range loadClients {
+				running.Go(func() { s.load(t, w, i%2 == 0, done) })
+			}
+			for k := 1; k <= reloads; k++ {
+				reload(t, service, w, k)
+				time.Sleep(reloadPause)
+			}
+			close(done)
+			running.Wait()
+		})
+	}
+}
+
+// reload changes the policy file to version k and has it confirmed.
+func reload(t *testing.T, s *service, w *window, k int) {
+	t.Helper()
+	w.written.Store(int64(k))
+	s.write(t, reloadPolicy(k))
+	if _, err := s.reloader.Reload(t.Context()); err != nil {
+		t.Errorf("version %d: %v", k, err)
+	}
+	w.confirmed.Store(int64(k))
+}
+
+// load sends preflights, or requests, until done, and checks each answer. It
+// sends at least one for each reload.
+func (s *setup) load(t *testing.T, w *window, preflight bool, done <-chan struct{}) {
+	e := exchange{name: "load", do: "GET reload.test/", with: []string{allowed}}
+	if preflight {
+		e = exchange{name: "load", do: "OPTIONS reload.test/", with: []string{allowed, asksPut, strings.Replace(asksName, ",content-type", "", 1)}}
+	}
+	sent := 0
+	for ; ; sent++ {
+		select {
+		case <-done:
+			if sent < reloads {
+				t.Errorf("%d requests were sent, too few for %d reloads", sent, reloads)
+			}
+			return
+		default:
+		}
+		if err := s.loadOnce(t, e, w); err != nil {
+			t.Errorf("%s: %v", e.do, err)
+		}
+	}
+}
+
+func (s *setup) loadOnce(t *testing.T, e exchange, w *window) error {
+	r, err := e.request(t.Context(), s.envoy.Listeners["traffic"], "http/1")
+	if err != nil {
+		return err
+	}
+	confirmed := w.confirmed.Load()
+	resp, err := clients["http/1"].RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	return w.check(resp, confirmed)
+}

@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// TestSilence asks a service that is healthy and never answers: Envoy gives up
+// after the message timeout.
+func TestSilence(t *testing.T) {
+	address := startSilent(t)
+	for _, profile := range envoy.Profiles() {
+		for mode, want := range map[envoy.FailureMode][]string{
+			envoy.FailOpen:   of("200", "seen", vary),
+			envoy.FailClosed: of("504", "unseen", vary),
+		} {
+			name := string(profile) + "/" + string(mode)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := envoy.Config{Profile: profile, Fail: mode, Service: address, MessageTimeout: 100 * time.Millisecond}
+				s := start(t, name, c, startUpstream(t), nil)
+				e := exchange{
+					name: name, do: "GET app.test/", with: []string{allowed}, answers: owns, want: want,
+					but: map[string][]string{"ext-authz/closed": of("503", "unseen", vary)},
+				}
+				for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
+					t.Error(line)
+				}
+			})
+		}
+	}
+}
+
+// startSilent serves health, and takes every other call without an answer.
+func startSilent(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := grpc.NewServer(grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+		<-stream.Context().Done()
+		return nil
+	}))
+	hs := health.NewServer()
+	for _, name := range []string{"envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.auth.v3.Authorization"} {
+		hs.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
+	}
+	healthv1.RegisterHealthServer(srv, hs)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		srv.Serve(l)
+	}()
+	t.Cleanup(func() {
+		srv.Stop()
+		<-served
+	})
+	return l.Addr().String()
+}

@@ -1,0 +1,98 @@
+// Package envoytest runs real Envoys in tests.
+package envoytest
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// findTimeout bounds the installation of an Envoy.
+const findTimeout = 5 * time.Minute
+
+// Binary returns the path of an Envoy. Where there is none and none can be
+// installed, the test is skipped, or fails when CI=true.
+func Binary(t testing.TB) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), findTimeout)
+	defer cancel()
+	var progress bytes.Buffer
+	path, err := envoy.Find(ctx, &progress)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("no envoy: %v\n%s", err, progress.String())
+	}
+	t.Skipf("no envoy: %v\n%s", err, progress.String())
+	return ""
+}
+
+// Running is an Envoy that takes traffic.
+type Running struct {
+	// Addresses are where it listens.
+	envoy.Addresses
+	// Output is what it has printed: the access log and its own log.
+	Output *Output
+	stop   func() error
+}
+
+// Stop ends the Envoy and waits for it; a second call does nothing.
+func (r *Running) Stop() error { return r.stop() }
+
+// Start runs an Envoy until the test ends and waits until it takes traffic. Its
+// output is shown if the test fails.
+func Start(t testing.TB, bootstrap []byte) *Running {
+	t.Helper()
+	binary := Binary(t)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ready, ended := make(chan envoy.Addresses, 1), make(chan error, 1)
+	out := &Output{}
+	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
+	go func() { ended <- p.Run(ctx) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("stop envoy: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("envoy printed:\n%s", out)
+		}
+	})
+	select {
+	case a := <-ready:
+		return &Running{Addresses: a, Output: out, stop: stop}
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("start envoy: %v", err)
+		return nil
+	}
+}
+
+// Output keeps what a process prints. It is safe for concurrent use.
+type Output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+// String returns all that was printed so far.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}

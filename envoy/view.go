@@ -1,0 +1,146 @@
+package envoy
+
+import "errors"
+
+// corsgateNamespace and authzNamespace are where Envoy keeps what the service
+// answered: ext_authz gives its metadata a namespace of its own.
+const (
+	corsgateNamespace = "corsgate"
+	authzNamespace    = "envoy.filters.http.ext_authz"
+)
+
+// healthNames are the gRPC health services that the cluster asks for.
+var healthNames = map[Profile]string{
+	OneTrip:  "envoy.service.ext_proc.v3.ExternalProcessor",
+	TwoPhase: "envoy.service.ext_proc.v3.ExternalProcessor",
+	ExtAuthz: "envoy.service.auth.v3.Authorization",
+}
+
+// askNames are the canonical names of the filters that ask the service.
+var askNames = map[Profile]string{
+	OneTrip:  "envoy.filters.http.ext_proc",
+	TwoPhase: "envoy.filters.http.ext_proc",
+	ExtAuthz: "envoy.filters.http.ext_authz",
+}
+
+// view is what the templates read.
+type view struct {
+	Profile                            string
+	Listen, Upstream, Service, Admin   address
+	ManagedHosts                       []string
+	TwoPhase, ByRoute, Strip, FailOpen bool
+	Namespace, HealthName, AskName     string
+	MessageTimeout, CallTimeout        string
+}
+
+// endpoint is a cluster with one address.
+type endpoint struct {
+	Cluster string
+	Address address
+}
+
+// view resolves c's defaults. Addresses that are empty stay so: Filters needs
+// not all of them.
+func (c Config) view() (view, error) {
+	v := view{
+		Profile:        string(c.Profile),
+		ManagedHosts:   c.ManagedHosts,
+		TwoPhase:       c.Profile == TwoPhase,
+		ByRoute:        c.MatchBy == ByRoute,
+		Strip:          c.WithoutOrigin != WithoutOriginLeave,
+		FailOpen:       c.Fail != FailClosed,
+		Namespace:      corsgateNamespace,
+		HealthName:     healthNames[c.Profile],
+		AskName:        askNames[c.Profile],
+		MessageTimeout: seconds(DefaultMessageTimeout),
+	}
+	if c.MessageTimeout != 0 {
+		v.MessageTimeout = seconds(c.MessageTimeout)
+	}
+	if c.Profile == ExtAuthz {
+		v.Namespace, v.CallTimeout = authzNamespace, v.MessageTimeout
+	}
+	return v, errors.Join(
+		v.Listen.parse(c.Listen), v.Upstream.parse(c.Upstream), v.Service.parse(c.Service), v.Admin.parse(c.Admin),
+	)
+}
+
+// parse fills a from s; an empty s leaves it empty.
+func (a *address) parse(s string) (err error) {
+	if s != "" {
+		*a, err = parseAddress(s)
+	}
+	return err
+}
+
+// filter is one filter of the chain.
+type filter struct {
+	view
+	Name     string
+	Disabled bool
+}
+
+// Filter names a filter; a disabled one waits for a route to enable it.
+func (v view) Filter(name string, disabled bool) filter {
+	return filter{view: v, Name: name, Disabled: disabled}
+}
+
+// virtualHost is a virtual host, or the part of one that corsgate needs.
+type virtualHost struct {
+	view
+	// Static tells whether requests without an Origin are stripped.
+	Static bool
+	// Routes tells that the host is whole, with its route to the upstream.
+	Routes bool
+}
+
+// VirtualHost makes a whole virtual host. In the two-phase profile the service
+// sees every response, and there is nothing static.
+func (v view) VirtualHost(strip bool) virtualHost {
+	return virtualHost{view: v, Static: strip && !v.TwoPhase, Routes: true}
+}
+
+// VirtualHostPart makes what is to add to a virtual host.
+func (v view) VirtualHostPart() virtualHost {
+	return virtualHost{view: v, Static: v.Strip && !v.TwoPhase}
+}
+
+// TwoRoutes tells that each route is there with an Origin and without.
+func (h virtualHost) TwoRoutes() bool { return h.ByRoute && !h.TwoPhase }
+
+// PerFilter reports whether the virtual host, or its routes, configure filters.
+func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTimeout != "" }
+
+// branch is one way to edit a response.
+type branch struct {
+	Namespace string
+	// Apply is the word of the decision that takes this branch.
+	Apply, Comment string
+	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
+	UnlessAllowed bool
+	// Set writes the decision's headers, and Vary merges "Origin" into Vary.
+	Set, Vary bool
+	Headers   []header
+}
+
+// header is a response header after "access-control-", and its metadata key.
+type header struct{ Name, Key string }
+
+// Branches returns the ways to edit a response. In the two-phase profile the
+// service sets the headers itself, after Envoy has stripped.
+func (v view) Branches() []branch {
+	set := !v.TwoPhase
+	branches := []branch{
+		{Apply: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Vary: true},
+		{Apply: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Vary: true},
+		{Apply: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set},
+		{Apply: "strip", Comment: "strip: corsgate has not answered.", Vary: true},
+	}
+	for i := range branches {
+		branches[i].Namespace = v.Namespace
+		branches[i].Headers = []header{
+			{"allow-origin", "allow_origin"}, {"allow-credentials", "allow_credentials"}, {"expose-headers", "expose_headers"},
+		}
+	}
+	return branches
+}
