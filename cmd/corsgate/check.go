@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// findings are what check found, as its JSON says it.
+type findings struct {
+	// Findings are sorted by place within each path, the paths in the order
+	// they were given.
+	Findings []policyfile.Diagnostic `json:"findings"`
+	Errors   int                     `json:"errors"`
+	Warnings int                     `json:"warnings"`
+	// Policies counts those of the paths without errors.
+	Policies int `json:"policies"`
+}
+
+func newCheck() *cobra.Command {
+	var strict bool
+	format := oneOf("text", "json")
+	cmd := &cobra.Command{
+		Use:   "check PATH...",
+		Short: "Find the mistakes of policies",
+		Long: `Judges each PATH, a policy file or folder, exactly as 'corsgate serve --policies PATH'
+would load it, and prints one line a finding:
+
+  FILE:LINE:COL: error|warning [CODE] message (hint)
+
+Exits 1 when there are errors.`,
+		Example: `  corsgate check policies/
+  corsgate check --strict --format json cors.yaml`,
+		Args: func(_ *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return misused("name a policy file or folder: corsgate check PATH", "no PATH given")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			found := checkAll(cmd.Context(), paths)
+			if err := found.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), format.value); err != nil {
+				return err
+			}
+			if found.Errors > 0 || strict && found.Warnings > 0 {
+				return errFindings
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit 1 on warnings too")
+	cmd.Flags().Var(format, "format", "how to print the findings")
+	return cmd
+}
+
+// checkAll judges each path by itself.
+func checkAll(ctx context.Context, paths []string) findings {
+	all := findings{Findings: []policyfile.Diagnostic{}}
+	for _, path := range paths {
+		r, err := load(ctx, path)
+		if err != nil {
+			r = policyfile.Result{Diagnostics: []policyfile.Diagnostic{unreadable(path, err)}}
+		}
+		all.add(r)
+	}
+	return all
+}
+
+// unreadable is the finding of policies that could not be judged at all.
+func unreadable(path string, err error) policyfile.Diagnostic {
+	return policyfile.Diagnostic{File: path, Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}
+}
+
+// load reads and compiles the policies of a path as serve does.
+func load(ctx context.Context, path string) (policyfile.Result, error) {
+	source := &file.Source{Path: path}
+	fsys, place, err := source.Snapshot(ctx)
+	if err != nil {
+		return policyfile.Result{}, err
+	}
+	r := policyfile.Load(fsys, place)
+	if r.HasErrors() {
+		return r, nil
+	}
+	if _, err := policy.Compile(r.Specs); err != nil {
+		return r, fmt.Errorf("compile the policies of %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// add counts the result of one path.
+func (f *findings) add(r policyfile.Result) {
+	f.Findings = append(f.Findings, r.Diagnostics...)
+	f.Policies += len(r.Specs)
+	for _, d := range r.Diagnostics {
+		if d.Level == policy.Error {
+			f.Errors++
+		} else {
+			f.Warnings++
+		}
+	}
+}
+
+// print writes the findings to out, and for people a summary to note.
+func (f *findings) print(out, note io.Writer, format string) error {
+	if format == "json" {
+		return writeJSON(out, f)
+	}
+	for _, d := range f.Findings {
+		if _, err := fmt.Fprintln(out, d); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(note, f.summary())
+	return err
+}
+
+// summary says in a few words what was found.
+func (f *findings) summary() string {
+	if f.Errors+f.Warnings == 0 {
+		return counted(f.Policies, "policy", "policies") + ", nothing to complain about"
+	}
+	return counted(f.Errors, "error", "errors") + ", " + counted(f.Warnings, "warning", "warnings")
+}
+
+// counted writes "1 error", "2 errors".
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

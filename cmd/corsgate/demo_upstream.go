@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newDemoUpstream() *cobra.Command {
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "upstream",
+		Short: "Run the demo's upstream alone",
+		Long: `An application that grants every origin by itself, as many do: whatever the request,
+it answers 200 with "Access-Control-Allow-Origin: *". Behind corsgate that header
+reaches nobody.`,
+		Example: "  corsgate demo upstream --listen 127.0.0.1:8080",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			l, err := net.Listen("tcp", listen)
+			if err != nil {
+				return hinted(fmt.Errorf("upstream: %w", err), "choose another --listen")
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "upstream listens on %s\n", l.Addr())
+			return serveUpstream(cmd.Context(), l)
+		},
+	}
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "HOST:PORT to listen on")
+	return cmd
+}
+
+// serveUpstream serves the demo's upstream on l until ctx ends.
+func serveUpstream(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           http.HandlerFunc(answerUpstream),
+		ReadHeaderTimeout: 5 * time.Second,
+	}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	return nil
+}
+
+// answerUpstream answers every request and lets every origin read the answer.
+func answerUpstream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "the upstream answers "+r.Method+"\n")
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// variable returns the environment variable of a flag: CORSGATE_GRPC_LISTEN of
+// --grpc-listen.
+func variable(flag string) string {
+	return "CORSGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// bindEnvironment gives every flag of root and its subcommands an environment
+// variable, and names it in the flag's help. This is the only place that reads
+// the environment for flags; a flag on the command line wins.
+func bindEnvironment(root *cobra.Command) {
+	nameVariables(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		var errs []error
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { errs = append(errs, fromEnvironment(f)) })
+		return errors.Join(errs...)
+	}
+}
+
+// nameVariables adds the variables to the help of cmd's flags and of its
+// subcommands'.
+func nameVariables(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(f.Name) + "]" })
+	for _, sub := range cmd.Commands() {
+		nameVariables(sub)
+	}
+}
+
+// fromEnvironment sets f from its variable, unless the command line has it. An
+// empty variable counts as none, as container files often have them.
+func fromEnvironment(f *pflag.Flag) error {
+	value := os.Getenv(variable(f.Name))
+	if f.Changed || value == "" || f.Name == "help" {
+		return nil
+	}
+	if err := f.Value.Set(value); err != nil {
+		return fmt.Errorf("environment variable %s: invalid value %q: %w", variable(f.Name), value, err)
+	}
+	f.Changed = true
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// What the command line says of an error, after age's rules: the prefix
+// "corsgate: ", lower case, no full stop; then, each on a line of its own, hints
+// that say what to try next.
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1 // findings, or something that did not work
+	exitUsage   = 2 // a command line that cannot be carried out
+)
+
+// errFindings ends a command whose findings have been printed already.
+var errFindings = errors.New("there are findings")
+
+// fault is an error with the exit code that it means and what to try next.
+type fault struct {
+	err   error
+	code  int
+	hints []string
+}
+
+// Error returns the text of the error without its hints.
+func (f *fault) Error() string { return f.err.Error() }
+
+// Unwrap returns the error that f tells of.
+func (f *fault) Unwrap() error { return f.err }
+
+// hinted returns err, a failure, with what to try next.
+func hinted(err error, hints ...string) error {
+	return &fault{err: err, code: exitFailure, hints: hints}
+}
+
+// misused returns the fault of a command line that cannot be carried out.
+func misused(hint, format string, args ...any) error {
+	return &fault{err: fmt.Errorf(format, args...), code: exitUsage, hints: []string{hint}}
+}
+
+// markFailures makes every error of a command's own work a failure, so that
+// what is left, cobra's own errors, are wrong command lines.
+func markFailures(cmd *cobra.Command) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			return asFault(work(cmd, args), exitFailure)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markFailures(sub)
+	}
+}
+
+// asFault returns err as a fault; one that is none yet gets code and hints.
+func asFault(err error, code int, hints ...string) error {
+	var f *fault
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	return &fault{err: err, code: code, hints: hints}
+}
+
+// report prints err, an error of the command, and returns its exit code.
+func report(w io.Writer, command string, err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if errors.Is(err, errFindings) {
+		return exitFailure
+	}
+	var f *fault
+	errors.As(asFault(err, exitUsage, "see '"+command+" --help'"), &f)
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" {
+			fmt.Fprintf(w, "corsgate: %s\n", line)
+		}
+	}
+	for _, hint := range f.hints {
+		fmt.Fprintf(w, "corsgate: hint: %s\n", hint)
+	}
+	return f.code
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3" // messages that snippets name
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v4"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// root is the repository's root, seen from this package.
+const root = "../.."
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// snippets returns the code blocks of the README in a language.
+func snippets(t *testing.T, language string) []string {
+	t.Helper()
+	var blocks []string
+	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1) {
+		blocks = append(blocks, m[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("the README has no %s", language)
+	}
+	return blocks
+}
+
+func TestReadmePoliciesLoadWithoutAWarning(t *testing.T) {
+	loaded := 0
+	for _, block := range snippets(t, "yaml") {
+		if strings.HasPrefix(block, "# envoy.") {
+			continue
+		}
+		loaded++
+		r := policyfile.Load(fstest.MapFS{
+			"README.yaml": {Data: []byte(block)},
+			"tenants.txt": {Data: []byte("https://tenant.example.org\n")},
+		}, "")
+		for _, d := range r.Diagnostics {
+			t.Errorf("%s\nin\n%s", d, block)
+		}
+	}
+	if loaded < 3 {
+		t.Errorf("only %d policy files in the README", loaded)
+	}
+}
+
+func TestReadmeEnvoySnippetsDecode(t *testing.T) {
+	decoded := 0
+	for _, block := range snippets(t, "yaml") {
+		name, ok := strings.CutPrefix(strings.SplitN(block, "\n", 2)[0], "# envoy.")
+		if !ok {
+			continue
+		}
+		decoded++
+		if err := decodeYAML("envoy."+name, block); err != nil {
+			t.Errorf("%v in\n%s", err, block)
+		}
+	}
+	if decoded == 0 {
+		t.Error("no Envoy snippet in the README")
+	}
+}
+
+// decodeYAML reads text strictly as the message of that name.
+func decodeYAML(name, text string) error {
+	kind, err := protoregistry.GlobalTypes.FindMessageByName(protoreflect.FullName(name))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		return err
+	}
+	asJSON, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return protojson.Unmarshal(asJSON, kind.New().Interface())
+}
+
+// TestReadmeCommandsRun runs each "corsgate" line of the README's shell blocks
+// where a policies folder is. Those that serve until they are stopped are
+// stopped when they serve.
+func TestReadmeCommandsRun(t *testing.T) {
+	policies, err := filepath.Abs(filepath.Join(root, "envoy", "policies"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var commands []string
+	for _, block := range snippets(t, "sh") {
+		for line := range strings.Lines(block) {
+			if strings.HasPrefix(line, "corsgate ") {
+				commands = append(commands, strings.TrimSpace(line))
+			}
+		}
+	}
+	if len(commands) < 4 {
+		t.Errorf("only %q in the README", commands)
+	}
+	for _, command := range commands {
+		t.Run(command, func(t *testing.T) {
+			folder := t.TempDir()
+			if err := os.Symlink(policies, filepath.Join(folder, "policies")); err != nil {
+				t.Fatal(err)
+			}
+			t.Chdir(folder)
+			runReadme(t, strings.Fields(command)[1:])
+		})
+	}
+}
+
+// runReadme runs a command line; the variables stand in for listeners that it
+// does not name.
+func runReadme(t *testing.T, args []string) {
+	t.Helper()
+	t.Setenv("CORSGATE_GRPC_LISTEN", "127.0.0.1:0")
+	t.Setenv("CORSGATE_ADMIN_LISTEN", "127.0.0.1:0")
+	t.Setenv("CORSGATE_DRAIN_DELAY", "1ms")
+	var out, errs output
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if args[0] == "serve" {
+		stop := time.AfterFunc(0, func() {
+			for ctx.Err() == nil && !strings.Contains(errs.String(), `"admin":`) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			cancel()
+		})
+		defer stop.Stop()
+	}
+	if code := run(ctx, args, nil, &out, &errs); code != exitOK || ctx.Err() == context.DeadlineExceeded {
+		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
+	}
+}
+
+// TestReadmeRequestsWork makes the README's requests to the admin listener.
+func TestReadmeRequestsWork(t *testing.T) {
+	c := serveConfig{policies: filepath.Join(root, "envoy", "policies"), grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0"}
+	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- svc.run(ctx) }()
+	s := served{admin: svc.adminListener.Addr().String()}
+	asked := 0
+	for _, m := range regexp.MustCompile(`(?m)^curl (?:-X (POST) )?http://127\.0\.0\.1:9002(\S+)$`).FindAllStringSubmatch(readme(t), -1) {
+		asked++
+		status, body, err := s.ask(m[1], m[2])
+		if err != nil || status != http.StatusOK {
+			t.Errorf("%s: %d %v %s", m[0], status, err, body)
+		}
+	}
+	if asked < 2 {
+		t.Errorf("only %d requests in the README", asked)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadmeQuickstartExists(t *testing.T) {
+	quickstart := snippets(t, "sh")[0]
+	if want := "go run ./cmd/corsgate demo\ngo test ./...\n"; quickstart != want {
+		t.Errorf("the first commands are %q, want %q", quickstart, want)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-f", "{{.Name}}", "./cmd/corsgate").Output()
+	if err != nil || string(out) != "main\n" {
+		t.Errorf("go list ./cmd/corsgate: %q %v", out, err)
+	}
+}
+
+func TestReadmeListsTheFlagsOfServe(t *testing.T) {
+	text := readme(t)
+	var rows []string
+	newServe().Flags().VisitAll(func(f *pflag.Flag) {
+		def := "`" + f.DefValue + "`"
+		if f.Name == "policies" {
+			def = "required"
+		}
+		row := fmt.Sprintf("| `--%s` | `%s` | %s |", f.Name, variable(f.Name), def)
+		rows = append(rows, row)
+		if strings.Count(text, "\n"+row) != 1 {
+			t.Errorf("the README has no row %s", row)
+		}
+	})
+	if listed := regexp.MustCompile("(?m)^\\| `--").FindAllString(text, -1); len(listed) != len(rows) {
+		t.Errorf("the README lists %d flags of serve, there are %d", len(listed), len(rows))
+	}
+}
+
+func TestReadmeListsWhatThereIs(t *testing.T) {
+	var want []string
+	for _, r := range policy.Reasons() {
+		want = append(want, "| `"+r.String()+"` |")
+	}
+	for _, o := range []policy.OptIn{
+		policy.OptInOriginRegex, policy.OptInNullOrigin, policy.OptInAnyOriginWithCredentials,
+		policy.OptInPublicSuffix, policy.OptInInsecureOrigins, policy.OptInPrivateNetworkAccess,
+	} {
+		want = append(want, "| `"+string(o)+"` |")
+	}
+	for _, field := range specFields(t) {
+		want = append(want, "| `"+field+"` |")
+	}
+	for _, cmd := range newRoot().Commands() {
+		want = append(want, "| `corsgate "+cmd.Use+"` |")
+	}
+	lines := strings.Split(readme(t), "\n")
+	for _, row := range want {
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row) }) {
+			t.Errorf("the README has no row %s", row)
+		}
+	}
+}
+
+// specFields returns the fields of a policy with the policy file's names.
+func specFields(t *testing.T) []string {
+	t.Helper()
+	maxAge := 1
+	full := policy.Spec{
+		Name: "a", Hosts: []string{"a"}, Paths: []string{"/"}, Mode: "a", UpstreamHeaders: "a", UnmatchedPreflights: "a",
+		DeniedRequests: "a", PreflightStatus: 200, PreflightLists: "a", AllowPrivateNetwork: true, Debug: true,
+		Dangerously: []policy.OptIn{"a"},
+		CORS: policy.CORS{
+			AllowOrigins: []string{"a"}, AllowOriginRegexes: []string{"a"}, AllowMethods: []string{"a"}, AllowHeaders: []string{"a"},
+			ExposeHeaders: []string{"a"}, AllowCredentials: true, MaxAge: &maxAge,
+		},
+	}
+	text, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for name, value := range fields {
+		if !bytes.HasPrefix(value, []byte("{")) {
+			names = append(names, name)
+			continue
+		}
+		var inner map[string]json.RawMessage
+		if err := json.Unmarshal(value, &inner); err != nil {
+			t.Fatal(err)
+		}
+		for field := range inner {
+			names = append(names, name+"."+field)
+		}
+	}
+	return names
+}

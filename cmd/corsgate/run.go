@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// run executes the command line args and returns the process's exit code: 0
+// when all went well, 1 for findings and failures, 2 for a wrong command line.
+// It returns when ctx has ended and all that it started has ended too.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return report(stderr, cmd.CommandPath(), err)
+}
+
+// newRoot returns the command with all its subcommands.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "corsgate",
+		Short: "The CORS policy service for Envoy",
+		Long: `corsgate decides for Envoy what a cross-origin request may do. Envoy asks it over
+gRPC (ext_proc or ext_authz); it answers preflights and says which CORS headers a
+response gets, from policies that may be changed while it runs.
+
+Every flag --some-flag may also be given as the environment variable
+CORSGATE_SOME_FLAG; the flag wins.`,
+		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
+  corsgate check policies/                         # are the policies right?
+  corsgate serve --policies policies/              # serve them
+  corsgate envoy-config --upstream 127.0.0.1:8080  # Envoy's side`,
+		SilenceErrors: true, // report prints them
+		SilenceUsage:  true,
+	}
+	root.AddCommand(
+		newServe(),
+		newCheck(),
+		newEnvoyConfig(),
+		newDemo(),
+		newHealth(),
+		newVersion(),
+	)
+	bindEnvironment(root)
+	markFailures(root)
+	return root
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// The defaults of the listeners; both are reached from this machine only.
+const (
+	defaultGRPCListen  = server.DefaultAddress
+	defaultAdminListen = admin.DefaultAddress
+)
+
+// serveConfig is what the flags of serve say.
+type serveConfig struct {
+	policies                string
+	grpcListen, adminListen string
+	adminRemote             bool
+	poll                    time.Duration
+	drainDelay              time.Duration
+	drainTimeout            time.Duration
+	maxConnectionAge        time.Duration
+}
+
+func newServe() *cobra.Command {
+	var c serveConfig
+	level := oneOf("info", "debug", "warn", "error")
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve policies to Envoy",
+		Long: `Serves the policies of a file or folder to Envoy over gRPC, as ext_proc and as
+ext_authz, and reloads them when they change. A bad change is refused and the last
+good policies keep serving; without good ones at the start it prints what is wrong
+and exits 1.
+
+SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
+		Example: `  corsgate serve --policies policies/
+  CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			signals, stop := hangups()
+			defer stop()
+			log := newLogger(cmd.ErrOrStderr(), level.level())
+			return c.serve(cmd.Context(), log, signals, cmd.ErrOrStderr())
+		},
+	}
+	c.define(cmd)
+	cmd.Flags().Var(level, "log-level", "the least level that is logged")
+	return cmd
+}
+
+// define defines the flags of cmd.
+func (c *serveConfig) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; required")
+	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
+	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /healthz, /readyz and /-/reload")
+	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can read the policies' mistakes and reload")
+	flags.DurationVar(&c.poll, "poll-interval", file.DefaultPoll, "how often the policies' content is compared besides watching it")
+	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval")
+	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
+	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
+}
+
+// serve loads the policies and serves them until ctx ends.
+func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-chan os.Signal, stderr io.Writer) error {
+	svc, err := c.build(log, hangups)
+	if err != nil {
+		return err
+	}
+	if err := svc.reloader.Load(ctx); err != nil {
+		return errors.Join(c.explainLoad(stderr, err), svc.close())
+	}
+	return svc.run(ctx)
+}
+
+// explainLoad prints why a first load was refused, as check does, and returns
+// the error for the user.
+func (c *serveConfig) explainLoad(w io.Writer, err error) error {
+	found := []policyfile.Diagnostic{unreadable(c.policies, err)}
+	var refused *server.LoadError
+	if errors.As(err, &refused) && refused.Err == nil {
+		found = refused.Diagnostics
+	}
+	for _, d := range found {
+		fmt.Fprintln(w, d)
+	}
+	return hinted(errors.New("no good policies to serve"), "mend what stands above; 'corsgate check' finds it too")
+}
+
+// service is a whole corsgate with its listeners open.
+type service struct {
+	grpcListener, adminListener net.Listener
+	reloader                    *server.Reloader
+	grpc                        *server.Server
+	admin                       *admin.Server
+}
+
+// build builds what serve runs and opens its listeners. Nothing runs yet.
+func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*service, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	grpcListener, adminListener, err := c.listen()
+	if err != nil {
+		return nil, err
+	}
+	store := &policy.Store{}
+	source := &file.Source{Path: c.policies, Poll: c.poll, Logger: log}
+	reloader := &server.Reloader{Source: source, Store: store, Signals: hangups, Logger: log, Version: readBuild().Version}
+	grpc := &server.Server{
+		Listener: grpcListener, Store: store, Logger: log,
+		DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+	}
+	return &service{
+		grpcListener: grpcListener, adminListener: adminListener,
+		reloader: reloader,
+		grpc:     grpc,
+		admin:    &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Logger: log},
+	}, nil
+}
+
+// check reports flags that cannot be served with.
+func (c *serveConfig) check() error {
+	if c.policies == "" {
+		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
+	}
+	if !c.adminRemote && !isLoopback(c.adminListen) {
+		return misused("listen on 127.0.0.1, or say --admin-insecure-allow-remote when nobody else can reach the address",
+			"--admin-listen %s is not a loopback address", c.adminListen)
+	}
+	return nil
+}
+
+// isLoopback reports whether only this machine can connect to address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
+
+// listen opens both listeners or none.
+func (c *serveConfig) listen() (grpc, admin net.Listener, err error) {
+	grpc, err = server.Listen(c.grpcListen, 0)
+	if err != nil {
+		return nil, nil, hinted(err, "choose another --grpc-listen, or stop what listens there")
+	}
+	admin, err = net.Listen("tcp", c.adminListen)
+	if err != nil {
+		err = hinted(fmt.Errorf("listen on %s: %w", c.adminListen, err), "choose another --admin-listen, or stop what listens there")
+		return nil, nil, errors.Join(err, grpc.Close())
+	}
+	return grpc, admin, nil
+}
+
+// close closes the listeners of a service that is not run.
+func (s *service) close() error {
+	return errors.Join(s.grpcListener.Close(), s.adminListener.Close())
+}
+
+// grpcAddress returns the address to ask the service at, as Envoy's
+// configuration takes it.
+func (s *service) grpcAddress() string {
+	a := s.grpcListener.Addr()
+	if a.Network() == "unix" {
+		return "unix://" + a.String()
+	}
+	return a.String()
+}
+
+// run runs the service until ctx ends, and returns when it has drained.
+func (s *service) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	afterDrain, drained := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return s.reloader.Run(ctx) })              // keeps the policies at what the files say
+	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
+	g.Go(func() error { return s.admin.Run(afterDrain) })          // answers people and health checks, while it drains too
+	return g.Wait()
+}
