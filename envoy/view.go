@@ -1,12 +1,22 @@
 package envoy
 
-import "errors"
+import (
+	"cmp"
+	"errors"
+	"time"
+)
 
 // corsgateNamespace and authzNamespace are where Envoy keeps what the service
 // answered: ext_authz gives its metadata a namespace of its own.
 const (
 	corsgateNamespace = "corsgate"
 	authzNamespace    = "envoy.filters.http.ext_authz"
+)
+
+// retryBase and retryMax bound the back-off before the one retry.
+const (
+	retryBase = 5 * time.Millisecond
+	retryMax  = 20 * time.Millisecond
 )
 
 // healthNames are the gRPC health services that the cluster asks for.
@@ -31,6 +41,7 @@ type view struct {
 	TwoPhase, ByRoute, Strip, FailOpen bool
 	Namespace, HealthName, AskName     string
 	MessageTimeout, CallTimeout        string
+	RetryBase, RetryMax                string
 }
 
 // endpoint is a cluster with one address.
@@ -43,26 +54,34 @@ type endpoint struct {
 // not all of them.
 func (c Config) view() (view, error) {
 	v := view{
-		Profile:        string(c.Profile),
-		ManagedHosts:   c.ManagedHosts,
-		TwoPhase:       c.Profile == TwoPhase,
-		ByRoute:        c.MatchBy == ByRoute,
-		Strip:          c.WithoutOrigin != WithoutOriginLeave,
-		FailOpen:       c.Fail != FailClosed,
-		Namespace:      corsgateNamespace,
-		HealthName:     healthNames[c.Profile],
-		AskName:        askNames[c.Profile],
-		MessageTimeout: seconds(DefaultMessageTimeout),
-	}
-	if c.MessageTimeout != 0 {
-		v.MessageTimeout = seconds(c.MessageTimeout)
+		Profile:      string(c.Profile),
+		ManagedHosts: c.ManagedHosts,
+		TwoPhase:     c.Profile == TwoPhase,
+		ByRoute:      c.MatchBy == ByRoute,
+		Strip:        c.WithoutOrigin != WithoutOriginLeave,
+		FailOpen:     c.Fail != FailClosed,
+		Namespace:    corsgateNamespace,
+		HealthName:   healthNames[c.Profile],
+		AskName:      askNames[c.Profile],
 	}
 	if c.Profile == ExtAuthz {
-		v.Namespace, v.CallTimeout = authzNamespace, v.MessageTimeout
+		v.Namespace = authzNamespace
 	}
+	v.setTimes(c.Profile, cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	return v, errors.Join(
 		v.Listen.parse(c.Listen), v.Upstream.parse(c.Upstream), v.Service.parse(c.Service), v.Admin.parse(c.Admin),
 	)
+}
+
+// setTimes sets how long Envoy waits for an answer, and between two tries.
+// Envoy takes the longest back-off for the longest time of one try, too, which
+// bounds a unary call but no stream.
+func (v *view) setTimes(p Profile, timeout time.Duration) {
+	v.RetryBase, v.RetryMax = seconds(retryBase), seconds(retryMax)
+	if p == ExtAuthz {
+		v.CallTimeout, v.RetryMax = seconds(timeout), seconds(max(timeout, retryBase))
+	}
+	v.MessageTimeout = seconds(timeout)
 }
 
 // parse fills a from s; an empty s leaves it empty.

@@ -43,25 +43,18 @@ func (v *validator) checkMethodCase(place, m, normal string) {
 }
 
 func (v *validator) checkAllowHeaders() {
-	const field = "cors.allowHeaders"
 	list := v.s.CORS.AllowHeaders
 	star := slices.Contains(list, "*")
 	seen := map[string]bool{}
 	for i, h := range list {
-		place, name := at(field, i), strings.ToLower(h)
+		place, name := at("cors.allowHeaders", i), strings.ToLower(h)
 		switch {
-		case !IsToken(h):
-			v.fail("header-token", place, h, "this is no header name", tokenHint(h))
-		case IsForbiddenRequestHeader(name):
-			v.checkForbiddenHeader(place, h, name)
-		case strings.HasPrefix(name, "access-control-"):
-			v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
+		case v.refuseHeader(place, h, name):
 		case seen[name]:
 			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*" && name != authorization:
 			v.warn("beside-star", place, h, `"*" covers every header but authorization`, "remove it")
-		case name == "*" && !v.s.CORS.AllowCredentials && !slices.ContainsFunc(list, isAuthorization):
-			// Fetch, #cors-non-wildcard-request-header-name.
+		case name == "*" && !v.coversAuthorization():
 			v.warn("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
 				`write ["*", authorization] if clients send tokens`)
 		}
@@ -69,8 +62,29 @@ func (v *validator) checkAllowHeaders() {
 	}
 }
 
+// refuseHeader reports a name that no page asks to send, and whether it did.
+func (v *validator) refuseHeader(place, h, name string) bool {
+	switch {
+	case !IsToken(h):
+		v.fail("header-token", place, h, "this is no header name", tokenHint(h))
+	case IsForbiddenRequestHeader(name):
+		v.checkForbiddenHeader(place, h, name)
+	case strings.HasPrefix(name, "access-control-"):
+		v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
+	default:
+		return false
+	}
+	return true
+}
+
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
+
+// coversAuthorization is Fetch, #cors-non-wildcard-request-header-name: a star
+// does not. With credentials there is no star on the wire.
+func (v *validator) coversAuthorization() bool {
+	return v.s.CORS.AllowCredentials || slices.ContainsFunc(v.s.CORS.AllowHeaders, isAuthorization)
+}
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 

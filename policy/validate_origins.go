@@ -73,28 +73,32 @@ func (v *validator) checkForm(field, text string, p Pattern) {
 
 // checkCredentials has the rules that hold where browsers send credentials.
 func (v *validator) checkCredentials(field, text string, p Pattern) {
-	const exposed = "every site could read your users' data"
+	const exposed = "with allowCredentials every site could read your users' data"
 	switch p.Form {
 	case FormAny:
 		// Fetch, #cors-protocol-and-credentials.
-		v.refuse(OptInAnyOriginWithCredentials, "star-with-credentials", field, text, "with allowCredentials "+exposed,
+		v.refuse(OptInAnyOriginWithCredentials, "star-with-credentials", field, text, exposed,
 			"list the origins, or leave allowCredentials out")
-		return
-	case FormNull:
-		return
 	case FormAnyHost:
-		v.refuse(OptInAnyOriginWithCredentials, "any-host-with-credentials", field, text, "with allowCredentials "+exposed,
+		v.refuse(OptInAnyOriginWithCredentials, "any-host-with-credentials", field, text, exposed,
 			"list the hosts, or leave allowCredentials out")
 	}
-	local := isLocal(p.Host)
-	if p.Scheme == "http" && !local {
+	if p.Scheme == "http" && !isLocal(p.Host) {
 		v.refuse(OptInInsecureOrigins, "insecure-origin", field, text,
 			"whoever is on the network can write pages of this origin and use your users' credentials", httpsHint(p))
 	}
-	if p.Port == AnyPort && p.Form != FormAnyHost && !local {
+	if p.Host != "" && !isLocal(p.Host) {
+		v.checkTrust(field, text, p)
+	}
+}
+
+// checkTrust warns of trusting more than a host over https, where that host is
+// not this machine.
+func (v *validator) checkTrust(field, text string, p Pattern) {
+	if p.Port == AnyPort {
 		v.warn("any-port", field, text, "every service on any port of this host is trusted with credentials", "list the ports")
 	}
-	if p.Scheme == "https" && p.Form == FormExact && !local && isIP(p.Host) {
+	if p.Scheme == "https" && p.Form == FormExact && isIP(p.Host) {
 		v.warn("ip-with-credentials", field, text, "an address may come to belong to somebody else", "write a host name")
 	}
 }

@@ -174,6 +174,13 @@ func badPrefix(p string) (code, reason, hint string) {
 		return "path-star", "a path has no star: it covers all that is below it", didYouMean(beforeStar(p))
 	case strings.ContainsAny(p, "?#"):
 		return "path-query", "a path has neither query nor fragment", didYouMean(p[:strings.IndexAny(p, "?#")])
+	}
+	return badPrefixText(p)
+}
+
+// badPrefixText refuses what no request has in its path after normalisePath.
+func badPrefixText(p string) (code, reason, hint string) {
+	switch {
 	case strings.IndexFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0:
 		return "path-characters", "requests carry such characters percent-encoded", didYouMean(encodePath(p))
 	case strings.Contains(p, "%") && decodeUnreserved(p) != p:

@@ -1,9 +1,7 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -48,14 +46,21 @@ func regexes(list ...string) func(*Spec) {
 	return func(s *Spec) { s.CORS.AllowOrigins, s.CORS.AllowOriginRegexes = nil, list }
 }
 
-func methods(list ...string) func(*Spec)      { return func(s *Spec) { s.CORS.AllowMethods = list } }
+func methods(list ...string) func(*Spec) { return func(s *Spec) { s.CORS.AllowMethods = list } }
+
 func allowHeaders(list ...string) func(*Spec) { return func(s *Spec) { s.CORS.AllowHeaders = list } }
-func expose(list ...string) func(*Spec)       { return func(s *Spec) { s.CORS.ExposeHeaders = list } }
-func hosts(list ...string) func(*Spec)        { return func(s *Spec) { s.Hosts = list } }
-func paths(list ...string) func(*Spec)        { return func(s *Spec) { s.Paths = list } }
-func maxAge(n int) func(*Spec)                { return func(s *Spec) { s.CORS.MaxAge = &n } }
-func mode(m Mode) func(*Spec)                 { return func(s *Spec) { s.Mode = m } }
-func name(n string) func(*Spec)               { return func(s *Spec) { s.Name = n } }
+
+func expose(list ...string) func(*Spec) { return func(s *Spec) { s.CORS.ExposeHeaders = list } }
+
+func hosts(list ...string) func(*Spec) { return func(s *Spec) { s.Hosts = list } }
+
+func paths(list ...string) func(*Spec) { return func(s *Spec) { s.Paths = list } }
+
+func maxAge(n int) func(*Spec) { return func(s *Spec) { s.CORS.MaxAge = &n } }
+
+func mode(m Mode) func(*Spec) { return func(s *Spec) { s.Mode = m } }
+
+func name(n string) func(*Spec) { return func(s *Spec) { s.Name = n } }
 
 type ruleTest struct {
 	title string
@@ -231,56 +236,6 @@ func TestValidateTheRestOfASpec(t *testing.T) {
 	})
 }
 
-func TestValidateRegexes(t *testing.T) {
-	opted := func(by func(*Spec)) func(*Spec) { return optIn(by, OptInOriginRegex) }
-	const place = "cors.allowOriginRegexes[0]"
-	checkRules(t, []ruleTest{
-		{"a regex without opt-in", regexes(`https://[a-z]+\.example\.com`), []string{"error [regex-opt-in] " + place}},
-		{"a regex with credentials", opted(func(s *Spec) { regexes(`https://[a-z]+\.example\.com`)(s); s.CORS.AllowCredentials = true }), []string{"error [regex-with-credentials] " + place}},
-		{"a regex with credentials and both opt-ins", optIn(func(s *Spec) { regexes(`https://[a-z]+\.example\.com`)(s); s.CORS.AllowCredentials = true }, OptInOriginRegex, OptInAnyOriginWithCredentials), nil},
-		{"what is no regex", opted(regexes(`[`, `*`, `(?<=a)b`, `a)|(b`, ``)), []string{"error [regex-syntax] " + place, "error [regex-syntax] cors.allowOriginRegexes[1]",
-			"error [regex-syntax] cors.allowOriginRegexes[2]", "error [regex-syntax] cors.allowOriginRegexes[3]", "error [regex-syntax] cors.allowOriginRegexes[4]"}},
-		{"a character that no origin has", opted(regexes(`https://bücher\.example`)), []string{"error [regex-characters] " + place}},
-		{"a regex listed twice", opted(regexes(`https://a\.example`, `https://a\.example`)), []string{"warning [origin-redundant] cors.allowOriginRegexes[1]"}},
-		{"a good regex", opted(regexes(`^https://([a-z0-9-]+\.)+example\.com(:\d+)?$`)), nil},
-		{"any text before a dot", opted(regexes(`https://.*\.example\.com`)), nil},
-		{"many good ones", opted(regexes(`https?://(app|www)\.example\.co\.uk`, `.+\.example\.com`, `http://localhost(:[89]\d+)?`, `https://\w+-pr-\d{1,4}\.example\.com`, `(?i)https://app\.example\.com`)), nil},
-		{"all sites", opted(regexes(`.*`)), []string{"warning [regex-hostile] " + place}},
-		{"all https sites", opted(regexes(`https://[^/]+`)), []string{"warning [regex-hostile] " + place}},
-		{"an open dot", opted(regexes(`https://app\.example.com`)), []string{"warning [regex-open-dot] " + place}},
-		{"an open left side", opted(regexes(`https://.*example\.com`)), []string{"warning [regex-hostile] " + place}},
-		{"an open left side below co.uk", opted(regexes(`https://.*example\.co\.uk`)), []string{"warning [regex-hostile] " + place}},
-		{"an open right side", opted(regexes(`https://example\.com.*`)), []string{"warning [regex-hostile] " + place}},
-		{"a path never matches", opted(regexes(`https://example\.com/.*`)), []string{"warning [regex-never-matches] " + place}},
-		{"upper case never matches", opted(regexes(`https://Example\.com`)), []string{"warning [regex-never-matches] " + place}},
-	})
-}
-
-func TestValidateShowsAWitnessForARegex(t *testing.T) {
-	for expr, witness := range map[string]string{
-		`https://app\.example.com`:  `"https://app.examplexcom"`,
-		`https://.*example\.com`:    `"https://attackerexample.com"`,
-		`https://example\.com.*`:    `"https://example.com.attacker.example"`,
-		`https://[a-z.]*`:           `"https://attacker.example"`,
-		`http://localhost:?.*`:      `"http://localhost.attacker.example"`,
-		`https://(www.)?a\.example`: `"https://wwwxa.example"`,
-	} {
-		problems := Validate([]Spec{change(optIn(regexes(expr), OptInOriginRegex))})
-		if len(problems) != 1 || !strings.Contains(problems[0].Reason, witness) {
-			t.Errorf("%s: got %v, want the witness %s", expr, problems, witness)
-		}
-	}
-}
-
-func TestValidateBoundsWhatARegexCosts(t *testing.T) {
-	expr := strings.Repeat(`([a-z]?|[0-9]*|x{0,9})`, 400)
-	start := time.Now()
-	Validate([]Spec{change(optIn(regexes(expr), OptInOriginRegex))})
-	if took := time.Since(start); took > 20*time.Second {
-		t.Errorf("took %v", took)
-	}
-}
-
 func TestValidateComparesPolicies(t *testing.T) {
 	spec := func(n string, more ...func(*Spec)) Spec {
 		return change(func(s *Spec) {
@@ -301,6 +256,7 @@ func TestValidateComparesPolicies(t *testing.T) {
 		{"the same host", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("z.test", "y.test"))}, []string{"1 policy-overlap hosts[1]"}},
 		{"the same host and path but for a slash", []Spec{spec("a", hosts("x.test"), paths("/v1")), spec("b", hosts("x.test"), paths("/v2", "/v1/"))}, []string{"1 policy-overlap paths[1]"}},
 		{"a pair is reported once", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("x.test", "y.test"))}, []string{"1 policy-overlap hosts[0]"}},
+		{"a pair is reported once for all paths", []Spec{spec("a", paths("/v1", "/v2")), spec("b", paths("/v1", "/v2"))}, []string{"1 policy-overlap paths[0]"}},
 		{"each pair is reported", []Spec{spec("a", hosts("x.test", "y.test")), spec("b", hosts("x.test")), spec("c", hosts("y.test"))}, []string{"1 policy-overlap hosts[0]", "2 policy-overlap hosts[0]"}},
 		{"a policy that is off overlaps", []Spec{spec("a", mode(ModeOff)), spec("b")}, []string{"1 policy-overlap "}},
 		{"a shadow policy overlaps none that is enforced", []Spec{spec("a"), spec("b", mode(ModeShadow))}, nil},
@@ -387,7 +343,7 @@ func TestValidateListsProblemsInOrderOfPlace(t *testing.T) {
 
 // A quadratic comparison of these would take hours.
 func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	list := make([]string, 0, 4*n)
 	for i := range n {
 		list = append(list,
@@ -407,105 +363,5 @@ func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
 	}
 	if len(problems) != 0 {
 		t.Errorf("%d problems, the first is %v", len(problems), problems[0])
-	}
-}
-
-// covering must agree with a comparison of all with all.
-func TestStarredCoveringAgreesWithCovers(t *testing.T) {
-	var list []string
-	for _, scheme := range []string{"https", "http"} {
-		for _, host := range []string{"*", "a.b.c", "b.c", "*.b.c", "*.c", "*.a.b.c", "x-1-y.b.c", "x-*.b.c", "*-y.b.c", "x-*-y.b.c", "x-1-*.b.c", "x-a_b.b.c"} {
-			for _, port := range []string{"", ":8443", ":*"} {
-				list = append(list, scheme+"://"+host+port)
-			}
-		}
-	}
-	stars := newStarred(list)
-	for _, text := range list {
-		q, err := ParsePattern(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := slices.ContainsFunc(list, func(other string) bool {
-			p, err := ParsePattern(other)
-			return err == nil && p != q && p.Covers(q)
-		})
-		by, got := stars.covering(q)
-		if got != want || got && (by == q || !by.Covers(q)) {
-			t.Errorf("%s: covering = %s, %v; want %v", text, by, got, want)
-		}
-	}
-}
-
-func TestNormaliseGivesTheOneNormalForm(t *testing.T) {
-	age := 600
-	in := Spec{
-		Name: "api", Hosts: []string{"b.test", "a.test", "b.test"}, Paths: []string{"/v1/", "/v1", "/"},
-		CORS: CORS{
-			AllowOrigins: []string{"https://b.test", "https://a.test", "https://b.test"}, AllowMethods: []string{"put", "PUT", "patch", "*"},
-			AllowHeaders: []string{"X-A", "x-a", "*"}, ExposeHeaders: []string{"X-B"}, MaxAge: &age,
-		},
-		Mode: ModeEnforce, UpstreamHeaders: UpstreamReplace, UnmatchedPreflights: UnmatchedReject, DeniedRequests: DeniedPass,
-		PreflightStatus: 204, PreflightLists: ListsFull, Dangerously: []OptIn{OptInNullOrigin, OptInNullOrigin},
-	}
-	want := Spec{
-		Name: "api", Hosts: []string{"b.test", "a.test"}, Paths: []string{"/v1", "/"},
-		CORS: CORS{
-			AllowOrigins: []string{"https://b.test", "https://a.test"}, AllowMethods: []string{"PUT", "patch", "*"},
-			AllowHeaders: []string{"x-a", "*"}, ExposeHeaders: []string{"x-b"}, MaxAge: &age,
-		},
-		Dangerously: []OptIn{OptInNullOrigin},
-	}
-	got := Normalise(in)
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	if again := Normalise(got); !reflect.DeepEqual(again, got) {
-		t.Errorf("again: got  %+v\nwant %+v", again, got)
-	}
-	if got.CORS.AllowOrigins[0] = "changed"; in.CORS.AllowOrigins[0] != "https://b.test" || got.CORS.MaxAge == in.CORS.MaxAge {
-		t.Error("the result shares memory with what it was made of")
-	}
-}
-
-func TestNormaliseKeepsWhatIsNotTheDefault(t *testing.T) {
-	in := change(func(s *Spec) {
-		s.Mode, s.UpstreamHeaders, s.UnmatchedPreflights, s.DeniedRequests = ModeOff, UpstreamDefer, UnmatchedForward, DeniedBlock
-		s.PreflightStatus, s.PreflightLists, s.Debug, s.AllowPrivateNetwork = 200, ListsRequested, true, true
-	})
-	if got := Normalise(in); !reflect.DeepEqual(got, in) {
-		t.Errorf("got  %+v\nwant %+v", got, in)
-	}
-}
-
-func FuzzNormaliseIsIdempotentAndKeepsValidity(f *testing.F) {
-	f.Add("api", "a.test", "/v1/", "https://a.test", "put", "X-A", 204)
-	f.Add("", "*.A.test", "/v1//", "*", "patch", "*", 200)
-	f.Fuzz(func(t *testing.T, n, host, path, origin, method, header string, status int) {
-		s := Spec{
-			Name: n, Hosts: []string{host, host}, Paths: []string{path, path + "/"}, PreflightStatus: status,
-			CORS: CORS{AllowOrigins: []string{origin, origin}, AllowMethods: []string{method}, AllowHeaders: []string{header}, ExposeHeaders: []string{header}},
-		}
-		once := Normalise(s)
-		if twice := Normalise(once); !reflect.DeepEqual(twice, once) {
-			t.Fatalf("once  %+v\ntwice %+v", once, twice)
-		}
-		if !Validate([]Spec{s}).HasErrors() && Validate([]Spec{once}).HasErrors() {
-			t.Fatalf("valid, but its normal form is not: %v", Validate([]Spec{once}))
-		}
-	})
-}
-
-func TestLevelIsAWordInText(t *testing.T) {
-	for _, l := range []Level{Error, Warning} {
-		text, err := l.MarshalText()
-		var back Level = 9
-		if err = errors.Join(err, back.UnmarshalText(text)); err != nil || back != l || string(text) != l.String() {
-			t.Errorf("%v: %s, %v, %v", l, text, back, err)
-		}
-	}
-	var l Level
-	if err := l.UnmarshalText([]byte("fatal")); err == nil {
-		t.Error("a word that is no level is read")
 	}
 }

@@ -20,6 +20,7 @@ import (
 const (
 	reloads     = 30
 	loadClients = 4
+	fewest      = 10 // requests of a client, or the test says nothing
 	reloadPause = 30 * time.Millisecond
 )
 
@@ -112,8 +113,7 @@ func reload(t *testing.T, s *service, w *window, k int) {
 	w.confirmed.Store(int64(k))
 }
 
-// load sends preflights, or requests, until done, and checks each answer. It
-// sends at least one for each reload.
+// load sends preflights, or requests, until done, and checks each answer.
 func (s *setup) load(t *testing.T, w *window, preflight bool, done <-chan struct{}) {
 	e := exchange{name: "load", do: "GET reload.test/", with: []string{allowed}}
 	if preflight {
@@ -123,8 +123,8 @@ func (s *setup) load(t *testing.T, w *window, preflight bool, done <-chan struct
 	for ; ; sent++ {
 		select {
 		case <-done:
-			if sent < reloads {
-				t.Errorf("%d requests were sent, too few for %d reloads", sent, reloads)
+			if sent < fewest {
+				t.Errorf("%d requests were sent, want %d at least", sent, fewest)
 			}
 			return
 		default:
