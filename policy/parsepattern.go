@@ -145,17 +145,16 @@ func (p *Pattern) setHost(s, host string) error {
 }
 
 func (p *Pattern) setStarHost(s, host string, star int) error {
-	badStar := &PatternError{Code: "origin-star", Value: s, Reason: "the star stands where none is allowed", Hint: starHint}
 	label, parent, found := strings.Cut(host, ".")
-	if strings.Count(host, "*") > 1 || star >= len(label) || !found || strings.HasPrefix(host, "[") {
-		return badStar
+	if !found || star >= len(label) || strings.Count(host, "*") > 1 || strings.HasPrefix(host, "[") {
+		return badStar(s)
 	}
 	p.Form, p.Host = FormSubdomain, parent
 	if label != "*" {
 		p.Form, p.Prefix, p.Suffix = FormLabel, label[:star], label[star+1:]
-		if p.Prefix != "" && !strings.HasSuffix(p.Prefix, "-") || p.Suffix != "" && !strings.HasPrefix(p.Suffix, "-") {
-			return badStar
-		}
+	}
+	if !atHyphens(p.Prefix, p.Suffix) {
+		return badStar(s)
 	}
 	if err := checkStarLabel(s, label); err != nil {
 		return err
@@ -164,6 +163,16 @@ func (p *Pattern) setStarHost(s, host string, star int) error {
 		return &PatternError{Code: "origin-star", Value: s, Reason: "an IP address has no subdomains", Hint: "list the addresses one by one"}
 	}
 	return checkHost(s, parent)
+}
+
+func badStar(s string) error {
+	return &PatternError{Code: "origin-star", Value: s, Reason: "the star stands where none is allowed", Hint: starHint}
+}
+
+// atHyphens reports whether a star between prefix and suffix is delimited by a
+// hyphen or the label's edge, so that "app*" does not take in "apple".
+func atHyphens(prefix, suffix string) bool {
+	return (prefix == "" || strings.HasSuffix(prefix, "-")) && (suffix == "" || strings.HasPrefix(suffix, "-"))
 }
 
 // checkStarLabel checks what stands around the star of a label.

@@ -124,15 +124,27 @@ func (p Pattern) coversHost(q Pattern) bool {
 	case FormAnyHost:
 		return true
 	case FormSubdomain:
-		inner := "." + q.Host
-		below := strings.HasSuffix(inner, "."+p.Host)
-		return below && (q.Host != p.Host || q.Form == FormLabel || q.Form == FormSubdomain)
+		return p.coversBelow(q)
 	case FormLabel:
-		if q.Form == FormExact {
-			return p.matchesHost(q.Host)
-		}
-		return q.Form == FormLabel && q.Host == p.Host &&
-			strings.HasPrefix(q.Prefix, p.Prefix) && strings.HasSuffix(q.Suffix, p.Suffix)
+		return p.coversLabel(q)
 	}
 	return q.Form == FormExact && q.Host == p.Host
+}
+
+// coversBelow is coversHost of a FormSubdomain, which has not its own apex.
+func (p Pattern) coversBelow(q Pattern) bool {
+	if q.Host == p.Host {
+		return q.Form == FormLabel || q.Form == FormSubdomain
+	}
+	return strings.HasSuffix(q.Host, "."+p.Host)
+}
+
+func (p Pattern) coversLabel(q Pattern) bool {
+	switch q.Form {
+	case FormExact:
+		return p.matchesHost(q.Host)
+	case FormLabel:
+		return q.Host == p.Host && strings.HasPrefix(q.Prefix, p.Prefix) && strings.HasSuffix(q.Suffix, p.Suffix)
+	}
+	return false
 }
