@@ -1,0 +1,80 @@
+package policytest
+
+import (
+	"slices"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Case is one situation and what must come of it. It is only read once Parse
+// has returned it.
+type Case struct {
+	// Name is a sentence, unique in its file, and Why says where its rule stands.
+	Name, Why string
+	// Line is where the case begins in its file.
+	Line int
+	// Policy is the name of the policy that Envoy gives; empty: none.
+	Policy string
+	// Client is what the client sends, Upstream what the upstream would answer.
+	Client   Request
+	Upstream Response
+	// Only are the profiles that it can run in, nil for all, and Because says
+	// what stands against the others.
+	Only    []Profile
+	Because string
+
+	want   Outcome
+	except map[Profile]exception
+}
+
+// exception is what one profile makes of a case.
+type exception struct {
+	because string
+	want    Outcome
+}
+
+// Runs reports whether the case can run in that profile.
+func (c Case) Runs(p Profile) bool { return c.Only == nil || slices.Contains(c.Only, p) }
+
+// Asked reports whether anything is decided in that profile: where Envoy does
+// not ask about requests without an Origin, nothing is.
+func (c Case) Asked(p Profile) bool {
+	return p.asksWithoutOrigin() || c.Client.Headers.Joined("origin") != ""
+}
+
+// Want returns what must come of the case in that profile, and why it is not
+// what the other profiles want; because is empty when it is.
+func (c Case) Want(p Profile) (want Outcome, because string) {
+	want = c.want
+	if x, otherwise := c.except[p]; otherwise {
+		want, because = x.want, x.because
+	}
+	if !c.Asked(p) {
+		want.Policy, want.Reason, want.Shadow = "", "", nil
+	}
+	return want, because
+}
+
+// Request returns the request as a decision sees it.
+func (c Case) Request() policy.Request {
+	h := c.Client.Headers
+	return policy.Request{
+		Policy:                c.Policy,
+		Method:                c.Client.Method,
+		Authority:             c.Client.Host,
+		Path:                  c.Client.Path,
+		Protocol:              c.Client.Protocol,
+		Origin:                h.Joined("origin"),
+		RequestMethod:         h.Joined("access-control-request-method"),
+		RequestHeaders:        h.Joined("access-control-request-headers"),
+		RequestPrivateNetwork: h.Joined("access-control-request-private-network"),
+		SecFetchSite:          h.Joined("sec-fetch-site"),
+		Upgrade:               h.Joined("upgrade"),
+	}
+}
+
+// Decide returns what comes of the case by set alone.
+func (c Case) Decide(set *policy.Set) Outcome {
+	r := c.Request()
+	return OutcomeOf(set.Decide(&r), c.Upstream)
+}

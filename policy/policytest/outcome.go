@@ -1,0 +1,104 @@
+package policytest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Outcome is what came of a case, or what should.
+type Outcome struct {
+	// Policy and Reason are the enforced decision's; both are empty when
+	// nothing was decided.
+	Policy, Reason string
+	// Shadow is nil when no shadow policy spoke.
+	Shadow *Shadow
+	// Forwarded tells that the upstream saw the request.
+	Forwarded bool
+	// Response is what the client got. Of its headers only those matter that
+	// are CORS's: Access-Control-*, Vary and x-corsgate-reason.
+	Response Response
+}
+
+// Shadow is what a shadow policy said.
+type Shadow struct {
+	Policy  string `yaml:"policy"`
+	Reason  string `yaml:"reason"`
+	Differs bool   `yaml:"differs"`
+}
+
+// OutcomeOf returns what comes of d when the upstream would answer up.
+func OutcomeOf(d policy.Decision, up Response) Outcome {
+	o := Outcome{
+		Policy:    d.Policy,
+		Reason:    d.Reason.String(),
+		Forwarded: d.Answer.Action != policy.Reply,
+		Response:  Respond(d, up),
+	}
+	if d.Shadow.Answer != nil {
+		o.Shadow = &Shadow{Policy: d.Shadow.Policy, Reason: d.Shadow.Reason.String(), Differs: d.ShadowDiffers}
+	}
+	return o
+}
+
+// Diff returns one line for each difference of what is had from what is wanted.
+func (o Outcome) Diff(want Outcome) []string {
+	var lines []string
+	differ := func(what, got, want string) {
+		if got != want {
+			lines = append(lines, fmt.Sprintf("%s: got %s, want %s", what, got, want))
+		}
+	}
+	differ("policy", shown(o.Policy), shown(want.Policy))
+	differ("reason", shown(o.Reason), shown(want.Reason))
+	differ("shadow", o.Shadow.String(), want.Shadow.String())
+	differ("forwarded", fmt.Sprint(o.Forwarded), fmt.Sprint(want.Forwarded))
+	differ("status", fmt.Sprint(o.Response.Status), fmt.Sprint(want.Response.Status))
+	for _, name := range corsNames(o.Response.Headers, want.Response.Headers) {
+		differ(name, list(o.Response.Headers[name]), list(want.Response.Headers[name]))
+	}
+	return lines
+}
+
+// String returns what the shadow policy said on one line; none for nil.
+func (s *Shadow) String() string {
+	if s == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%s %s differs=%t", s.Policy, s.Reason, s.Differs)
+}
+
+// corsNames returns the names of the headers in a and b that are CORS's, sorted.
+func corsNames(a, b Headers) []string {
+	names := map[string]bool{}
+	for _, h := range []Headers{a, b} {
+		for name := range h {
+			if isCORS(name) {
+				names[name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func isCORS(name string) bool {
+	return strings.HasPrefix(name, corsPrefix) || name == vary || name == reasonName
+}
+
+func shown(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// list returns the elements of lines quoted, so that an empty one is seen.
+func list(lines []string) string {
+	if len(lines) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%q", strings.Join(members(lines), ", "))
+}

@@ -1,0 +1,237 @@
+package policytest
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// head is a case file up to its first case, which begins on line 3.
+const head = `about: a test
+policies: {policies: [{name: p, hosts: [a.test], cors: {allowOrigins: [https://a.example]}}]}
+`
+
+func TestParseReadsACase(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(head+`cases:
+- name: everything
+  why: a test
+  policy: p
+  request:
+    method: PUT
+    host: a.test
+    path: /x
+    protocol: websocket
+    headers: {origin: https://a.example, x-lines: [a, "b"], x-number: 600, x-empty: ""}
+  upstream: {status: 404, headers: {vary: [Accept, Cookie]}}
+  want:
+    policy: p
+    reason: request_allowed
+    shadow: {policy: q, reason: request_blocked, differs: true}
+    headers: {vary: Origin}
+  except:
+    ext-authz: {because: it is so, want: {policy: p, reason: request_blocked, status: 403}}
+- name: nothing more than it needs
+  why: a test
+  request: {host: a.test}
+  only: [decide, one-trip]
+  because: it is so
+  want: {reason: no_policy}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Name != "some" || f.About != "a test" || !f.Static {
+		t.Errorf("got %q, %q, static %t", f.Name, f.About, f.Static)
+	}
+	everything, nothing := f.Cases[0], f.Cases[1]
+	client := Request{Method: "PUT", Host: "a.test", Path: "/x", Protocol: "websocket", Headers: Headers{
+		"origin": {"https://a.example"}, "x-lines": {"a", "b"}, "x-number": {"600"}, "x-empty": {""},
+	}}
+	same(t, "client", everything.Client, client)
+	same(t, "upstream", everything.Upstream, Response{Status: 404, Headers: Headers{"vary": {"Accept", "Cookie"}}})
+	same(t, "policy", everything.Policy, "p")
+	same(t, "line", everything.Line, 4)
+	want, because := everything.Want(OneTrip)
+	same(t, "want", want, Outcome{
+		Policy: "p", Reason: "request_allowed", Shadow: &Shadow{Policy: "q", Reason: "request_blocked", Differs: true},
+		Forwarded: true, Response: Response{Status: 404, Headers: Headers{"vary": {"Origin"}}},
+	})
+	same(t, "because", because, "")
+	want, because = everything.Want(ExtAuthz)
+	same(t, "exception", want, Outcome{Policy: "p", Reason: "request_blocked", Response: Response{Status: 403}})
+	same(t, "because", because, "it is so")
+
+	same(t, "client", nothing.Client, Request{Method: "GET", Host: "a.test", Path: "/"})
+	same(t, "upstream", nothing.Upstream, Response{Status: 200})
+	same(t, "runs", []bool{nothing.Runs(Decide), nothing.Runs(OneTrip), nothing.Runs(TwoPhase)}, []bool{true, true, false})
+	want, _ = nothing.Want(TwoPhase)
+	same(t, "want", want, Outcome{Reason: "no_policy", Forwarded: true, Response: Response{Status: 200}})
+	want, _ = nothing.Want(OneTrip)
+	same(t, "want of whom nobody asked", want, Outcome{Forwarded: true, Response: Response{Status: 200}})
+}
+
+func same[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func TestAStatusIsThatOfAReplyUnlessItSaysOtherwise(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(head+`cases:
+- {name: a reply, why: a test, request: {host: a.test}, want: {reason: no_policy, status: 200}}
+- {name: no reply, why: a test, request: {host: a.test}, want: {reason: no_policy, status: 200, forwarded: true}}
+- {name: a reply with the status of the upstream, why: a test, request: {host: a.test}, want: {reason: no_policy, forwarded: false}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, forwarded := range []bool{false, true, false} {
+		want, _ := f.Cases[i].Want(Decide)
+		same(t, f.Cases[i].Name, want, Outcome{Reason: "no_policy", Forwarded: forwarded, Response: Response{Status: 200}})
+	}
+}
+
+func TestHeaderValues(t *testing.T) {
+	for _, test := range []struct {
+		name, yaml string
+		want       []string
+	}{
+		{"a text is its bytes", `plain text`, []string{"plain text"}},
+		{"each character is a byte of ISO-8859-1", `"\xe4\xff\x01é"`, []string{"\xe4\xff\x01\xe9"}},
+		{"binary is its bytes", `!!binary w6kA`, []string{"\xc3\xa9\x00"}},
+		{"a number is as it is written", `0600`, []string{"0600"}},
+		{"a boolean is as it is written", `True`, []string{"True"}},
+		{"nothing is an empty value", ``, []string{""}},
+		{"a list is lines", `[a, {repeat: b, times: 3}, !!binary /w==]`, []string{"a", "bbb", "\xff"}},
+		{"a long value is written short", `{before: "(", repeat: ab, times: 2, after: ")"}`, []string{"(abab)"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, err := Parse("some.yaml", []byte(head+`cases:
+- name: a value
+  why: a test
+  request:
+    host: a.test
+    headers:
+      x: `+test.yaml+`
+  want: {reason: no_policy}
+`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "value", f.Cases[0].Client.Headers["x"], test.want)
+		})
+	}
+}
+
+func TestAliasesOfHeadersAreRead(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(head+`cases:
+- {name: one, why: a test, request: {host: a.test, headers: {x: &lines [a, b], y: &line c}}, want: &want {reason: no_policy, headers: {vary: Origin}}}
+- {name: two, why: a test, request: {host: a.test, headers: {x: *line, y: *lines, z: [*line]}}, want: *want}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "headers", f.Cases[1].Client.Headers, Headers{"x": {"c"}, "y": {"a", "b"}, "z": {"c"}})
+	want, _ := f.Cases[1].Want(Decide)
+	same(t, "want", want.Response.Headers, Headers{"vary": {"Origin"}})
+}
+
+func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {
+	content := head + "cases: [{name: one, why: a test, request: {host: a.test}, want: {reason: no_policy}}]\n"
+	fsys := fstest.MapFS{
+		"b.yml":      {Data: []byte(content)},
+		"a.yaml":     {Data: []byte(content)},
+		"README.md":  {Data: []byte("no cases")},
+		"sub/c.yaml": {Data: []byte("no cases")},
+	}
+	read, err := Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range read {
+		names = append(names, f.Name)
+	}
+	same(t, "names", names, []string{"a", "b"})
+
+	fsys["a.yaml"], fsys["b.yml"] = &fstest.MapFile{Data: []byte("a: 1")}, &fstest.MapFile{Data: []byte("b: 1")}
+	if _, err = Load(fsys); err == nil || !strings.Contains(err.Error(), "a.yaml:1: ") || !strings.Contains(err.Error(), "b.yml:1: ") {
+		t.Errorf("got %v, want the mistakes of both files", err)
+	}
+}
+
+func TestPoliciesOfAFile(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(`about: a test
+policies:
+  originGroups: {tenants: {file: tenants.txt}}
+  policies: [{name: p, hosts: [a.test], cors: {allowOrigins: ["group:tenants"]}}]
+groups: {tenants.txt: "https://a.example\n"}
+cases:
+- {name: one, why: a test, request: {host: b.test}, want: {reason: no_policy}}
+- {name: two, why: a test, request: {host: a.test, headers: {origin: https://a.example}}, want: {policy: p, reason: request_allowed}}
+- {name: three, why: a test, request: {host: a.test}, want: {reason: no_policy}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := f.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "reason", f.Cases[1].Decide(set).Reason, policy.ReasonRequestAllowed.String())
+	same(t, "hosts", f.Hosts(), []string{"a.test", "b.test"})
+	if _, err = Compile(f, f); err == nil || !strings.Contains(err.Error(), "another file has a") {
+		t.Errorf("twice the same file: got %v", err)
+	}
+}
+
+func TestPoliciesThatDoNotLoad(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(`about: a test
+policies: {policies: [{name: p, cors: {allowOrigins: ["https://a.example/"]}}]}
+cases: [{name: one, why: a test, request: {host: a.test}, want: {reason: no_policy}}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = f.Set(); err == nil || !strings.Contains(err.Error(), "some.yaml") || !strings.Contains(err.Error(), "origin-trailing-slash") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLoadCaseDiff(t *testing.T) {
+	for _, test := range []struct {
+		name, entry string
+		want        []string
+	}{
+		{"what loads and should", `policies: &good {policies: [{name: p, cors: {allowOrigins: [https://a.example]}}]}, want: []`, nil},
+		{"what loads and should not", `policies: &good {policies: [{name: p, cors: {allowOrigins: [https://a.example]}}]}, want: [origin-path]`, []string{`no error "origin-path"`}},
+		{"what does not load and should", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: []`, []string{"unwanted: "}},
+		{"the code of an error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-trailing-slash]`, nil},
+		{"a part of an error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: ["has no path"]`, nil},
+		{"another error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-path]`, []string{`no error "origin-path"`, "unwanted: "}},
+		{"a warning", `policies: {policies: [{name: p, cors: {allowOrigins: ["https://*.a.example"]}}]}, want: [], warnings: [apex-not-covered]`, nil},
+		{"no such warning", `policies: {policies: [{name: p, cors: {allowOrigins: ["https://*.a.example"]}}]}, want: [], warnings: [any-host]`, []string{`no warning "any-host"`}},
+		{"an error is no warning", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-trailing-slash], warnings: [origin-trailing-slash]`, []string{`no warning "origin-trailing-slash"`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f, err := Parse("f.yaml", []byte("about: a test\nload:\n- {name: one, why: a test, "+test.entry+"}\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := f.Loads[0].Diff()
+			if len(got) != len(test.want) {
+				t.Fatalf("got %q, want %q", got, test.want)
+			}
+			for i, want := range test.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("got %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}

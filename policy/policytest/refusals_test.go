@@ -1,0 +1,91 @@
+package policytest
+
+import (
+	"strings"
+	"testing"
+)
+
+// one is a case file with a case that begins on line 4; rest begins on line 7.
+func one(rest string) string {
+	return head + "cases:\n- name: one\n  why: a test\n  request: {host: a.test}\n" + rest
+}
+
+// refusals are what Parse refuses, and parts of what it says.
+var refusals = []struct {
+	name, yaml string
+	want       []string
+}{
+	{"what is no YAML", "about: [", []string{"f.yaml:2: "}},
+	{"what is no mapping", "- a", []string{"f.yaml:1: cannot construct !!seq here"}},
+	{"an empty file", "", []string{"f.yaml:1: "}},
+	{"an unknown field of the file", head + "case: []\n", []string{"f.yaml:3: field case not found here"}},
+	{"an unknown field of a case", one("  wants: {}\n"), []string{"f.yaml:7: field wants not found"}},
+	{"an unknown field of a request", head + "cases:\n- name: one\n  request:\n    host: a.test\n    header: {}\n", []string{"f.yaml:7: field header not found"}},
+	{"an unknown field of what is wanted", one("  want:\n    reasons: no_policy\n"), []string{"f.yaml:8: field reasons not found"}},
+	{"an unknown field of a shadow", one("  want:\n    reason: no_policy\n    shadow: {name: q}\n"), []string{"f.yaml:9: field name not found"}},
+	{"an unknown field of a long value", one("  upstream: {headers: {x: {text: a}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: field text not found"}},
+	{"a field twice", one("  why: again\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: ", "why"}},
+	{"a status that is no number", one("  want: {reason: no_policy, status: two}\n"), []string{"f.yaml:7: "}},
+	{"a file about nothing", "cases: []\n", []string{"f.yaml:1: about is missing", "the file has no case"}},
+	{"cases without policies", "about: a test\ncases:\n- {name: one, why: a test, request: {host: a.test}, want: {reason: no_policy}}\n", []string{"f.yaml:1: policies is missing"}},
+	{"groups without policies", "about: a test\ngroups: {a.txt: https://a.example}\nload: []\n", []string{"f.yaml:1: groups without policies"}},
+	{"a group of the policy file's name", head + "groups: {f.yaml: https://a.example}\ncases: []\n", []string{"groups: f.yaml is the name of the policy file"}},
+	{"a case without a name", head + "cases:\n- {why: a test, request: {host: a.test}, want: {reason: no_policy}}\n", []string{"f.yaml:4: name is missing"}},
+	{"a case without a reason why", head + "cases:\n- {name: one, request: {host: a.test}, want: {reason: no_policy}}\n", []string{`f.yaml:4: "one": why is missing`}},
+	{"a case without a host", head + "cases:\n- {name: one, why: a test, want: {reason: no_policy}}\n", []string{`f.yaml:4: "one": request.host is missing`}},
+	{"a case that wants nothing", one(""), []string{`f.yaml:4: "one": want is missing for "decide"`}},
+	{"two cases of one name", one("  want: {reason: no_policy}\n- name: one\n  why: a test\n  request: {host: a.test}\n  want: {reason: no_policy}\n"), []string{`f.yaml:8: "one": line 4 has the same name`}},
+	{"a case and a load entry of one name", one("  want: {reason: no_policy}\nload:\n- {name: one, why: a test, policies: {policies: []}, want: []}\n"), []string{`f.yaml:9: "one": line 4 has the same name`}},
+	{"a word that is no reason", one("  want: {reason: allowed}\n"), []string{`f.yaml:4: "one": want.reason: "allowed" is no reason`}},
+	{"no reason where one is given", one("  want: {policy: p}\n"), []string{`want.reason: "" is no reason`}},
+	{"a shadow's word that is no reason", one("  want: {reason: no_policy, shadow: {policy: q, reason: denied}}\n"), []string{`want.shadow.reason: "denied" is no reason`}},
+	{"a wanted header that is never compared", one("  want: {reason: no_policy, headers: {content-type: a}}\n"), []string{"want.headers: content-type is never compared"}},
+	{"an unknown profile that alone can run a case", one("  only: [two-trip]\n  because: a test\n  want: {reason: no_policy}\n"), []string{`only: unknown profile "two-trip"`}},
+	{"profiles without a reason", one("  only: [decide]\n  want: {reason: no_policy}\n"), []string{"only and because come together"}},
+	{"a reason without profiles", one("  because: a test\n  want: {reason: no_policy}\n"), []string{"only and because come together"}},
+	{"an exception for an unknown profile", one("  want: {reason: no_policy}\n  except: {two-trip: {because: a test, want: {reason: no_policy}}}\n"), []string{`except: unknown profile "two-trip"`}},
+	{"an exception for a profile that cannot run the case", one("  only: [decide]\n  because: a test\n  want: {reason: no_policy}\n  except: {two-phase: {because: a test, want: {reason: no_policy}}}\n"), []string{`except: only leaves "two-phase" out`}},
+	{"an exception without a reason", one("  want: {reason: no_policy}\n  except: {two-phase: {want: {reason: no_policy}}}\n"), []string{"except.two-phase: because is missing"}},
+	{"an exception that wants nothing", one("  want: {reason: no_policy}\n  except: {two-phase: {because: a test}}\n"), []string{`want is missing for "two-phase"`}},
+	{"a decision where nothing is decided", one("  want: {reason: no_policy}\n  except: {one-trip: {because: a test, want: {reason: no_policy}}}\n"), []string{"except.one-trip: leave policy, reason and shadow out"}},
+	{"headers that are a list", head + "cases:\n- name: one\n  why: a test\n  request:\n    host: a.test\n    headers: [origin]\n  want: {reason: no_policy}\n", []string{"f.yaml:8: headers are a mapping"}},
+	{"a header name in upper case", one("  upstream: {headers: {Vary: a}}\n  want: {reason: no_policy}\n"), []string{`f.yaml:7: "Vary" is no header name in lower case`}},
+	{"a header name that is no token", one("  upstream: {headers: {\"a b\": a}}\n  want: {reason: no_policy}\n"), []string{`f.yaml:7: "a b" is no header name`}},
+	{"a header name twice", one("  upstream: {headers: {vary: a, vary: b}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: ", "vary"}},
+	{"a header without a line", one("  upstream: {headers: {vary: []}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: a header has at least one line"}},
+	{"lines of lines", one("  upstream: {headers: {vary: [[a]]}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: a header line is a text"}},
+	{"a character that is no byte", one("  upstream: {headers: {vary: 例}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: '例' has no byte in ISO-8859-1"}},
+	{"binary that is none", one("  upstream: {headers: {vary: !!binary \"?\"}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: "}},
+	{"a long value without a length", one("  upstream: {headers: {vary: {repeat: a}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: repeat and times make 1 to "}},
+	{"a long value that is too long", one("  upstream: {headers: {vary: {repeat: aaaa, times: 1048577}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: repeat and times make 1 to "}},
+	{"a load entry without policies", head + "load:\n- {name: one, why: a test, want: []}\n", []string{`f.yaml:4: "one": policies is missing`}},
+	{"a load entry that wants nothing", head + "load:\n- {name: one, why: a test, policies: {policies: []}}\n", []string{`f.yaml:4: "one": want is missing`}},
+	{"an unknown field of a load entry", head + "load:\n- {name: one, why: a test, policies: {policies: []}, errors: []}\n", []string{"f.yaml:4: field errors not found"}},
+	{"all mistakes at once", head + "cases:\n- {name: one}\n- {name: two, oops: 1}\n- {name: one}\n", []string{
+		`f.yaml:4: "one": why is missing`, "f.yaml:5: field oops not found", `f.yaml:6: "one": line 4 has the same name`,
+	}},
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, test := range refusals {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := Parse("f.yaml", []byte(test.yaml))
+			if err == nil {
+				t.Fatal("it is accepted")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %q, want it to contain %q", err, want)
+				}
+			}
+			for _, line := range strings.Split(err.Error(), "\n") {
+				if !strings.HasPrefix(line, "f.yaml:") {
+					t.Errorf("%q has no place", line)
+				}
+				if strings.Contains(line, "go-yaml") || strings.Contains(line, "YAML struct") || strings.Contains(line, "policytest.") {
+					t.Errorf("%q speaks of the code", line)
+				}
+			}
+		})
+	}
+}
