@@ -185,3 +185,74 @@ func checkValue(t *testing.T, h Header, value string) {
 		}
 	}
 }
+
+func TestPolicyUnknownIsNoPreflightWithoutOrigin(t *testing.T) {
+	set := mustCompile(t, exampleSpec())
+	d := set.Decide(&Request{Policy: "gone", Method: "OPTIONS", RequestMethod: "PUT"})
+	if d.Preflight || d.Answer.Action != Edit || d.Reason != ReasonPolicyUnknown {
+		t.Errorf("OPTIONS without an Origin: %+v", d)
+	}
+}
+
+// TestShadowDiffersInReasonAndInValues: what a person would want to know of
+// before enforcing a policy is a difference, even where browsers see none.
+func TestShadowDiffersInReasonAndInValues(t *testing.T) {
+	preflight := Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com", RequestMethod: "PUT", RequestHeaders: "x-z"}
+	request := Request{Method: "GET", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com"}
+	for name, c := range map[string]struct {
+		change func(*Spec)
+		r      Request
+		want   bool
+	}{
+		"the same policy":              {func(*Spec) {}, request, false},
+		"another exposed header":       {func(s *Spec) { s.CORS.ExposeHeaders = []string{"x-q"} }, request, true},
+		"another reason for a denial":  {func(s *Spec) { s.CORS.AllowMethods = []string{"PATCH"} }, preflight, true},
+		"another status of its answer": {func(s *Spec) { s.PreflightStatus = 200 }, with(preflight, func(r *Request) { r.RequestHeaders = "" }), true},
+	} {
+		next := exampleSpec()
+		next.Name, next.Mode = "next", ModeShadow
+		c.change(&next)
+		set := mustCompile(t, exampleSpec(), next)
+		if d := set.Decide(&c.r); d.ShadowDiffers != c.want || d.Shadow.Policy != "next" {
+			t.Errorf("%s: differs is %v, want %v (%s, %s)", name, d.ShadowDiffers, c.want, d.Reason, d.Shadow.Reason)
+		}
+	}
+}
+
+func TestGrantedNamesAreNormalised(t *testing.T) {
+	spec := exampleSpec()
+	spec.PreflightLists = ListsRequested
+	set := mustCompile(t, spec)
+	for in, want := range map[string]string{
+		"content-type,x-a": "content-type,x-a", "X-A": "x-a", "content-type, x-a": "content-type, x-a", "x-a ": "x-a", "\tx-a": "x-a",
+		"x-b,x-a": "x-b, x-a", "x-a,x-a": "x-a", "x-a,": "x-a", ",x-a": "x-a", "x-a,,x-b": "x-a, x-b", "": "", ",": "", "X-A,x-a,X-B": "x-a, x-b",
+	} {
+		d := set.Decide(&Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com", RequestMethod: "PUT", RequestHeaders: in})
+		if d.Reason != ReasonPreflightAllowed || d.Headers != want {
+			t.Errorf("%q: %s, granted %q, want %q", in, d.Reason, d.Headers, want)
+		}
+	}
+}
+
+func TestDebugListsNoStarWithCredentials(t *testing.T) {
+	spec := exampleSpec()
+	spec.CORS.AllowHeaders, spec.Debug = []string{"*"}, true
+	set := mustCompile(t, spec)
+	d := set.Decide(&Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com", RequestMethod: "PUT", RequestHeaders: "cookie"})
+	if d.Reason != ReasonPreflightHeaderDenied || d.Answer.Status != statusNoContent {
+		t.Fatalf("%s, status %d", d.Reason, d.Answer.Status)
+	}
+	for _, h := range d.Answer.Headers {
+		if h.Name == headerAllowHeaders {
+			t.Errorf("%s: %q, which browsers take for a name with credentials", h.Name, d.Value(h))
+		}
+	}
+}
+
+func TestForbiddenMethodsHaveNoCase(t *testing.T) {
+	for _, m := range []string{"CONNECT", "connect", "Trace", "TRACK", "track"} {
+		if !IsForbiddenMethod(m) {
+			t.Errorf("%s is not forbidden", m)
+		}
+	}
+}
