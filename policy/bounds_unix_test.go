@@ -30,6 +30,8 @@ func TestDecideReadsNothingBeyondItsBounds(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	spec := exampleSpec()
 	spec.DeniedRequests = DeniedBlock
+	// A look-up among a handful would compare lengths first.
+	spec.CORS.AllowOrigins = manyOrigins("https://t%d.example.com", 100)
 	set := mustCompile(t, spec, Spec{Name: "public", CORS: CORS{AllowOrigins: []string{"*"}}})
 	long := unreadable(t, 64<<10)
 	request := Request{Method: "GET", Authority: "api.example.com", Path: "/v1", Origin: long}
@@ -41,7 +43,7 @@ func TestDecideReadsNothingBeyondItsBounds(t *testing.T) {
 		"a request's origin":       {request, ReasonRequestBlocked},
 		"a preflight's origin":     {preflight, ReasonPreflightMalformed},
 		"a public policy's origin": {with(preflight, func(r *Request) { r.Authority = "other.test" }), ReasonPreflightMalformed},
-		"requested headers":        {with(preflight, func(r *Request) { r.Origin, r.RequestHeaders = "https://example.com", long }), ReasonPreflightMalformed},
+		"requested headers":        {with(preflight, func(r *Request) { r.Origin, r.RequestHeaders = spec.CORS.AllowOrigins[0], long }), ReasonPreflightMalformed},
 	} {
 		if got := decideOrFault(set, &c.r); got != c.want.String() {
 			t.Errorf("%s above its bound: %s, want %s", name, got, c.want)
