@@ -80,13 +80,18 @@ func BenchmarkCompileMillion(b *testing.B) {
 	const n = 1_000_000
 	for b.Loop() {
 		before := heap()
-		spec := exampleSpec()
-		spec.CORS.AllowOrigins = manyOrigins("https://tenant-%07d.example.com", n)
-		set := mustCompile(b, spec)
-		spec.CORS.AllowOrigins = nil
-		b.ReportMetric(float64(heap()-before)/n, "B/origin")
+		set := compileMany(b, n)
+		b.ReportMetric((float64(heap())-float64(before))/n, "B/origin")
 		runtime.KeepAlive(set)
 	}
+}
+
+// compileMany leaves nothing behind but the set: b.Loop keeps alive what its
+// body names.
+func compileMany(b *testing.B, n int) *Set {
+	spec := exampleSpec()
+	spec.CORS.AllowOrigins = manyOrigins("https://tenant-%07d.example.com", n)
+	return mustCompile(b, spec)
 }
 
 func heap() uint64 {

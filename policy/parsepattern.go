@@ -26,6 +26,16 @@ const starHint = `"*" may be the whole leftmost label ("https://*.example.com"),
 // origin with a star where one is allowed. It refuses whatever could never
 // equal the Origin that a browser sends. The error is a *PatternError.
 func ParsePattern(s string) (Pattern, error) {
+	// Lists of a million origins are read at each load: what is an origin
+	// needs no explanation.
+	if o, ok := parseOrigin(s); ok && o.Scheme != "file" && !hasEdgeHyphen(o.Host) {
+		return Pattern{Form: FormExact, Scheme: o.Scheme, Host: o.Host, Port: o.Port}, nil
+	}
+	return readPattern(s)
+}
+
+// readPattern reads any pattern, or says what is wrong.
+func readPattern(s string) (Pattern, error) {
 	switch s {
 	case "*":
 		return Pattern{Form: FormAny}, nil
@@ -45,6 +55,13 @@ func ParsePattern(s string) (Pattern, error) {
 		return Pattern{}, err
 	}
 	return p, nil
+}
+
+// hasEdgeHyphen reports whether a label of host begins or ends with a hyphen.
+// Browsers send such hosts, but nobody can register one.
+func hasEdgeHyphen(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	return strings.HasPrefix(host, "-") || strings.HasSuffix(host, "-") || strings.Contains(host, "-.") || strings.Contains(host, ".-")
 }
 
 // checkOriginText refuses what is wrong with the text as a whole, in the order

@@ -263,3 +263,21 @@ func TestCoversMeansThatEveryMemberMatches(t *testing.T) {
 		t.Errorf("only %d pairs cover", covers)
 	}
 }
+
+// FuzzParsePattern: the short cut for origins reads what the long way reads,
+// and a pattern is written back as it was.
+func FuzzParsePattern(f *testing.F) {
+	for _, s := range []string{"https://example.com", "https://a-.example.com", "https://-a.test", "file://x", "https://[::1]:8", "https://*.example.com:*", "null", "https://a.", "https://a-.", "http://1.2.3.4"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		long, longErr := readPattern(s)
+		short, shortErr := ParsePattern(s)
+		if short != long || (shortErr == nil) != (longErr == nil) {
+			t.Errorf("ParsePattern(%q) = %+v, %v; the long way %+v, %v", s, short, shortErr, long, longErr)
+		}
+		if shortErr == nil && short.String() != s {
+			t.Errorf("ParsePattern(%q).String() = %q", s, short.String())
+		}
+	})
+}
