@@ -11,9 +11,8 @@ import (
 // object is a JSON object of a bootstrap.
 type object = map[string]any
 
-// bootstrap writes c's bootstrap and adds what only the tests need: routes that
-// Envoy answers itself, filters that refuse, and virtual hosts of their own.
-func bootstrap(t *testing.T, c envoy.Config, hosts ...testHost) []byte {
+// generate writes c's bootstrap, whose access log names the test's case.
+func generate(t *testing.T, c envoy.Config) object {
 	t.Helper()
 	doc, err := c.JSON()
 	if err != nil {
@@ -23,11 +22,26 @@ func bootstrap(t *testing.T, c envoy.Config, hosts ...testHost) []byte {
 	if err := json.Unmarshal(doc, &b); err != nil {
 		t.Fatal(err)
 	}
-	amend(b, hosts)
-	if doc, err = json.Marshal(b); err != nil {
+	log := manager(b)["access_log"].([]any)[0].(object)["typed_config"].(object)["log_format"].(object)
+	log["json_format"].(object)["case"] = "%REQ(" + caseHeader + ")%"
+	return b
+}
+
+// encode returns the bootstrap as Envoy reads it.
+func encode(t *testing.T, b object) []byte {
+	t.Helper()
+	doc, err := json.Marshal(b)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return doc
+}
+
+// manager is the HTTP connection manager of the traffic listener.
+func manager(b object) object {
+	listener := b["static_resources"].(object)["listeners"].([]any)[0].(object)
+	chain := listener["filter_chains"].([]any)[0].(object)
+	return chain["filters"].([]any)[0].(object)["typed_config"].(object)
 }
 
 // testHost is a virtual host of its own, made from the generated one that a
@@ -38,26 +52,34 @@ type testHost struct {
 	policy string
 	// routePolicy is the one that its routes name.
 	routePolicy string
+	// routeContext is the one that the context extensions of its routes name,
+	// for ext_authz only.
+	routeContext string
+	// bare leaves corsgate.static out.
+	bare bool
 	// only is the only path that has a route; empty means every path.
 	only string
 }
 
+// amend adds routes that Envoy answers itself, filters that refuse, and the
+// virtual hosts.
 func amend(b object, hosts []testHost) {
-	static := b["static_resources"].(object)
-	listener := static["listeners"].([]any)[0].(object)
-	chain := listener["filter_chains"].([]any)[0].(object)
-	manager := chain["filters"].([]any)[0].(object)["typed_config"].(object)
-	manager["http_filters"] = withRefusals(manager["http_filters"].([]any))
+	m, static := manager(b), b["static_resources"].(object)
+	m["http_filters"] = withRefusals(m["http_filters"].([]any))
 	static["clusters"] = append(static["clusters"].([]any), deadCluster())
-
-	routes := manager["route_config"].(object)
-	generated := routes["virtual_hosts"].([]any)
-	all := generated
-	for _, h := range hosts {
-		all = append(all, h.from(generated[0].(object)))
-	}
-	for _, host := range all {
+	addHosts(b, hosts)
+	for _, host := range m["route_config"].(object)["virtual_hosts"].([]any) {
 		addRoutes(host.(object))
+	}
+}
+
+// addHosts adds the virtual hosts, each made from the first one there is.
+func addHosts(b object, hosts []testHost) {
+	routes := manager(b)["route_config"].(object)
+	all := routes["virtual_hosts"].([]any)
+	generated := clone(all[0].(object))
+	for _, h := range hosts {
+		all = append(all, h.from(generated))
 	}
 	routes["virtual_hosts"] = all
 }
@@ -70,15 +92,42 @@ func (h testHost) from(generated object) object {
 		host["metadata"] = names(h.policy)
 		nameInContext(host, h.policy)
 	}
+	if h.bare {
+		removeStatic(host)
+	}
 	for _, route := range host["routes"].([]any) {
-		if h.routePolicy != "" {
-			route.(object)["metadata"] = names(h.routePolicy)
-		}
-		if h.only != "" {
-			setPath(route.(object), h.only)
-		}
+		h.change(route.(object))
 	}
 	return host
+}
+
+func (h testHost) change(route object) {
+	if h.routePolicy != "" {
+		route["metadata"] = names(h.routePolicy)
+	}
+	if h.routeContext != "" {
+		merge(route, "typed_per_filter_config", contextOf(h.routeContext))
+	}
+	if h.only != "" {
+		setPath(route, h.only)
+	}
+}
+
+// contextOf names the policy in a context extension, and repeats the one that
+// the generated configuration has there.
+func contextOf(policy string) object {
+	return object{"corsgate.decide": object{
+		"@type":          "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+		"check_settings": object{"context_extensions": object{"headers": "metadata", "policy": policy}}}}
+}
+
+// removeStatic removes what the host and its routes configure of corsgate.static.
+func removeStatic(host object) {
+	for _, part := range append([]any{host}, host["routes"].([]any)...) {
+		if perFilter, ok := part.(object)["typed_per_filter_config"].(object); ok {
+			delete(perFilter, "corsgate.static")
+		}
+	}
 }
 
 // names is the metadata that names a policy.
@@ -104,7 +153,8 @@ func nameInContext(v any, policy string) {
 	}
 }
 
-// testRoutes are the paths that Envoy or a filter answers.
+// testRoutes are the paths that Envoy or a filter answers, or where Envoy asks
+// the upstream twice.
 var testRoutes = []struct {
 	path   string
 	change object // of the route that leads to the upstream
@@ -113,6 +163,10 @@ var testRoutes = []struct {
 	{path: "/direct", change: object{"direct_response": object{"status": 200, "body": object{"inline_string": "direct"}}}},
 	{path: "/redirect", change: object{"redirect": object{"path_redirect": "/elsewhere"}}},
 	{path: "/dead", change: object{"route": object{"cluster": "dead"}}},
+	{path: "/retried", change: object{"route": object{"cluster": "upstream", "retry_policy": object{
+		"retry_on": "5xx", "num_retries": 1, "retry_back_off": object{"base_interval": "0.005s", "max_interval": "0.005s"}}}}},
+	{path: "/followed", change: object{"route": object{"cluster": "upstream", "internal_redirect_policy": object{
+		"max_internal_redirects": 1, "redirect_response_codes": []any{302}}}}},
 	{path: "/limited", filter: object{"test.limit": limit(0)}},
 	{path: "/private", filter: object{"test.password": object{
 		"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": object{}}}},
@@ -143,14 +197,19 @@ func variation(route object, path string, change, filter object) object {
 		maps.Copy(route, change)
 	}
 	if filter != nil {
-		perFilter, _ := route["typed_per_filter_config"].(object)
-		if perFilter == nil {
-			perFilter = object{}
-		}
-		maps.Copy(perFilter, filter)
-		route["typed_per_filter_config"] = perFilter
+		merge(route, "typed_per_filter_config", filter)
 	}
 	return route
+}
+
+// merge adds more to the object that is the value of v's key.
+func merge(v object, key string, more object) {
+	inner, _ := v[key].(object)
+	if inner == nil {
+		inner = object{}
+	}
+	maps.Copy(inner, more)
+	v[key] = inner
 }
 
 func setPath(route object, path string) {

@@ -18,7 +18,7 @@ type exchange struct {
 	do string
 	// with are its header lines.
 	with []string
-	// answers is the upstream's answer, see parseAnswer; empty means 200.
+	// answers are what the upstream answers, see parseAnswers; empty means 200.
 	answers string
 	// want is the answer: status, reason in the access log ("-" for none),
 	// whether the upstream saw the request, and all CORS header lines.
@@ -38,15 +38,15 @@ func (e exchange) wanted(s *setup) []string {
 }
 
 // id names an exchange of a setup to the upstream, and in the access log.
-func (e exchange) id(client string) string {
-	return strings.ReplaceAll(client+" "+e.name, " ", "-")
+func (e exchange) id(s *setup, client string) string {
+	return s.name + ", " + client + ", " + e.name
 }
 
-// request makes the request for an Envoy that listens on address.
-func (e exchange) request(ctx context.Context, address, client string) (*http.Request, error) {
+// request makes the request for the setup's Envoy.
+func (e exchange) request(ctx context.Context, s *setup, client string) (*http.Request, error) {
 	method, target, _ := strings.Cut(e.do, " ")
 	host, path, _ := strings.Cut(target, "/")
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+address+"/"+path+"?"+e.id(client), nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+s.address()+"/"+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -55,12 +55,12 @@ func (e exchange) request(ctx context.Context, address, client string) (*http.Re
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	answers, err := json.Marshal(parseAnswer(e.answers))
+	answers, err := json.Marshal(parseAnswers(e.answers))
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set(answerHeader, string(answers))
-	r.Header.Set(caseHeader, e.id(client))
+	r.Header.Set(caseHeader, e.id(s, client))
 	return r, nil
 }
 
@@ -68,7 +68,7 @@ func (e exchange) request(ctx context.Context, address, client string) (*http.Re
 // reason, which only the access log tells.
 func (e exchange) send(t *testing.T, s *setup, client string) []string {
 	t.Helper()
-	r, err := e.request(t.Context(), s.envoy.Listeners["traffic"], client)
+	r, err := e.request(t.Context(), s, client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func (e exchange) send(t *testing.T, s *setup, client string) []string {
 		t.Errorf("read the body: %v", err)
 	}
 	seen := "unseen"
-	if s.upstream.saw(e.id(client)) {
+	if s.upstream.requests(e.id(s, client)) > 0 {
 		seen = "seen"
 	}
 	return append([]string{fmt.Sprint(resp.StatusCode), seen}, corsLines(resp.Header)...)

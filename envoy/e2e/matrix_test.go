@@ -7,15 +7,15 @@ func TestExchanges(t *testing.T) {
 		got := map[string][]string{} // :: id -> lines
 		for client := range clients {
 			for _, e := range exchanges {
-				got[e.id(client)] = e.send(t, s, client)
+				got[e.id(s, client)] = e.send(t, s, client)
 			}
 		}
 		reasons := s.reasons(t, len(got))
 		for client := range clients {
 			for _, e := range exchanges {
-				id := e.id(client)
+				id := e.id(s, client)
 				for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
-					t.Errorf("%s, %s: %s", client, e.name, line)
+					t.Errorf("%s: %s", id, line)
 				}
 			}
 		}

@@ -72,7 +72,6 @@ func TestOutage(t *testing.T) {
 					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: deadAddress(t)}
 					s := start(t, name, c, up, nil)
 					for _, e := range table {
-						e.name = name + " " + e.name
 						for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
 							t.Errorf("%s: %s", e.name, line)
 						}

@@ -31,34 +31,37 @@ func TestBrokenHTTP(t *testing.T) {
 	}
 	eachSetup(t, func(t *testing.T, s *setup) {
 		for _, tc := range cases {
-			got, err := raw(s.envoy.Listeners["traffic"], tc.request)
+			got, err := raw(s.address(), tc.request)
 			if err != nil {
 				t.Errorf("%s: no answer: %v", tc.name, err)
-			} else if got != tc.want {
-				t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
+			} else if got.StatusCode != tc.want {
+				t.Errorf("%s: %d, want %d", tc.name, got.StatusCode, tc.want)
 			}
 		}
 	})
 }
 
-// raw sends bytes and reads the status of the answer.
-func raw(address, request string) (int, error) {
+// raw sends bytes and reads the head of the answer.
+func raw(address, request string) (*http.Response, error) { return rawAnswer(address, request, http.MethodGet) }
+
+// rawAnswer is raw for a method on which the form of the answer depends.
+func rawAnswer(address, request, method string) (*http.Response, error) {
 	c, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if _, err := io.WriteString(c, request); err != nil {
-		return 0, err
+		return nil, err
 	}
-	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return resp.StatusCode, resp.Body.Close()
+	return resp, resp.Body.Close()
 }
 
 // TestWebSocket opens WebSockets: CORS does not govern them, whatever the
@@ -67,13 +70,45 @@ func TestWebSocket(t *testing.T) {
 	eachSetup(t, func(t *testing.T, s *setup) {
 		for _, host := range []string{"app.test", "strict.test", "plain.test"} {
 			for _, origin := range []string{"https://app.example", "https://evil.example"} {
-				if err := echoes(s.envoy.Listeners["traffic"], host, origin); err != nil {
+				if err := echoes(s.address(), host, origin); err != nil {
 					t.Errorf("%s from %s: %v", host, origin, err)
 				}
 			}
 		}
 	})
 }
+
+// TestWebSocketHandshake reads the answers to handshakes: their headers are
+// those of any answer, though no browser looks at them.
+func TestWebSocketHandshake(t *testing.T) {
+	cases := []struct {
+		host, origin string
+		want         []string
+	}{
+		{"app.test", allowed, grants},
+		{"app.test", denied, []string{vary}},
+		{"strict.test", allowed, grants},
+		{"strict.test", denied, []string{vary}},
+		{"public.test", denied, publicGrants},
+		{"plain.test", denied, nil},
+	}
+	eachSetup(t, func(t *testing.T, s *setup) {
+		for _, tc := range cases {
+			resp, err := raw(s.address(), "GET /ws HTTP/1.1\r\nHost: "+tc.host+"\r\n"+tc.origin+"\r\n"+handshake)
+			if err != nil {
+				t.Errorf("%s: no answer: %v", tc.host, err)
+				continue
+			}
+			for _, line := range differences(of("101", tc.want), of(fmt.Sprint(resp.StatusCode), corsLines(resp.Header))) {
+				t.Errorf("%s, %s: %s", tc.host, tc.origin, line)
+			}
+		}
+	})
+}
+
+// handshake are the header lines of a WebSocket handshake (RFC 6455, section
+// 1.3), and the end of the request.
+const handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 // echoes opens a WebSocket and sends a message to and fro.
 func echoes(address, host, origin string) error {

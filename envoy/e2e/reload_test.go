@@ -136,7 +136,7 @@ func (s *setup) load(t *testing.T, w *window, preflight bool, done <-chan struct
 }
 
 func (s *setup) loadOnce(t *testing.T, e exchange, w *window) error {
-	r, err := e.request(t.Context(), s.envoy.Listeners["traffic"], "http/1")
+	r, err := e.request(t.Context(), s, "http/1")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	_ "embed"
 	"encoding/json"
 	"strings"
@@ -27,7 +28,8 @@ type setup struct {
 }
 
 // managed are the hosts whose policy is enforced and replaces, or denies.
-var managed = []string{"app.test", "public.test", "block.test", "strict.test", "debug.test", "forward.test", "*.managed.test"}
+var managed = []string{"app.test", "public.test", "block.test", "strict.test", "debug.test", "forward.test",
+	"star.test", "lists.test", "status.test", "overlaid.test", "web.test", "*.managed.test"}
 
 // hosts are virtual hosts that are made from the managed one.
 var hosts = []testHost{
@@ -40,28 +42,45 @@ var hosts = []testHost{
 // start starts an Envoy with the profile and the rest of c.
 func start(t *testing.T, name string, c envoy.Config, up *upstream, s *service) *setup {
 	t.Helper()
-	c.Listen, c.Upstream, c.ManagedHosts = "127.0.0.1:0", up.address, managed
+	c.ManagedHosts = managed
+	return launch(t, name, c, up, s, func(b object) { amend(b, hosts) })
+}
+
+// launch starts an Envoy with a bootstrap that change has changed.
+func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *service, change func(object)) *setup {
+	t.Helper()
+	c.Listen, c.Upstream = "127.0.0.1:0", up.address
 	if c.Service == "" {
 		c.Service = s.address
 	}
 	if c.MessageTimeout == 0 {
 		c.MessageTimeout = messageTimeout
 	}
-	return &setup{name: name, config: c, upstream: up, service: s, envoy: envoytest.Start(t, bootstrap(t, c, hosts...))}
+	b := generate(t, c)
+	change(b)
+	return &setup{name: name, config: c, upstream: up, service: s, envoy: envoytest.Start(t, encode(t, b))}
 }
+
+// address is where the Envoy listens.
+func (s *setup) address() string { return s.envoy.Listeners["traffic"] }
 
 // eachSetup runs test with each profile, and each way to match requests, at the
 // same time. They share an upstream and a service.
 func eachSetup(t *testing.T, test func(*testing.T, *setup)) {
 	up := startUpstream(t)
 	s := startService(t, "127.0.0.1:0", policies)
+	eachConfig(t, func(t *testing.T, name string, c envoy.Config) { test(t, start(t, name, c, up, s)) })
+}
+
+// eachConfig runs test with each profile, and each way to match requests, at
+// the same time. They fail closed, so that no failure is hidden by forwarding.
+func eachConfig(t *testing.T, test func(t *testing.T, name string, c envoy.Config)) {
 	for _, profile := range envoy.Profiles() {
 		for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
 			name := string(profile) + "/" + string(match)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				// Fail closed, so that no failure is hidden by forwarding.
-				test(t, start(t, name, envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed}, up, s))
+				test(t, name, envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed})
 			})
 		}
 	}
@@ -69,36 +88,45 @@ func eachSetup(t *testing.T, test func(*testing.T, *setup)) {
 
 // logLine is what a test reads of a line of the access log.
 type logLine struct {
-	Path   string `json:"path"`
-	Reason string `json:"reason"`
+	Case          string `json:"case"`
+	Policy        string `json:"policy"`
+	Reason        string `json:"reason"`
+	Origin        string `json:"origin"`
+	ShadowPolicy  string `json:"shadow_policy"`
+	ShadowReason  string `json:"shadow_reason"`
+	ShadowDiffers bool   `json:"shadow_differs"`
 }
 
-// reasons reads the reasons in the access log, by the query of the request,
-// once it has that many lines.
-func (s *setup) reasons(t *testing.T, lines int) map[string]string {
+// reasons reads the reasons in the access log by case, once it has that many.
+func (s *setup) reasons(t *testing.T, cases int) map[string]string {
 	t.Helper()
-	var found map[string]string // :: id -> reason
-	for start := time.Now(); len(found) < lines; time.Sleep(20 * time.Millisecond) {
+	reasons := map[string]string{}
+	for id, line := range awaitLog(t, s.envoy, cases) {
+		reasons[id] = cmp.Or(line.Reason, "-")
+	}
+	return reasons
+}
+
+// awaitLog reads the access log by case, once it has that many.
+func awaitLog(t *testing.T, e *envoytest.Running, cases int) map[string]logLine {
+	t.Helper()
+	var found map[string]logLine // :: case
+	for start := time.Now(); len(found) < cases; time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
-			t.Fatalf("the access log has %d requests, want %d", len(found), lines)
+			t.Fatalf("the access log has %d cases, want %d", len(found), cases)
 		}
-		found = readLog(s.envoy.Output.String())
+		found = readLog(e.Output.String())
 	}
 	return found
 }
 
-func readLog(text string) map[string]string {
-	found := map[string]string{}
+func readLog(text string) map[string]logLine {
+	found := map[string]logLine{}
 	for _, line := range strings.Split(text, "\n") {
 		var l logLine
-		if json.Unmarshal([]byte(line), &l) != nil {
-			continue
+		if json.Unmarshal([]byte(line), &l) == nil && l.Case != "" {
+			found[l.Case] = l
 		}
-		_, id, _ := strings.Cut(l.Path, "?")
-		if l.Reason == "" {
-			l.Reason = "-"
-		}
-		found[id] = l.Reason
 	}
 	return found
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"net"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // patience is the message timeout of TestSilence.
@@ -44,6 +46,37 @@ func TestSilence(t *testing.T) {
 			})
 		}
 	}
+}
+
+// slowness is how long corsgate takes in TestSlow, far within the timeout.
+const slowness = 100 * time.Millisecond
+
+// slow is an observer that takes its time, and with it the answer.
+type slow struct{}
+
+// Observe implements server.Observer.
+func (slow) Observe(context.Context, *policy.Request, *policy.Decision) { time.Sleep(slowness) }
+
+// TestSlow asks a service that answers late, but within the timeout: its answer
+// counts, and the upstream waits for it.
+func TestSlow(t *testing.T) {
+	up, service := startUpstream(t), serve(t, "127.0.0.1:0", folderOf(policies), slow{})
+	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
+		s := start(t, name, c, up, service)
+		for _, e := range []exchange{
+			{name: "a request", do: "GET app.test/", with: []string{allowed}, answers: owns, want: of("200", "seen", grants)},
+			{name: "a request of an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns, want: of("200", "seen", vary)},
+			{name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, want: of("204", "unseen", grantsPreflight)},
+		} {
+			sent := time.Now()
+			for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
+				t.Errorf("%s: %s", e.name, line)
+			}
+			if took := time.Since(sent); took < slowness {
+				t.Errorf("%s took %v: nobody waited for corsgate", e.name, took)
+			}
+		}
+	})
 }
 
 // startSilent serves health, and takes every other call without an answer.

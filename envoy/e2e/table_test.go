@@ -57,7 +57,7 @@ var publicGrants = []string{"access-control-allow-origin: *", "access-control-ex
 // Requests without an Origin are asked about in two-phase only.
 func unasked(lines ...any) []string { return of(append(lines, "-")...) }
 
-var exchanges = concat(preflights, requests, upstreamHeaders, varies, localReplies, modes, oddRequests)
+var exchanges = concat(preflights, requests, upstreamHeaders, varies, localReplies, twice, modes, oddRequests, grpcRequests)
 
 func concat(lists ...[]exchange) (all []exchange) {
 	for _, l := range lists {
@@ -100,6 +100,12 @@ var preflights = []exchange{
 	}, {
 		name: "a preflight of a public policy", do: "OPTIONS public.test/", with: []string{denied, "Access-Control-Request-Method: GET"},
 		want: of("204", "unseen", "preflight_allowed", publicGrants, preVary),
+	}, {
+		name: "a preflight of a header that is no text", do: "OPTIONS star.test/", with: []string{allowed, asksPut, "Access-Control-Request-Headers: x-\xe9"},
+		want: of("403", "unseen", "preflight_malformed", preVary),
+	}, {
+		name: "a preflight of a method that is no text", do: "OPTIONS star.test/", with: []string{allowed, "Access-Control-Request-Method: P\xdcT"},
+		want: of("403", "unseen", "preflight_malformed", preVary),
 	}, {
 		name: "OPTIONS without a requested method is no preflight", do: "OPTIONS app.test/", with: []string{allowed},
 		want: of("200", "seen", "request_allowed", grants),
@@ -273,80 +279,4 @@ func localReply(name, path, status string) []exchange {
 			but: map[string][]string{twoPhase: of(status, "unseen", "not_cors", vary)},
 		},
 	}
-}
-
-var modes = []exchange{
-	{
-		name: "a host without a policy", do: "GET plain.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", "no_policy", owned),
-	}, {
-		name: "a preflight to a host without a policy", do: "OPTIONS plain.test/", with: []string{allowed, asksPut}, answers: owns,
-		want: of("200", "seen", "no_policy", owned),
-	}, {
-		name: "no origin and a host without a policy", do: "GET plain.test/", answers: owns,
-		want: unasked("200", "seen", owned),
-		but:  map[string][]string{twoPhase: of("200", "seen", "no_policy", owned)},
-	}, {
-		name: "a policy in shadow", do: "GET shadow.test/", with: []string{denied}, answers: owns,
-		want: of("200", "seen", "no_policy", owned),
-	}, {
-		name: "a preflight and a policy in shadow", do: "OPTIONS shadow.test/", with: []string{allowed, asksPut}, answers: owns,
-		want: of("200", "seen", "no_policy", owned),
-	}, {
-		name: "a policy that is off", do: "OPTIONS off.test/", with: []string{allowed, asksPut}, answers: owns,
-		want: of("200", "seen", "policy_off", owned),
-	}, {
-		name: "a blocked request", do: "POST block.test/", with: []string{denied},
-		want: of("403", "unseen", "request_blocked", vary),
-	}, {
-		name: "a safe request is not blocked", do: "GET block.test/", with: []string{denied},
-		want: of("200", "seen", "request_origin_denied", vary),
-	}, {
-		name: "the site's own request is not blocked", do: "POST block.test/", with: []string{denied, fromSite},
-		want: of("200", "seen", "same_origin", vary),
-	}, {
-		name: "a request without an origin is not blocked", do: "POST block.test/",
-		want: unasked("200", "seen", vary),
-		but:  map[string][]string{twoPhase: of("200", "seen", "not_cors", vary)},
-	}, {
-		name: "a safe request is blocked where all are", do: "GET strict.test/", with: []string{denied},
-		want: of("403", "unseen", "request_blocked", vary),
-	}, {
-		name: "debug says why the origin is denied", do: "OPTIONS debug.test/", with: []string{denied, asksPut},
-		want: of("403", "unseen", "preflight_origin_denied", "x-corsgate-reason: preflight_origin_denied", preVary),
-	}, {
-		name: "debug lets the browser say which method is denied", do: "OPTIONS debug.test/", with: []string{allowed, "Access-Control-Request-Method: DELETE"},
-		want: of("204", "unseen", "preflight_method_denied", grants[:2], preVary),
-	}, {
-		name: "a forwarded preflight comes back untouched", do: "OPTIONS forward.test/", with: []string{denied, asksPut}, answers: owns,
-		want: of("200", "seen", "preflight_origin_denied", owned),
-	}, {
-		name: "a policy that the virtual host names", do: "GET named.test/", with: []string{"Origin: https://named.example"},
-		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
-	}, {
-		name: "a policy that the virtual host names denies others", do: "GET named.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", "request_origin_denied", vary),
-	}, {
-		name: "a policy that the route names", do: "GET routed.test/", with: []string{"Origin: https://named.example"},
-		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
-	}, {
-		name: "a name of no policy denies requests", do: "GET unknown.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", "policy_unknown", vary),
-	}, {
-		name: "a name of no policy denies preflights", do: "OPTIONS unknown.test/", with: []string{allowed, asksPut},
-		want: of("403", "unseen", "policy_unknown", preVary),
-	},
-}
-
-var oddRequests = []exchange{
-	{
-		name: "a host with a port and upper case", do: "GET APP.test:8443/", with: []string{allowed},
-		want: of("200", "seen", "request_allowed", grants),
-	}, {
-		name: "a managed host with nothing to decide", do: "GET sub.managed.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", "no_policy", owned),
-	}, {
-		name: "Max-Age in a request is nobody's business", do: "GET app.test/", with: []string{allowed, "Access-Control-Allow-Origin: *"},
-		want: of("200", "seen", "request_allowed", grants),
-	},
 }

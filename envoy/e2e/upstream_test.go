@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net"
@@ -15,14 +16,26 @@ import (
 // The request headers that the upstream obeys. They name no CORS header, so that
 // they change nothing else.
 const (
-	answerHeader = "X-Test-Answer" // status and header lines to answer with, see answer
+	answerHeader = "X-Test-Answer" // answers, a list of answer
 	caseHeader   = "X-Test-Case"   // what the upstream counts its hits by
 )
 
 // answer is what the upstream answers.
 type answer struct {
-	Status int        `json:"status"`
-	Lines  [][]string `json:"lines"` // name and value
+	Status int          `json:"status"`
+	Lines  []headerLine `json:"lines"`
+}
+
+// headerLine is a header line; its value is any bytes.
+type headerLine struct {
+	Name  string `json:"name"`
+	Value []byte `json:"value"`
+}
+
+// echoed is the body of the upstream's answers: what it saw.
+type echoed struct {
+	Method string `json:"method"`
+	Path   string `json:"path"`
 }
 
 // upstream is the application behind Envoy.
@@ -59,50 +72,61 @@ func startUpstream(t *testing.T) *upstream {
 	return u
 }
 
-// echo answers as the request tells it, with what it saw as the body.
+// echo answers as the request tells it.
 func (u *upstream) echo(w http.ResponseWriter, r *http.Request) {
-	u.count(r.Header.Get(caseHeader))
-	a := answer{Status: http.StatusOK}
+	var answers []answer
 	if text := r.Header.Get(answerHeader); text != "" {
-		if err := json.Unmarshal([]byte(text), &a); err != nil {
+		if err := json.Unmarshal([]byte(text), &answers); err != nil {
 			http.Error(w, err.Error(), http.StatusTeapot)
 			return
 		}
 	}
+	a := u.next(r.Header.Get(caseHeader), answers)
 	for _, line := range a.Lines {
-		w.Header().Add(line[0], line[1])
+		w.Header().Add(line.Name, string(line.Value))
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", "application/json")
 	}
 	w.WriteHeader(a.Status)
-	io.WriteString(w, r.Method+" "+r.URL.Path)
+	// A client that has gone needs no body.
+	_ = json.NewEncoder(w).Encode(echoed{r.Method, r.URL.Path})
 }
 
-func (u *upstream) count(id string) {
+// next counts a request of that case and returns its answer: the last one is
+// for all further requests.
+func (u *upstream) next(id string, answers []answer) answer {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.hits[id]++
-}
-
-// saw reports whether a request of that case came through.
-func (u *upstream) saw(id string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.hits[id] > 0
-}
-
-// parseAnswer reads the short form that the tables use: a status and header
-// lines, separated by "; ".
-func parseAnswer(text string) answer {
-	if text == "" {
+	if len(answers) == 0 {
 		return answer{Status: http.StatusOK}
 	}
-	parts := strings.Split(text, "; ")
-	a := answer{}
-	for _, c := range parts[0] {
-		a.Status = a.Status*10 + int(c-'0')
+	return answers[min(u.hits[id], len(answers))-1]
+}
+
+// requests returns how many requests of that case came through.
+func (u *upstream) requests(id string) int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.hits[id]
+}
+
+// parseAnswers reads the short form that the tables use: a status and header
+// lines, separated by "; ", for each answer, separated by " | ".
+func parseAnswers(text string) []answer {
+	var answers []answer
+	for _, part := range strings.Split(cmp.Or(text, "200"), " | ") {
+		fields := strings.Split(part, "; ")
+		var a answer
+		for _, digit := range fields[0] {
+			a.Status = a.Status*10 + int(digit-'0')
+		}
+		for _, line := range fields[1:] {
+			name, value, _ := strings.Cut(line, ": ")
+			a.Lines = append(a.Lines, headerLine{name, []byte(value)})
+		}
+		answers = append(answers, a)
 	}
-	for _, line := range parts[1:] {
-		name, value, _ := strings.Cut(line, ": ")
-		a.Lines = append(a.Lines, []string{name, value})
-	}
-	return a
+	return answers
 }

@@ -1,0 +1,166 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/policy/policytest"
+)
+
+// TestCases sends every case of package policytest through one Envoy for each
+// setup, which all files share.
+func TestCases(t *testing.T) {
+	files, err := policytest.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies, err := policytest.FS(files...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := caseHosts(t, files)
+	up, service := startUpstream(t), serve(t, "127.0.0.1:0", policies, nil)
+	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
+		s := launch(t, name, c, up, service, func(b object) { addHosts(b, hosts) })
+		got := map[string]policytest.Outcome{} // :: id -> what came of it
+		for _, w := range wires {
+			s.sendCases(t, files, w, got)
+		}
+		log := awaitLog(t, s.envoy, len(got))
+		for _, w := range wires {
+			s.compareCases(t, files, w, got, log)
+		}
+	})
+}
+
+// wire is a version of HTTP to send cases over.
+type wire struct {
+	name string
+	// carries reports whether it can carry what the client sends.
+	carries func(policytest.Request) bool
+	send    func(address string, r policytest.Request) (policytest.Response, error)
+	// most of 100 cases that run in a profile must be sent over it.
+	most int
+}
+
+var wires = []wire{
+	{"http/1", func(policytest.Request) bool { return true }, sendHTTP1, 100},
+	{"http/2", isHTTP2, sendHTTP2, 90},
+}
+
+// caseID names a case to the upstream and in the access log.
+func (s *setup) caseID(w wire, f policytest.File, c policytest.Case) string {
+	return fmt.Sprintf("%s %s %s.yaml:%d", s.name, w.name, f.Name, c.Line)
+}
+
+// sendCases sends all that can be sent, and adds what came of each to got,
+// without what only the access log tells.
+func (s *setup) sendCases(t *testing.T, files []policytest.File, w wire, got map[string]policytest.Outcome) {
+	t.Helper()
+	sent, all := 0, 0
+	for _, f := range files {
+		for _, c := range f.Cases {
+			if !c.Runs(policytest.Profile(s.config.Profile)) {
+				continue
+			}
+			all++
+			if !w.carries(c.Client) {
+				continue
+			}
+			sent++
+			id := s.caseID(w, f, c)
+			o, err := s.sendCase(w, c, id)
+			if err != nil {
+				t.Errorf("%s: %s: %v", id, c.Name, err)
+				continue
+			}
+			got[id] = o
+		}
+	}
+	if all == 0 || sent*100 < all*w.most {
+		t.Errorf("%s: %d of %d cases were sent over %s, want %d %%", s.name, sent, all, w.name, w.most)
+	}
+}
+
+func (s *setup) sendCase(w wire, c policytest.Case, id string) (policytest.Outcome, error) {
+	answers, err := json.Marshal([]answer{answerOf(c.Upstream)})
+	if err != nil {
+		return policytest.Outcome{}, err
+	}
+	r := c.Client
+	r.Headers = policytest.Headers{}
+	maps.Copy(r.Headers, c.Client.Headers)
+	r.Headers[strings.ToLower(answerHeader)] = []string{string(answers)}
+	r.Headers[strings.ToLower(caseHeader)] = []string{id}
+	response, err := w.send(s.address(), r)
+	return policytest.Outcome{Forwarded: s.upstream.requests(id) > 0, Response: response}, err
+}
+
+// answerOf is what the upstream is told to answer.
+func answerOf(r policytest.Response) answer {
+	a := answer{Status: r.Status}
+	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
+		for _, line := range r.Headers[name] {
+			a.Lines = append(a.Lines, headerLine{name, []byte(line)})
+		}
+	}
+	return a
+}
+
+// compareCases prints a line for each difference.
+func (s *setup) compareCases(t *testing.T, files []policytest.File, w wire, got map[string]policytest.Outcome, log map[string]logLine) {
+	t.Helper()
+	for _, f := range files {
+		for _, c := range f.Cases {
+			id := s.caseID(w, f, c)
+			o, sent := got[id]
+			if !sent {
+				continue
+			}
+			log[id].tell(&o)
+			want, _ := c.Want(policytest.Profile(s.config.Profile))
+			for _, line := range o.Diff(want) {
+				t.Errorf("%s: %s: %s", id, c.Name, line)
+			}
+			if n := s.upstream.requests(id); n > 1 {
+				t.Errorf("%s: %s: the upstream saw it %d times", id, c.Name, n)
+			}
+		}
+	}
+}
+
+// tell adds what the access log has of the decision.
+func (l logLine) tell(o *policytest.Outcome) {
+	o.Policy, o.Reason = l.Policy, l.Reason
+	if l.ShadowReason != "" {
+		o.Shadow = &policytest.Shadow{Policy: l.ShadowPolicy, Reason: l.ShadowReason, Differs: l.ShadowDiffers}
+	}
+}
+
+// port is what ends a host that has one.
+var port = regexp.MustCompile(`:\d+$`)
+
+// caseHosts are the virtual hosts that cases need besides the generated one:
+// where Envoy names the policy, or corsgate.static must not serve.
+func caseHosts(t *testing.T, files []policytest.File) []testHost {
+	t.Helper()
+	hosts := map[string]testHost{} // :: domain
+	for _, f := range files {
+		for _, c := range f.Cases {
+			domain := strings.ToLower(port.ReplaceAllString(c.Client.Host, ""))
+			h := testHost{domain: domain, policy: c.Policy, bare: !f.Static}
+			if before, again := hosts[domain]; again && before != h {
+				t.Errorf("%s.yaml:%d: another case names another policy for %s: give it a host of its own", f.Name, c.Line, domain)
+			}
+			hosts[domain] = h
+		}
+	}
+	maps.DeleteFunc(hosts, func(_ string, h testHost) bool { return h.policy == "" && !h.bare })
+	return slices.Collect(maps.Values(hosts))
+}
