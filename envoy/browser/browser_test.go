@@ -1,0 +1,91 @@
+package browser
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// TestBrowser runs the trials in one browser.
+func TestBrowser(t *testing.T) {
+	cert := makeCertificate(t)
+	l := &lab{cert: cert, upstream: startUpstream(t)}
+	l.browser = startChromium(t, resolverRules(startPages(t, cert.tls)), cert.hash)
+	s := startService(t, policies)
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) { l.testProfile(t, profile, s) })
+	}
+	t.Run("policies that change", l.testChange)
+	t.Run("an outage", func(t *testing.T) { l.testOutage(t, s) })
+}
+
+// resolverRules sends the hosts of policies to the ports of their URLs on this
+// machine, and all others to the pages.
+func resolverRules(p pages) []string {
+	rules := []string{"MAP *.api.test 127.0.0.1"}
+	for port, address := range map[string]string{"80": p.plain, "3000": p.plain, "443": p.secure, "8443": p.secure} {
+		host, target, _ := net.SplitHostPort(address)
+		rules = append(rules, "MAP *:"+port+" "+net.JoinHostPort(host, target))
+	}
+	return rules
+}
+
+// testProfile runs every trial.
+func (l *lab) testProfile(t *testing.T, profile envoy.Profile, s *service) {
+	// No failure is hidden by forwarding.
+	st := l.startStack(t, envoy.Config{Profile: profile, Fail: envoy.FailClosed}, s)
+	for i, tr := range trials {
+		t.Run(tr.name, func(t *testing.T) { tr.run(t, l.browser, st, fmt.Sprintf("%s-%d", profile, i)) })
+	}
+}
+
+// testChange takes an origin from the policies and adds another. A preflight
+// that a browser remembers lets a page go on to send, but not to read.
+func (l *lab) testChange(t *testing.T) {
+	s := startService(t, policies)
+	st := l.startStack(t, envoy.Config{Profile: envoy.OneTrip, Fail: envoy.FailClosed}, s)
+	trial{
+		steps: []step{
+			{on: app, do: "PUT list", want: "200"},
+			{on: evil, do: "PUT list", want: "blocked"},
+		},
+		record: record{"preflight_allowed request_allowed preflight_origin_denied", 1},
+	}.run(t, l.browser, st, "before")
+	s.replace(t, strings.ReplaceAll(policies, app, evil))
+	trial{
+		steps: []step{
+			{on: app, do: "GET list", want: "blocked"},
+			{on: app, do: "PUT list", path: "new", want: "blocked"},
+			{on: evil, do: "PUT list", want: "200"},
+		},
+		record: record{"request_origin_denied preflight_origin_denied preflight_allowed request_allowed", 2},
+	}.run(t, l.browser, st, "after")
+	trial{
+		steps:  []step{{on: app, do: "PUT list", want: "blocked"}},
+		record: record{"preflight_allowed request_allowed preflight_origin_denied request_origin_denied", 2},
+	}.run(t, l.browser, st, "before")
+}
+
+// testOutage has Envoy fail open while corsgate cannot be reached: what the
+// upstream grants by itself is gone then, so that no page reads anything.
+func (l *lab) testOutage(t *testing.T, s *service) {
+	const nobody = "127.0.0.1:1"
+	grants := "200; Access-Control-Allow-Origin: " + app + "; Access-Control-Allow-Credentials: true; Access-Control-Allow-Methods: PUT"
+	for _, profile := range envoy.Profiles() {
+		st := l.startStack(t, envoy.Config{Profile: profile, Fail: envoy.FailOpen, Service: nobody}, s)
+		t.Run(string(profile), func(t *testing.T) {
+			trial{
+				steps: []step{
+					{on: app, do: "GET list", answers: grants, want: "blocked"},
+					{on: app, do: "GET private", answers: grants, options: include, want: "blocked"},
+					{on: app, do: "PUT list", answers: grants, want: "blocked"},
+					{on: evil, do: "GET public", answers: grant, want: "blocked"},
+				},
+				record: record{"", 4},
+			}.run(t, l.browser, st, "outage-"+string(profile))
+		})
+	}
+}
