@@ -19,7 +19,7 @@ func (s *Set) Decide(r *Request) Decision {
 	}
 	if shadow != nil {
 		d.Shadow = shadow.decide(r, d.Preflight)
-		d.ShadowDiffers = differ(&d.Verdict, &d.Shadow)
+		d.ShadowDiffers = d.Verdict.Differs(&d.Shadow)
 	}
 	return d
 }
@@ -136,19 +136,4 @@ func effectivePort(scheme string, port int) int {
 		return defaultPort(scheme)
 	}
 	return port
-}
-
-// differ reports whether two policies treat a request differently.
-func differ(a, b *Verdict) bool {
-	if a.Reason != b.Reason || a.Answer.Action != b.Answer.Action || a.Answer.Status != b.Answer.Status ||
-		a.Answer.Apply != b.Answer.Apply || len(a.Answer.Headers) != len(b.Answer.Headers) {
-		return true
-	}
-	for i, h := range a.Answer.Headers {
-		g := b.Answer.Headers[i]
-		if h.Name != g.Name || a.Value(h) != b.Value(g) {
-			return true
-		}
-	}
-	return false
 }
