@@ -13,9 +13,18 @@ import (
 	"golang.org/x/net/websocket"
 )
 
-// TestBrokenHTTP sends what Envoy's codec or connection manager refuses before,
+// TestConnections sends what is no ordinary request.
+func TestConnections(t *testing.T) {
+	eachSetup(t, func(t *testing.T, s *setup) {
+		t.Run("broken HTTP", s.testBrokenHTTP)
+		t.Run("WebSocket", s.testWebSocket)
+		t.Run("WebSocket handshakes", s.testHandshakes)
+	})
+}
+
+// testBrokenHTTP sends what Envoy's codec or connection manager refuses before,
 // or beside, the filters: the answer must come through, not an empty one.
-func TestBrokenHTTP(t *testing.T) {
+func (s *setup) testBrokenHTTP(t *testing.T) {
 	cases := []struct {
 		name, request string
 		want          int
@@ -29,23 +38,19 @@ func TestBrokenHTTP(t *testing.T) {
 		{"a path that is no text", "GET /caf\xe9 HTTP/1.1\r\nHost: app.test\r\n" + allowed + "\r\n\r\n", 400},
 		{"an origin that is no text", "GET / HTTP/1.1\r\nHost: app.test\r\nOrigin: \xff\r\n\r\n", 200},
 	}
-	eachSetup(t, func(t *testing.T, s *setup) {
-		for _, tc := range cases {
-			got, err := raw(s.address(), tc.request)
-			if err != nil {
-				t.Errorf("%s: no answer: %v", tc.name, err)
-			} else if got.StatusCode != tc.want {
-				t.Errorf("%s: %d, want %d", tc.name, got.StatusCode, tc.want)
-			}
+	for _, tc := range cases {
+		got, err := raw(s.address(), http.MethodGet, tc.request)
+		if err != nil {
+			t.Errorf("%s: no answer: %v", tc.name, err)
+		} else if got.StatusCode != tc.want {
+			t.Errorf("%s: %d, want %d", tc.name, got.StatusCode, tc.want)
 		}
-	})
+	}
 }
 
-// raw sends bytes and reads the head of the answer.
-func raw(address, request string) (*http.Response, error) { return rawAnswer(address, request, http.MethodGet) }
-
-// rawAnswer is raw for a method on which the form of the answer depends.
-func rawAnswer(address, request, method string) (*http.Response, error) {
+// raw sends bytes and reads the head of the answer, whose form depends on the
+// request's method.
+func raw(address, method, request string) (*http.Response, error) {
 	c, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
 		return nil, err
@@ -64,23 +69,21 @@ func rawAnswer(address, request, method string) (*http.Response, error) {
 	return resp, resp.Body.Close()
 }
 
-// TestWebSocket opens WebSockets: CORS does not govern them, whatever the
+// testWebSocket opens WebSockets: CORS does not govern them, whatever the
 // policy says of the origin, and they live on after the decision.
-func TestWebSocket(t *testing.T) {
-	eachSetup(t, func(t *testing.T, s *setup) {
-		for _, host := range []string{"app.test", "strict.test", "plain.test"} {
-			for _, origin := range []string{"https://app.example", "https://evil.example"} {
-				if err := echoes(s.address(), host, origin); err != nil {
-					t.Errorf("%s from %s: %v", host, origin, err)
-				}
+func (s *setup) testWebSocket(t *testing.T) {
+	for _, host := range []string{"app.test", "strict.test", "plain.test"} {
+		for _, origin := range []string{"https://app.example", "https://evil.example"} {
+			if err := echoes(s.address(), host, origin); err != nil {
+				t.Errorf("%s from %s: %v", host, origin, err)
 			}
 		}
-	})
+	}
 }
 
-// TestWebSocketHandshake reads the answers to handshakes: their headers are
+// testHandshakes reads the answers to handshakes: their headers are
 // those of any answer, though no browser looks at them.
-func TestWebSocketHandshake(t *testing.T) {
+func (s *setup) testHandshakes(t *testing.T) {
 	cases := []struct {
 		host, origin string
 		want         []string
@@ -92,18 +95,16 @@ func TestWebSocketHandshake(t *testing.T) {
 		{"public.test", denied, publicGrants},
 		{"plain.test", denied, nil},
 	}
-	eachSetup(t, func(t *testing.T, s *setup) {
-		for _, tc := range cases {
-			resp, err := raw(s.address(), "GET /ws HTTP/1.1\r\nHost: "+tc.host+"\r\n"+tc.origin+"\r\n"+handshake)
-			if err != nil {
-				t.Errorf("%s: no answer: %v", tc.host, err)
-				continue
-			}
-			for _, line := range differences(of("101", tc.want), of(fmt.Sprint(resp.StatusCode), corsLines(resp.Header))) {
-				t.Errorf("%s, %s: %s", tc.host, tc.origin, line)
-			}
+	for _, tc := range cases {
+		resp, err := raw(s.address(), http.MethodGet, "GET /ws HTTP/1.1\r\nHost: "+tc.host+"\r\n"+tc.origin+"\r\n"+handshake)
+		if err != nil {
+			t.Errorf("%s: no answer: %v", tc.host, err)
+			continue
 		}
-	})
+		for _, line := range differences(of("101", tc.want), of(fmt.Sprint(resp.StatusCode), corsLines(resp.Header))) {
+			t.Errorf("%s, %s: %s", tc.host, tc.origin, line)
+		}
+	}
 }
 
 // handshake are the header lines of a WebSocket handshake (RFC 6455, section

@@ -13,7 +13,7 @@ import (
 // sendHTTP1 writes the bytes of the request as they are, the header lines in
 // the order of their names.
 func sendHTTP1(address string, r policytest.Request) (policytest.Response, error) {
-	return received(rawAnswer(address, requestText(r), r.Method))
+	return received(raw(address, r.Method, requestText(r)))
 }
 
 func requestText(r policytest.Request) string {
