@@ -1,66 +1,105 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
-// ExtProc is Envoy's external processor, envoy.service.ext_proc.v3. It serves
-// the one-trip and the two-phase profile alike: it answers what it is asked.
-// It is safe for concurrent use.
-type ExtProc struct {
-	extprocv3.UnimplementedExternalProcessorServer
+// ExtProcService is the name of Envoy's external processor.
+const ExtProcService = "envoy.service.ext_proc.v3.ExternalProcessor"
 
-	// Store has the set to decide by; required. While it is empty, request
-	// headers are answered with the code Unavailable, so that Envoy's failure
-	// mode decides.
-	Store *policy.Store
-	// Observer is told of each decision; nil means nobody is.
-	Observer Observer
-	// Logger gets what should not happen; nil means nobody does.
-	Logger *slog.Logger
+// PolicyMetadata is the gRPC metadata key that names a policy.
+const PolicyMetadata = "x-corsgate-policy"
+
+// extProc is Envoy's external processor. It serves the one-trip and the
+// two-phase profile alike: it answers what it is asked.
+type extProc struct {
+	handler *wire.Handler
+	meter   Meter
+	log     *slog.Logger
 }
 
-// Process answers the messages of one HTTP stream, each with exactly one of its
+// service describes extProc to gRPC. Its messages are question and answer.
+func (p *extProc) service() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{
+		ServiceName: ExtProcService,
+		Streams: []grpc.StreamDesc{{
+			StreamName:    "Process",
+			Handler:       func(_ any, stream grpc.ServerStream) error { return p.process(stream) },
+			ServerStreams: true,
+			ClientStreams: true,
+		}},
+		Metadata: "envoy/service/ext_proc/v3/external_processor.proto",
+	}
+}
+
+// process answers the messages of one HTTP stream, each with exactly one of its
 // kind, whichever comes first. It returns nil, which Envoy takes as "go on
 // without me", as soon as nothing is left to say, and when it cannot know what
 // to say: an error, or an answer of the wrong kind, would be the user's 500.
-func (p *ExtProc) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err error) {
+func (p *extProc) process(stream grpc.ServerStream) (err error) {
+	p.meter.StreamStarted()
+	defer p.meter.StreamEnded()
+	x := p.handler.Begin(rpcPolicy(stream.Context()))
+	defer x.End()
 	defer func() {
 		if v := recover(); v != nil {
-			logPanic(p.Logger, "ext_proc", v)
+			logPanic(p.log, "ext_proc", v)
+			p.meter.PassedThrough(PassPanic)
 			err = nil
 		}
 	}()
-	ctx := stream.Context()
-	x := exchange{
-		store:   p.Store,
-		named:   rpcPolicy(ctx),
-		observe: func(r *policy.Request, d *policy.Decision) { observe(ctx, p.Observer, r, d) },
-	}
-	for {
-		in, err := stream.Recv()
+	for first := true; !x.Done(); first = false {
+		more, err := p.exchange(stream, x, first)
 		if err != nil {
 			return streamEnd(err)
 		}
-		out, err := x.answer(in)
-		if err != nil || out == nil {
-			return err
-		}
-		if err := stream.Send(out); err != nil {
-			return streamEnd(err)
-		}
-		if x.done {
+		if !more {
+			p.meter.PassedThrough(PassUnknownMessage)
 			return nil
 		}
 	}
+	p.meter.PassedThrough(PassAnswered)
+	return nil
+}
+
+// exchange answers one message, the stream's first or a later one; more is
+// false when there was no answer to it.
+func (p *extProc) exchange(stream grpc.ServerStream, x *wire.Exchange, first bool) (more bool, err error) {
+	var q question
+	if err := stream.RecvMsg(&q); err != nil {
+		return false, err
+	}
+	if first {
+		firstCame(stream.Context())
+	}
+	defer q.bytes.Free()
+	start := time.Now()
+	a, err := write(func(dst []byte) ([]byte, error) {
+		return x.Process(stream.Context(), dst, q.bytes.ReadOnlyData())
+	})
+	if first {
+		p.meter.FirstMessage(x.Kind())
+	}
+	if err != nil || a == nil {
+		return false, statusOf(err)
+	}
+	if policy, sent := x.UpstreamCORS(); sent {
+		p.meter.UpstreamCORS(policy)
+	}
+	err = stream.SendMsg(a)
+	p.meter.Answered(x.Kind(), time.Since(start))
+	return true, err
 }
 
 // streamEnd returns the status for a stream that err ended. Envoy resets every
@@ -70,4 +109,26 @@ func streamEnd(err error) error {
 		return nil
 	}
 	return err
+}
+
+// statusOf returns the status of an error of package wire.
+func statusOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, wire.ErrNoSet):
+		return status.Error(codes.Unavailable, err.Error())
+	default:
+		return status.Error(codes.Internal, err.Error())
+	}
+}
+
+// rpcPolicy returns the policy that the gRPC metadata of ctx names.
+func rpcPolicy(ctx context.Context) string {
+	for _, v := range metadata.ValueFromIncomingContext(ctx, PolicyMetadata) {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
 }

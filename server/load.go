@@ -41,7 +41,8 @@ func (e *LoadError) Unwrap() error { return e.Err }
 // message returns the error on one line; the diagnostics stand beside it.
 func (e *LoadError) message() string {
 	if e.Err != nil {
-		return e.Err.Error()
+		line, _, _ := strings.Cut(e.Err.Error(), "\n") // without a panic's stack
+		return line
 	}
 	errors := 0
 	for _, d := range e.Diagnostics {
@@ -53,6 +54,18 @@ func (e *LoadError) message() string {
 		return "the policies have an error"
 	}
 	return fmt.Sprintf("the policies have %d errors", errors)
+}
+
+// Check judges what src holds now, as a load does, and serves none of it. The
+// diagnostics of the result are warnings when the error is nil; the error is a
+// *LoadError.
+func Check(ctx context.Context, src Source) (policyfile.Result, error) {
+	res, err := read(ctx, src)
+	if err != nil {
+		return res, err
+	}
+	_, err = compile(res.Specs, nil)
+	return res, err
 }
 
 // read returns the specs that src holds now, with the warnings about them. The
@@ -85,8 +98,9 @@ func unchanged(fsys fs.FS) bool {
 	return !ok || v.Unchanged()
 }
 
-// compile returns the set of specs. The error is a *LoadError.
-func compile(specs []policy.Spec) (set *policy.Set, err error) {
+// compile returns the set of specs, given to prepare if that is set. The error
+// is a *LoadError.
+func compile(specs []policy.Spec, prepare func(*policy.Set)) (set *policy.Set, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -95,6 +109,9 @@ func compile(specs []policy.Spec) (set *policy.Set, err error) {
 	set, err = policy.Compile(specs)
 	if err != nil {
 		return nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
+	}
+	if prepare != nil {
+		prepare(set)
 	}
 	return set, nil
 }

@@ -25,10 +25,16 @@ type Reloader struct {
 	Source Source
 	// Store gets each good set; required. Nobody else swaps it.
 	Store *policy.Store
+	// Prepare is given each good set before Store gets it, for Server.Prepare;
+	// nil means nobody is.
+	Prepare func(*policy.Set)
+	// Loaded is told of each load when it has ended; nil means nobody is. It
+	// must not block.
+	Loaded func(Load)
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
 	Signals <-chan os.Signal
 	// Logger gets the outcome of each load, a line for each diagnostic; nil
-	// means nobody does.
+	// means nobody does. A refusal by Load is its caller's to tell.
 	Logger *slog.Logger
 	// Version is the program's version, shown in Status.
 	Version string
@@ -40,8 +46,9 @@ type Reloader struct {
 
 	loading sync.Mutex // held by a load
 
-	mu     sync.Mutex // guards status
+	mu     sync.Mutex // guards status and served
 	status Status
+	served served
 }
 
 // verdict is what came of a load.
@@ -57,10 +64,6 @@ func (r *Reloader) setup() {
 		r.stopped = make(chan struct{})
 	})
 }
-
-// Load loads what the source holds now. It is for the time before Run, so that
-// a service does not start without policies; the error is a *LoadError.
-func (r *Reloader) Load(ctx context.Context) error { return r.load(ctx) }
 
 // Reload asks Run for a load that starts after this call, waits for it, and
 // returns the status after it. The error is a *LoadError, ErrNotRunning, or
@@ -115,7 +118,10 @@ func (r *Reloader) serve(ctx context.Context) error {
 			waiting = append(waiting, reply)
 		}
 		waiting = append(waiting, r.gather()...)
-		err := r.load(ctx)
+		err := r.Load(ctx)
+		if err != nil {
+			r.logRefusal(err)
+		}
 		v := verdict{r.Status(), err}
 		for _, reply := range waiting {
 			reply <- v
@@ -137,10 +143,14 @@ func (r *Reloader) gather() []chan<- verdict {
 	}
 }
 
-// load does one load, and tells log and status of it.
-func (r *Reloader) load(ctx context.Context) error {
+// Load loads what the source holds now. It is for the time before Run, so that
+// a service does not start without policies. A refusal is not logged, for the
+// caller to tell: the error is a *LoadError.
+func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
+	start := time.Now()
+	before := r.Status().Generation
 	res, err := read(ctx, r.Source)
 	if err == nil {
 		err = r.serveSpecs(res)
@@ -148,7 +158,17 @@ func (r *Reloader) load(ctx context.Context) error {
 	if err != nil {
 		r.refuse(err)
 	}
+	r.tell(start, before, err)
 	return err
+}
+
+// tell tells of a load that began at start, on that generation.
+func (r *Reloader) tell(start time.Time, generation uint64, err error) {
+	if r.Loaded == nil {
+		return
+	}
+	status := r.Status()
+	r.Loaded(Load{At: start, Took: time.Since(start), Err: err, Changed: status.Generation != generation, Status: status})
 }
 
 // serveSpecs makes the specs of res the ones served. The same content is no
@@ -160,11 +180,12 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 		r.logDiagnostics(res.Diagnostics)
 		return nil
 	}
-	set, err := compile(res.Specs)
+	set, err := compile(res.Specs, r.Prepare)
 	if err != nil {
 		return err
 	}
 	r.Store.Swap(set)
+	r.keep(set, res.Specs)
 	status := r.accept(set, true)
 	r.logDiagnostics(res.Diagnostics)
 	orDiscard(r.Logger).Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
@@ -185,17 +206,28 @@ func (r *Reloader) accept(set *policy.Set, fresh bool) Status {
 	return r.status
 }
 
-// refuse notes and logs a load that changed nothing.
+// refuse notes a load that changed nothing.
 func (r *Reloader) refuse(err error) {
 	f := &Failure{At: time.Now().UTC(), Message: err.Error()}
 	if le, ok := errors.AsType[*LoadError](err); ok {
 		f.Message, f.Diagnostics = le.message(), le.Diagnostics
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.status.LastError = f
-	r.mu.Unlock()
-	r.logDiagnostics(f.Diagnostics)
-	orDiscard(r.Logger).Error("policies refused, the last good ones keep serving", "error", f.Message)
+}
+
+func (r *Reloader) logRefusal(err error) {
+	text := err.Error()
+	if le, ok := errors.AsType[*LoadError](err); ok && le.Err == nil {
+		r.logDiagnostics(le.Diagnostics)
+		text = le.message()
+	}
+	kept := "the last good ones keep serving"
+	if !r.Status().Ready {
+		kept = "there are none to serve yet"
+	}
+	orDiscard(r.Logger).Error("policies refused, "+kept, "error", text)
 }
 
 func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {

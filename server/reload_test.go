@@ -20,69 +20,6 @@ import (
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-var _ server.Source = (*file.Source)(nil)
-
-// policyFile is a file with one policy of that maxAge, which tells versions apart.
-func policyFile(maxAge int) string {
-	return fmt.Sprintf("policies:\n- name: api\n  cors:\n    allowOrigins: [\"https://app.example.com\"]\n    maxAge: %d\n", maxAge)
-}
-
-const brokenFile = "policies:\n- name: api\n  cors:\n    allowOrigins: [\"https://app.example.com/\"]\n"
-
-// memory is a source whose content a test sets.
-type memory struct {
-	mu        sync.Mutex
-	content   string
-	err       error
-	snapshots int
-	hold      chan struct{} // when set, each Snapshot waits for a value
-	begun     chan struct{} // when set, each Snapshot says that it has begun
-	fsys      func(content string) fs.FS
-	watchErr  error
-
-	changed chan func() // gives Watch's function
-}
-
-func (m *memory) set(content string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.content = content
-}
-
-func (m *memory) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.snapshots
-}
-
-func (m *memory) Snapshot(context.Context) (fs.FS, string, error) {
-	m.mu.Lock()
-	m.snapshots++
-	content, err := m.content, m.err
-	m.mu.Unlock()
-	if m.begun != nil {
-		m.begun <- struct{}{}
-	}
-	if m.hold != nil {
-		<-m.hold
-	}
-	if m.fsys != nil {
-		return m.fsys(content), "memory", err
-	}
-	return fstest.MapFS{"p.yaml": {Data: []byte(content)}}, "memory", err
-}
-
-func (m *memory) Watch(ctx context.Context, changed func()) error {
-	if m.watchErr != nil {
-		return m.watchErr
-	}
-	if m.changed != nil {
-		m.changed <- changed
-	}
-	<-ctx.Done()
-	return nil
-}
-
 // start runs r until the test ends.
 func start(t *testing.T, r *server.Reloader) {
 	t.Helper()
@@ -125,8 +62,15 @@ func TestLoad(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := &server.Reloader{Source: c.source, Store: &policy.Store{}}
+			log := &logged{}
+			r := &server.Reloader{Source: c.source, Store: &policy.Store{}, Logger: log.logger()}
 			err := r.Load(t.Context())
+			if text := log.String(); strings.Contains(text, "level=ERROR") {
+				t.Errorf("the caller tells the refusal, but it was logged:\n%s", text)
+			}
+			if _, checkErr := server.Check(t.Context(), c.source); (checkErr != nil) != (err != nil) {
+				t.Errorf("Check: %v, but Load: %v", checkErr, err)
+			}
 			if (err != nil) != (c.want != "") {
 				t.Fatalf("Load: %v", err)
 			}
@@ -229,7 +173,7 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 			verdicts <- verdict{status, err}
 		}()
 	}
-	time.Sleep(100 * time.Millisecond) // lets the callers wait; without it, they share fewer loads
+	time.Sleep(100 * time.Millisecond) // lets the callers wait, and so share a load
 	close(src.hold)
 	for range cap(verdicts) {
 		if v := <-verdicts; v.err != nil || v.status.Generation != 2 {
@@ -239,7 +183,7 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 	if got := servedMaxAge(t, r.Store); got != "2" {
 		t.Errorf("served: %s", got)
 	}
-	if n := src.count(); n > 3 {
+	if n := src.count(); n > cap(verdicts) {
 		t.Errorf("%d loads for callers that waited together", n)
 	}
 }
@@ -301,17 +245,6 @@ func TestReloadEnds(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	})
-}
-
-// fickle is an FS that says it has changed, the first times it is asked.
-type fickle struct {
-	fs.FS
-	changes *int
-}
-
-func (f fickle) Unchanged() bool {
-	*f.changes--
-	return *f.changes < 0
 }
 
 func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {

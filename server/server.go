@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,30 +11,21 @@ import (
 	"sync/atomic"
 	"time"
 
-	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // The defaults of Server's fields.
 const (
 	DefaultAddress      = "127.0.0.1:9001"
 	DefaultDrainTimeout = 30 * time.Second
-	// DefaultMaxMessage is far above any request's headers: Envoy's own limit
-	// for them is 60 KiB.
-	DefaultMaxMessage = 1 << 20
 )
-
-// minPingInterval is below the shortest connection_keepalive interval that
-// makes sense for Envoy. grpc-go's own five minutes would answer its pings with
-// GOAWAY, and end the requests that wait for a slow upstream.
-const minPingInterval = 500 * time.Millisecond
 
 // readyPoll is how often the health service looks for the first set.
 const readyPoll = 20 * time.Millisecond
@@ -47,10 +39,14 @@ type Server struct {
 	// SocketMode is the mode of a Unix socket; 0 means DefaultSocketMode.
 	SocketMode fs.FileMode
 	// Store has the policies; required. The health service says NOT_SERVING
-	// while it is empty.
+	// while it is empty, and questions are answered with the code Unavailable.
 	Store *policy.Store
 	// Observer is told of each decision; nil means nobody is.
 	Observer Observer
+	// Meter is told what happens on the wire; nil means nobody is.
+	Meter Meter
+	// Interceptors are called around each question, as for tracing.
+	Interceptors Interceptors
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 	// DrainDelay is how long the service still takes new streams after it has
@@ -61,15 +57,32 @@ type Server struct {
 	// two-phase profile a stream lasts as long as the upstream works, so that
 	// it should be above the slowest route. 0 means DefaultDrainTimeout.
 	DrainTimeout time.Duration
+	// TLS, if set, is spoken on the listener; its NextProtos have "h2".
+	TLS *tls.Config
 	// MaxMessage bounds a received message, in bytes; 0 means DefaultMaxMessage.
 	MaxMessage int
+	// MaxStreams bounds the calls that a connection has open at a time; 0 means
+	// DefaultMaxStreams.
+	MaxStreams uint32
+	// MaxConnections bounds the connections; more wait until one ends. 0 means
+	// DefaultMaxConnections.
+	MaxConnections int
+	// FirstMessage is how long a call may take to send its first message; then
+	// it is ended. 0 means DefaultFirstMessage.
+	FirstMessage time.Duration
 	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
 	// tenth, to spread over new replicas; open streams are left to end. 0 means
 	// never.
 	MaxConnectionAge time.Duration
 
+	handler wire.Handler
 	serving atomic.Bool // from the first set to the drain
 }
+
+// Prepare encodes the answers of a set before Store gets it, so that the first
+// requests after a reload do not wait for that: see Reloader.Prepare. It is
+// safe for concurrent use.
+func (s *Server) Prepare(set *policy.Set) { s.handler.Prepare(set) }
 
 // Ready reports whether the server has policies, listens, and does not drain.
 func (s *Server) Ready() bool { return s.serving.Load() }
@@ -82,6 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l = netutil.LimitListener(l, orDefault(s.MaxConnections, DefaultMaxConnections))
 	hs := newHealth()
 	srv := s.newGRPC(hs)
 	orDiscard(s.Logger).Info("listening", "grpc", l.Addr().String())
@@ -107,18 +121,17 @@ func (s *Server) listen() (net.Listener, error) {
 	if s.Listener != nil {
 		return s.Listener, nil
 	}
-	return Listen(firstOf(s.Address, DefaultAddress), s.SocketMode)
+	return Listen(orDefault(s.Address, DefaultAddress), s.SocketMode)
 }
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
-	srv := grpc.NewServer(
-		grpc.MaxRecvMsgSize(orDefault(s.MaxMessage, DefaultMaxMessage)),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: s.MaxConnectionAge}),
-		grpc.WaitForHandlers(true),
-	)
-	extprocv3.RegisterExternalProcessorServer(srv, &ExtProc{Store: s.Store, Observer: s.Observer, Logger: s.Logger})
-	authv3.RegisterAuthorizationServer(srv, &ExtAuthz{Store: s.Store, Observer: s.Observer, Logger: s.Logger})
+	s.handler.Store, s.handler.Observer = s.Store, s.Observer
+	srv := grpc.NewServer(append(s.Interceptors.options(),
+		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
+	)...)
+	meter := orNoMeter(s.Meter)
+	srv.RegisterService((&extProc{handler: &s.handler, meter: meter, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extAuthz{handler: &s.handler, meter: meter, log: s.Logger}).service(), nil)
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv
 }
@@ -126,7 +139,7 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 // healthServices are the names that a health check may ask for. Envoy drops a
 // host at once whose health service does not know the name.
 func healthServices() []string {
-	return []string{"", extprocv3.ExternalProcessor_ServiceDesc.ServiceName, authv3.Authorization_ServiceDesc.ServiceName}
+	return []string{"", ExtProcService, ExtAuthzService}
 }
 
 func newHealth() *health.Server {
@@ -146,7 +159,7 @@ func setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingSta
 func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
-	for s.Store.Load() == nil {
+	for !s.handler.Ready() {
 		select {
 		case <-ctx.Done():
 			return

@@ -113,7 +113,8 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 }
 
 func TestServerDrains(t *testing.T) {
-	s := &server.Server{Store: testStore(t), DrainDelay: 300 * time.Millisecond, DrainTimeout: 15 * time.Second}
+	t.Parallel()
+	s := &server.Server{Store: testStore(t), DrainDelay: 2 * time.Second, DrainTimeout: 15 * time.Second}
 	r := run(t, s, "127.0.0.1:0")
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
@@ -135,7 +136,7 @@ func TestServerDrains(t *testing.T) {
 	select {
 	case err := <-r.ended:
 		t.Fatalf("Run returned %v with a stream open", err)
-	case <-time.After(2 * s.DrainDelay):
+	case <-time.After(s.DrainDelay + 200*time.Millisecond):
 	}
 	exchange(t, stream, responseHeaders(":status: 200"))
 	if _, err := stream.Recv(); err != io.EOF {

@@ -44,3 +44,16 @@ func (r *Reloader) Status() Status {
 	s.Ready = s.Generation > 0
 	return s
 }
+
+// Load is what came of a load of the policies.
+type Load struct {
+	// At is when it began, and Took how long it took.
+	At   time.Time
+	Took time.Duration
+	// Err is why it was refused, a *LoadError; nil when it was accepted.
+	Err error
+	// Changed tells that another set serves now.
+	Changed bool
+	// Status is the state after it.
+	Status Status
+}

@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server"
 )
@@ -51,12 +53,17 @@ type Server struct {
 	// Ready tells whether requests are served now; required. It is false before
 	// the first set and while draining.
 	Ready func() bool
+	// Served returns the set that serves and its specs, for POST /explain; nil:
+	// there is no such page.
+	Served func() (*policy.Set, []policy.Spec)
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
+
+	explaining sync.Mutex // held by an explanation
 }
 
 // Handler returns the pages: GET /healthz, /readyz and /status, and
-// POST /-/reload, which a web page of another origin cannot call.
+// POST /-/reload and /explain, which a web page of another origin cannot call.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	get := []string{http.MethodGet, http.MethodHead}
@@ -64,6 +71,9 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("/readyz", allow(s.readyz, get...))
 	mux.Handle("/status", allow(s.status, get...))
 	mux.Handle("/-/reload", allow(s.reload, http.MethodPost))
+	if s.Served != nil {
+		mux.Handle("/explain", allow(s.explain, http.MethodPost))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusNotFound, "no such page, try /status, /healthz, /readyz, or POST /-/reload")
 	})

@@ -15,10 +15,12 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 	s.setup()
 	f := follower{
 		source: s, changed: changed, watches: s.startWatches(),
-		settle: orDefault(s.Settle, DefaultSettle), timer: time.NewTimer(0), // at once: since the Snapshot
+		settle: orDefault(s.Settle, DefaultSettle), timer: time.NewTimer(time.Hour),
 	}
+	f.timer.Stop()
 	defer f.watches.close()
 	defer f.timer.Stop()
+	f.compare() // for what changed since the Snapshot
 	poll := time.NewTicker(orDefault(s.Poll, DefaultPoll))
 	defer poll.Stop()
 	for {
@@ -33,7 +35,7 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 			f.watches.log.Warn("a notice of a file change was lost", "error", err)
 			f.note()
 		case <-s.reads:
-			if f.watches.cover(s.interests()) {
+			if f.cover() {
 				f.note() // it may have changed between the read and now
 			}
 		case <-poll.C:
@@ -56,6 +58,19 @@ type follower struct {
 	polled string      // the difference that a comparison found and is to be seen twice
 }
 
+// cover watches what is of interest now, and reports whether that is more than
+// before. It does so until nothing is new: a folder may come while the one
+// above it is not watched yet.
+func (f *follower) cover() (more bool) {
+	for range maxHops {
+		if !f.watches.cover(f.source.interests()) {
+			break
+		}
+		more = true
+	}
+	return more
+}
+
 // note begins a burst of notices, or goes on with it.
 func (f *follower) note() {
 	now := time.Now()
@@ -68,7 +83,10 @@ func (f *follower) note() {
 // compare looks for what no notice told. The file may be half written, so that
 // a difference counts when it has settled.
 func (f *follower) compare() {
-	f.watches.cover(f.source.interests())
+	f.cover()
+	if !f.end.IsZero() {
+		return // a burst is looked at when it has settled
+	}
 	if f.polled = f.source.difference(); f.polled != "" {
 		f.note()
 	}
@@ -77,7 +95,7 @@ func (f *follower) compare() {
 // settled ends a burst.
 func (f *follower) settled() {
 	f.end = time.Time{}
-	f.watches.cover(f.source.interests())
+	f.cover()
 	now := f.source.difference()
 	if now != "" && f.polled != "" && now != f.polled {
 		f.polled = now

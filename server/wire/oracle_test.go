@@ -1,21 +1,19 @@
-package server
+package wire_test
 
 import (
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
-// errNoSet is the status of a question that comes before the first good set.
-var errNoSet = status.Error(codes.Unavailable, "no policies are loaded yet, the service's log says why")
-
-// exchange is the state of one ext_proc stream: which answer belongs to which
-// message. It knows nothing of gRPC streams.
-type exchange struct {
+// oracle is what wire.Exchange is held to: the same translation written with
+// the generated code, where the runtime of Protocol Buffers says what a message
+// means.
+type oracle struct {
 	store   *policy.Store
-	named   string // policy by gRPC metadata
+	named   string // policy by the transport's metadata
 	observe func(*policy.Request, *policy.Decision)
 
 	set      *policy.Set      // latched by the first message that needs it
@@ -23,8 +21,18 @@ type exchange struct {
 	done     bool             // no later message needs an answer
 }
 
+// process is Exchange.Process; ok is false for what is no message at all.
+func (x *oracle) process(message []byte) (out *extprocv3.ProcessingResponse, ok bool, err error) {
+	in := &extprocv3.ProcessingRequest{}
+	if proto.Unmarshal(message, in) != nil {
+		return nil, false, nil
+	}
+	out, err = x.answer(in)
+	return out, true, err
+}
+
 // answer returns the answer to in, or nil when there is none to give.
-func (x *exchange) answer(in *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
+func (x *oracle) answer(in *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
 	switch m := in.GetRequest().(type) {
 	case *extprocv3.ProcessingRequest_RequestHeaders:
 		return x.requestHeaders(in, m.RequestHeaders)
@@ -35,19 +43,19 @@ func (x *exchange) answer(in *extprocv3.ProcessingRequest) (*extprocv3.Processin
 	}
 }
 
-func (x *exchange) requestHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.HttpHeaders) (*extprocv3.ProcessingResponse, error) {
+func (x *oracle) requestHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.HttpHeaders) (*extprocv3.ProcessingResponse, error) {
 	var h requestHeaders
 	h.addAll(m.GetHeaders())
 	r := h.request(x.policyName(in))
 	if !x.decide(&r) {
-		return nil, errNoSet
+		return nil, wire.ErrNoSet
 	}
 	// A denied request is not done: its response must lose the upstream's headers.
 	x.done = applyOf(x.decision) == policy.ApplyNone
 	return withMetadata(requestAnswer(x.decision), &r, x.decision), nil
 }
 
-func (x *exchange) responseHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.HttpHeaders) *extprocv3.ProcessingResponse {
+func (x *oracle) responseHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.HttpHeaders) *extprocv3.ProcessingResponse {
 	x.done = true
 	if x.decision != nil {
 		return responseAnswer(responseMutation(x.decision, m.GetHeaders()))
@@ -60,7 +68,7 @@ func (x *exchange) responseHeaders(in *extprocv3.ProcessingRequest, m *extprocv3
 }
 
 // decide latches the set and the decision on r, if there is a set.
-func (x *exchange) decide(r *policy.Request) bool {
+func (x *oracle) decide(r *policy.Request) bool {
 	if x.set == nil {
 		x.set = x.store.Load()
 	}
@@ -73,7 +81,7 @@ func (x *exchange) decide(r *policy.Request) bool {
 	return true
 }
 
-func (x *exchange) policyName(in *extprocv3.ProcessingRequest) string {
+func (x *oracle) policyName(in *extprocv3.ProcessingRequest) string {
 	a := attributes(in.GetAttributes())
 	return firstOf(x.named, a.text(routePolicy), a.text(virtualHostPolicy), metadataPolicy(in.GetMetadataContext()))
 }
@@ -81,7 +89,7 @@ func (x *exchange) policyName(in *extprocv3.ProcessingRequest) string {
 // requestOfAttributes returns the request of a stream that begins with the
 // response, which is how an earlier filter's own answer comes. Whether it had
 // an Origin only the attributes can tell.
-func (x *exchange) requestOfAttributes(in *extprocv3.ProcessingRequest) policy.Request {
+func (x *oracle) requestOfAttributes(in *extprocv3.ProcessingRequest) policy.Request {
 	a := attributes(in.GetAttributes())
 	var h requestHeaders
 	for name := range requestFields {

@@ -1,6 +1,9 @@
-package server
+package wire_test
 
 import (
+	"slices"
+	"strings"
+
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -8,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // corsResponseHeaders are the response headers of the CORS protocol (Fetch,
@@ -77,7 +81,7 @@ func continueOther(in *extprocv3.ProcessingRequest) *extprocv3.ProcessingRespons
 // withMetadata adds what the apply filter and the access log read.
 func withMetadata(out *extprocv3.ProcessingResponse, r *policy.Request, d *policy.Decision) *extprocv3.ProcessingResponse {
 	out.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
-		Namespace: structpb.NewStructValue(dynamicMetadata(r, d)),
+		wire.Namespace: structpb.NewStructValue(dynamicMetadata(r, d)),
 	}}
 	return out
 }
@@ -90,7 +94,7 @@ func responseMutation(d *policy.Decision, h *corev3.HeaderMap) *extprocv3.Header
 		// The stream began with the response, it is too late to reply: grant nothing.
 		return stripMutation(h)
 	}
-	if apply == policy.ApplyNone || isSwitch(h) || apply == policy.ApplyDefer && hasOwnAnswer(h) {
+	if apply == policy.ApplyNone || apply == policy.ApplyDefer && hasOwnAnswer(h) {
 		return nil
 	}
 	m := stripMutation(h)
@@ -106,7 +110,7 @@ func responseMutation(d *policy.Decision, h *corev3.HeaderMap) *extprocv3.Header
 // stripMutation removes the upstream's CORS headers and merges Vary. They are
 // removed unseen, since forward_rules may hide them.
 func stripMutation(h *corev3.HeaderMap) *extprocv3.HeaderMutation {
-	m := &extprocv3.HeaderMutation{RemoveHeaders: corsResponseHeaders}
+	m := &extprocv3.HeaderMutation{RemoveHeaders: append(corsResponseHeaders[:len(corsResponseHeaders):len(corsResponseHeaders)], otherCORSHeaders(h)...)}
 	lines := headerLines(h, "vary")
 	switch merged := mergeVary(lines); {
 	case merged == "":
@@ -119,11 +123,17 @@ func stripMutation(h *corev3.HeaderMap) *extprocv3.HeaderMutation {
 	return m
 }
 
-// isSwitch reports whether the response ends HTTP, as a WebSocket handshake
-// does: CORS says nothing of it.
-func isSwitch(h *corev3.HeaderMap) bool {
-	status := headerLines(h, ":status")
-	return len(status) == 1 && status[0] == "101"
+// otherCORSHeaders returns the names of CORS's that h shows beyond the known.
+func otherCORSHeaders(h *corev3.HeaderMap) []string {
+	var names []string
+	for _, e := range h.GetHeaders() {
+		name := asciiLower(e.GetKey())
+		if strings.HasPrefix(name, "access-control-") && !slices.Contains(corsResponseHeaders, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // hasOwnAnswer reports whether the upstream has answered for itself.

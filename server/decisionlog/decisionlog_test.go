@@ -1,0 +1,264 @@
+package decisionlog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+func compile(t testing.TB) *policy.Set {
+	t.Helper()
+	cors := policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowMethods: []string{"PUT"}}
+	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: cors}, {Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+func asked() context.Context {
+	return metadata.NewIncomingContext(context.Background(), metadata.Pairs(
+		"traceparent", "00-"+trace+"-00f067aa0ba902b7-01", RouteMetadata, "to-api"))
+}
+
+// object returns the line of a decision on r.
+func object(t *testing.T, ctx context.Context, r policy.Request) map[string]any {
+	t.Helper()
+	d := compile(t).Decide(&r)
+	line := appendDecision(nil, time.Date(2026, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600)), ctx, &r, &d)
+	if !bytes.HasSuffix(line, []byte("}\n")) || bytes.Count(line, []byte("\n")) != 1 {
+		t.Errorf("this is not one line: %q", line)
+	}
+	var v map[string]any
+	if err := json.Unmarshal(line, &v); err != nil {
+		t.Fatalf("%v in %s", err, line)
+	}
+	return v
+}
+
+func TestALineSaysWhatWasDecided(t *testing.T) {
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		r    policy.Request
+		want map[string]any
+	}{
+		"a preflight, with a trace and a route": {asked(), policy.Request{
+			Method: "OPTIONS", Authority: "api.test", Path: "/v1?token=secret", Origin: "https://app.test", RequestMethod: "PUT", RequestHeaders: "x-a,x-b",
+		}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "policy": "api", "reason": "preflight_header_denied", "origin": "https://app.test",
+			"method": "OPTIONS", "host": "api.test", "path": "/v1", "request_method": "PUT", "request_headers": "x-a,x-b",
+			"shadow_policy": "next", "shadow_reason": "preflight_origin_denied", "shadow_differs": true, "route": "to-api", "trace_id": trace,
+		}},
+		"what is empty is left out": {context.Background(), policy.Request{Method: "GET", Policy: "gone"}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true,
+		}},
+		"bytes that are no text are quoted": {context.Background(), policy.Request{Method: "GET", Authority: "a\"b", Path: "/\\\n", Origin: "\xffé\u2028"}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "policy": "api", "reason": "request_origin_malformed", "method": "GET",
+			"host": `"a\"b"`, "path": `"/\\\n"`, "origin": `"\xff\u00e9\u2028"`,
+			"shadow_policy": "next", "shadow_reason": "request_origin_malformed", "shadow_differs": false,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(c.want, object(t, c.ctx, c.r)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestLongValuesAreClipped(t *testing.T) {
+	long := strings.Repeat("x", 100_000)
+	v := object(t, context.Background(), policy.Request{Method: "GET", Origin: long, Path: "/" + strings.Repeat("\xff", 100_000)})
+	if got := len(v["origin"].(string)); got != maxQuoted {
+		t.Errorf("%d bytes of the origin", got)
+	}
+	if got := len(v["path"].(string)); got > 4*maxQuoted+2 {
+		t.Errorf("%d bytes of the path", got)
+	}
+}
+
+func TestTraceIDs(t *testing.T) {
+	for parent, want := range map[string]string{
+		"00-" + trace + "-00f067aa0ba902b7-01":                   trace,
+		"01-" + trace + "-00f067aa0ba902b7-01-of-the-future":     trace,
+		"ff-" + trace + "-00f067aa0ba902b7-01":                   "",
+		"00-" + strings.ToUpper(trace) + "-00f067aa0ba902b7-01":  "",
+		"00-" + trace[1:] + "-00f067aa0ba902b7-01":               "",
+		"00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01": "",
+		"00-" + trace: "", "": "", "-": "", "00-": "", "0-" + trace + "-": "", "\xff": "",
+	} {
+		if got := traceID(parent); got != want {
+			t.Errorf("%q: %q, want %q", parent, got, want)
+		}
+	}
+}
+
+// observe tells l of n decisions.
+func observe(t *testing.T, l *Log, n int) {
+	t.Helper()
+	set := compile(t)
+	for i := range n {
+		r := policy.Request{Method: "GET", Path: fmt.Sprintf("/%d", i), Origin: "https://app.test"}
+		d := set.Decide(&r)
+		l.Observe(context.Background(), &r, &d)
+	}
+}
+
+// run runs l until the end of what it has been told.
+func run(t *testing.T, l *Log) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAllOrEachNthIsLogged(t *testing.T) {
+	for every, want := range map[int]int{0: 100, 1: 100, 7: 14, 100: 1, 101: 0} {
+		var out bytes.Buffer
+		l := New(&out, every, 0)
+		observe(t, l, 100)
+		run(t, l)
+		if got := strings.Count(out.String(), "\n"); got != want || l.Written() != uint64(want) || l.Dropped() != 0 {
+			t.Errorf("1 of %d: %d lines, %d counted, %d dropped, want %d", every, got, l.Written(), l.Dropped(), want)
+		}
+	}
+}
+
+func TestLinesAreWrittenWhileItRuns(t *testing.T) {
+	r, w := io.Pipe()
+	l := New(w, 1, 0)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	lines := json.NewDecoder(r)
+	for range 3 {
+		observe(t, l, 1)
+		var v struct{ Path string }
+		if err := lines.Decode(&v); err != nil || v.Path != "/0" {
+			t.Fatal(v, err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// stuck blocks until it is freed.
+type stuck chan struct{}
+
+func (w stuck) Write(b []byte) (int, error) {
+	<-w
+	return len(b), nil
+}
+
+func TestARequestNeverWaitsForTheWriter(t *testing.T) {
+	w := make(stuck)
+	l := New(w, 1, 10)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	start := time.Now()
+	var g sync.WaitGroup
+	for range 4 {
+		g.Go(func() { observe(t, l, 1000) })
+	}
+	g.Wait()
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("4000 decisions took %v", took)
+	}
+	if dropped := l.Dropped(); dropped < 3000 {
+		t.Errorf("%d lines dropped", dropped)
+	}
+	cancel()
+	if err := <-ended; err != nil { // which gives the writer up
+		t.Error(err)
+	}
+	close(w)
+}
+
+type failing struct{ fail bool }
+
+func (w *failing) Write(b []byte) (int, error) {
+	if w.fail {
+		return 0, errors.New("disk full")
+	}
+	return len(b), nil
+}
+
+func TestFailuresAreLoggedOnceAndCounted(t *testing.T) {
+	w := &failing{fail: true}
+	var out bytes.Buffer
+	l := New(w, 1, 0)
+	l.Logger = slog.New(slog.NewTextHandler(&out, nil))
+	for range 3 {
+		observe(t, l, 2)
+		l.drain(nil)
+	}
+	if strings.Count(out.String(), "disk full") != 1 || l.Dropped() != 6 || l.Written() != 0 {
+		t.Errorf("%d dropped, %d written\n%s", l.Dropped(), l.Written(), &out)
+	}
+	w.fail = false
+	observe(t, l, 1)
+	l.drain(nil)
+	w.fail = true
+	observe(t, l, 1)
+	l.drain(nil)
+	if strings.Count(out.String(), "disk full") != 2 || l.Dropped() != 7 || l.Written() != 1 {
+		t.Errorf("%d dropped, %d written\n%s", l.Dropped(), l.Written(), &out)
+	}
+}
+
+func TestALineCostsNoMemory(t *testing.T) {
+	l := New(io.Discard, 1, 1)
+	set := compile(t)
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://app.test"}
+	d := set.Decide(&r)
+	batch := make([]byte, 0, 512)
+	n := testing.AllocsPerRun(100, func() {
+		l.Observe(context.Background(), &r, &d)
+		l.drain(batch)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	for name, every := range map[string]int{"all": 1, "sampled": 100} {
+		b.Run(name, func(b *testing.B) {
+			l := New(io.Discard, every, 0)
+			ctx, cancel := context.WithCancel(b.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- l.Run(ctx) }()
+			set := compile(b)
+			r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://app.test"}
+			d := set.Decide(&r)
+			ctxs := asked()
+			b.ReportAllocs()
+			for b.Loop() {
+				l.Observe(ctxs, &r, &d)
+			}
+			cancel()
+			<-ended
+		})
+	}
+}

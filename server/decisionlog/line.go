@@ -1,0 +1,115 @@
+package decisionlog
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/metadata"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// RouteMetadata is the gRPC metadata key that carries the route's name, where
+// Envoy is configured to send it.
+const RouteMetadata = "x-corsgate-route"
+
+// traceparent is the gRPC metadata key of W3C Trace Context.
+const traceparent = "traceparent"
+
+// maxQuoted is how many bytes of a request's value are logged.
+const maxQuoted = 256
+
+// appendDecision appends the line of a decision. Its words are those of the
+// metadata that Envoy gets; what is empty is left out.
+func appendDecision(b []byte, now time.Time, ctx context.Context, r *policy.Request, d *policy.Decision) []byte {
+	b = append(b, `{"time":"`...)
+	b = append(now.UTC().AppendFormat(b, time.RFC3339Nano), '"')
+	b = appendField(b, "policy", d.Policy)
+	b = appendField(b, "reason", d.Reason.String())
+	b = appendField(b, "origin", r.Origin)
+	b = appendField(b, "method", r.Method)
+	b = appendField(b, "host", r.Authority)
+	b = appendField(b, "path", withoutQuery(r.Path))
+	b = appendField(b, "request_method", r.RequestMethod)
+	b = appendField(b, "request_headers", r.RequestHeaders)
+	b = appendField(b, "named_policy", r.Policy)
+	b = appendShadow(b, d)
+	b = appendField(b, "route", first(ctx, RouteMetadata))
+	b = appendField(b, "trace_id", traceID(first(ctx, traceparent)))
+	return append(b, "}\n"...)
+}
+
+func appendShadow(b []byte, d *policy.Decision) []byte {
+	if d.Shadow.Answer == nil {
+		return b
+	}
+	b = appendField(b, "shadow_policy", d.Shadow.Policy)
+	b = appendField(b, "shadow_reason", d.Shadow.Reason.String())
+	return strconv.AppendBool(append(b, `,"shadow_differs":`...), d.ShadowDiffers)
+}
+
+// appendField appends a member of an object. A value is clipped; one that is
+// more than printable ASCII, or has a quote or a backslash, stands in quotes of
+// its own and escaped as Go does it, for a request's bytes may be anything.
+func appendField(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	b = append(append(append(b, `,"`...), key...), `":"`...)
+	return append(appendText(b, value[:min(len(value), maxQuoted)]), '"')
+}
+
+// appendText appends s as the inside of a JSON string.
+func appendText(b []byte, s string) []byte {
+	if isPlain(s) {
+		return append(b, s...)
+	}
+	for _, c := range []byte(strconv.QuoteToASCII(s)) {
+		if c == '\\' || c == '"' {
+			b = append(b, '\\')
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutQuery leaves out what often holds secrets.
+func withoutQuery(path string) string {
+	if i := strings.IndexAny(path, "?#"); i >= 0 {
+		return path[:i]
+	}
+	return path
+}
+
+// first returns the first value of a gRPC metadata key.
+func first(ctx context.Context, key string) string {
+	for _, v := range metadata.ValueFromIncomingContext(ctx, key) {
+		return v
+	}
+	return ""
+}
+
+// traceID returns the trace-id of a traceparent (W3C Trace Context, section
+// 3.2.2), or nothing where it is none.
+func traceID(parent string) string {
+	version, rest, _ := strings.Cut(parent, "-")
+	id, _, found := strings.Cut(rest, "-")
+	if !found || len(version) != 2 || version == "ff" || len(id) != 32 || !isHex(id) || strings.Trim(id, "0") == "" {
+		return ""
+	}
+	return id
+}
+
+// isHex reports whether s has lower-case hexadecimal digits only.
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -1,0 +1,210 @@
+package denied
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// The bounds of what is kept.
+const (
+	// maxPolicies is how many policies are tracked; those of which somebody was
+	// denied first are.
+	maxPolicies = 512
+	// maxOrigin is the longest that an origin can be; what is longer is
+	// malformed, and only its beginning is kept.
+	maxOrigin = 256
+	// maxAsked is how much is kept of requested methods and headers.
+	maxAsked = 128
+)
+
+// The defaults of Tracker's fields.
+const (
+	DefaultEvery = 5 * time.Minute
+	// tellMost is how many lines the log gets at most at once.
+	tellMost = 20
+)
+
+// Advice is what to do about a denied origin.
+type Advice struct {
+	// Nearest is what the policy has that comes nearest, and why it does not
+	// match; empty when nothing is near.
+	Nearest string
+	// Allow is the line of the policy file that would allow it; empty when there
+	// is none, as for an origin that is malformed.
+	Allow string
+	// Allowed tells that the policies that serve now allow it.
+	Allowed bool
+}
+
+// Tracker keeps the most frequent denied origins. The zero Tracker is ready and
+// advises nothing. It is safe for concurrent use; its fields are not to be
+// changed after the first call. It implements server.Observer.
+type Tracker struct {
+	// Advise returns what to do about a denied request of the policy of that
+	// name: it has Origin, RequestMethod and RequestHeaders. nil means nothing.
+	Advise func(policy string, r *policy.Request) Advice
+	// Logger gets the most frequent ones from time to time; nil means nobody does.
+	Logger *slog.Logger
+	// Every is how often; 0 means DefaultEvery.
+	Every time.Duration
+
+	once sync.Once
+	seed maphash.Seed
+
+	mu        sync.Mutex
+	byPolicy  map[string]*top // guarded by mu
+	untracked uint64          // guarded by mu; denials of policies beyond maxPolicies
+}
+
+// isDenial reports whether somebody was turned away for a reason.
+func isDenial(r policy.Reason) bool {
+	switch r {
+	case policy.ReasonPolicyUnknown,
+		policy.ReasonPreflightOriginDenied, policy.ReasonPreflightMethodDenied, policy.ReasonPreflightHeaderDenied, policy.ReasonPreflightMalformed,
+		policy.ReasonRequestOriginDenied, policy.ReasonRequestOriginMalformed, policy.ReasonRequestBlocked:
+		return true
+	}
+	return false
+}
+
+// Observe implements server.Observer. What policies in shadow deny counts too.
+func (t *Tracker) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
+	if isDenial(d.Reason) && r.Origin != "" {
+		t.add(d.Policy, keyOf(r, d.Reason))
+	}
+	if d.Shadow.Answer != nil && isDenial(d.Shadow.Reason) {
+		t.add(d.Shadow.Policy, keyOf(r, d.Shadow.Reason))
+	}
+}
+
+// keyOf returns the key of a denial; it shares memory with r.
+func keyOf(r *policy.Request, reason policy.Reason) key {
+	k := key{origin: clip(r.Origin, maxOrigin), reason: reason}
+	switch reason {
+	case policy.ReasonPreflightMethodDenied:
+		k.asked = clip(r.RequestMethod, maxAsked)
+	case policy.ReasonPreflightHeaderDenied:
+		k.asked = clip(r.RequestHeaders, maxAsked)
+	}
+	return k
+}
+
+func (k key) clone() key {
+	k.origin, k.asked = strings.Clone(k.origin), strings.Clone(k.asked)
+	return k
+}
+
+func clip(s string, most int) string { return s[:min(len(s), most)] }
+
+func (t *Tracker) add(name string, k key) {
+	t.once.Do(t.setup)
+	now := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	top := t.byPolicy[name]
+	if top == nil {
+		if len(t.byPolicy) >= maxPolicies {
+			t.untracked++
+			return
+		}
+		top = newTop()
+		t.byPolicy[name] = top
+	}
+	top.add(k, now, t.seed, key.clone)
+}
+
+func (t *Tracker) setup() {
+	t.seed = maphash.MakeSeed()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byPolicy = map[string]*top{}
+}
+
+// Prepare forgets the policies that a set no longer has: see
+// server.Reloader.Prepare.
+func (t *Tracker) Prepare(set *policy.Set) {
+	t.once.Do(t.setup)
+	keep := map[string]bool{"": true}
+	for _, name := range set.Names() {
+		keep[name] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name := range t.byPolicy {
+		if !keep[name] {
+			delete(t.byPolicy, name)
+		}
+	}
+}
+
+// Run logs the most frequent denied origins from time to time, those that came
+// since the last time, until ctx ends, and then once more.
+func (t *Tracker) Run(ctx context.Context) error {
+	every := t.Every
+	if every == 0 {
+		every = DefaultEvery
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			t.tell()
+			return nil
+		case <-tick.C:
+			t.tell()
+		}
+	}
+}
+
+// tell logs what has come most since it was told of.
+func (t *Tracker) tell() {
+	if t.Logger == nil {
+		return
+	}
+	for _, n := range t.news() {
+		if o := t.origin(n.policy, n.entry); o != nil {
+			t.Logger.Warn("an origin is denied", "policy", n.policy, "origin", o.Origin, "reason", o.Reason, "asked", o.Asked,
+				"times", n.times, "nearest", o.Nearest, "allow", o.Allow)
+		}
+	}
+}
+
+// news is an entry of a policy that came some times since the log told of it.
+type news struct {
+	policy string
+	times  uint64
+	entry
+}
+
+// news returns the entries that have come most, and notes that they are told.
+func (t *Tracker) news() []news {
+	t.once.Do(t.setup)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var come []news
+	for name, top := range t.byPolicy {
+		for _, e := range top.entries {
+			if e.count > e.told {
+				come = append(come, news{name, e.count - e.told, e})
+			}
+		}
+	}
+	slices.SortFunc(come, func(a, b news) int {
+		return cmp.Or(cmp.Compare(b.times, a.times), cmp.Compare(a.policy, b.policy), a.compare(&b.entry))
+	})
+	come = come[:min(len(come), tellMost)]
+	for _, n := range come {
+		top := t.byPolicy[n.policy]
+		top.entries[top.index[n.key]].told = n.count
+	}
+	return come
+}

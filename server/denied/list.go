@@ -1,0 +1,126 @@
+package denied
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// List is what was denied, the policies by name.
+type List struct {
+	Policies []Policy `json:"policies"`
+	// Untracked counts the denials of policies that are not listed because too
+	// many others are.
+	Untracked uint64 `json:"untracked"`
+}
+
+// Policy is what a policy denied.
+type Policy struct {
+	// Policy is its name; empty stands for a name that does not exist.
+	Policy string `json:"policy"`
+	// Denied counts all its denials, those of origins not listed included.
+	Denied uint64 `json:"denied"`
+	// Origins are the most frequent ones, the most frequent first.
+	Origins []Origin `json:"origins"`
+}
+
+// Origin is a denied origin.
+type Origin struct {
+	// Origin is the value of Origin, and Asked the denied method or headers. What
+	// is not printable ASCII stands in quotes, escaped as Go does it.
+	Origin string `json:"origin"`
+	Reason string `json:"reason"`
+	Asked  string `json:"asked,omitempty"`
+	// Count is how often it came, and at most Over too high.
+	Count uint64 `json:"count"`
+	Over  uint64 `json:"over,omitempty"`
+	// First and Last are when it came, as far as it was kept.
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	// Nearest is what in the policy comes nearest, and Allow the line of the
+	// policy file that would allow it.
+	Nearest string `json:"nearest,omitempty"`
+	Allow   string `json:"allow,omitempty"`
+}
+
+// List returns what was denied and still would be.
+func (t *Tracker) List() List {
+	list := List{Policies: []Policy{}}
+	for name, top := range t.snapshot(&list.Untracked) {
+		p := Policy{Policy: name, Denied: top.total, Origins: []Origin{}}
+		slices.SortFunc(top.entries, func(a, b entry) int { return cmp.Or(cmp.Compare(b.count, a.count), a.compare(&b)) })
+		for _, e := range top.entries {
+			if o := t.origin(name, e); o != nil {
+				p.Origins = append(p.Origins, *o)
+			}
+		}
+		list.Policies = append(list.Policies, p)
+	}
+	slices.SortFunc(list.Policies, func(a, b Policy) int { return cmp.Compare(a.Policy, b.Policy) })
+	return list
+}
+
+// snapshot returns copies of what is kept; they have entries and total alone.
+func (t *Tracker) snapshot(untracked *uint64) map[string]top {
+	t.once.Do(t.setup)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	*untracked = t.untracked
+	copies := make(map[string]top, len(t.byPolicy))
+	for name, kept := range t.byPolicy {
+		copies[name] = top{total: kept.total, entries: slices.Clone(kept.entries)}
+	}
+	return copies
+}
+
+// origin returns e for people, or nil when it is allowed by now.
+func (t *Tracker) origin(name string, e entry) *Origin {
+	o := &Origin{
+		Origin: readable(e.origin), Reason: e.reason.String(), Asked: readable(e.asked),
+		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
+	}
+	if t.Advise == nil {
+		return o
+	}
+	a := t.Advise(name, e.request())
+	if a.Allowed {
+		return nil
+	}
+	o.Nearest, o.Allow = a.Nearest, a.Allow
+	return o
+}
+
+// request returns a request that would be denied for the same reason.
+func (e *entry) request() *policy.Request {
+	r := &policy.Request{Origin: e.origin, Method: "GET"}
+	switch e.reason {
+	case policy.ReasonPreflightMethodDenied:
+		r.RequestMethod = e.asked
+	case policy.ReasonPreflightHeaderDenied:
+		r.RequestMethod, r.RequestHeaders = "GET", e.asked
+	case policy.ReasonPreflightOriginDenied, policy.ReasonPreflightMalformed:
+		r.RequestMethod = "GET"
+	}
+	if r.RequestMethod != "" {
+		r.Method = "OPTIONS"
+	}
+	return r
+}
+
+// compare orders entries by their keys.
+func (e *entry) compare(other *entry) int {
+	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked))
+}
+
+// readable returns s so that it can stand in a log or a page.
+func readable(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.QuoteToASCII(s)
+		}
+	}
+	return s
+}

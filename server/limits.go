@@ -1,0 +1,90 @@
+package server
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/tap"
+)
+
+// The limits of the gRPC listener, where Server's fields do not say otherwise.
+// What is above them is refused; Envoy's own calls are far below. A connection
+// holds at most streams times message size.
+const (
+	// DefaultMaxMessage is in bytes. Envoy's own limit for the headers of a
+	// request, which a message carries, is 60 KiB.
+	DefaultMaxMessage = 256 << 10
+	// DefaultMaxStreams is per connection. At the limit Envoy opens another one.
+	DefaultMaxStreams = 1024
+	// DefaultMaxConnections is one for each worker thread of each Envoy.
+	DefaultMaxConnections = 4096
+	// MaxHeaderBytes bounds the gRPC metadata of a call.
+	MaxHeaderBytes = 16 << 10
+	// DefaultFirstMessage is how long a call may take to ask: Envoy sends the
+	// question with the call.
+	DefaultFirstMessage = 10 * time.Second
+)
+
+const (
+	// handshakeTimeout bounds what comes before the first call.
+	handshakeTimeout = 10 * time.Second
+	// minPingInterval is below the shortest connection_keepalive interval that
+	// makes sense for Envoy. grpc-go's own five minutes would answer its pings
+	// with GOAWAY, and end the requests that wait for a slow upstream.
+	minPingInterval = 500 * time.Millisecond
+	// idleTimeout closes connections without calls, and pingInterval finds those
+	// whose other end is gone. Envoy's health checks are calls.
+	idleTimeout, pingInterval = 5 * time.Minute, time.Minute
+	// window is the flow control window of a stream. A fixed one keeps grpc-go
+	// from raising it to 16 MiB for who sends much.
+	window = 64 << 10
+)
+
+// limits returns the options that bound what a client may cost.
+func (s *Server) limits() []grpc.ServerOption {
+	options := []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(orDefault(s.MaxMessage, DefaultMaxMessage)),
+		grpc.MaxConcurrentStreams(orDefault(s.MaxStreams, DefaultMaxStreams)),
+		grpc.MaxHeaderListSize(MaxHeaderBytes),
+		grpc.ConnectionTimeout(handshakeTimeout),
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
+		grpc.InTapHandle(s.awaitFirst),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: s.MaxConnectionAge, MaxConnectionIdle: idleTimeout, Time: pingInterval,
+		}),
+	}
+	if s.TLS != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(s.TLS)))
+	}
+	return options
+}
+
+// healthPrefix begins the methods of the health service.
+const healthPrefix = "/grpc.health.v1.Health/"
+
+// firstKey is where a call's context has what its first message stops.
+type firstKey struct{}
+
+// awaitFirst gives a call a context that ends when its first message does not
+// come: without it a client could hold memory for nothing for ever.
+func (s *Server) awaitFirst(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if strings.HasPrefix(info.FullMethodName, healthPrefix) {
+		return ctx, nil // a watch is a call without end
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(orDefault(s.FirstMessage, DefaultFirstMessage), cancel)
+	return context.WithValue(ctx, firstKey{}, timer), nil
+}
+
+// firstCame lets a call take as long as the upstream does, from now on.
+func firstCame(ctx context.Context) {
+	if timer, ok := ctx.Value(firstKey{}).(*time.Timer); ok {
+		timer.Stop()
+	}
+}

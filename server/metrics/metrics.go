@@ -1,0 +1,167 @@
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
+)
+
+// answerBuckets are in seconds. An answer takes some ten microseconds; the last
+// buckets are where Envoy's message timeouts are.
+var answerBuckets = []float64{
+	10e-6, 20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 500e-3, 1, 2,
+}
+
+// results are the values of the label of corsgate_loads_total.
+const (
+	resultChanged   = "changed"
+	resultUnchanged = "unchanged"
+	resultRefused   = "refused"
+)
+
+// Metrics are the metrics of one service. New makes them; they are safe for
+// concurrent use. They implement server.Observer and server.Meter.
+type Metrics struct {
+	registry *prometheus.Registry
+	policies policies
+
+	streams      prometheus.Gauge
+	first        [wire.Kinds]prometheus.Counter  // :: wire.Kind
+	answers      [wire.Kinds]prometheus.Observer // :: wire.Kind
+	passThroughs [server.PassThroughs]prometheus.Counter
+
+	loads       *prometheus.CounterVec // by result
+	loadSeconds prometheus.Gauge
+	loadedAt    prometheus.Gauge
+	lastGood    prometheus.Gauge
+	generation  prometheus.Gauge
+	count       prometheus.Gauge
+}
+
+// New returns metrics that are all zero. version is the program's.
+func New(version string) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &m.policies)
+	m.gauge("corsgate_build_info", "Always 1; the label says which corsgate this is.", prometheus.Labels{"version": version}).Set(1)
+	m.wireMetrics()
+	m.loadMetrics()
+	return m
+}
+
+func (m *Metrics) wireMetrics() {
+	m.streams = m.gauge("corsgate_active_streams", "The ext_proc streams that are open now.", nil)
+	first := m.counters("corsgate_first_messages_total", "The ext_proc streams by their first message.", "message")
+	answers := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "corsgate_answer_duration_seconds",
+		Help:    "How long answers took, from the whole question to the answer handed to the transport.",
+		Buckets: answerBuckets,
+	}, []string{"phase"})
+	m.registry.MustRegister(answers)
+	for k := range wire.Kinds {
+		if k != wire.KindCheck { // which is a call and no stream
+			m.first[k] = first.WithLabelValues(k.String())
+		}
+		if k != wire.KindUnknown { // which is not answered
+			m.answers[k] = answers.WithLabelValues(k.String())
+		}
+	}
+	closes := m.counters("corsgate_pass_through_closes_total",
+		"The ext_proc streams that corsgate ended so that Envoy goes on without it.", "cause")
+	for p := range server.PassThroughs {
+		m.passThroughs[p] = closes.WithLabelValues(p.String())
+	}
+}
+
+func (m *Metrics) loadMetrics() {
+	m.loads = m.counters("corsgate_loads_total", "The loads of the policies by what came of them.", "result")
+	for _, result := range []string{resultChanged, resultUnchanged, resultRefused} {
+		m.loads.WithLabelValues(result)
+	}
+	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, refused ones included.", nil)
+	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, changed or not.", nil)
+	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)
+	m.generation = m.gauge("corsgate_set_generation", "How many sets of policies have served; 0 before the first.", nil)
+	m.count = m.gauge("corsgate_policies", "How many policies serve now.", nil)
+}
+
+func (m *Metrics) gauge(name, help string, constant prometheus.Labels) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: constant})
+	m.registry.MustRegister(g)
+	return g
+}
+
+func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+	m.registry.MustRegister(v)
+	return v
+}
+
+// CountedBy adds a counter whose value is what count returns, which must never
+// decrease. It is for the time before the first scrape; a name may be added
+// once.
+func (m *Metrics) CountedBy(name, help string, count func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+		func() float64 { return float64(count()) }))
+}
+
+// Gatherer returns what gathers the metrics.
+func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
+
+// Handler returns the page that Prometheus reads. log gets why a metric could
+// not be shown.
+func (m *Metrics) Handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorHandling: promhttp.ContinueOnError,
+	})
+}
+
+// Loaded counts a load; it is for server.Reloader.
+func (m *Metrics) Loaded(l server.Load) {
+	m.loads.WithLabelValues(result(l)).Inc()
+	m.loadSeconds.Set(l.Took.Seconds())
+	m.generation.Set(float64(l.Status.Generation))
+	m.count.Set(float64(l.Status.Policies))
+	if l.Err == nil {
+		m.lastGood.Set(seconds(l.At))
+		m.loadedAt.Set(seconds(l.Status.LoadedAt))
+	}
+}
+
+func result(l server.Load) string {
+	switch {
+	case l.Err != nil:
+		return resultRefused
+	case l.Changed:
+		return resultChanged
+	}
+	return resultUnchanged
+}
+
+// seconds is t as Prometheus writes times.
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// StreamStarted implements server.Meter.
+func (m *Metrics) StreamStarted() { m.streams.Inc() }
+
+// StreamEnded implements server.Meter.
+func (m *Metrics) StreamEnded() { m.streams.Dec() }
+
+// FirstMessage implements server.Meter.
+func (m *Metrics) FirstMessage(k wire.Kind) { m.first[k].Inc() }
+
+// Answered implements server.Meter.
+func (m *Metrics) Answered(k wire.Kind, took time.Duration) { m.answers[k].Observe(took.Seconds()) }
+
+// PassedThrough implements server.Meter.
+func (m *Metrics) PassedThrough(p server.PassThrough) { m.passThroughs[p].Inc() }
+
+// UpstreamCORS implements server.Meter.
+func (m *Metrics) UpstreamCORS(policy string) { m.policies.of(policy).upstream.Add(1) }

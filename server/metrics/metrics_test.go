@@ -1,0 +1,231 @@
+package metrics
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
+)
+
+func compile(t testing.TB, names ...string) *policy.Set {
+	t.Helper()
+	var specs []policy.Spec
+	for _, name := range names {
+		specs = append(specs, policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
+	}
+	specs = append(specs, policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}})
+	set, err := policy.Compile(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func ask(m *Metrics, set *policy.Set, r policy.Request) {
+	d := set.Decide(&r)
+	m.Observe(context.Background(), &r, &d)
+}
+
+// lines returns the samples whose names begin so.
+func lines(t *testing.T, g prometheus.Gatherer, prefix string) []string {
+	t.Helper()
+	families, err := g.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&out, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var found []string
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, prefix) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found
+}
+
+func check(t *testing.T, m *Metrics, prefix string, want ...string) {
+	t.Helper()
+	if got := lines(t, m.Gatherer(), prefix); !slices.Equal(got, want) {
+		t.Errorf("%s:\n%s\nwant\n%s", prefix, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestDecisionsAreCountedByPolicyKindAndReason(t *testing.T) {
+	set := compile(t, "api")
+	m := New("v")
+	m.Prepare(set)
+	for range 2 {
+		ask(m, set, policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"})
+	}
+	ask(m, set, policy.Request{Method: "OPTIONS", Authority: "api.test", Path: "/", Origin: "https://evil.test", RequestMethod: "PUT"})
+	ask(m, set, policy.Request{Method: "GET", Authority: "none.test", Path: "/", Origin: "https://app.test"})
+	check(t, m, "corsgate_decisions_total",
+		`corsgate_decisions_total{kind="preflight",policy="api",reason="preflight_origin_denied"} 1`,
+		`corsgate_decisions_total{kind="request",policy="",reason="no_policy"} 1`,
+		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 2`)
+	check(t, m, "corsgate_shadow_decisions_total",
+		`corsgate_shadow_decisions_total{kind="preflight",policy="next",reason="preflight_origin_denied"} 1`,
+		`corsgate_shadow_decisions_total{kind="request",policy="next",reason="request_origin_denied"} 3`)
+	check(t, m, "corsgate_shadow_differences_total",
+		`corsgate_shadow_differences_total{kind="request",policy="next",reason="request_origin_denied"} 3`)
+}
+
+func TestEveryReasonHasItsCounter(t *testing.T) {
+	if got := len(policy.Reasons()); got != reasons {
+		t.Fatalf("%d reasons, counters for %d", got, reasons)
+	}
+	m := New("v")
+	for _, r := range policy.Reasons() {
+		for _, preflight := range []bool{false, true} {
+			m.Observe(context.Background(), nil, &policy.Decision{Verdict: policy.Verdict{Reason: r}, Preflight: preflight})
+		}
+	}
+	if got := lines(t, m.Gatherer(), "corsgate_decisions_total"); len(got) != kinds*reasons {
+		t.Errorf("%d counters: %s", len(got), strings.Join(got, "\n"))
+	}
+}
+
+// TestNothingOfARequestBecomesALabel asks with much that differs and counts
+// the series.
+func TestNothingOfARequestBecomesALabel(t *testing.T) {
+	set := compile(t, "api")
+	m := New("v")
+	m.Prepare(set)
+	before := len(lines(t, m.Gatherer(), "corsgate_"))
+	for i := range 1000 {
+		for _, method := range []string{"GET", "OPTIONS", fmt.Sprint("M", i)} {
+			ask(m, set, policy.Request{
+				Policy: []string{"", fmt.Sprint("p", i)}[i%2], Method: method, Authority: fmt.Sprint(i, ".test"), Path: fmt.Sprint("/", i),
+				Origin: fmt.Sprintf("https://%d.test", i), RequestMethod: fmt.Sprint("R", i), RequestHeaders: fmt.Sprint("x-", i),
+			})
+		}
+	}
+	if got := lines(t, m.Gatherer(), "corsgate_"); len(got)-before > 12 {
+		t.Errorf("%d series more: %s", len(got)-before, strings.Join(got, "\n"))
+	}
+}
+
+func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
+	first, second := compile(t, "api", "web"), compile(t, "web", "new")
+	m := New("v")
+	m.Prepare(first)
+	get := func(host string) policy.Request {
+		return policy.Request{Method: "GET", Authority: host, Path: "/", Origin: "https://app.test"}
+	}
+	ask(m, first, get("api.test"))
+	ask(m, first, get("web.test"))
+	m.Prepare(second)
+	ask(m, first, get("api.test")) // it was under way
+	ask(m, second, get("web.test"))
+	check(t, m, "corsgate_decisions_total",
+		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
+	m.Prepare(second)
+	check(t, m, "corsgate_decisions_total", `corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
+}
+
+func TestLoadsAreCounted(t *testing.T) {
+	m := New("v")
+	at := time.Unix(1_700_000_000, 250e6)
+	m.Loaded(server.Load{At: at, Took: 2 * time.Second, Changed: true, Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at}})
+	m.Loaded(server.Load{At: at.Add(time.Minute), Took: time.Second, Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at}})
+	m.Loaded(server.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at}})
+	check(t, m, "corsgate_loads_total", `corsgate_loads_total{result="changed"} 1`, `corsgate_loads_total{result="refused"} 1`, `corsgate_loads_total{result="unchanged"} 1`)
+	check(t, m, "corsgate_set_", `corsgate_set_generation 1`, `corsgate_set_loaded_timestamp_seconds 1.70000000025e+09`)
+	check(t, m, "corsgate_last_", `corsgate_last_load_duration_seconds 3`, `corsgate_last_load_success_timestamp_seconds 1.70000006025e+09`)
+	check(t, m, "corsgate_policies", `corsgate_policies 3`)
+}
+
+func TestTheWireIsCounted(t *testing.T) {
+	m := New("v")
+	m.StreamStarted()
+	m.StreamStarted()
+	m.StreamEnded()
+	m.FirstMessage(wire.KindResponseHeaders)
+	m.Answered(wire.KindCheck, 15*time.Microsecond)
+	m.Answered(wire.KindRequestHeaders, 5*time.Microsecond)
+	m.PassedThrough(server.PassPanic)
+	m.UpstreamCORS("api")
+	for _, want := range []string{
+		`corsgate_active_streams 1`,
+		`corsgate_first_messages_total{message="response_headers"} 1`, `corsgate_first_messages_total{message="unknown"} 0`,
+		`corsgate_answer_duration_seconds_bucket{phase="check",le="1e-05"} 0`, `corsgate_answer_duration_seconds_bucket{phase="check",le="2e-05"} 1`,
+		`corsgate_answer_duration_seconds_bucket{phase="request_headers",le="1e-05"} 1`, `corsgate_answer_duration_seconds_count{phase="response_headers"} 0`,
+		`corsgate_pass_through_closes_total{cause="panic"} 1`, `corsgate_pass_through_closes_total{cause="answered"} 0`,
+		`corsgate_upstream_cors_total{policy="api"} 1`, `corsgate_build_info{version="v"} 1`,
+	} {
+		if !slices.Contains(lines(t, m.Gatherer(), "corsgate_"), want) {
+			t.Errorf("there is no %s", want)
+		}
+	}
+}
+
+func TestThePageIsServed(t *testing.T) {
+	m := New("v")
+	m.CountedBy("corsgate_lines_total", "Lines.", func() uint64 { return 7 })
+	w := httptest.NewRecorder()
+	m.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{"corsgate_lines_total 7\n", "go_goroutines ", "process_open_fds ", "corsgate_active_streams 0\n"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page has no %q:\n%s", want, w.Body)
+		}
+	}
+}
+
+func TestCountingCostsNoMemory(t *testing.T) {
+	set := compile(t, "api")
+	m := New("v")
+	m.Prepare(set)
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
+	d := set.Decide(&r)
+	n := testing.AllocsPerRun(100, func() {
+		m.StreamStarted()
+		m.FirstMessage(wire.KindRequestHeaders)
+		m.Observe(context.Background(), &r, &d)
+		m.UpstreamCORS(d.Policy)
+		m.Answered(wire.KindRequestHeaders, time.Microsecond)
+		m.PassedThrough(server.PassAnswered)
+		m.StreamEnded()
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	set := compile(b, "api")
+	m := New("v")
+	m.Prepare(set)
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
+	d := set.Decide(&r)
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Observe(context.Background(), &r, &d)
+	}
+}
+
+func BenchmarkAnswered(b *testing.B) {
+	m := New("v")
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Answered(wire.KindRequestHeaders, 42*time.Microsecond)
+	}
+}

@@ -1,0 +1,158 @@
+package metrics
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+const (
+	reasons = int(policy.ReasonSameOrigin) + 1
+	kinds   = 2
+)
+
+// kindWords are the values of the label kind.
+var kindWords = [kinds]string{"request", "preflight"}
+
+// reasonCounts are counters by kind and reason.
+type reasonCounts [kinds][reasons]atomic.Uint64
+
+func (c *reasonCounts) add(preflight bool, r policy.Reason) {
+	kind := 0
+	if preflight {
+		kind = 1
+	}
+	c[kind][r].Add(1)
+}
+
+// counts are the counters of one policy.
+type counts struct {
+	decisions, shadow, differs reasonCounts
+	upstream                   atomic.Uint64
+}
+
+// policies are the counters of all policies that are served. A request finds
+// its own without a lock, and makes none.
+type policies struct {
+	mu     sync.Mutex // held by whoever replaces byName
+	byName atomic.Pointer[map[string]*counts]
+}
+
+// of returns the counters of the policy of that name; empty is none.
+func (p *policies) of(name string) *counts {
+	if byName := p.byName.Load(); byName != nil {
+		if c := (*byName)[name]; c != nil {
+			return c
+		}
+	}
+	return p.add(name)
+}
+
+// add is for a policy that was not prepared, or that is of a set before: at
+// most those of the requests that were under way are left.
+func (p *policies) add(name string) *counts {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := map[string]*counts{}
+	if byName := p.byName.Load(); byName != nil {
+		if c := (*byName)[name]; c != nil {
+			return c
+		}
+		next = maps.Clone(*byName)
+	}
+	c := &counts{}
+	next[name] = c
+	p.byName.Store(&next)
+	return c
+}
+
+// keep makes the counters those of names: what is gone is forgotten.
+func (p *policies) keep(names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var have map[string]*counts
+	if byName := p.byName.Load(); byName != nil {
+		have = *byName
+	}
+	next := make(map[string]*counts, len(names)+1)
+	for _, name := range append([]string{""}, names...) {
+		c := have[name]
+		if c == nil {
+			c = &counts{}
+		}
+		next[name] = c
+	}
+	p.byName.Store(&next)
+}
+
+// Prepare makes the counters of a set before it serves, so that no request has
+// to, and forgets those of policies that are gone: see server.Reloader.Prepare.
+func (m *Metrics) Prepare(set *policy.Set) { m.policies.keep(set.Names()) }
+
+// Observe implements server.Observer.
+func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decision) {
+	m.policies.of(d.Policy).decisions.add(d.Preflight, d.Reason)
+	if d.Shadow.Answer == nil {
+		return
+	}
+	shadow := m.policies.of(d.Shadow.Policy)
+	shadow.shadow.add(d.Preflight, d.Shadow.Reason)
+	if d.ShadowDiffers {
+		shadow.differs.add(d.Preflight, d.Shadow.Reason)
+	}
+}
+
+var (
+	byReason      = []string{"policy", "kind", "reason"}
+	decisionsDesc = prometheus.NewDesc("corsgate_decisions_total",
+		"The decisions of the policies that act; no policy is the empty one.", byReason, nil)
+	shadowDesc = prometheus.NewDesc("corsgate_shadow_decisions_total",
+		"The decisions of the policies in shadow.", byReason, nil)
+	differsDesc = prometheus.NewDesc("corsgate_shadow_differences_total",
+		"Those of them that would have changed the answer.", byReason, nil)
+	upstreamDesc = prometheus.NewDesc("corsgate_upstream_cors_total",
+		"The responses that reached corsgate, in two-phase, with CORS headers of the upstream's own.", []string{"policy"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (p *policies) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{decisionsDesc, shadowDesc, differsDesc, upstreamDesc} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. It leaves out what is zero: most
+// policies never have most reasons.
+func (p *policies) Collect(out chan<- prometheus.Metric) {
+	byName := p.byName.Load()
+	if byName == nil {
+		return
+	}
+	for name, c := range *byName {
+		c.decisions.collect(out, decisionsDesc, name)
+		c.shadow.collect(out, shadowDesc, name)
+		c.differs.collect(out, differsDesc, name)
+		if n := c.upstream.Load(); n > 0 {
+			out <- counter(upstreamDesc, n, name)
+		}
+	}
+}
+
+func (c *reasonCounts) collect(out chan<- prometheus.Metric, desc *prometheus.Desc, name string) {
+	for kind := range c {
+		for reason := range c[kind] {
+			if n := c[kind][reason].Load(); n > 0 {
+				out <- counter(desc, n, name, kindWords[kind], policy.Reason(reason).String())
+			}
+		}
+	}
+}
+
+func counter(desc *prometheus.Desc, n uint64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(n), labels...)
+}

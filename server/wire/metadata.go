@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// maxQuoted is how many bytes of a request metadata quotes.
+const maxQuoted = 256
+
+// reasonEntries are the fields that name the reason of a decision.
+var reasonEntries = encodeReasons()
+
+func encodeReasons() (entries [][]byte) {
+	for _, r := range policy.Reasons() {
+		entries = append(entries, appendEntry(nil, "reason", r.String()))
+	}
+	return entries
+}
+
+// appendMetadata appends the Struct that says in Envoy's terms what was
+// decided, as field num.
+func (x *Exchange) appendMetadata(b []byte, num protowire.Number) []byte {
+	b, content := begin(b, num)
+	return end(x.appendEntries(b), content)
+}
+
+// appendNamespaced appends the same under the namespace.
+func (x *Exchange) appendNamespaced(b []byte, num protowire.Number) []byte {
+	b, content := begin(b, num)
+	b, entry, value := beginEntry(b, Namespace)
+	b = x.appendMetadata(b, valueStruct)
+	return end(end(end(b, value), entry), content)
+}
+
+func (x *Exchange) appendEntries(b []byte) []byte {
+	d := &x.decision
+	b = x.answer().entries.appendTo(b, &d.Verdict)
+	b = append(b, reasonEntries[d.Reason]...)
+	b = appendUsable(b, policyKey, d.Policy)
+	if x.request.Origin != "" {
+		b = appendQuotedEntry(b, "origin", x.request.Origin)
+	}
+	if d.Shadow.Answer != nil {
+		b = appendShadow(b, d)
+	}
+	return b
+}
+
+// appendUsable appends text that may be none.
+func appendUsable(b []byte, key, s string) []byte {
+	if !usable(s) {
+		return b
+	}
+	return appendEntry(b, key, s)
+}
+
+func appendShadow(b []byte, d *policy.Decision) []byte {
+	b = appendUsable(b, "shadow_policy", d.Shadow.Policy)
+	b = appendEntry(b, "shadow_reason", d.Shadow.Reason.String())
+	b, entry, value := beginEntry(b, "shadow_differs")
+	return end(end(appendNumber(b, valueBool, protowire.EncodeBool(d.ShadowDiffers)), value), entry)
+}
+
+// appendQuotedEntry appends bytes of a request, which may not be UTF-8.
+func appendQuotedEntry(b []byte, key, s string) []byte {
+	b, entry, value := beginEntry(b, key)
+	b, content := begin(b, valueString)
+	b = appendQuoted(b, s[:min(len(s), maxQuoted)])
+	return end(end(end(b, content), value), entry)
+}
+
+// appendQuoted is strconv.AppendQuote, and faster for what is common.
+func appendQuoted(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(b, s)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
