@@ -158,3 +158,27 @@ func registrable(labels []string) []int {
 }
 
 func quote(s string) string { return `"` + clip(s) + `"` }
+
+// RegexProbes returns origins that an entry of allowOriginRegexes was likely
+// made for, read from its syntax, and origins like them that somebody else can
+// have, whether it matches those or not; none of what is no regex.
+func RegexProbes(expr string) []string {
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	if err != nil {
+		return nil
+	}
+	var probes []string
+	for _, o := range (battery{re: re, tree: tree}).own() {
+		probes = append(probes, o)
+		for _, near := range append(hijacked(o), openDots(o)...) {
+			if _, ok := parseOrigin(near); ok {
+				probes = append(probes, near)
+			}
+		}
+	}
+	return probes
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -63,35 +65,23 @@ Exits 1 when there are errors.`,
 func checkAll(ctx context.Context, paths []string) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
-		r, err := load(ctx, path)
+		r, err := server.Check(ctx, &file.Source{Path: path})
 		if err != nil {
-			r = policyfile.Result{Diagnostics: []policyfile.Diagnostic{unreadable(path, err)}}
+			r.Diagnostics = refusal(path, err)
 		}
 		all.add(r)
 	}
 	return all
 }
 
-// unreadable is the finding of policies that could not be judged at all.
-func unreadable(path string, err error) policyfile.Diagnostic {
-	return policyfile.Diagnostic{File: path, Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}
-}
-
-// load reads and compiles the policies of a path as serve does.
-func load(ctx context.Context, path string) (policyfile.Result, error) {
-	source := &file.Source{Path: path}
-	fsys, place, err := source.Snapshot(ctx)
-	if err != nil {
-		return policyfile.Result{}, err
+// refusal returns the findings of policies that were refused. That they could
+// not be judged at all is a finding too.
+func refusal(path string, err error) []policyfile.Diagnostic {
+	var refused *server.LoadError
+	if errors.As(err, &refused) && refused.Err == nil {
+		return refused.Diagnostics
 	}
-	r := policyfile.Load(fsys, place)
-	if r.HasErrors() {
-		return r, nil
-	}
-	if _, err := policy.Compile(r.Specs); err != nil {
-		return r, fmt.Errorf("compile the policies of %s: %w", path, err)
-	}
-	return r, nil
+	return []policyfile.Diagnostic{{File: path, Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
 }
 
 // add counts the result of one path.

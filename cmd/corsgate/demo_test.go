@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,23 +15,11 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
-// needEnvoy skips the test on a machine without Envoy, and fails it where CI
-// says that there must be one.
-func needEnvoy(t *testing.T) {
-	t.Helper()
-	_, err := envoy.Find(t.Context(), io.Discard)
-	switch {
-	case err != nil && os.Getenv("CI") == "true":
-		t.Fatalf("no Envoy: %v", err)
-	case err != nil:
-		t.Skipf("no Envoy: %v", err)
-	}
-}
-
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
-	needEnvoy(t)
+	envoytest.Binary(t)
 	for _, profile := range envoy.Profiles() {
 		t.Run(string(profile), func(t *testing.T) {
 			var out, errs output
@@ -54,7 +41,7 @@ func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
 }
 
 func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
-	needEnvoy(t)
+	envoytest.Binary(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out, errs output
@@ -91,6 +78,26 @@ func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
 			resp.Body.Close()
 			t.Errorf("%s still answers", url)
 		}
+	}
+}
+
+func TestDemoUpstreamAnswersEverythingAndLetsEverybodyRead(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, []string{"demo", "upstream", "--listen", "127.0.0.1:0"}, nil, &out, &errs) }()
+	address := out.await(t, regexp.MustCompile(`listens on (\S+)\n`), &errs)[1]
+	if got := allowOrigin(t, "http://"+address, "https://evil.example.net"); got != "*" {
+		t.Errorf("Access-Control-Allow-Origin %q", got)
+	}
+	// As docker-compose.yml asks whether it is there.
+	if code := run(ctx, []string{"health", "--admin-address", address}, nil, &out, &errs); code != exitOK {
+		t.Errorf("health: exit code %d\n%s", code, &errs)
+	}
+	cancel()
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit code %d\n%s", code, &errs)
 	}
 }
 

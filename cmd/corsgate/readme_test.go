@@ -17,7 +17,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3" // messages that snippets name
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3" // messages that snippets name
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
@@ -242,6 +243,20 @@ func TestReadmeListsWhatThereIs(t *testing.T) {
 	for _, row := range want {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row) }) {
 			t.Errorf("the README has no row %s", row)
+		}
+	}
+}
+
+func TestReadmeNamesFoldersAndFilesThatThereAre(t *testing.T) {
+	text := readme(t)
+	named := regexp.MustCompile("(?m)^\\| `([a-z/]+/)` \\|").FindAllStringSubmatch(text, -1)
+	if len(named) < 5 {
+		t.Errorf("only %q in the project structure", named)
+	}
+	named = append(named, regexp.MustCompile(`\]\(([A-Z][A-Za-z.]+)\)`).FindAllStringSubmatch(text, -1)...)
+	for _, m := range named {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -49,14 +49,16 @@ func TestScripts(t *testing.T) {
 // scriptCommands are the commands that scripts have besides testscript's own.
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"exits":  scriptExits,  // exits CODE PROGRAM ARG...: runs it and wants that exit code
-		"serve":  scriptServe,  // serve ARG...: starts corsgate serve; $ADMIN is its address, serve.log its log
-		"signal": scriptSignal, // signal TERM|INT|HUP: sends it to what serve started
-		"ended":  scriptEnded,  // ended CODE: waits until it has ended with that exit code
-		"http":   scriptHTTP,   // http STATUS METHOD PATH: asks its admin listener; stdout is the body
-		"await":  scriptAwait,  // await PATH REGEXP: asks until the body matches
-		"logged": scriptLogged, // logged REGEXP: waits until its log matches
-		"repeat": scriptRepeat, // repeat FILE N TEXT: writes TEXT N times
+		"exits":   scriptExits,   // exits CODE PROGRAM ARG...: runs it and wants that exit code
+		"serve":   scriptServe,   // serve ARG...: starts corsgate serve; $ADMIN is its address, serve.log its log
+		"signal":  scriptSignal,  // signal TERM|INT|HUP: sends it to what serve started
+		"ended":   scriptEnded,   // ended CODE: waits until it has ended with that exit code
+		"http":    scriptHTTP,    // http STATUS METHOD PATH: asks its admin listener; stdout is the body
+		"await":   scriptAwait,   // await PATH REGEXP: asks until the body matches
+		"logged":  scriptLogged,  // logged REGEXP: waits until its log matches
+		"watch":   scriptWatch,   // watch ARG...: starts corsgate test --watch
+		"watched": scriptWatched, // watched REGEXP: waits until what it has printed since then matches
+		"repeat":  scriptRepeat,  // repeat FILE N TEXT: writes TEXT N times
 	}
 }
 
@@ -106,22 +108,27 @@ var adminLine = regexp.MustCompile(`"admin":"([^"]+)"`)
 
 func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 	s := servedOf(ts)
+	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
+	s.start(ts, "serve.log", args)
+	s.admin = s.awaitLog(ts, adminLine)[1]
+	ts.Setenv("ADMIN", s.admin)
+}
+
+// start starts corsgate in the background; what it prints goes to a file.
+func (s *served) start(ts *testscript.TestScript, name string, args []string) {
 	s.kill()
-	s.log = ts.MkAbs("serve.log")
-	log, err := os.Create(s.log)
+	s.log = ts.MkAbs(name)
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	defer log.Close()
-	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
 	s.cmd = exec.Command("corsgate", args...)
-	s.cmd.Dir, s.cmd.Env, s.cmd.Stderr = ts.MkAbs("."), serveEnvironment(ts), log
+	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), serveEnvironment(ts), log, log
 	ts.Check(s.cmd.Start())
 	s.ended = make(chan struct{})
 	go func() {
 		defer close(s.ended)
 		_ = s.cmd.Wait()
 	}()
-	s.admin = s.awaitLog(ts, adminLine)[1]
-	ts.Setenv("ADMIN", s.admin)
 }
 
 // serveEnvironment returns the variables of serve's flags that a script has set.

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/source/file"
@@ -93,12 +92,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 // explainLoad prints why a first load was refused, as check does, and returns
 // the error for the user.
 func (c *serveConfig) explainLoad(w io.Writer, err error) error {
-	found := []policyfile.Diagnostic{unreadable(c.policies, err)}
-	var refused *server.LoadError
-	if errors.As(err, &refused) && refused.Err == nil {
-		found = refused.Diagnostics
-	}
-	for _, d := range found {
+	for _, d := range refusal(c.policies, err) {
 		fmt.Fprintln(w, d)
 	}
 	return hinted(errors.New("no good policies to serve"), "mend what stands above; 'corsgate check' finds it too")
@@ -132,7 +126,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*servic
 		grpcListener: grpcListener, adminListener: adminListener,
 		reloader: reloader,
 		grpc:     grpc,
-		admin:    &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Logger: log},
+		admin:    &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Served: reloader.Served, Logger: log},
 	}, nil
 }
 
@@ -155,7 +149,7 @@ func isLoopback(address string) bool {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // listen opens both listeners or none.

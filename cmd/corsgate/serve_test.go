@@ -1,6 +1,14 @@
 package main
 
-import "testing"
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/server/source/file"
+)
 
 func TestOnlyLoopbackAddressesNeedNoPermission(t *testing.T) {
 	for address, want := range map[string]bool{
@@ -21,5 +29,42 @@ func TestOnlyLoopbackAddressesNeedNoPermission(t *testing.T) {
 		if got := isLoopback(address); got != want {
 			t.Errorf("%s: %t, want %t", address, got, want)
 		}
+	}
+}
+
+func TestFlagsReachWhatTheyConfigure(t *testing.T) {
+	cmd := newServe()
+	var c serveConfig
+	cmd.ResetFlags()
+	c.define(cmd)
+	err := cmd.ParseFlags([]string{
+		"--policies", "p", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0",
+		"--poll-interval", "1s", "--drain-delay", "2s", "--drain-timeout", "3s", "--max-connection-age", "4s",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer svc.close()
+	source := svc.reloader.Source.(*file.Source)
+	if source.Path != "p" || source.Poll != time.Second {
+		t.Errorf("source %q every %v", source.Path, source.Poll)
+	}
+	got := []time.Duration{svc.grpc.DrainDelay, svc.grpc.DrainTimeout, svc.grpc.MaxConnectionAge}
+	if got[0] != 2*time.Second || got[1] != 3*time.Second || got[2] != 4*time.Second {
+		t.Errorf("durations %v", got)
+	}
+}
+
+func TestLogsThatNobodyReadsAtATerminalAreJSON(t *testing.T) {
+	var out bytes.Buffer
+	log := newLogger(&out, oneOf("warn").level())
+	log.Info("not this")
+	log.Warn("this", "key", "value")
+	if got := out.String(); !strings.HasPrefix(got, "{") || !strings.Contains(got, `"key":"value"`) || strings.Contains(got, "not this") {
+		t.Error(got)
 	}
 }

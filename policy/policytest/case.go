@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/corsgate/corsgate/policy"
@@ -23,8 +24,15 @@ type Case struct {
 	Only    []Profile
 	Because string
 
-	want   Outcome
-	except map[Profile]exception
+	want      Outcome
+	except    map[Profile]exception
+	overlooks overlooks
+}
+
+// overlooks are the parts of an Outcome that a case does not compare; the zero
+// overlooks are none. With some, headers that are not wanted are overlooked.
+type overlooks struct {
+	some, policy, reason, shadow, status, forwarded bool
 }
 
 // exception is what one profile makes of a case.
@@ -77,4 +85,35 @@ func (c Case) Request() policy.Request {
 func (c Case) Decide(set *policy.Set) Outcome {
 	r := c.Request()
 	return OutcomeOf(set.Decide(&r), c.Upstream)
+}
+
+// Check decides about the case by set alone, and returns one line for each
+// difference from what it wants.
+func (c Case) Check(set *policy.Set) []string {
+	want, _ := c.Want(Decide)
+	got := c.Decide(set)
+	c.overlooks.hide(&got, want)
+	return got.Diff(want)
+}
+
+// hide makes the overlooked parts of got those that are wanted.
+func (o overlooks) hide(got *Outcome, want Outcome) {
+	if !o.some {
+		return
+	}
+	adopt(o.policy, &got.Policy, want.Policy)
+	adopt(o.reason, &got.Reason, want.Reason)
+	adopt(o.shadow, &got.Shadow, want.Shadow)
+	adopt(o.status, &got.Response.Status, want.Response.Status)
+	adopt(o.forwarded, &got.Forwarded, want.Forwarded)
+	maps.DeleteFunc(got.Response.Headers, func(name string, _ []string) bool {
+		_, wanted := want.Response.Headers[name]
+		return !wanted
+	})
+}
+
+func adopt[T any](overlooked bool, got *T, want T) {
+	if overlooked {
+		*got = want
+	}
 }

@@ -27,8 +27,7 @@ func decideAll(t *testing.T, set *policy.Set, f File) {
 	t.Helper()
 	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
-			want, _ := c.Want(Decide)
-			for _, line := range c.Decide(set).Diff(want) {
+			for _, line := range c.Check(set) {
 				t.Errorf("%s.yaml:%d: %s", f.Name, c.Line, line)
 			}
 		})
@@ -273,4 +272,22 @@ func preflight(set *policy.Set, names string) policy.Reason {
 		Origin: "https://example.com", RequestMethod: "GET", RequestHeaders: names,
 	})
 	return d.Reason
+}
+
+func TestEachCaseSaysWhereItsRuleStands(t *testing.T) {
+	for _, f := range files(t) {
+		if f.About == "" || len(f.Cases) > 0 && !f.HasPolicies() {
+			t.Errorf("%s: about or policies is missing", f.Path)
+		}
+		for _, c := range f.Cases {
+			if c.Why == "" || c.overlooks.some {
+				t.Errorf("%s:%d: %q: why is missing, or the case is partial", f.Path, c.Line, c.Name)
+			}
+		}
+		for _, l := range f.Loads {
+			if l.Why == "" {
+				t.Errorf("%s:%d: %q: why is missing", f.Path, l.Line, l.Name)
+			}
+		}
+	}
 }

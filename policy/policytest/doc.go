@@ -6,6 +6,7 @@
 //
 //	about: what the file is about
 //	static: true                 # false: its hosts must go without corsgate.static
+//	partial: false               # true: what a want does not name is not compared
 //	policies: {policies: [...]}  # a whole policy file
 //	groups: {tenants.txt: "..."} # the text files that it names
 //	cases:
@@ -32,6 +33,9 @@
 //	  groups: {tenants.txt: "..."}
 //	  want: [origin-trailing-slash]  # for each error its code or a part of its text; [] when it loads
 //	  warnings: [apex-not-covered]   # warnings that must be among those given
+//
+// "about" and "why" may be left out. Without "policies" the cases are about
+// policies that stand elsewhere.
 //
 // Header names are in lower case. A header value is a text of which each
 // character is one byte (ISO-8859-1), a !!binary, a long text written as

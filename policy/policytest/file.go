@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ import (
 type File struct {
 	// Name is the file's name without its extension.
 	Name string
+	// Path is the file's name as Parse was given it.
+	Path string
 	// About says what its cases are about.
 	About string
 	// Static tells that Envoy's corsgate.static may serve the file's hosts.
@@ -41,12 +44,13 @@ func Files() ([]File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("case files: %w", err)
 	}
-	return Load(fsys)
+	return Load(fsys, "")
 }
 
 // Load reads the case files at the root of fsys (*.yaml and *.yml), in the
-// order of their names. The error has every mistake of all files.
-func Load(fsys fs.FS) ([]File, error) {
+// order of their names. place is put before the names. The error has every
+// mistake of all files, one a line.
+func Load(fsys fs.FS, place string) ([]File, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("case files: %w", err)
@@ -62,7 +66,7 @@ func Load(fsys fs.FS) ([]File, error) {
 			bad = append(bad, fmt.Errorf("case files: %w", err))
 			continue
 		}
-		f, err := Parse(e.Name(), data)
+		f, err := Parse(filepath.Join(place, e.Name()), data)
 		files, bad = append(files, f), append(bad, err)
 	}
 	if err := errors.Join(bad...); err != nil {
@@ -70,6 +74,9 @@ func Load(fsys fs.FS) ([]File, error) {
 	}
 	return files, nil
 }
+
+// HasPolicies reports whether the file brings the policies of its cases.
+func (f File) HasPolicies() bool { return len(f.texts) > 0 }
 
 // Set returns the file's policies, compiled.
 func (f File) Set() (*policy.Set, error) { return Compile(f) }

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +16,7 @@ import (
 type fileYAML struct {
 	About    string            `yaml:"about"`
 	Static   *bool             `yaml:"static"`
+	Partial  bool              `yaml:"partial"`
 	Policies yaml.Node         `yaml:"policies"`
 	Groups   map[string]string `yaml:"groups"`
 	Cases    []yaml.Node       `yaml:"cases"`
@@ -77,15 +78,14 @@ func Parse(name string, data []byte) (File, error) {
 	if err := yaml.Load(data, &raw, yaml.WithKnownFields()); err != nil {
 		return File{}, placed(name, 1, err)
 	}
-	p := parser{file: name, seen: map[string]int{}}
+	p := parser{file: name, partial: raw.Partial, seen: map[string]int{}}
 	f := File{
-		Name:   strings.TrimSuffix(name, path.Ext(name)),
+		Name:   strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)),
+		Path:   name,
 		About:  raw.About,
 		Static: raw.Static == nil || *raw.Static,
 	}
 	f.texts = p.texts(f.Name+".yaml", 1, &raw.Policies, raw.Groups)
-	p.check(1, raw.About != "", "about is missing: say in a line what the file is about")
-	p.check(1, len(raw.Cases) == 0 || len(f.texts) > 0, `policies is missing: write "policies: {policies: []}" if none is meant`)
 	for i := range raw.Cases {
 		f.Cases = append(f.Cases, p.readCase(&raw.Cases[i]))
 	}
@@ -101,9 +101,10 @@ func Parse(name string, data []byte) (File, error) {
 
 // parser is one Parse.
 type parser struct {
-	file  string
-	found []error
-	seen  map[string]int // :: name of a case -> line
+	file    string
+	partial bool // what a want does not name is not compared
+	found   []error
+	seen    map[string]int // :: name of a case -> line
 }
 
 func (p *parser) check(line int, ok bool, format string, args ...any) {
@@ -122,9 +123,8 @@ func (p *parser) decode(n *yaml.Node, out any) bool {
 }
 
 // name checks what cases and load entries have in common.
-func (p *parser) name(line int, name, why string) {
+func (p *parser) name(line int, name string) {
 	p.check(line, name != "", "name is missing: say in a sentence what the case shows")
-	p.check(line, why != "", "%q: why is missing: name the source of the rule", name)
 	first := p.seen[name]
 	p.check(line, name == "" || first == 0, "%q: line %d has the same name", name, first)
 	p.seen[name] = line
@@ -151,7 +151,7 @@ func (p *parser) readCase(n *yaml.Node) Case {
 	if !p.decode(n, &raw) {
 		return Case{}
 	}
-	p.name(n.Line, raw.Name, raw.Why)
+	p.name(n.Line, raw.Name)
 	p.checkCase(n.Line, &raw)
 	c := Case{
 		Name: raw.Name, Why: raw.Why, Line: n.Line, Policy: raw.Policy, Only: raw.Only, Because: raw.Because,
@@ -165,6 +165,9 @@ func (p *parser) readCase(n *yaml.Node) Case {
 		Upstream: Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: raw.Upstream.Headers},
 	}
 	c.want = p.readWant(n.Line, raw.Name, raw.Want, &c, Decide)
+	if p.partial && raw.Want != nil {
+		c.overlooks = raw.Want.overlooked()
+	}
 	c.except = make(map[Profile]exception, len(raw.Except))
 	for profile, x := range raw.Except {
 		c.except[profile] = exception{because: x.Because, want: p.readWant(n.Line, raw.Name, x.Want, &c, profile)}
@@ -192,7 +195,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 		return Outcome{}
 	}
 	if c.Asked(profile) {
-		p.check(line, isReason(raw.Reason), "%q: want.reason: %q is no reason", name, raw.Reason)
+		p.check(line, isReason(raw.Reason) || p.partial && raw.Reason == "", "%q: want.reason: %q is no reason", name, raw.Reason)
 	} else {
 		p.check(line, raw.Policy+raw.Reason == "" && raw.Shadow == nil,
 			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is decided there", name, profile)
@@ -213,12 +216,21 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 	}
 }
 
+// overlooked returns what a partial want does not name.
+func (w *wantYAML) overlooked() overlooks {
+	return overlooks{
+		some:   true,
+		policy: w.Policy == "", reason: w.Reason == "", shadow: w.Shadow == nil,
+		status: w.Status == 0, forwarded: w.Forwarded == nil && w.Status == 0,
+	}
+}
+
 func (p *parser) readLoad(n *yaml.Node) LoadCase {
 	var raw loadYAML
 	if !p.decode(n, &raw) {
 		return LoadCase{}
 	}
-	p.name(n.Line, raw.Name, raw.Why)
+	p.name(n.Line, raw.Name)
 	p.check(n.Line, !raw.Policies.IsZero(), "%q: policies is missing", raw.Name)
 	p.check(n.Line, raw.Want != nil, `%q: want is missing: write "want: []" where it loads`, raw.Name)
 	l := LoadCase{

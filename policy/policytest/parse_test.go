@@ -149,7 +149,7 @@ func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {
 		"README.md":  {Data: []byte("no cases")},
 		"sub/c.yaml": {Data: []byte("no cases")},
 	}
-	read, err := Load(fsys)
+	read, err := Load(fsys, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {
 	same(t, "names", names, []string{"a", "b"})
 
 	fsys["a.yaml"], fsys["b.yml"] = &fstest.MapFile{Data: []byte("a: 1")}, &fstest.MapFile{Data: []byte("b: 1")}
-	if _, err = Load(fsys); err == nil || !strings.Contains(err.Error(), "a.yaml:1: ") || !strings.Contains(err.Error(), "b.yml:1: ") {
+	if _, err = Load(fsys, ""); err == nil || !strings.Contains(err.Error(), "a.yaml:1: ") || !strings.Contains(err.Error(), "b.yml:1: ") {
 		t.Errorf("got %v, want the mistakes of both files", err)
 	}
 }
@@ -233,5 +233,42 @@ func TestLoadCaseDiff(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAPartialWantComparesWhatItNames(t *testing.T) {
+	f, err := Parse("dir/some.yaml", []byte("partial: true\n"+head+`cases:
+- {name: nothing, request: {host: a.test, headers: {origin: https://a.example}}, want: {}}
+- {name: a reason, request: {host: a.test, headers: {origin: https://a.example}}, want: {reason: request_allowed}}
+- {name: a header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {vary: Origin}}}
+- {name: another reason, request: {host: a.test, headers: {origin: https://a.example}}, want: {reason: no_policy}}
+- {name: another policy, request: {host: a.test, headers: {origin: https://a.example}}, want: {policy: q}}
+- {name: another status, request: {host: a.test, headers: {origin: https://a.example}}, want: {status: 403}}
+- {name: a missing header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {access-control-max-age: 5}}}
+- {name: a shadow, request: {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {policy: q, reason: no_policy}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "name", f.Name+" "+f.Path, "some dir/some.yaml")
+	set, err := f.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"another reason": 1, "another policy": 1, "another status": 2, "a missing header": 1, "a shadow": 1}
+	for _, c := range f.Cases {
+		if lines := c.Check(set); len(lines) != want[c.Name] {
+			t.Errorf("%s: %q", c.Name, lines)
+		}
+	}
+}
+
+func TestAFileNeedsNoPoliciesAndSaysWhetherItHasThem(t *testing.T) {
+	const cases = "cases: [{name: one, request: {host: a.test}, want: {reason: no_policy}}]\n"
+	for text, has := range map[string]bool{cases: false, "policies: {policies: []}\n" + cases: true} {
+		f, err := Parse("some.yaml", []byte(text))
+		if err != nil || f.HasPolicies() != has {
+			t.Errorf("%q: has policies %t, %v", text, f.HasPolicies(), err)
+		}
 	}
 }

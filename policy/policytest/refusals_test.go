@@ -26,12 +26,10 @@ var refusals = []struct {
 	{"an unknown field of a long value", one("  upstream: {headers: {x: {text: a}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: field text not found"}},
 	{"a field twice", one("  why: again\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: ", "why"}},
 	{"a status that is no number", one("  want: {reason: no_policy, status: two}\n"), []string{"f.yaml:7: "}},
-	{"a file about nothing", "cases: []\n", []string{"f.yaml:1: about is missing", "the file has no case"}},
-	{"cases without policies", "about: a test\ncases:\n- {name: one, why: a test, request: {host: a.test}, want: {reason: no_policy}}\n", []string{"f.yaml:1: policies is missing"}},
+	{"a file without a case", "cases: []\n", []string{"f.yaml:1: the file has no case"}},
 	{"groups without policies", "about: a test\ngroups: {a.txt: https://a.example}\nload: []\n", []string{"f.yaml:1: groups without policies"}},
 	{"a group of the policy file's name", head + "groups: {f.yaml: https://a.example}\ncases: []\n", []string{"groups: f.yaml is the name of the policy file"}},
 	{"a case without a name", head + "cases:\n- {why: a test, request: {host: a.test}, want: {reason: no_policy}}\n", []string{"f.yaml:4: name is missing"}},
-	{"a case without a reason why", head + "cases:\n- {name: one, request: {host: a.test}, want: {reason: no_policy}}\n", []string{`f.yaml:4: "one": why is missing`}},
 	{"a case without a host", head + "cases:\n- {name: one, why: a test, want: {reason: no_policy}}\n", []string{`f.yaml:4: "one": request.host is missing`}},
 	{"a case that wants nothing", one(""), []string{`f.yaml:4: "one": want is missing for "decide"`}},
 	{"two cases of one name", one("  want: {reason: no_policy}\n- name: one\n  why: a test\n  request: {host: a.test}\n  want: {reason: no_policy}\n"), []string{`f.yaml:8: "one": line 4 has the same name`}},
@@ -62,7 +60,7 @@ var refusals = []struct {
 	{"a load entry that wants nothing", head + "load:\n- {name: one, why: a test, policies: {policies: []}}\n", []string{`f.yaml:4: "one": want is missing`}},
 	{"an unknown field of a load entry", head + "load:\n- {name: one, why: a test, policies: {policies: []}, errors: []}\n", []string{"f.yaml:4: field errors not found"}},
 	{"all mistakes at once", head + "cases:\n- {name: one}\n- {name: two, oops: 1}\n- {name: one}\n", []string{
-		`f.yaml:4: "one": why is missing`, "f.yaml:5: field oops not found", `f.yaml:6: "one": line 4 has the same name`,
+		`f.yaml:4: "one": request.host is missing`, "f.yaml:5: field oops not found", `f.yaml:6: "one": line 4 has the same name`,
 	}},
 }
 

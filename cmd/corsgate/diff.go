@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policydiff"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// shownExamples is how many examples a line for people names.
+const shownExamples = 5
+
+func newDiff() *cobra.Command {
+	var logs []string
+	format := oneOf("text", "json")
+	cmd := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Find who gains and who loses access between two versions of policies",
+		Long: `Compares what two versions of policies decide, not how they are written. OLD and NEW
+are policy files or folders. Both are asked about requests that are made of what
+stands in them: origins that a pattern matches and near misses of it, each method
+and header, the hosts and paths of all policies. Recorded decisions can be replayed
+besides. Every change is shown with a request that proves it:
+
+  widens|narrows|changes [ASPECT] policy NAME: EXAMPLES (gains WHAT; loses WHAT)
+
+Exits 1 when access widens, so that a review can ask for a second look. What a policy
+in shadow would do is no access.`,
+		Example: `  corsgate diff deployed/ policies/
+  corsgate diff --log decisions.jsonl --format json deployed/ policies/`,
+		Args: func(_ *cobra.Command, paths []string) error {
+			if len(paths) != 2 {
+				return misused("name both versions: corsgate diff OLD NEW", "%d paths given, and 2 are compared", len(paths))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			report, err := diff(cmd.Context(), cmd.ErrOrStderr(), paths[0], paths[1], logs)
+			if err != nil {
+				return err
+			}
+			if err := printDiff(cmd.OutOrStdout(), cmd.ErrOrStderr(), report, format.value); err != nil {
+				return err
+			}
+			if report.Widens() {
+				return errFindings
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&logs, "log", nil, "`FILE` with recorded decisions as JSON lines, to replay; repeatable")
+	cmd.Flags().Var(format, "format", "how to print the changes")
+	return cmd
+}
+
+// diff compares two versions of policies.
+func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string) (policydiff.Report, error) {
+	a, errOld := loadSpecs(ctx, stderr, old)
+	b, errNew := loadSpecs(ctx, stderr, now)
+	if err := errors.Join(errOld, errNew); err != nil {
+		return policydiff.Report{}, hinted(err, "mend what stands above; 'corsgate check' finds it too")
+	}
+	c, err := policydiff.New(a, b)
+	if err != nil {
+		return policydiff.Report{}, err
+	}
+	c.Probe()
+	for _, name := range logs {
+		n, err := replay(ctx, name, c.Replay)
+		if err != nil {
+			return policydiff.Report{}, hinted(err, "give --log a file with one decision a line, as JSON")
+		}
+		fmt.Fprintf(stderr, "%s: %s replayed\n", name, counted(n, "decision", "decisions"))
+	}
+	return c.Report(), nil
+}
+
+// loadSpecs returns the policies of a path, as serve would load them. It
+// prints why there are none.
+func loadSpecs(ctx context.Context, stderr io.Writer, path string) ([]policy.Spec, error) {
+	r, err := server.Check(ctx, &file.Source{Path: path})
+	if err == nil {
+		return r.Specs, nil
+	}
+	for _, d := range refusal(path, err) {
+		fmt.Fprintln(stderr, d)
+	}
+	return nil, fmt.Errorf("no good policies in %s", path)
+}
+
+// printDiff writes the changes to out, and for people a summary to note.
+func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
+	if format == "json" {
+		return writeJSON(out, r)
+	}
+	paint := painterFor(out)
+	for _, c := range r.Changes {
+		if _, err := fmt.Fprintf(out, "%s\n  %s\n", changeLine(paint, c), witnessLine(c.Witness)); err != nil {
+			return err
+		}
+	}
+	if r.Bounded {
+		fmt.Fprintln(note, "the policies are too many for all near misses; some were left out")
+	}
+	_, err := fmt.Fprintln(note, diffSummary(r))
+	return err
+}
+
+// changeLine returns what a change is, on one line.
+func changeLine(paint painter, c policydiff.Change) string {
+	var effect []string
+	if len(c.Gained) > 0 {
+		effect = append(effect, "gains "+strings.Join(c.Gained, ", "))
+	}
+	if len(c.Lost) > 0 {
+		effect = append(effect, "loses "+strings.Join(c.Lost, ", "))
+	}
+	if len(effect) == 0 {
+		effect = []string{"another answer, the same access"}
+	}
+	return fmt.Sprintf("%s [%s] %s: %s (%s)", paintKind(paint, c.Kind), c.Aspect, policies(c.OldPolicy, c.NewPolicy),
+		examples(c.Examples, c.Count), strings.Join(effect, "; "))
+}
+
+func paintKind(paint painter, k policydiff.Kind) string {
+	switch k {
+	case policydiff.Widens:
+		return paint.red(string(k))
+	case policydiff.Narrows:
+		return paint.yellow(string(k))
+	}
+	return string(k)
+}
+
+// policies names the policies that decide now and before.
+func policies(old, now string) string {
+	named := func(name string) string {
+		if name == "" {
+			return "no policy"
+		}
+		return "policy " + name
+	}
+	if old == now {
+		return named(now)
+	}
+	return named(old) + ", now " + named(now)
+}
+
+// examples lists a few of count examples.
+func examples(list []string, count int) string {
+	shown := list[:min(len(list), shownExamples)]
+	text := strings.Join(shown, ", ")
+	if rest := max(count, len(list)) - len(shown); len(list) > shownExamples && rest > 0 {
+		text += fmt.Sprintf(" and %d more", rest)
+	}
+	return text
+}
+
+// witnessLine returns the request that shows a change, and both decisions.
+func witnessLine(w policydiff.Witness) string {
+	text := fmt.Sprintf("%s %s%s, Origin: %s", w.Method, w.Host, w.Path, w.Origin)
+	if w.RequestMethod != "" {
+		text += ", Access-Control-Request-Method: " + w.RequestMethod
+	}
+	if w.RequestHeaders != "" {
+		text += ", Access-Control-Request-Headers: " + w.RequestHeaders
+	}
+	if w.Policy != "" {
+		text += ", where Envoy names the policy " + w.Policy
+	}
+	return text + ": " + w.OldReason + ", now " + w.NewReason
+}
+
+// diffSummary says in a few words what was found.
+func diffSummary(r policydiff.Report) string {
+	if len(r.Changes) == 0 {
+		return "no change in " + counted(r.Probes, "probe", "probes")
+	}
+	count := map[policydiff.Kind]int{}
+	for _, c := range r.Changes {
+		count[c.Kind]++
+	}
+	return fmt.Sprintf("%s: %d widening access, %d narrowing it, %d with the same access",
+		counted(len(r.Changes), "change", "changes"), count[policydiff.Widens], count[policydiff.Narrows], count[policydiff.Changes])
+}

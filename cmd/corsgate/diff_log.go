@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// maxLogLine bounds a line of a decision log in bytes.
+const maxLogLine = 1 << 20
+
+// recordedDecision is what replay reads of a line of a decision log.
+type recordedDecision struct {
+	NamedPolicy    string `json:"named_policy"`
+	Method         string `json:"method"`
+	Host           string `json:"host"`
+	Path           string `json:"path"`
+	Origin         string `json:"origin"`
+	RequestMethod  string `json:"request_method"`
+	RequestHeaders string `json:"request_headers"`
+}
+
+// request returns the request that was decided about.
+func (d *recordedDecision) request() policy.Request {
+	return policy.Request{
+		Policy: d.NamedPolicy,
+		Method: d.Method, Authority: unquoted(d.Host), Path: unquoted(d.Path), Origin: unquoted(d.Origin),
+		RequestMethod: unquoted(d.RequestMethod), RequestHeaders: unquoted(d.RequestHeaders),
+	}
+}
+
+// unquoted returns the bytes of a value that the log has quoted as Go does.
+func unquoted(s string) string {
+	if !strings.HasPrefix(s, `"`) {
+		return s
+	}
+	if text, err := strconv.Unquote(s); err == nil {
+		return text
+	}
+	return s
+}
+
+// replay calls each for the requests of a decision log, and returns how many
+// there are. Lines of other logs that stand in between are passed over.
+func replay(ctx context.Context, name string, each func(policy.Request)) (int, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, fmt.Errorf("decision log: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, maxLogLine)
+	n := 0
+	for lines.Scan() && ctx.Err() == nil {
+		var d recordedDecision
+		if err := json.Unmarshal(lines.Bytes(), &d); err != nil || d.Method == "" || d.Host == "" {
+			continue
+		}
+		n++
+		each(d.request())
+	}
+	if err := lines.Err(); err != nil {
+		return n, fmt.Errorf("decision log %s: %w", name, err)
+	}
+	if n == 0 {
+		return 0, fmt.Errorf("decision log %s: no line has a decision", name)
+	}
+	return n, ctx.Err()
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// explainConfig is what the flags of explain say.
+type explainConfig struct {
+	policies, admin          string
+	origin, method, url      string
+	scheme, host, path       string
+	headers, upstreamHeaders []string
+	upstreamStatus           int
+	credentials              *choice
+	upload                   bool
+	policy, curl, har        string
+}
+
+// explainer answers a question: from policy files, or by asking a service.
+type explainer func(context.Context, explain.Question) (explain.Report, error)
+
+func newExplain() *cobra.Command {
+	c := explainConfig{credentials: oneOf("", "omit", "same-origin", "include")}
+	format := oneOf("text", "json")
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Say why a page's request is allowed or blocked, and what would allow it",
+		Long: `Says which policy a request gets and why, what of it matches or nearly does, the
+exact headers of the preflight's answer and of the request's, and what a browser
+makes of them, step by step; then what to add to the policy to allow it.
+
+The request is told by flags, by a curl command (as "Copy as cURL" in a browser's
+developer tools gives it), or by a HAR file, of which each request with an Origin
+that is blocked is explained. The policies are those of --policies, or those that
+a running corsgate serves, asked at its admin listener.
+
+Exits 0 when the page may read the answer, 1 when it is blocked, 2 when that
+cannot be told.`,
+		Example: `  corsgate explain --policies policies/ --origin https://app.example.com --host api.example.com --method PUT --headers content-type
+  corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
+  pbpaste | corsgate explain --policies policies/ --curl -
+  corsgate explain --admin http://127.0.0.1:9002 --har session.har`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return asFault(c.explain(cmd, format.value), exitUsage)
+		},
+	}
+	c.define(cmd)
+	cmd.Flags().Var(format, "format", "how to print what is found")
+	return cmd
+}
+
+// define defines the flags of cmd.
+func (c *explainConfig) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder")
+	flags.StringVar(&c.admin, "admin", "", "`URL` of a running corsgate's admin listener, instead of --policies")
+	flags.StringVar(&c.origin, "origin", "", "`ORIGIN` of the page")
+	flags.StringVar(&c.method, "method", "", "method of the page's request, not of its preflight (default GET)")
+	flags.StringArrayVar(&c.headers, "headers", nil, "`HEADERS` that the page sets: names with commas, or one \"NAME: VALUE\"; may be repeated")
+	flags.StringVar(&c.url, "url", "", "`URL` asked for, instead of --scheme, --host and --path")
+	flags.StringVar(&c.scheme, "scheme", "https", "scheme of the URL asked for")
+	flags.StringVar(&c.host, "host", "", "`HOST[:PORT]` of the URL asked for")
+	flags.StringVar(&c.path, "path", "/", "path of the URL asked for")
+	flags.Var(c.credentials, "credentials", "credentials mode of the request; the browser's default is same-origin")
+	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
+	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
+	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
+	flags.IntVar(&c.upstreamStatus, "upstream-status", 200, "status of the upstream's answer")
+	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`; - reads it from standard input")
+	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
+}
+
+// explain answers what the flags ask and prints it.
+func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
+	questions, err := c.questions(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	ask, err := c.explainer(cmd.Context(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	reports := make([]explain.Report, len(questions))
+	for i, q := range questions {
+		if reports[i], err = ask(cmd.Context(), q); err != nil {
+			return err
+		}
+	}
+	return c.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), reports, format)
+}
+
+// explainer returns what answers: the policies of --policies or of --admin.
+func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explainer, error) {
+	switch {
+	case (c.policies == "") == (c.admin == ""):
+		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
+			"one of --policies and --admin is needed")
+	case c.admin != "":
+		return askAdmin(c.admin)
+	}
+	specs, err := loadSpecs(ctx, stderr, c.policies)
+	if err != nil {
+		return nil, asFault(err, exitUsage, "mend what stands above; 'corsgate check' finds it too")
+	}
+	set, err := policy.Compile(specs)
+	if err != nil {
+		return nil, fmt.Errorf("compile the policies: %w", err)
+	}
+	ps := explain.Policies{Set: set, Specs: specs}
+	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }, nil
+}
+
+// questions returns what is asked; of a HAR file that may be several.
+func (c *explainConfig) questions(stdin io.Reader) ([]explain.Question, error) {
+	if c.har != "" {
+		text, err := readInput(c.har, stdin)
+		if err != nil {
+			return nil, asFault(err, exitUsage, "give --har the file that the browser's developer tools save, or - for standard input")
+		}
+		return fromHAR(text)
+	}
+	q, err := c.question(stdin)
+	if err != nil {
+		return nil, err
+	}
+	return []explain.Question{q}, nil
+}
+
+// question returns the one that the curl command or the flags ask; a flag adds
+// to the command and wins over it.
+func (c *explainConfig) question(stdin io.Reader) (q explain.Question, err error) {
+	if c.curl != "" {
+		command := c.curl
+		if command == "-" {
+			command, err = readInput("-", stdin)
+		}
+		if err == nil {
+			q, err = fromCurl(command)
+		}
+		if err != nil {
+			return q, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
+		}
+	}
+	if err := c.override(&q); err != nil {
+		return q, err
+	}
+	if q.URL == "" || q.Origin == "" {
+		return q, misused("name what is asked for and by whom: --origin https://app.example.com --host api.example.com --path /v1",
+			"--origin and --host, or a curl command with both, are needed")
+	}
+	return q, nil
+}
+
+// override puts what the flags say into q.
+func (c *explainConfig) override(q *explain.Question) error {
+	q.Origin, q.Method = cmp.Or(c.origin, q.Origin), cmp.Or(c.method, q.Method)
+	q.URL = cmp.Or(c.url, q.URL)
+	if c.host != "" {
+		q.URL = c.scheme + "://" + c.host + "/" + strings.TrimPrefix(c.path, "/")
+	}
+	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
+	q.Upload, q.Policy, q.Upstream.Status = q.Upload || c.upload, c.policy, c.upstreamStatus
+	for _, text := range c.headers {
+		q.Headers = append(q.Headers, headersOf(text)...)
+	}
+	for _, line := range c.upstreamHeaders {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return misused("write it as in --upstream-header 'Vary: Accept'", "invalid --upstream-header %q", line)
+		}
+		q.Upstream.Headers = append(q.Upstream.Headers, browser.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
+	}
+	return nil
+}
+
+// headersOf reads "NAME: VALUE", or names with commas.
+func headersOf(text string) (hs browser.Headers) {
+	if name, value, ok := strings.Cut(text, ":"); ok {
+		return browser.Headers{{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)}}
+	}
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			hs = append(hs, browser.Header{Name: name})
+		}
+	}
+	return hs
+}
+
+// maxInput bounds what is read of a curl command or a HAR file.
+const maxInput = 256 << 20
+
+// readInput reads the file, or standard input for "-".
+func readInput(name string, stdin io.Reader) (string, error) {
+	in := stdin
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxInput))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", name, err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// adminTimeout bounds one answer of a service; it may have a million origins.
+const adminTimeout = 30 * time.Second
+
+// askAdmin returns what asks the admin listener at address, a URL or HOST:PORT.
+func askAdmin(address string) (explainer, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil, misused("write it as in --admin http://127.0.0.1:9002", "invalid --admin %q", address)
+	}
+	page := u.JoinPath("/explain").String()
+	// A client of its own: the default one would go through a proxy that the
+	// environment names.
+	client := &http.Client{Transport: &http.Transport{}, Timeout: adminTimeout}
+	return func(ctx context.Context, q explain.Question) (explain.Report, error) {
+		return postQuestion(ctx, client, page, q)
+	}, nil
+}
+
+func postQuestion(ctx context.Context, client *http.Client, page string, q explain.Question) (r explain.Report, err error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return r, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page, bytes.NewReader(body))
+	if err != nil {
+		return r, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := client.Do(req)
+	if err != nil {
+		return r, asFault(fmt.Errorf("cannot ask %s: %w", page, err), exitUsage, "is 'corsgate serve' running, and is --admin its --admin-listen?")
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxInput))
+	if err != nil {
+		return r, fmt.Errorf("read the answer of %s: %w", page, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return r, fmt.Errorf("%s answered %s: %s", page, resp.Status, bytes.TrimSpace(answer))
+	}
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return r, fmt.Errorf("read the answer of %s: %w", page, err)
+	}
+	return r, nil
+}

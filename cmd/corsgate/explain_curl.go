@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"mvdan.cc/sh/v3/shell"
+
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// fromCurl reads a curl command as a shell would, without running anything:
+// variables stay as they stand there.
+func fromCurl(command string) (explain.Question, error) {
+	words, err := shell.Fields(strings.TrimSpace(command), func(name string) string { return "$" + name })
+	if err != nil {
+		return explain.Question{}, fmt.Errorf("read the curl command: %w", err)
+	}
+	if len(words) == 0 || words[0] != "curl" {
+		return explain.Question{}, errors.New("that is no curl command")
+	}
+	c := curlCommand{}
+	if err := c.read(words[1:]); err != nil {
+		return explain.Question{}, err
+	}
+	return c.question()
+}
+
+// curlCommand is what matters of a curl command.
+type curlCommand struct {
+	method, url string
+	headers     browser.Headers
+	// body, head and get tell of options that choose the method; credentials of
+	// those that send some.
+	body, head, get, json, credentials bool
+}
+
+// curlLong are the long forms of the options that matter, by their short one.
+var curlLong = map[string]string{
+	"--request": "-X", "--header": "-H", "--data": "-d", "--data-raw": "-d", "--data-binary": "-d", "--data-ascii": "-d",
+	"--data-urlencode": "-d", "--form": "-F", "--form-string": "-F", "--upload-file": "-T", "--head": "-I", "--get": "-G",
+	"--cookie": "-b", "--user": "-u", "--user-agent": "-A", "--referer": "-e", "--json": "--json", "--url": "--url",
+}
+
+// curlSkipped are options with a value that does not matter.
+const curlSkipped = " -o --output -m --max-time --connect-timeout --resolve --cacert -E --cert --key --ciphers -x --proxy" +
+	" -w --write-out -c --cookie-jar -A -e --retry --retry-delay -C --interface --connect-to -D --dump-header --oauth2-bearer" +
+	" -K --config -U --proxy-user -r -y -Y -z --tls-max --max-redirs --unix-socket "
+
+// read reads the words after "curl".
+func (c *curlCommand) read(words []string) error {
+	for len(words) > 0 {
+		word := words[0]
+		words = words[1:]
+		name, value, glued := cutOption(word)
+		switch {
+		case name == "":
+			c.url = word
+			continue
+		case !takesValue(name):
+			c.flags(name, word)
+			continue
+		case !glued && len(words) == 0:
+			return fmt.Errorf("the option %s of the curl command has no value", name)
+		case !glued:
+			value, words = words[0], words[1:]
+		}
+		c.option(name, value)
+	}
+	return nil
+}
+
+// cutOption returns the short form of an option where it has one, and the value
+// that stands in the same word: -XPUT, --request=PUT. The name is empty for what
+// is no option.
+func cutOption(word string) (name, value string, glued bool) {
+	if !strings.HasPrefix(word, "-") || word == "-" {
+		return "", "", false
+	}
+	if long, ok := strings.CutPrefix(word, "--"); ok {
+		long, value, glued = strings.Cut(long, "=")
+		name = "--" + long
+		if short := curlLong[name]; short != "" {
+			name = short
+		}
+		return name, value, glued
+	}
+	if takesValue(word[:2]) && len(word) > 2 {
+		return word[:2], word[2:], true
+	}
+	return word, "", false
+}
+
+func takesValue(name string) bool {
+	switch name {
+	case "-X", "-H", "-d", "-F", "-T", "-b", "-u", "--json", "--url":
+		return true
+	}
+	return strings.Contains(curlSkipped, " "+name+" ")
+}
+
+// flags reads options without a value, of which several may share a word: -sI.
+func (c *curlCommand) flags(name, word string) {
+	c.head = c.head || name == "-I"
+	c.get = c.get || name == "-G"
+	if !strings.HasPrefix(word, "--") {
+		c.head = c.head || strings.Contains(word, "I")
+		c.get = c.get || strings.Contains(word, "G")
+	}
+}
+
+// option reads an option with a value.
+func (c *curlCommand) option(name, value string) {
+	switch name {
+	case "-X":
+		c.method = value
+	case "-H":
+		c.header(value)
+	case "-d", "-F", "-T":
+		c.body = true
+		c.addType(map[string]string{"-d": "application/x-www-form-urlencoded", "-F": "multipart/form-data"}[name])
+		if name == "-T" && c.method == "" {
+			c.method = "PUT"
+		}
+	case "--json":
+		c.body = true
+		c.addType("application/json")
+	case "-b", "-u":
+		c.credentials = true
+	case "--url":
+		c.url = value
+	}
+}
+
+// addType notes the Content-Type that an option brings, for the case that no
+// header says otherwise.
+func (c *curlCommand) addType(value string) {
+	if _, have := c.headers.Get("Content-Type"); !have && value != "" {
+		c.headers = append(c.headers, browser.Header{Name: "content-type", Value: value})
+	}
+}
+
+// header reads a header line; "NAME:" takes one away and "NAME;" is one without
+// a value.
+func (c *curlCommand) header(line string) {
+	name, value, ok := strings.Cut(line, ":")
+	if !ok {
+		name = strings.TrimSuffix(name, ";")
+	}
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	if strings.EqualFold(name, "Content-Type") {
+		c.headers = without(c.headers, name)
+	}
+	if !ok || value != "" {
+		c.headers = append(c.headers, browser.Header{Name: name, Value: value})
+	}
+}
+
+func without(hs browser.Headers, name string) (kept browser.Headers) {
+	for _, h := range hs {
+		if !strings.EqualFold(h.Name, name) {
+			kept = append(kept, h)
+		}
+	}
+	return kept
+}
+
+// question returns what the command asks.
+func (c *curlCommand) question() (explain.Question, error) {
+	if c.url == "" {
+		return explain.Question{}, errors.New("the curl command has no URL")
+	}
+	if !strings.Contains(c.url, "://") {
+		c.url = "http://" + c.url // as curl does
+	}
+	if u, err := url.Parse(c.url); err == nil && u.User != nil {
+		c.credentials, u.User = true, nil
+		c.url = u.String()
+	}
+	q := sentRequest(c.methodOf(), c.url, c.headers)
+	if c.credentials {
+		q.Credentials = browser.Include
+	}
+	return q, nil
+}
+
+// methodOf is the method that curl would use.
+func (c *curlCommand) methodOf() string {
+	switch {
+	case c.method != "":
+		return c.method
+	case c.head:
+		return "HEAD"
+	case c.body && !c.get:
+		return "POST"
+	}
+	return "GET"
+}
+
+// sentRequest returns the question of a request as it was sent, with the headers
+// that a browser added.
+func sentRequest(method, target string, sent browser.Headers) explain.Question {
+	q := explain.Question{Method: method, URL: target}
+	q.Origin, _ = sent.Get("Origin")
+	if _, cookies := sent.Get("Cookie"); cookies {
+		q.Credentials = browser.Include
+	}
+	_, asks := sent.Get("Access-Control-Request-Method")
+	q.Bare = method == "OPTIONS" && !asks
+	for _, h := range sent {
+		if !browserSets[strings.ToLower(h.Name)] {
+			q.Headers = append(q.Headers, h)
+		}
+	}
+	return q
+}
+
+// browserSets are headers that browsers add to requests by themselves, besides
+// those that no page can set. Where a page has set one of them nevertheless,
+// --headers says so.
+var browserSets = map[string]bool{
+	"user-agent": true, "accept-encoding": true, "referer": true, "priority": true, "cache-control": true, "pragma": true,
+	"if-none-match": true, "if-modified-since": true, "upgrade-insecure-requests": true, "x-client-data": true,
+	"origin": true, "cookie": true, "host": true, "content-length": true, "connection": true,
+}

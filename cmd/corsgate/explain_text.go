@@ -1,0 +1,234 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// print writes the reports; of several, people get those that are blocked, and
+// a summary to note. The error is errFindings when one is blocked.
+func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, format string) error {
+	blocked := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
+	if format == "json" {
+		if err := writeJSON(out, map[string][]explain.Report{"reports": reports}); err != nil {
+			return err
+		}
+	} else if err := printReports(out, note, reports, blocked); err != nil {
+		return err
+	}
+	if len(blocked) > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+func printReports(out, note io.Writer, reports, blocked []explain.Report) error {
+	shown := blocked
+	if len(reports) == 1 {
+		shown = reports
+	}
+	for i, r := range shown {
+		t := explainText{paint: painterFor(out)}
+		if i > 0 {
+			t.line("")
+		}
+		t.report(&r)
+		if _, err := io.WriteString(out, t.String()); err != nil {
+			return err
+		}
+	}
+	if len(reports) == 1 {
+		return nil
+	}
+	_, err := fmt.Fprintf(note, "%s with an Origin, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
+	return err
+}
+
+// explainText is a report as people read it.
+type explainText struct {
+	strings.Builder
+	paint painter
+}
+
+func (t *explainText) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+// row writes a line under a heading of the left column.
+func (t *explainText) row(heading, format string, args ...any) {
+	t.line("%-10s %s", heading, fmt.Sprintf(format, args...))
+}
+
+// faint marks what matters less.
+func (t *explainText) faint(s string) string { return t.paint.paint("2", s) }
+
+func (t *explainText) report(r *explain.Report) {
+	head := t.paint.green("allowed")
+	if !r.Allowed {
+		head = t.paint.red("blocked")
+	}
+	q := r.Question
+	t.line("%s: %s %s from %s", head, q.Method, q.URL, q.Origin)
+	t.line("")
+	t.policy(r)
+	t.origin(r)
+	t.before(r.Before)
+	t.exchange("preflight", r.Preflight)
+	t.exchange("request", r.Request)
+	if r.Request == nil {
+		t.row("request", "is not sent")
+	}
+	for _, n := range r.Notes {
+		t.row("note", "%s", n)
+	}
+	t.line("")
+	t.line("%s", r.Because)
+	if r.Cause != "" {
+		t.line("%s", r.Cause)
+	}
+	if r.Console != "" {
+		t.line("%s", t.faint("  "+r.Console))
+	}
+	t.remedy(r.Remedy)
+}
+
+func (t *explainText) policy(r *explain.Report) {
+	switch {
+	case r.Policy.Name == "":
+		t.row("policy", "none: %s", r.Policy.Why)
+	case r.Policy.Mode != "enforce":
+		t.row("policy", "%s, in mode %s: %s", r.Policy.Name, r.Policy.Mode, r.Policy.Why)
+	default:
+		t.row("policy", "%s: %s", r.Policy.Name, r.Policy.Why)
+	}
+	for _, o := range r.Policy.Others {
+		t.row("", "%s", t.faint("not "+o.Name+": "+o.Why))
+	}
+	if r.Policy.More > 0 {
+		t.row("", "%s", t.faint("and none of "+counted(r.Policy.More, "other", "others")))
+	}
+	if s := r.Shadow; s != nil {
+		differs := "decides the same"
+		if s.Differs {
+			differs = "would decide otherwise"
+		}
+		t.row("shadow", "%s %s: %s", s.Name, differs, s.Reason)
+	}
+}
+
+func (t *explainText) origin(r *explain.Report) {
+	switch o := r.Origin; {
+	case o == nil:
+	case o.Allowed:
+		t.row("origin", "allowed by %s", strings.Join(o.By, ", "))
+	default:
+		t.row("origin", "allowed by none of %s", counted(o.Tried, "entry", "entries"))
+		for _, n := range o.Near {
+			t.row("", "%s", t.near(n))
+		}
+	}
+}
+
+func (t *explainText) near(n explain.Near) string {
+	if n.Entry == "" {
+		return n.Why
+	}
+	return "near: " + n.Entry + ": " + n.Why
+}
+
+// before writes what the browser looks at before it sends anything.
+func (t *explainText) before(steps []browser.Step) {
+	heading := "browser"
+	for _, s := range steps {
+		t.row(heading, "%s %s", s.Says, t.faint("("+s.Section+")"))
+		heading = ""
+	}
+}
+
+// checks writes what a browser checked of an answer.
+func (t *explainText) checks(steps []browser.Step) {
+	for _, s := range steps {
+		mark := t.paint.green("ok")
+		if !s.OK {
+			mark = t.paint.red("no")
+		}
+		t.row("", "%s %s %s", mark, s.Says, t.faint("("+s.Section+")"))
+	}
+}
+
+// exchange writes a request and its answer as they are sent.
+func (t *explainText) exchange(heading string, e *explain.Exchange) {
+	if e == nil {
+		return
+	}
+	t.row(heading, "%s", t.faint("> ")+e.Method)
+	t.headers("> ", e.Sent)
+	from := "by corsgate"
+	if e.Forwarded {
+		from = "by the upstream"
+	}
+	t.row("", "%s%d %s", t.faint("< "), e.Status, t.faint("("+from+", "+e.Reason+")"))
+	t.headers("< ", e.Headers)
+	t.checks(e.Steps)
+	if len(e.Hidden) > 0 {
+		t.row("", "%s", t.faint("the page does not see "+strings.Join(e.Hidden, ", ")))
+	}
+}
+
+func (t *explainText) headers(arrow string, hs browser.Headers) {
+	for _, h := range hs {
+		t.row("", "%s%s: %s", t.faint(arrow), strings.ToLower(h.Name), shownValue(h.Value))
+	}
+}
+
+// shownValue quotes what could do harm to a terminal.
+func shownValue(value string) string {
+	if quoted := fmt.Sprintf("%q", value); quoted != `"`+value+`"` {
+		return quoted
+	}
+	return value
+}
+
+// remedy writes what to change, as it stands in a policy file.
+func (t *explainText) remedy(r *explain.Remedy) {
+	if r == nil {
+		return
+	}
+	t.line("")
+	t.line("To allow it, policy %s needs", r.Policy)
+	cors := false
+	for _, c := range r.Changes {
+		field, inner := strings.CutPrefix(c.Field, "cors.")
+		indent := "  "
+		if inner {
+			indent = "    "
+		}
+		if inner && !cors {
+			t.line("  cors:")
+			cors = true
+		}
+		t.line("%s%s", indent, t.paint.green(changeText(field, c)))
+	}
+	for _, why := range r.Refused {
+		t.line("but such a policy is refused: %s", why)
+	}
+}
+
+// changeText writes a change as YAML.
+func changeText(field string, c explain.Change) string {
+	if c.Add == nil {
+		return field + ": " + c.Set
+	}
+	return field + ": [..., " + strings.Join(quotedAll(c.Add), ", ") + "]"
+}
+
+func quotedAll(values []string) []string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = fmt.Sprintf("%q", v)
+	}
+	return quoted
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// testConfig is what the flags of test say.
+type testConfig struct {
+	policies string
+	strict   bool
+	watch    bool
+	format   *choice
+}
+
+func newTest() *cobra.Command {
+	c := testConfig{format: oneOf("text", "json", "junit")}
+	cmd := &cobra.Command{
+		Use:   "test CASES...",
+		Short: "Run decision cases against policies",
+		Long: `Runs the cases of each CASES, a file or a folder of them, against the policies, and
+says which policies, origins, methods and headers no case exercises. A case is a
+request and what must come of it:
+
+  cases:
+  - name: the shop may write
+    request:
+      method: OPTIONS
+      host: api.example.com
+      headers: {origin: https://shop.example.com, access-control-request-method: PUT}
+    want: {policy: api, reason: preflight_allowed}
+
+With 'partial: true' above the cases only what "want" names is compared; without it
+everything is: the status (status), whether the upstream saw the request (forwarded),
+and each Access-Control-* and Vary header (headers). A file that has policies of its
+own is judged by these.
+
+Exits 1 when a case fails.`,
+		Example: `  corsgate test --policies policies/ cases/
+  corsgate test --policies cors.yaml --format junit cases.yaml > junit.xml
+  corsgate test --policies policies/ --watch cases/`,
+		Args: func(_ *cobra.Command, paths []string) error {
+			if len(paths) == 0 {
+				return misused("name a file or folder with cases: corsgate test --policies PATH CASES", "no CASES given")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			t := c.tester(paths)
+			if c.watch {
+				return t.watch(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			return t.once(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed where all cases bring theirs")
+	flags.BoolVar(&c.strict, "strict", false, "exit 1 when something is not exercised, too")
+	flags.BoolVar(&c.watch, "watch", false, "run again whenever the policies or the cases change, until Ctrl-C")
+	flags.Var(c.format, "format", "how to print the results")
+	return cmd
+}
+
+// tester runs the cases of some files against policies.
+type tester struct {
+	config   *testConfig
+	policies *file.Source // nil where there are none
+	cases    []*file.Source
+}
+
+func (c *testConfig) tester(paths []string) *tester {
+	t := &tester{config: c}
+	if c.policies != "" {
+		t.policies = &file.Source{Path: c.policies}
+	}
+	for _, path := range paths {
+		t.cases = append(t.cases, &file.Source{Path: path})
+	}
+	return t
+}
+
+// caseResult is what came of one case.
+type caseResult struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	// Differences are what is not as it should be, one a line.
+	Differences []string `json:"differences,omitempty"`
+}
+
+// testReport is what came of all cases, as its JSON says it.
+type testReport struct {
+	Cases       []caseResult             `json:"cases"`
+	Passed      int                      `json:"passed"`
+	Failed      int                      `json:"failed"`
+	Unexercised []policytest.Unexercised `json:"unexercised"`
+}
+
+// run runs all cases on what the files hold now. It prints to stderr why the
+// policies cannot be judged by.
+func (t *tester) run(ctx context.Context) (*testReport, error) {
+	files, err := t.readCases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	specs, set, err := t.readPolicies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	coverage := policytest.NewCoverage(specs)
+	report := &testReport{Cases: []caseResult{}}
+	for _, f := range files {
+		if err := report.addFile(f, set, coverage); err != nil {
+			return nil, err
+		}
+	}
+	report.Unexercised = coverage.Unexercised()
+	return report, nil
+}
+
+// readCases reads all files with cases; the error has the mistakes of all.
+func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
+	var all []policytest.File
+	var bad []error
+	for _, source := range t.cases {
+		fsys, place, err := source.Snapshot(ctx)
+		if err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		files, err := readFiles(fsys, place)
+		all, bad = append(all, files...), append(bad, err)
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, hinted(err, "'corsgate test --help' shows a case")
+	}
+	return all, nil
+}
+
+func readFiles(fsys fs.FS, place string) ([]policytest.File, error) {
+	files, err := policytest.Load(fsys, place)
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s: no file with cases", place)
+	}
+	return files, err
+}
+
+// readPolicies reads the policies that --policies names; the set is nil where
+// there are none.
+func (t *tester) readPolicies(ctx context.Context) ([]policy.Spec, *policy.Set, error) {
+	if t.policies == nil {
+		return nil, nil, nil
+	}
+	r, err := server.Check(ctx, t.policies)
+	if err != nil {
+		return nil, nil, &refusedPolicies{path: t.policies.Path, diagnostics: refusal(t.policies.Path, err)}
+	}
+	set, err := policy.Compile(r.Specs)
+	return r.Specs, set, err
+}
+
+// addFile runs the cases of a file, by its own policies where it has some.
+func (r *testReport) addFile(f policytest.File, set *policy.Set, coverage *policytest.Coverage) error {
+	if f.HasPolicies() {
+		own, err := f.Set()
+		if err != nil {
+			return err
+		}
+		set, coverage = own, policytest.NewCoverage(nil) // of no interest
+	}
+	if set == nil && len(f.Cases) > 0 {
+		return misused("name the policies: corsgate test --policies PATH CASES", "%s has no policies of its own", f.Path)
+	}
+	for _, c := range f.Cases {
+		request := c.Request()
+		coverage.Add(request, set.Decide(&request))
+		r.add(f.Path, c.Line, c.Name, c.Check(set))
+	}
+	for _, l := range f.Loads {
+		r.add(f.Path, l.Line, l.Name, l.Diff())
+	}
+	return nil
+}
+
+func (r *testReport) add(file string, line int, name string, differences []string) {
+	passed := len(differences) == 0
+	r.Cases = append(r.Cases, caseResult{File: file, Line: line, Name: name, Passed: passed, Differences: differences})
+	if passed {
+		r.Passed++
+	} else {
+		r.Failed++
+	}
+}

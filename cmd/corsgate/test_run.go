@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// refusedPolicies is the error of policies that do not load.
+type refusedPolicies struct {
+	path        string
+	diagnostics []policyfile.Diagnostic
+}
+
+// Error returns what was refused; the diagnostics stand beside it.
+func (e *refusedPolicies) Error() string { return "no good policies in " + e.path }
+
+// once runs the cases and prints what came of them.
+func (t *tester) once(ctx context.Context, stdout, stderr io.Writer) error {
+	report, err := t.run(ctx)
+	if refused := (*refusedPolicies)(nil); errors.As(err, &refused) {
+		for _, d := range refused.diagnostics {
+			fmt.Fprintln(stderr, d)
+		}
+		return hinted(err, "mend what stands above; 'corsgate check' finds it too")
+	}
+	if err != nil {
+		return err
+	}
+	if err := report.print(stdout, stderr, t.config); err != nil {
+		return err
+	}
+	if report.Failed > 0 || t.config.strict && len(report.Unexercised) > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+// watch runs the cases now and whenever something changes, until ctx ends.
+// What is wrong is printed and may be mended while it waits.
+func (t *tester) watch(ctx context.Context, stdout, stderr io.Writer) error {
+	changes := make(chan struct{}, 1)
+	changed := func() { offer(changes, struct{}{}) }
+	changed()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, source := range t.sources() {
+		g.Go(func() error { return source.Watch(ctx, changed) }) // tells that a file changed
+	}
+	g.Go(func() error { // runs the cases
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-changes:
+				report(stderr, "corsgate test", t.once(ctx, stdout, stderr))
+				fmt.Fprintln(stderr, "waiting for a change; Ctrl-C ends")
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// sources are all that the cases are run from.
+func (t *tester) sources() []*file.Source {
+	if t.policies == nil {
+		return t.cases
+	}
+	return append([]*file.Source{t.policies}, t.cases...)
+}

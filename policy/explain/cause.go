@@ -1,0 +1,78 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// cause says what in the policy s denied the request, and what came nearest.
+func (t *trip) cause(s *policy.Spec, o *Origin) string {
+	last := t.last()
+	if t.allowed || last == nil {
+		return ""
+	}
+	switch last.Reason {
+	case policy.ReasonPreflightMethodDenied.String():
+		return methodCause(s, t.plan.Method)
+	case policy.ReasonPreflightHeaderDenied.String():
+		return headerCause(s, missing(s, t.plan.Unsafe))
+	case policy.ReasonPreflightAllowed.String(), policy.ReasonRequestAllowed.String():
+		return t.grantedCause(s)
+	}
+	if o.Allowed {
+		return ""
+	}
+	return originCause(s, o)
+}
+
+func originCause(s *policy.Spec, o *Origin) string {
+	text := fmt.Sprintf("policy %s does not allow the origin", s.Name)
+	if len(o.Near) == 0 {
+		return text + "; nothing that it lists is near"
+	}
+	near := o.Near[0]
+	if near.Entry != "" {
+		return fmt.Sprintf("%s; the nearest entry is %s: %s", text, near.Entry, near.Why)
+	}
+	return text + ": " + near.Why
+}
+
+// methodCause knows that methods have case (Fetch, #concept-method-normalize).
+func methodCause(s *policy.Spec, method string) string {
+	text := fmt.Sprintf("policy %s does not allow the method %s", s.Name, method)
+	for _, m := range s.CORS.AllowMethods {
+		if strings.EqualFold(m, method) {
+			return text + "; methods have case, and " + m + " is listed"
+		}
+	}
+	return text
+}
+
+func headerCause(s *policy.Spec, names []string) string {
+	text := fmt.Sprintf("policy %s does not allow %s", s.Name, strings.Join(names, ", "))
+	if slices.Contains(names, "authorization") && slices.Contains(s.CORS.AllowHeaders, "*") {
+		return text + "; * does not stand for authorization, list it beside the star"
+	}
+	for _, name := range names {
+		for _, h := range s.CORS.AllowHeaders {
+			if misspelt(h, name) {
+				return text + "; " + h + " is listed"
+			}
+		}
+	}
+	return text
+}
+
+// grantedCause is for what the policy allows and the browser blocks.
+func (t *trip) grantedCause(s *policy.Spec) string {
+	switch _, own := t.last().Headers.Get("Access-Control-Allow-Origin"); {
+	case own && s.UpstreamHeaders == policy.UpstreamDefer && t.request != nil:
+		return fmt.Sprintf("policy %s defers to the upstream, whose own CORS headers stand", s.Name)
+	case !s.CORS.AllowCredentials:
+		return fmt.Sprintf("policy %s allows the origin, but no credentials", s.Name)
+	}
+	return ""
+}

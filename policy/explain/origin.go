@@ -1,0 +1,144 @@
+package explain
+
+import (
+	"cmp"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// The bounds of what a report says of the entries.
+const (
+	maxBy   = 3
+	maxNear = 5
+)
+
+// miss is an entry that nearly allows an origin.
+type miss struct {
+	Near
+	distance int // 1 is the nearest
+}
+
+// originReport says how origin stands with each entry of s. It reads them one
+// by one, and keeps only the nearest few.
+func originReport(s *policy.Spec, origin string) *Origin {
+	r := &Origin{Tried: len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes)}
+	o, err := policy.ParseOrigin(origin)
+	if err != nil {
+		r.notAnOrigin(s, origin)
+		return r
+	}
+	var near []miss
+	for _, entry := range s.CORS.AllowOrigins {
+		p, err := policy.ParsePattern(entry)
+		switch {
+		case err != nil:
+		case p.Matches(o):
+			r.allow(entry)
+		default:
+			near = keepNear(near, entry, p, o)
+		}
+	}
+	r.matchRegexes(s, origin)
+	if !r.Allowed {
+		r.addNear(s, near)
+	}
+	return r
+}
+
+func (r *Origin) allow(entry string) {
+	r.Allowed = true
+	if len(r.By) < maxBy {
+		r.By = append(r.By, entry)
+	}
+}
+
+func (r *Origin) matchRegexes(s *policy.Spec, origin string) {
+	for _, text := range s.CORS.AllowOriginRegexes {
+		// As policy.Compile does it: the whole origin must match.
+		if re, err := regexp.Compile(`^(?:` + text + `)$`); err == nil && re.MatchString(origin) {
+			r.allow(text)
+		}
+	}
+}
+
+func (r *Origin) addNear(s *policy.Spec, near []miss) {
+	for _, m := range near {
+		r.Near = append(r.Near, m.Near)
+	}
+	for _, text := range s.CORS.AllowOriginRegexes {
+		if len(r.Near) < maxNear {
+			r.Near = append(r.Near, Near{text, "the expression does not match the whole origin"})
+		}
+	}
+}
+
+// notAnOrigin is for what is no tuple origin. A public policy does not look at
+// the origin of a request.
+func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
+	if public := slices.Contains(s.CORS.AllowOrigins, "*") && !s.CORS.AllowCredentials; public {
+		r.allow("*")
+		return
+	}
+	if origin == "null" {
+		r.null(s)
+		return
+	}
+	_, err := policy.ParsePattern(origin)
+	why := "it is not one origin as browsers send it"
+	if e, ok := errors.AsType[*policy.PatternError](err); ok {
+		why = strings.TrimPrefix(e.Reason, "can never match: ")
+	}
+	sent := browserSends(origin)
+	if sent == "" {
+		r.Near = []Near{{Why: why}}
+		return
+	}
+	why += "; browsers send " + sent
+	if repaired := originReport(s, sent); repaired.Allowed {
+		why += ", which " + repaired.By[0] + " allows"
+	} else {
+		r.Near = repaired.Near
+	}
+	r.Near = append([]Near{{Why: why}}, r.Near...)
+}
+
+// browserSends returns the origin that a browser sends for a page at that URL;
+// empty when it is none.
+func browserSends(page string) string {
+	u, err := url.Parse(strings.TrimSpace(page))
+	if err != nil || strings.Contains(page, "*") {
+		return ""
+	}
+	sent, err := originOf(u)
+	if _, bad := policy.ParseOrigin(sent); err != nil || bad != nil {
+		return ""
+	}
+	return sent
+}
+
+func (r *Origin) null(s *policy.Spec) {
+	if slices.Contains(s.CORS.AllowOrigins, "null") {
+		r.allow("null")
+		return
+	}
+	r.Near = []Near{{Why: `the page has no origin of its own (a sandboxed frame, a file, or a redirect between other sites): serve it from one; any site can pretend to be "null"`}}
+}
+
+// keepNear enters p among the nearest when it is near o.
+func keepNear(list []miss, entry string, p policy.Pattern, o policy.Origin) []miss {
+	why, distance := nearMiss(p, o)
+	if distance == 0 {
+		return list
+	}
+	i, _ := slices.BinarySearchFunc(list, distance+1, func(m miss, d int) int { return cmp.Compare(m.distance, d) })
+	if i == maxNear {
+		return list
+	}
+	list = slices.Insert(list, i, miss{Near{entry, why}, distance})
+	return list[:min(len(list), maxNear)]
+}

@@ -1,0 +1,120 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/corsgate/corsgate/policy/browser"
+)
+
+// Question is a request that a page makes.
+type Question struct {
+	// Origin is the page's, as it stands in the header Origin.
+	Origin string `json:"origin"`
+	// URL is what the page asks for: http or https, and a host.
+	URL string `json:"url"`
+	// Method is as the page wrote it; empty means GET. Headers are those that
+	// the page set; a name without a value needs a preflight where any value
+	// does.
+	Method  string          `json:"method,omitempty"`
+	Headers browser.Headers `json:"headers,omitempty"`
+	// Credentials is the credentials mode; empty means same-origin.
+	Credentials browser.Credentials `json:"credentials,omitempty"`
+	// Upload tells that the upload has listeners, which needs a preflight.
+	Upload bool `json:"upload,omitempty"`
+	// Bare tells that the request was sent as it is, without a preflight.
+	Bare bool `json:"bare,omitempty"`
+	// Policy is the name of the policy that Envoy gives; empty: none.
+	Policy string `json:"policy,omitempty"`
+	// Upstream is what the upstream would answer, to preflights that reach it
+	// too.
+	Upstream Upstream `json:"upstream,omitzero"`
+}
+
+// Upstream is what an upstream answers.
+type Upstream struct {
+	Status  int             `json:"status,omitempty"` // 0 means 200
+	Headers browser.Headers `json:"headers,omitempty"`
+}
+
+// asked is a question that has been read.
+type asked struct {
+	Question
+	url    *url.URL
+	target string // the origin of url
+}
+
+// read checks q and fills in what is left out. The error says what to write.
+func read(q Question) (asked, error) {
+	if q.Origin == "" {
+		return asked{}, errors.New("the origin is missing: a request without Origin is none that CORS is about; give the page's, such as https://app.example.com")
+	}
+	u, err := url.Parse(q.URL)
+	if err != nil {
+		return asked{}, fmt.Errorf("read the URL: %w", err)
+	}
+	target, err := originOf(u)
+	if err != nil {
+		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
+	}
+	switch q.Credentials {
+	case "", browser.Omit, browser.SameOrigin, browser.Include:
+	default:
+		return asked{}, fmt.Errorf("no credentials mode %q: write omit, same-origin or include", q.Credentials)
+	}
+	return fillIn(asked{q, u, target}), nil
+}
+
+// fillIn replaces what is left out by its default, and a preflight by the
+// request that it is for.
+func fillIn(a asked) asked {
+	if a.Method == "" {
+		a.Method = "GET"
+	}
+	if a.Upstream.Status == 0 {
+		a.Upstream.Status = 200
+	}
+	method, preflight := a.Headers.Get("Access-Control-Request-Method")
+	if a.Method != "OPTIONS" || !preflight || method == "" {
+		return a
+	}
+	names, _ := a.Headers.Get("Access-Control-Request-Headers")
+	// The names were unsafe, whatever their values. Without any, only an upload
+	// has a preflight for a safelisted method.
+	a.Method, a.Headers = method, nil
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			a.Headers = append(a.Headers, browser.Header{Name: name, Value: unsafeValue})
+		}
+	}
+	a.Upload = len(a.Headers) == 0
+	return a
+}
+
+// unsafeValue needs a preflight in every header.
+const unsafeValue = "(any)"
+
+// originOf returns the origin of a page at u as browsers send it (HTML, section
+// "Origin"; Fetch, #origin-header).
+func originOf(u *url.URL) (string, error) {
+	scheme := strings.ToLower(u.Scheme)
+	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
+		return "", errors.New("it is none of http or https with a host, write it as in https://api.example.com/v1")
+	}
+	host, err := idna.Lookup.ToASCII(u.Hostname())
+	if err != nil {
+		host = strings.ToLower(u.Hostname())
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	port := u.Port()
+	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
+		return scheme + "://" + host, nil
+	}
+	return scheme + "://" + host + ":" + port, nil
+}

@@ -1,0 +1,109 @@
+package explain
+
+import "github.com/corsgate/corsgate/policy/browser"
+
+// Report is the answer to a Question.
+type Report struct {
+	// Question is as it was understood.
+	Question Question `json:"question"`
+	// Allowed tells whether the page may read the answer, and Because why, on
+	// one line.
+	Allowed bool   `json:"allowed"`
+	Because string `json:"because"`
+	// Cause is what in the policy denied it, on one line; empty where nothing did.
+	Cause string `json:"cause,omitempty"`
+	// Console is the line that Chromium writes into its console.
+	Console string `json:"console,omitempty"`
+	// Policy is the one chosen; its Name is empty where there is none.
+	Policy Choice `json:"policy"`
+	// Shadow is what a shadow policy says, nil without one.
+	Shadow *Shadow `json:"shadow,omitempty"`
+	// Origin is how the origin stands with the policy, nil without one.
+	Origin *Origin `json:"origin,omitempty"`
+	// Before are the browser's steps before anything is sent.
+	Before []browser.Step `json:"before"`
+	// Preflight and Request are what is sent; nil where it is not.
+	Preflight *Exchange `json:"preflight,omitempty"`
+	Request   *Exchange `json:"request,omitempty"`
+	// Notes are what else is worth knowing.
+	Notes []string `json:"notes,omitempty"`
+	// Remedy is what would allow it, nil where it is allowed or nothing would.
+	Remedy *Remedy `json:"remedy,omitempty"`
+}
+
+// Choice is how a policy was chosen.
+type Choice struct {
+	Name string `json:"name,omitempty"`
+	Mode string `json:"mode,omitempty"`
+	Why  string `json:"why"`
+	// Others are the nearest of the policies that were not chosen, and More
+	// counts those that are not among them.
+	Others []Other `json:"others,omitempty"`
+	More   int     `json:"more,omitempty"`
+}
+
+// Other is a policy that was not chosen.
+type Other struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Shadow is what a shadow policy says.
+type Shadow struct {
+	Name    string `json:"name"`
+	Reason  string `json:"reason"`
+	Differs bool   `json:"differs"`
+}
+
+// Origin is how an origin stands with the entries of a policy.
+type Origin struct {
+	Allowed bool `json:"allowed"`
+	// By are entries that allow it.
+	By []string `json:"by,omitempty"`
+	// Tried counts the policy's entries.
+	Tried int `json:"tried"`
+	// Near are the entries that nearly allow it, the nearest first.
+	Near []Near `json:"near,omitempty"`
+}
+
+// Near is an entry that nearly allows an origin.
+type Near struct {
+	// Entry is empty where it is about the origin alone.
+	Entry string `json:"entry,omitempty"`
+	Why   string `json:"why"`
+}
+
+// Exchange is a request and its answer.
+type Exchange struct {
+	Method string `json:"method"`
+	// Sent are the headers of the request that CORS is about.
+	Sent browser.Headers `json:"sent"`
+	// Reason is corsgate's, and Forwarded tells whether the upstream sees it.
+	Reason    string `json:"reason"`
+	Forwarded bool   `json:"forwarded"`
+	// Status and Headers are what the browser gets, the headers sorted by name.
+	Status  int             `json:"status"`
+	Headers browser.Headers `json:"headers"`
+	// Hidden are the names of headers that the page cannot see.
+	Hidden []string `json:"hidden,omitempty"`
+	// Verdict is the browser's.
+	browser.Verdict
+}
+
+// Remedy is what would allow a request.
+type Remedy struct {
+	// Policy is the policy to change.
+	Policy string `json:"policy"`
+	// Changes are what to change, all of them.
+	Changes []Change `json:"changes,omitempty"`
+	// Refused says why a policy with the changes would not load; empty when it
+	// would.
+	Refused []string `json:"refused,omitempty"`
+}
+
+// Change is one field with what to add to its list, or what to set it to.
+type Change struct {
+	Field string   `json:"field"`
+	Add   []string `json:"add,omitempty"`
+	Set   string   `json:"set,omitempty"`
+}
