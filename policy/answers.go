@@ -34,9 +34,16 @@ type answers struct {
 	private  *Answer // the same, asked for by Access-Control-Request-Private-Network
 	rejected *Answer // a denied preflight
 	// byReason are denied preflights of a policy with debug, where the origin
-	// was not allowed; methodDebug and headerDebug where it was.
-	byReason                 map[Reason]*Answer
-	methodDebug, headerDebug *Answer
+	// was not allowed; debug has those where it was.
+	byReason map[Reason]*Answer
+	debug    debugAnswers
+}
+
+// debugAnswers grant what was allowed before the check that failed.
+type debugAnswers struct {
+	method    *Answer // the method was denied or malformed
+	header    *Answer // a header was denied
+	malformed *Answer // a header was malformed, or there were too many
 }
 
 // deniedAnswers are those of a policy that does not exist.
@@ -119,10 +126,12 @@ func (b *builder) debugAnswers(a *answers, p *compiled, status int, origin []Hea
 	for _, r := range []Reason{ReasonPreflightOriginDenied, ReasonPreflightMalformed} {
 		a.byReason[r] = b.answer(reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary))
 	}
-	a.methodDebug = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
-	names := append(origin[:len(origin):len(origin)], methodsHeader(p)...)
-	names = append(names, listHeader(headerAllowHeaders, p.headersText())...)
-	a.headerDebug = b.answer(reply(status, append(names, vary)...))
+	a.debug.method = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
+	methods := append(origin[:len(origin):len(origin)], methodsHeader(p)...)
+	a.debug.malformed = b.answer(reply(status, append(methods[:len(methods):len(methods)], vary)...))
+	// The listed names, never "*": what was denied must not pass by it.
+	names := append(methods[:len(methods):len(methods)], listHeader(headerAllowHeaders, p.headers.text)...)
+	a.debug.header = b.answer(reply(status, append(names, vary)...))
 }
 
 func reply(status int, headers ...Header) Answer {
@@ -158,12 +167,11 @@ func (p *compiled) echoesHeaders() bool {
 	return p.lists == ListsRequested
 }
 
-// headersText returns the configured names as a header value. "*" covers all
-// but Authorization (Fetch, #cors-non-wildcard-request-header-name), and nothing at all with credentials.
+// headersText returns the configured names as a header value. "*", which is
+// sent without credentials only, covers all but Authorization (Fetch,
+// #cors-non-wildcard-request-header-name).
 func (p *compiled) headersText() string {
 	switch {
-	case p.headers.star && p.creds:
-		return ""
 	case p.headers.star && p.headers.has("authorization"):
 		return "*, authorization"
 	case p.headers.star:

@@ -23,8 +23,8 @@ type compiled struct {
 // nameList is allowMethods or allowHeaders.
 type nameList struct {
 	star  bool
-	names map[string]struct{}
-	text  string // the names as a header value
+	names map[string]struct{} // without "*"
+	text  string              // the same as a header value
 }
 
 func (l *nameList) has(name string) bool {
@@ -103,13 +103,16 @@ func (b *builder) compile(s Spec) (*compiled, error) {
 }
 
 func newNameList(names []string) nameList {
-	l := nameList{names: make(map[string]struct{}, len(names)), text: strings.Join(names, ", ")}
+	l := nameList{names: make(map[string]struct{}, len(names))}
+	listed := make([]string, 0, len(names))
 	for _, name := range names {
 		if name == "*" {
 			l.star = true
 			continue
 		}
 		l.names[name] = struct{}{}
+		listed = append(listed, name)
 	}
+	l.text = strings.Join(listed, ", ")
 	return l
 }

@@ -42,7 +42,8 @@ func (s *Set) choose(r *Request) (p, shadow *compiled, known bool) {
 	}
 	p, known = s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
-		return nil, p, true
+		// Shadow changes nothing: what acts is what would act without it.
+		return s.enforced.find(r.Authority, r.Path), p, true
 	}
 	return p, shadow, known
 }

@@ -28,7 +28,7 @@ const starHint = `"*" may be the whole leftmost label ("https://*.example.com"),
 func ParsePattern(s string) (Pattern, error) {
 	// Lists of a million origins are read at each load: what is an origin
 	// needs no explanation.
-	if o, ok := parseOrigin(s); ok && o.Scheme != "file" && !hasEdgeHyphen(o.Host) {
+	if o, ok := parseOrigin(s); ok && isPageScheme(o.Scheme) && !hasEdgeHyphen(o.Host) {
 		return Pattern{Form: FormExact, Scheme: o.Scheme, Host: o.Host, Port: o.Port}, nil
 	}
 	return readPattern(s)
@@ -55,6 +55,12 @@ func readPattern(s string) (Pattern, error) {
 		return Pattern{}, err
 	}
 	return p, nil
+}
+
+// isPageScheme reports whether a page can have an origin of that scheme: those
+// of files are "null", and no page comes over a WebSocket.
+func isPageScheme(scheme string) bool {
+	return scheme != "file" && scheme != "ws" && scheme != "wss"
 }
 
 // hasEdgeHyphen reports whether a label of host begins or ends with a hyphen.
@@ -116,6 +122,9 @@ func checkOriginBytes(s, scheme string) error {
 	}
 	if strings.ContainsAny(scheme, "*") {
 		return &PatternError{Code: "origin-star", Value: s, Reason: "the scheme has no star", Hint: `list "http://..." and "https://..." one by one`}
+	}
+	if web := strings.Replace(scheme, "ws", "http", 1); !isPageScheme(scheme) {
+		return &PatternError{Code: "origin-scheme", Value: s, Reason: "can never match: a WebSocket's origin is that of its page", Hint: didYouMean(web + s[len(scheme):])}
 	}
 	if !isScheme(scheme) {
 		return &PatternError{Code: "origin-scheme", Value: s, Reason: "the scheme is none", Hint: `write "https://..." or "http://..."`}

@@ -85,6 +85,8 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 		"https://foo*.example.com":                       {"origin-star", ""},
 		"https://*.*.example.com":                        {"origin-star", ""},
 		"https://app-*":                                  {"origin-star", ""},
+		"wss://app.example.com":                          {"origin-scheme", `"https://app.example.com"`},
+		"ws://*.example.com:8080":                        {"origin-scheme", `"http://*.example.com:8080"`},
 		"https://-*.example.com":                         {"origin-label", ""},
 		"https://*.":                                     {"origin-label", ""},
 	} {

@@ -11,12 +11,15 @@ func (p *compiled) decidePreflight(r *Request) Verdict {
 	}
 	v.Origin = r.Origin
 	if reason, ok := p.checkMethod(r.RequestMethod); !ok {
-		return p.denyNames(v, reason, p.answers.methodDebug)
+		return p.denyNames(v, reason, p.answers.debug.method)
 	}
 	v.Method = r.RequestMethod
 	headers, reason := p.checkHeaders(r.RequestHeaders)
-	if reason != ReasonPreflightAllowed {
-		return p.denyNames(v, reason, p.answers.headerDebug)
+	switch reason {
+	case ReasonPreflightHeaderDenied:
+		return p.denyNames(v, reason, p.answers.debug.header)
+	case ReasonPreflightMalformed:
+		return p.denyNames(v, reason, p.answers.debug.malformed)
 	}
 	v.Reason, v.Headers, v.Answer = ReasonPreflightAllowed, headers, p.answers.granted
 	if p.private && r.RequestPrivateNetwork == "true" {
@@ -68,6 +71,9 @@ func (p *compiled) checkMethod(method string) (denied Reason, ok bool) {
 		return 0, true
 	case !IsToken(method):
 		return ReasonPreflightMalformed, false
+	case method == "*" && p.creds:
+		// Echoed, it would be a wildcard for requests without credentials.
+		return ReasonPreflightMethodDenied, false
 	case p.methods.star && !IsForbiddenMethod(method):
 		return 0, true
 	}

@@ -51,6 +51,9 @@ func (p *compiled) allowsHeader(name string) bool {
 	case name == "authorization":
 		// Fetch, #cors-non-wildcard-request-header-name.
 		return p.creds
+	case name == "*":
+		// Echoed, it would be a wildcard for requests without credentials.
+		return !p.creds
 	}
 	return !IsForbiddenRequestHeader(name)
 }

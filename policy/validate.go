@@ -163,12 +163,21 @@ func (v *validator) checkEnums() {
 	v.checkEnum("mode", string(s.Mode), string(ModeEnforce), string(ModeShadow), string(ModeOff))
 	v.checkEnum("upstreamHeaders", string(s.UpstreamHeaders), string(UpstreamReplace), string(UpstreamDefer))
 	v.checkEnum("unmatchedPreflights", string(s.UnmatchedPreflights), string(UnmatchedReject), string(UnmatchedForward))
+	v.checkBlocking()
 	v.checkEnum("deniedRequests", string(s.DeniedRequests), string(DeniedPass), string(DeniedBlockUnsafe), string(DeniedBlock))
 	if s.PreflightStatus != 0 && s.PreflightStatus != 200 && s.PreflightStatus != 204 {
 		v.fail("preflight-status", "preflightStatus", strconv.Itoa(s.PreflightStatus),
 			"an allowed preflight is answered with 204 or 200", "write 204, or 200 for clients that insist on it")
 	}
 	v.checkEnum("preflightLists", string(s.PreflightLists), string(ListsFull), string(ListsRequested))
+}
+
+// checkBlocking warns of a block that blocks nobody.
+func (v *validator) checkBlocking() {
+	public := slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
+	if d := v.s.DeniedRequests; public && d != "" && d != DeniedPass {
+		v.warn("setting-unused", "deniedRequests", string(d), `a policy with "*" denies no request`, "list the origins, or remove it")
+	}
 }
 
 func (v *validator) checkEnum(field, value string, words ...string) {

@@ -58,22 +58,25 @@ func (v *validator) checkForm(field, text string, p Pattern) {
 	switch p.Form {
 	case FormNull:
 		// Any page can make a sandboxed frame or a redirect that sends it.
-		v.refuse(OptInNullOrigin, "origin-null", field, text, "every site can send this origin, from a sandboxed frame",
+		v.refuse(OptInNullOrigin, "origin-null", field, text, "every site can send this origin, as https://attacker.example does from a sandboxed frame",
 			`serve sandboxed pages from a policy with "*" and without credentials`)
+		if v.s.CORS.AllowCredentials {
+			v.warn("null-with-credentials", field, text, "every site could read your users' data, as https://attacker.example does from a sandboxed frame", "leave allowCredentials out")
+		}
 	case FormAny:
 		if len(v.s.CORS.AllowOrigins)+len(v.s.CORS.AllowOriginRegexes) > 1 {
 			v.fail("star-not-alone", field, text, `"*" allows every origin and stands alone`, "remove it, or remove the others")
 		}
 	case FormAnyHost:
 		if !v.s.CORS.AllowCredentials || v.s.OptsIn(OptInAnyOriginWithCredentials) {
-			v.warn("any-host", field, text, "every site of this scheme is allowed", `list the hosts, or write "*" to share publicly`)
+			v.warn("any-host", field, text, "every site of this scheme is allowed"+suchAs(p), `list the hosts, or write "*" to share publicly`)
 		}
 	}
 }
 
 // checkCredentials has the rules that hold where browsers send credentials.
 func (v *validator) checkCredentials(field, text string, p Pattern) {
-	const exposed = "with allowCredentials every site could read your users' data"
+	exposed := "with allowCredentials every site could read your users' data" + suchAs(p)
 	switch p.Form {
 	case FormAny:
 		// Fetch, #cors-protocol-and-credentials.
@@ -85,7 +88,7 @@ func (v *validator) checkCredentials(field, text string, p Pattern) {
 	}
 	if p.Scheme == "http" && !isLocal(p.Host) {
 		v.refuse(OptInInsecureOrigins, "insecure-origin", field, text,
-			"whoever is on the network can write pages of this origin and use your users' credentials", httpsHint(p))
+			"whoever is on the network can write pages of this origin and use your users' credentials"+suchAs(p), httpsHint(p))
 	}
 	if p.Host != "" && !isLocal(p.Host) {
 		v.checkTrust(field, text, p)
@@ -96,11 +99,19 @@ func (v *validator) checkCredentials(field, text string, p Pattern) {
 // not this machine.
 func (v *validator) checkTrust(field, text string, p Pattern) {
 	if p.Port == AnyPort {
-		v.warn("any-port", field, text, "every service on any port of this host is trusted with credentials", "list the ports")
+		v.warn("any-port", field, text, "every service on any port of this host is trusted with credentials"+suchAs(p), "list the ports")
 	}
 	if p.Scheme == "https" && p.Form == FormExact && isIP(p.Host) {
 		v.warn("ip-with-credentials", field, text, "an address may come to belong to somebody else", "write a host name")
 	}
+}
+
+// suchAs names an origin that p allows too much; nothing where that is p itself.
+func suchAs(p Pattern) string {
+	if p.Form == FormExact && p.Port != AnyPort {
+		return ""
+	}
+	return ", such as " + quote(p.Hostile())
 }
 
 // httpsHint proposes the same pattern for https.

@@ -54,6 +54,10 @@ func trimPath(p string) string {
 }
 
 func (v *validator) checkHosts() {
+	if v.s.Hosts != nil && len(v.s.Hosts) == 0 {
+		// A template that found none must not mean all.
+		v.fail("hosts-empty", "hosts", "", "the list of hosts is empty", "leave hosts out for every host")
+	}
 	seen := map[string]bool{}
 	for i, h := range v.s.Hosts {
 		field := at("hosts", i)
@@ -132,6 +136,9 @@ func badHostForm(h string) (code, reason, hint string) {
 }
 
 func (v *validator) checkPaths() {
+	if v.s.Paths != nil && len(v.s.Paths) == 0 {
+		v.fail("paths-empty", "paths", "", "the list of paths is empty", "leave paths out for every path")
+	}
 	seen := map[string]bool{}
 	for i, p := range v.s.Paths {
 		field, path := at("paths", i), trimPath(p)

@@ -164,6 +164,7 @@ func readText[T ~string](d *document, to *T) func(string, *yaml.Node) {
 
 func readTexts[T ~string](d *document, to *[]T) func(string, *yaml.Node) {
 	return func(field string, n *yaml.Node) {
+		*to = []T{} // a list that is there and empty is not one that is left out
 		d.readEach(n, field, func(i int, n *yaml.Node) {
 			// An entry that is no text keeps its place: indices stay true.
 			text, _ := d.readText(n, item(field, i))
