@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/corsgate/corsgate/server/addr"
 )
 
 // Addresses are where a running Envoy listens, as HOST:PORT.
@@ -84,7 +86,7 @@ func readListeners(body []byte) (map[string]string, error) {
 	for _, l := range statuses.Listeners {
 		addresses[l.Name] = net.JoinHostPort(l.Address.Socket.Host, strconv.Itoa(l.Address.Socket.Port))
 		if l.Address.Pipe.Path != "" {
-			addresses[l.Name] = unixScheme + l.Address.Pipe.Path
+			addresses[l.Name] = addr.Unix + l.Address.Pipe.Path
 		}
 	}
 	return addresses, nil

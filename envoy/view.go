@@ -13,7 +13,7 @@ const (
 	authzNamespace    = "envoy.filters.http.ext_authz"
 )
 
-// retryBase and retryMax bound the back-off before the one retry.
+// retryBase and retryMax bound the back-off before each retry.
 const (
 	retryBase = 5 * time.Millisecond
 	retryMax  = 20 * time.Millisecond
@@ -69,7 +69,7 @@ func (c Config) view() (view, error) {
 	}
 	v.setTimes(c.Profile, cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	return v, errors.Join(
-		v.Listen.parse(c.Listen), v.Upstream.parse(c.Upstream), v.Service.parse(c.Service), v.Admin.parse(c.Admin),
+		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
 	)
 }
 
@@ -84,8 +84,8 @@ func (v *view) setTimes(p Profile, timeout time.Duration) {
 	v.MessageTimeout = seconds(timeout)
 }
 
-// parse fills a from s; an empty s leaves it empty.
-func (a *address) parse(s string) (err error) {
+// fill sets a to what s says; an empty s leaves it empty.
+func fill(a *address, s string) (err error) {
 	if s != "" {
 		*a, err = parseAddress(s)
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -45,14 +46,49 @@ func (v *validator) attack(field, expr string) {
 		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
 		return
 	}
-	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	re, err := compileWhole(expr)
 	if err != nil {
-		v.fail("regex-syntax", field, expr, err.Error(), "write a smaller one")
+		reason, hint := unwrap(err)
+		v.fail("regex-syntax", field, expr, reason, hint)
 		return
 	}
 	b := battery{re: re, tree: tree}
+	v.checkInsecure(field, expr, b)
 	if code, reason, hint := b.run(); code != "" {
 		v.warn(code, field, expr, reason, hint)
+	}
+}
+
+// compileWhole compiles a regex that matches whole texts only, whatever anchors
+// it has.
+func compileWhole(expr string) (*regexp.Regexp, error) {
+	return regexp.Compile(`^(?:` + expr + `)$`)
+}
+
+// unwrap says why an expression that is a regex on its own is none to
+// compileWhole.
+func unwrap(err error) (reason, hint string) {
+	syntaxErr, ok := errors.AsType[*syntax.Error](err)
+	switch {
+	case ok && syntaxErr.Code == syntax.ErrMissingParen:
+		// All else that could take the parenthesis away is no regex on its own.
+		return `\Q without \E takes all that follows for text`, `write \E where the text ends`
+	case ok:
+		return "this is no RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
+	}
+	return err.Error(), "write a smaller one"
+}
+
+// checkInsecure refuses a regex that accepts http origins, where browsers send
+// credentials.
+func (v *validator) checkInsecure(field, expr string, b battery) {
+	if !v.s.CORS.AllowCredentials {
+		return
+	}
+	if witness := b.insecure(); witness != "" {
+		v.refuse(OptInInsecureOrigins, "insecure-origin", field, expr,
+			"accepts "+quote(witness)+": whoever is on the network can write pages of this origin and use your users' credentials",
+			`begin it with "https://"`)
 	}
 }
 
@@ -113,6 +149,19 @@ func (b battery) own() []string {
 	return own
 }
 
+// insecure returns an http origin that matches, of a host that is not this
+// machine; empty when none is found.
+func (b battery) insecure() string {
+	for _, o := range append(b.own(), strangers...) {
+		_, rest, _ := strings.Cut(o, "://")
+		witness := "http://" + rest
+		if parsed, ok := parseOrigin(witness); ok && !isLocal(parsed.Host) && b.re.MatchString(witness) {
+			return witness
+		}
+	}
+	return ""
+}
+
 // openDots returns o with a letter for each dot of its host: what an
 // unescaped dot accepts.
 func openDots(o string) []string {
@@ -167,7 +216,7 @@ func RegexProbes(expr string) []string {
 	if err != nil {
 		return nil
 	}
-	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	re, err := compileWhole(expr)
 	if err != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,10 @@ import (
 
 func TestValidateRegexes(t *testing.T) {
 	opted := func(by func(*Spec)) func(*Spec) { return optIn(by, OptInOriginRegex) }
+	credentialed := func(expr string, more ...OptIn) func(*Spec) {
+		by := func(s *Spec) { regexes(expr)(s); s.CORS.AllowCredentials = true }
+		return optIn(by, append(more, OptInOriginRegex, OptInAnyOriginWithCredentials)...)
+	}
 	const place = "cors.allowOriginRegexes[0]"
 	checkRules(t, []ruleTest{
 		{"a regex without opt-in", regexes(`https://[a-z]+\.example\.com`), []string{"error [regex-opt-in] " + place}},
@@ -16,6 +21,14 @@ func TestValidateRegexes(t *testing.T) {
 		{"what is no regex", opted(regexes(`[`, `*`, `(?<=a)b`, `a)|(b`, ``)), []string{"error [regex-syntax] " + place, "error [regex-syntax] cors.allowOriginRegexes[1]",
 			"error [regex-syntax] cors.allowOriginRegexes[2]", "error [regex-syntax] cors.allowOriginRegexes[3]", "error [regex-syntax] cors.allowOriginRegexes[4]"}},
 		{"a character that no origin has", opted(regexes(`https://bücher\.example`)), []string{"error [regex-characters] " + place}},
+		{"text without an end", opted(regexes(`\Qhttps://a.example`, `https://a\.example\Q`, `\Qhttps://a.example\`)), []string{"error [regex-syntax] " + place,
+			"error [regex-syntax] cors.allowOriginRegexes[1]", "error [regex-syntax] cors.allowOriginRegexes[2]"}},
+		{"text with an end", opted(regexes(`\Qhttps://a.example\E`)), nil},
+		{"http by one alternative, with credentials", credentialed(`(http|https)://.*\.example\.com(:[0-9]+)?`), []string{"error [insecure-origin] " + place}},
+		{"http by an optional letter, with credentials", credentialed(`https?://app\.example\.com`), []string{"error [insecure-origin] " + place}},
+		{"http by any text, with credentials", credentialed(`.+\.example\.com`), []string{"error [insecure-origin] " + place}},
+		{"http of this machine, with credentials", credentialed(`https?://(localhost|127\.0\.0\.1)(:\d+)?`), nil},
+		{"http with credentials and its opt-in", credentialed(`https?://app\.example\.com`, OptInInsecureOrigins), nil},
 		{"a regex listed twice", opted(regexes(`https://a\.example`, `https://a\.example`)), []string{"warning [origin-redundant] cors.allowOriginRegexes[1]"}},
 		{"a good regex", opted(regexes(`^https://([a-z0-9-]+\.)+example\.com(:\d+)?$`)), nil},
 		{"any text before a dot", opted(regexes(`https://.*\.example\.com`)), nil},
@@ -29,6 +42,27 @@ func TestValidateRegexes(t *testing.T) {
 		{"a path never matches", opted(regexes(`https://example\.com/.*`)), []string{"warning [regex-never-matches] " + place}},
 		{"upper case never matches", opted(regexes(`https://Example\.com`)), []string{"warning [regex-never-matches] " + place}},
 	})
+}
+
+func TestValidateSaysWhatAnOpenQuoteLacks(t *testing.T) {
+	problems := Validate([]Spec{change(optIn(regexes(`\Qhttps://a.example`), OptInOriginRegex))})
+	if len(problems) != 1 || !strings.Contains(problems[0].Reason+problems[0].Hint, `\E`) || strings.Contains(problems[0].Reason, "(?:") {
+		t.Errorf("got %v", problems)
+	}
+}
+
+// What validates compiles: both take a regex for the same.
+func TestCompileTakesEachRegexThatValidates(t *testing.T) {
+	deep := strings.Repeat("(", 999) + "a" + strings.Repeat(")", 999)
+	for _, expr := range []string{`\Qa`, `a\Q`, `a|\Q`, `(?:\Q)`, `\Qa\Eb`, `\\Q`, `[\Q]`, deep, "(" + deep + ")", `(?i)a`, `(?s:.)`, `a{1000}`, `(a{10}){100}`, `(a{10}){101}`, `\z`, `^a$`} {
+		spec := change(optIn(regexes(expr), OptInOriginRegex))
+		if slices.ContainsFunc(Validate([]Spec{spec}), func(p Problem) bool { return p.Level == Error }) {
+			continue
+		}
+		if _, err := Compile([]Spec{spec}); err != nil {
+			t.Errorf("%.40s validates, but: %v", expr, err)
+		}
+	}
 }
 
 func TestValidateShowsAWitnessForARegex(t *testing.T) {

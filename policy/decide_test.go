@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
@@ -91,7 +92,7 @@ func TestAnswersAreNotSharedAcrossAppends(t *testing.T) {
 
 func TestCompileRefusesBadSpecsWithAllProblems(t *testing.T) {
 	_, err := Compile([]Spec{{Name: "a", CORS: CORS{AllowOrigins: []string{"https://example.com/", "HTTPS://b.test"}}}})
-	problems, ok := err.(Problems)
+	problems, ok := errors.AsType[Problems](err)
 	if !ok || len(problems) < 2 || !problems.HasErrors() {
 		t.Fatalf("Compile = %v", err)
 	}

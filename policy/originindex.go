@@ -150,8 +150,7 @@ func compileOrigins(c *CORS) (originIndex, error) {
 		x.add(p, text)
 	}
 	for _, text := range c.AllowOriginRegexes {
-		// The whole origin must match, whatever anchors the user wrote.
-		re, err := regexp.Compile(`^(?:` + text + `)$`)
+		re, err := compileWhole(text)
 		if err != nil {
 			return x, fmt.Errorf("origin regex %q: %w", text, err)
 		}

@@ -33,6 +33,8 @@ func (a *extAuthz) service() *grpc.ServiceDesc {
 
 // serve is what gRPC calls: it decodes, and calls check within the server's
 // interceptor if there is one.
+//
+//nolint:revive // the order of the arguments is grpc's
 func (a *extAuthz) serve(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	q := &question{}
 	if err := decode(q); err != nil {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"slices"
@@ -57,7 +58,7 @@ func hold(t *testing.T, client extprocv3.ExternalProcessorClient, c conversation
 			t.Fatal(err)
 		}
 	}
-	if out, err := stream.Recv(); err != io.EOF {
+	if out, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream ended with %v, %v, want EOF", out, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/corsgate/corsgate/server/addr"
 )
 
 // DefaultSocketMode lets the owner and the group of a Unix socket connect.
@@ -18,19 +20,22 @@ const DefaultSocketMode fs.FileMode = 0o660
 // is replaced, and the new one gets mode, where 0 means DefaultSocketMode; it
 // is removed when the listener closes.
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
-	path, isUnix := strings.CutPrefix(address, "unix://")
-	if !isUnix {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", address, err)
-		}
-		return l, nil
-	}
-	l, err := listenUnix(path, mode)
+	l, err := listen(address, mode)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	return l, nil
+}
+
+func listen(address string, mode fs.FileMode) (net.Listener, error) {
+	a, err := addr.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	if a.Path != "" {
+		return listenUnix(a.Path, mode)
+	}
+	return net.Listen("tcp", address)
 }
 
 func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {

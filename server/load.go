@@ -2,10 +2,12 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
@@ -13,6 +15,15 @@ import (
 
 // maxReads bounds how often a load reads a source that changes while it does.
 const maxReads = 5
+
+// A load tries that long, and that often, while there is no set to serve and
+// the source changes while it is read.
+const (
+	firstPatience = 5 * time.Second
+	firstPause    = 100 * time.Millisecond
+)
+
+var errChanging = errors.New("the files change while they are read: reload when they are written, or write beside them and rename")
 
 // LoadError says why a load was refused.
 type LoadError struct {
@@ -82,20 +93,42 @@ func read(ctx context.Context, src Source) (res policyfile.Result, err error) {
 			return res, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
 		}
 		res = policyfile.Load(fsys, place)
-		if unchanged(fsys) {
-			break
+		if unchanged(ctx, fsys) {
+			return judged(res)
 		}
 	}
+	return policyfile.Result{}, &LoadError{Err: errChanging}
+}
+
+func judged(res policyfile.Result) (policyfile.Result, error) {
 	if res.HasErrors() {
 		return res, &LoadError{Diagnostics: res.Diagnostics}
 	}
 	return res, nil
 }
 
+// read returns what r's source holds now, as the function of that name does.
+// Where there is nothing to serve yet it has patience with a source that
+// changes while it is read.
+func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
+	end := time.Now().Add(firstPatience)
+	for {
+		res, err := read(ctx, r.Source)
+		if !errors.Is(err, errChanging) || r.Store.Load() != nil || time.Now().After(end) {
+			return res, err
+		}
+		select {
+		case <-ctx.Done():
+			return res, err
+		case <-time.After(firstPause):
+		}
+	}
+}
+
 // unchanged is true where nobody can tell: then the source watches.
-func unchanged(fsys fs.FS) bool {
+func unchanged(ctx context.Context, fsys fs.FS) bool {
 	v, ok := fsys.(verifier)
-	return !ok || v.Unchanged()
+	return !ok || v.Unchanged(ctx)
 }
 
 // compile returns the set of specs, given to prepare if that is set. The error

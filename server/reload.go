@@ -151,7 +151,7 @@ func (r *Reloader) Load(ctx context.Context) error {
 	defer r.loading.Unlock()
 	start := time.Now()
 	before := r.Status().Generation
-	res, err := read(ctx, r.Source)
+	res, err := r.read(ctx)
 	if err == nil {
 		err = r.serveSpecs(res)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
@@ -251,22 +252,60 @@ func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		changes, reads int
+		refused        bool
 	}{
-		{"content that stays is read once", 0, 1},
-		{"content that changed is read again", 2, 3},
-		{"content that never stays is not read for ever", 1000, 5},
+		{"content that stays is read once", 0, 1, false},
+		{"content that changed is read again", 2, 3, false},
+		{"content that never stays is not read for ever, and refused", 1000, 5, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := &memory{content: policyFile(1)}
+			r := &server.Reloader{Source: src, Store: &policy.Store{}}
+			if err := r.Load(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			src.set(policyFile(2))
 			src.fsys = func(content string) fs.FS {
 				return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
 			}
-			if err := (&server.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if n := src.count(); n != c.reads {
+			before := src.count()
+			err := r.Load(t.Context())
+			if n := src.count() - before; n != c.reads {
 				t.Errorf("read %d times, want %d", n, c.reads)
 			}
+			want := "2"
+			if c.refused {
+				want = "1" // the last good set
+			}
+			var le *server.LoadError
+			if errors.As(err, &le) != c.refused || servedMaxAge(t, r.Store) != want || (r.Status().LastError != nil) != c.refused {
+				t.Errorf("got %v, serving %s", err, servedMaxAge(t, r.Store))
+			}
+		})
+	}
+}
+
+func TestFirstLoadHasPatience(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		changes int
+		refused bool
+	}{
+		{"with content that changes for a while", 50, false},
+		{"but not with content that never stays", 100_000, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &memory{content: policyFile(1)}
+				src.fsys = func(content string) fs.FS {
+					return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
+				}
+				start := time.Now()
+				err := (&server.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context())
+				if took := time.Since(start); (err != nil) != c.refused || took > 10*time.Second {
+					t.Errorf("got %v after %v", err, took)
+				}
+			})
 		})
 	}
 }

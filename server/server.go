@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -75,14 +76,23 @@ type Server struct {
 	// never.
 	MaxConnectionAge time.Duration
 
-	handler wire.Handler
-	serving atomic.Bool // from the first set to the drain
+	wiring  sync.Once
+	handler wire.Handler // see wired
+	serving atomic.Bool  // from the first set to the drain
 }
 
 // Prepare encodes the answers of a set before Store gets it, so that the first
 // requests after a reload do not wait for that: see Reloader.Prepare. It is
-// safe for concurrent use.
-func (s *Server) Prepare(set *policy.Set) { s.handler.Prepare(set) }
+// safe for concurrent use, before Run and beside it; the fields of s are not to
+// be changed after it.
+func (s *Server) Prepare(set *policy.Set) { s.wired().Prepare(set) }
+
+// wired returns the handler with its fields set, by whoever comes first: sets
+// are prepared in another goroutine than Run's.
+func (s *Server) wired() *wire.Handler {
+	s.wiring.Do(func() { s.handler.Store, s.handler.Observer = s.Store, s.Observer })
+	return &s.handler
+}
 
 // Ready reports whether the server has policies, listens, and does not drain.
 func (s *Server) Ready() bool { return s.serving.Load() }
@@ -125,13 +135,13 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
-	s.handler.Store, s.handler.Observer = s.Store, s.Observer
+	handler := s.wired()
 	srv := grpc.NewServer(append(s.Interceptors.options(),
 		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
 	)...)
 	meter := orNoMeter(s.Meter)
-	srv.RegisterService((&extProc{handler: &s.handler, meter: meter, log: s.Logger}).service(), nil)
-	srv.RegisterService((&extAuthz{handler: &s.handler, meter: meter, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extProc{handler: handler, meter: meter, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extAuthz{handler: handler, meter: meter, log: s.Logger}).service(), nil)
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv
 }
@@ -159,7 +169,7 @@ func setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingSta
 func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
 	tick := time.NewTicker(readyPoll)
 	defer tick.Stop()
-	for !s.handler.Ready() {
+	for !s.wired().Ready() {
 		select {
 		case <-ctx.Done():
 			return

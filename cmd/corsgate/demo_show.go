@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"time"
 )
 
@@ -28,8 +31,17 @@ func (d *demo) show(ctx context.Context, svc *service, ready <-chan string, entr
 	}
 }
 
-// guide says what is there and what to try.
+// json reports whether the demo prints for programs.
+func (d *demo) json() bool { return d.flags.format.value == "json" }
+
+// guide says what is there and what to try; for programs on one line of JSON.
 func (d *demo) guide(base, admin string) {
+	if d.json() {
+		_ = json.NewEncoder(d.out).Encode(map[string]string{
+			"envoy": base, "policies": d.policyFile, "status": "http://" + admin + "/status",
+		})
+		return
+	}
 	fmt.Fprintf(d.out, "Envoy answers on %s, in front of an upstream that grants every origin.\n", base)
 	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", d.policyFile)
 	fmt.Fprintf(d.out, "Status: http://%s/status\n", admin)
@@ -39,59 +51,93 @@ func (d *demo) guide(base, admin string) {
 	fmt.Fprint(d.out, "\nThe decisions follow. Ctrl-C ends all of it.\n\n")
 }
 
-// follow prints each decision until ctx ends.
+// follow prints each decision until ctx ends, for programs as a line of JSON.
 func (d *demo) follow(ctx context.Context, entries <-chan accessEntry) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case e := <-entries:
+			if d.json() {
+				_ = json.NewEncoder(d.out).Encode(e)
+				continue
+			}
 			fmt.Fprintln(d.out, e)
 		}
 	}
 }
 
+// tried is a request of the demo and what came of it, as its JSON says it.
+type tried struct {
+	Title   string `json:"title"`
+	Command string `json:"command"`
+	Status  int    `json:"status"`
+	// Headers are the answer's CORS headers and Vary, one a line.
+	Headers []string `json:"headers"`
+	Reason  string   `json:"reason"`
+	// Wrong is what is not as it should be.
+	Wrong []string `json:"wrong,omitempty"`
+}
+
 // tryAll makes all requests and says whether their answers are as they should be.
 func (d *demo) tryAll(ctx context.Context, base string, entries <-chan accessEntry) error {
 	probes, bad := demoProbes(), 0
+	all := make([]tried, 0, len(probes))
 	for i, p := range probes {
-		wrong, err := d.try(ctx, i+1, p, base, entries)
+		t, err := d.try(ctx, p, base, entries)
 		if err != nil {
 			return err
 		}
-		if len(wrong) > 0 {
+		if len(t.Wrong) > 0 {
 			bad++
+		}
+		all = append(all, t)
+		if !d.json() {
+			t.print(d.out, i+1)
+		}
+	}
+	if d.json() {
+		if err := writeJSON(d.out, map[string][]tried{"answers": all}); err != nil {
+			return err
 		}
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d answers are not as they should be", bad, len(probes))
 	}
-	fmt.Fprintf(d.out, "all %d answers are as they should be\n", len(probes))
+	if !d.json() {
+		fmt.Fprintf(d.out, "all %d answers are as they should be\n", len(probes))
+	}
 	return nil
 }
 
-// try makes one request, prints its answer, and returns what is wrong with it.
-func (d *demo) try(ctx context.Context, n int, p probe, base string, entries <-chan accessEntry) ([]string, error) {
-	fmt.Fprintf(d.out, "%d. %s\n\n   %s\n\n", n, p.title, p.curl(base))
+// try makes one request and returns what came of it.
+func (d *demo) try(ctx context.Context, p probe, base string, entries <-chan accessEntry) (tried, error) {
 	resp, err := p.ask(ctx, base)
 	if err != nil {
-		return nil, err
+		return tried{}, err
 	}
 	e, err := nextEntry(ctx, entries)
 	if err != nil {
-		return nil, err
+		return tried{}, err
 	}
-	fmt.Fprintf(d.out, "   %s\n", resp.Status)
-	for _, line := range headerLines(resp.Header) {
-		fmt.Fprintf(d.out, "   %s\n", line)
+	return tried{
+		Title: p.title, Command: p.curl(base),
+		Status: resp.StatusCode, Headers: headerLines(resp.Header), Reason: e.Reason, Wrong: p.wrong(resp, e.Reason),
+	}, nil
+}
+
+// print writes the request and its answer for people.
+func (t tried) print(out io.Writer, n int) {
+	fmt.Fprintf(out, "%d. %s\n\n   %s\n\n", n, t.Title, t.Command)
+	fmt.Fprintf(out, "   %d %s\n", t.Status, http.StatusText(t.Status))
+	for _, line := range t.Headers {
+		fmt.Fprintf(out, "   %s\n", line)
 	}
-	fmt.Fprintf(d.out, "   reason: %s\n", e.Reason)
-	wrong := p.wrong(resp, e.Reason)
-	for _, w := range wrong {
-		fmt.Fprintf(d.out, "   wrong: %s\n", w)
+	fmt.Fprintf(out, "   reason: %s\n", t.Reason)
+	for _, w := range t.Wrong {
+		fmt.Fprintf(out, "   wrong: %s\n", w)
 	}
-	fmt.Fprintln(d.out)
-	return wrong, nil
+	fmt.Fprintln(out)
 }
 
 // nextEntry waits for the access log's line of the request that was just

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -37,6 +38,19 @@ func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
 				t.Errorf("reasons %v, want %s", got, want)
 			}
 		})
+	}
+}
+
+// TestDemoIsNoPartOfServesEnvironment runs it where serve is set up for a
+// container: the demo's listeners stay on loopback.
+func TestDemoIsNoPartOfServesEnvironment(t *testing.T) {
+	envoytest.Binary(t)
+	t.Setenv("CORSGATE_ADMIN_LISTEN", "0.0.0.0:0")
+	t.Setenv("CORSGATE_GRPC_LISTEN", "unix:///nowhere/corsgate.sock")
+	t.Setenv("CORSGATE_LISTEN", "no address")
+	var out, errs output
+	if code := run(t.Context(), []string{"demo", "--once", "--listen", "127.0.0.1:0"}, nil, &out, &errs); code != exitOK {
+		t.Errorf("exit code %d\n%s\n%s", code, &out, &errs)
 	}
 }
 
@@ -109,7 +123,7 @@ func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
 		entries <- accessEntry{Reason: "no_policy"}
 	}
 	var out output
-	err := (&demo{out: &out}).tryAll(t.Context(), upstream.URL, entries)
+	err := (&demo{out: &out, flags: &demoFlags{format: oneOf("text", "json")}}).tryAll(t.Context(), upstream.URL, entries)
 	if err == nil || err.Error() != "4 of 4 answers are not as they should be" {
 		t.Errorf("error %v", err)
 	}
@@ -121,6 +135,47 @@ func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
 			t.Errorf("the output lacks %s:\n%s", want, &out)
 		}
 	}
+}
+
+func TestDemoOnceAsJSONHasEachAnswerAndWhatIsWrongWithIt(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream)) // no corsgate before it
+	defer upstream.Close()
+	entries := make(chan accessEntry, 4)
+	for range demoProbes() {
+		entries <- accessEntry{Reason: "no_policy"}
+	}
+	var out output
+	format := oneOf("json")
+	if err := (&demo{out: &out, flags: &demoFlags{format: format}}).tryAll(t.Context(), upstream.URL, entries); err == nil {
+		t.Error("wrong answers are no error")
+	}
+	var got struct{ Answers []tried }
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatalf("%v in %s", err, &out)
+	}
+	if len(got.Answers) != 4 {
+		t.Fatalf("%d answers", len(got.Answers))
+	}
+	for _, a := range got.Answers {
+		if a.Status != 200 || a.Reason != "no_policy" || len(a.Wrong) == 0 || !strings.HasPrefix(a.Command, "curl ") {
+			t.Errorf("%+v", a)
+		}
+	}
+}
+
+func TestDemoAsJSONPrintsALineForTheAddressesAndOneForEachDecision(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var out, errs output
+	d := &demo{out: &out, flags: &demoFlags{format: oneOf("json")}, policyFile: "demo.yaml"}
+	d.guide("http://127.0.0.1:1", "127.0.0.1:2")
+	entries := make(chan accessEntry, 1)
+	entries <- accessEntry{Method: "GET", Path: "/", Status: 200, Reason: "request_allowed"}
+	ended := make(chan struct{})
+	go func() { defer close(ended); d.follow(ctx, entries) }()
+	out.await(t, regexp.MustCompile(`^\{"envoy":"http://127.0.0.1:1","policies":"demo.yaml","status":"http://127.0.0.1:2/status"\}\n\{"method":"GET".*"request_allowed"\}\n$`), &errs)
+	cancel()
+	<-ended
 }
 
 func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {

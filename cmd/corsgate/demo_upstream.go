@@ -14,6 +14,7 @@ import (
 
 func newDemoUpstream() *cobra.Command {
 	var listen string
+	format := oneOf("text", "json")
 	cmd := &cobra.Command{
 		Use:   "upstream",
 		Short: "Run the demo's upstream alone",
@@ -23,16 +24,29 @@ reaches nobody.`,
 		Example: "  corsgate demo upstream --listen 127.0.0.1:8080",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := parseTCP("listen", listen); err != nil {
+				return err
+			}
 			l, err := net.Listen("tcp", listen)
 			if err != nil {
 				return hinted(fmt.Errorf("upstream: %w", err), "choose another --listen")
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "upstream listens on %s\n", l.Addr())
+			printListening(cmd.OutOrStdout(), format.value, l.Addr())
 			return serveUpstream(cmd.Context(), l)
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "HOST:PORT to listen on")
+	cmd.Flags().Var(format, "format", "how to print the address")
 	return cmd
+}
+
+// printListening says where the upstream listens.
+func printListening(out io.Writer, format string, address net.Addr) {
+	if format == "json" {
+		_ = writeJSON(out, map[string]string{"listen": address.String()})
+		return
+	}
+	fmt.Fprintf(out, "upstream listens on %s\n", address)
 }
 
 // serveUpstream serves the demo's upstream on l until ctx ends.

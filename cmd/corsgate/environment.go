@@ -16,12 +16,18 @@ func variable(flag string) string {
 	return "CORSGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// withoutVariables is the annotation of a command whose flags, and its
+// subcommands', have no environment variables; its value says why.
+const withoutVariables = "without-variables"
+
 // bindEnvironment gives every flag of root and its subcommands an environment
-// variable, and names it in the flag's help. This is the only place that reads
-// the environment for flags; a flag on the command line wins.
+// variable, and names it in the flag's help. A flag on the command line wins.
 func bindEnvironment(root *cobra.Command) {
 	nameVariables(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !hasVariables(cmd) {
+			return nil
+		}
 		var errs []error
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { errs = append(errs, fromEnvironment(f)) })
 		return errors.Join(errs...)
@@ -31,10 +37,22 @@ func bindEnvironment(root *cobra.Command) {
 // nameVariables adds the variables to the help of cmd's flags and of its
 // subcommands'.
 func nameVariables(cmd *cobra.Command) {
+	if !hasVariables(cmd) {
+		return
+	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(f.Name) + "]" })
 	for _, sub := range cmd.Commands() {
 		nameVariables(sub)
 	}
+}
+
+func hasVariables(cmd *cobra.Command) bool {
+	for ; cmd != nil; cmd = cmd.Parent() {
+		if _, without := cmd.Annotations[withoutVariables]; without {
+			return false
+		}
+	}
+	return true
 }
 
 // fromEnvironment sets f from its variable, unless the command line has it. An

@@ -38,7 +38,8 @@ func newExplain() *cobra.Command {
 		Short: "Say why a page's request is allowed or blocked, and what would allow it",
 		Long: `Says which policy a request gets and why, what of it matches or nearly does, the
 exact headers of the preflight's answer and of the request's, and what a browser
-makes of them, step by step; then what to add to the policy to allow it.
+makes of them, step by step, with the section of https://fetch.spec.whatwg.org
+that it follows; then what to add to the policy to allow it.
 
 The request is told by flags, by a curl command (as "Copy as cURL" in a browser's
 developer tools gives it), or by a HAR file, of which each request with an Origin

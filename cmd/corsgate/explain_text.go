@@ -86,11 +86,11 @@ func (t *explainText) report(r *explain.Report) {
 	}
 	t.line("")
 	t.line("%s", r.Because)
-	if r.Cause != "" {
-		t.line("%s", r.Cause)
-	}
 	if r.Console != "" {
 		t.line("%s", t.faint("  "+r.Console))
+	}
+	if r.Cause != "" {
+		t.line("%s", r.Cause)
 	}
 	t.remedy(r.Remedy)
 }
@@ -219,16 +219,19 @@ func (t *explainText) remedy(r *explain.Remedy) {
 
 // changeText writes a change as YAML.
 func changeText(field string, c explain.Change) string {
-	if c.Add == nil {
-		return field + ": " + c.Set
+	switch {
+	case c.Add != nil:
+		return field + ": [..., " + quotedAll(c.Add) + "]"
+	case c.Only != nil:
+		return field + ": [" + quotedAll(c.Only) + "]"
 	}
-	return field + ": [..., " + strings.Join(quotedAll(c.Add), ", ") + "]"
+	return field + ": " + c.Set
 }
 
-func quotedAll(values []string) []string {
+func quotedAll(values []string) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {
 		quoted[i] = fmt.Sprintf("%q", v)
 	}
-	return quoted
+	return strings.Join(quoted, ", ")
 }

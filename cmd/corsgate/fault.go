@@ -77,13 +77,18 @@ func report(w io.Writer, command string, err error) int {
 		return exitFailure
 	}
 	var f *fault
-	errors.As(asFault(err, exitUsage, "see '"+command+" --help'"), &f)
+	help := "see '" + command + " --help'"
+	errors.As(asFault(err, exitUsage), &f)
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" {
 			fmt.Fprintf(w, "corsgate: %s\n", line)
 		}
 	}
-	for _, hint := range f.hints {
+	hints := f.hints
+	if len(hints) == 0 && f.code == exitUsage {
+		hints = []string{help}
+	}
+	for _, hint := range hints {
 		fmt.Fprintf(w, "corsgate: hint: %s\n", hint)
 	}
 	return f.code

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,7 +20,10 @@ import (
 
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3" // messages that snippets name
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/trace/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -58,7 +62,7 @@ func snippets(t *testing.T, language string) []string {
 func TestReadmePoliciesLoadWithoutAWarning(t *testing.T) {
 	loaded := 0
 	for _, block := range snippets(t, "yaml") {
-		if strings.HasPrefix(block, "# envoy.") {
+		if strings.HasPrefix(block, "# envoy.") || strings.HasPrefix(block, "# cases/") {
 			continue
 		}
 		loaded++
@@ -131,12 +135,35 @@ func TestReadmeCommandsRun(t *testing.T) {
 	for _, command := range commands {
 		t.Run(command, func(t *testing.T) {
 			folder := t.TempDir()
-			if err := os.Symlink(policies, filepath.Join(folder, "policies")); err != nil {
-				t.Fatal(err)
+			for _, name := range []string{"policies", "deployed"} {
+				if err := os.Symlink(policies, filepath.Join(folder, name)); err != nil {
+					t.Fatal(err)
+				}
 			}
+			writeCases(t, folder)
 			t.Chdir(folder)
 			runReadme(t, strings.Fields(command)[1:])
 		})
+	}
+}
+
+// writeCases writes the README's case files, whose first line is their name.
+func writeCases(t *testing.T, folder string) {
+	t.Helper()
+	written := 0
+	for _, block := range snippets(t, "yaml") {
+		name, ok := strings.CutPrefix(strings.SplitN(block, "\n", 2)[0], "# cases/")
+		if !ok {
+			continue
+		}
+		written++
+		file := filepath.Join(folder, "cases", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(block), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if written == 0 {
+		t.Fatal("the README has no cases")
 	}
 }
 
@@ -208,8 +235,11 @@ func TestReadmeListsTheFlagsOfServe(t *testing.T) {
 	var rows []string
 	newServe().Flags().VisitAll(func(f *pflag.Flag) {
 		def := "`" + f.DefValue + "`"
-		if f.Name == "policies" {
+		switch {
+		case f.Name == "policies":
 			def = "required"
+		case f.DefValue == "" || f.DefValue == "[]":
+			def = "none"
 		}
 		row := fmt.Sprintf("| `--%s` | `%s` | %s |", f.Name, variable(f.Name), def)
 		rows = append(rows, row)

@@ -30,7 +30,7 @@ gRPC (ext_proc or ext_authz); it answers preflights and says which CORS headers 
 response gets, from policies that may be changed while it runs.
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins.`,
+CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
   corsgate serve --policies policies/              # serve them
@@ -47,9 +47,12 @@ CORSGATE_SOME_FLAG; the flag wins.`,
 		newEnvoyConfig(),
 		newDemo(),
 		newHealth(),
+		newSchema(),
+		newMan(),
 		newVersion(),
 	)
 	bindEnvironment(root)
 	markFailures(root)
+	completeChoices(root)
 	return root
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -59,6 +60,8 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"watch":   scriptWatch,   // watch ARG...: starts corsgate test --watch
 		"watched": scriptWatched, // watched REGEXP: waits until what it has printed since then matches
 		"repeat":  scriptRepeat,  // repeat FILE N TEXT: writes TEXT N times
+
+		"freeport": scriptFreePort, // freeport NAME: sets $NAME to a port that nobody listens on
 	}
 }
 
@@ -77,6 +80,14 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
+}
+
+func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(errors.Join(err, l.Close()))
+	ts.Setenv(args[0], port)
 }
 
 func scriptRepeat(ts *testscript.TestScript, _ bool, args []string) {
@@ -108,7 +119,11 @@ var adminLine = regexp.MustCompile(`"admin":"([^"]+)"`)
 
 func scriptServe(ts *testscript.TestScript, _ bool, args []string) {
 	s := servedOf(ts)
-	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}, args...)
+	flags := []string{"serve", "--grpc-listen", "127.0.0.1:0", "--drain-delay", "0s"}
+	if ts.Getenv(variable("admin-listen")) == "" {
+		flags = append(flags, "--admin-listen", "127.0.0.1:0")
+	}
+	args = append(flags, args...)
 	s.start(ts, "serve.log", args)
 	s.admin = s.awaitLog(ts, adminLine)[1]
 	ts.Setenv("ADMIN", s.admin)

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"time"
 
@@ -35,6 +36,8 @@ type serveConfig struct {
 	drainDelay              time.Duration
 	drainTimeout            time.Duration
 	maxConnectionAge        time.Duration
+	transport               transport
+	observe                 observeConfig
 }
 
 func newServe() *cobra.Command {
@@ -56,6 +59,7 @@ SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 			signals, stop := hangups()
 			defer stop()
 			log := newLogger(cmd.ErrOrStderr(), level.level())
+			c.observe.stdout = cmd.OutOrStdout()
 			return c.serve(cmd.Context(), log, signals, cmd.ErrOrStderr())
 		},
 	}
@@ -72,13 +76,18 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can read the policies' mistakes and reload")
 	flags.DurationVar(&c.poll, "poll-interval", file.DefaultPoll, "how often the policies' content is compared besides watching it")
-	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval")
+	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
 	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
+	c.transport.define(flags)
+	c.observe.define(flags)
 	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
 }
 
 // serve loads the policies and serves them until ctx ends.
 func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-chan os.Signal, stderr io.Writer) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	svc, err := c.build(log, hangups)
 	if err != nil {
 		return err
@@ -104,14 +113,13 @@ type service struct {
 	reloader                    *server.Reloader
 	grpc                        *server.Server
 	admin                       *admin.Server
+	observation                 *observation
 }
 
-// build builds what serve runs and opens its listeners. Nothing runs yet.
+// build builds what serve runs and opens its listeners; the flags have been
+// checked. Nothing runs yet.
 func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*service, error) {
-	if err := c.check(); err != nil {
-		return nil, err
-	}
-	grpcListener, adminListener, err := c.listen()
+	grpcListener, adminListener, err := c.listen(log)
 	if err != nil {
 		return nil, err
 	}
@@ -122,48 +130,48 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*servic
 		Listener: grpcListener, Store: store, Logger: log,
 		DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
 	}
+	watch := c.observe.build(reloader.Version, reloader.Served, log)
+	watch.attach(grpc, reloader)
+	if err := c.transport.apply(grpc, log); err != nil {
+		return nil, errors.Join(err, grpcListener.Close(), adminListener.Close())
+	}
 	return &service{
 		grpcListener: grpcListener, adminListener: adminListener,
 		reloader: reloader,
 		grpc:     grpc,
-		admin:    &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Served: reloader.Served, Logger: log},
+		admin: &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Profiles: c.transport.pprof, Served: reloader.Served,
+			Metrics: watch.metrics.Handler(log), Denied: watch.denied.List, Logger: log},
+		observation: watch,
 	}, nil
 }
 
-// check reports flags that cannot be served with.
-func (c *serveConfig) check() error {
-	if c.policies == "" {
-		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
-	}
-	if !c.adminRemote && !isLoopback(c.adminListen) {
-		return misused("listen on 127.0.0.1, or say --admin-insecure-allow-remote when nobody else can reach the address",
-			"--admin-listen %s is not a loopback address", c.adminListen)
-	}
-	return nil
-}
-
-// isLoopback reports whether only this machine can connect to address.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
 // listen opens both listeners or none.
-func (c *serveConfig) listen() (grpc, admin net.Listener, err error) {
-	grpc, err = server.Listen(c.grpcListen, 0)
+func (c *serveConfig) listen(log *slog.Logger) (grpc, admin net.Listener, err error) {
+	grpc, err = server.Listen(c.grpcListen, fs.FileMode(c.transport.socketMode))
 	if err != nil {
 		return nil, nil, hinted(err, "choose another --grpc-listen, or stop what listens there")
 	}
-	admin, err = net.Listen("tcp", c.adminListen)
+	admin, err = c.listenAdmin(log)
 	if err != nil {
-		err = hinted(fmt.Errorf("listen on %s: %w", c.adminListen, err), "choose another --admin-listen, or stop what listens there")
 		return nil, nil, errors.Join(err, grpc.Close())
 	}
 	return grpc, admin, nil
+}
+
+// listenAdmin opens the admin listener, with TLS if the flags say so.
+func (c *serveConfig) listenAdmin(log *slog.Logger) (net.Listener, error) {
+	config, err := c.transport.adminTLS.config(log, "http/1.1")
+	if err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", c.adminListen)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("listen on %s: %w", c.adminListen, err), "choose another --admin-listen, or stop what listens there")
+	}
+	if config == nil {
+		return l, nil
+	}
+	return tls.NewListener(l, config), nil
 }
 
 // close closes the listeners of a service that is not run.
@@ -188,5 +196,6 @@ func (s *service) run(ctx context.Context) error {
 	g.Go(func() error { return s.reloader.Run(ctx) })              // keeps the policies at what the files say
 	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
 	g.Go(func() error { return s.admin.Run(afterDrain) })          // answers people and health checks, while it drains too
+	s.observation.run(afterDrain, g)                               // writes what was decided, to the last request
 	return g.Wait()
 }

@@ -182,6 +182,9 @@ func (r *testReport) addFile(f policytest.File, set *policy.Set, coverage *polic
 		return misused("name the policies: corsgate test --policies PATH CASES", "%s has no policies of its own", f.Path)
 	}
 	for _, c := range f.Cases {
+		if !c.Runs(policytest.Decide) {
+			continue // it is about Envoy
+		}
 		request := c.Request()
 		coverage.Add(request, set.Decide(&request))
 		r.add(f.Path, c.Line, c.Name, c.Check(set))

@@ -214,8 +214,8 @@ func (s *stack) isConfined(t *testing.T) {
 	if c.Config.User != "65532:65532" || !c.Host.ReadonlyRootfs || len(c.Host.CapDrop) != 1 {
 		t.Errorf("user %q, read-only %t, dropped %q", c.Config.User, c.Host.ReadonlyRootfs, c.Host.CapDrop)
 	}
-	processes := strings.Fields(s.engine.run(t, "", "docker", "top", id, "-o", "uid"))
-	if len(processes) != 2 || processes[1] != "65532" {
+	processes := strings.Fields(s.engine.run(t, "", "docker", "top", id, "-o", "pid,uid"))
+	if len(processes) != 4 || processes[3] != "65532" {
 		t.Errorf("processes run as %q", processes)
 	}
 	layers := s.engine.run(t, "", "docker", "image", "inspect", "--format", "{{len .RootFS.Layers}}", c.Image)

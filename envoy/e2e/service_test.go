@@ -53,14 +53,15 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 		t.Fatal(err)
 	}
 	store := &policy.Store{}
-	s.reloader = &server.Reloader{Source: &file.Source{Path: s.folder}, Store: store}
+	grpc := &server.Server{Listener: l, Store: store, Observer: o}
+	s.reloader = &server.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: grpc.Prepare}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reloader.Run(ctx) })
-	g.Go(func() error { return (&server.Server{Listener: l, Store: store, Observer: o}).Run(ctx) })
+	g.Go(func() error { return grpc.Run(ctx) })
 	ended := make(chan struct{})
 	s.stop = func() {
 		cancel()

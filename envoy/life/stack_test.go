@@ -97,24 +97,28 @@ func withEndpoint(t *testing.T, c envoy.Config, first, second string) []byte {
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
-	for _, cluster := range b["static_resources"].(map[string]any)["clusters"].([]any) {
-		cluster := cluster.(map[string]any)
-		if cluster["name"] != "corsgate" {
-			continue
-		}
-		group := cluster["load_assignment"].(map[string]any)["endpoints"].([]any)[0].(map[string]any)
-		one, err := json.Marshal(group["lb_endpoints"].([]any)[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		two := strings.Replace(string(one), port, other, 1)
-		group["lb_endpoints"] = []any{json.RawMessage(one), json.RawMessage(two)}
+	group := corsgateCluster(b)["load_assignment"].(map[string]any)["endpoints"].([]any)[0].(map[string]any)
+	one, err := json.Marshal(group["lb_endpoints"].([]any)[0])
+	if err != nil {
+		t.Fatal(err)
 	}
+	two := strings.Replace(string(one), port, other, 1)
+	group["lb_endpoints"] = []any{json.RawMessage(one), json.RawMessage(two)}
 	text, err = json.Marshal(b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// corsgateCluster finds corsgate's cluster in a bootstrap.
+func corsgateCluster(b map[string]any) map[string]any {
+	for _, c := range b["static_resources"].(map[string]any)["clusters"].([]any) {
+		if cluster := c.(map[string]any); cluster["name"] == "corsgate" {
+			return cluster
+		}
+	}
+	return nil
 }
 
 // awaitHealthy waits until Envoy takes n of the corsgates for healthy.

@@ -13,6 +13,9 @@ import (
 type Verdict struct {
 	// Blocked tells that the request fails: it is not sent, or not read.
 	Blocked bool `json:"blocked"`
+	// ButChromium tells that Chromium does not make the check that failed: it goes
+	// on, and other browsers do not.
+	ButChromium bool `json:"butChromium,omitempty"`
 	// Steps are the checks in their order; of a blocked one, the last failed.
 	Steps []Step `json:"steps"`
 	// Console is what Chromium writes after "has been blocked by CORS policy: ".
@@ -69,7 +72,7 @@ func mismatch(allowed string) string {
 	if strings.ContainsAny(allowed, " ,") {
 		return fmt.Sprintf("The 'Access-Control-Allow-Origin' header contains multiple values '%s', but only one is allowed.", allowed)
 	}
-	if u, err := url.Parse(allowed); err != nil || u.Scheme == "" {
+	if u, err := url.Parse(allowed); allowed != "null" && (err != nil || u.Scheme == "") {
 		return fmt.Sprintf("The 'Access-Control-Allow-Origin' header contains the invalid value '%s'.", allowed)
 	}
 	return fmt.Sprintf("The 'Access-Control-Allow-Origin' header has a value '%s' that is not equal to the supplied origin.", allowed)
@@ -99,7 +102,7 @@ func (p *Plan) CheckPreflight(r Response) Verdict {
 		v.Console = "Response to preflight request doesn't pass access control check: " + v.Console
 	}
 	// A redirect is said first: Chromium stops there.
-	if isRedirect(r.Status) {
+	if isRedirect(r) {
 		v = Verdict{}
 		v.fail(preflightSection, "Response to preflight request doesn't pass access control check: Redirect is not allowed for a preflight request.",
 			"the status is %d: a preflight follows no redirect", r.Status)
@@ -107,18 +110,19 @@ func (p *Plan) CheckPreflight(r Response) Verdict {
 	if !v.Blocked {
 		checkStatus(&v, r.Status)
 	}
-	for _, check := range []func(*Verdict, Headers){p.checkMethod, p.checkHeaders} {
-		if !v.Blocked {
-			check(&v, r.Headers)
-		}
+	if !v.Blocked {
+		p.checkLists(&v, r.Headers)
 	}
 	return v
 }
 
-func isRedirect(status int) bool {
-	switch status {
+// isRedirect reports whether there is somewhere to go (Fetch,
+// #concept-response-location-url).
+func isRedirect(r Response) bool {
+	switch r.Status {
 	case 301, 302, 303, 307, 308:
-		return true
+		_, ok := r.Headers.Get("Location")
+		return ok
 	}
 	return false
 }
@@ -133,40 +137,52 @@ func checkStatus(v *Verdict, status int) {
 	v.pass(preflightSection, "the status is %d", status)
 }
 
-// list reads a header that lists tokens (Fetch, #extract-header-list-values);
-// ok is false where something is none.
-func list(hs Headers, name string) (names []string, ok bool) {
+// list reads a header that lists tokens (Fetch, #extract-header-list-values).
+// The verdict is blocked where something is none.
+func list(v *Verdict, hs Headers, name string) []string {
 	value, _ := hs.Get(name)
-	names = members(value)
-	for _, n := range names {
-		if !policy.IsToken(n) {
-			return nil, false
-		}
+	names := members(value)
+	if !v.Blocked && slices.ContainsFunc(names, func(n string) bool { return !policy.IsToken(n) }) {
+		v.fail(preflightSection, "Cannot parse "+name+" response header field in preflight response.", "%s is no list of names", name)
 	}
-	return names, true
+	return names
 }
 
-func cannotParse(v *Verdict, name string) {
-	v.fail(preflightSection, "Cannot parse "+name+" response header field in preflight response.", "%s is no list of names", name)
+// The names of the headers that list what a preflight grants.
+const (
+	allowMethods = "Access-Control-Allow-Methods"
+	allowHeaders = "Access-Control-Allow-Headers"
+)
+
+// checkLists is the sub-steps 2 to 8: both lists are read before either is used.
+func (p *Plan) checkLists(v *Verdict, hs Headers) {
+	methods, names := list(v, hs, allowMethods), list(v, hs, allowHeaders)
+	if !v.Blocked {
+		p.checkMethod(v, methods)
+	}
+	for i := range names {
+		names[i] = strings.ToLower(names[i])
+	}
+	for _, u := range p.Unsafe {
+		if !v.Blocked {
+			p.checkHeader(v, u.Name, names)
+		}
+	}
 }
 
 // checkMethod is sub-steps 5 and 6: methods have case, safelisted ones need not
 // be listed, and "*" does not hold with credentials.
-func (p *Plan) checkMethod(v *Verdict, hs Headers) {
-	const name = "Access-Control-Allow-Methods"
-	methods, ok := list(hs, name)
+func (p *Plan) checkMethod(v *Verdict, methods []string) {
 	switch {
-	case !ok:
-		cannotParse(v, name)
 	case slices.Contains(methods, p.Method):
-		v.pass(preflightSection, "%s lists %s", name, p.Method)
+		v.pass(preflightSection, "%s lists %s", allowMethods, p.Method)
 	case isSafelistedMethod(p.Method):
 		v.pass(preflightSection, "%s need not be listed", p.Method)
 	case slices.Contains(methods, "*") && p.credentials != Include:
-		v.pass(preflightSection, "%s has *, and no credentials are asked for", name)
+		v.pass(preflightSection, "%s has *, and no credentials are asked for", allowMethods)
 	default:
-		v.fail(preflightSection, "Method "+p.Method+" is not allowed by Access-Control-Allow-Methods in preflight response.",
-			"%s does not list %s%s", name, p.Method, starless(methods))
+		v.fail(preflightSection, "Method "+p.Method+" is not allowed by "+allowMethods+" in preflight response.",
+			"%s does not list %s%s", allowMethods, p.Method, starless(methods))
 	}
 }
 
@@ -178,40 +194,23 @@ func starless(names []string) string {
 	return ""
 }
 
-// checkHeaders is sub-steps 7 and 8: names have no case, and "*" holds neither
+// checkHeader is sub-steps 7 and 8: names have no case, and "*" holds neither
 // with credentials nor for Authorization (Fetch,
 // #cors-non-wildcard-request-header-name).
-func (p *Plan) checkHeaders(v *Verdict, hs Headers) {
-	const name = "Access-Control-Allow-Headers"
-	names, ok := list(hs, name)
-	if !ok {
-		cannotParse(v, name)
-		return
-	}
-	for i := range names {
-		names[i] = strings.ToLower(names[i])
-	}
-	for _, u := range p.Unsafe {
-		if p.checkHeader(v, u.Name, names); v.Blocked {
-			return
-		}
-	}
-}
-
 func (p *Plan) checkHeader(v *Verdict, header string, names []string) {
-	const name = "Access-Control-Allow-Headers"
 	refuse := func(why string) {
-		v.fail(preflightSection, "Request header field "+header+" is not allowed by Access-Control-Allow-Headers in preflight response.",
-			"%s does not list %s%s", name, header, why)
+		v.fail(preflightSection, "Request header field "+header+" is not allowed by "+allowHeaders+" in preflight response.",
+			"%s does not list %s%s", allowHeaders, header, why)
 	}
 	switch {
 	case slices.Contains(names, header):
-		v.pass(preflightSection, "%s lists %s", name, header)
+		v.pass(preflightSection, "%s lists %s", allowHeaders, header)
 	case p.credentials == Include || !slices.Contains(names, "*"):
 		refuse(starless(names))
 	case header == "authorization":
 		refuse(", and * does not stand for it")
+		v.ButChromium = true
 	default:
-		v.pass(preflightSection, "%s has *, which stands for %s", name, header)
+		v.pass(preflightSection, "%s has *, which stands for %s", allowHeaders, header)
 	}
 }

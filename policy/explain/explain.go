@@ -16,7 +16,7 @@ type Policies struct {
 
 // Explain answers q. The error says what of the question cannot be understood.
 // It takes a time that grows with the number of policies and of the chosen
-// one's origins: about a second for a million.
+// one's origins: some seconds for a million.
 func (ps Policies) Explain(q Question) (Report, error) {
 	a, err := read(q)
 	if err != nil {
@@ -105,6 +105,8 @@ func (t *trip) because() string {
 		return "every browser would refuse this: " + t.plan.Refused
 	case t.allowed:
 		return "the page may read the answer: " + last.Steps[0].Says
+	case last.ButChromium:
+		return fmt.Sprintf("Firefox and Safari would block this, Chrome would not, because of the preflight's answer: %s (%s)", lastStep(last), last.Reason)
 	case t.request == nil:
 		return fmt.Sprintf("Chrome would block this because of the preflight's answer: %s (%s)", lastStep(last), last.Reason)
 	default:
@@ -117,7 +119,7 @@ func lastStep(e *Exchange) string { return e.Steps[len(e.Steps)-1].Says }
 // console is the line that Chromium writes, or none.
 func (t *trip) console(a asked) string {
 	last := t.last()
-	if last == nil || last.Console == "" {
+	if last == nil || last.Console == "" || last.ButChromium {
 		return ""
 	}
 	return fmt.Sprintf("Access to fetch at '%s' from origin '%s' has been blocked by CORS policy: %s", a.url, a.Origin, last.Console)

@@ -11,10 +11,12 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// The bounds of what a report says of the entries.
+// The bounds of what a report says of the entries. What is much farther than
+// the nearest only distracts.
 const (
-	maxBy   = 3
-	maxNear = 5
+	maxBy      = 3
+	maxNear    = 5
+	maxFarther = 1
 )
 
 // miss is an entry that nearly allows an origin.
@@ -68,6 +70,9 @@ func (r *Origin) matchRegexes(s *policy.Spec, origin string) {
 
 func (r *Origin) addNear(s *policy.Spec, near []miss) {
 	for _, m := range near {
+		if m.distance > near[0].distance+maxFarther {
+			break
+		}
 		r.Near = append(r.Near, m.Near)
 	}
 	for _, text := range s.CORS.AllowOriginRegexes {

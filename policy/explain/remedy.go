@@ -9,9 +9,9 @@ import (
 	"github.com/corsgate/corsgate/policy/browser"
 )
 
-// maxRounds bounds the search: origin, method, headers, credentials and mode
-// are one change each.
-const maxRounds = 6
+// maxRounds bounds the search: origin, method, headers and credentials are one
+// change each.
+const maxRounds = 5
 
 // remedy looks for the changes that allow what t could not, and proves them: a
 // policy that has only what the request needs is changed, compiled, and asked
@@ -20,58 +20,76 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 	if t.plan.Refused != "" || a.Policy != "" && ps.spec(a.Policy) == nil {
 		return nil
 	}
-	s := ps.start(a, t, origin)
-	r := &Remedy{Policy: s.Name}
-	if ps.spec(s.Name) == nil {
-		r.Changes = []Change{{Field: "name", Set: s.Name}, {Field: "hosts", Add: s.Hosts}}
-	}
-	s.Hosts, s.Paths, a.Policy = nil, nil, s.Name
-	if s.Mode != "" {
-		r.Changes, s.Mode = append(r.Changes, Change{Field: "mode", Set: string(policy.ModeEnforce)}), ""
-	}
+	r, s := ps.start(a, t, origin)
+	a.Policy = s.Name
 	for range maxRounds {
 		set, err := policy.Compile([]policy.Spec{s})
-		if problems, ok := err.(policy.Problems); ok && len(s.CORS.AllowOrigins) > 0 {
-			r.Refused = reasons(problems)
-			return r
-		}
 		if err == nil {
-			if t = run(set, a); t.allowed {
-				return r
-			}
+			t = run(set, a)
 		}
-		if !r.change(&s, a, t, err != nil) {
+		if err == nil && t.allowed || err != nil && len(s.CORS.AllowOrigins) > 0 {
+			return ps.judge(r)
+		}
+		changes := next(&s, a, t, err != nil)
+		if changes == nil {
 			return nil
 		}
+		for _, c := range changes {
+			c.apply(&s)
+		}
+		r.Changes = append(r.Changes, changes...)
 	}
 	return nil
 }
 
-// start returns what of the policy matters to the request, or a new policy
-// where there is none.
-func (ps Policies) start(a asked, t trip, origin *Origin) policy.Spec {
-	name := a.Policy
-	if last := t.last(); name == "" && last != nil {
-		name = ps.choice(a).Name
+// judge notes why the policies with r's changes would not load.
+func (ps Policies) judge(r *Remedy) *Remedy {
+	for _, p := range policy.Validate(r.changed(ps.Specs)) {
+		if p.Level == policy.Error {
+			r.Refused = append(r.Refused, p.String())
+		}
 	}
+	slices.Sort(r.Refused)
+	r.Refused = slices.Compact(r.Refused)
+	return r
+}
+
+// start returns a remedy without what the request lacks, and what of the policy
+// matters to the request: it has no other origins, and covers everything. Where
+// there is no policy it is a new one.
+func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec) {
+	name := cmp.Or(a.Policy, ps.choice(a).Name)
 	if name == "" && t.shadow != nil {
 		name = t.shadow.Name
 	}
 	found := ps.spec(name)
 	if found == nil {
-		return policy.Spec{Name: newName(ps), Hosts: []string{strings.ToLower(a.url.Hostname())}}
+		r := &Remedy{Policy: newName(ps)}
+		r.Changes = []Change{{Field: fieldName, Set: r.Policy}, {Field: fieldHosts, Add: []string{strings.ToLower(a.url.Hostname())}}}
+		return r, policy.Spec{Name: r.Policy}
 	}
-	s := *found
-	s.CORS.AllowOrigins, s.CORS.AllowOriginRegexes = nil, nil
+	r, s := &Remedy{Policy: name}, *found
+	s.Hosts, s.Paths = nil, nil
+	if s.Mode != "" && s.Mode != policy.ModeEnforce {
+		r.Changes = []Change{{Field: fieldMode, Set: string(policy.ModeEnforce)}}
+		s.Mode = policy.ModeEnforce
+	}
 	if origin == nil {
 		origin = originReport(found, a.Origin)
 	}
-	if origin.Allowed && slices.Contains(found.CORS.AllowOrigins, origin.By[0]) {
-		s.CORS.AllowOrigins = origin.By[:1]
-	} else if origin.Allowed {
-		s.CORS.AllowOriginRegexes = origin.By[:1]
+	s.CORS.AllowOrigins, s.CORS.AllowOriginRegexes = onlyWhat(origin, found)
+	return r, s
+}
+
+// onlyWhat returns the one entry of s that allows the origin, if there is one.
+func onlyWhat(o *Origin, s *policy.Spec) (origins, regexes []string) {
+	switch {
+	case !o.Allowed:
+		return nil, nil
+	case slices.Contains(s.CORS.AllowOrigins, o.By[0]):
+		return o.By[:1], nil
 	}
-	return s
+	return nil, o.By[:1]
 }
 
 // newName returns a name that no policy has.
@@ -83,50 +101,42 @@ func newName(ps Policies) string {
 	return name
 }
 
-// change makes the next change to s and notes it; it is false when there is
-// none. Without an origin s does not compile.
-func (r *Remedy) change(s *policy.Spec, a asked, t trip, originless bool) bool {
+// next returns the next change, or nil when there is none. A policy without any
+// origin does not compile.
+func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 	last := t.last()
 	switch {
 	case originless, last.Reason == policy.ReasonPreflightOriginDenied.String(),
 		last.Reason == policy.ReasonRequestOriginDenied.String(), last.Reason == policy.ReasonRequestBlocked.String():
-		return r.addOrigin(s, a)
+		return addOrigin(s, a)
 	case last.Reason == policy.ReasonPreflightMethodDenied.String():
-		r.add("cors.allowMethods", &s.CORS.AllowMethods, t.plan.Method)
+		return []Change{{Field: fieldMethods, Add: []string{t.plan.Method}}}
 	case last.Reason == policy.ReasonPreflightHeaderDenied.String():
-		r.add("cors.allowHeaders", &s.CORS.AllowHeaders, missing(s, t.plan.Unsafe)...)
+		return []Change{{Field: fieldHeaders, Add: missing(s, t.plan.Unsafe)}}
 	case a.Credentials == browser.Include && !s.CORS.AllowCredentials:
-		r.allowCredentials(s, a)
-	default:
-		return false
+		return allowCredentials(s, a)
 	}
-	return true
+	return nil
 }
 
 // addOrigin adds the page's origin, unless it is none that could be listed.
-func (r *Remedy) addOrigin(s *policy.Spec, a asked) bool {
+func addOrigin(s *policy.Spec, a asked) []Change {
 	if _, err := policy.ParseOrigin(a.Origin); err != nil || slices.Contains(s.CORS.AllowOrigins, a.Origin) {
-		return false
+		return nil
 	}
-	r.add("cors.allowOrigins", &s.CORS.AllowOrigins, a.Origin)
-	return true
+	return []Change{{Field: fieldOrigins, Add: []string{a.Origin}}}
 }
 
-func (r *Remedy) allowCredentials(s *policy.Spec, a asked) {
-	s.CORS.AllowCredentials = true
-	r.Changes = append(r.Changes, Change{Field: "cors.allowCredentials", Set: "true"})
+// allowCredentials allows them; "*" does not go with them.
+func allowCredentials(s *policy.Spec, a asked) []Change {
+	changes := []Change{{Field: fieldCredentials, Set: "true"}}
 	if slices.Contains(s.CORS.AllowOrigins, "*") {
-		s.CORS.AllowOrigins = []string{a.Origin}
-		r.Changes = append(r.Changes, Change{Field: "cors.allowOrigins", Set: "[" + a.Origin + "]"})
+		changes = append(changes, Change{Field: fieldOrigins, Only: []string{a.Origin}})
 	}
+	return changes
 }
 
-func (r *Remedy) add(field string, list *[]string, values ...string) {
-	*list = append(slices.Clip(*list), values...)
-	r.Changes = append(r.Changes, Change{Field: field, Add: values})
-}
-
-// missing returns the names that s does not allow, by asking for each alone.
+// missing returns the names that s does not allow.
 func missing(s *policy.Spec, headers []browser.Unsafe) (names []string) {
 	star := slices.Contains(s.CORS.AllowHeaders, "*")
 	for _, u := range headers {
@@ -136,13 +146,4 @@ func missing(s *policy.Spec, headers []browser.Unsafe) (names []string) {
 		}
 	}
 	return names
-}
-
-func reasons(ps policy.Problems) (list []string) {
-	for _, p := range ps {
-		if p.Level == policy.Error {
-			list = append(list, p.String())
-		}
-	}
-	return slices.Compact(slices.SortedStableFunc(slices.Values(list), cmp.Compare))
 }

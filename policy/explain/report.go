@@ -101,9 +101,11 @@ type Remedy struct {
 	Refused []string `json:"refused,omitempty"`
 }
 
-// Change is one field with what to add to its list, or what to set it to.
+// Change is one field of a policy with what to add to its list, what alone to
+// leave in its list, or what to set it to.
 type Change struct {
 	Field string   `json:"field"`
 	Add   []string `json:"add,omitempty"`
+	Only  []string `json:"only,omitempty"`
 	Set   string   `json:"set,omitempty"`
 }

@@ -160,7 +160,7 @@ func TestAPolicyThatEnvoyNamesIsComparedByItsName(t *testing.T) {
 	}
 }
 
-func TestAMillionOriginsCostWhatDiffersInThem(t *testing.T) {
+func TestManyOriginsCostWhatDiffersInThem(t *testing.T) {
 	many := func(n int, more ...string) []policy.Spec {
 		list := make([]string, n, n+len(more))
 		for i := range n {
@@ -168,12 +168,12 @@ func TestAMillionOriginsCostWhatDiffersInThem(t *testing.T) {
 		}
 		return api(origins(append(list, more...)...))
 	}
-	report := compare(t, many(100_000), many(100_000, "https://new.example.org"))
+	report := compare(t, many(30_000), many(30_000, "https://new.example.org"))
 	if len(report.Changes) != 1 || report.Changes[0].Count != 1 || report.Probes > 2000 || report.Bounded {
 		t.Errorf("%d probes, bounded %t, %+v", report.Probes, report.Bounded, report.Changes)
 	}
-	report = compare(t, api(nil), many(50_000))
-	if len(report.Changes) == 0 || report.Changes[0].Count < 50_000 || len(report.Changes[0].Examples) != MaxExamples || !report.Bounded {
+	report = compare(t, api(nil), many(12_000))
+	if len(report.Changes) == 0 || report.Changes[0].Count < 12_000 || len(report.Changes[0].Examples) != MaxExamples || !report.Bounded {
 		t.Errorf("bounded %t, %+v", report.Bounded, report.Changes)
 	}
 }

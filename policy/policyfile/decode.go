@@ -15,8 +15,9 @@ type document struct {
 	l       *loader
 	file    string
 	errors  int
-	sizes   map[*yaml.Node]int // of what aliases stand for
-	aliased int                // nodes that aliases stood for
+	sizes   map[*yaml.Node]int   // of what aliases stand for
+	aliased int                  // nodes that aliases stood for
+	items   map[*yaml.Node][]pos // places of the entries of lists
 }
 
 // fail reports an error at n.
@@ -87,7 +88,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fie
 				didYouMean(key.Value, slices.Sorted(maps.Keys(known))))
 			continue
 		}
-		at.set(join(prefix, key.Value), key, value)
+		d.enter(at, join(prefix, key.Value), key, value)
 		read(join(prefix, key.Value), value)
 	}
 }
@@ -118,11 +119,12 @@ func join(prefix, name string) string {
 // item returns the path of entry i of a list.
 func item(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
-// readEach calls read for the entries of a list.
-func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml.Node)) {
+// readEach calls read for the entries of a list, and returns false, with an
+// error, where n is none.
+func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml.Node)) bool {
 	n, ok := d.resolve(n)
 	if !ok {
-		return
+		return false
 	}
 	if n.Kind != yaml.SequenceNode {
 		hint := "write a list"
@@ -130,11 +132,12 @@ func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml
 			hint = "write a list: [" + strconv.Quote(clip(n.Value)) + "]"
 		}
 		d.failType(n, field, "a list", hint)
-		return
+		return false
 	}
 	for i, c := range n.Content {
 		read(i, c)
 	}
+	return true
 }
 
 // readText returns the text of a scalar.
@@ -164,12 +167,14 @@ func readText[T ~string](d *document, to *T) func(string, *yaml.Node) {
 
 func readTexts[T ~string](d *document, to *[]T) func(string, *yaml.Node) {
 	return func(field string, n *yaml.Node) {
-		*to = []T{} // a list that is there and empty is not one that is left out
-		d.readEach(n, field, func(i int, n *yaml.Node) {
+		list := []T{} // an empty list is not one that was left out
+		if d.readEach(n, field, func(i int, n *yaml.Node) {
 			// An entry that is no text keeps its place: indices stay true.
 			text, _ := d.readText(n, item(field, i))
-			*to = append(*to, T(text))
-		})
+			list = append(list, T(text))
+		}) {
+			*to = list
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package policyfile
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -54,12 +55,19 @@ func goldenFiles(t *testing.T) []string {
 	return files
 }
 
+// cutLine names a file that ends without a newline, which an archive cannot have.
+var cutLine = regexp.MustCompile(`(?m)^no final newline in (\S+)$`)
+
 func filesOf(archive *txtar.Archive) fstest.MapFS {
 	fsys := fstest.MapFS{}
 	for _, f := range archive.Files {
 		if f.Name != "want" {
 			fsys[f.Name] = &fstest.MapFile{Data: f.Data}
 		}
+	}
+	for _, m := range cutLine.FindAllStringSubmatch(string(archive.Comment), -1) {
+		file := fsys[m[1]]
+		file.Data = bytes.TrimSuffix(file.Data, []byte("\n"))
 	}
 	return fsys
 }

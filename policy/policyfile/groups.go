@@ -1,6 +1,7 @@
 package policyfile
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"path"
@@ -109,6 +110,20 @@ func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
 		return
 	}
 	d.readLines(g, string(data))
+	d.checkEnd(g, data)
+}
+
+// checkEnd warns of a last origin whose line has no end: where the file was cut
+// off in it, it may well be another site's.
+func (d *document) checkEnd(g *group, data []byte) {
+	last := len(g.members) - 1
+	if last < 0 || !bytes.HasSuffix(data, []byte(g.members[last])) {
+		return
+	}
+	d.l.add(g.file, g.at(last), Diagnostic{
+		Level: policy.Warning, Code: "group-no-final-newline", Value: g.members[last],
+		Reason: "the file ends in the middle of this line: it may be cut off", Hint: "end the line with a newline",
+	})
 }
 
 // readLines reads one origin a line. The origins share the memory of text, so

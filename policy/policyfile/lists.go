@@ -8,7 +8,6 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 )
 
 // checkLists has the rules that need the list of public suffixes or the tables
@@ -59,18 +58,22 @@ func (c *listCheck) checkOrigins() {
 			c.add(policy.Error, "origin-punycode", item("cors.allowOrigins", i), text,
 				fmt.Sprintf("can never match: %q is no Punycode that a browser sends", label), "check the spelling")
 		} else if p.Form == policy.FormSubdomain || p.Form == policy.FormLabel {
-			c.checkSuffix(item("cors.allowOrigins", i), text, p.Host)
+			c.checkSuffix(item("cors.allowOrigins", i), text, p)
 		}
 	}
 }
 
 // checkSuffix refuses a star right of which is a public suffix, where browsers
 // send credentials.
-func (c *listCheck) checkSuffix(field, text, host string) {
-	reason := suffixReason(strings.TrimSuffix(host, "."))
+func (c *listCheck) checkSuffix(field, text string, p policy.Pattern) {
+	reason, below := suffixReason(strings.TrimSuffix(p.Host, "."))
 	if reason == "" {
 		return
 	}
+	if p.Form == policy.FormSubdomain {
+		p.Host = below
+	}
+	reason += ", such as " + strconv.Quote(p.Hostile())
 	if !c.s.CORS.AllowCredentials {
 		c.add(policy.Warning, "public-suffix", field, text, reason, "write the domain below it that is yours")
 		return
@@ -89,47 +92,15 @@ func (c *listCheck) checkOptIn() {
 	}
 }
 
-// ownNames are top-level names that are nobody's to register: special use (RFC
-// 6761, RFC 6762) and private use (ICANN, 2024).
-var ownNames = []string{"localhost", "test", "internal", "local"}
-
-// suffixesBelow are domains below which the list has public suffixes by name,
-// with one of them, since its API tells only of those that it has by a star;
-// and one whose owner gives out names that the list lacks.
-var suffixesBelow = map[string]string{
-	"amazonaws.com":          "s3.amazonaws.com",
-	"compute.amazonaws.com":  "us-east-1.compute.amazonaws.com",
-	"windows.net":            "blob.core.windows.net",
-	"azure.com":              "eastus.cloudapp.azure.com",
-	"run.app":                "a.run.app",
-	"on.aws":                 "lambda-url.us-east-1.on.aws",
-	"digitaloceanspaces.com": "nyc3.digitaloceanspaces.com",
-}
-
-// suffixReason says why the names below host belong to others; empty when
-// nothing is known of that.
-func suffixReason(host string) string {
-	if slices.Contains(ownNames, host[strings.LastIndexByte(host, '.')+1:]) {
-		return ""
-	}
-	if suffix, _ := publicsuffix.PublicSuffix(host); suffix == host {
-		return fmt.Sprintf("%q is a public suffix: anybody can have a name below it", host)
-	}
-	if example := suffixesBelow[host]; example != "" {
-		return fmt.Sprintf("it includes %q, below which anybody can have a name", example)
-	}
-	below := "x." + host
-	if suffix, _ := publicsuffix.PublicSuffix(below); suffix == below {
-		return fmt.Sprintf("the labels right below %q are public suffixes: anybody can have a name there", host)
-	}
-	return ""
-}
-
 // isStarOverSuffix reports whether pattern is one that checkSuffix speaks of:
 // its apex is nobody's site.
 func isStarOverSuffix(pattern string) bool {
 	p, err := policy.ParsePattern(pattern)
-	return err == nil && suffixReason(strings.TrimSuffix(p.Host, ".")) != ""
+	if err != nil {
+		return false
+	}
+	reason, _ := suffixReason(strings.TrimSuffix(p.Host, "."))
+	return reason != ""
 }
 
 // acePrefix begins a label that is Punycode (RFC 5890, section 2.3.2.1).

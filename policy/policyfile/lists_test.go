@@ -3,35 +3,7 @@ package policyfile
 import (
 	"strings"
 	"testing"
-
-	"golang.org/x/net/publicsuffix"
 )
-
-func TestSuffixReasonKnowsWhoseTheNamesBelowAre(t *testing.T) {
-	for host, others := range map[string]bool{
-		"com": true, "co.uk": true, "github.io": true, "vercel.app": true, "corp": true,
-		"amazonaws.com": true, "compute.amazonaws.com": true, "windows.net": true, "azure.com": true, "run.app": true,
-		"on.aws": true, "digitaloceanspaces.com": true, "kawasaki.jp": true,
-		"example.com": false, "example.co.uk": false, "me.github.io": false, "city.kawasaki.jp": false,
-		"localhost": false, "app.localhost": false, "test": false, "internal": false, "x.internal": false, "local": false,
-	} {
-		if got := suffixReason(host) != ""; got != others {
-			t.Errorf("suffixReason(%q) = %q", host, suffixReason(host))
-		}
-	}
-}
-
-// The names given as examples must be on the list, or they would mislead.
-func TestSuffixesBelowAreOnTheList(t *testing.T) {
-	for host, example := range suffixesBelow {
-		if !strings.HasSuffix(example, "."+host) {
-			t.Errorf("%s is not below %s", example, host)
-		}
-		if suffix, _ := publicsuffix.PublicSuffix(example); suffix != example && host != "azure.com" {
-			t.Errorf("%s: %s is no public suffix but below %s", host, example, suffix)
-		}
-	}
-}
 
 func TestBadPunycodeFindsLabelsThatNoBrowserSends(t *testing.T) {
 	for host, want := range map[string]string{

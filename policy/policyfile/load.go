@@ -57,9 +57,13 @@ type limits struct {
 	aliased, origins, findings int
 }
 
-// Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json in
-// the order of their names, without hidden ones) and the group files that they
-// name. place is put before the names in diagnostics. Load keeps nothing of
+// single is an optional power of an FS: the name of the one policy file at its
+// root that the user chose, or "". It is read whatever its extension.
+type single interface{ PolicyFile() string }
+
+// Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json,
+// in capitals too, in the order of their names, without hidden ones) and the
+// group files that they name. place is put before the names in diagnostics. Load keeps nothing of
 // fsys and is safe for concurrent use.
 func Load(fsys fs.FS, place string) Result {
 	return load(fsys, place, limits{
@@ -123,8 +127,12 @@ func (l *loader) readFiles() {
 		return
 	}
 	files := 0
+	chosen := ""
+	if s, ok := l.fsys.(single); ok {
+		chosen = s.PolicyFile()
+	}
 	for _, e := range entries {
-		if !e.IsDir() && isPolicyFile(e.Name()) {
+		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
 			files++
 			l.readFile(e.Name())
 		}
@@ -139,7 +147,7 @@ func (l *loader) readFiles() {
 // isPolicyFile leaves out hidden files, and with them the "..data" links that
 // Kubernetes mounts.
 func isPolicyFile(name string) bool {
-	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name))
+	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(path.Ext(name)))
 }
 
 func (l *loader) readFile(name string) {

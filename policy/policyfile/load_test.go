@@ -53,7 +53,7 @@ func TestLoadReadsGroupFilesOfOtherSystems(t *testing.T) {
 func TestLoadPlacesMistakesOfGroupFiles(t *testing.T) {
 	r := Load(files(
 		"p.yaml", "originGroups: {t: {file: sub/t.txt}}\npolicies: [{name: a, cors: {allowOrigins: ['group:t']}}]",
-		"sub/t.txt", "\ufeffhttps://a.example/\r\n\r\n  https://b.example#x\r\nbücher https://c.example",
+		"sub/t.txt", "\ufeffhttps://a.example/\r\n\r\n  https://b.example#x\r\nbücher https://c.example\r\n",
 	), "etc")
 	want := []string{"etc/sub/t.txt:1:1 origin-trailing-slash", "etc/sub/t.txt:3:3 origin-path", "etc/sub/t.txt:4:1 origin-scheme"}
 	got := lines(r)
@@ -83,6 +83,24 @@ func TestLoadReadsAMountedFolder(t *testing.T) {
 	r := Load(os.DirFS(dir), dir)
 	if len(r.Diagnostics) != 0 || len(r.Specs) != 1 {
 		t.Errorf("got %d specs, %v", len(r.Specs), r.Diagnostics)
+	}
+}
+
+// chosenFS is the folder of a file that was given by its name.
+type chosenFS struct {
+	fstest.MapFS
+	name string
+}
+
+func (f chosenFS) PolicyFile() string { return f.name }
+
+func TestLoadReadsAFileThatWasChosenWhateverItsName(t *testing.T) {
+	all := files("c.conf", "policies: [{name: a, cors: {allowOrigins: ['*']}}]", ".c", "policies: [{name: b, cors: {allowOrigins: ['*']}}]", "p.yaml", "policies: [{name: c, cors: {allowOrigins: ['*']}}]")
+	for chosen, want := range map[string]string{"c.conf": "a", ".c": "b", "p.yaml": "c", "": "c"} {
+		r := Load(chosenFS{all, chosen}, "")
+		if len(r.Specs) != 1 || r.Specs[0].Name != want {
+			t.Errorf("%q: got %+v, %v, want the policy %s", chosen, r.Specs, r.Diagnostics, want)
+		}
 	}
 }
 
@@ -167,6 +185,22 @@ func TestLoadBoundsWhatAliasesStandFor(t *testing.T) {
 	bounded := slices.IndexFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Code == "yaml-aliases" })
 	if bounded < 0 || r.Diagnostics[bounded].Line != 22 {
 		t.Errorf("not refused at the alias that is too much: %v", r.Diagnostics[:1])
+	}
+}
+
+// What aliases stand for is not copied before it is bounded.
+func TestLoadKeepsLittleOfAliases(t *testing.T) {
+	data := "policies:\n- &p {hosts: &h [" + strings.Repeat("a,", 20_000) + "]}\n" + strings.Repeat("- {hosts: *h}\n", 5000)
+	lim := limits{policyFile: MaxPolicyFile, aliased: 100_000, origins: MaxOrigins, findings: MaxDiagnostics}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := load(files("p.yaml", data), "", lim)
+	runtime.ReadMemStats(&after)
+	if !r.HasErrors() {
+		t.Error("accepted")
+	}
+	if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > 500 {
+		t.Errorf("%d MiB for a file of %d KiB", mib, len(data)>>10)
 	}
 }
 

@@ -38,9 +38,9 @@ type place struct {
 	items []pos
 }
 
-// set enters the place of a field: its value, or its name where the value is
-// more than a word.
-func (ps places) set(field string, key, value *yaml.Node) {
+// enter enters the place of a field: its value, or its name where the value is
+// more than a word. A list that many aliases name has its places once.
+func (d *document) enter(ps places, field string, key, value *yaml.Node) {
 	if ps == nil {
 		return
 	}
@@ -52,11 +52,25 @@ func (ps places) set(field string, key, value *yaml.Node) {
 		value = value.Alias
 	}
 	if value.Kind == yaml.SequenceNode {
-		for _, n := range value.Content {
-			p.items = append(p.items, posOf(n))
-		}
+		p.items = d.itemsOf(value)
 	}
 	ps[field] = p
+}
+
+// itemsOf returns the places of a list's entries, to be read only.
+func (d *document) itemsOf(list *yaml.Node) []pos {
+	if items, known := d.items[list]; known {
+		return items
+	}
+	if d.items == nil {
+		d.items = map[*yaml.Node][]pos{}
+	}
+	items := make([]pos, len(list.Content))
+	for i, n := range list.Content {
+		items[i] = posOf(n)
+	}
+	d.items[list] = items
+	return items
 }
 
 func (d *document) readRoot(root *yaml.Node) {

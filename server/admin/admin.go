@@ -18,6 +18,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/denied"
 )
 
 // DefaultAddress is where Run listens when nothing else is said.
@@ -56,13 +57,20 @@ type Server struct {
 	// Served returns the set that serves and its specs, for POST /explain; nil:
 	// there is no such page.
 	Served func() (*policy.Set, []policy.Spec)
+	// Profiles adds Go's profiles below /debug/pprof/.
+	Profiles bool
+	// Metrics is the page that Prometheus reads; nil: there is no such page.
+	Metrics http.Handler
+	// Denied returns the most frequent denied origins, for /denied; nil: there is
+	// no such page.
+	Denied func() denied.List
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 
 	explaining sync.Mutex // held by an explanation
 }
 
-// Handler returns the pages: GET /healthz, /readyz and /status, and
+// Handler returns the pages: GET /healthz, /readyz, /status, /metrics and /denied, and
 // POST /-/reload and /explain, which a web page of another origin cannot call.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
@@ -74,10 +82,19 @@ func (s *Server) Handler() http.Handler {
 	if s.Served != nil {
 		mux.Handle("/explain", allow(s.explain, http.MethodPost))
 	}
+	if s.Profiles {
+		addProfiles(mux)
+	}
+	if s.Metrics != nil {
+		mux.Handle("/metrics", allow(s.Metrics.ServeHTTP, get...))
+	}
+	if s.Denied != nil {
+		mux.Handle("/denied", allow(s.denied, get...))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusNotFound, "no such page, try /status, /healthz, /readyz, or POST /-/reload")
+		writeText(w, http.StatusNotFound, "no such page, try /status, /metrics, /denied, /healthz, /readyz, or POST /-/reload")
 	})
-	return http.NewCrossOriginProtection().Handler(mux)
+	return localOnly(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // Run serves the pages until ctx ends. The error is why it could not.
@@ -152,6 +169,10 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	s.writeJSON(w, http.StatusOK, s.shown(s.Reloader.Status()))
+}
+
+func (s *Server) denied(w http.ResponseWriter, _ *http.Request) {
+	s.writeJSON(w, http.StatusOK, s.Denied())
 }
 
 // shown is st as this process serves it: a draining one is not ready.

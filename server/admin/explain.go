@@ -11,7 +11,7 @@ import (
 const maxQuestion = 256 << 10
 
 // explain answers a question about the policies that are served now. Answers
-// are worked out one at a time: with a million origins one takes a second.
+// are worked out one at a time: with a million origins one takes seconds.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	var q explain.Question
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion))

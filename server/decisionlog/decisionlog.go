@@ -63,7 +63,7 @@ func (l *Log) Observe(ctx context.Context, r *policy.Request, d *policy.Decision
 		return
 	}
 	n := l.line()
-	n.bytes = appendDecision(n.bytes[:0], time.Now(), ctx, r, d)
+	n.bytes = appendDecision(ctx, n.bytes[:0], time.Now(), r, d)
 	select {
 	case l.queue <- n:
 	default:

@@ -23,7 +23,7 @@ const maxQuoted = 256
 
 // appendDecision appends the line of a decision. Its words are those of the
 // metadata that Envoy gets; what is empty is left out.
-func appendDecision(b []byte, now time.Time, ctx context.Context, r *policy.Request, d *policy.Decision) []byte {
+func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Request, d *policy.Decision) []byte {
 	b = append(b, `{"time":"`...)
 	b = append(now.UTC().AppendFormat(b, time.RFC3339Nano), '"')
 	b = appendField(b, "policy", d.Policy)

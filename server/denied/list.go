@@ -9,6 +9,9 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
+// adviceTime bounds the advice of one list: the rest goes without.
+const adviceTime = 2 * time.Second
+
 // List is what was denied, the policies by name.
 type List struct {
 	Policies []Policy `json:"policies"`
@@ -49,11 +52,12 @@ type Origin struct {
 // List returns what was denied and still would be.
 func (t *Tracker) List() List {
 	list := List{Policies: []Policy{}}
+	until := time.Now().Add(adviceTime)
 	for name, top := range t.snapshot(&list.Untracked) {
 		p := Policy{Policy: name, Denied: top.total, Origins: []Origin{}}
 		slices.SortFunc(top.entries, func(a, b entry) int { return cmp.Or(cmp.Compare(b.count, a.count), a.compare(&b)) })
 		for _, e := range top.entries {
-			if o := t.origin(name, e); o != nil {
+			if o := t.origin(name, e, until); o != nil {
 				p.Origins = append(p.Origins, *o)
 			}
 		}
@@ -76,13 +80,14 @@ func (t *Tracker) snapshot(untracked *uint64) map[string]top {
 	return copies
 }
 
-// origin returns e for people, or nil when it is allowed by now.
-func (t *Tracker) origin(name string, e entry) *Origin {
+// origin returns e for people, or nil when it is allowed by now. Advice is given
+// until then.
+func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	o := &Origin{
 		Origin: readable(e.origin), Reason: e.reason.String(), Asked: readable(e.asked),
 		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
 	}
-	if t.Advise == nil {
+	if t.Advise == nil || time.Now().After(until) {
 		return o
 	}
 	a := t.Advise(name, e.request())

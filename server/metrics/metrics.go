@@ -3,6 +3,7 @@ package metrics
 import (
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,6 +44,8 @@ type Metrics struct {
 	lastGood    prometheus.Gauge
 	generation  prometheus.Gauge
 	count       prometheus.Gauge
+	good        prometheus.Gauge
+	hash        prometheus.Gauge
 }
 
 // New returns metrics that are all zero. version is the program's.
@@ -88,6 +91,8 @@ func (m *Metrics) loadMetrics() {
 	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, changed or not.", nil)
 	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)
 	m.generation = m.gauge("corsgate_set_generation", "How many sets of policies have served; 0 before the first.", nil)
+	m.good = m.gauge("corsgate_last_load_successful", "1 when the last load was accepted, 0 when it was refused and the set before serves on.", nil)
+	m.hash = m.gauge("corsgate_set_hash", "The first 48 bits of the served set's hash: replicas with the same policies have the same.", nil)
 	m.count = m.gauge("corsgate_policies", "How many policies serve now.", nil)
 }
 
@@ -129,7 +134,10 @@ func (m *Metrics) Loaded(l server.Load) {
 	m.loadSeconds.Set(l.Took.Seconds())
 	m.generation.Set(float64(l.Status.Generation))
 	m.count.Set(float64(l.Status.Policies))
+	m.good.Set(0)
 	if l.Err == nil {
+		m.good.Set(1)
+		m.hash.Set(hashNumber(l.Status.Hash))
 		m.lastGood.Set(seconds(l.At))
 		m.loadedAt.Set(seconds(l.Status.LoadedAt))
 	}
@@ -143,6 +151,16 @@ func result(l server.Load) string {
 		return resultChanged
 	}
 	return resultUnchanged
+}
+
+// hashNumber is the beginning of a hexadecimal hash as a number that a float64
+// holds exactly.
+func hashNumber(hash string) float64 {
+	n, err := strconv.ParseUint(hash[:min(len(hash), 12)], 16, 64)
+	if err != nil {
+		return 0 // no set yet
+	}
+	return float64(n)
 }
 
 // seconds is t as Prometheus writes times.

@@ -61,4 +61,4 @@ func (f *fields) isBytes(num protowire.Number) bool {
 
 // text returns b as a string that shares its memory: it is valid as long as
 // nobody writes to b.
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // no copy for each header; the comment says how long it is valid

@@ -6,6 +6,12 @@
 // Notices of the operating system come first. Bind mounts of desktop container
 // engines and network file systems give none, so that the content is compared
 // every few seconds besides.
+//
+// A file that is written in place is seen while it is written. It is told only
+// when its content stayed the same for a while, longer where it ends in the
+// middle of a line; a writer that pauses for longer than that cannot be told
+// from one that has finished. A file that is written beside the old one and
+// renamed over it is whole at any time.
 package file
 
 import (
@@ -34,9 +40,10 @@ type Source struct {
 	Path string
 	// Poll is how often the content is compared; 0 means DefaultPoll.
 	Poll time.Duration
-	// Settle is how long a change must be over before it is told, so that a
-	// burst of writes is one change; 0 means DefaultSettle. A burst without an
-	// end is told every ten times of it.
+	// Settle is how long there must be no notice, so that a burst of writes is
+	// one change, and then how long the content must stay the same before it is
+	// told; 0 means DefaultSettle. Where a file ends in the middle of a line it
+	// must stay so for ten times of it. Content that never stays is never told.
 	Settle time.Duration
 	// Logger gets why there are no notices; nil means nobody does.
 	Logger *slog.Logger
@@ -82,12 +89,12 @@ func (s *Source) noteRead() {
 
 // difference tells what is there now from the latest snapshot, see
 // snapshot.difference.
-func (s *Source) difference() string {
+func (s *Source) difference() (now string, cut bool) {
 	s.mu.Lock()
 	sn := s.last
 	s.mu.Unlock()
 	if sn == nil {
-		return "nothing was read yet"
+		return "nothing was read yet", false
 	}
 	return sn.difference()
 }

@@ -164,6 +164,22 @@ func (r root) fingerprint(l lookup) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// endsInLine reports whether a file ends in the middle of a line, as one does
+// that is cut off. A file of a single value in brackets is whole without an end
+// of its last line, and one that is cut off before its bracket is refused.
+func (r root) endsInLine(name string) bool {
+	f, fi, err := r.open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, fi.size-1); err != nil {
+		return false // empty, or shorter by now
+	}
+	return !strings.ContainsAny(string(last), "\n]}")
+}
+
 func listFingerprint(entries []fs.DirEntry, err error) string {
 	if err != nil {
 		return "error: " + err.Error()

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"io"
 	"io/fs"
 	"maps"
@@ -11,6 +12,10 @@ import (
 	"sync"
 	"time"
 )
+
+// maxYoung is the age from which on a file is taken for written: one that was
+// put there by a rename is read at once then, or nearly.
+const maxYoung = 50 * time.Millisecond
 
 // lookup is one thing that was asked of a snapshot.
 type lookup struct {
@@ -31,8 +36,9 @@ type snapshot struct {
 	root   root
 	err    error // why there is no root
 
-	mu   sync.Mutex        // guards seen
+	mu   sync.Mutex        // guards seen and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
+	torn bool              // something changed while it was read
 }
 
 var (
@@ -110,23 +116,73 @@ func (s *snapshot) lookups() []lookup {
 	})
 }
 
-// Unchanged reports whether all that was read is still the content now.
-func (s *snapshot) Unchanged() bool { return s.difference() == "" }
+// PolicyFile returns the name of the single file that is listed, which its
+// user chose; it is empty where all of a folder are.
+func (s *snapshot) PolicyFile() string { return s.root.only }
+
+// Unchanged reports whether all that was read is still the content now. A file
+// that was written just now may be half written, so that it waits until such a
+// file would have gone on; a tenth of a second at most.
+func (s *snapshot) Unchanged(ctx context.Context) bool {
+	s.rest(ctx)
+	now, _ := s.difference()
+	if now == "" {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.torn = true
+	return false
+}
+
+// rest waits until no file that was read is younger than maxYoung.
+func (s *snapshot) rest(ctx context.Context) {
+	young := min(maxYoung, orDefault(s.source.Settle, DefaultSettle))
+	wait := time.Duration(0)
+	for _, l := range s.lookups() {
+		if l.list {
+			continue
+		}
+		fi, err := s.root.stat(l.name)
+		// An age below zero is another machine's clock, which says nothing.
+		if age := time.Since(fi.modTime); err == nil && age >= 0 {
+			wait = max(wait, young-age)
+		}
+	}
+	if wait <= 0 {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(wait):
+	}
+}
 
 // difference tells what is there now from what was read. It is empty when
-// that is the same; two that are equal stand for the same content.
-func (s *snapshot) difference() string {
+// that is the same; two that are equal stand for the same content. cut reports
+// whether a file that differs ends in the middle of a line.
+func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
-	then := describe(s.root, s.err, asked, func(l lookup) string {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.seen[l]
-	})
+	then := describe(s.root, s.err, asked, s.answer)
 	r, err := resolve(s.source.Path)
-	if now := describe(r, err, asked, r.fingerprint); now != then {
-		return now
+	now = describe(r, err, asked, func(l lookup) string {
+		fingerprint := r.fingerprint(l)
+		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)
+		return fingerprint
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now == then && !s.torn {
+		return "", false
 	}
-	return ""
+	return now, cut
+}
+
+// answer returns the fingerprint of what was answered to l.
+func (s *snapshot) answer(l lookup) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[l]
 }
 
 // describe returns all that can be known of a root.

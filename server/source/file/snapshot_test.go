@@ -1,6 +1,7 @@
 package file
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 func write(t testing.TB, path, content string) {
@@ -195,7 +197,7 @@ func TestSnapshotIsOneVersionOfAConfigMap(t *testing.T) {
 		if got := content(t, fsys, "groups/g.txt"); got != "group 1" {
 			t.Errorf("second file, after the swap: %q", got)
 		}
-		if fsys.(*snapshot).Unchanged() {
+		if fsys.(*snapshot).Unchanged(t.Context()) {
 			t.Error("the swap is not a change")
 		}
 		configMap(t, dir, "..v1", version("1"))
@@ -211,12 +213,86 @@ func TestSnapshotIsUnchangedByWhatWasNotRead(t *testing.T) {
 	content(t, fsys, "p.yaml")
 	write(t, filepath.Join(dir, ".p.yaml.swp"), "an editor's")
 	write(t, filepath.Join(dir, "other", "g.txt"), "g")
-	if fsys.(*snapshot).Unchanged() {
+	if fsys.(*snapshot).Unchanged(t.Context()) {
 		t.Error("a new entry is not a change")
 	}
 	remove(t, filepath.Join(dir, "other"))
 	write(t, filepath.Join(dir, "p.yaml"), "p")
-	if !fsys.(*snapshot).Unchanged() {
+	if !fsys.(*snapshot).Unchanged(t.Context()) {
 		t.Error("the same content is a change")
+	}
+}
+
+func TestSnapshotIsChangedByAWriterThatGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	s := &Source{Path: path}
+	write(t, path, "half")
+	fsys, _ := snapshotOf(t, s)
+	content(t, fsys, "a.yaml")
+	wrote := make(chan error)
+	go func() {
+		time.Sleep(maxYoung / 3)
+		wrote <- os.WriteFile(path, []byte("half and half"), 0o600)
+	}()
+	if fsys.(*snapshot).Unchanged(t.Context()) {
+		t.Error("a half-written file is unchanged")
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSnapshotWaitsForYoungFilesOnly(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		age         time.Duration
+		least, most time.Duration
+	}{
+		{"a file of just now", 0, maxYoung / 2, time.Second},
+		{"a file of a while ago", time.Second, 0, maxYoung / 2},
+		{"a file of the future", -time.Hour, 0, maxYoung / 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.yaml")
+			replace(t, path, "a")
+			at := time.Now().Add(-c.age)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+			fsys, _ := snapshotOf(t, &Source{Path: path})
+			content(t, fsys, "a.yaml")
+			start := time.Now()
+			if !fsys.(*snapshot).Unchanged(t.Context()) {
+				t.Error("changed")
+			}
+			if took := time.Since(start); took < c.least || took > c.most {
+				t.Errorf("took %v, want %v to %v", took, c.least, c.most)
+			}
+		})
+	}
+}
+
+func TestSnapshotWaitsNoLongerThanItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	write(t, path, "a")
+	fsys, _ := snapshotOf(t, &Source{Path: path})
+	content(t, fsys, "a.yaml")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	start := time.Now()
+	fsys.(*snapshot).Unchanged(ctx)
+	if took := time.Since(start); took > maxYoung/2 {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestSnapshotNamesTheFileThatWasChosen(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "c.conf"), "c")
+	for path, want := range map[string]string{dir: "", filepath.Join(dir, "c.conf"): "c.conf"} {
+		fsys, _ := snapshotOf(t, &Source{Path: path})
+		if got := fsys.(*snapshot).PolicyFile(); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
 	}
 }

@@ -5,8 +5,13 @@ import (
 	"time"
 )
 
-// maxBurst is after how many settle times an ongoing burst is told.
-const maxBurst = 10
+const (
+	// maxBurst is after how many settle times an ongoing burst is looked at.
+	maxBurst = 10
+	// A difference is told when it was seen alike that often, a settle time
+	// apart; the second is for files that end in the middle of a line.
+	enoughLooks, cutLooks = 2, 10
+)
 
 // Watch calls changed when the content is another than that of the latest
 // Snapshot, until ctx ends. It returns nil: without notices of the operating
@@ -55,7 +60,8 @@ type follower struct {
 	settle time.Duration
 	timer  *time.Timer // until a burst of notices has settled
 	end    time.Time   // of the burst at the latest; zero when there is none
-	polled string      // the difference that a comparison found and is to be seen twice
+	seen   string      // the difference at the last look; empty when there was none
+	looks  int         // how often in a row it was that
 }
 
 // cover watches what is of interest now, and reports whether that is more than
@@ -80,15 +86,11 @@ func (f *follower) note() {
 	f.timer.Reset(min(f.settle, f.end.Sub(now)))
 }
 
-// compare looks for what no notice told. The file may be half written, so that
-// a difference counts when it has settled.
+// compare looks for what no notice told.
 func (f *follower) compare() {
 	f.cover()
-	if !f.end.IsZero() {
-		return // a burst is looked at when it has settled
-	}
-	if f.polled = f.source.difference(); f.polled != "" {
-		f.note()
+	if f.end.IsZero() { // else it is looked at when the burst has settled
+		f.look()
 	}
 }
 
@@ -96,16 +98,26 @@ func (f *follower) compare() {
 func (f *follower) settled() {
 	f.end = time.Time{}
 	f.cover()
-	now := f.source.difference()
-	if now != "" && f.polled != "" && now != f.polled {
-		f.polled = now
-		f.note() // it is being written still
+	f.look()
+}
+
+// look tells of a difference that stays. Files may be half written, so that it
+// looks more than once.
+func (f *follower) look() {
+	now, cut := f.source.difference()
+	if now != f.seen {
+		f.seen, f.looks = now, 0
+	}
+	if now == "" {
 		return
 	}
-	f.polled = ""
-	if now != "" {
-		f.changed()
+	f.looks++
+	if f.looks < enoughLooks || cut && f.looks < cutLooks {
+		f.note()
+		return
 	}
+	f.seen = ""
+	f.changed()
 }
 
 func orDefault(d, fallback time.Duration) time.Duration {

@@ -275,23 +275,80 @@ func TestWatchIsSilentAboutTheSameContent(t *testing.T) {
 	}
 }
 
-func TestWatchWaitsForAHalfWrittenFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.yaml")
-	write(t, path, "0")
-	s := &Source{Path: path, Poll: 50 * time.Millisecond, Settle: 300 * time.Millisecond, newWatcher: noNotices}
-	readAll(s)
-	readings := follow(t, s)
-	for i := range 8 { // 400 ms, longer than it takes to settle
-		write(t, path, strings.Repeat("x", i+1))
-		time.Sleep(50 * time.Millisecond)
+// eachWay runs a test with notices and without.
+func eachWay(t *testing.T, settle time.Duration, test func(t *testing.T, s *Source, path string)) {
+	for name, s := range map[string]*Source{
+		"by notices":    {Poll: time.Hour},
+		"by comparison": {Poll: 30 * time.Millisecond, newWatcher: noNotices},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.Settle, s.Path = settle, filepath.Join(t.TempDir(), "a.yaml")
+			write(t, s.Path, "0\n")
+			readAll(s)
+			test(t, s, s.Path)
+		})
 	}
-	write(t, path, "whole")
+}
+
+// first returns the first reading.
+func first(t *testing.T, readings <-chan string) string {
+	t.Helper()
 	select {
 	case got := <-readings:
-		if got != "whole " {
+		return got
+	case <-time.After(15 * time.Second):
+		t.Fatal("never told")
+		return ""
+	}
+}
+
+func TestWatchWaitsForAHalfWrittenFile(t *testing.T) {
+	eachWay(t, 100*time.Millisecond, func(t *testing.T, s *Source, path string) {
+		readings := follow(t, s)
+		settled(s)
+		for i := range 30 { // longer than any burst is waited for
+			write(t, path, strings.Repeat("x\n", i+1))
+			time.Sleep(50 * time.Millisecond)
+		}
+		write(t, path, "whole\n")
+		if got := first(t, readings); got != "whole\n " {
 			t.Errorf("told early, and read %q", got)
 		}
-	case <-time.After(15 * time.Second):
-		t.Error("never told")
-	}
+	})
+}
+
+func TestWatchWaitsForTheRestOfALine(t *testing.T) {
+	eachWay(t, 100*time.Millisecond, func(t *testing.T, s *Source, path string) {
+		readings := follow(t, s)
+		settled(s)
+		write(t, path, "https://t912.partner.example.com\nhttps://t913.partner.example.co")
+		time.Sleep(500 * time.Millisecond) // above two looks
+		write(t, path, "https://t912.partner.example.com\nhttps://t913.partner.example.com\n")
+		if got := first(t, readings); !strings.HasSuffix(got, ".com\n ") {
+			t.Errorf("told early, and read %q", got)
+		}
+	})
+}
+
+func TestWatchTellsALineWithoutAnEnd(t *testing.T) {
+	eachWay(t, 20*time.Millisecond, func(t *testing.T, s *Source, path string) {
+		readings := follow(t, s)
+		settled(s)
+		write(t, path, "https://app.example.com")
+		await(t, readings, "https://app.example.com ")
+	})
+}
+
+func TestWatchTellsWhatCameBackAfterATornRead(t *testing.T) {
+	eachWay(t, 20*time.Millisecond, func(t *testing.T, s *Source, path string) {
+		fsys, _ := snapshotOf(t, s)
+		content(t, fsys, "a.yaml")
+		write(t, path, "1\n")
+		if fsys.(*snapshot).Unchanged(t.Context()) {
+			t.Error("unchanged")
+		}
+		write(t, path, "0\n") // what was read, but the load refused it
+		await(t, follow(t, s), "0\n ")
+	})
 }

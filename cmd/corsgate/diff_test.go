@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReadmeShowsWhatDiffPrints(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name, origins string) string {
+		file := filepath.Join(folder, name)
+		text := "policies: [{name: api, hosts: [api.example.com], paths: [/v1], cors: {allowOrigins: [" + origins + "]}}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	old := write("old.yaml", "https://app.example.com")
+	now := write("new.yaml", "https://app.example.com, https://x.example.com")
+	var out, errs output
+	if code := run(t.Context(), []string{"diff", old, now}, nil, &out, &errs); code != exitFailure {
+		t.Errorf("exit code %d\n%s", code, &errs)
+	}
+	if !strings.Contains(readme(t), "\n```\n"+out.String()+"```\n") {
+		t.Errorf("the README does not show\n%s", &out)
+	}
+}
+
+func TestUnquotedReadsWhatTheLogQuotes(t *testing.T) {
+	for value, want := range map[string]string{
+		"https://a.example": "https://a.example", `"caf\xe9"`: "caf\xe9", `"a\"b"`: `a"b`, `"no end`: `"no end`, "": "",
+	} {
+		if got := unquoted(value); got != want {
+			t.Errorf("%s: got %q, want %q", value, got, want)
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mvdan.cc/sh/v3/shell"
+)
+
+// TestReadmeSessionsAreTrue runs each "$ corsgate" line of the README's console
+// blocks where a policies folder is, and wants what stands below it.
+func TestReadmeSessionsAreTrue(t *testing.T) {
+	policies, err := filepath.Abs(filepath.Join(root, "envoy", "policies"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := snippets(t, "console")
+	folder := t.TempDir()
+	if err := os.Symlink(policies, filepath.Join(folder, "policies")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(folder)
+	for _, block := range blocks {
+		for session := range strings.SplitSeq("\n"+strings.TrimSuffix(block, "\n"), "\n$ ") {
+			if session != "" {
+				runSession(t, session)
+			}
+		}
+	}
+}
+
+// runSession runs a command line and compares what it prints.
+func runSession(t *testing.T, session string) {
+	t.Helper()
+	command, want, _ := strings.Cut(session, "\n")
+	args, err := shell.Fields(command, nil)
+	if err != nil || args[0] != "corsgate" {
+		t.Fatalf("%s: %v", command, err)
+	}
+	var out, errs output
+	run(t.Context(), args[1:], nil, &out, &errs)
+	if got := strings.TrimSuffix(out.String()+errs.String(), "\n"); got != want {
+		t.Errorf("%s prints\n%s\nand the README says\n%s", command, got, want)
+	}
+}

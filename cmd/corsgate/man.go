@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func newMan() *cobra.Command {
+	format := oneOf("text", "json")
+	cmd := &cobra.Command{
+		Use:   "man DIR",
+		Short: "Write the manual pages into a folder",
+		Long: `Writes a manual page for each command into DIR, which is made if it is not there, and
+prints their names. Pages of the same binary are the same, byte by byte.`,
+		Example: `  corsgate man ~/.local/share/man/man1 && man corsgate-check`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return misused("name the folder: corsgate man DIR", "%d folders given, and 1 is written to", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pages, err := writeManual(cmd.Root(), args[0])
+			if err != nil {
+				return hinted(err, "name a folder that you may write to")
+			}
+			if format.value == "json" {
+				return writeJSON(cmd.OutOrStdout(), map[string][]string{"pages": pages})
+			}
+			for _, page := range pages {
+				if _, err := fmt.Fprintln(cmd.OutOrStdout(), page); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().Var(format, "format", "how to print the names")
+	return cmd
+}
+
+// writeManual writes the pages of root and its subcommands into a folder, and
+// returns their names, sorted.
+func writeManual(root *cobra.Command, folder string) ([]string, error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("manual: %w", err)
+	}
+	root.DisableAutoGenTag = true // it has today's date
+	header := &doc.GenManHeader{Section: "1", Source: "corsgate " + readBuild().Version, Manual: "corsgate", Date: buildDate()}
+	if err := doc.GenManTree(root, header, folder); err != nil {
+		return nil, fmt.Errorf("manual: %w", err)
+	}
+	pages, err := filepath.Glob(filepath.Join(folder, root.Name()+"*.1"))
+	slices.Sort(pages)
+	return pages, err
+}
+
+// buildDate returns the date of the commit that this binary was built from,
+// or the epoch where the build knew none: never today's.
+func buildDate() *time.Time {
+	date, err := time.Parse(time.RFC3339, readBuild().Time)
+	if err != nil {
+		date = time.Unix(0, 0).UTC()
+	}
+	return &date
+}

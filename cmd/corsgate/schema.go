@@ -1,0 +1,32 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+func newSchema() *cobra.Command {
+	format := oneOf("json")
+	cmd := &cobra.Command{
+		Use:   "schema",
+		Short: "Print the policy file's JSON Schema, for editors",
+		Long: `Prints the JSON Schema (2020-12) of a policy file. Editors complete and check policies
+with it; those with the YAML language server find it by a line in the file:
+
+  # yaml-language-server: $schema=corsgate.schema.json
+
+It knows the shape of a file. What needs more, such as policies that overlap, is
+found by 'corsgate check' alone.`,
+		Example: "  corsgate schema > corsgate.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), policyfile.Schema())
+			return err
+		},
+	}
+	cmd.Flags().Var(format, "format", "how to print it; a schema is JSON")
+	return cmd
+}

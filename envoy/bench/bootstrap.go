@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/corsgate/corsgate/envoy"
+)
+
+// object is a JSON object of a bootstrap.
+type object = map[string]any
+
+// parts are the places of a generated bootstrap that the benchmark changes.
+type parts struct {
+	bootstrap, manager, host object
+}
+
+// generated returns the bootstrap that "corsgate envoy-config" prints for c. It
+// has no access log, in none of the measurements: what one costs depends on its
+// format.
+func generated(c envoy.Config) (parts, error) {
+	c.Listen = "127.0.0.1:0"
+	doc, err := c.JSON()
+	if err != nil {
+		return parts{}, err
+	}
+	var b object
+	if err := json.Unmarshal(doc, &b); err != nil {
+		return parts{}, fmt.Errorf("read the bootstrap: %w", err)
+	}
+	listener := b["static_resources"].(object)["listeners"].([]any)[0].(object)
+	chain := listener["filter_chains"].([]any)[0].(object)
+	manager := chain["filters"].([]any)[0].(object)["typed_config"].(object)
+	host := manager["route_config"].(object)["virtual_hosts"].([]any)[0].(object)
+	delete(manager, "access_log")
+	return parts{bootstrap: b, manager: manager, host: host}, nil
+}
+
+// plain returns a bootstrap with filters of one's own before the router, and
+// nothing of corsgate's. perHost configures them on the virtual host.
+func plain(upstream string, perHost object, filters ...any) (parts, error) {
+	p, err := generated(envoy.Config{Profile: envoy.OneTrip, WithoutOrigin: envoy.WithoutOriginLeave, Upstream: upstream, Service: "127.0.0.1:1"})
+	if err != nil {
+		return p, err
+	}
+	all := p.manager["http_filters"].([]any)
+	router := all[len(all)-1]
+	p.manager["http_filters"] = append(filters, router)
+	delete(p.host, "typed_per_filter_config")
+	if perHost != nil {
+		p.host["typed_per_filter_config"] = perHost
+	}
+	p.setClusters(p.clusters()[:1]) // the upstream's alone
+	return p, nil
+}
+
+func (p parts) clusters() []any { return p.bootstrap["static_resources"].(object)["clusters"].([]any) }
+
+func (p parts) setClusters(list []any) { p.bootstrap["static_resources"].(object)["clusters"] = list }
+
+// withNoop is an ordinary ext_proc filter: every request and its response go to
+// the service, with all their headers.
+func withNoop(upstream, service string) (parts, error) {
+	p, err := plain(upstream, nil, object{
+		"name": "noop",
+		"typed_config": object{
+			"@type":           "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+			"grpc_service":    object{"envoy_grpc": object{"cluster_name": "noop"}},
+			"processing_mode": object{"request_header_mode": "SEND", "response_header_mode": "SEND"},
+			"message_timeout": "0.5s",
+		},
+	})
+	if err != nil {
+		return p, err
+	}
+	p.setClusters(append(p.clusters(), object{
+		"name": "noop",
+		"load_assignment": object{"cluster_name": "noop", "endpoints": []any{object{"lb_endpoints": []any{
+			object{"endpoint": object{"address": addressOf(service)}},
+		}}}},
+		"typed_extension_protocol_options": object{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": object{
+			"@type":                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+			"explicit_http_config": object{"http2_protocol_options": object{}},
+		}},
+	}))
+	return p, nil
+}
+
+// withNative is Envoy's own cors filter with the benchmark's policy.
+func withNative(upstream string) (parts, error) {
+	exact := func(origin string) object { return object{"exact": origin} }
+	perHost := object{"envoy.filters.http.cors": object{
+		"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+		"allow_origin_string_match": []any{
+			exact("https://app.example.com"), exact("https://admin.example.com"), exact("https://apps.example.com"),
+			object{"safe_regex": object{"regex": `https://[a-z0-9.-]+\.apps\.example\.com`}},
+			object{"safe_regex": object{"regex": `http://localhost(:[0-9]+)?`}},
+		},
+		"allow_methods": "GET, PUT, DELETE", "allow_headers": "authorization, content-type", "expose_headers": "x-request-id",
+		"allow_credentials": true, "max_age": "600",
+	}}
+	return plain(upstream, perHost, object{
+		"name":         "envoy.filters.http.cors",
+		"typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"},
+	})
+}

@@ -1,0 +1,17 @@
+// Bench measures what CORS costs and prints a table of it:
+//
+//	go run ./envoy/bench                        everything, about four minutes
+//	go run ./envoy/bench --parts envoy,vary     some of it
+//	go run ./envoy/bench --quick                a look whether it works
+//	go run ./envoy/bench --out DIR              also writes results.md and the plots there
+//
+// Everything is a comparison of things that are measured side by side: in each
+// round every one of them runs once, in turn, and the table shows the median
+// over the rounds; a ratio is the median of the rounds' ratios. What is
+// measured is CPU time, in user and kernel mode, of processes that do nothing
+// else: corsgate as "corsgate serve" runs it, a no-op server with generated
+// code, an upstream, and a real Envoy with one worker. The load comes from one
+// more process, which is not measured. All of it is on loopback.
+//
+// It runs on Linux, whose clock of another process's CPU time it reads.
+package main

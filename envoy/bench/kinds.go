@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+)
+
+// kind is a kind of request.
+type kind struct {
+	name   string
+	method string
+	header string // the lines that make it this kind
+	// upstreamStatus is what the upstream answers it with.
+	upstreamStatus int
+}
+
+// browserHeader is what a browser sends with any request, about as long as it
+// is in practice.
+const browserHeader = "Host: api.example.com\r\n" +
+	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n" +
+	"Accept: application/json, text/plain, */*\r\n" +
+	"Accept-Language: en-US,en;q=0.9\r\n" +
+	"Accept-Encoding: gzip, deflate, br, zstd\r\n" +
+	"Referer: https://app.example.com/\r\n" +
+	"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-site\r\n"
+
+// cookieHeader is what it sends besides, but for preflights.
+const cookieHeader = "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1\r\nAuthorization: Bearer 0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
+
+const originHeader = "Origin: https://app.example.com\r\n"
+
+// The kinds of requests that are measured.
+var (
+	withOrigin    = kind{name: "with Origin", method: http.MethodGet, header: originHeader + cookieHeader, upstreamStatus: http.StatusOK}
+	withoutOrigin = kind{name: "without Origin", method: http.MethodGet, header: cookieHeader, upstreamStatus: http.StatusOK}
+	preflight     = kind{name: "preflight", method: http.MethodOptions, upstreamStatus: http.StatusNoContent,
+		header: originHeader + "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"}
+)
+
+// request returns the bytes of one request; an empty path means an ordinary one.
+func (k kind) request(path string) string {
+	if path == "" {
+		path = "/v1/items?page=2"
+	}
+	return k.method + " " + path + " HTTP/1.1\r\n" + browserHeader + k.header + "\r\n"
+}
+
+// addressOf is HOST:PORT or unix:///PATH as an address of Envoy's configuration.
+func addressOf(address string) object {
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		return object{"pipe": object{"path": filepath.Clean(path)}}
+	}
+	host, port, _ := strings.Cut(address, ":")
+	return object{"socket_address": object{"address": host, "port_value": atoi(port)}}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
+)
+
+// runQuick builds the benchmark, as the race detector would slow down all of
+// its processes, runs it quickly, and returns the report.
+func runQuick(t *testing.T, folder string) string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the benchmark runs on Linux")
+	}
+	t.Setenv(envoy.BinaryVariable, envoytest.Binary(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	binary := filepath.Join(t.TempDir(), "bench")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build the benchmark: %v\n%s", err, out)
+	}
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, "--quick", "--out", folder)
+	cmd.Stderr = &stderr
+	report, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	return string(report)
+}
+
+// cells returns the cells of the row that begins with first, in the table under
+// title.
+func cells(t *testing.T, report, title, first string) []string {
+	t.Helper()
+	_, table, found := strings.Cut(report, "\n### "+title+"\n")
+	if !found {
+		t.Fatalf("no table %q in\n%s", title, report)
+	}
+	table, _, _ = strings.Cut(table, "\n### ")
+	for line := range strings.Lines(table) {
+		if rest, found := strings.CutPrefix(strings.TrimSpace(line), "| "+first+" |"); found {
+			return strings.Split(strings.Trim(rest, "| "), " | ")
+		}
+	}
+	t.Fatalf("no row %q in\n%s", first, table)
+	return nil
+}
+
+// What is measured says nothing here, as the machine does something else, too;
+// but what is counted does.
+func TestQuickRunShowsEveryTable(t *testing.T) {
+	folder := t.TempDir()
+	report := runQuick(t, folder)
+	written, err := os.ReadFile(filepath.Join(folder, "results.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(written) != report {
+		t.Errorf("results.md is not what was printed:\n%s", written)
+	}
+	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "Vary", "Open streams", "The Go runtime's settings"} {
+		if !strings.Contains(report, "\n### "+title+"\n") {
+			t.Errorf("no table %q", title)
+		}
+	}
+	if strings.Contains(report, "NaN") {
+		t.Errorf("something was not measured:\n%s", report)
+	}
+	checkCalls(t, report)
+	checkAllocations(t, report)
+	checkCosts(t, report)
+	checkPlots(t, folder)
+}
+
+// checkCalls checks who is asked about requests without an Origin.
+func checkCalls(t *testing.T, report string) {
+	t.Helper()
+	for _, s := range setups() {
+		if s.service == nil {
+			continue
+		}
+		want := "0"
+		if s.asksAlways() {
+			want = "100"
+		}
+		if got := cells(t, report, "Calls without an Origin", s.name)[0]; got != want {
+			t.Errorf("%s: %s calls for 100 requests without an Origin, want %s", s.name, got, want)
+		}
+	}
+}
+
+// checkAllocations checks the goal for allocations, which no machine changes.
+func checkAllocations(t *testing.T, report string) {
+	t.Helper()
+	for _, stream := range []string{"one-trip, request", "one-trip, preflight", "two-phase, request", "ext-authz, request"} {
+		if got := cells(t, report, "The service alone", stream+": allocations"); got[len(got)-1] != "met" {
+			t.Errorf("%s: %s allocations", stream, got[0])
+		}
+	}
+}
+
+// checkCosts checks that each process that takes part was measured.
+func checkCosts(t *testing.T, report string) {
+	t.Helper()
+	zero := regexp.MustCompile(`(^|\+ )0( \+|$)`)
+	for setup, want := range map[string][]bool{ // :: with Origin, preflight, without Origin -> a zero among the three
+		noFilter:        {true, true, true}, // no service
+		noopTCP:         {false, false, false},
+		"one-trip, TCP": {false, true, true}, // the upstream sees no preflight, the service no request without an Origin
+	} {
+		got := cells(t, report, "CPU a request", setup)
+		for i, cell := range got {
+			if n := len(strings.Split(cell, " + ")); n != 3 {
+				t.Errorf("%s: %q", setup, cell)
+			}
+			if !want[i] && zero.MatchString(cell) {
+				t.Errorf("%s, %s: %s, want no zero", setup, every()[i].name, cell)
+			}
+		}
+	}
+}
+
+func checkPlots(t *testing.T, folder string) {
+	t.Helper()
+	for _, name := range []string{"origins.svg", "policies.svg", "reload.svg", "streams.svg", "memory.svg"} {
+		svg, err := os.ReadFile(filepath.Join(folder, "plots", name))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var picture struct {
+			Lines []struct{} `xml:"polyline"`
+		}
+		if err := xml.Unmarshal(svg, &picture); err != nil || len(picture.Lines) == 0 {
+			t.Errorf("%s: %v, %d lines", name, err, len(picture.Lines))
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		args []string
+		want string // part of the error
+	}{
+		{"a part that is none", []string{"--parts", "decide,nothing"}, `no part "nothing"`},
+		{"no round", []string{"--rounds", "0"}, "write 5 or more"},
+		{"a flag that is none", []string{"--slow"}, "slow"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			if _, err := parseOptions(test.args, &stderr); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+	o, err := parseOptions([]string{"--quick", "--parts", "vary"}, &bytes.Buffer{})
+	if err != nil || o.rounds != 1 || len(o.parts) != 1 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/bench/plot"
+)
+
+// report is what was found.
+type report struct {
+	// busy is the machine's load average before the benchmark began, empty
+	// where the system does not tell.
+	busy     string
+	sections []*section
+	charts   map[string]plot.Chart // :: file name
+}
+
+// section is a table of the report.
+type section struct {
+	title, about string
+	columns      []string
+	rows         [][]string
+	// after is text below the table, such as a profile.
+	after string
+}
+
+// section begins a table.
+func (r *report) section(title, about string, columns ...string) *section {
+	s := &section{title: title, about: about, columns: columns}
+	r.sections = append(r.sections, s)
+	return s
+}
+
+// goals begins a table of measurements that have a goal.
+func (r *report) goals(title, about string) *section {
+	return r.section(title, about, "what", "median", "goal", "")
+}
+
+// judge adds a measurement that should be at most limit.
+func (s *section) judge(what string, value, limit float64, unit string) {
+	verdict := "met"
+	if !(value <= limit) { // NaN is no success
+		verdict = "**missed**"
+	}
+	s.rows = append(s.rows, []string{what, number(value) + unit, "≤ " + number(limit) + unit, verdict})
+}
+
+// tell adds a measurement without a goal.
+func (s *section) tell(what string, value float64, unit string) {
+	s.rows = append(s.rows, []string{what, number(value) + unit, "", ""})
+}
+
+func (s *section) row(cells ...string) { s.rows = append(s.rows, cells) }
+
+// chart adds a plot.
+func (r *report) chart(file string, c plot.Chart) {
+	if r.charts == nil {
+		r.charts = map[string]plot.Chart{}
+	}
+	r.charts[file] = c
+}
+
+// loadAverage is how many threads wanted a CPU in the last minute.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
+
+// number writes v with three significant digits, and none after the point that
+// say nothing.
+func number(v float64) string {
+	if math.Abs(v) >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// markdown writes the report.
+func (r *report) markdown(w io.Writer, rounds int) error {
+	_, err := fmt.Fprintf(w, "Medians of %d interleaved rounds (%d where one takes long) on %s/%s with %d CPUs, %s. Ratios are of CPU time.\n",
+		rounds, min(rounds, slowRounds), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	if r.busy != "" {
+		_, err = fmt.Fprintf(w, "The machine's load average before was %s; what is not 0 disturbs.\n", r.busy)
+	}
+	for _, s := range r.sections {
+		err = errors.Join(err, s.markdown(w))
+	}
+	return err
+}
+
+func (s *section) markdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n### %s\n\n", s.title)
+	if s.about != "" {
+		fmt.Fprintf(&b, "%s\n\n", s.about)
+	}
+	if len(s.columns) > 0 {
+		fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(s.columns, " | "), strings.Repeat("---|", len(s.columns)))
+	}
+	for _, row := range s.rows {
+		fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))
+	}
+	if s.after != "" {
+		fmt.Fprintf(&b, "\n%s\n", s.after)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// write writes results.md and the plots into folder.
+func (r *report) write(folder string, rounds int) (err error) {
+	plots := filepath.Join(folder, "plots")
+	if err := os.MkdirAll(plots, 0o755); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	f, err := os.Create(filepath.Join(folder, "results.md"))
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := r.markdown(f, rounds); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.charts)) {
+		svg, err := r.charts[name].SVG()
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(plots, name), svg, 0o644); err != nil {
+			return fmt.Errorf("write the plots: %w", err)
+		}
+	}
+	return nil
+}

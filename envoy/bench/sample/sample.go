@@ -1,0 +1,65 @@
+// Package sample measures things side by side: every case once a round, round
+// after round, so that what disturbs the machine disturbs all of them.
+package sample
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Case is one of the things that are compared.
+type Case[T any] struct {
+	// Name names the case in errors.
+	Name string
+	// Run measures the case once.
+	Run func(context.Context) (T, error)
+}
+
+// Interleave runs each case once a round and returns what they measured, by
+// case and then by round. Every other round goes backwards, so that no case
+// always follows the same one.
+func Interleave[T any](ctx context.Context, rounds int, cases []Case[T]) ([][]T, error) {
+	got := make([][]T, len(cases))
+	for round := range rounds {
+		for i := range cases {
+			if round%2 == 1 {
+				i = len(cases) - 1 - i
+			}
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			v, err := cases[i].Run(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s, round %d: %w", cases[i].Name, round+1, err)
+			}
+			got[i] = append(got[i], v)
+		}
+	}
+	return got, nil
+}
+
+// Median returns the median of values, NaN when there are none.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// Ratio returns the median over the rounds of a's value divided by b's of the
+// same round.
+func Ratio(a, b []float64) float64 {
+	n := min(len(a), len(b))
+	ratios := make([]float64, n)
+	for i := range n {
+		ratios[i] = a[i] / b[i]
+	}
+	return Median(ratios)
+}

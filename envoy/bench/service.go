@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/pprof"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// serviceJob is a corsgate that tells about itself.
+type serviceJob struct{ Policies, Listen string }
+
+// The lines that playService understands, besides the path of a file that it
+// writes a CPU profile of the time since then into.
+const (
+	askMallocs  = "mallocs"
+	askProfiles = "profile"
+)
+
+// playService serves policies as "corsgate serve" does, counts what it
+// allocates, and profiles itself.
+func playService(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
+	var j serviceJob
+	if err := json.Unmarshal(job, &j); err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	l, err := server.Listen(j.Listen, 0)
+	if err != nil {
+		return err
+	}
+	store := &policy.Store{}
+	grpc := &server.Server{Listener: l, Store: store}
+	reloader := &server.Reloader{Source: &file.Source{Path: j.Policies}, Store: store, Prepare: grpc.Prepare}
+	if err := reloader.Load(ctx); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	fmt.Fprintln(out, dialable(l.Addr()))
+	ctx, cancel := context.WithCancel(ctx)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return grpc.Run(ctx) })
+	g.Go(func() error {
+		defer cancel()
+		return tell(in, out)
+	})
+	return g.Wait()
+}
+
+// tell answers what the benchmark asks until it has no more questions.
+func tell(in *bufio.Scanner, out io.Writer) error {
+	var profile bytes.Buffer
+	for in.Scan() {
+		switch line := in.Text(); line {
+		case askMallocs:
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			fmt.Fprintln(out, m.Mallocs)
+		case askProfiles:
+			if err := pprof.StartCPUProfile(&profile); err != nil {
+				return err
+			}
+			fmt.Fprintln(out, "profiling")
+		default:
+			pprof.StopCPUProfile()
+			if err := os.WriteFile(line, profile.Bytes(), 0o600); err != nil {
+				return err
+			}
+			fmt.Fprintln(out, "written")
+		}
+	}
+	return nil
+}

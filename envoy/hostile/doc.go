@@ -1,0 +1,3 @@
+// Package hostile tests what a hostile client of the gRPC port, in Envoy's
+// place, can do to a corsgate process. It has tests only.
+package hostile

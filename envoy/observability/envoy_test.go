@@ -1,0 +1,293 @@
+package observability_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/tracing"
+	"github.com/corsgate/corsgate/server/tracing/tracingtest"
+)
+
+const (
+	traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	app     = "https://app.test"
+	patient = 20 * time.Second
+)
+
+type object = map[string]any
+
+// lines keeps what a decision log writes.
+type lines struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// corsgate is a service that is observed in every way.
+type corsgate struct {
+	address   string
+	metrics   *metrics.Metrics
+	decisions lines
+	stop      func()
+}
+
+func startCorsgate(t *testing.T, collector string) *corsgate {
+	t.Helper()
+	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &policy.Store{}
+	store.Swap(set)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &corsgate{address: l.Addr().String(), metrics: metrics.New("test")}
+	log := decisionlog.New(&c.decisions, 1, 0)
+	tracer := tracing.New("http://"+collector, "test", slog.New(slog.DiscardHandler))
+	srv := &server.Server{
+		Listener: l, Store: store, Meter: c.metrics, Observer: server.Observers{c.metrics, log, tracer},
+		Interceptors: server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var g errgroup.Group
+	for _, run := range []func(context.Context) error{log.Run, tracer.Run, srv.Run} {
+		g.Go(func() error { return run(ctx) })
+	}
+	c.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(c.stop)
+	return c
+}
+
+// startUpstream answers everything with a CORS header of its own.
+func startUpstream(t *testing.T) (address string) {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Access-Control-Allow-Origin", "*") }))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// bootstrap is the generated one of a profile, with a named route and tracing.
+func bootstrap(t *testing.T, profile envoy.Profile, upstream, service, collector string) object {
+	t.Helper()
+	text, err := envoy.Config{
+		Profile: profile, Listen: "127.0.0.1:0", Upstream: upstream, Service: service,
+		Fail: envoy.FailClosed, MessageTimeout: 2 * time.Second,
+	}.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b object
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	resources := b["static_resources"].(object)
+	manager := manager(b)
+	manager["tracing"] = object{"provider": object{"name": "envoy.tracers.opentelemetry", "typed_config": object{
+		"@type":        "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig",
+		"service_name": "envoy",
+		"grpc_service": object{"envoy_grpc": object{"cluster_name": "collector"}},
+	}}}
+	b["layered_runtime"] = object{"layers": []any{object{"name": "test", "static_layer": object{"tracing.opentelemetry.flush_interval_ms": 100}}}}
+	host := manager["route_config"].(object)["virtual_hosts"].([]any)[0].(object)
+	host["routes"].([]any)[0].(object)["name"] = "to-api"
+	address, port, err := net.SplitHostPort(collector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources["clusters"] = append(resources["clusters"].([]any), object{
+		"name": "collector", "type": "STATIC",
+		"typed_extension_protocol_options": object{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": object{
+			"@type":                "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+			"explicit_http_config": object{"http2_protocol_options": object{}},
+		}},
+		"load_assignment": object{"cluster_name": "collector", "endpoints": []any{object{"lb_endpoints": []any{object{"endpoint": object{
+			"address": object{"socket_address": object{"address": address, "port_value": json.Number(port)}}}}}}}},
+	})
+	return b
+}
+
+// manager is the HTTP connection manager of the traffic listener.
+func manager(b object) object {
+	listener := b["static_resources"].(object)["listeners"].([]any)[0].(object)
+	return listener["filter_chains"].([]any)[0].(object)["filters"].([]any)[0].(object)["typed_config"].(object)
+}
+
+// ask makes a request of an origin within the trace.
+func ask(t *testing.T, address, origin string) {
+	t.Helper()
+	r, err := http.NewRequest("GET", "http://"+address+"/v1?secret", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", origin)
+	r.Header.Set("Traceparent", "00-"+traceID+"-00f067aa0ba902b7-01")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp.Status, err)
+	}
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patient); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("%s: waited in vain", what)
+			return
+		}
+	}
+}
+
+// TestEnvoySaysWhichRouteAndTraceItIs runs each profile and looks for the same
+// words in the decision log, the trace, Envoy's access log and the metrics.
+func TestEnvoySaysWhichRouteAndTraceItIs(t *testing.T) {
+	upstream := startUpstream(t)
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) {
+			collector := tracingtest.Start(t)
+			c := startCorsgate(t, collector.Address)
+			text, err := json.Marshal(bootstrap(t, profile, upstream, c.address, collector.Address))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := envoytest.Start(t, text)
+			address := e.Listeners["traffic"]
+			ask(t, address, app)
+			ask(t, address, "https://evil.test")
+			await(t, "corsgate's spans", func() bool { return len(ours(collector.Spans())) == 2 })
+			await(t, "Envoy's spans above them", func() bool { return parents(collector.Spans()) == 2 })
+			await(t, "the access log", func() bool { return strings.Count(e.Output.String(), `"trace_id":"`+traceID+`"`) == 2 })
+			c.stop()
+			checkDecisionLog(t, c.decisions.String())
+			checkAccessLog(t, e.Output.String())
+			checkMetrics(t, c, profile)
+		})
+	}
+}
+
+// ours are corsgate's spans.
+func ours(spans []*tracev1.Span) (found []*tracev1.Span) {
+	for _, s := range spans {
+		if tracingtest.Text(s, "corsgate.reason") != "" {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func checkDecisionLog(t *testing.T, text string) {
+	t.Helper()
+	for _, want := range []string{
+		`"policy":"api","reason":"request_allowed","origin":"` + app + `","method":"GET",`,
+		`"policy":"api","reason":"request_origin_denied","origin":"https://evil.test","method":"GET",`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the decision log has no %s:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, `"path":"/v1","route":"to-api","trace_id":"`+traceID+`"}`); n != 2 {
+		t.Errorf("%d of 2 lines have the route and the trace:\n%s", n, text)
+	}
+}
+
+func checkAccessLog(t *testing.T, text string) {
+	t.Helper()
+	reasons := map[string]bool{}
+	for line := range strings.Lines(text) {
+		var l struct {
+			Policy, Reason, Origin, Route string
+			TraceID                       string `json:"trace_id"`
+		}
+		if json.Unmarshal([]byte(line), &l) == nil && l.TraceID == traceID && l.Route == "to-api" && l.Policy == "api" {
+			reasons[l.Reason+" "+l.Origin] = true
+		}
+	}
+	if !reasons[`request_allowed "`+app+`"`] || !reasons[`request_origin_denied "https://evil.test"`] {
+		t.Errorf("the access log says %v", reasons)
+	}
+}
+
+// parents counts corsgate's spans that stand below one that has come, in the
+// trace that was asked for.
+func parents(spans []*tracev1.Span) (count int) {
+	ids := map[string]bool{}
+	for _, s := range spans {
+		ids[string(s.GetSpanId())] = true
+	}
+	for _, s := range ours(spans) {
+		if ids[string(s.GetParentSpanId())] && fmt.Sprintf("%x", s.GetTraceId()) == traceID {
+			count++
+		}
+	}
+	return count
+}
+
+func checkMetrics(t *testing.T, c *corsgate, profile envoy.Profile) {
+	t.Helper()
+	families, err := c.metrics.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			sums[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	want := map[string]float64{"corsgate_decisions_total": 2, "corsgate_active_streams": 0, "corsgate_upstream_cors_total": 0}
+	switch profile {
+	case envoy.OneTrip:
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"] = 2, 2
+	case envoy.TwoPhase:
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"], want["corsgate_pass_through_closes_total"] = 2, 4, 2
+	case envoy.ExtAuthz:
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"] = 0, 2
+	}
+	for name, n := range want {
+		if sums[name] != n {
+			t.Errorf("%s is %v, want %v", name, sums[name], n)
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package explain
+
+import (
+	"slices"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// The fields that a remedy changes, with the policy file's names.
+const (
+	fieldName        = "name"
+	fieldHosts       = "hosts"
+	fieldMode        = "mode"
+	fieldOrigins     = "cors.allowOrigins"
+	fieldMethods     = "cors.allowMethods"
+	fieldHeaders     = "cors.allowHeaders"
+	fieldCredentials = "cors.allowCredentials"
+)
+
+// apply makes the change to s. It writes into no list that s shares.
+func (c Change) apply(s *policy.Spec) {
+	switch c.Field {
+	case fieldName:
+		s.Name = c.Set
+	case fieldMode:
+		s.Mode = policy.Mode(c.Set)
+	case fieldCredentials:
+		s.CORS.AllowCredentials = true
+	case fieldHosts:
+		c.list(&s.Hosts)
+	case fieldOrigins:
+		c.list(&s.CORS.AllowOrigins)
+	case fieldMethods:
+		c.list(&s.CORS.AllowMethods)
+	case fieldHeaders:
+		c.list(&s.CORS.AllowHeaders)
+	}
+}
+
+func (c Change) list(l *[]string) {
+	if c.Only != nil {
+		*l = c.Only
+		return
+	}
+	*l = append(slices.Clip(*l), c.Add...)
+}
+
+// changed returns the specs with r's changes made; specs is left as it is.
+func (r *Remedy) changed(specs []policy.Spec) []policy.Spec {
+	specs = slices.Clone(specs)
+	i := slices.IndexFunc(specs, func(s policy.Spec) bool { return s.Name == r.Policy })
+	if i < 0 {
+		specs, i = append(specs, policy.Spec{}), len(specs)
+	}
+	for _, c := range r.Changes {
+		c.apply(&specs[i])
+	}
+	return specs
+}

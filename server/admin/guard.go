@@ -1,0 +1,46 @@
+package admin
+
+import (
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"strings"
+)
+
+// localOnly refuses requests on a loopback address whose Host is neither an IP
+// address nor localhost. A web page can give its own name this machine's
+// address (DNS rebinding), and would be let read the answers; it cannot choose
+// another Host than that name.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if onLoopback(r) && !isLocalName(r.Host) {
+			writeText(w, http.StatusForbidden, "this listener answers to no name but localhost: ask by IP address, or send the header \"Host: localhost\"")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func onLoopback(r *http.Request) bool {
+	a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok && a.IP.IsLoopback()
+}
+
+func isLocalName(authority string) bool {
+	host, _, err := net.SplitHostPort(authority)
+	if err != nil { // without a port
+		host = strings.TrimSuffix(strings.TrimPrefix(authority, "["), "]")
+	}
+	_, err = netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil
+}
+
+// addProfiles adds Go's profiles, the only place that serves them.
+func addProfiles(mux *http.ServeMux) {
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+}

@@ -1,0 +1,81 @@
+package admin_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin"
+)
+
+func TestLoopbackAnswersToNoNameButItsOwn(t *testing.T) {
+	p := newPage(t)
+	for _, c := range []struct {
+		name, host string
+		status     int
+	}{
+		{"an IPv4 address and port", "127.0.0.1:9002", 200},
+		{"an IPv4 address alone", "127.0.0.1", 200},
+		{"an IPv6 address and port", "[::1]:9002", 200},
+		{"an IPv6 address alone", "[::1]", 200},
+		{"another address, of a port that is forwarded", "192.0.2.1:80", 200},
+		{"localhost and a port", "localhost:9002", 200},
+		{"localhost in capitals", "LOCALHOST", 200},
+		{"the name of a page that was given this address", "evil.example", 403},
+		{"such a name and the port", "evil.example:9002", 403},
+		{"a name that begins as an address does", "127.0.0.1.evil.example", 403},
+		{"a name below localhost", "evil.localhost", 403},
+		{"a name that begins with localhost", "localhost.evil.example:9002", 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, ask := range []struct{ method, path string }{{"GET", "/status"}, {"POST", "/-/reload"}, {"GET", "/healthz"}} {
+				status, body := askAs(t, ask.method, p.URL+ask.path, c.host)
+				if status != c.status {
+					t.Errorf("%s %s: %d, want %d", ask.method, ask.path, status, c.status)
+				}
+				if status == 403 && !strings.Contains(body, "ask by IP address") {
+					t.Errorf("%s %s: the body does not say what to do: %q", ask.method, ask.path, body)
+				}
+			}
+		})
+	}
+}
+
+// TestOtherAddressesAnswerToEveryName is for the listeners that others may
+// reach on purpose: a page could ask them by their own name as well.
+func TestOtherAddressesAnswerToEveryName(t *testing.T) {
+	s := &admin.Server{Reloader: &server.Reloader{Store: &policy.Store{}}, Ready: func() bool { return true }}
+	r := httptest.NewRequest(http.MethodGet, "http://corsgate.example/healthz", nil)
+	local := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9002}
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
+	if w.Code != http.StatusOK {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
+// askAs asks with another Host than the URL's.
+func askAs(t *testing.T, method, url, host string) (int, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}

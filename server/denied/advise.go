@@ -1,0 +1,96 @@
+package denied
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// target stands for the URL that was asked for: the policy is named, so that
+// its host does not matter.
+const target = "https://corsgate.invalid/"
+
+// Advise returns a Tracker's Advise that goes by what serves now: its set, nil
+// before the first one, and the specs of that. An answer takes a time that
+// grows with the policy's origins: about a second for a million.
+func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Request) Advice {
+	return func(name string, r *policy.Request) Advice {
+		set, specs := served()
+		if set == nil || name == "" {
+			return Advice{}
+		}
+		if allows(set, name, *r) {
+			return Advice{Allowed: true}
+		}
+		report, err := explain.Policies{Set: set, Specs: specs}.Explain(question(name, r))
+		if err != nil {
+			return Advice{}
+		}
+		return Advice{Nearest: nearest(&report), Allow: allowing(report.Remedy)}
+	}
+}
+
+// allows reports whether the policy of that name, which may be in shadow, does
+// not deny r.
+func allows(set *policy.Set, name string, r policy.Request) bool {
+	r.Policy = name
+	d := set.Decide(&r)
+	if d.Shadow.Policy == name {
+		return !isDenial(d.Shadow.Reason)
+	}
+	return !isDenial(d.Reason)
+}
+
+func question(name string, r *policy.Request) explain.Question {
+	q := explain.Question{Origin: r.Origin, URL: target, Method: r.Method, Policy: name}
+	if r.RequestMethod != "" {
+		q.Headers = append(q.Headers, browser.Header{Name: "Access-Control-Request-Method", Value: r.RequestMethod})
+	}
+	if r.RequestHeaders != "" {
+		q.Headers = append(q.Headers, browser.Header{Name: "Access-Control-Request-Headers", Value: r.RequestHeaders})
+	}
+	return q
+}
+
+// nearest is the entry that comes nearest to the origin, or else what denied
+// the request.
+func nearest(r *explain.Report) string {
+	if r.Origin == nil || r.Origin.Allowed {
+		return r.Cause
+	}
+	if len(r.Origin.Near) == 0 {
+		return ""
+	}
+	near := r.Origin.Near[0]
+	if near.Entry == "" {
+		return near.Why
+	}
+	return near.Entry + ": " + near.Why
+}
+
+// allowing is the line of the policy's cors that would allow the request. A
+// policy in shadow need not be enforced for that.
+func allowing(r *explain.Remedy) string {
+	if r == nil || len(r.Refused) > 0 {
+		return ""
+	}
+	var lines []string
+	for _, c := range r.Changes {
+		if field, ok := strings.CutPrefix(c.Field, "cors."); ok && len(c.Add) > 0 {
+			lines = append(lines, field+": [..., "+strings.Join(quoted(c.Add), ", ")+"]")
+		}
+	}
+	return strings.Join(lines, ", ")
+}
+
+// quoted returns values as they stand in a list of YAML's.
+func quoted(values []string) []string {
+	written := make([]string, len(values))
+	for i, v := range values {
+		written[i] = strconv.Quote(v)
+	}
+	return written
+}
