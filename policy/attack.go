@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -152,7 +153,7 @@ func (b battery) own() []string {
 // insecure returns an http origin that matches, of a host that is not this
 // machine; empty when none is found.
 func (b battery) insecure() string {
-	for _, o := range append(b.own(), strangers...) {
+	for _, o := range slices.Concat(strangers, b.own()) {
 		_, rest, _ := strings.Cut(o, "://")
 		witness := "http://" + rest
 		if parsed, ok := parseOrigin(witness); ok && !isLocal(parsed.Host) && b.re.MatchString(witness) {

@@ -134,7 +134,7 @@ func TestValidateNamesHostsAndPaths(t *testing.T) {
 }
 
 func TestValidateOrigins(t *testing.T) {
-	const any = OptInAnyOriginWithCredentials //nolint:revive // it reads as the opt-in does
+	const any = OptInAnyOriginWithCredentials
 	checkRules(t, []ruleTest{
 		{"no origins", origins(), []string{"error [origins-missing] cors.allowOrigins"}},
 		{"no origins where the policy is off", func(s *Spec) { s.CORS.AllowOrigins, s.Mode = nil, ModeOff }, nil},

@@ -37,10 +37,9 @@ func (a *extAuthz) service() *grpc.ServiceDesc {
 //nolint:revive // the order of the arguments is grpc's
 func (a *extAuthz) serve(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	q := &question{}
-	if err := decode(q); err != nil {
+	if err := a.waiting.receive(ctx, func() error { return decode(q) }); err != nil {
 		return nil, err
 	}
-	firstCame(ctx)
 	defer q.bytes.Free()
 	call := func(ctx context.Context, q any) (any, error) { return a.check(ctx, q.(*question)) }
 	if interceptor == nil {

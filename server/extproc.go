@@ -73,15 +73,20 @@ func (p *extProc) process(stream grpc.ServerStream) (err error) {
 	return nil
 }
 
+// receive receives a message, the stream's first or a later one.
+func (p *extProc) receive(stream grpc.ServerStream, q *question, first bool) error {
+	if !first {
+		return stream.RecvMsg(q)
+	}
+	return p.waiting.receive(stream.Context(), func() error { return stream.RecvMsg(q) })
+}
+
 // exchange answers one message, the stream's first or a later one; more is
 // false when there was no answer to it.
 func (p *extProc) exchange(stream grpc.ServerStream, x *wire.Exchange, first bool) (more bool, err error) {
 	var q question
-	if err := stream.RecvMsg(&q); err != nil {
+	if err := p.receive(stream, &q, first); err != nil {
 		return false, err
-	}
-	if first {
-		firstCame(stream.Context())
 	}
 	defer q.bytes.Free()
 	start := time.Now()

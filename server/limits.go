@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -24,8 +24,10 @@ const (
 	DefaultMaxConnections = 4096
 	// MaxHeaderBytes bounds the gRPC metadata of a call.
 	MaxHeaderBytes = 16 << 10
-	// DefaultFirstMessage is how long a call may take to ask: Envoy sends the
-	// question with the call.
+	// MaxWaiting calls may wait for their first message for ever, and
+	// DefaultFirstMessage is how long further ones may: Envoy sends the question
+	// with the call.
+	MaxWaiting          = 1000
 	DefaultFirstMessage = 10 * time.Second
 )
 
@@ -53,7 +55,7 @@ func (s *Server) limits() []grpc.ServerOption {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
-		grpc.InTapHandle(s.awaitFirst),
+		grpc.InTapHandle(s.hurry),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: s.MaxConnectionAge, MaxConnectionIdle: idleTimeout, Time: pingInterval,
@@ -65,26 +67,32 @@ func (s *Server) limits() []grpc.ServerOption {
 	return options
 }
 
-// healthPrefix begins the methods of the health service.
-const healthPrefix = "/grpc.health.v1.Health/"
-
 // firstKey is where a call's context has what its first message stops.
 type firstKey struct{}
 
-// awaitFirst gives a call a context that ends when its first message does not
-// come: without it a client could hold memory for nothing for ever.
-func (s *Server) awaitFirst(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if strings.HasPrefix(info.FullMethodName, healthPrefix) {
-		return ctx, nil // a watch is a call without end
+// hurry gives a call a context that ends when its first message does not come,
+// once MaxWaiting calls wait for theirs: so no client holds memory without
+// bound for nothing, and nothing is paid for that while nobody tries.
+func (s *Server) hurry(ctx context.Context, _ *tap.Info) (context.Context, error) {
+	if s.waiting.Load() < MaxWaiting {
+		return ctx, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(orDefault(s.FirstMessage, DefaultFirstMessage), cancel)
 	return context.WithValue(ctx, firstKey{}, timer), nil
 }
 
-// firstCame lets a call take as long as the upstream does, from now on.
-func firstCame(ctx context.Context) {
+// waiting counts the calls whose first message has not come.
+type waiting struct{ atomic.Int64 }
+
+// receive calls recv, which receives the first message of a call. What comes
+// then may take as long as the upstream does.
+func (w *waiting) receive(ctx context.Context, recv func() error) error {
+	w.Add(1)
+	defer w.Add(-1)
+	err := recv()
 	if timer, ok := ctx.Value(firstKey{}).(*time.Timer); ok {
 		timer.Stop()
 	}
+	return err
 }

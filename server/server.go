@@ -68,8 +68,9 @@ type Server struct {
 	// MaxConnections bounds the connections; more wait until one ends. 0 means
 	// DefaultMaxConnections.
 	MaxConnections int
-	// FirstMessage is how long a call may take to send its first message; then
-	// it is ended. 0 means DefaultFirstMessage.
+	// FirstMessage is how long a call may take to send its first message, while
+	// MaxWaiting others wait for theirs; then it is ended. 0 means
+	// DefaultFirstMessage.
 	FirstMessage time.Duration
 	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
 	// tenth, to spread over new replicas; open streams are left to end. 0 means

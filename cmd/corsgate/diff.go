@@ -38,7 +38,7 @@ in shadow would do is no access.`,
   corsgate diff --log decisions.jsonl --format json deployed/ policies/`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) != 2 {
-				return misused("name both versions: corsgate diff OLD NEW", "%d paths given, and 2 are compared", len(paths))
+				return misused("name both versions: corsgate diff OLD NEW", "%s given, and 2 are compared", counted(len(paths), "path", "paths"))
 			}
 			return nil
 		},

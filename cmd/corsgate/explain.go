@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,7 +44,7 @@ that it follows; then what to add to the policy to allow it.
 
 The request is told by flags, by a curl command (as "Copy as cURL" in a browser's
 developer tools gives it), or by a HAR file, of which each request with an Origin
-that is blocked is explained. The policies are those of --policies, or those that
+that is blocked is explained; other flags add to these. The policies are those of --policies, or those that
 a running corsgate serves, asked at its admin listener.
 
 Exits 0 when the page may read the answer, 1 when it is blocked, 2 when that
@@ -130,7 +131,11 @@ func (c *explainConfig) questions(stdin io.Reader) ([]explain.Question, error) {
 		if err != nil {
 			return nil, asFault(err, exitUsage, "give --har the file that the browser's developer tools save, or - for standard input")
 		}
-		return fromHAR(text)
+		qs, err := fromHAR(text)
+		for i := range qs {
+			err = errors.Join(err, c.override(&qs[i]))
+		}
+		return qs, err
 	}
 	q, err := c.question(stdin)
 	if err != nil {

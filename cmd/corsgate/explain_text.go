@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,7 +39,7 @@ func printReports(out, note io.Writer, reports, blocked []explain.Report) error 
 			t.line("")
 		}
 		t.report(&r)
-		if _, err := io.WriteString(out, t.String()); err != nil {
+		if _, err := io.WriteString(out, harmless(t.String())); err != nil {
 			return err
 		}
 	}
@@ -47,6 +48,20 @@ func printReports(out, note io.Writer, reports, blocked []explain.Report) error 
 	}
 	_, err := fmt.Fprintf(note, "%s with an Origin, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
 	return err
+}
+
+// control finds control characters, and the colours of a painter as a whole.
+var control = regexp.MustCompile(`\x1b\[[0-9]+m|[^\P{Cc}\n]`)
+
+// harmless replaces control characters, which a HAR file may have anywhere and a
+// terminal would obey.
+func harmless(text string) string {
+	return control.ReplaceAllStringFunc(text, func(s string) string {
+		if len(s) > len("\x1b") && s[0] == '\x1b' {
+			return s
+		}
+		return "\ufffd"
+	})
 }
 
 // explainText is a report as people read it.

@@ -106,8 +106,8 @@ type testReport struct {
 	Unexercised []policytest.Unexercised `json:"unexercised"`
 }
 
-// run runs all cases on what the files hold now. It prints to stderr why the
-// policies cannot be judged by.
+// run runs all cases on what the files hold now. The error is a
+// *refusedPolicies where the policies do not load.
 func (t *tester) run(ctx context.Context) (*testReport, error) {
 	files, err := t.readCases(ctx)
 	if err != nil {

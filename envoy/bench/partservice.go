@@ -181,5 +181,7 @@ func (b *bench) profile(ctx context.Context, p *process, stream replay.Stream, t
 	if err != nil {
 		return "", fmt.Errorf("read the profile: %w", err)
 	}
-	return strings.TrimSpace(string(out)), nil
+	// Before the table stands which program it was, and when.
+	_, table, _ := strings.Cut(string(out), "Showing nodes")
+	return "Showing nodes" + strings.TrimRight(table, "\n"), nil
 }

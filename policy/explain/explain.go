@@ -136,7 +136,7 @@ func notes(q Question, a asked) (list []string) {
 	case a.Method != q.Method && q.Method == "OPTIONS":
 		list = append(list, "this is the preflight of a "+a.Method+" request, which is explained with it")
 	}
-	if a.Upstream.Status >= 300 && a.Upstream.Status < 400 && a.Upstream.Status != 304 {
+	if s := a.Upstream.Status; s/100 == 3 && s != 304 {
 		list = append(list, "the redirect is not followed here: explain its target too, with the origin null when it leads to another origin than the URL's")
 	}
 	return list

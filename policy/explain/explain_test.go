@@ -104,6 +104,13 @@ func TestNearestMiss(t *testing.T) {
 	}
 }
 
+func TestWhatIsFartherIsLeftOut(t *testing.T) {
+	r := ask(t, explain.Question{Origin: app + ":8443", URL: "https://api.example.com/v1"})
+	if len(r.Origin.Near) != 1 || r.Origin.Near[0].Entry != app {
+		t.Errorf("%+v", r.Origin.Near)
+	}
+}
+
 func TestNothingIsNear(t *testing.T) {
 	r := ask(t, explain.Question{Origin: "https://elsewhere.org", URL: "https://private.example.com/"})
 	if len(r.Origin.Near) != 0 || r.Cause != "policy private does not allow the origin; nothing that it lists is near" {
@@ -117,11 +124,18 @@ func TestChoice(t *testing.T) {
 		{"a star", "https://a.api.example.com/v1", "api", "enforce", "its host is *.api.example.com", "api-all", "its host is api.example.com, which does not cover what is below it"},
 		{"another path", "https://api.example.com/v10", "api-all", "enforce", "every path", "api", "its host covers, its paths do not: /v1"},
 		{"none", "https://privat.example.com/", "", "", "no policy covers privat.example.com/", "private", "its host is spelled private.example.com"},
-		{"off", "https://off.example.com/", "off", "off", "its host is off.example.com", "api", "its hosts are others"},
+		{"off", "https://off.example.com/", "off", "off", "its host is off.example.com", "strict", "its hosts are others"},
 		{"shadow", "https://new.example.com/", "", "", "no policy covers", "rehearsal", "it is in shadow: it is decided, and changes nothing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			c := ask(t, explain.Question{Origin: app, URL: tc.url}).Policy
+			// The order of the policies means nothing.
+			reversed := specs()
+			slices.Reverse(reversed)
+			r, err := policies(t, reversed).Explain(explain.Question{Origin: app, URL: tc.url})
+			if err != nil || r.Policy.Name != tc.policy || r.Policy.Why != ask(t, explain.Question{Origin: app, URL: tc.url}).Policy.Why {
+				t.Errorf("reversed: %+v %v", r.Policy, err)
+			}
+			c := r.Policy
 			if c.Name != tc.policy || c.Mode != tc.mode || !strings.Contains(c.Why, tc.why) {
 				t.Errorf("%+v", c)
 			}

@@ -135,11 +135,18 @@ func misspelt(a, b string) bool {
 	if a == b || min(len(a), len(b)) < least || max(len(a)-len(b), len(b)-len(a)) > 1 {
 		return false
 	}
+	a, b = trimCommon(a, b)
+	exchanged := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return exchanged || max(len(a), len(b)) <= 1
+}
+
+// trimCommon cuts what a and b begin and end with alike.
+func trimCommon(a, b string) (string, string) {
 	for a != "" && b != "" && a[0] == b[0] {
 		a, b = a[1:], b[1:]
 	}
 	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	return len(a) <= 1 && len(b) <= 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return a, b
 }

@@ -105,6 +105,17 @@ func originOf(u *url.URL) (string, error) {
 	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
 		return "", errors.New("it is none of http or https with a host, write it as in https://api.example.com/v1")
 	}
+	origin := scheme + "://" + asciiHost(u)
+	if port := u.Port(); port != "" && port != defaultPorts[scheme] {
+		origin += ":" + port
+	}
+	return origin, nil
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// asciiHost returns the host of u as browsers serialise it.
+func asciiHost(u *url.URL) string {
 	host, err := idna.Lookup.ToASCII(u.Hostname())
 	if err != nil {
 		host = strings.ToLower(u.Hostname())
@@ -112,9 +123,5 @@ func originOf(u *url.URL) (string, error) {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	port := u.Port()
-	if port == "" || scheme == "http" && port == "80" || scheme == "https" && port == "443" {
-		return scheme + "://" + host, nil
-	}
-	return scheme + "://" + host + ":" + port, nil
+	return host
 }

@@ -13,9 +13,9 @@ import (
 // change each.
 const maxRounds = 5
 
-// remedy looks for the changes that allow what t could not, and proves them: a
-// policy that has only what the request needs is changed, compiled, and asked
-// again until the page may read. It is nil when nothing in a policy would help.
+// remedy looks for the changes that allow what t could not, and proves them: the
+// policy, alone and named by Envoy, is changed, compiled, and asked again until
+// the page may read. It is nil when nothing in a policy would help.
 func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 	if t.plan.Refused != "" || a.Policy != "" && ps.spec(a.Policy) == nil {
 		return nil
@@ -23,14 +23,11 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 	r, s := ps.start(a, t, origin)
 	a.Policy = s.Name
 	for range maxRounds {
-		set, err := policy.Compile([]policy.Spec{s})
-		if err == nil {
-			t = run(set, a)
-		}
-		if err == nil && t.allowed || err != nil && len(s.CORS.AllowOrigins) > 0 {
+		originless := len(s.CORS.AllowOrigins)+len(s.CORS.AllowOriginRegexes) == 0
+		if !originless && try(s, a, &t) {
 			return ps.judge(r)
 		}
-		changes := next(&s, a, t, err != nil)
+		changes := next(&s, a, t, originless)
 		if changes == nil {
 			return nil
 		}
@@ -40,6 +37,18 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 		r.Changes = append(r.Changes, changes...)
 	}
 	return nil
+}
+
+// try reports whether there is nothing more to change: the policy allows the
+// request, or it does not compile, which judge explains. Else t says what came
+// of it.
+func try(s policy.Spec, a asked, t *trip) bool {
+	set, err := policy.Compile([]policy.Spec{s})
+	if err != nil {
+		return true
+	}
+	*t = run(set, a)
+	return t.allowed
 }
 
 // judge notes why the policies with r's changes would not load.
@@ -54,9 +63,8 @@ func (ps Policies) judge(r *Remedy) *Remedy {
 	return r
 }
 
-// start returns a remedy without what the request lacks, and what of the policy
-// matters to the request: it has no other origins, and covers everything. Where
-// there is no policy it is a new one.
+// start returns a remedy without what the request lacks, and the policy without
+// other origins than the request's. Where there is no policy it is a new one.
 func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec) {
 	name := cmp.Or(a.Policy, ps.choice(a).Name)
 	if name == "" && t.shadow != nil {
@@ -69,7 +77,6 @@ func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec)
 		return r, policy.Spec{Name: r.Policy}
 	}
 	r, s := &Remedy{Policy: name}, *found
-	s.Hosts, s.Paths = nil, nil
 	if s.Mode != "" && s.Mode != policy.ModeEnforce {
 		r.Changes = []Change{{Field: fieldMode, Set: string(policy.ModeEnforce)}}
 		s.Mode = policy.ModeEnforce

@@ -26,6 +26,13 @@ func origins(list ...string) func(*policy.Spec) {
 	return func(s *policy.Spec) { s.CORS.AllowOrigins = list }
 }
 
+func regex(expr string) func(*policy.Spec) {
+	return func(s *policy.Spec) {
+		s.CORS.AllowOrigins, s.CORS.AllowOriginRegexes = nil, []string{expr}
+		s.Dangerously = []policy.OptIn{policy.OptInOriginRegex}
+	}
+}
+
 // line is a change as the cases want it.
 func line(c Change) string {
 	return fmt.Sprintf("%s %s %s->%s +%s -%s: %s", c.Kind, c.Aspect, c.OldPolicy, c.NewPolicy,
@@ -68,6 +75,10 @@ func TestProbe(t *testing.T) {
 			[]string{"widens origins api->api +read -: https://app.example.com:8443"}},
 		{"http besides https", api(nil), api(origins("https://app.example.com", "http://app.example.com")),
 			[]string{"widens origins api->api +read -: http://app.example.com"}},
+		{"a regex that is open at its begin", api(regex(`https://app\.example\.com`)), api(regex(`https://.*app\.example\.com`)),
+			[]string{"widens origins api->api +read -: https://aapp.example.com"}},
+		{"a regex that somebody else's domain matches", api(regex(`https://[a-z]+\.example\.com`)), api(regex(`https://[a-z]+\.?example\.com`)),
+			[]string{"widens origins api->api +read -: https://attackerexample.com https://axexample.com https://aexample.com https://attackeraexample.com"}},
 		{"a method more", api(nil), api(func(s *policy.Spec) { s.CORS.AllowMethods = []string{"PUT", "DELETE"} }),
 			[]string{"widens methods api->api +preflight,read -: DELETE"}},
 		{"a header less", api(nil), api(func(s *policy.Spec) { s.CORS.AllowHeaders = nil }),

@@ -58,6 +58,7 @@ func (c *Coverage) add(r policy.Request, preflight bool, name string) {
 		e.origins[r.Origin] = true
 	}
 	if !preflight {
+		e.methods[r.Method] = r.Origin != "" || e.methods[r.Method]
 		return
 	}
 	e.methods[r.RequestMethod] = true
@@ -68,9 +69,9 @@ func (c *Coverage) add(r policy.Request, preflight bool, name string) {
 }
 
 // Unexercised returns what no request was about, in the order of the policies.
-// An origin entry is exercised by an origin that it matches, a method and a
-// header by a preflight that asks for it, and a star by a name that is not
-// listed. The JSON of the list is a list in any case.
+// An origin entry is exercised by an origin that it matches, a method by a
+// request or a preflight for it, a header by a preflight, and a star by a name
+// that only it allows. The JSON of the list is a list in any case.
 func (c *Coverage) Unexercised() []Unexercised {
 	list := []Unexercised{}
 	for i := range c.specs {
@@ -94,7 +95,7 @@ func (e *exercise) missed(s *policy.Spec) []Unexercised {
 	}{
 		{"cors.allowOrigins", s.CORS.AllowOrigins, e.hasOrigin},
 		{"cors.allowOriginRegexes", s.CORS.AllowOriginRegexes, e.hasMatch},
-		{"cors.allowMethods", s.CORS.AllowMethods, func(m string) bool { return has(e.methods, s.CORS.AllowMethods, m) }},
+		{"cors.allowMethods", s.CORS.AllowMethods, func(m string) bool { return has(e.methods, slices.Concat(always, s.CORS.AllowMethods), m) }},
 		{"cors.allowHeaders", s.CORS.AllowHeaders, func(h string) bool { return has(e.headers, s.CORS.AllowHeaders, h) }},
 	} {
 		u := Unexercised{Policy: s.Name, Field: part.field}
@@ -141,13 +142,17 @@ func (e *exercise) anyOrigin(matches func(o policy.Origin, text string) bool) bo
 	return false
 }
 
-// has reports whether entry, one of list, was asked for.
+// always are the methods that need no entry (Fetch, #cors-safelisted-method).
+var always = []string{"GET", "HEAD", "POST"}
+
+// has reports whether entry was asked for; for a star, whether a name was that
+// is not in list.
 func has(asked map[string]bool, list []string, entry string) bool {
 	if entry != "*" {
 		return asked[entry]
 	}
-	for name := range asked {
-		if !slices.Contains(list, name) {
+	for name, was := range asked {
+		if was && !slices.Contains(list, name) {
 			return true
 		}
 	}

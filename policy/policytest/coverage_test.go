@@ -37,9 +37,19 @@ func TestCoverage(t *testing.T) {
 		}, []Unexercised{
 			{Policy: "one", Field: "cors.allowOrigins", Values: []string{"https://a.example", "http://localhost:*", "null"}, Count: 3},
 			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://x\.c\.example`}, Count: 1},
+			{Policy: "one", Field: "cors.allowMethods", Values: []string{"*"}, Count: 1},
 			{Policy: "one", Field: "cors.allowHeaders", Values: []string{"*"}, Count: 1},
 			{Policy: "public"},
 			{Policy: "next", Field: "cors.allowOrigins", Values: []string{"https://a.example"}, Count: 1},
+		}},
+		{"a request exercises its method, without a preflight too", []policy.Request{
+			{Method: "PUT", Authority: "one.test", Origin: "https://a.example"}, {Method: "PATCH", Authority: "one.test"},
+		}, []Unexercised{
+			{Policy: "one", Field: "cors.allowOrigins", Values: []string{"https://*.b.example", "http://localhost:*", "null"}, Count: 3},
+			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://pr-\d+\.c\.example`, `https://x\.c\.example`}, Count: 2},
+			{Policy: "one", Field: "cors.allowMethods", Values: []string{"*"}, Count: 1},
+			{Policy: "one", Field: "cors.allowHeaders", Values: []string{"x-a", "*"}, Count: 2},
+			{Policy: "public"},
 		}},
 		{"all of it", []policy.Request{
 			preflight("https://a.example", "PUT", "x-a"), preflight("https://x.b.example", "PATCH", "x-b"), preflight("null", "GET", ""),

@@ -25,7 +25,7 @@ func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Req
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
 		}
-		report, err := explain.Policies{Set: set, Specs: specs}.Explain(question(name, r))
+		report, err := enforced(explain.Policies{Set: set, Specs: specs}, name).Explain(question(name, r))
 		if err != nil {
 			return Advice{}
 		}
@@ -42,6 +42,21 @@ func allows(set *policy.Set, name string, r policy.Request) bool {
 		return !isDenial(d.Shadow.Reason)
 	}
 	return !isDenial(d.Reason)
+}
+
+// enforced returns ps, or the policy of that name alone and enforced when it is
+// in shadow: what a page may read is asked as if it acted.
+func enforced(ps explain.Policies, name string) explain.Policies {
+	for _, s := range ps.Specs {
+		if s.Name != name || s.Mode != policy.ModeShadow {
+			continue
+		}
+		s.Mode = policy.ModeEnforce
+		if set, err := policy.Compile([]policy.Spec{s}); err == nil {
+			return explain.Policies{Set: set, Specs: []policy.Spec{s}}
+		}
+	}
+	return ps
 }
 
 func question(name string, r *policy.Request) explain.Question {
@@ -71,8 +86,7 @@ func nearest(r *explain.Report) string {
 	return near.Entry + ": " + near.Why
 }
 
-// allowing is the line of the policy's cors that would allow the request. A
-// policy in shadow need not be enforced for that.
+// allowing is the line of the policy's cors that would allow the request.
 func allowing(r *explain.Remedy) string {
 	if r == nil || len(r.Refused) > 0 {
 		return ""

@@ -173,7 +173,7 @@ func (t *Tracker) tell() {
 	until := time.Now().Add(adviceTime)
 	for _, n := range t.news() {
 		if o := t.origin(n.policy, n.entry, until); o != nil {
-			t.Logger.Warn("an origin is denied", "policy", n.policy, "origin", o.Origin, "reason", o.Reason, "asked", o.Asked,
+			t.Logger.Info("an origin is denied", "policy", n.policy, "origin", o.Origin, "reason", o.Reason, "asked", o.Asked,
 				"times", n.times, "nearest", o.Nearest, "allow", o.Allow)
 		}
 	}

@@ -151,8 +151,11 @@ func TestMemoryIsBounded(t *testing.T) {
 	set := compile(t, names...)
 	var tr Tracker
 	fill := func() {
-		for _, name := range names {
+		for place, name := range names {
 			for i := range maxEntries + 5 {
+				if place > 20 && i > 0 {
+					break // some full ones do
+				}
 				long := strings.Repeat("a", 5000)
 				ask(&tr, set, get(name+".test", fmt.Sprintf("%d%x%s", i, rand.Uint64(), long)))
 				ask(&tr, set, preflight(name+".test", "https://app.test", fmt.Sprintf("M%d%s", i, long), ""))

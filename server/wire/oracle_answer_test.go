@@ -171,7 +171,7 @@ func overwriteHeader(name, value string) *corev3.HeaderValueOption {
 func appendHeader(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: name, RawValue: []byte(value)},
-		Append:       wrapperspb.Bool(true), //nolint:staticcheck // see above
+		Append:       wrapperspb.Bool(true),
 		AppendAction: corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD,
 	}
 }

@@ -105,7 +105,7 @@ func checkHeaders(v *policy.Verdict) []*corev3.HeaderValueOption {
 func checkHeader(name, value string, action corev3.HeaderValueOption_HeaderAppendAction) *corev3.HeaderValueOption {
 	o := &corev3.HeaderValueOption{Header: &corev3.HeaderValue{Key: name, Value: value}, AppendAction: action}
 	if action == corev3.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD {
-		o.Append = wrapperspb.Bool(true) //nolint:staticcheck // see above
+		o.Append = wrapperspb.Bool(true)
 	}
 	return o
 }

@@ -165,8 +165,9 @@ func (r root) fingerprint(l lookup) string {
 }
 
 // endsInLine reports whether a file ends in the middle of a line, as one does
-// that is cut off. A file of a single value in brackets is whole without an end
-// of its last line, and one that is cut off before its bracket is refused.
+// that is cut off, or is empty, as one that is about to be written. A file of a
+// single value in brackets is whole without an end of its last line, and one
+// that is cut off before its bracket is refused.
 func (r root) endsInLine(name string) bool {
 	f, fi, err := r.open(name)
 	if err != nil {
@@ -174,8 +175,8 @@ func (r root) endsInLine(name string) bool {
 	}
 	defer f.Close()
 	last := make([]byte, 1)
-	if _, err := f.ReadAt(last, fi.size-1); err != nil {
-		return false // empty, or shorter by now
+	if _, err := f.ReadAt(last, max(0, fi.size-1)); err != nil {
+		return true // empty, or shorter by now
 	}
 	return !strings.ContainsAny(string(last), "\n]}")
 }

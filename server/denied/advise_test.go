@@ -1,0 +1,60 @@
+package denied
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) Advice {
+	t.Helper()
+	set, err := policy.Compile(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Advise(func() (*policy.Set, []policy.Spec) { return set, specs })
+}
+
+func TestAdvice(t *testing.T) {
+	cors := policy.CORS{AllowOrigins: []string{"https://app.test", "https://*.shop.test"}, AllowMethods: []string{"PUT"}, AllowHeaders: []string{"x-ok"}}
+	advise := advised(t,
+		policy.Spec{Name: "api", Hosts: []string{"api.test"}, CORS: cors},
+		policy.Spec{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: cors})
+	ask := func(method, headers string) *policy.Request {
+		return &policy.Request{Method: "OPTIONS", Origin: "https://app.test", RequestMethod: method, RequestHeaders: headers}
+	}
+	for name, c := range map[string]struct {
+		policy         string
+		r              *policy.Request
+		near, allow    string
+		allowed, quiet bool
+	}{
+		"another scheme":            {policy: "api", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"the apex of a star":        {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://shop.test"}, near: "https://*.shop.test", allow: `allowOrigins: [..., "https://shop.test"]`},
+		"the same in shadow":        {policy: "next", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"a preflight's origin":      {policy: "api", r: &policy.Request{Method: "OPTIONS", Origin: "http://app.test", RequestMethod: "GET"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"a method":                  {policy: "api", r: ask("DELETE", ""), near: "DELETE", allow: `allowMethods: [..., "DELETE"]`},
+		"a header":                  {policy: "api", r: ask("GET", "x-ok,x-new"), near: "x-new", allow: `allowHeaders: [..., "x-new"]`},
+		"what is allowed":           {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, allowed: true},
+		"what is allowed in shadow": {policy: "next", r: ask("PUT", "x-ok"), allowed: true},
+		"what is no origin":         {policy: "api", r: &policy.Request{Method: "GET", Origin: "app.test"}, near: "scheme"},
+		"bytes":                     {policy: "api", r: &policy.Request{Method: "GET", Origin: "\xff\x00"}, quiet: true},
+		"a policy that is gone":     {policy: "gone", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
+		"no policy":                 {policy: "", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := advise(c.policy, c.r)
+			if a.Allowed != c.allowed || a.Allow != c.allow || !c.quiet && !strings.Contains(a.Nearest, c.near) {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+func TestThereIsNoAdviceBeforeTheFirstSet(t *testing.T) {
+	advise := Advise(func() (*policy.Set, []policy.Spec) { return nil, nil })
+	if a := advise("api", &policy.Request{Origin: "https://app.test"}); a != (Advice{}) {
+		t.Errorf("%+v", a)
+	}
+}

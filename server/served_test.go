@@ -1,0 +1,33 @@
+package server_test
+
+import (
+	"testing"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+)
+
+// TestServed wants the specs of what serves, not those of a refused load.
+func TestServed(t *testing.T) {
+	src := &memory{content: policyFile(1)}
+	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	if set, specs := r.Served(); set != nil || specs != nil {
+		t.Errorf("before a load: %v", specs)
+	}
+	for _, step := range []struct {
+		name, content string
+		maxAge        int
+	}{
+		{"the first load", policyFile(1), 1},
+		{"the same content", policyFile(1), 1},
+		{"a refused load", brokenFile, 1},
+		{"another load", policyFile(2), 2},
+	} {
+		src.set(step.content)
+		err := r.Load(t.Context())
+		set, specs := r.Served()
+		if set != r.Store.Load() || len(specs) != 1 || *specs[0].CORS.MaxAge != step.maxAge || policy.Hash(specs) != set.Hash() {
+			t.Errorf("%s: %+v %v", step.name, specs, err)
+		}
+	}
+}
