@@ -26,7 +26,7 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 		if !IsToken(scan.name) || scan.count > maxRequestHeaders {
 			return "", ReasonPreflightMalformed
 		}
-		denied = denied || !p.allowsHeader(strings.ToLower(scan.name))
+		denied = denied || !p.allowsHeader(scan.lower())
 	}
 	if denied {
 		return "", ReasonPreflightHeaderDenied
@@ -62,6 +62,7 @@ func (p *compiled) allowsHeader(name string) bool {
 type nameScanner struct {
 	rest  string
 	name  string // the element, without white space around it; never empty
+	upper bool   // whether name has an upper-case letter
 	count int    // of names so far
 	// normal tells that all so far is as a browser writes it: lower case,
 	// strictly ascending, without white space and empty elements.
@@ -72,7 +73,7 @@ func (s *nameScanner) next() bool {
 	for s.rest != "" {
 		element, rest, comma := strings.Cut(s.rest, ",")
 		s.rest = rest
-		name := strings.Trim(element, " \t")
+		name := trimSpace(element)
 		if name == "" || len(name) != len(element) || comma && rest == "" {
 			s.normal = false
 		}
@@ -80,18 +81,38 @@ func (s *nameScanner) next() bool {
 			continue
 		}
 		s.count++
-		s.normal = s.normal && s.name < name && !hasUpper(name)
+		s.upper = hasUpper(name)
+		s.normal = s.normal && s.name < name && !s.upper
 		s.name = name
 		return true
 	}
 	return false
 }
 
+// lower returns the name in lower case.
+func (s *nameScanner) lower() string {
+	if s.upper {
+		return strings.ToLower(s.name)
+	}
+	return s.name
+}
+
+// trimSpace removes OWS (RFC 9110, section 5.6.3) from both ends.
+func trimSpace(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
 // normaliseNames writes the names in lower case, each once.
 func normaliseNames(value string) string {
 	var names []string
 	for scan := (nameScanner{rest: value}); scan.next(); {
-		if name := strings.ToLower(scan.name); !slices.Contains(names, name) {
+		if name := scan.lower(); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
