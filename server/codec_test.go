@@ -110,7 +110,7 @@ func TestExtAuthzRunsItsInterceptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.Swap(set)
-	a := &extAuthz{handler: &wire.Handler{Store: store}, meter: orNoMeter(nil)}
+	a := &extAuthz{handler: &wire.Handler{Store: store}, meter: orNoMeter(nil), waiting: &waiting{}}
 	decode := func(v any) error { return newCodec().Unmarshal(nil, v) }
 	called := ""
 	interceptor := func(ctx context.Context, in any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {

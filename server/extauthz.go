@@ -19,6 +19,7 @@ const ExtAuthzService = "envoy.service.auth.v3.Authorization"
 type extAuthz struct {
 	handler *wire.Handler
 	meter   Meter
+	waiting *waiting
 	log     *slog.Logger
 }
 

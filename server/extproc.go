@@ -26,6 +26,7 @@ const PolicyMetadata = "x-corsgate-policy"
 type extProc struct {
 	handler *wire.Handler
 	meter   Meter
+	waiting *waiting
 	log     *slog.Logger
 }
 

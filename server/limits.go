@@ -73,8 +73,11 @@ type firstKey struct{}
 // hurry gives a call a context that ends when its first message does not come,
 // once MaxWaiting calls wait for theirs: so no client holds memory without
 // bound for nothing, and nothing is paid for that while nobody tries.
-func (s *Server) hurry(ctx context.Context, _ *tap.Info) (context.Context, error) {
-	if s.waiting.Load() < MaxWaiting {
+func (s *Server) hurry(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if info.FullMethodName != processMethod && info.FullMethodName != checkMethod {
+		return ctx, nil
+	}
+	if s.waiting.Add(1) <= MaxWaiting {
 		return ctx, nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -82,13 +85,20 @@ func (s *Server) hurry(ctx context.Context, _ *tap.Info) (context.Context, error
 	return context.WithValue(ctx, firstKey{}, timer), nil
 }
 
-// waiting counts the calls whose first message has not come.
+// The methods whose calls are counted.
+const (
+	processMethod = "/" + ExtProcService + "/Process"
+	checkMethod   = "/" + ExtAuthzService + "/Check"
+)
+
+// waiting counts the calls whose first message has not come: hurry adds them.
+// One that grpc-go refuses after that, for an encoding that it does not know,
+// is never taken off; then calls are hurried although fewer wait.
 type waiting struct{ atomic.Int64 }
 
 // receive calls recv, which receives the first message of a call. What comes
 // then may take as long as the upstream does.
 func (w *waiting) receive(ctx context.Context, recv func() error) error {
-	w.Add(1)
 	defer w.Add(-1)
 	err := recv()
 	if timer, ok := ctx.Value(firstKey{}).(*time.Timer); ok {

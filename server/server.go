@@ -79,7 +79,8 @@ type Server struct {
 
 	wiring  sync.Once
 	handler wire.Handler // see wired
-	serving atomic.Bool  // from the first set to the drain
+	waiting waiting
+	serving atomic.Bool // from the first set to the drain
 }
 
 // Prepare encodes the answers of a set before Store gets it, so that the first
@@ -141,8 +142,8 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
 	)...)
 	meter := orNoMeter(s.Meter)
-	srv.RegisterService((&extProc{handler: handler, meter: meter, log: s.Logger}).service(), nil)
-	srv.RegisterService((&extAuthz{handler: handler, meter: meter, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extProc{handler: handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extAuthz{handler: handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv
 }

@@ -65,7 +65,7 @@ is installed from PyPI into the user's cache folder once.`,
 // check reports addresses that cannot be listened on. What Envoy listens on is
 // checked with its configuration.
 func (f *demoFlags) check() error {
-	if _, err := parseListen("grpc-listen", f.grpc); err != nil {
+	if err := checkListen("grpc-listen", f.grpc); err != nil {
 		return err
 	}
 	if _, err := parseTCP("upstream-listen", f.upstream); err != nil {

@@ -35,7 +35,7 @@ type curlCommand struct {
 	headers     browser.Headers
 	// body, head and get tell of options that choose the method; credentials of
 	// those that send some.
-	body, head, get, json, credentials bool
+	body, head, get, credentials bool
 }
 
 // curlLong are the long forms of the options that matter, by their short one.

@@ -88,6 +88,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err := c.check(); err != nil {
 		return err
 	}
+	tuneMemory()
 	svc, err := c.build(log, hangups)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func (c *serveConfig) check() error {
 }
 
 func (c *serveConfig) checkListeners() error {
-	if _, err := parseListen("grpc-listen", c.grpcListen); err != nil {
+	if err := checkListen("grpc-listen", c.grpcListen); err != nil {
 		return err
 	}
 	admin, err := parseTCP("admin-listen", c.adminListen)
@@ -66,13 +66,12 @@ func checkDuration(flag string, value, least time.Duration) error {
 	}
 }
 
-// parseListen returns the address of a flag.
-func parseListen(flag, value string) (addr.Address, error) {
-	a, err := addr.Parse(value)
-	if err != nil {
-		return a, asFault(fmt.Errorf("--%s: %w", flag, err), exitUsage)
+// checkListen reports a flag that is no address.
+func checkListen(flag, value string) error {
+	if _, err := addr.Parse(value); err != nil {
+		return asFault(fmt.Errorf("--%s: %w", flag, err), exitUsage)
 	}
-	return a, nil
+	return nil
 }
 
 // parseTCP returns the address of a flag that takes no Unix socket.
