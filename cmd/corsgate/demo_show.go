@@ -112,7 +112,7 @@ func (d *demo) tryAll(ctx context.Context, base string, entries <-chan accessEnt
 
 // try makes one request and returns what came of it.
 func (d *demo) try(ctx context.Context, p probe, base string, entries <-chan accessEntry) (tried, error) {
-	resp, err := p.ask(ctx, base) //nolint:bodyclose // ask has read and closed it
+	resp, err := p.ask(ctx, base)
 	if err != nil {
 		return tried{}, err
 	}
