@@ -85,6 +85,9 @@ func checkOriginText(s string) error {
 	if strings.EqualFold(s, "null") {
 		return bad("origin-case", `can never match: browsers send "null" in lower case`, didYouMean("null"))
 	}
+	if first, _, several := strings.Cut(s, ","); several {
+		return bad("origin-list", "an entry is one origin", "write each as an entry of its own, the first as "+strconv.Quote(clip(strings.TrimSpace(first))))
+	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || scheme == "" {
 		return bad("origin-scheme", "can never match: an origin begins with a scheme", didYouMean("https://"+strings.TrimLeft(s, ":/")))

@@ -41,6 +41,7 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 		"":                             {"origin-empty", "https://app.example.com"},
 		"  ":                           {"origin-empty", "https://app.example.com"},
 		" https://a.com":               {"origin-whitespace", `"https://a.com"`},
+		"https://a.test, https://b.test": {"origin-list", `"https://a.test"`},
 		"NULL":                         {"origin-case", `"null"`},
 		"example.com":                  {"origin-scheme", `"https://example.com"`},
 		"//example.com":                {"origin-scheme", `"https://example.com"`},

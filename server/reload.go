@@ -178,6 +178,7 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	if have := r.Store.Load(); have != nil && have.Hash() == hash {
 		r.accept(have, false)
 		r.logDiagnostics(res.Diagnostics)
+		orDiscard(r.Logger).Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
 	set, err := compile(res.Specs, r.Prepare)

@@ -187,7 +187,7 @@ func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
 func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct{}) {
 	s.serving.Store(false)
 	hs.Shutdown()
-	orDiscard(s.Logger).Info("draining", "delay", s.DrainDelay)
+	orDiscard(s.Logger).Info("draining", "delay", s.DrainDelay.String())
 	select {
 	case <-served:
 	case <-time.After(s.DrainDelay):

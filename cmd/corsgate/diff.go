@@ -181,6 +181,9 @@ func witnessLine(w policydiff.Witness) string {
 
 // diffSummary says in a few words what was found.
 func diffSummary(r policydiff.Report) string {
+	if r.Probes == 0 {
+		return "the policies are the same"
+	}
 	if len(r.Changes) == 0 {
 		return "no change in " + counted(r.Probes, "probe", "probes")
 	}

@@ -213,28 +213,43 @@ func (t *explainText) remedy(r *explain.Remedy) {
 		return
 	}
 	t.line("")
-	t.line("To allow it, policy %s needs", r.Policy)
-	cors := false
-	for _, c := range r.Changes {
-		field, inner := strings.CutPrefix(c.Field, "cors.")
-		indent := "  "
-		if inner {
-			indent = "    "
-		}
-		if inner && !cors {
-			t.line("  cors:")
-			cors = true
-		}
-		t.line("%s%s", indent, t.paint.green(changeText(field, c)))
+	fresh := len(r.Changes) > 0 && r.Changes[0].Field == "name"
+	if fresh {
+		t.line("To allow it, add a policy")
+	} else {
+		t.line("To allow it, policy %s needs", r.Policy)
 	}
+	t.changes(r.Changes, fresh)
 	for _, why := range r.Refused {
 		t.line("but such a policy is refused: %s", why)
 	}
 }
 
+// changes writes them under each other; those of a new policy are all of it.
+func (t *explainText) changes(changes []explain.Change, fresh bool) {
+	cors := false
+	for i, c := range changes {
+		field, inner := strings.CutPrefix(c.Field, "cors.")
+		indent := "  "
+		switch {
+		case inner:
+			indent = "    "
+		case fresh && i == 0:
+			indent = "- "
+		}
+		if inner && !cors {
+			t.line("  cors:")
+			cors = true
+		}
+		t.line("%s%s", indent, t.paint.green(changeText(field, c, fresh)))
+	}
+}
+
 // changeText writes a change as YAML.
-func changeText(field string, c explain.Change) string {
+func changeText(field string, c explain.Change, fresh bool) string {
 	switch {
+	case c.Add != nil && fresh:
+		return field + ": [" + quotedAll(c.Add) + "]"
 	case c.Add != nil:
 		return field + ": [..., " + quotedAll(c.Add) + "]"
 	case c.Only != nil:

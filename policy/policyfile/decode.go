@@ -186,7 +186,7 @@ func (d *document) readBool(to *bool) func(string, *yaml.Node) {
 		}
 		value, err := strconv.ParseBool(n.Value)
 		if n.ShortTag() != "!!bool" || err != nil {
-			d.failType(n, field, "true or false", "write true or false, without quotes")
+			d.failType(n, field, "true or false", "write true or false")
 			return
 		}
 		*to = value

@@ -92,7 +92,7 @@ func (s *Server) Handler() http.Handler {
 		mux.Handle("/denied", allow(s.denied, get...))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusNotFound, "no such page, try /status, /metrics, /denied, /healthz, /readyz, or POST /-/reload")
+		writeText(w, http.StatusNotFound, "no such page, try /status, /metrics, /denied, /healthz, /readyz, POST /explain or POST /-/reload")
 	})
 	return localOnly(http.NewCrossOriginProtection().Handler(mux))
 }
