@@ -56,6 +56,7 @@ SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			defer surviveClosedPipes()()
 			signals, stop := hangups()
 			defer stop()
 			log := newLogger(cmd.ErrOrStderr(), level.level())

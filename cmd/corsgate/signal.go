@@ -16,6 +16,15 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
+// surviveClosedPipes makes writing to a pipe without a reader an error like any
+// other: the reader of a log may restart, and the service must not end with it.
+// Signals that are ignored would be so in child processes, too.
+func surviveClosedPipes() (stop func()) {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, syscall.SIGPIPE)
+	return func() { signal.Stop(ch) }
+}
+
 // hangups returns a channel that gets every SIGHUP until stop is called.
 func hangups() (c <-chan os.Signal, stop func()) {
 	ch := make(chan os.Signal, 1)
