@@ -13,8 +13,12 @@ import (
 )
 
 // DefaultQueue is how many lines wait for the writer before one is dropped. A
-// line has at most some 4 KiB.
+// line has a few hundred bytes, and at worst, when all of it has to be quoted,
+// some 12 KiB.
 const DefaultQueue = 4096
+
+// keptLine is the capacity in bytes above which a line's memory is given back.
+const keptLine = 4 << 10
 
 // maxBatch is about how many bytes are written at once.
 const maxBatch = 64 << 10
@@ -84,6 +88,9 @@ func (l *Log) line() *line {
 
 // release lets a line be used again.
 func (l *Log) release(n *line) {
+	if cap(n.bytes) > keptLine {
+		return
+	}
 	select {
 	case l.free <- n:
 	default:

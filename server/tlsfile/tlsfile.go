@@ -27,9 +27,9 @@ type Files struct {
 	// a certificate of one of them are let in; empty lets everybody in.
 	ClientCA string
 	// AllowedSANs are the only subject alternative names (DNS name, URI such as
-	// spiffe://td/ns/envoy, e-mail or IP address, compared exactly) of clients
-	// that are let in; one is enough. Empty means every client that ClientCA
-	// trusts.
+	// spiffe://td/ns/envoy, e-mail or IP address) of clients that are let in; one
+	// is enough. They are compared as text, a URI in its normal form, whatever
+	// kind of name it is. Empty means every client that ClientCA trusts.
 	AllowedSANs []string
 	// Logger gets reloads and refused files; nil means nobody does.
 	Logger *slog.Logger
