@@ -118,10 +118,10 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 func changeLine(paint painter, c policydiff.Change) string {
 	var effect []string
 	if len(c.Gained) > 0 {
-		effect = append(effect, "gains "+strings.Join(c.Gained, ", "))
+		effect = append(effect, "gains "+plain(strings.Join(c.Gained, ", ")))
 	}
 	if len(c.Lost) > 0 {
-		effect = append(effect, "loses "+strings.Join(c.Lost, ", "))
+		effect = append(effect, "loses "+plain(strings.Join(c.Lost, ", ")))
 	}
 	if len(effect) == 0 {
 		effect = []string{"another answer, the same access"}
@@ -156,7 +156,10 @@ func policies(old, now string) string {
 
 // examples lists a few of count examples.
 func examples(list []string, count int) string {
-	shown := list[:min(len(list), shownExamples)]
+	var shown []string
+	for _, example := range list[:min(len(list), shownExamples)] {
+		shown = append(shown, shownValue(example))
+	}
 	text := strings.Join(shown, ", ")
 	if rest := max(count, len(list)) - len(shown); len(list) > shownExamples && rest > 0 {
 		text += fmt.Sprintf(" and %d more", rest)
@@ -166,15 +169,15 @@ func examples(list []string, count int) string {
 
 // witnessLine returns the request that shows a change, and both decisions.
 func witnessLine(w policydiff.Witness) string {
-	text := fmt.Sprintf("%s %s%s, Origin: %s", w.Method, w.Host, w.Path, w.Origin)
+	text := fmt.Sprintf("%s %s%s, Origin: %s", shownValue(w.Method), shownValue(w.Host), shownValue(w.Path), shownValue(w.Origin))
 	if w.RequestMethod != "" {
-		text += ", Access-Control-Request-Method: " + w.RequestMethod
+		text += ", Access-Control-Request-Method: " + shownValue(w.RequestMethod)
 	}
 	if w.RequestHeaders != "" {
-		text += ", Access-Control-Request-Headers: " + w.RequestHeaders
+		text += ", Access-Control-Request-Headers: " + shownValue(w.RequestHeaders)
 	}
 	if w.Policy != "" {
-		text += ", where Envoy names the policy " + w.Policy
+		text += ", where Envoy names the policy " + shownValue(w.Policy)
 	}
 	return text + ": " + w.OldReason + ", now " + w.NewReason
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/corsgate/corsgate/policy/policydiff"
 )
 
 func TestReadmeShowsWhatDiffPrints(t *testing.T) {
@@ -35,5 +37,15 @@ func TestUnquotedReadsWhatTheLogQuotes(t *testing.T) {
 		if got := unquoted(value); got != want {
 			t.Errorf("%s: got %q, want %q", value, got, want)
 		}
+	}
+}
+
+func TestDiffQuotesWhatATerminalWouldObey(t *testing.T) {
+	const evil = "a\x1b[2J\nwidens"
+	w := policydiff.Witness{Method: evil, Host: evil, Path: evil, Origin: evil, RequestMethod: evil, RequestHeaders: evil, Policy: evil}
+	c := policydiff.Change{Examples: []string{evil}, Count: 1, Gained: []string{evil}, Lost: []string{evil}}
+	got := witnessLine(w) + changeLine(painter{}, c)
+	if strings.ContainsAny(got, "\x1b\n") || strings.Count(got, `a\x1b[2J\nwidens`) != 8 {
+		t.Errorf("%q", got)
 	}
 }

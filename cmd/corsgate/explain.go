@@ -31,6 +31,26 @@ type explainConfig struct {
 // explainer answers a question: from policy files, or by asking a service.
 type explainer func(context.Context, explain.Question) (explain.Report, error)
 
+// all answers the questions, and names to note those that have no answer. The
+// error says why none has one.
+func (ask explainer) all(ctx context.Context, note io.Writer, questions []explain.Question) (reports []explain.Report, err error) {
+	var skipped strings.Builder
+	for _, q := range questions {
+		r, failed := ask(ctx, q)
+		if failed == nil {
+			reports = append(reports, r)
+			continue
+		}
+		err = cmp.Or(err, failed)
+		fmt.Fprintf(&skipped, "skipped %s %s: %s\n", shownValue(q.Method), shownValue(q.URL), plain(failed.Error()))
+	}
+	if len(reports) == 0 || ctx.Err() != nil {
+		return nil, cmp.Or(err, ctx.Err())
+	}
+	_, err = io.WriteString(note, skipped.String())
+	return reports, err
+}
+
 func newExplain() *cobra.Command {
 	c := explainConfig{credentials: oneOf("", "omit", "same-origin", "include")}
 	format := oneOf("text", "json")
@@ -94,11 +114,9 @@ func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
 	if err != nil {
 		return err
 	}
-	reports := make([]explain.Report, len(questions))
-	for i, q := range questions {
-		if reports[i], err = ask(cmd.Context(), q); err != nil {
-			return err
-		}
+	reports, err := ask.all(cmd.Context(), cmd.ErrOrStderr(), questions)
+	if err != nil {
+		return err
 	}
 	return c.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), reports, format)
 }
@@ -121,7 +139,11 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 		return nil, fmt.Errorf("compile the policies: %w", err)
 	}
 	ps := explain.Policies{Set: set, Specs: specs}
-	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }, nil
+	return policiesExplainer(ps), nil
+}
+
+func policiesExplainer(ps explain.Policies) explainer {
+	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }
 }
 
 // questions returns what is asked; of a HAR file that may be several.

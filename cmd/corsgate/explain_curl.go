@@ -48,20 +48,20 @@ var curlLong = map[string]string{
 // curlSkipped are options with a value that does not matter.
 const curlSkipped = " -o --output -m --max-time --connect-timeout --resolve --cacert -E --cert --key --ciphers -x --proxy" +
 	" -w --write-out -c --cookie-jar -A -e --retry --retry-delay -C --interface --connect-to -D --dump-header --oauth2-bearer" +
-	" -K --config -U --proxy-user -r -y -Y -z --tls-max --max-redirs --unix-socket "
+	" -P -Q -t -K --config -U --proxy-user -r -y -Y -z --tls-max --max-redirs --unix-socket "
 
 // read reads the words after "curl".
 func (c *curlCommand) read(words []string) error {
 	for len(words) > 0 {
 		word := words[0]
 		words = words[1:]
-		name, value, glued := cutOption(word)
+		name, value, glued := c.cutOption(word)
 		switch {
 		case name == "":
 			c.url = word
 			continue
 		case !takesValue(name):
-			c.flags(name, word)
+			c.flag(name)
 			continue
 		case !glued && len(words) == 0:
 			return fmt.Errorf("the option %s of the curl command has no value", name)
@@ -76,7 +76,7 @@ func (c *curlCommand) read(words []string) error {
 // cutOption returns the short form of an option where it has one, and the value
 // that stands in the same word: -XPUT, --request=PUT. The name is empty for what
 // is no option.
-func cutOption(word string) (name, value string, glued bool) {
+func (c *curlCommand) cutOption(word string) (name, value string, glued bool) {
 	if !strings.HasPrefix(word, "-") || word == "-" {
 		return "", "", false
 	}
@@ -88,10 +88,20 @@ func cutOption(word string) (name, value string, glued bool) {
 		}
 		return name, value, glued
 	}
-	if takesValue(word[:2]) && len(word) > 2 {
-		return word[:2], word[2:], true
+	return c.cutShort(word)
+}
+
+// cutShort reads a word of short options, of which the first that takes a value
+// has the rest of the word: -sI, -sXPUT. The others are flags.
+func (c *curlCommand) cutShort(word string) (name, value string, glued bool) {
+	for i := 1; i < len(word); i++ {
+		name = "-" + word[i:i+1]
+		if takesValue(name) {
+			return name, word[i+1:], i+1 < len(word)
+		}
+		c.flag(name)
 	}
-	return word, "", false
+	return name, "", false
 }
 
 func takesValue(name string) bool {
@@ -102,14 +112,10 @@ func takesValue(name string) bool {
 	return strings.Contains(curlSkipped, " "+name+" ")
 }
 
-// flags reads options without a value, of which several may share a word: -sI.
-func (c *curlCommand) flags(name, word string) {
+// flag reads an option without a value.
+func (c *curlCommand) flag(name string) {
 	c.head = c.head || name == "-I"
 	c.get = c.get || name == "-G"
-	if !strings.HasPrefix(word, "--") {
-		c.head = c.head || strings.Contains(word, "I")
-		c.get = c.get || strings.Contains(word, "G")
-	}
 }
 
 // option reads an option with a value.

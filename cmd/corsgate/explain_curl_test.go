@@ -34,6 +34,10 @@ func TestFromCurl(t *testing.T) {
 		{"a body in the query", "curl -G -d a=b " + target, explain.Question{Method: "GET", URL: target, Headers: form}},
 		{"an upload", "curl -T file " + target, explain.Question{Method: "PUT", URL: target}},
 		{"HEAD among other flags", "curl -sI " + target, explain.Question{Method: "HEAD", URL: target}},
+		{"a flag and an option in one word", "curl -sX DELETE " + target, explain.Question{Method: "DELETE", URL: target}},
+		{"a flag and a header in one word after the URL", "curl " + target + " -sH 'Origin: https://a.test'", explain.Question{Method: "GET", URL: target, Origin: "https://a.test"}},
+		{"letters of a glued value are no flags", "curl -sXPIGS -d a=b " + target, explain.Question{Method: "PIGS", URL: target, Headers: form}},
+		{"a glued value that does not matter", "curl -soIG " + target, explain.Question{Method: "GET", URL: target}},
 		{"cookies", "curl -b a=b " + target, explain.Question{Method: "GET", URL: target, Credentials: browser.Include}},
 		{"a cookie header", "curl -H 'Cookie: a=b' " + target, explain.Question{Method: "GET", URL: target, Credentials: browser.Include}},
 		{"a user", "curl -u me:secret " + target, explain.Question{Method: "GET", URL: target, Credentials: browser.Include}},
@@ -63,6 +67,7 @@ func TestFromCurlRefuses(t *testing.T) {
 		{"nothing", "", "no curl command"},
 		{"no URL", "curl -s", "no URL"},
 		{"an option without its value", "curl https://a.test -H", "-H of the curl command has no value"},
+		{"the last of a word without its value", "curl https://a.test -sX", "-X of the curl command has no value"},
 		{"a quote that does not end", "curl 'https://a.test", "read the curl command"},
 		{"a command to run", "curl $(touch file)", "read the curl command"},
 	} {

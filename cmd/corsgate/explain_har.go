@@ -94,12 +94,12 @@ func (e *harEntry) headers() (hs browser.Headers) {
 	return hs
 }
 
-// question returns the entry's; ok is false without an Origin, and for
-// preflights. Its own preflight is marked as taken.
+// question returns the entry's; ok is false without an Origin, for
+// preflights and for WebSockets. Its own preflight is marked as taken.
 func (e *harEntry) question(preflights map[string]*asked) (q explain.Question, ok bool) {
 	_, _, preflight := e.preflight()
 	origin, _ := e.Request.Headers.Get("Origin")
-	if preflight || origin == "" {
+	if preflight || origin == "" || !e.overHTTP() {
 		return q, false
 	}
 	q = sentRequest(e.Request.Method, e.Request.URL, e.headers())
@@ -111,6 +111,12 @@ func (e *harEntry) question(preflights map[string]*asked) (q explain.Question, o
 		q.Headers, q.Upload = headersAsked(e.headers(), a.names), a.names == ""
 	}
 	return q, true
+}
+
+// overHTTP tells requests from WebSockets, which CORS is not about.
+func (e *harEntry) overHTTP() bool {
+	scheme, _, _ := strings.Cut(e.Request.URL, "://")
+	return strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")
 }
 
 // headersAsked returns those of sent that a preflight asked for.

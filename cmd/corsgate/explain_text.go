@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
@@ -86,7 +87,7 @@ func (t *explainText) report(r *explain.Report) {
 		head = t.paint.red("blocked")
 	}
 	q := r.Question
-	t.line("%s: %s %s from %s", head, q.Method, q.URL, q.Origin)
+	t.line("%s: %s %s from %s", head, shownValue(q.Method), shownValue(q.URL), shownValue(q.Origin))
 	t.line("")
 	t.policy(r)
 	t.origin(r)
@@ -97,15 +98,15 @@ func (t *explainText) report(r *explain.Report) {
 		t.row("request", "is not sent")
 	}
 	for _, n := range r.Notes {
-		t.row("note", "%s", n)
+		t.row("note", "%s", plain(n))
 	}
 	t.line("")
-	t.line("%s", r.Because)
+	t.line("%s", plain(r.Because))
 	if r.Console != "" {
-		t.line("%s", t.faint("  "+r.Console))
+		t.line("%s", t.faint("  "+plain(r.Console)))
 	}
 	if r.Cause != "" {
-		t.line("%s", r.Cause)
+		t.line("%s", plain(r.Cause))
 	}
 	t.remedy(r.Remedy)
 }
@@ -113,7 +114,7 @@ func (t *explainText) report(r *explain.Report) {
 func (t *explainText) policy(r *explain.Report) {
 	switch {
 	case r.Policy.Name == "":
-		t.row("policy", "none: %s", r.Policy.Why)
+		t.row("policy", "none: %s", plain(r.Policy.Why))
 	case r.Policy.Mode != "enforce":
 		t.row("policy", "%s, in mode %s: %s", r.Policy.Name, r.Policy.Mode, r.Policy.Why)
 	default:
@@ -142,7 +143,7 @@ func (t *explainText) origin(r *explain.Report) {
 	default:
 		t.row("origin", "allowed by none of %s", counted(o.Tried, "entry", "entries"))
 		for _, n := range o.Near {
-			t.row("", "%s", t.near(n))
+			t.row("", "%s", plain(t.near(n)))
 		}
 	}
 }
@@ -158,7 +159,7 @@ func (t *explainText) near(n explain.Near) string {
 func (t *explainText) before(steps []browser.Step) {
 	heading := "browser"
 	for _, s := range steps {
-		t.row(heading, "%s %s", s.Says, t.faint("("+s.Section+")"))
+		t.row(heading, "%s %s", plain(s.Says), t.faint("("+s.Section+")"))
 		heading = ""
 	}
 }
@@ -170,7 +171,7 @@ func (t *explainText) checks(steps []browser.Step) {
 		if !s.OK {
 			mark = t.paint.red("no")
 		}
-		t.row("", "%s %s %s", mark, s.Says, t.faint("("+s.Section+")"))
+		t.row("", "%s %s %s", mark, plain(s.Says), t.faint("("+s.Section+")"))
 	}
 }
 
@@ -179,7 +180,7 @@ func (t *explainText) exchange(heading string, e *explain.Exchange) {
 	if e == nil {
 		return
 	}
-	t.row(heading, "%s", t.faint("> ")+e.Method)
+	t.row(heading, "%s", t.faint("> ")+shownValue(e.Method))
 	t.headers("> ", e.Sent)
 	from := "by corsgate"
 	if e.Forwarded {
@@ -189,14 +190,25 @@ func (t *explainText) exchange(heading string, e *explain.Exchange) {
 	t.headers("< ", e.Headers)
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {
-		t.row("", "%s", t.faint("the page does not see "+strings.Join(e.Hidden, ", ")))
+		t.row("", "%s", t.faint("the page does not see "+plain(strings.Join(e.Hidden, ", "))))
 	}
 }
 
 func (t *explainText) headers(arrow string, hs browser.Headers) {
 	for _, h := range hs {
-		t.row("", "%s%s: %s", t.faint(arrow), strings.ToLower(h.Name), shownValue(h.Value))
+		t.row("", "%s%s: %s", t.faint(arrow), plain(strings.ToLower(h.Name)), shownValue(h.Value))
 	}
+}
+
+// plain replaces what does not print, colours and line ends too: text that quotes
+// a request is cleaned before it is painted.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '\ufffd'
+	}, text)
 }
 
 // shownValue quotes what could do harm to a terminal.

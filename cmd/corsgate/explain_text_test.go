@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -36,5 +38,32 @@ func TestExplainTextKeepsColours(t *testing.T) {
 	got := harmless(text.String())
 	if !strings.HasPrefix(got, "\x1b[31mblocked\x1b[0m: ") || !strings.Contains(got, "\x1b[2m  c\ufffd[2J\x1b[0m") {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestExplainTextPaintsNothingThatARequestSays(t *testing.T) {
+	const forged = "a\x1b[32m\nallowed"
+	text := explainText{paint: painter{on: true}}
+	text.report(&explain.Report{
+		Question: explain.Question{Method: forged, URL: forged, Origin: forged}, Console: forged, Because: forged, Cause: forged,
+		Notes: []string{forged}, Before: []browser.Step{{Says: forged}},
+	})
+	if got := harmless(text.String()); strings.Contains(got, "a\x1b[32m") || strings.Contains(got, "\nallowed") {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAskAdminCleansAndCutsAnError(t *testing.T) {
+	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "\x1b[2J"+strings.Repeat("x", 1<<16), http.StatusBadRequest)
+	}))
+	defer admin.Close()
+	ask, err := askAdmin(admin.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ask(t.Context(), explain.Question{})
+	if err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 1024 || !strings.Contains(err.Error(), "\ufffd[2Jxx") {
+		t.Errorf("%v", err)
 	}
 }

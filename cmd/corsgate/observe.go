@@ -101,11 +101,16 @@ func (o *observation) attach(s *server.Server, r *server.Reloader) {
 		s.Interceptors = server.Interceptors{Stream: o.tracer.Stream, Unary: o.tracer.Unary}
 	}
 	s.Observer, s.Meter, r.Loaded = observers, o.metrics, o.metrics.Loaded
-	r.Prepare = func(set *policy.Set) {
-		o.metrics.Prepare(set)
-		o.denied.Prepare(set)
-		s.Prepare(set)
-	}
+	r.Prepare = func(set *policy.Set) { o.prepare(set, s.Prepare) }
+}
+
+// prepare has encode prepare the answers of set, and then forgets the policies
+// that set no longer has: they are served and seen until encode, which takes
+// longest, is done.
+func (o *observation) prepare(set *policy.Set, encode func(*policy.Set)) {
+	encode(set)
+	o.metrics.Prepare(set)
+	o.denied.Prepare(set)
 }
 
 // run runs what writes, in g, until ctx ends.

@@ -320,3 +320,17 @@ func TestQuestionsThatCannotBeRead(t *testing.T) {
 		})
 	}
 }
+
+func TestExplainAsksForTheHostAsBrowsersSendIt(t *testing.T) {
+	ps := policies(t, []policy.Spec{{Name: "books", Hosts: []string{"xn--bcher-kva.example"}, CORS: policy.CORS{AllowOrigins: []string{app}}}})
+	for _, url := range []string{"https://b\u00fccher.example/", "https://B\u00dcCHER.example:8443/"} {
+		r, err := ps.Explain(explain.Question{Origin: app, URL: url})
+		if err != nil || !r.Allowed || r.Policy.Name != "books" {
+			t.Errorf("%s: %+v, %v", url, r, err)
+		}
+	}
+	r, err := policies(t, nil).Explain(explain.Question{Origin: app, URL: "https://b\u00fccher.example/"})
+	if err != nil || r.Remedy == nil || !slices.Equal(r.Remedy.Changes[1].Add, []string{"xn--bcher-kva.example"}) {
+		t.Errorf("%+v, %v", r.Remedy, err)
+	}
+}

@@ -44,8 +44,8 @@ type Upstream struct {
 // asked is a question that has been read.
 type asked struct {
 	Question
-	url    *url.URL
-	target string // the origin of url
+	url    *url.URL // its host as browsers send it
+	target string   // the origin of url
 }
 
 // read checks q and fills in what is left out. The error says what to write.
@@ -61,6 +61,7 @@ func read(q Question) (asked, error) {
 	if err != nil {
 		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
 	}
+	u.Host = asciiHost(u) + portOf(u)
 	switch q.Credentials {
 	case "", browser.Omit, browser.SameOrigin, browser.Include:
 	default:
@@ -113,6 +114,14 @@ func originOf(u *url.URL) (string, error) {
 }
 
 var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// portOf returns the port of u with its colon, or nothing.
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return ":" + port
+	}
+	return ""
+}
 
 // asciiHost returns the host of u as browsers serialise it.
 func asciiHost(u *url.URL) string {

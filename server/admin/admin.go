@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,7 +66,7 @@ type Server struct {
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 
-	explaining sync.Mutex // held by an explanation
+	gate gate // passed by POST /explain and GET /denied, whose answers take long
 }
 
 // Handler returns the pages: GET /healthz, /readyz, /status, /metrics and /denied, and
@@ -171,8 +170,13 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	s.writeJSON(w, http.StatusOK, s.shown(s.Reloader.Status()))
 }
 
-func (s *Server) denied(w http.ResponseWriter, _ *http.Request) {
-	s.writeJSON(w, http.StatusOK, s.Denied())
+func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
+	var list denied.List
+	if err := s.gate.pass(r.Context(), func() { list = s.Denied() }); err != nil {
+		writeText(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	s.writeJSON(w, http.StatusOK, list)
 }
 
 // shown is st as this process serves it: a draining one is not ready.

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 
 	"github.com/corsgate/corsgate/policy/explain"
@@ -10,27 +12,44 @@ import (
 // maxQuestion bounds the body of POST /explain.
 const maxQuestion = 256 << 10
 
+// errNoPolicies is the answer before the first load.
+var errNoPolicies = errors.New("there are no policies yet, GET /status says why")
+
 // explain answers a question about the policies that are served now. Answers
 // are worked out one at a time: with a million origins one takes seconds.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	var q explain.Question
-	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion))
+	body := http.MaxBytesReader(w, r.Body, maxQuestion)
+	in := json.NewDecoder(body)
 	in.DisallowUnknownFields()
 	if err := in.Decode(&q); err != nil {
 		writeText(w, http.StatusBadRequest, `the question cannot be read, send JSON as {"origin": "https://app.example.com", "url": "https://api.example.com/"}: `+err.Error())
 		return
 	}
+	// net/http sees that a client leaves only when its body was read to the end.
+	_, _ = io.Copy(io.Discard, body)
+	var report explain.Report
+	var err error
+	if busy := s.gate.pass(r.Context(), func() { report, err = s.answer(q) }); busy != nil {
+		writeText(w, http.StatusServiceUnavailable, busy.Error())
+		return
+	}
+	switch {
+	case errors.Is(err, errNoPolicies):
+		writeText(w, http.StatusServiceUnavailable, err.Error())
+	case err != nil:
+		writeText(w, http.StatusBadRequest, err.Error())
+	default:
+		s.writeJSON(w, http.StatusOK, report)
+	}
+}
+
+// answer goes by what is served when it is called, so that those who wait keep
+// no old set in memory.
+func (s *Server) answer(q explain.Question) (explain.Report, error) {
 	set, specs := s.Served()
 	if set == nil {
-		writeText(w, http.StatusServiceUnavailable, "there are no policies yet, GET /status says why")
-		return
+		return explain.Report{}, errNoPolicies
 	}
-	s.explaining.Lock()
-	defer s.explaining.Unlock()
-	report, err := explain.Policies{Set: set, Specs: specs}.Explain(q)
-	if err != nil {
-		writeText(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	s.writeJSON(w, http.StatusOK, report)
+	return explain.Policies{Set: set, Specs: specs}.Explain(q)
 }

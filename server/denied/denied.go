@@ -22,7 +22,7 @@ const (
 	// malformed, and only its beginning is kept.
 	maxOrigin = 256
 	// maxAsked is how much is kept of requested methods and headers.
-	maxAsked = 128
+	maxAsked = 512
 )
 
 // The defaults of Tracker's fields.
@@ -91,8 +91,10 @@ func keyOf(r *policy.Request, reason policy.Reason) key {
 	switch reason {
 	case policy.ReasonPreflightMethodDenied:
 		k.asked = clip(r.RequestMethod, maxAsked)
+		k.clipped = len(r.RequestMethod) > maxAsked
 	case policy.ReasonPreflightHeaderDenied:
-		k.asked = clip(r.RequestHeaders, maxAsked)
+		k.asked = clipList(r.RequestHeaders, maxAsked)
+		k.clipped = len(r.RequestHeaders) > maxAsked
 	}
 	return k
 }
@@ -103,6 +105,18 @@ func (k key) clone() key {
 }
 
 func clip(s string, most int) string { return s[:min(len(s), most)] }
+
+// clipList is clip for names with commas between them: it keeps whole names,
+// unless not even the first one fits.
+func clipList(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	if comma := strings.LastIndexByte(s[:most+1], ','); comma > 0 {
+		return s[:comma]
+	}
+	return s[:most]
+}
 
 func (t *Tracker) add(name string, k key) {
 	t.once.Do(t.setup)
@@ -187,8 +201,20 @@ type news struct {
 }
 
 // news returns the entries that have come most, and notes that they are told.
+// It sorts without the lock, for which requests wait.
 func (t *Tracker) news() []news {
 	t.once.Do(t.setup)
+	come := t.untold()
+	slices.SortFunc(come, func(a, b news) int {
+		return cmp.Or(cmp.Compare(b.times, a.times), cmp.Compare(a.policy, b.policy), a.compare(&b.entry))
+	})
+	come = come[:min(len(come), tellMost)]
+	t.noteTold(come)
+	return come
+}
+
+// untold returns copies of the entries that came since they were told.
+func (t *Tracker) untold() []news {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var come []news
@@ -199,13 +225,22 @@ func (t *Tracker) news() []news {
 			}
 		}
 	}
-	slices.SortFunc(come, func(a, b news) int {
-		return cmp.Or(cmp.Compare(b.times, a.times), cmp.Compare(a.policy, b.policy), a.compare(&b.entry))
-	})
-	come = come[:min(len(come), tellMost)]
-	for _, n := range come {
-		top := t.byPolicy[n.policy]
-		top.entries[top.index[n.key]].told = n.count
-	}
 	return come
+}
+
+// noteTold notes what is told. Entries may have moved or gone since they were
+// copied, and those that began anew are still to be told.
+func (t *Tracker) noteTold(told []news) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range told {
+		top := t.byPolicy[n.policy]
+		if top == nil {
+			continue
+		}
+		i, ok := top.index[n.key]
+		if ok && n.count <= top.entries[i].count {
+			top.entries[i].told = max(top.entries[i].told, n.count)
+		}
+	}
 }

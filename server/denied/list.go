@@ -33,7 +33,8 @@ type Policy struct {
 // Origin is a denied origin.
 type Origin struct {
 	// Origin is the value of Origin, and Asked the denied method or headers. What
-	// is not printable ASCII stands in quotes, escaped as Go does it.
+	// is not printable ASCII stands in quotes, escaped as Go does it; "..." after
+	// Asked stands for more of it that was not kept.
 	Origin string `json:"origin"`
 	Reason string `json:"reason"`
 	Asked  string `json:"asked,omitempty"`
@@ -81,21 +82,32 @@ func (t *Tracker) snapshot(untracked *uint64) map[string]top {
 }
 
 // origin returns e for people, or nil when it is allowed by now. Advice is given
-// until then.
+// until then, and none on a part of what was asked.
 func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	o := &Origin{
-		Origin: readable(e.origin), Reason: e.reason.String(), Asked: readable(e.asked),
+		Origin: readable(e.origin), Reason: e.reason.String(), Asked: e.readableAsked(),
 		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
 	}
-	if t.Advise == nil || time.Now().After(until) {
+	if t.Advise == nil || e.clipped || time.Now().After(until) {
 		return o
 	}
 	a := t.Advise(name, e.request())
-	if a.Allowed {
+	if a.Allowed && !e.malformedAsked() {
 		return nil
 	}
 	o.Nearest, o.Allow = a.Nearest, a.Allow
 	return o
+}
+
+// malformedAsked reports whether the method or headers of a preflight were
+// malformed, not its origin: no policy allows it then, though request, which
+// goes without them, may be allowed.
+func (e *entry) malformedAsked() bool {
+	if e.reason != policy.ReasonPreflightMalformed {
+		return false
+	}
+	_, err := policy.ParseOrigin(e.origin)
+	return err == nil
 }
 
 // request returns a request that would be denied for the same reason.
@@ -117,7 +129,15 @@ func (e *entry) request() *policy.Request {
 
 // compare orders entries by their keys.
 func (e *entry) compare(other *entry) int {
-	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked))
+	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked), cmp.Compare(e.readableAsked(), other.readableAsked()))
+}
+
+// readableAsked is what was asked for people.
+func (e *entry) readableAsked() string {
+	if e.clipped {
+		return readable(e.asked) + "..."
+	}
+	return readable(e.asked)
 }
 
 // readable returns s so that it can stand in a log or a page.

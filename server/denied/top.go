@@ -20,6 +20,8 @@ type key struct {
 	// asked is what was denied where it was not the origin: the requested method
 	// or headers.
 	asked string
+	// clipped tells that asked is not all of it.
+	clipped bool
 }
 
 // entry is one of the most frequent keys.
