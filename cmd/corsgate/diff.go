@@ -74,11 +74,14 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 	}
 	c.Probe()
 	for _, name := range logs {
-		n, err := replay(ctx, name, c.Replay)
+		n, clipped, err := replay(ctx, name, c.Replay)
 		if err != nil {
 			return policydiff.Report{}, hinted(err, "give --log a file with one decision a line, as JSON")
 		}
 		fmt.Fprintf(stderr, "%s: %s replayed\n", name, counted(n, "decision", "decisions"))
+		if clipped > 0 {
+			fmt.Fprintf(stderr, "%s: %s left out, whose values were too long for the log\n", name, counted(clipped, "decision", "decisions"))
+		}
 	}
 	return c.Report(), nil
 }

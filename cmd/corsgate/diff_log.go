@@ -24,6 +24,11 @@ type recordedDecision struct {
 	Origin         string `json:"origin"`
 	RequestMethod  string `json:"request_method"`
 	RequestHeaders string `json:"request_headers"`
+	SecFetchSite   string `json:"sec_fetch_site"`
+	Upgrade        string `json:"upgrade"`
+	Protocol       string `json:"protocol"`
+	// Clipped tells that a value was too long for the log.
+	Clipped bool `json:"clipped"`
 }
 
 // request returns the request that was decided about.
@@ -32,6 +37,7 @@ func (d *recordedDecision) request() policy.Request {
 		Policy: d.NamedPolicy,
 		Method: d.Method, Authority: unquoted(d.Host), Path: unquoted(d.Path), Origin: unquoted(d.Origin),
 		RequestMethod: unquoted(d.RequestMethod), RequestHeaders: unquoted(d.RequestHeaders),
+		SecFetchSite: unquoted(d.SecFetchSite), Upgrade: unquoted(d.Upgrade), Protocol: unquoted(d.Protocol),
 	}
 }
 
@@ -47,29 +53,33 @@ func unquoted(s string) string {
 }
 
 // replay calls each for the requests of a decision log, and returns how many
-// there are. Lines of other logs that stand in between are passed over.
-func replay(ctx context.Context, name string, each func(policy.Request)) (int, error) {
+// there are, and how many are not whole and were left out. Lines of other logs
+// that stand in between are passed over.
+func replay(ctx context.Context, name string, each func(policy.Request)) (n, clipped int, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, fmt.Errorf("decision log: %w", err)
+		return 0, 0, fmt.Errorf("decision log: %w", err)
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, maxLogLine)
-	n := 0
 	for lines.Scan() && ctx.Err() == nil {
 		var d recordedDecision
 		if err := json.Unmarshal(lines.Bytes(), &d); err != nil || d.Method == "" || d.Host == "" {
+			continue
+		}
+		if d.Clipped {
+			clipped++
 			continue
 		}
 		n++
 		each(d.request())
 	}
 	if err := lines.Err(); err != nil {
-		return n, fmt.Errorf("decision log %s: %w", name, err)
+		return n, clipped, fmt.Errorf("decision log %s: %w", name, err)
 	}
-	if n == 0 {
-		return 0, fmt.Errorf("decision log %s: no line has a decision", name)
+	if n+clipped == 0 {
+		return 0, 0, fmt.Errorf("decision log %s: no line has a decision", name)
 	}
-	return n, ctx.Err()
+	return n, clipped, ctx.Err()
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 )
 
@@ -47,5 +50,24 @@ func TestDiffQuotesWhatATerminalWouldObey(t *testing.T) {
 	got := witnessLine(w) + changeLine(painter{}, c)
 	if strings.ContainsAny(got, "\x1b\n") || strings.Count(got, `a\x1b[2J\nwidens`) != 8 {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestReplayAsksWhatWasRecordedAndNothingElse(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "decisions.jsonl")
+	lines := `{"method":"GET","host":"a.test","origin":"https://b.test","sec_fetch_site":"none","upgrade":"websocket","protocol":"websocket"}
+{"method":"GET","host":"a.test","origin":"https://cut","clipped":true}
+`
+	if err := os.WriteFile(name, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var asked []policy.Request
+	n, clipped, err := replay(t.Context(), name, func(r policy.Request) { asked = append(asked, r) })
+	if err != nil || n != 1 || clipped != 1 {
+		t.Errorf("%d replayed, %d left out, %v; want 1 and 1", n, clipped, err)
+	}
+	want := []policy.Request{{Method: "GET", Authority: "a.test", Origin: "https://b.test", SecFetchSite: "none", Upgrade: "websocket", Protocol: "websocket"}}
+	if diff := cmp.Diff(want, asked); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -64,6 +64,11 @@ func TestALineSaysWhatWasDecided(t *testing.T) {
 			"method": "OPTIONS", "host": "api.test", "path": "/v1", "request_method": "PUT", "request_headers": "x-a,x-b",
 			"shadow_policy": "next", "shadow_reason": "preflight_origin_denied", "shadow_differs": true, "route": "to-api", "trace_id": trace,
 		}},
+		"what exempts from blocking": {context.Background(), policy.Request{Method: "GET", Policy: "gone", SecFetchSite: "none", Upgrade: "websocket", Protocol: "websocket"}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
+			"sec_fetch_site": "none", "upgrade": "websocket", "protocol": "websocket",
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true,
+		}},
 		"what is empty is left out": {context.Background(), policy.Request{Method: "GET", Policy: "gone"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
 			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true,
@@ -85,6 +90,9 @@ func TestALineSaysWhatWasDecided(t *testing.T) {
 func TestLongValuesAreClipped(t *testing.T) {
 	long := strings.Repeat("x", 100_000)
 	v := object(t, context.Background(), policy.Request{Method: "GET", Origin: long, Path: "/" + strings.Repeat("\xff", 100_000)})
+	if v["clipped"] != true {
+		t.Error("the line does not say that it is not whole")
+	}
 	if got := len(v["origin"].(string)); got != maxQuoted {
 		t.Errorf("%d bytes of the origin", got)
 	}

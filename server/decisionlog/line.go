@@ -34,11 +34,28 @@ func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Requ
 	b = appendField(b, "path", withoutQuery(r.Path))
 	b = appendField(b, "request_method", r.RequestMethod)
 	b = appendField(b, "request_headers", r.RequestHeaders)
+	b = appendField(b, "sec_fetch_site", r.SecFetchSite)
+	b = appendField(b, "upgrade", r.Upgrade)
+	b = appendField(b, "protocol", r.Protocol)
 	b = appendField(b, "named_policy", r.Policy)
+	if isClipped(r) {
+		b = append(b, `,"clipped":true`...)
+	}
 	b = appendShadow(b, d)
 	b = appendField(b, "route", first(ctx, RouteMetadata))
 	b = appendField(b, "trace_id", traceID(first(ctx, traceparent)))
 	return append(b, "}\n"...)
+}
+
+// isClipped reports whether the line has not all of r, so that nobody takes it
+// for the request.
+func isClipped(r *policy.Request) bool {
+	for _, value := range []string{r.Origin, r.Method, r.Authority, withoutQuery(r.Path), r.RequestMethod, r.RequestHeaders, r.SecFetchSite, r.Upgrade, r.Protocol, r.Policy} {
+		if len(value) > maxQuoted {
+			return true
+		}
+	}
+	return false
 }
 
 func appendShadow(b []byte, d *policy.Decision) []byte {
