@@ -22,6 +22,22 @@ func (l Level) String() string {
 	return "error"
 }
 
+// MarshalText returns the level's word, for JSON.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText reads the level's word.
+func (l *Level) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "error":
+		*l = Error
+	case "warning":
+		*l = Warning
+	default:
+		return fmt.Errorf("no level %q: write error or warning", text)
+	}
+	return nil
+}
+
 // Problem is one mistake in a Spec, or something in it that is worth a look.
 type Problem struct {
 	Level Level
