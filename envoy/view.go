@@ -3,7 +3,6 @@ package envoy
 import (
 	"cmp"
 	"errors"
-	"time"
 )
 
 // corsgateNamespace and authzNamespace are where Envoy keeps what the service
@@ -11,12 +10,6 @@ import (
 const (
 	corsgateNamespace = "corsgate"
 	authzNamespace    = "envoy.filters.http.ext_authz"
-)
-
-// retryBase and retryMax bound the back-off before each retry.
-const (
-	retryBase = 5 * time.Millisecond
-	retryMax  = 20 * time.Millisecond
 )
 
 // healthNames are the gRPC health services that the cluster asks for.
@@ -41,7 +34,6 @@ type view struct {
 	TwoPhase, ByRoute, Strip, FailOpen bool
 	Namespace, HealthName, AskName     string
 	MessageTimeout, CallTimeout        string
-	RetryBase, RetryMax                string
 }
 
 // endpoint is a cluster with one address.
@@ -53,35 +45,25 @@ type endpoint struct {
 // view resolves c's defaults. Addresses that are empty stay so: Filters needs
 // not all of them.
 func (c Config) view() (view, error) {
+	timeout := seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	v := view{
-		Profile:      string(c.Profile),
-		ManagedHosts: c.ManagedHosts,
-		TwoPhase:     c.Profile == TwoPhase,
-		ByRoute:      c.MatchBy == ByRoute,
-		Strip:        c.WithoutOrigin != WithoutOriginLeave,
-		FailOpen:     c.Fail != FailClosed,
-		Namespace:    corsgateNamespace,
-		HealthName:   healthNames[c.Profile],
-		AskName:      askNames[c.Profile],
+		Profile:        string(c.Profile),
+		ManagedHosts:   c.ManagedHosts,
+		TwoPhase:       c.Profile == TwoPhase,
+		ByRoute:        c.MatchBy == ByRoute,
+		Strip:          c.WithoutOrigin != WithoutOriginLeave,
+		FailOpen:       c.Fail != FailClosed,
+		Namespace:      corsgateNamespace,
+		HealthName:     healthNames[c.Profile],
+		AskName:        askNames[c.Profile],
+		MessageTimeout: timeout,
 	}
 	if c.Profile == ExtAuthz {
-		v.Namespace = authzNamespace
+		v.Namespace, v.CallTimeout = authzNamespace, timeout
 	}
-	v.setTimes(c.Profile, cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	return v, errors.Join(
 		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
 	)
-}
-
-// setTimes sets how long Envoy waits for an answer, and between two tries.
-// Envoy takes the longest back-off for the longest time of one try, too, which
-// bounds a unary call but no stream.
-func (v *view) setTimes(p Profile, timeout time.Duration) {
-	v.RetryBase, v.RetryMax = seconds(retryBase), seconds(retryMax)
-	if p == ExtAuthz {
-		v.CallTimeout, v.RetryMax = seconds(timeout), seconds(max(timeout, retryBase))
-	}
-	v.MessageTimeout = seconds(timeout)
 }
 
 // fill sets a to what s says; an empty s leaves it empty.
