@@ -15,6 +15,9 @@ type Request struct {
 	SecFetchSite string
 	// Upgrade is the value of Upgrade, and Protocol of :protocol (RFC 8441).
 	Upgrade, Protocol string
+	// Route is the name of Envoy's route, where that is known; it decides
+	// nothing, and is there for logs.
+	Route string
 }
 
 // Action says what happens to the request.

@@ -64,6 +64,10 @@ func TestALineSaysWhatWasDecided(t *testing.T) {
 			"method": "OPTIONS", "host": "api.test", "path": "/v1", "request_method": "PUT", "request_headers": "x-a,x-b",
 			"shadow_policy": "next", "shadow_reason": "preflight_origin_denied", "shadow_differs": true, "route": "to-api", "trace_id": trace,
 		}},
+		"a route that Envoy names with the question": {asked(), policy.Request{Method: "GET", Policy: "gone", Route: "to-web"}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true, "route": "to-web", "trace_id": trace,
+		}},
 		"what exempts from blocking": {context.Background(), policy.Request{Method: "GET", Policy: "gone", SecFetchSite: "none", Upgrade: "websocket", Protocol: "websocket"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
 			"sec_fetch_site": "none", "upgrade": "websocket", "protocol": "websocket",

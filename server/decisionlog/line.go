@@ -1,6 +1,7 @@
 package decisionlog
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -12,7 +13,7 @@ import (
 )
 
 // RouteMetadata is the gRPC metadata key that carries the route's name, where
-// Envoy is configured to send it.
+// Envoy is configured to send it and the request does not say.
 const RouteMetadata = "x-corsgate-route"
 
 // traceparent is the gRPC metadata key of W3C Trace Context.
@@ -42,7 +43,7 @@ func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Requ
 		b = append(b, `,"clipped":true`...)
 	}
 	b = appendShadow(b, d)
-	b = appendField(b, "route", first(ctx, RouteMetadata))
+	b = appendField(b, "route", cmp.Or(r.Route, first(ctx, RouteMetadata)))
 	b = appendField(b, "trace_id", traceID(first(ctx, traceparent)))
 	return append(b, "}\n"...)
 }

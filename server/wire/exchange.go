@@ -71,6 +71,7 @@ func (x *Exchange) Process(ctx context.Context, dst, message []byte) ([]byte, er
 func (x *Exchange) requestHeaders(ctx context.Context, dst []byte) ([]byte, error) {
 	x.in.buf = x.in.request.join(x.in.buf)
 	x.in.request.request(&x.request, x.processPolicy())
+	x.request.Route = x.in.attribute(routeName)
 	if x.in.bad { // of the attributes only what is asked for is read
 		return nil, ErrMalformed
 	}
@@ -166,6 +167,7 @@ func (x *Exchange) requestOfAttributes() {
 	}
 	r := &x.request
 	h.request(r, x.processPolicy())
+	r.Route = x.in.attribute(routeName)
 	r.Method = cmp.Or(x.in.attribute("request.method"), r.Method)
 	r.Authority = cmp.Or(x.in.attribute("request.host"), r.Authority)
 	r.Path = cmp.Or(x.in.attribute("request.path"), r.Path)

@@ -30,7 +30,7 @@ func (s *seen) note(r *policy.Request, d *policy.Decision) {
 	request, decision := *r, *d
 	for _, p := range []*string{
 		&request.Policy, &request.Method, &request.Authority, &request.Path, &request.Origin, &request.RequestMethod,
-		&request.RequestHeaders, &request.RequestPrivateNetwork, &request.SecFetchSite, &request.Upgrade, &request.Protocol,
+		&request.RequestHeaders, &request.RequestPrivateNetwork, &request.SecFetchSite, &request.Upgrade, &request.Protocol, &request.Route,
 		&decision.Origin, &decision.Method, &decision.Headers, &decision.Shadow.Origin, &decision.Shadow.Method, &decision.Shadow.Headers,
 	} {
 		*p = strings.Clone(*p)

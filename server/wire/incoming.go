@@ -18,6 +18,7 @@ const (
 	policyKey         = "policy"
 	routePolicy       = "xds.route_metadata.filter_metadata['" + Namespace + "']." + policyKey
 	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['" + Namespace + "']." + policyKey
+	routeName         = "xds.route_name"
 )
 
 // noText stands for a value that can be no name, so that it is an unknown

@@ -19,6 +19,7 @@ const (
 	maxQuoted         = 256
 	routePolicy       = "xds.route_metadata.filter_metadata['corsgate'].policy"
 	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['corsgate'].policy"
+	routeName         = "xds.route_name"
 )
 
 // The request headers that a decision looks at.

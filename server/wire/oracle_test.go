@@ -47,6 +47,7 @@ func (x *oracle) requestHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.Ht
 	var h requestHeaders
 	h.addAll(m.GetHeaders())
 	r := h.request(x.policyName(in))
+	r.Route = attributes(in.GetAttributes()).text(routeName)
 	if !x.decide(&r) {
 		return nil, wire.ErrNoSet
 	}
@@ -101,5 +102,6 @@ func (x *oracle) requestOfAttributes(in *extprocv3.ProcessingRequest) policy.Req
 	r.Method = firstOf(a.text("request.method"), r.Method)
 	r.Authority = firstOf(a.text("request.host"), r.Authority)
 	r.Path = firstOf(a.text("request.path"), r.Path)
+	r.Route = a.text(routeName)
 	return r
 }
