@@ -41,6 +41,10 @@ const (
 	// idleTimeout closes connections without calls, and pingInterval finds those
 	// whose other end is gone. Envoy's health checks are calls.
 	idleTimeout, pingInterval = 5 * time.Minute, time.Minute
+	// streamWorkers serve streams one after another, so that not each needs a
+	// goroutine whose stack has to grow first. While all of them wait, for slow
+	// upstreams in two-phase, further streams get goroutines of their own.
+	streamWorkers = 32
 	// window is the flow control window of a stream. A fixed one keeps grpc-go
 	// from raising it to 16 MiB for who sends much.
 	window = 64 << 10
@@ -56,6 +60,7 @@ func (s *Server) limits() []grpc.ServerOption {
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
 		grpc.InTapHandle(s.hurry),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			MaxConnectionAge: s.MaxConnectionAge, MaxConnectionIdle: idleTimeout, Time: pingInterval,

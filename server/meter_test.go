@@ -178,7 +178,15 @@ func TestTheReloaderTellsOfEachLoad(t *testing.T) {
 	var loads []server.Load
 	src := &memory{}
 	src.set(policyFile(1))
-	r := &server.Reloader{Source: src, Store: &policy.Store{}, Loaded: func(l server.Load) { loads = append(loads, l) }}
+	begun := 0
+	r := &server.Reloader{Source: src, Store: &policy.Store{},
+		Loading: func() { begun++ },
+		Loaded: func(l server.Load) {
+			if loads = append(loads, l); begun != len(loads) {
+				t.Errorf("told of the end of load %d when %d had begun", len(loads), begun)
+			}
+		},
+	}
 	for _, content := range []string{policyFile(1), policyFile(1), "no policies", policyFile(2)} {
 		src.set(content)
 		_ = r.Load(t.Context()) // which is what is told

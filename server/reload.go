@@ -28,6 +28,9 @@ type Reloader struct {
 	// Prepare is given each good set before Store gets it, for Server.Prepare;
 	// nil means nobody is.
 	Prepare func(*policy.Set)
+	// Loading is told of each load when it begins; nil means nobody is. It must
+	// not block.
+	Loading func()
 	// Loaded is told of each load when it has ended; nil means nobody is. It
 	// must not block.
 	Loaded func(Load)
@@ -149,6 +152,9 @@ func (r *Reloader) gather() []chan<- verdict {
 func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
+	if r.Loading != nil {
+		r.Loading()
+	}
 	start := time.Now()
 	before := r.Status().Generation
 	res, err := r.read(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/bench/replay"
@@ -16,17 +17,21 @@ type used struct {
 	bytes float64 // of memory at the end
 }
 
-// environments are the settings of the Go runtime that are compared; the first
-// has none.
-var environments = [][]string{
-	nil,
-	{"GOGC=50"},
-	{"GOGC=200"},
-	{"GOGC=400"},
-	{"GOGC=off", "GOMEMLIMIT=32MiB"},
-	{"GOGC=off", "GOMEMLIMIT=64MiB"},
-	{"GOMAXPROCS=1"},
-	{"GOMAXPROCS=1", "GOGC=400"},
+// environments are the settings of the Go runtime that are compared. The first
+// leaves them to "corsgate serve", the second has Go's own.
+func environments() [][]string {
+	all := fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())
+	return [][]string{
+		nil,
+		{all, "GOGC=100"},
+		{all},
+		{"GOMAXPROCS=1"},
+		{"GOGC=50"},
+		{"GOGC=100"},
+		{"GOGC=400"},
+		{"GOGC=off", "GOMEMLIMIT=32MiB"},
+		{"GOGC=off", "GOMEMLIMIT=64MiB"},
+	}
 }
 
 // runtime compares settings of the Go runtime, with one-trip requests.
@@ -38,7 +43,7 @@ func (b *bench) runtime(ctx context.Context) (err error) {
 	var ls loads
 	defer func() { err = errors.Join(err, ls.stop()) }()
 	var cases []sample.Case[used]
-	for _, env := range environments {
+	for _, env := range environments() {
 		c, err := b.environmentCase(ctx, &ls, env, streams[0].stream)
 		if err != nil {
 			return fmt.Errorf("%s: %w", envName(env), err)
@@ -49,12 +54,12 @@ func (b *bench) runtime(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s := b.report.section("The Go runtime's settings", "One-trip requests, 16 in flight, against Go's defaults.", "settings", "CPU", "memory")
-	plain := byName[envName(nil)]
-	for _, env := range environments {
+	s := b.report.section("The Go runtime's settings", "One-trip requests, 16 in flight, against what serve chooses by itself. The second line is what Go itself would choose.", "settings", "CPU", "memory")
+	own := byName[envName(nil)]
+	for _, env := range environments() {
 		got := byName[envName(env)]
 		cpu := func(u used) float64 { return u.cpu }
-		s.row(envName(env), number(sample.Ratio(column(got, cpu), column(plain, cpu))), number(medianOf(got, func(u used) float64 { return u.bytes / (1 << 20) }))+" MiB")
+		s.row(envName(env), number(sample.Ratio(column(got, cpu), column(own, cpu))), number(medianOf(got, func(u used) float64 { return u.bytes / (1 << 20) }))+" MiB")
 	}
 	return nil
 }
@@ -84,7 +89,7 @@ func (b *bench) environmentCase(ctx context.Context, ls *loads, env []string, st
 
 func envName(env []string) string {
 	if len(env) == 0 {
-		return "defaults"
+		return "serve's own"
 	}
 	return strings.Join(env, " ")
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"testing"
+
+	"github.com/corsgate/corsgate/server"
 )
 
 func TestContainerLimitReadsWhatTheKernelWrites(t *testing.T) {
@@ -35,5 +38,36 @@ func TestTuneMemoryLeavesWhatTheUserSaid(t *testing.T) {
 	tuneMemory()
 	if got := debug.SetGCPercent(100); got != gcPercent {
 		t.Errorf("GOGC is not set, and the percentage is %d, want %d", got, gcPercent)
+	}
+}
+
+func TestLoadsUseAllCPUsAndQuestionsFew(t *testing.T) {
+	defer runtime.SetDefaultGOMAXPROCS()
+	t.Setenv("GOMAXPROCS", "")
+	runtime.SetDefaultGOMAXPROCS()
+	all, told := runtime.GOMAXPROCS(0), 0
+	r := &server.Reloader{Loaded: func(server.Load) { told++ }}
+	tuneProcs(r)
+	for range 2 {
+		r.Loading()
+		if got := runtime.GOMAXPROCS(0); got != all {
+			t.Errorf("a load has %d of %d CPUs", got, all)
+		}
+		r.Loaded(server.Load{})
+		if got, want := runtime.GOMAXPROCS(0), max(1, all/questionShare); got != want {
+			t.Errorf("questions have %d CPUs of %d, want %d", got, all, want)
+		}
+	}
+	if told != 2 {
+		t.Errorf("who else is told of loads was told of %d of 2", told)
+	}
+}
+
+func TestTuneProcsLeavesWhatTheUserSaid(t *testing.T) {
+	t.Setenv("GOMAXPROCS", "3")
+	r := &server.Reloader{}
+	tuneProcs(r)
+	if r.Loading != nil || r.Loaded != nil {
+		t.Error("GOMAXPROCS is set, and a load changes it")
 	}
 }
