@@ -32,6 +32,7 @@ type view struct {
 	Listen, Upstream, Service, Admin   address
 	ManagedHosts                       []string
 	TwoPhase, ByRoute, Strip, FailOpen bool
+	RouteName                          bool
 	Namespace, HealthName, AskName     string
 	MessageTimeout, CallTimeout        string
 }
@@ -53,6 +54,7 @@ func (c Config) view() (view, error) {
 		ByRoute:        c.MatchBy == ByRoute,
 		Strip:          c.WithoutOrigin != WithoutOriginLeave,
 		FailOpen:       c.Fail != FailClosed,
+		RouteName:      c.RouteName,
 		Namespace:      corsgateNamespace,
 		HealthName:     healthNames[c.Profile],
 		AskName:        askNames[c.Profile],

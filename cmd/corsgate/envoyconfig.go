@@ -68,6 +68,7 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.Var(f.withoutOrigin, "without-origin", "what answers to requests without an Origin get: strip removes the upstream's CORS headers and adds Vary")
 	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
 	flags.Var(f.fail, "fail", "what happens when corsgate does not answer")
+	flags.BoolVar(&c.RouteName, "route-name", false, "send the route's name too, for corsgate's decision log")
 	flags.DurationVar(&c.MessageTimeout, "message-timeout", envoy.DefaultMessageTimeout, "how long Envoy waits for an answer")
 }
 

@@ -52,6 +52,8 @@ type testHost struct {
 	policy string
 	// routePolicy is the one that its routes name.
 	routePolicy string
+	// routeNote has its routes say something else in corsgate's metadata.
+	routeNote bool
 	// routeContext is the one that the context extensions of its routes name,
 	// for ext_authz only.
 	routeContext string
@@ -104,6 +106,9 @@ func (h testHost) from(generated object) object {
 func (h testHost) change(route object) {
 	if h.routePolicy != "" {
 		route["metadata"] = names(h.routePolicy)
+	}
+	if h.routeNote {
+		route["metadata"] = object{"filter_metadata": object{"corsgate": object{"owner": "shop"}}}
 	}
 	if h.routeContext != "" {
 		merge(route, "typed_per_filter_config", contextOf(h.routeContext))

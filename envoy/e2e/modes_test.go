@@ -89,6 +89,12 @@ var modes = []exchange{
 		name: "a policy that the route names", do: "GET routed.test/", with: []string{"Origin: https://named.example"},
 		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
 	}, {
+		name: "the route's name beats the virtual host's", do: "GET twice.test/", with: []string{"Origin: https://named.example"},
+		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
+	}, {
+		name: "what a route says besides is no name", do: "GET beside.test/", with: []string{"Origin: https://named.example"},
+		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
+	}, {
 		name: "a name of no policy denies requests", do: "GET unknown.test/", with: []string{allowed}, answers: owns,
 		want: of("200", "seen", "policy_unknown", vary),
 	}, {

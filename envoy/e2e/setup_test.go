@@ -36,6 +36,8 @@ var hosts = []testHost{
 	{domain: "noroute.test", only: "/only"},
 	{domain: "named.test", policy: "named"},
 	{domain: "routed.test", routePolicy: "named"},
+	{domain: "twice.test", policy: "app", routePolicy: "named"},
+	{domain: "beside.test", policy: "named", routeNote: true},
 	{domain: "unknown.test", policy: "no-such-policy"},
 }
 

@@ -110,7 +110,7 @@ func bootstrap(t *testing.T, profile envoy.Profile, upstream, service, collector
 	t.Helper()
 	text, err := envoy.Config{
 		Profile: profile, Listen: "127.0.0.1:0", Upstream: upstream, Service: service,
-		Fail: envoy.FailClosed, MessageTimeout: 2 * time.Second,
+		Fail: envoy.FailClosed, MessageTimeout: 2 * time.Second, RouteName: true,
 	}.JSON()
 	if err != nil {
 		t.Fatal(err)

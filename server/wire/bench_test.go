@@ -25,7 +25,7 @@ func samples(t testing.TB) []sample {
 		headers.Headers = append(headers.Headers, headerMap(":scheme: https", "sec-fetch-site: cross-site", "content-type: application/json").GetHeaders()...)
 		m.ProtocolConfig = &extprocv3.ProtocolConfiguration{}
 		return encoded(t, withAttributes(m, filterName, map[string]any{
-			"xds.route_metadata.filter_metadata['corsgate'].policy": "list",
+			eitherPolicy: "list",
 		}))
 	}
 	allowed := request(get("list.test", app))

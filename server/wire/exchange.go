@@ -136,10 +136,12 @@ func (x *Exchange) processPolicy() string {
 	if x.named != "" {
 		return x.named
 	}
-	if v := x.in.attribute(routePolicy); v != "" {
-		return v
+	for _, expression := range [...]string{routePolicy, virtualHostPolicy, eitherPolicy} {
+		if v := x.in.attribute(expression); v != "" {
+			return v
+		}
 	}
-	return cmp.Or(x.in.attribute(virtualHostPolicy), x.in.named)
+	return x.in.named
 }
 
 // attributeOf are the expressions of the request headers' values.

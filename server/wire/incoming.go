@@ -16,9 +16,14 @@ const Namespace = "corsgate"
 
 const (
 	policyKey         = "policy"
-	routePolicy       = "xds.route_metadata.filter_metadata['" + Namespace + "']." + policyKey
+	routeMetadata     = "xds.route_metadata.filter_metadata"
+	routePolicy       = routeMetadata + "['" + Namespace + "']." + policyKey
 	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['" + Namespace + "']." + policyKey
-	routeName         = "xds.route_name"
+	// eitherPolicy is the route's or else the virtual host's, as generated
+	// configuration asks: two expressions would cost Envoy twice as much.
+	eitherPolicy = "'" + Namespace + "' in " + routeMetadata + " && '" + policyKey + "' in " + routeMetadata + "['" + Namespace + "'] ? " +
+		routePolicy + " : " + virtualHostPolicy
+	routeName = "xds.route_name"
 )
 
 // noText stands for a value that can be no name, so that it is an unknown

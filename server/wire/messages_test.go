@@ -200,6 +200,8 @@ func oddConversations() []conversation {
 		{name: "the name of a route", send: messages{withAttributes(get("list.test", app), filterName, map[string]any{"xds.route_name": "to-list"}), responseMessage(":status: 200")}},
 		{name: "the name of a route, the response first", send: messages{withAttributes(withAttributes(responseMessage(":status: 200"), filterName, lateAttributes("list.test", "GET", app)), "z", map[string]any{"xds.route_name": "to-list"})}},
 		{name: "a policy by the virtual host", send: messages{withMetadataContext(withAttributes(nowhere(), "z", map[string]any{vhost: "list"}), "star")}},
+		{name: "a policy by either of both", send: messages{withMetadataContext(withAttributes(nowhere(), filterName, map[string]any{eitherPolicy: "list"}), "star")}},
+		{name: "a policy by the route and by either", send: messages{withAttributes(nowhere(), filterName, map[string]any{route: "list", eitherPolicy: "star"})}},
 		{name: "a policy by dynamic metadata", send: messages{withMetadataContext(nowhere(), "list")}},
 		{name: "a policy that is a number", send: messages{withMetadataContext(nowhere(), 2024)}},
 		{name: "a policy that is null", send: messages{withMetadataContext(get("list.test", app), nil)}},

@@ -84,7 +84,7 @@ func (x *oracle) decide(r *policy.Request) bool {
 
 func (x *oracle) policyName(in *extprocv3.ProcessingRequest) string {
 	a := attributes(in.GetAttributes())
-	return firstOf(x.named, a.text(routePolicy), a.text(virtualHostPolicy), metadataPolicy(in.GetMetadataContext()))
+	return firstOf(x.named, a.text(routePolicy), a.text(virtualHostPolicy), a.text(eitherPolicy), metadataPolicy(in.GetMetadataContext()))
 }
 
 // requestOfAttributes returns the request of a stream that begins with the
