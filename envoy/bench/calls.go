@@ -26,7 +26,7 @@ func (r running) calls(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	job := requestsJob{Address: r.address, Request: withoutOrigin.request(""), Status: withoutOrigin.upstreamStatus, Connections: 1, Total: 100}
+	job := requestsJob{Address: r.address, Request: withoutOrigin.request(), Status: withoutOrigin.upstreamStatus, Connections: 1, Total: 100}
 	conns, err := job.dial(ctx)
 	if err != nil {
 		return 0, err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ type kind struct {
 	name   string
 	method string
 	header string // the lines that make it this kind
+	path   string // empty means an ordinary one
 	// upstreamStatus is what the upstream answers it with.
 	upstreamStatus int
 }
@@ -38,12 +40,15 @@ var (
 		header: originHeader + "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"}
 )
 
-// request returns the bytes of one request; an empty path means an ordinary one.
-func (k kind) request(path string) string {
-	if path == "" {
-		path = "/v1/items?page=2"
-	}
-	return k.method + " " + path + " HTTP/1.1\r\n" + browserHeader + k.header + "\r\n"
+// at returns the kind of request to a path of the upstream.
+func (k kind) at(path string) kind {
+	k.name, k.path = k.name+path, path
+	return k
+}
+
+// request returns the bytes of one request.
+func (k kind) request() string {
+	return k.method + " " + cmp.Or(k.path, "/v1/items?page=2") + " HTTP/1.1\r\n" + browserHeader + k.header + "\r\n"
 }
 
 // addressOf is HOST:PORT or unix:///PATH as an address of Envoy's configuration.

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"slices"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/bench/sample"
@@ -69,106 +66,26 @@ func (c cost) proxy() float64 { return c.envoy + c.service }
 // all includes the upstream.
 func (c cost) all() float64 { return c.proxy() + c.upstream }
 
-// running is a setup with its Envoy.
-type running struct {
-	setup
-	*front
-}
-
 // envoy measures requests through a real Envoy.
-func (b *bench) envoy(ctx context.Context) (err error) {
-	fronts, err := b.startFronts(ctx, setups())
-	defer func() { err = errors.Join(err, stopFronts(fronts)) }()
-	if err != nil {
-		return err
-	}
-	var ls loads
-	defer func() { err = errors.Join(err, ls.stop()) }()
-	var cases []sample.Case[cost]
-	for _, f := range fronts {
-		for _, k := range f.kinds {
-			c, err := b.requestCase(ctx, &ls, f, k, "")
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.name, err)
-			}
-			cases = append(cases, c)
+func (b *bench) envoy(ctx context.Context) error {
+	calls := map[string]int{} // :: setup
+	byName, err := b.compare(ctx, setups(), b.rounds, func(ctx context.Context, f running) (err error) {
+		if f.service != nil {
+			calls[f.name], err = f.calls(ctx)
 		}
-	}
-	byName, err := measure(ctx, b.rounds, cases)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	b.judgeEnvoy(byName)
-	if err := b.judgeCalls(ctx, fronts); err != nil {
-		return err
-	}
+	b.judgeCalls(calls)
 	b.showCosts(byName)
 	return nil
 }
 
-// startFronts starts an Envoy for each setup; after an error, those that run
-// are returned nevertheless.
-func (b *bench) startFronts(ctx context.Context, list []setup) (fronts []running, err error) {
-	for _, s := range list {
-		p, err := s.build(b)
-		if err != nil {
-			return fronts, fmt.Errorf("%s: %w", s.name, err)
-		}
-		f, err := startFront(ctx, b.binary, p.bootstrap)
-		if err != nil {
-			return fronts, fmt.Errorf("%s: %w", s.name, err)
-		}
-		fronts = append(fronts, running{s, f})
-	}
-	return fronts, nil
-}
-
-// stopFronts stops them and waits for all.
-func stopFronts(fronts []running) error {
-	var errs []error
-	for _, f := range fronts {
-		errs = append(errs, f.stop())
-	}
-	return errors.Join(errs...)
-}
-
 // every is all kinds.
 func every() []kind { return []kind{withOrigin, preflight, withoutOrigin} }
-
-// requestConnections are how many requests are under way at a time.
-const requestConnections = 8
-
-// requestCase is requests of a kind through f, to a path of the upstream.
-func (b *bench) requestCase(ctx context.Context, ls *loads, f running, k kind, path string) (c sample.Case[cost], err error) {
-	total := pick(b, 800, 40)
-	job := requestsJob{
-		Address: f.address, Request: k.request(path), Status: f.status(k),
-		Connections: requestConnections, Warm: total / 10, Total: total,
-	}
-	pids := []int{f.pid, b.upstream.pid}
-	if f.service != nil {
-		pids = append(pids, f.service(b).pid)
-	}
-	l, err := ls.add(ctx, "play-requests", job, total, pids...)
-	c.Name = costName(f.name, k.name+path)
-	c.Run = func(context.Context) (cost, error) {
-		spent, err := l.run()
-		if err != nil {
-			return cost{}, err
-		}
-		return cost{spent[0], spent[1], slices.Concat(spent[2:], []float64{0})[0]}, nil
-	}
-	return c, err
-}
-
-// status is what a request of that kind is answered with: the native filter
-// answers preflights with 200.
-func (s setup) status(k kind) int {
-	if s.name == nativeCORS && k.method == http.MethodOptions {
-		return http.StatusOK
-	}
-	return k.upstreamStatus
-}
 
 func costName(setup, kind string) string { return setup + ": " + kind }
 
@@ -203,25 +120,19 @@ func (b *bench) judgeEnvoy(byName map[string][]cost) {
 	}
 }
 
-// judgeCalls counts what the service is asked about requests without an Origin,
-// by Envoy's own counter.
-func (b *bench) judgeCalls(ctx context.Context, fronts []running) error {
+// judgeCalls judges what the service is asked about requests without an Origin.
+func (b *bench) judgeCalls(calls map[string]int) {
 	s := b.report.goals("Calls without an Origin", "Calls to the service for 100 requests without an Origin, as Envoy counts them.")
-	for _, f := range fronts {
-		if f.service == nil {
-			continue
+	for _, setup := range setups() {
+		n, asked := calls[setup.name]
+		switch {
+		case !asked:
+		case setup.asksAlways():
+			s.tell(setup.name, float64(n), "")
+		default:
+			s.judge(setup.name, float64(n), 0, "")
 		}
-		calls, err := f.calls(ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		if f.asksAlways() {
-			s.tell(f.name, float64(calls), "")
-			continue
-		}
-		s.judge(f.name, float64(calls), 0, "")
 	}
-	return nil
 }
 
 // showCosts shows every measurement.

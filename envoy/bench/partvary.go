@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/corsgate/corsgate/envoy/bench/sample"
@@ -27,31 +26,19 @@ var varyPaths = []struct{ vary, path string }{
 }
 
 // vary compares the ways to merge, each alone in an Envoy.
-func (b *bench) vary(ctx context.Context) (err error) {
+func (b *bench) vary(ctx context.Context) error {
 	ways := []setup{
 		{name: noFilter, build: func(b *bench) (parts, error) { return plain(b.upstream.address, nil) }},
 		{name: unmerged, build: func(b *bench) (parts, error) { return varyAlways(b.upstream.address) }},
 		{name: byExpression, build: func(b *bench) (parts, error) { return varyByExpression(b.upstream.address) }},
 		{name: byMatcher, build: func(b *bench) (parts, error) { return varyByMatcher(b.upstream.address) }},
 	}
-	fronts, err := b.startFronts(ctx, ways)
-	defer func() { err = errors.Join(err, stopFronts(fronts)) }()
-	if err != nil {
-		return err
-	}
-	var ls loads
-	defer func() { err = errors.Join(err, ls.stop()) }()
-	var cases []sample.Case[cost]
-	for _, f := range fronts {
+	for i := range ways {
 		for _, v := range varyPaths {
-			c, err := b.requestCase(ctx, &ls, f, withoutOrigin, v.path)
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.name, err)
-			}
-			cases = append(cases, c)
+			ways[i].kinds = append(ways[i].kinds, withoutOrigin.at(v.path))
 		}
 	}
-	byName, err := measure(ctx, varyRounds*b.rounds, cases)
+	byName, err := b.compare(ctx, ways, varyRounds*b.rounds, nil)
 	if err != nil {
 		return err
 	}
@@ -64,7 +51,7 @@ func (b *bench) showVary(byName map[string][]cost) {
 	s := b.report.section("Vary", "Envoy's CPU a request with one filter that merges \"Origin\" into Vary, against no filter, by what the upstream's answer has.",
 		"way", varyPaths[0].vary, varyPaths[1].vary, varyPaths[2].vary)
 	envoys := func(way, path string) []float64 {
-		return column(byName[costName(way, withoutOrigin.name+path)], func(c cost) float64 { return c.envoy })
+		return column(byName[costName(way, withoutOrigin.at(path).name)], func(c cost) float64 { return c.envoy })
 	}
 	for _, way := range []string{unmerged, byExpression, byMatcher} {
 		cells := []string{way}

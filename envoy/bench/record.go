@@ -153,7 +153,7 @@ func (r *recorder) record(ctx context.Context, binary string, c envoy.Config, ki
 	defer func() { err = errors.Join(err, f.stop()) }()
 	streams := map[string]replay.Stream{}
 	for _, k := range kinds {
-		job := requestsJob{Address: f.address, Request: k.request(""), Status: k.upstreamStatus, Connections: 1, Total: 1}
+		job := requestsJob{Address: f.address, Request: k.request(), Status: k.upstreamStatus, Connections: 1, Total: 1}
 		conns, err := job.dial(ctx)
 		if err != nil {
 			return nil, err
