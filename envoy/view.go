@@ -3,6 +3,7 @@ package envoy
 import (
 	"cmp"
 	"errors"
+	"slices"
 )
 
 // corsgateNamespace and authzNamespace are where Envoy keeps what the service
@@ -117,13 +118,25 @@ func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTi
 // branch is one way to edit a response.
 type branch struct {
 	Namespace string
-	// Apply is the word of the decision that takes this branch.
-	Apply, Comment string
+	// Name names the branch, and Apply is the word of the decision that takes it.
+	Name, Apply, Comment string
 	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
 	UnlessAllowed bool
-	// Set writes the decision's headers, and Vary merges "Origin" into Vary.
-	Set, Vary bool
-	Headers   []header
+	// Set writes the decision's headers.
+	Set bool
+	// Vary adds "Origin" to Vary; the branch is for answers whose Vary lacks it.
+	Vary    bool
+	Headers []header
+}
+
+// merging returns b for the answers whose Vary lacks "Origin", and for others.
+// Envoy matches a response's header for a fraction of what a CEL expression in
+// a header's value costs it.
+func (b branch) merging() []branch {
+	adding := b
+	adding.Name, adding.Vary = b.Name+"_vary", true
+	b.Comment = "" // both stand under one
+	return []branch{adding, b}
 }
 
 // header is a response header after "access-control-", and its metadata key.
@@ -133,17 +146,23 @@ type header struct{ Name, Key string }
 // service sets the headers itself, after Envoy has stripped.
 func (v view) Branches() []branch {
 	set := !v.TwoPhase
-	branches := []branch{
-		{Apply: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Vary: true},
-		{Apply: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Vary: true},
-		{Apply: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set},
-		{Apply: "strip", Comment: "strip: corsgate has not answered.", Vary: true},
-	}
+	branches := slices.Concat(
+		branch{Apply: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set}.merging(),
+		branch{Apply: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set}.merging(),
+		[]branch{{Apply: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set}},
+		branch{Apply: "strip", Comment: "strip: corsgate has not answered."}.merging(),
+	)
 	for i := range branches {
-		branches[i].Namespace = v.Namespace
-		branches[i].Headers = []header{
+		b := &branches[i]
+		b.Name = b.Apply + b.Name
+		b.Namespace = v.Namespace
+		b.Headers = []header{
 			{"allow-origin", "allow_origin"}, {"allow-credentials", "allow_credentials"}, {"expose-headers", "expose_headers"},
 		}
 	}
 	return branches
 }
+
+// StaticBranches returns the ways to edit the response to a request without an
+// Origin.
+func (v view) StaticBranches() []branch { return branch{Name: "static"}.merging() }

@@ -48,7 +48,7 @@ func (b *bench) vary(ctx context.Context) error {
 
 // showVary shows what each way adds to Envoy's CPU a request.
 func (b *bench) showVary(byName map[string][]cost) {
-	s := b.report.section("Vary", "Envoy's CPU a request with one filter that merges \"Origin\" into Vary, against no filter, by what the upstream's answer has.",
+	s := b.report.section("Vary", "Envoy's CPU a request with one filter that merges \"Origin\" into Vary, against no filter, by what the upstream's answer has. The generated configuration uses the matcher, in the composite filters that it has already.",
 		"way", varyPaths[0].vary, varyPaths[1].vary, varyPaths[2].vary)
 	envoys := func(way, path string) []float64 {
 		return column(byName[costName(way, withoutOrigin.at(path).name)], func(c cost) float64 { return c.envoy })

@@ -1,11 +1,11 @@
 package main
 
-// varyOrigin is the expression of the generated configuration that merges
-// "Origin" into Vary.
+// varyOrigin is an expression that merges "Origin" into Vary.
 const varyOrigin = `%CEL(('vary' in response.headers) && response.headers['vary'].matches('(?i)(^|.*,)[ ]*(origin|[*])[ ]*(,.*|$)') ? '' : 'Origin')%`
 
-// hasOrigin is the same question as a regular expression of a matcher.
-const hasOrigin = `(?i)(.*,)?[ ]*(origin|[*])[ ]*(,.*)?`
+// hasOrigin is the same question as the regular expression of a matcher, which
+// the generated configuration has.
+const hasOrigin = `(?i)(.*,)?[ \t]*(origin|[*])[ \t]*(,.*)?`
 
 const (
 	compositeType      = "type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite"
