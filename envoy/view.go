@@ -3,7 +3,6 @@ package envoy
 import (
 	"cmp"
 	"errors"
-	"slices"
 )
 
 // corsgateNamespace and authzNamespace are where Envoy keeps what the service
@@ -118,25 +117,21 @@ func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTi
 // branch is one way to edit a response.
 type branch struct {
 	Namespace string
-	// Name names the branch, and Apply is the word of the decision that takes it.
-	Name, Apply, Comment string
+	// Name is the word of the decision that takes this branch.
+	Name, Comment string
 	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
 	UnlessAllowed bool
-	// Set writes the decision's headers.
-	Set bool
-	// Vary adds "Origin" to Vary; the branch is for answers whose Vary lacks it.
-	Vary    bool
+	// Set writes the decision's headers, and Merge merges "Origin" into Vary.
+	Set, Merge bool
+	// AddVary adds "Origin" to Vary: the part of Merge for a Vary that lacks it.
+	AddVary bool
 	Headers []header
 }
 
-// merging returns b for the answers whose Vary lacks "Origin", and for others.
-// Envoy matches a response's header for a fraction of what a CEL expression in
-// a header's value costs it.
-func (b branch) merging() []branch {
-	adding := b
-	adding.Name, adding.Vary = b.Name+"_vary", true
-	b.Comment = "" // both stand under one
-	return []branch{adding, b}
+// Adding returns the part of b for answers whose Vary lacks "Origin".
+func (b branch) Adding() branch {
+	b.Name, b.AddVary = b.Name+"_vary", true
+	return b
 }
 
 // header is a response header after "access-control-", and its metadata key.
@@ -146,23 +141,21 @@ type header struct{ Name, Key string }
 // service sets the headers itself, after Envoy has stripped.
 func (v view) Branches() []branch {
 	set := !v.TwoPhase
-	branches := slices.Concat(
-		branch{Apply: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set}.merging(),
-		branch{Apply: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set}.merging(),
-		[]branch{{Apply: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set}},
-		branch{Apply: "strip", Comment: "strip: corsgate has not answered."}.merging(),
-	)
+	branches := []branch{
+		{Name: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Merge: true},
+		{Name: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Merge: true},
+		{Name: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set},
+		{Name: "strip", Comment: "strip: corsgate has not answered.", Merge: true},
+	}
 	for i := range branches {
-		b := &branches[i]
-		b.Name = b.Apply + b.Name
-		b.Namespace = v.Namespace
-		b.Headers = []header{
+		branches[i].Namespace = v.Namespace
+		branches[i].Headers = []header{
 			{"allow-origin", "allow_origin"}, {"allow-credentials", "allow_credentials"}, {"expose-headers", "expose_headers"},
 		}
 	}
 	return branches
 }
 
-// StaticBranches returns the ways to edit the response to a request without an
+// StaticBranch returns the way to edit the response to a request without an
 // Origin.
-func (v view) StaticBranches() []branch { return branch{Name: "static"}.merging() }
+func (v view) StaticBranch() branch { return branch{Name: "static", Merge: true} }
