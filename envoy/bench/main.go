@@ -51,6 +51,7 @@ func allParts() []part {
 		{"decide", (*bench).decide},   // decisions, in one process
 		{"service", (*bench).service}, // the service alone
 		{"envoy", (*bench).envoy},     // through a real Envoy
+		{"left", (*bench).left},       // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},       // two ways to merge Vary in Envoy
 		{"growth", (*bench).growth},   // cost against size
 		{"runtime", (*bench).runtime}, // the Go runtime's settings
