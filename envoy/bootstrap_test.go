@@ -104,7 +104,7 @@ func TestVirtualHosts(t *testing.T) {
 		want   []string
 	}{
 		{"one host for all, stripped by default", with(func(*envoy.Config) {}), []string{"all [*] corsgate.static"}},
-		{"leave configures nothing", with(func(c *envoy.Config) { c.WithoutOrigin = envoy.WithoutOriginLeave }), []string{"all [*] "}},
+		{"leave enables nothing", with(func(c *envoy.Config) { c.WithoutOrigin = envoy.WithoutOriginLeave }), []string{"all [*] "}},
 		{"only managed hosts are stripped", with(func(c *envoy.Config) { c.ManagedHosts = []string{"a.test", "*.b.test"} }),
 			[]string{"managed [a.test *.b.test] corsgate.static", "unmanaged [*] "}},
 		{"two-phase has nothing static", with(func(c *envoy.Config) { c.Profile = envoy.TwoPhase }), []string{"all [*] "}},

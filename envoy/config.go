@@ -95,8 +95,7 @@ type Config struct {
 	// MessageTimeout is how long Envoy waits for corsgate's answer, 1ms to 1m;
 	// 0 means DefaultMessageTimeout.
 	MessageTimeout time.Duration
-	// RouteName has Envoy send the name of the route, for the decision log: it
-	// costs Envoy some microseconds a request.
+	// RouteName has Envoy send the name of the route, for the decision log.
 	RouteName bool
 	// Admin is the address of Envoy's own admin listener: IP:PORT or
 	// "unix:///PATH". Empty means none.

@@ -19,6 +19,7 @@ var options = [][]func(*envoy.Config) string{
 	{choose(envoy.ByMatcher), choose(envoy.ByRoute)},
 	{choose(envoy.FailOpen), choose(envoy.FailClosed)},
 	{choose(envoy.WithoutOriginStrip), choose(envoy.WithoutOriginLeave), manage("api.test"), manage("api.test", "*.api.test")},
+	{sendRouteName(false), sendRouteName(true)},
 	{connect("127.0.0.1"), connect("[::1]"), connect("some.host"), connect("unix")},
 }
 
@@ -36,6 +37,13 @@ func choose(v any) func(*envoy.Config) string {
 			c.WithoutOrigin = v
 		}
 		return fmt.Sprint(v)
+	}
+}
+
+func sendRouteName(send bool) func(*envoy.Config) string {
+	return func(c *envoy.Config) string {
+		c.RouteName = send
+		return fmt.Sprintf("route name %v", send)
 	}
 }
 

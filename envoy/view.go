@@ -117,7 +117,7 @@ func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTi
 // branch is one way to edit a response.
 type branch struct {
 	Namespace string
-	// Name is the word of the decision that takes this branch.
+	// Name names the branch; where a decision takes it, it is the word for it.
 	Name, Comment string
 	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
 	UnlessAllowed bool

@@ -7,8 +7,10 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin"
 )
 
 const (
@@ -22,23 +24,54 @@ const (
 	cgroupLimit = "/sys/fs/cgroup/memory.max"
 )
 
-// questionShare of the container's CPUs answers questions: one CPU answers more
-// than eight Envoy workers can ask, and a CPU that is idle costs a wake-up at
-// each step of a call, which is more than a quarter of what the call costs.
+// questionShare of the container's CPUs answers questions. At full load one
+// answers more than eight Envoy workers can ask, and an idle one is woken for
+// each step of a call, which costs a quarter and more of the call.
 const questionShare = 4
 
-// tuneProcs has questions answered on few CPUs, and loads made on all of them,
-// so that a load of many origins does not hold up the questions. What the user
-// says with GOMAXPROCS stays. It is to be called before r loads.
-func tuneProcs(r *server.Reloader) {
+// longWork is what takes long and may have all CPUs, so that it does not hold up
+// the questions. It is safe for concurrent use.
+type longWork struct {
+	mu    sync.Mutex
+	begun int
+}
+
+// begin has all CPUs used that the container may use now, until end.
+func (w *longWork) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.begun++; w.begun == 1 {
+		runtime.SetDefaultGOMAXPROCS()
+	}
+}
+
+// end ends what begin has begun.
+func (w *longWork) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.begun--; w.begun == 0 {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/questionShare))
+	}
+}
+
+// tuneProcs has questions answered on few CPUs from the end of r's first load
+// on, and loads and explanations made on all of them. What the user says with
+// GOMAXPROCS stays.
+func tuneProcs(r *server.Reloader, a *admin.Server) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
-	loaded := r.Loaded
-	r.Loading = runtime.SetDefaultGOMAXPROCS // what the container may use now
+	work, loaded := &longWork{}, r.Loaded
+	r.Loading = work.begin
 	r.Loaded = func(l server.Load) {
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/questionShare))
-		loaded(l)
+		work.end()
+		if loaded != nil {
+			loaded(l)
+		}
+	}
+	a.Explaining = func() (explained func()) {
+		work.begin()
+		return work.end
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin"
 )
 
 func TestContainerLimitReadsWhatTheKernelWrites(t *testing.T) {
@@ -41,33 +42,51 @@ func TestTuneMemoryLeavesWhatTheUserSaid(t *testing.T) {
 	}
 }
 
-func TestLoadsUseAllCPUsAndQuestionsFew(t *testing.T) {
-	defer runtime.SetDefaultGOMAXPROCS()
+func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	t.Setenv("GOMAXPROCS", "")
 	runtime.SetDefaultGOMAXPROCS()
-	all, told := runtime.GOMAXPROCS(0), 0
-	r := &server.Reloader{Loaded: func(server.Load) { told++ }}
-	tuneProcs(r)
-	for range 2 {
-		r.Loading()
-		if got := runtime.GOMAXPROCS(0); got != all {
-			t.Errorf("a load has %d of %d CPUs", got, all)
-		}
-		r.Loaded(server.Load{})
-		if got, want := runtime.GOMAXPROCS(0), max(1, all/questionShare); got != want {
-			t.Errorf("questions have %d CPUs of %d, want %d", got, all, want)
+	all := runtime.GOMAXPROCS(0)
+	few := max(1, all/questionShare)
+	told := 0
+	r, a := &server.Reloader{Loaded: func(server.Load) { told++ }}, &admin.Server{}
+	tuneProcs(r, a)
+	check := func(when string, want int) {
+		t.Helper()
+		if got := runtime.GOMAXPROCS(0); got != want {
+			t.Errorf("%s: %d of %d CPUs, want %d", when, got, all, want)
 		}
 	}
+	r.Loading()
+	check("during a load", all)
+	r.Loaded(server.Load{})
+	check("after it", few)
+	explained := a.Explaining()
+	check("during an explanation", all)
+	r.Loading()
+	explained()
+	check("after it, during a load", all)
+	r.Loaded(server.Load{})
+	check("after both", few)
 	if told != 2 {
 		t.Errorf("who else is told of loads was told of %d of 2", told)
 	}
 }
 
+func TestTuneProcsNeedsNobodyElseToTell(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	t.Setenv("GOMAXPROCS", "")
+	r := &server.Reloader{}
+	tuneProcs(r, &admin.Server{})
+	r.Loading()
+	r.Loaded(server.Load{})
+}
+
 func TestTuneProcsLeavesWhatTheUserSaid(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	r := &server.Reloader{}
-	tuneProcs(r)
-	if r.Loading != nil || r.Loaded != nil {
-		t.Error("GOMAXPROCS is set, and a load changes it")
+	r, a := &server.Reloader{}, &admin.Server{}
+	tuneProcs(r, a)
+	if r.Loading != nil || r.Loaded != nil || a.Explaining != nil {
+		t.Error("GOMAXPROCS is set, and long work changes it")
 	}
 }

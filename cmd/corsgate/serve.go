@@ -94,7 +94,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	tuneProcs(svc.reloader)
+	tuneProcs(svc.reloader, svc.admin)
 	if err := svc.reloader.Load(ctx); err != nil {
 		return errors.Join(c.explainLoad(stderr, err), svc.close())
 	}

@@ -17,7 +17,8 @@ import (
 // for as long as it runs: it takes many starts to tell two setups apart.
 const perStart = 2
 
-// startsAtOnce is how many Envoys start at a time.
+// startsAtOnce is how many Envoys start at a time: they mostly wait, but they
+// must not time out.
 const startsAtOnce = 4
 
 // running is a setup with its Envoy.

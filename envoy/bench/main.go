@@ -52,7 +52,7 @@ func allParts() []part {
 		{"service", (*bench).service}, // the service alone
 		{"envoy", (*bench).envoy},     // through a real Envoy
 		{"left", (*bench).left},       // what is left in Envoy, by leaving out
-		{"vary", (*bench).vary},       // two ways to merge Vary in Envoy
+		{"vary", (*bench).vary},       // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},   // cost against size
 		{"runtime", (*bench).runtime}, // the Go runtime's settings
 	}

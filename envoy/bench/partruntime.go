@@ -20,7 +20,7 @@ type used struct {
 // environments are the settings of the Go runtime that are compared. The first
 // leaves them to "corsgate serve", the second has Go's own.
 func environments() [][]string {
-	all := fmt.Sprintf("GOMAXPROCS=%d", runtime.NumCPU())
+	all := fmt.Sprintf("GOMAXPROCS=%d", runtime.GOMAXPROCS(0))
 	return [][]string{
 		nil,
 		{all, "GOGC=100"},

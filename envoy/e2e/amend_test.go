@@ -52,8 +52,9 @@ type testHost struct {
 	policy string
 	// routePolicy is the one that its routes name.
 	routePolicy string
-	// routeNote has its routes say something else in corsgate's metadata.
-	routeNote bool
+	// routeSays is what its routes say in corsgate's metadata, where that is no
+	// name.
+	routeSays object
 	// routeContext is the one that the context extensions of its routes name,
 	// for ext_authz only.
 	routeContext string
@@ -107,8 +108,8 @@ func (h testHost) change(route object) {
 	if h.routePolicy != "" {
 		route["metadata"] = names(h.routePolicy)
 	}
-	if h.routeNote {
-		route["metadata"] = object{"filter_metadata": object{"corsgate": object{"owner": "shop"}}}
+	if h.routeSays != nil {
+		route["metadata"] = object{"filter_metadata": object{"corsgate": h.routeSays}}
 	}
 	if h.routeContext != "" {
 		merge(route, "typed_per_filter_config", contextOf(h.routeContext))
@@ -126,7 +127,7 @@ func contextOf(policy string) object {
 		"check_settings": object{"context_extensions": object{"headers": "metadata", "policy": policy}}}}
 }
 
-// removeStatic removes what the host and its routes configure of corsgate.static.
+// removeStatic has the host and its routes not enable corsgate.static.
 func removeStatic(host object) {
 	for _, part := range append([]any{host}, host["routes"].([]any)...) {
 		if perFilter, ok := part.(object)["typed_per_filter_config"].(object); ok {

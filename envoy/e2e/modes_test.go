@@ -95,6 +95,15 @@ var modes = []exchange{
 		name: "what a route says besides is no name", do: "GET beside.test/", with: []string{"Origin: https://named.example"},
 		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
 	}, {
+		name: "an empty name of a route is none", do: "GET empty.test/", with: []string{"Origin: https://named.example"},
+		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
+	}, {
+		name: "null is no name of a route", do: "GET null.test/", with: []string{"Origin: https://named.example"},
+		want: of("200", "seen", "request_allowed", "access-control-allow-origin: https://named.example", "access-control-expose-headers: x-named", vary),
+	}, {
+		name: "a number is a name of no policy", do: "GET number.test/", with: []string{"Origin: https://named.example"},
+		want: of("200", "seen", "policy_unknown", vary),
+	}, {
 		name: "a name of no policy denies requests", do: "GET unknown.test/", with: []string{allowed}, answers: owns,
 		want: of("200", "seen", "policy_unknown", vary),
 	}, {

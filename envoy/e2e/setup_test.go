@@ -37,7 +37,10 @@ var hosts = []testHost{
 	{domain: "named.test", policy: "named"},
 	{domain: "routed.test", routePolicy: "named"},
 	{domain: "twice.test", policy: "app", routePolicy: "named"},
-	{domain: "beside.test", policy: "named", routeNote: true},
+	{domain: "beside.test", policy: "named", routeSays: object{"owner": "shop"}},
+	{domain: "empty.test", policy: "named", routeSays: object{"policy": ""}},
+	{domain: "null.test", policy: "named", routeSays: object{"policy": nil}},
+	{domain: "number.test", policy: "named", routeSays: object{"policy": 2024}},
 	{domain: "unknown.test", policy: "no-such-policy"},
 }
 

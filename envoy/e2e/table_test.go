@@ -259,7 +259,7 @@ var localReplies = concat(
 			},
 		}, {
 			name: "404 without a route and without an origin", do: "GET noroute.test/other",
-			want: unasked("404", "unseen"), // what a virtual host configures comes with a route
+			want: unasked("404", "unseen"), // what a virtual host enables comes with a route
 			but:  map[string][]string{twoRoute: unasked("404", "unseen"), twoPhase: of("404", "unseen", "not_cors", vary)},
 		}, {
 			name: "429 for anybody", do: "GET public.test/limited", with: []string{denied},

@@ -56,6 +56,9 @@ type Server struct {
 	// Served returns the set that serves and its specs, for POST /explain; nil:
 	// there is no such page.
 	Served func() (*policy.Set, []policy.Spec)
+	// Explaining is called before each answer of POST /explain is worked out,
+	// and what it returns after that; nil means nothing is.
+	Explaining func() (explained func())
 	// Profiles adds Go's profiles below /debug/pprof/.
 	Profiles bool
 	// Metrics is the page that Prometheus reads; nil: there is no such page.

@@ -47,6 +47,9 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 // answer goes by what is served when it is called, so that those who wait keep
 // no old set in memory.
 func (s *Server) answer(q explain.Question) (explain.Report, error) {
+	if s.Explaining != nil {
+		defer s.Explaining()()
+	}
 	set, specs := s.Served()
 	if set == nil {
 		return explain.Report{}, errNoPolicies

@@ -21,8 +21,8 @@ const (
 	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['" + Namespace + "']." + policyKey
 	// eitherPolicy is the route's or else the virtual host's, as generated
 	// configuration asks: two expressions would cost Envoy twice as much.
-	eitherPolicy = "'" + Namespace + "' in " + routeMetadata + " && '" + policyKey + "' in " + routeMetadata + "['" + Namespace + "'] ? " +
-		routePolicy + " : " + virtualHostPolicy
+	eitherPolicy = "'" + Namespace + "' in " + routeMetadata + " && '" + policyKey + "' in " + routeMetadata + "['" + Namespace + "'] && !(" + routePolicy +
+		" in ['', null]) ? " + routePolicy + " : " + virtualHostPolicy
 	routeName = "xds.route_name"
 )
 

@@ -20,7 +20,8 @@ const (
 	routePolicy       = "xds.route_metadata.filter_metadata['corsgate'].policy"
 	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['corsgate'].policy"
 	routeName         = "xds.route_name"
-	eitherPolicy      = "'corsgate' in xds.route_metadata.filter_metadata && 'policy' in xds.route_metadata.filter_metadata['corsgate'] ? " +
+	eitherPolicy      = "'corsgate' in xds.route_metadata.filter_metadata && 'policy' in xds.route_metadata.filter_metadata['corsgate'] && " +
+		"!(xds.route_metadata.filter_metadata['corsgate'].policy in ['', null]) ? " +
 		"xds.route_metadata.filter_metadata['corsgate'].policy : xds.virtual_host_metadata.filter_metadata['corsgate'].policy"
 )
 
