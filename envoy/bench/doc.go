@@ -1,6 +1,6 @@
 // Bench measures what CORS costs and prints a table of it:
 //
-//	go run ./envoy/bench                        everything, about four minutes
+//	go run ./envoy/bench                        everything, about five minutes
 //	go run ./envoy/bench --parts envoy,vary     some of it
 //	go run ./envoy/bench --quick                a look whether it works
 //	go run ./envoy/bench --out DIR              also writes results.md and the plots there
@@ -11,7 +11,9 @@
 // measured is CPU time, in user and kernel mode, of processes that do nothing
 // else: corsgate as "corsgate serve" runs it, a no-op server with generated
 // code, an upstream, and a real Envoy with one worker. The load comes from one
-// more process, which is not measured. All of it is on loopback.
+// more process, which is not measured. All of it is on loopback. Envoys are
+// started anew every other round, since how fast a process is depends on where
+// its memory happens to lie; the other processes are started once.
 //
 // It runs on Linux, whose clock of another process's CPU time it reads.
 package main

@@ -23,6 +23,7 @@ func leftOuts() []leftOut {
 		{"the attribute that names a policy", omitAttributes},
 		{"the strip before the call", omitDefault},
 		{"the retries", omitRetries},
+		{"the retries, but for the same within grpc_service", moveRetries},
 		{"corsgate.apply", func(p parts) { p.omitFilter("corsgate.apply") }},
 		{"corsgate.static", omitStatic},
 		{"all of these", func(p parts) {
@@ -60,6 +61,16 @@ func omitRetries(p parts) {
 	}
 }
 
+// moveRetries has the filter retry instead of the cluster.
+func moveRetries(p parts) {
+	for _, options := range p.clusters()[1].(object)["typed_extension_protocol_options"].(object) {
+		filters := p.asked()["typed_config"].([]any)
+		ask := filters[len(filters)-1].(object)["typed_config"].(object)
+		ask["grpc_service"].(object)["retry_policy"] = options.(object)["retry_policy"]
+	}
+	omitRetries(p)
+}
+
 func omitStatic(p parts) {
 	p.omitFilter("corsgate.static")
 	delete(p.host, "typed_per_filter_config")
@@ -90,6 +101,12 @@ func (b *bench) left(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	b.showLeft(list, kinds, byName)
+	return nil
+}
+
+// showLeft shows each against the whole configuration, the first of list.
+func (b *bench) showLeft(list []setup, kinds []kind, byName map[string][]cost) {
 	s := b.report.section("What is left in Envoy", "Envoy's CPU a one-trip request, and what it is when a part of the generated configuration is left out.",
 		"left out", withOrigin.name, preflight.name)
 	for _, l := range list {
@@ -103,5 +120,4 @@ func (b *bench) left(ctx context.Context) error {
 		}
 		s.row(cells...)
 	}
-	return nil
 }

@@ -60,7 +60,7 @@ func (b *bench) service(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s := b.report.goals("The service alone", "CPU a stream of \"corsgate serve\" against an ordinary no-op server with generated code, both fed with the streams that a real Envoy opened.")
+	s := b.report.goals("The service alone", "CPU a stream of \"corsgate serve\" against an ordinary no-op server with generated code, each with the settings of the Go runtime that it chooses by itself, and both fed with the streams that a real Envoy opened.")
 	for _, r := range streams {
 		for _, n := range inFlights {
 			mine, noops := byName[streamName(r.name, n, ours)], byName[streamName(r.name, n, theNoop)]
@@ -109,9 +109,12 @@ func streamCase(ctx context.Context, ls *loads, name string, p *process, job str
 	return c, err
 }
 
+// served is what "corsgate serve" sets of the Go runtime on few CPUs.
+var served = []string{"GOMAXPROCS=1", "GOGC=200"}
+
 // inside counts allocations and profiles, in a corsgate that tells about itself.
 func (b *bench) inside(ctx context.Context, s *section, streams []replayed, total int) (err error) {
-	p, err := start(ctx, "play-service", serviceJob{Policies: b.policies, Listen: "127.0.0.1:0"})
+	p, err := start(ctx, "play-service", serviceJob{Policies: b.policies, Listen: "127.0.0.1:0"}, served...)
 	if err != nil {
 		return err
 	}
