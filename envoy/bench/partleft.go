@@ -44,30 +44,32 @@ func (p parts) asked() object {
 	return action["filter_chain"].(object)
 }
 
+// asker is the configuration of the filter that asks: the last of that chain.
+func (p parts) asker() object {
+	filters := p.asked()["typed_config"].([]any)
+	return filters[len(filters)-1].(object)["typed_config"].(object)
+}
+
+// options are the HTTP options of corsgate's cluster, which come after the
+// upstream's.
+func (p parts) options() object {
+	all := p.clusters()[1].(object)["typed_extension_protocol_options"].(object)
+	return all["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].(object)
+}
+
 // omitDefault removes the first of the two filters: what writes "strip".
 func omitDefault(p parts) {
 	chain := p.asked()
 	chain["typed_config"] = chain["typed_config"].([]any)[1:]
 }
 
-func omitAttributes(p parts) {
-	filters := p.asked()["typed_config"].([]any)
-	delete(filters[len(filters)-1].(object)["typed_config"].(object), "request_attributes")
-}
+func omitAttributes(p parts) { delete(p.asker(), "request_attributes") }
 
-func omitRetries(p parts) {
-	for _, options := range p.clusters()[1].(object)["typed_extension_protocol_options"].(object) {
-		delete(options.(object), "retry_policy")
-	}
-}
+func omitRetries(p parts) { delete(p.options(), "retry_policy") }
 
 // moveRetries has the filter retry instead of the cluster.
 func moveRetries(p parts) {
-	for _, options := range p.clusters()[1].(object)["typed_extension_protocol_options"].(object) {
-		filters := p.asked()["typed_config"].([]any)
-		ask := filters[len(filters)-1].(object)["typed_config"].(object)
-		ask["grpc_service"].(object)["retry_policy"] = options.(object)["retry_policy"]
-	}
+	p.asker()["grpc_service"].(object)["retry_policy"] = p.options()["retry_policy"]
 	omitRetries(p)
 }
 
