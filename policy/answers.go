@@ -46,8 +46,34 @@ type debugAnswers struct {
 	malformed *Answer // a header was malformed, or there were too many
 }
 
-// deniedAnswers are those of a policy that does not exist.
-type deniedAnswers struct{ request, preflight *Answer }
+// deniedAnswers are denials that are no policy's own: of a policy that does not
+// exist, and of an ambiguous path.
+type deniedAnswers struct {
+	request   *Answer
+	blocked   *Answer // a request that a policy blocks
+	preflight *Answer
+	debug     *Answer // a preflight of an ambiguous path, and a policy has debug
+}
+
+func (b *builder) deniedAnswers() deniedAnswers {
+	vary := preflightVary(false)
+	return deniedAnswers{
+		request:   b.answer(Answer{Action: Edit, Apply: ApplyReplace}),
+		blocked:   b.answer(blockedReply()),
+		preflight: b.answer(reply(statusForbidden, vary)),
+		debug:     b.answer(debugReply(ReasonPathAmbiguous, vary)),
+	}
+}
+
+// blockedReply answers a request in place of the upstream.
+func blockedReply() Answer {
+	return reply(statusForbidden, Header{Name: headerVary, Value: "Origin"})
+}
+
+// debugReply denies a preflight and says why.
+func debugReply(r Reason, vary Header) Answer {
+	return reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary)
+}
 
 func (b *builder) policyAnswers(p *compiled, s *Spec) answers {
 	apply := applyOf(p, s)
@@ -57,7 +83,7 @@ func (b *builder) policyAnswers(p *compiled, s *Spec) answers {
 		pass:    b.set.pass,
 		allowed: b.answer(Answer{Action: Edit, Apply: apply, Headers: exposed}),
 		denied:  b.answer(Answer{Action: Edit, Apply: apply}),
-		blocked: b.answer(reply(statusForbidden, Header{Name: headerVary, Value: "Origin"})),
+		blocked: b.answer(blockedReply()),
 	}
 	a.notCORS = a.denied
 	if p.public {
@@ -124,7 +150,7 @@ func (b *builder) preflightAnswers(a *answers, p *compiled, s *Spec, origin, exp
 func (b *builder) debugAnswers(a *answers, p *compiled, status int, origin []Header, vary Header) {
 	a.byReason = map[Reason]*Answer{}
 	for _, r := range []Reason{ReasonPreflightOriginDenied, ReasonPreflightMalformed} {
-		a.byReason[r] = b.answer(reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary))
+		a.byReason[r] = b.answer(debugReply(r, vary))
 	}
 	a.debug.method = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
 	methods := append(origin[:len(origin):len(origin)], methodsHeader(p)...)

@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // compiled is the run form of one policy: only read once it is made.
 type compiled struct {
@@ -19,6 +22,8 @@ type compiled struct {
 	private bool // allowPrivateNetwork
 	creds   bool
 }
+
+func (p *compiled) debugs() bool { return p.debug }
 
 // nameList is allowMethods or allowHeaders.
 type nameList struct {
@@ -41,9 +46,9 @@ func Compile(specs []Spec) (*Set, error) {
 	}
 	b := builder{set: &Set{hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
 	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
-	b.set.unknown = deniedAnswers{
-		request:   b.answer(Answer{Action: Edit, Apply: ApplyReplace}),
-		preflight: b.answer(Answer{Action: Reply, Status: statusForbidden, Apply: ApplyNone, Headers: []Header{preflightVary(false)}}),
+	b.set.denied = b.deniedAnswers()
+	if slices.ContainsFunc(specs, readsOtherwise) {
+		b.set.enforced.decoded, b.set.shadow.decoded = &index{}, &index{}
 	}
 	for i := range specs {
 		if err := b.add(Normalise(specs[i])); err != nil {
@@ -51,6 +56,11 @@ func Compile(specs []Spec) (*Set, error) {
 		}
 	}
 	return b.set, nil
+}
+
+// readsOtherwise reports whether a path of s changes when it is decoded.
+func readsOtherwise(s Spec) bool {
+	return slices.ContainsFunc(s.Paths, func(path string) bool { return decodedPrefix(path) != normalPrefix(path) })
 }
 
 // builder compiles policies one by one into a set.

@@ -4,21 +4,23 @@ import "strings"
 
 // Decide says what happens to r. It keeps nothing of r, does not block, and
 // does not allocate for what is common.
+//
+// The path chooses the policy in each of its readings. If these choose policies
+// that do not answer r alike, the page's spelling of the path would decide, and
+// r is denied: ReasonPathAmbiguous.
 func (s *Set) Decide(r *Request) Decision {
 	d := Decision{Preflight: isPreflight(r)}
-	p, shadow, known := s.choose(r)
-	switch {
-	case !known:
+	enforced, shadow, known := s.choose(r)
+	if !known {
 		d.Verdict = s.unknownVerdict(d.Preflight)
-	case p == nil:
-		d.Verdict = Verdict{Reason: ReasonNoPolicy, Answer: s.pass}
-	case p.mode == ModeOff:
-		d.Verdict = Verdict{Policy: p.name, Reason: ReasonPolicyOff, Answer: s.pass}
-	default:
-		d.Verdict = p.decide(r, d.Preflight)
+	} else {
+		d.Verdict = s.verdict(&enforced, r, d.Preflight)
 	}
-	if shadow != nil {
-		d.Shadow = shadow.decide(r, d.Preflight)
+	if !shadow.isEmpty() {
+		name := shadow.name()
+		shadow.fillFrom(&enforced)
+		d.Shadow = s.verdict(&shadow, r, d.Preflight)
+		d.Shadow.Policy = name
 		d.ShadowDiffers = d.Verdict.Differs(&d.Shadow)
 	}
 	return d
@@ -30,29 +32,49 @@ func isPreflight(r *Request) bool {
 	return r.Method == "OPTIONS" && r.Origin != "" && r.RequestMethod != ""
 }
 
-// choose returns the enforced and the shadow policy of r. A policy that Envoy
+// choose returns the enforced and the shadow policies of r. A policy that Envoy
 // names is used whatever its hosts and paths say; known is false when there is
 // none of that name, which must not fall back to another one.
-func (s *Set) choose(r *Request) (p, shadow *compiled, known bool) {
+func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
+	paths := s.readPath(r.Path)
 	if s.shadows {
-		shadow = s.shadow.find(r.Authority, r.Path)
+		shadow = s.shadow.find(r.Authority, &paths)
 	}
 	if r.Policy == "" {
-		return s.enforced.find(r.Authority, r.Path), shadow, true
+		return s.enforced.find(r.Authority, &paths), shadow, true
 	}
-	p, known = s.byName[r.Policy]
+	p, known := s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
 		// Shadow changes nothing: what acts is what would act without it.
-		return s.enforced.find(r.Authority, r.Path), p, true
+		return s.enforced.find(r.Authority, &paths), all(p), true
 	}
-	return p, shadow, known
+	return all(p), shadow, known
+}
+
+// readPath returns the readings of a request's path, as far as they matter.
+func (s *Set) readPath(path string) readings {
+	if s.enforced.hasPaths() || s.shadow.hasPaths() {
+		return readPath(path)
+	}
+	return same(path)
 }
 
 func (s *Set) unknownVerdict(preflight bool) Verdict {
 	if preflight {
-		return Verdict{Reason: ReasonPolicyUnknown, Answer: s.unknown.preflight}
+		return Verdict{Reason: ReasonPolicyUnknown, Answer: s.denied.preflight}
 	}
-	return Verdict{Reason: ReasonPolicyUnknown, Answer: s.unknown.request}
+	return Verdict{Reason: ReasonPolicyUnknown, Answer: s.denied.request}
+}
+
+// verdictOf is what p says of r; nil is no policy.
+func (s *Set) verdictOf(p *compiled, r *Request, preflight bool) Verdict {
+	switch {
+	case p == nil:
+		return Verdict{Reason: ReasonNoPolicy, Answer: s.pass}
+	case p.mode == ModeOff:
+		return Verdict{Policy: p.name, Reason: ReasonPolicyOff, Answer: s.pass}
+	}
+	return p.decide(r, preflight)
 }
 
 // decide is what p says of r, as if it were enforced.
@@ -124,7 +146,7 @@ func isSameOrigin(r *Request) bool {
 	if !ok {
 		return false
 	}
-	host, text, ok := splitPort(r.Authority)
+	host, text, ok := splitPort(cutUser(r.Authority))
 	if !ok || !strings.EqualFold(strings.TrimSuffix(host, "."), strings.TrimSuffix(o.Host, ".")) {
 		return false
 	}

@@ -46,6 +46,7 @@ func TestDecideAllocatesNothingForWhatIsCommon(t *testing.T) {
 		"preflight":        preflight,
 		"denied preflight": with(preflight, func(r *Request) { r.RequestMethod = "DELETE" }),
 		"hostile headers":  with(preflight, func(r *Request) { r.RequestHeaders = strings.Repeat(",", 1<<20) }),
+		"escapes":          with(base, func(r *Request) { r.Path = "/v1/caf%C3%A9/a%20b" }),
 		"another host":     with(base, func(r *Request) { r.Authority = "other.test" }),
 	} {
 		var d Decision
@@ -246,6 +247,22 @@ func TestDebugListsNoStarWithCredentials(t *testing.T) {
 	for _, h := range d.Answer.Headers {
 		if h.Name == headerAllowHeaders {
 			t.Errorf("%s: %q, which browsers take for a name with credentials", h.Name, d.Value(h))
+		}
+	}
+}
+
+// No browser sends a user name, but a policy must not be missed for it.
+func TestTheUserNameOfAnAuthorityDoesNotMatter(t *testing.T) {
+	spec := exampleSpec()
+	spec.CORS.AllowOrigins, spec.DeniedRequests = []string{"https://example.com"}, DeniedBlock
+	set := mustCompile(t, spec)
+	for _, authority := range []string{"api.example.com", "user@api.example.com", "a:b@api.example.com", "other.test@api.example.com:443", "a@b@api.example.com"} {
+		for origin, want := range map[string]Reason{
+			"https://example.com": ReasonRequestAllowed, "https://evil.test": ReasonRequestBlocked, "https://api.example.com": ReasonSameOrigin,
+		} {
+			if d := set.Decide(&Request{Method: "GET", Authority: authority, Path: "/v1", Origin: origin}); d.Reason != want {
+				t.Errorf("%s, %s: %s, want %s", authority, origin, d.Reason, want)
+			}
 		}
 	}
 }

@@ -2,9 +2,43 @@ package policy
 
 import "strings"
 
-// layer finds the policy of a host and path: the exact host beats the longest
-// "*." host, which beats every-host; then the longest path wins.
+// layer finds the policies of a host and path, one by each reading of the path.
 type layer struct {
+	normalised index
+	// decoded has the policies' own paths decoded; nil if that changes none of
+	// them, and normalised serves for all readings.
+	decoded *index
+}
+
+// add enters p for each of its hosts and paths.
+func (l *layer) add(p *compiled, hosts, paths []string) {
+	l.normalised.add(p, hosts, paths)
+	if l.decoded != nil {
+		l.decoded.add(p, hosts, decodedPaths(paths))
+	}
+}
+
+// hasPaths reports whether the path of a request matters.
+func (l *layer) hasPaths() bool { return l.normalised.longestPath > 0 }
+
+// find returns the policies that cover the request's authority and path.
+func (l *layer) find(authority string, rs *readings) chosen {
+	host := hostOf(authority)
+	c := all(l.normalised.find(host, rs[ReadNormalised]))
+	decoded := l.decoded
+	if decoded == nil {
+		if !rs.differ() {
+			return c
+		}
+		decoded = &l.normalised
+	}
+	c[ReadDecoded], c[ReadCut] = decoded.find(host, rs[ReadDecoded]), decoded.find(host, rs[ReadCut])
+	return c
+}
+
+// index finds the policy of a host and path: the exact host beats the longest
+// "*." host, which beats every-host; then the longest path wins.
+type index struct {
 	exact    map[string]*pathIndex // :: host
 	wildcard map[string]*pathIndex // :: what stands right of "*."
 	anyHost  *pathIndex
@@ -19,42 +53,40 @@ type pathIndex struct {
 	byPath map[string]*compiled // :: path without trailing slash
 }
 
-// add enters p for each of its hosts and paths.
-func (l *layer) add(p *compiled, hosts, paths []string) {
+func (x *index) add(p *compiled, hosts, paths []string) {
 	if len(hosts) == 0 {
 		hosts = []string{""}
 	}
 	for _, host := range hosts {
-		x := l.host(strings.ToLower(host))
-		x.add(p, paths)
+		x.host(strings.ToLower(host)).add(p, paths)
 	}
 	for _, path := range paths {
-		l.longestPath = max(l.longestPath, len(path))
+		x.longestPath = max(x.longestPath, len(path))
 	}
 }
 
 // host returns the index of a spec's host, made when it is new. The empty
 // host is every host.
-func (l *layer) host(host string) *pathIndex {
+func (x *index) host(host string) *pathIndex {
 	if host == "" {
-		if l.anyHost == nil {
-			l.anyHost = &pathIndex{}
+		if x.anyHost == nil {
+			x.anyHost = &pathIndex{}
 		}
-		return l.anyHost
+		return x.anyHost
 	}
-	m := &l.exact
+	m := &x.exact
 	if parent, ok := strings.CutPrefix(host, "*."); ok {
-		m, host = &l.wildcard, parent
+		m, host = &x.wildcard, parent
 	}
 	if *m == nil {
 		*m = map[string]*pathIndex{}
 	}
-	x := (*m)[host]
-	if x == nil {
-		x = &pathIndex{}
-		(*m)[host] = x
+	paths := (*m)[host]
+	if paths == nil {
+		paths = &pathIndex{}
+		(*m)[host] = paths
 	}
-	return x
+	return paths
 }
 
 func (x *pathIndex) add(p *compiled, paths []string) {
@@ -74,27 +106,23 @@ func (x *pathIndex) add(p *compiled, paths []string) {
 	}
 }
 
-// find returns the policy that covers the request's authority and path, or nil.
-func (l *layer) find(authority, path string) *compiled {
-	host := hostOf(authority)
-	if l.longestPath > 0 {
-		path = normalisePath(path)
-	}
-	if p := l.exact[host].find(path, l.longestPath); p != nil {
+// find returns the policy that covers the host and path, or nil.
+func (x *index) find(host, path string) *compiled {
+	if p := x.exact[host].find(path, x.longestPath); p != nil {
 		return p
 	}
-	if len(l.wildcard) > 0 && len(host) <= maxHostLen {
-		if p := l.findWildcard(host, path); p != nil {
+	if len(x.wildcard) > 0 && len(host) <= maxHostLen {
+		if p := x.findWildcard(host, path); p != nil {
 			return p
 		}
 	}
-	return l.anyHost.find(path, l.longestPath)
+	return x.anyHost.find(path, x.longestPath)
 }
 
-func (l *layer) findWildcard(host, path string) *compiled {
+func (x *index) findWildcard(host, path string) *compiled {
 	_, parent, found := strings.Cut(host, ".")
 	for found {
-		if p := l.wildcard[parent].find(path, l.longestPath); p != nil {
+		if p := x.wildcard[parent].find(path, x.longestPath); p != nil {
 			return p
 		}
 		_, parent, found = strings.Cut(parent, ".")
@@ -126,86 +154,40 @@ func (x *pathIndex) find(path string, longest int) *compiled {
 	return x.all
 }
 
-// hostOf returns the host of an authority: without port and one trailing dot,
-// in lower case.
+// hostOf returns the host of an authority: without user name, port and one
+// trailing dot, in lower case.
 func hostOf(authority string) string {
-	host := authority
+	host := cutUser(authority)
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host = host[:i]
 	}
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// normalisePath returns the form of a request's path that policies' paths are
-// compared with (RFC 3986, section 6.2.2): without query, unreserved
-// characters decoded, dot segments resolved, then slashes merged, which is the
-// order of Envoy's normalize_path and merge_slashes. "%2f", "%5c" and "\" are
-// ordinary bytes.
-func normalisePath(path string) string {
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
-		path = path[:i]
-	}
-	if strings.IndexByte(path, '%') >= 0 {
-		path = decodeUnreserved(path)
-	}
-	if strings.Contains(path, "//") || strings.Contains(path, "/.") {
-		path = resolveDots(path)
-	}
-	return path
+// cutUser cuts the user name of an authority. No browser sends one (RFC 9110,
+// section 4.2.4), but a policy must not be missed for it.
+func cutUser(authority string) string {
+	return authority[strings.LastIndexByte(authority, '@')+1:]
 }
 
-// decodeUnreserved decodes the percent-encoded bytes that need no encoding
-// (RFC 3986, section 2.3).
-func decodeUnreserved(path string) string {
-	var b strings.Builder
-	for i := 0; i < len(path); i++ {
-		c := path[i]
-		if c == '%' && i+2 < len(path) {
-			hi, lo := unhex(path[i+1]), unhex(path[i+2])
-			if d := hi<<4 | lo; hi < 16 && lo < 16 && isUnreserved(d) {
-				c = d
-				i += 2
-			}
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
+// normalPrefix returns the one form of a policy's path: as requests' paths are
+// read, without trailing slash; the root remains.
+func normalPrefix(path string) string {
+	return trimPrefix(normaliseEscapes(path))
 }
 
-// unhex returns the value of a hexadecimal digit, else 16.
-func unhex(c byte) byte {
-	switch {
-	case isDigit(c):
-		return c - '0'
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10
-	}
-	return 16
+// decodedPrefix returns a policy's path as applications read it.
+func decodedPrefix(path string) string {
+	return trimPrefix(ReadPath(path, ReadDecoded))
 }
 
-func isUnreserved(c byte) bool {
-	return isLower(c|0x20) || isDigit(c) || c == '-' || c == '.' || c == '_' || c == '~'
-}
+// trimPrefix drops trailing slashes; the root remains.
+func trimPrefix(path string) string { return "/" + strings.Trim(path, "/") }
 
-// resolveDots removes dot segments (RFC 3986, section 5.2.4) and, after that,
-// empty ones.
-func resolveDots(path string) string {
-	kept := make([]string, 0, 8)
-	for segment := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
-		switch segment {
-		case ".":
-		case "..":
-			kept = kept[:max(len(kept)-1, 0)]
-		default:
-			kept = append(kept, segment)
-		}
+func decodedPaths(paths []string) []string {
+	decoded := make([]string, len(paths))
+	for i, path := range paths {
+		decoded[i] = decodedPrefix(path)
 	}
-	var b strings.Builder
-	for _, segment := range kept {
-		if segment != "" {
-			b.WriteByte('/')
-			b.WriteString(segment)
-		}
-	}
-	return b.String()
+	return decoded
 }

@@ -7,12 +7,12 @@ import (
 
 // Normalise returns the one normal form of s: what is the default is left
 // out, the six methods that browsers normalise are in upper case, header names
-// in lower case, paths without trailing slash, and a repeated entry of a list
+// in lower case, paths without trailing slash and with one form of escapes, and a repeated entry of a list
 // is dropped, the order kept. It is idempotent, keeps what s decides, and
 // shares no list with s.
 func Normalise(s Spec) Spec {
 	s.Hosts = unique(s.Hosts, strings.ToLower)
-	s.Paths = unique(s.Paths, trimPath)
+	s.Paths = unique(s.Paths, normalPrefix)
 	s.CORS = normaliseCORS(s.CORS)
 	s.Mode = orZero(s.Mode, ModeEnforce)
 	s.UpstreamHeaders = orZero(s.UpstreamHeaders, UpstreamReplace)

@@ -36,11 +36,15 @@ const (
 	// ReasonSameOrigin: the site's own request, from an origin that the policy
 	// does not list: on the wire as a denied one, never counted as denied.
 	ReasonSameOrigin
+	// ReasonPathAmbiguous: applications may read the path otherwise than it is
+	// normalised, and the policies of the readings answer differently: a denial.
+	ReasonPathAmbiguous
 
-	reasonCount
+	// NumReasons is the number of reasons.
+	NumReasons = iota
 )
 
-var reasonWords = [reasonCount]string{
+var reasonWords = [NumReasons]string{
 	ReasonNoPolicy:               "no_policy",
 	ReasonPolicyOff:              "policy_off",
 	ReasonPolicyUnknown:          "policy_unknown",
@@ -55,11 +59,12 @@ var reasonWords = [reasonCount]string{
 	ReasonRequestOriginMalformed: "request_origin_malformed",
 	ReasonRequestBlocked:         "request_blocked",
 	ReasonSameOrigin:             "same_origin",
+	ReasonPathAmbiguous:          "path_ambiguous",
 }
 
 // String returns the reason's word, such as "preflight_allowed".
 func (r Reason) String() string {
-	if r >= reasonCount {
+	if r >= NumReasons {
 		return "unknown"
 	}
 	return reasonWords[r]
@@ -67,7 +72,7 @@ func (r Reason) String() string {
 
 // Reasons returns all reasons, for those who label with them.
 func Reasons() []Reason {
-	all := make([]Reason, reasonCount)
+	all := make([]Reason, NumReasons)
 	for i := range all {
 		all[i] = Reason(i)
 	}

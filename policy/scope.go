@@ -33,9 +33,9 @@ func hostRank(host string) int {
 	return len(host)
 }
 
-// Scope says how s covers a request for that authority and path, read entry by
-// entry.
-func (s *Spec) Scope(authority, path string) Scope {
+// Scope says how s covers a request for that authority and path, as reading
+// reads it, entry by entry.
+func (s *Spec) Scope(authority, path string, reading Reading) Scope {
 	sc := Scope{HostCovers: len(s.Hosts) == 0, PathCovers: len(s.Paths) == 0}
 	host := hostOf(authority)
 	for _, h := range s.Hosts {
@@ -43,13 +43,22 @@ func (s *Spec) Scope(authority, path string) Scope {
 			sc.Host, sc.HostCovers = h, true
 		}
 	}
-	path = normalisePath(path)
+	path = ReadPath(path, reading)
 	for _, p := range s.Paths {
-		if p = strings.TrimRight(p, "/"); pathCovers(p, path) && (!sc.PathCovers || len(p) > len(sc.Path)) {
+		if p = readPrefix(p, reading); pathCovers(p, path) && (!sc.PathCovers || len(p) > len(sc.Path)) {
 			sc.Path, sc.PathCovers = p, true
 		}
 	}
 	return sc
+}
+
+// readPrefix returns a policy's path as reading compares it, the root as
+// nothing.
+func readPrefix(path string, reading Reading) string {
+	if reading == ReadNormalised {
+		return strings.TrimRight(normalPrefix(path), "/")
+	}
+	return strings.TrimRight(decodedPrefix(path), "/")
 }
 
 func hostCovers(entry, host string) bool {

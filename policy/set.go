@@ -13,7 +13,7 @@ type Set struct {
 	enforced, shadow layer
 	shadows          bool
 	pass             *Answer
-	unknown          deniedAnswers
+	denied           deniedAnswers
 }
 
 // Hash returns the hash of the specs that the set was compiled from.

@@ -53,8 +53,10 @@ func orEvery(list []string, every string) []string {
 	return list
 }
 
-// compare finds a path that two of the specs that share host share too. The
-// same specs are compared once, however many hosts they share.
+// compare finds a path that two of the specs that share host share too, as
+// applications read it: if only its escapes tell the two apart, a page could
+// choose between them. The same specs are compared once, however many hosts
+// they share.
 func (o *overlaps) compare(host string, sharing []int) {
 	key := fmt.Sprint(sharing)
 	if len(sharing) < 2 || o.compared[key] {
@@ -64,7 +66,7 @@ func (o *overlaps) compare(host string, sharing []int) {
 	first := map[string]int{} // :: path -> spec
 	for _, i := range sharing {
 		for _, p := range orEvery(o.specs[i].Paths, "/") {
-			p = trimPath(p)
+			p = decodedPrefix(p)
 			if j, taken := first[p]; taken && j != i {
 				o.report(j, i, host, p)
 				continue
@@ -86,7 +88,7 @@ func (o *overlaps) report(i, j int, host, path string) {
 		where = host
 	}
 	field := ""
-	if k := slices.IndexFunc(b.Paths, func(p string) bool { return trimPath(p) == path }); k >= 0 {
+	if k := slices.IndexFunc(b.Paths, func(p string) bool { return decodedPrefix(p) == path }); k >= 0 {
 		field = at("paths", k)
 	} else if k := slices.Index(b.Hosts, host); k >= 0 {
 		field = at("hosts", k)

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -10,7 +9,7 @@ import (
 // redundant.
 type scopes struct {
 	hosts map[string]owners // :: as written
-	paths map[string]owners // :: without trailing slash
+	paths map[string]owners // :: as normalPrefix returns them
 }
 
 // owners are the specs that name something: none, one, or several.
@@ -33,7 +32,7 @@ func newScopes(specs []Spec) scopes {
 			enter(sc.hosts, h, i)
 		}
 		for _, p := range specs[i].Paths {
-			enter(sc.paths, trimPath(p), i)
+			enter(sc.paths, normalPrefix(p), i)
 		}
 	}
 	return sc
@@ -43,14 +42,6 @@ func enter(m map[string]owners, key string, spec int) {
 	o := m[key]
 	o.add(spec)
 	m[key] = o
-}
-
-// trimPath drops trailing slashes; the root remains.
-func trimPath(p string) string {
-	if t := strings.TrimRight(p, "/"); t != "" || p == "" {
-		return t
-	}
-	return "/"
 }
 
 func (v *validator) checkHosts() {
@@ -139,30 +130,58 @@ func (v *validator) checkPaths() {
 	if v.s.Paths != nil && len(v.s.Paths) == 0 {
 		v.fail("paths-empty", "paths", "", "the list of paths is empty", "leave paths out for every path")
 	}
+	listed := map[string]bool{}
+	for _, p := range v.s.Paths {
+		listed[normalPrefix(p)] = true
+	}
 	seen := map[string]bool{}
 	for i, p := range v.s.Paths {
-		field, path := at("paths", i), trimPath(p)
+		field, path := at("paths", i), normalPrefix(p)
 		if code, reason, hint := badPrefix(p); code != "" {
 			v.fail(code, field, p, reason, hint)
 			continue
 		}
 		if seen[path] {
 			v.warn("path-redundant", field, p, "the path is listed twice", "remove one")
-		} else if by := v.pathCoveredBy(path); by != "" {
+		} else if by := v.pathCoveredBy(path, listed); by != "" {
 			v.warn("path-redundant", field, p, fmt.Sprintf("already covered by %q", clip(by)), "remove it")
 		}
 		seen[path] = true
+		v.checkDecoded(field, p, listed)
 	}
 }
 
+// checkDecoded warns of a path that applications may read otherwise: requests
+// for what they read are ambiguous, unless the same policy lists that too.
+func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
+	decoded := decodedPrefix(p)
+	if decoded == normalPrefix(p) || coveredByAny(decoded, listed) {
+		return
+	}
+	v.warn("path-decoded", field, p,
+		fmt.Sprintf("applications may read it as %q, and requests for that are denied if another policy answers them otherwise", clip(decoded)),
+		fmt.Sprintf("list %q too, or alone", clip(decoded)))
+}
+
+// coveredByAny reports whether the list has path or one above it.
+func coveredByAny(path string, list map[string]bool) bool {
+	for path != "/" && !list[path] {
+		path = above(path)
+	}
+	return list[path]
+}
+
+// above returns the path above path; the root remains.
+func above(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }
+
 // pathCoveredBy returns the next shorter path that any spec names, when it is
-// one of this spec. Where another spec stands between, path decides which of
-// the two policies is chosen.
-func (v *validator) pathCoveredBy(path string) string {
-	for path != "/" {
-		path = path[:max(1, strings.LastIndexByte(path, '/'))]
+// one of those listed here. Where another spec stands between, path decides
+// which of the two policies is chosen.
+func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
+	for path != "/" && path != "" {
+		path = above(path)
 		if _, named := v.scopes.paths[path]; named {
-			if slices.ContainsFunc(v.s.Paths, func(p string) bool { return trimPath(p) == path }) {
+			if listed[path] {
 				return path
 			}
 			return ""
@@ -174,54 +193,53 @@ func (v *validator) pathCoveredBy(path string) string {
 // badPrefix says what is wrong with an entry of paths; code is empty when
 // nothing is.
 func badPrefix(p string) (code, reason, hint string) {
+	code, reason = badPrefixText(p)
+	if code != "" {
+		hint = didYouMean(repairPrefix(p))
+	}
+	return code, reason, hint
+}
+
+// badPrefixText refuses what no reading of a request's path has.
+func badPrefixText(p string) (code, reason string) {
 	switch {
 	case !strings.HasPrefix(p, "/"):
-		return "path-slash", "a path begins with a slash", didYouMean("/" + p)
+		return "path-slash", "a path begins with a slash"
 	case strings.Contains(p, "*"):
-		return "path-star", "a path has no star: it covers all that is below it", didYouMean(beforeStar(p))
+		return "path-star", "a path has no star: it covers all that is below it"
 	case strings.ContainsAny(p, "?#"):
-		return "path-query", "a path has neither query nor fragment", didYouMean(p[:strings.IndexAny(p, "?#")])
+		return "path-query", "a path has neither query nor fragment"
+	case strings.Contains(p, `\`):
+		return "path-backslash", `can never match: browsers and Envoy take "\" for a slash`
+	case strings.IndexFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0:
+		return "path-characters", "requests carry such characters percent-encoded"
+	case strings.Contains(p, "//"):
+		return "path-empty-segment", "can never match: slashes of a request are merged"
+	case hasDotSegment(normaliseEscapes(p)):
+		return "path-dot-segment", "can never match: dot segments of a request are resolved"
+	case hasDotSegment(cutParameters(decodeReserved(p))):
+		return "path-dot-segment", "applications may take this for a dot segment and resolve it"
 	}
-	return badPrefixText(p)
+	return "", ""
 }
 
-// badPrefixText refuses what no request has in its path after normalisePath.
-func badPrefixText(p string) (code, reason, hint string) {
-	switch {
-	case strings.IndexFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0:
-		return "path-characters", "requests carry such characters percent-encoded", didYouMean(encodePath(p))
-	case strings.Contains(p, "%") && decodeUnreserved(p) != p:
-		return "path-encoding", "can never match: unreserved characters are compared decoded", didYouMean(decodeUnreserved(p))
-	case strings.Contains(p, "//"):
-		return "path-empty-segment", "can never match: slashes of a request are merged", didYouMean(mergeSlashes(p))
-	}
+func hasDotSegment(p string) bool {
 	for segment := range strings.SplitSeq(p, "/") {
 		if segment == "." || segment == ".." {
-			return "path-dot-segment", "can never match: dot segments of a request are resolved", "write the path that remains"
+			return true
 		}
 	}
-	return "", "", ""
+	return false
 }
 
-// beforeStar returns the path above the segment that has a star.
-func beforeStar(p string) string {
-	p = p[:strings.IndexByte(p, '*')]
-	return p[:max(1, strings.LastIndexByte(p, '/'))]
-}
-
-func mergeSlashes(p string) string {
-	return "/" + strings.Join(strings.FieldsFunc(p, func(r rune) bool { return r == '/' }), "/")
-}
-
-// encodePath percent-encodes what no request has in its path.
-func encodePath(p string) string {
-	var b strings.Builder
-	for i := range len(p) {
-		if c := p[i]; c <= ' ' || c >= 0x7f {
-			fmt.Fprintf(&b, "%%%02X", c)
-			continue
-		}
-		b.WriteByte(p[i])
+// repairPrefix returns the path that p was probably meant to be.
+func repairPrefix(p string) string {
+	p, _ = cutQuery("/" + strings.ReplaceAll(p, `\`, "/"))
+	if star := strings.IndexByte(p, '*'); star >= 0 {
+		p = above(p[:star])
 	}
-	return b.String()
+	if hasDotSegment(cutParameters(decodeReserved(p))) {
+		return decodedPrefix(p)
+	}
+	return normalPrefix(ReadPath(p, ReadNormalised))
 }

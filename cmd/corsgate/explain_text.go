@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -119,6 +120,9 @@ func (t *explainText) policy(r *explain.Report) {
 		t.row("policy", "%s, in mode %s: %s", r.Policy.Name, r.Policy.Mode, r.Policy.Why)
 	default:
 		t.row("policy", "%s: %s", r.Policy.Name, r.Policy.Why)
+	}
+	for _, o := range r.Policy.Otherwise {
+		t.row("", "or %s: %s", cmp.Or(o.Name, "none"), o.Why)
 	}
 	for _, o := range r.Policy.Others {
 		t.row("", "%s", t.faint("not "+o.Name+": "+o.Why))

@@ -28,6 +28,24 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 	return originCause(s, o)
 }
 
+// ambiguousCause is for a path whose readings choose policies that answer
+// differently: no policy decides alone.
+func ambiguousCause(c Choice) string {
+	names := []string{named(c.Name)}
+	for _, o := range c.Otherwise {
+		names = append(names, named(o.Name))
+	}
+	return fmt.Sprintf("the spelling of the path would decide between %s, which answer this differently: ask for the path as it is meant, or let one policy cover each reading of it",
+		strings.Join(names, " and "))
+}
+
+func named(name string) string {
+	if name == "" {
+		return "no policy"
+	}
+	return "policy " + name
+}
+
 func originCause(s *policy.Spec, o *Origin) string {
 	text := fmt.Sprintf("policy %s does not allow the origin", s.Name)
 	if len(o.Near) == 0 {

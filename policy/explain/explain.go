@@ -32,8 +32,11 @@ func (ps Policies) Explain(q Question) (Report, error) {
 		r.Origin = originReport(s, a.Origin)
 		r.Cause = t.cause(s, r.Origin)
 	}
+	if t.isAmbiguous() {
+		r.Cause = ambiguousCause(r.Policy)
+	}
 	r.Console = t.console(a)
-	if !r.Allowed {
+	if !r.Allowed && !t.isAmbiguous() {
 		r.Remedy = ps.remedy(a, t, r.Origin)
 	}
 	return r, nil
@@ -47,6 +50,12 @@ func (ps Policies) spec(name string) *policy.Spec {
 		}
 	}
 	return nil
+}
+
+// isAmbiguous reports whether the request is denied for the spelling of its path.
+func (t *trip) isAmbiguous() bool {
+	last := t.last()
+	return last != nil && last.Reason == policy.ReasonPathAmbiguous.String()
 }
 
 // trip is a request from its page to the upstream and back.

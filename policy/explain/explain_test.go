@@ -104,6 +104,32 @@ func TestNearestMiss(t *testing.T) {
 	}
 }
 
+func TestAnAmbiguousPathIsSaid(t *testing.T) {
+	for _, tc := range []struct{ url, policy, otherwise, cause string }{
+		{"https://api.example.com/v1%2Fx", "api-all", "api: applications may read the path as /v1/x: its host is api.example.com, its path is /v1", "policy api-all and policy api"},
+		{"https://api.example.com/v1/..%2Fx", "api", "api-all: applications may read the path as /x: its host is api.example.com, every path", "policy api and policy api-all"},
+		{"https://a.api.example.com/x%2F..%2Fv1;y", "", "api: applications may read the path as /v1: its host is *.api.example.com, its path is /v1", "no policy and policy api"},
+		{"https://a.api.example.com/v1/..;/x", "api", ": applications may read the path as /x, which no policy covers", "policy api and no policy"},
+	} {
+		r := ask(t, explain.Question{Origin: app, URL: tc.url, Method: "PUT"})
+		if r.Allowed || r.Preflight.Reason != "path_ambiguous" || r.Remedy != nil || r.Policy.Name != tc.policy {
+			t.Errorf("%s: %+v", tc.url, r)
+		}
+		if o := r.Policy.Otherwise; len(o) != 1 || o[0].Name+": "+o[0].Why != tc.otherwise && ": "+o[0].Why != tc.otherwise {
+			t.Errorf("%s: otherwise %+v, want %s", tc.url, o, tc.otherwise)
+		}
+		if !strings.Contains(r.Cause, tc.cause) {
+			t.Errorf("%s: the cause is %q, want %q", tc.url, r.Cause, tc.cause)
+		}
+	}
+}
+
+func TestAPathThatMakesNoDifferenceHasNoOtherReading(t *testing.T) {
+	if r := ask(t, explain.Question{Origin: app, URL: "https://api.example.com/v1/a%2Fb"}); !r.Allowed || r.Policy.Otherwise != nil {
+		t.Errorf("%+v", r.Policy)
+	}
+}
+
 func TestWhatIsFartherIsLeftOut(t *testing.T) {
 	r := ask(t, explain.Question{Origin: app + ":8443", URL: "https://api.example.com/v1"})
 	if len(r.Origin.Near) != 1 || r.Origin.Near[0].Entry != app {

@@ -40,6 +40,9 @@ type Choice struct {
 	// counts those that are not among them.
 	Others []Other `json:"others,omitempty"`
 	More   int     `json:"more,omitempty"`
+	// Otherwise are the policies that other readings of the path choose. The
+	// Name is empty if a reading chooses none.
+	Otherwise []Other `json:"otherwise,omitempty"`
 }
 
 // Other is a policy that was not chosen.

@@ -58,3 +58,26 @@ func TestThereIsNoAdviceBeforeTheFirstSet(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+// A path that may be read otherwise is not the origin's to be allowed.
+func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
+	specs := []policy.Spec{
+		{Name: "narrow", Hosts: []string{"a.test"}, Paths: []string{"/private"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
+		{Name: "wide", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
+	}
+	set, err := policy.Compile(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := Tracker{Advise: Advise(func() (*policy.Set, []policy.Spec) { return set, specs })}
+	r := get("a.test", "https://app.test")
+	r.Path = "/private%2Fx"
+	ask(&tr, set, r)
+	list := tr.List()
+	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 {
+		t.Fatalf("%+v", list)
+	}
+	if o := list.Policies[0].Origins[0]; o.Reason != "path_ambiguous" || o.Allow != "" || o.Nearest != ambiguousAdvice {
+		t.Errorf("%+v", o)
+	}
+}

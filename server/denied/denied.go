@@ -67,7 +67,7 @@ type Tracker struct {
 // isDenial reports whether somebody was turned away for a reason.
 func isDenial(r policy.Reason) bool {
 	switch r {
-	case policy.ReasonPolicyUnknown,
+	case policy.ReasonPolicyUnknown, policy.ReasonPathAmbiguous,
 		policy.ReasonPreflightOriginDenied, policy.ReasonPreflightMethodDenied, policy.ReasonPreflightHeaderDenied, policy.ReasonPreflightMalformed,
 		policy.ReasonRequestOriginDenied, policy.ReasonRequestOriginMalformed, policy.ReasonRequestBlocked:
 		return true

@@ -9,6 +9,9 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
+// ambiguousAdvice is the Nearest of a denial for the spelling of a path.
+const ambiguousAdvice = "applications may read the path otherwise, and another policy answers that differently: Envoy's access log has the path, explain tells both policies"
+
 // adviceTime bounds the advice of one list: the rest goes without.
 const adviceTime = 2 * time.Second
 
@@ -87,6 +90,10 @@ func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	o := &Origin{
 		Origin: readable(e.origin), Reason: e.reason.String(), Asked: e.readableAsked(),
 		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
+	}
+	if e.reason == policy.ReasonPathAmbiguous {
+		o.Nearest = ambiguousAdvice // it is not the origin's to be allowed
+		return o
 	}
 	if t.Advise == nil || e.clipped || time.Now().After(until) {
 		return o

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	reasons = int(policy.ReasonSameOrigin) + 1
+	reasons = policy.NumReasons
 	kinds   = 2
 )
 
