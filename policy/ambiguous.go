@@ -2,16 +2,33 @@ package policy
 
 // chosen are the policies of a request by each reading of its path. nil is no
 // policy.
-type chosen [NumReadings]*compiled
+type chosen struct {
+	first  *compiled    // by ReadNormalised
+	others *otherChosen // nil if they are the same
+}
 
-// all returns that p is chosen by all readings.
-func all(p *compiled) chosen { return chosen{p, p, p} }
+// otherChosen are the policies by ReadDecoded and ReadCut.
+type otherChosen [NumReadings - 1]*compiled
 
-func (c *chosen) isEmpty() bool { return *c == chosen{} }
+// with returns c with the policies of the other readings.
+func (c chosen) with(decoded, cut *compiled) chosen {
+	if decoded != c.first || cut != c.first {
+		c.others = &otherChosen{decoded, cut}
+	}
+	return c
+}
+
+// all returns the policies by reading.
+func (c chosen) all() [NumReadings]*compiled {
+	if c.others == nil {
+		return [NumReadings]*compiled{c.first, c.first, c.first}
+	}
+	return [NumReadings]*compiled{c.first, c.others[0], c.others[1]}
+}
 
 // name returns the name of the first policy; empty if there is no policy.
-func (c *chosen) name() string {
-	for _, p := range c {
+func (c chosen) name() string {
+	for _, p := range c.all() {
 		if p != nil {
 			return p.name
 		}
@@ -19,34 +36,36 @@ func (c *chosen) name() string {
 	return ""
 }
 
-// fillFrom takes what is missing from other: where no shadow policy covers a
-// request, the enforced one would still act.
-func (c *chosen) fillFrom(other *chosen) {
-	for i, p := range c {
-		if p == nil {
-			c[i] = other[i]
+// orElse returns c with what is missing taken from other: where no shadow policy
+// covers a request, the enforced one would still act.
+func (c chosen) orElse(other chosen) chosen {
+	ps := c.all()
+	for i, p := range other.all() {
+		if ps[i] == nil {
+			ps[i] = p
 		}
 	}
+	return chosen{first: ps[0]}.with(ps[1], ps[2])
 }
 
-// verdict is what the policies say of r, if all of them answer it alike.
-func (s *Set) verdict(c *chosen, r *Request, preflight bool) Verdict {
-	v := s.verdictOf(c[0], r, preflight)
-	for _, p := range c[1:] {
-		if p == c[0] {
-			continue
-		}
+// differs reports whether a policy of another reading does not answer r as the
+// first one does, which says v.
+func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {
+	if c.others == nil {
+		return false
+	}
+	for _, p := range c.others {
 		if w := s.verdictOf(p, r, preflight); !v.sendsSame(&w) {
-			return s.denyAmbiguous(c, r, preflight)
+			return true
 		}
 	}
-	return v
+	return false
 }
 
 // denyAmbiguous is for a request that the policies answer differently, so that
 // the page would choose its answer by how it spells the path. It is answered as
 // that of an unknown origin, and blocked if any of the policies blocks.
-func (s *Set) denyAmbiguous(c *chosen, r *Request, preflight bool) Verdict {
+func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 	v := Verdict{Policy: c.name(), Reason: ReasonPathAmbiguous, Answer: s.denied.request}
 	switch {
 	case r.Origin == "":
@@ -64,8 +83,8 @@ func (s *Set) denyAmbiguous(c *chosen, r *Request, preflight bool) Verdict {
 }
 
 // any reports whether a policy that acts has the property.
-func (c *chosen) any(has func(*compiled) bool) bool {
-	for _, p := range c {
+func (c chosen) any(has func(*compiled) bool) bool {
+	for _, p := range c.all() {
 		if p != nil && p.mode != ModeOff && has(p) {
 			return true
 		}

@@ -11,19 +11,30 @@ import "strings"
 func (s *Set) Decide(r *Request) Decision {
 	d := Decision{Preflight: isPreflight(r)}
 	enforced, shadow, known := s.choose(r)
-	if !known {
-		d.Verdict = s.unknownVerdict(d.Preflight)
+	if known {
+		d.Verdict = s.verdictOf(enforced.first, r, d.Preflight)
 	} else {
-		d.Verdict = s.verdict(&enforced, r, d.Preflight)
+		d.Verdict = s.unknownVerdict(d.Preflight)
 	}
-	if !shadow.isEmpty() {
-		name := shadow.name()
-		shadow.fillFrom(&enforced)
-		d.Shadow = s.verdict(&shadow, r, d.Preflight)
-		d.Shadow.Policy = name
+	if enforced.differs(s, &d.Verdict, r, d.Preflight) {
+		d.Verdict = s.denyAmbiguous(enforced, r, d.Preflight)
+	}
+	if shadow != (chosen{}) {
+		d.Shadow = s.rehearse(shadow, enforced, r, d.Preflight)
 		d.ShadowDiffers = d.Verdict.Differs(&d.Shadow)
 	}
 	return d
+}
+
+// rehearse is what the shadow policies would say if they were enforced.
+func (s *Set) rehearse(shadow, enforced chosen, r *Request, preflight bool) Verdict {
+	acting := shadow.orElse(enforced)
+	v := s.verdictOf(acting.first, r, preflight)
+	if acting.differs(s, &v, r, preflight) {
+		v = s.denyAmbiguous(acting, r, preflight)
+	}
+	v.Policy = shadow.name()
+	return v
 }
 
 // isPreflight is Fetch, #http-requests: a CORS-preflight request
@@ -38,17 +49,17 @@ func isPreflight(r *Request) bool {
 func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
 	paths := s.readPath(r.Path)
 	if s.shadows {
-		shadow = s.shadow.find(r.Authority, &paths)
+		shadow = s.shadow.find(r.Authority, paths)
 	}
 	if r.Policy == "" {
-		return s.enforced.find(r.Authority, &paths), shadow, true
+		return s.enforced.find(r.Authority, paths), shadow, true
 	}
 	p, known := s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
 		// Shadow changes nothing: what acts is what would act without it.
-		return s.enforced.find(r.Authority, &paths), all(p), true
+		return s.enforced.find(r.Authority, paths), chosen{first: p}, true
 	}
-	return all(p), shadow, known
+	return chosen{first: p}, shadow, known
 }
 
 // readPath returns the readings of a request's path, as far as they matter.
@@ -56,7 +67,7 @@ func (s *Set) readPath(path string) readings {
 	if s.enforced.hasPaths() || s.shadow.hasPaths() {
 		return readPath(path)
 	}
-	return same(path)
+	return readings{normalised: path}
 }
 
 func (s *Set) unknownVerdict(preflight bool) Verdict {

@@ -22,18 +22,17 @@ func (l *layer) add(p *compiled, hosts, paths []string) {
 func (l *layer) hasPaths() bool { return l.normalised.longestPath > 0 }
 
 // find returns the policies that cover the request's authority and path.
-func (l *layer) find(authority string, rs *readings) chosen {
+func (l *layer) find(authority string, rs readings) chosen {
 	host := hostOf(authority)
-	c := all(l.normalised.find(host, rs[ReadNormalised]))
+	c := chosen{first: l.normalised.find(host, rs.normalised)}
+	if rs.others == nil && l.decoded == nil {
+		return c
+	}
 	decoded := l.decoded
 	if decoded == nil {
-		if !rs.differ() {
-			return c
-		}
 		decoded = &l.normalised
 	}
-	c[ReadDecoded], c[ReadCut] = decoded.find(host, rs[ReadDecoded]), decoded.find(host, rs[ReadCut])
-	return c
+	return c.with(decoded.find(host, rs.by(ReadDecoded)), decoded.find(host, rs.by(ReadCut)))
 }
 
 // index finds the policy of a host and path: the exact host beats the longest

@@ -28,18 +28,27 @@ const (
 
 // ReadPath returns the path of a request as r reads it.
 func ReadPath(path string, r Reading) string {
-	return readPath(path)[r]
+	rs := readPath(path)
+	return rs.by(r)
 }
 
 // readings are a path's readings.
-type readings [NumReadings]string
+type readings struct {
+	normalised string
+	others     *otherReadings // nil if they are the same
+}
 
-// same returns the readings of a path that all readings leave as it is.
-func same(path string) readings { return readings{path, path, path} }
+// otherReadings are ReadDecoded and ReadCut.
+type otherReadings struct{ decoded, cut string }
 
-// differ reports whether the readings are not all the same.
-func (rs *readings) differ() bool {
-	return rs[ReadDecoded] != rs[ReadNormalised] || rs[ReadCut] != rs[ReadNormalised]
+func (rs *readings) by(r Reading) string {
+	switch {
+	case rs.others == nil || r == ReadNormalised:
+		return rs.normalised
+	case r == ReadDecoded:
+		return rs.others.decoded
+	}
+	return rs.others.cut
 }
 
 // readPath returns all readings of the path of a request. It costs one walk over
@@ -47,14 +56,14 @@ func (rs *readings) differ() bool {
 func readPath(path string) readings {
 	path, ordinary := cutQuery(path)
 	if ordinary {
-		return same(path)
+		return readings{normalised: path}
 	}
 	path = resolveDots(normaliseEscapes(path))
-	return readings{
-		path,
-		resolveDots(cutParameters(decodeReserved(path))),
-		resolveDots(decodeReserved(cutParameters(path))),
+	decoded, cut := resolveDots(cutParameters(decodeReserved(path))), resolveDots(decodeReserved(cutParameters(path)))
+	if decoded == path && cut == path {
+		return readings{normalised: path}
 	}
+	return readings{path, &otherReadings{decoded, cut}}
 }
 
 // cutQuery cuts what follows the path, and reports whether all readings leave
