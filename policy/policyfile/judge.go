@@ -76,7 +76,7 @@ func (l *loader) checkAny() {
 	if len(l.found) > 0 || l.partial {
 		return
 	}
-	l.add(l.shown(""), top, Diagnostic{Level: policy.Warning, Code: "no-policies", Reason: "no file has a policy", Hint: "nothing is decided until one has"})
+	l.add(l.shown(l.first), top, Diagnostic{Level: policy.Warning, Code: "no-policies", Reason: "no file has a policy", Hint: "nothing is decided until one has"})
 }
 
 // checkMembers looks at the origins of a group that no policy uses.

@@ -21,6 +21,7 @@
 package policyfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,7 @@ type loader struct {
 	fsys     fs.FS
 	place    string
 	limits   limits
+	first    string // name of the first policy file
 	found    []Diagnostic
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
@@ -126,18 +128,17 @@ func (l *loader) readFiles() {
 		l.unreadable(".", err)
 		return
 	}
-	files := 0
 	chosen := ""
 	if s, ok := l.fsys.(single); ok {
 		chosen = s.PolicyFile()
 	}
 	for _, e := range entries {
 		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
-			files++
+			l.first = cmp.Or(l.first, e.Name())
 			l.readFile(e.Name())
 		}
 	}
-	if files == 0 {
+	if l.first == "" {
 		l.add(l.shown(""), top, Diagnostic{
 			Code: "no-policy-files", Reason: "no policy files", Hint: "put a .yaml, .yml or .json file here",
 		})
