@@ -157,6 +157,10 @@ func (l *loader) readFile(name string) {
 		l.unreadable(name, err)
 		return
 	}
+	if !l.checkText(l.shown(name), data) {
+		l.partial = true
+		return
+	}
 	root, bad := parse(data)
 	if bad != nil {
 		l.partial = true
@@ -165,6 +169,16 @@ func (l *loader) readFile(name string) {
 	}
 	d := document{l: l, file: l.shown(name)}
 	d.readRoot(root)
+}
+
+// checkText reports whether a file says what a reader sees, with errors if it
+// does not.
+func (l *loader) checkText(file string, data []byte) bool {
+	hidden := CheckText(file, data)
+	for _, d := range hidden {
+		l.add(file, pos{int32(d.Line), int32(d.Column)}, d)
+	}
+	return len(hidden) == 0
 }
 
 func (l *loader) unreadable(name string, err error) {
