@@ -18,7 +18,7 @@ func (l *loader) judge(specs []policy.Spec) {
 	for i := range problems {
 		problems[i].Hint = withPunycode(problems[i])
 	}
-	problems = append(problems, checkLists(specs)...)
+	problems = dropFollowing(append(problems, checkLists(specs)...))
 	members := map[memberFinding]int{}
 	unsure := l.anyBroken()
 	for _, p := range problems {
