@@ -117,6 +117,9 @@ func corpus(t *testing.T) map[string]fs.FS {
 		addCases(t, all, name)
 	}
 	all["samples"] = os.DirFS("../../envoy/policies")
+	for version, dir := range samples(t) {
+		all["accepted by "+version] = os.DirFS(dir)
+	}
 	return all
 }
 
