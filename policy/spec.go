@@ -88,7 +88,7 @@ type CORS struct {
 	ExposeHeaders []string `json:"exposeHeaders,omitempty"`
 	// AllowCredentials permits cookies and the like.
 	AllowCredentials bool `json:"allowCredentials,omitempty"`
-	// MaxAge is in seconds, 0 to 86400; nil leaves the header out.
+	// MaxAge is in seconds, 0 to 2147483647; nil leaves the header out.
 	MaxAge *int `json:"maxAge,omitempty"`
 }
 

@@ -12,33 +12,25 @@ func (v *validator) checkMethods() {
 	seen := map[string]bool{}
 	for i, m := range list {
 		place := at(field, i)
-		switch normal := normaliseMethod(m); {
+		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
 			v.fail("method-token", place, m, "this is no method", `write one such as "PUT"`)
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
-			v.fail("method-forbidden", place, m, "browsers never send this method", "remove it")
-		case seen[normal]:
+			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
+		case m != normal:
+			v.fail("method-case", place, m, "can never match: browsers send this method in upper case", didYouMean(normal))
+		case seen[m]:
 			v.warn("method-redundant", place, m, "the method is listed twice", "remove one")
 		case star && m != "*":
 			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
-		case normal == "OPTIONS":
+		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
+			// Fetch, #concept-method-normalize, leaves it alone.
+			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
+		case m == "OPTIONS":
 			v.warn("method-options", place, m, "preflights need no OPTIONS to be allowed", "list it only where pages send OPTIONS themselves")
-		default:
-			v.checkMethodCase(place, m, normal)
 		}
-		seen[normaliseMethod(m)] = true
-	}
-}
-
-// checkMethodCase warns of methods that are not in upper case. Browsers
-// normalise six of them (Fetch, #concept-method-normalize); any other one is
-// compared with its case.
-func (v *validator) checkMethodCase(place, m, normal string) {
-	if m != normal {
-		v.warn("method-case", place, m, "browsers send this method in upper case", didYouMean(normal))
-	} else if up := strings.ToUpper(m); up == "PATCH" && m != up {
-		v.warn("method-case", place, m, "methods have case, and this one is not PATCH", didYouMean(up))
+		seen[m] = true
 	}
 }
 
@@ -49,7 +41,7 @@ func (v *validator) checkAllowHeaders() {
 	for i, h := range list {
 		place, name := at("cors.allowHeaders", i), strings.ToLower(h)
 		switch {
-		case v.refuseHeader(place, h, name):
+		case v.checkRequestHeader(place, h, name):
 		case seen[name]:
 			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*" && name != authorization:
@@ -62,20 +54,27 @@ func (v *validator) checkAllowHeaders() {
 	}
 }
 
-// refuseHeader reports a name that no page asks to send, and whether it did.
-func (v *validator) refuseHeader(place, h, name string) bool {
+// checkRequestHeader reports a name that no page asks to send, and whether it
+// did.
+func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
 		v.fail("header-token", place, h, "this is no header name", tokenHint(h))
+	case name == "cookie":
+		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
-		v.checkForbiddenHeader(place, h, name)
+		v.warn("header-never-sent", place, h, neverSent, "remove it")
 	case strings.HasPrefix(name, "access-control-"):
-		v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
+		v.warn("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
 	default:
 		return false
 	}
 	return true
 }
+
+// neverSent is Fetch, #forbidden-request-header. It is no error: the lists of
+// many tutorials and frameworks have such names, and granting them grants nothing.
+const neverSent = "no page can set this header"
 
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
@@ -87,20 +86,6 @@ func (v *validator) coversAuthorization() bool {
 }
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
-
-// checkForbiddenHeader is Fetch, #forbidden-request-header. Two such names are
-// in the examples of so many gateways that they are let pass.
-func (v *validator) checkForbiddenHeader(place, h, name string) {
-	const reason = "no page can set this header"
-	switch name {
-	case "dnt", "keep-alive":
-		v.warn("header-never-sent", place, h, reason, "remove it")
-	case "cookie":
-		v.fail("header-forbidden", place, h, reason, "remove it; cookies come with allowCredentials")
-	default:
-		v.fail("header-forbidden", place, h, reason, "remove it")
-	}
-}
 
 // tokenHint says how to write what is no header name.
 func tokenHint(h string) string {

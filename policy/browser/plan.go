@@ -45,7 +45,7 @@ type Step struct {
 func MakePlan(r Request) Plan {
 	p := Plan{
 		CrossOrigin: r.Origin == "null" || r.Origin != r.Target,
-		Method:      normaliseMethod(r.Method),
+		Method:      policy.NormaliseMethod(r.Method),
 		Refused:     refuse(r),
 		origin:      r.Origin,
 		credentials: r.Credentials,
