@@ -14,12 +14,14 @@ func (v *validator) checkMethods() {
 		place := at(field, i)
 		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
-			v.fail("method-token", place, m, "this is no method", `write one such as "PUT"`)
+			v.fail("method-token", place, m, "this is no method", tokenHint(m, "PUT"))
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
 			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
 		case m != normal:
 			v.fail("method-case", place, m, "can never match: browsers send this method in upper case", didYouMean(normal))
+		case looksLikePattern(m):
+			v.warnOfPattern(place, m)
 		case seen[m]:
 			v.warn("method-redundant", place, m, "the method is listed twice", "remove one")
 		case star && m != "*":
@@ -42,6 +44,8 @@ func (v *validator) checkAllowHeaders() {
 		place, name := at("cors.allowHeaders", i), strings.ToLower(h)
 		switch {
 		case v.checkRequestHeader(place, h, name):
+		case looksLikePattern(h):
+			v.warnOfPattern(place, h)
 		case seen[name]:
 			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*" && name != authorization:
@@ -59,7 +63,7 @@ func (v *validator) checkAllowHeaders() {
 func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
-		v.fail("header-token", place, h, "this is no header name", tokenHint(h))
+		v.fail("header-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
 	case name == "cookie":
 		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
@@ -87,17 +91,32 @@ func (v *validator) coversAuthorization() bool {
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// tokenHint says how to write what is no header name.
-func tokenHint(h string) string {
+// tokenHint says how to write what is no token; example is one.
+func tokenHint(s, example string) string {
 	switch {
-	case strings.Contains(h, ","):
+	case strings.Contains(s, ","):
 		return "write each name as an entry of its own"
-	case strings.HasSuffix(h, ":") && IsToken(strings.TrimSuffix(h, ":")):
-		return didYouMean(strings.TrimSuffix(h, ":"))
-	case IsToken(strings.TrimSpace(h)):
-		return didYouMean(strings.TrimSpace(h))
+	case strings.HasSuffix(s, ":") && IsToken(strings.TrimSuffix(s, ":")):
+		return didYouMean(strings.TrimSuffix(s, ":"))
+	case IsToken(strings.TrimSpace(s)):
+		return didYouMean(strings.TrimSpace(s))
+	case looksLikePattern(s):
+		return literalHint
 	}
-	return `write one such as "x-request-id"`
+	return "write one such as " + quote(example)
+}
+
+// looksLikePattern reports whether a name has what stands in patterns or for
+// variables. A token may have some of that (RFC 9110, section 5.6.2), but no
+// name that is in use has. "*" alone is no pattern.
+func looksLikePattern(s string) bool {
+	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`)
+}
+
+const literalHint = `list the names one by one; only "*" alone is a star`
+
+func (v *validator) warnOfPattern(place, name string) {
+	v.warn("looks-like-pattern", place, name, "names are literal: this one matches itself alone", literalHint)
 }
 
 // neverExposed are the header names that no page can read from a response.
@@ -125,13 +144,15 @@ func (v *validator) checkExposeHeaders() {
 		place, name := at(field, i), strings.ToLower(h)
 		switch reason := neverExposed[name]; {
 		case !IsToken(h):
-			v.fail("expose-token", place, h, "this is no header name", tokenHint(h))
+			v.fail("expose-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
 		case reason != "":
 			v.fail("expose-never", place, h, reason, "remove it")
 		case name == "*" && v.s.CORS.AllowCredentials:
 			// Fetch, #http-access-control-expose-headers: with credentials it
 			// is a header that is called "*".
 			v.fail("expose-star-with-credentials", place, h, `with credentials "*" exposes nothing`, "list the names")
+		case looksLikePattern(h):
+			v.warnOfPattern(place, h)
 		case seen[name]:
 			v.warn("expose-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*":
