@@ -41,6 +41,7 @@ func (v *validator) checkSpec() {
 	v.checkOrigins()
 	v.checkRegexes()
 	v.checkMethods()
+	v.checkSafeMethods()
 	v.checkAllowHeaders()
 	v.checkExposeHeaders()
 	v.checkMaxAge()
@@ -49,13 +50,17 @@ func (v *validator) checkSpec() {
 	v.checkOptIns()
 }
 
-// fail and warn add a problem of the spec at hand.
+// fail, warn and note add a problem of the spec at hand.
 func (v *validator) fail(code, field, value, reason, hint string) {
 	v.add(Error, code, field, value, reason, hint)
 }
 
 func (v *validator) warn(code, field, value, reason, hint string) {
 	v.add(Warning, code, field, value, reason, hint)
+}
+
+func (v *validator) note(code, field, value, reason, hint string) {
+	v.add(Note, code, field, value, reason, hint)
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
@@ -173,10 +178,14 @@ func (v *validator) checkEnums() {
 	v.checkEnum("preflightLists", string(s.PreflightLists), string(ListsFull), string(ListsRequested))
 }
 
+// isPublic reports whether the policy allows every origin, without credentials.
+func (v *validator) isPublic() bool {
+	return slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
+}
+
 // checkBlocking warns of a block that blocks nobody.
 func (v *validator) checkBlocking() {
-	public := slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
-	if d := v.s.DeniedRequests; public && d != "" && d != DeniedPass {
+	if d := v.s.DeniedRequests; v.isPublic() && d != "" && d != DeniedPass {
 		v.warn("setting-unused", "deniedRequests", string(d), `a policy with "*" denies no request`, "list the origins, or remove it")
 	}
 }

@@ -29,11 +29,22 @@ func (v *validator) checkMethods() {
 		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
 			// Fetch, #concept-method-normalize, leaves it alone.
 			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
-		case m == "OPTIONS":
-			v.warn("method-options", place, m, "preflights need no OPTIONS to be allowed", "list it only where pages send OPTIONS themselves")
 		}
 		seen[m] = true
 	}
+}
+
+// checkSafeMethods notes that a list of methods that change nothing refuses no
+// POST: CORS-safelisted methods need not be listed (Fetch,
+// #cors-preflight-fetch, step 7). A public policy has no origin to refuse.
+func (v *validator) checkSafeMethods() {
+	list := v.s.CORS.AllowMethods
+	changes := func(m string) bool { return m != "GET" && m != "HEAD" && m != "OPTIONS" }
+	if len(list) == 0 || slices.ContainsFunc(list, changes) || v.s.DeniedRequests != "" || v.isPublic() {
+		return
+	}
+	v.note("post-always-allowed", "cors.allowMethods", strings.Join(list, ", "), "browsers send GET, HEAD and POST without looking at this list",
+		`write "deniedRequests: block-unsafe" to refuse the writes of origins that are not allowed; those of allowed ones are the application's to refuse`)
 }
 
 func (v *validator) checkAllowHeaders() {

@@ -24,7 +24,7 @@ func (l *loader) judge(specs []policy.Spec) {
 	for _, p := range problems {
 		src := l.policies[p.Spec]
 		follows := src.broken && followsFromBroken[p.Code] || unsure && p.Code == "policy-overlap"
-		if !follows && !(p.Code == "apex-not-covered" && isStarOverSuffix(p.Value)) {
+		if !follows {
 			l.addProblem(p, src, members)
 		}
 	}
@@ -38,7 +38,7 @@ func (l *loader) anyBroken() bool {
 // followsFromBroken are the codes of problems that a policy may have only
 // because something else in it could not be read.
 var followsFromBroken = map[string]bool{
-	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "apex-not-covered": true,
+	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "post-always-allowed": true,
 }
 
 // memberFinding is a problem of a group's member, whatever policies use it.

@@ -113,17 +113,6 @@ func (c *listCheck) checkOptIn() {
 	}
 }
 
-// isStarOverSuffix reports whether pattern is one that checkSuffix speaks of:
-// its apex is nobody's site.
-func isStarOverSuffix(pattern string) bool {
-	p, err := policy.ParsePattern(pattern)
-	if err != nil {
-		return false
-	}
-	reason, _ := suffixReason(strings.TrimSuffix(p.Host, "."))
-	return reason != ""
-}
-
 // acePrefix begins a label that is Punycode (RFC 5890, section 2.3.2.1).
 const acePrefix = "xn--"
 
