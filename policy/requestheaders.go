@@ -31,7 +31,7 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 		case p.skipsHeader(name):
 			skipped = true
 		default:
-			denied = denied || !p.starCovers(name)
+			denied = denied || !p.headers.star || !StarCoversHeader(name, p.creds)
 		}
 	}
 	if denied {
@@ -46,18 +46,17 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 	return p.grantedNames(value), ReasonPreflightAllowed
 }
 
-// starCovers takes a name in lower case that a page can set: "*" covers it, but
-// Authorization only with credentials, where it is not sent as "*".
-func (p *compiled) starCovers(name string) bool {
-	switch {
-	case !p.headers.star:
-		return false
-	case name == "authorization":
+// StarCoversHeader reports whether "*" in allowHeaders covers name, in lower
+// case, of a header that a page can set: Authorization only with credentials,
+// where it is not sent as "*".
+func StarCoversHeader(name string, credentials bool) bool {
+	switch name {
+	case "authorization":
 		// Fetch, #cors-non-wildcard-request-header-name.
-		return p.creds
-	case name == "*":
+		return credentials
+	case "*":
 		// Echoed, it would be a wildcard for requests without credentials.
-		return !p.creds
+		return !credentials
 	}
 	return true
 }

@@ -98,6 +98,10 @@ const preflightSection = "#cors-preflight-fetch"
 // sent (Fetch, #cors-preflight-fetch, step 7).
 func (p *Plan) CheckPreflight(r Response) Verdict {
 	v := Verdict{}
+	if !p.CrossOrigin {
+		v.pass("#main-fetch", "the page asks its own origin: no browser sends this preflight")
+		return v
+	}
 	if p.check(&v, r.Headers); v.Blocked {
 		v.Console = "Response to preflight request doesn't pass access control check: " + v.Console
 	}

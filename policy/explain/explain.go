@@ -61,6 +61,7 @@ func (t *trip) isAmbiguous() bool {
 // trip is a request from its page to the upstream and back.
 type trip struct {
 	plan               browser.Plan
+	asks               browser.Headers // those of the preflight, nil without one
 	preflight, request *Exchange
 	shadow             *Shadow
 	allowed            bool
@@ -80,15 +81,15 @@ func run(set *policy.Set, a asked) trip {
 		Origin: a.Origin, Target: a.target, Method: a.Method, Headers: a.Headers,
 		Credentials: a.Credentials, UsePreflight: a.Upload,
 	})}
-	if t.plan.Refused != "" {
-		return t
+	if t.asks = a.copied; t.plan.Preflight && !a.Bare && t.asks == nil {
+		t.asks = t.plan.PreflightHeaders()
 	}
-	if t.plan.Preflight && !a.Bare {
-		t.preflight = t.ask(set, a, a.request("OPTIONS", t.plan.PreflightHeaders()))
+	if t.asks != nil {
+		t.preflight = t.ask(set, a, a.request("OPTIONS", t.asks))
 		t.preflight.Verdict = t.plan.CheckPreflight(t.preflight.response())
-		if t.preflight.Blocked {
-			return t
-		}
+	}
+	if t.plan.Refused != "" || t.preflight != nil && t.preflight.Blocked {
+		return t
 	}
 	t.request = t.ask(set, a, a.request(t.plan.Method, t.sentHeaders(a)))
 	t.request.Verdict = t.plan.CheckResponse(t.request.response())
@@ -128,7 +129,7 @@ func lastStep(e *Exchange) string { return e.Steps[len(e.Steps)-1].Says }
 // console is the line that Chromium writes, or none.
 func (t *trip) console(a asked) string {
 	last := t.last()
-	if last == nil || last.Console == "" || last.ButChromium {
+	if last == nil || t.plan.Refused != "" || last.Console == "" || last.ButChromium {
 		return ""
 	}
 	return fmt.Sprintf("Access to fetch at '%s' from origin '%s' has been blocked by CORS policy: %s", a.url, a.Origin, last.Console)

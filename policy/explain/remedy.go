@@ -117,9 +117,9 @@ func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 		last.Reason == policy.ReasonRequestOriginDenied.String(), last.Reason == policy.ReasonRequestBlocked.String():
 		return addOrigin(s, a)
 	case last.Reason == policy.ReasonPreflightMethodDenied.String():
-		return []Change{{Field: fieldMethods, Add: []string{t.plan.Method}}}
+		return addMethod(s, t.plan.Method)
 	case last.Reason == policy.ReasonPreflightHeaderDenied.String():
-		return []Change{{Field: fieldHeaders, Add: missing(s, t.plan.Unsafe)}}
+		return []Change{{Field: fieldHeaders, Add: missing(s, t.asks)}}
 	case a.Credentials == browser.Include && !s.CORS.AllowCredentials:
 		return allowCredentials(s, a)
 	}
@@ -134,6 +134,15 @@ func addOrigin(s *policy.Spec, a asked) []Change {
 	return []Change{{Field: fieldOrigins, Add: []string{a.Origin}}}
 }
 
+// addMethod adds the method that browsers send, unless it is listed and a
+// preflight was written by hand with another.
+func addMethod(s *policy.Spec, method string) []Change {
+	if slices.Contains(s.CORS.AllowMethods, method) {
+		return nil
+	}
+	return []Change{{Field: fieldMethods, Add: []string{method}}}
+}
+
 // allowCredentials allows them; "*" does not go with them.
 func allowCredentials(s *policy.Spec, a asked) []Change {
 	changes := []Change{{Field: fieldCredentials, Set: "true"}}
@@ -143,13 +152,14 @@ func allowCredentials(s *policy.Spec, a asked) []Change {
 	return changes
 }
 
-// missing returns the names that s does not allow.
-func missing(s *policy.Spec, headers []browser.Unsafe) (names []string) {
+// missing returns the names that a preflight asks for and s does not allow.
+func missing(s *policy.Spec, preflight browser.Headers) (names []string) {
 	star := slices.Contains(s.CORS.AllowHeaders, "*")
-	for _, u := range headers {
-		starred := star && (u.Name != "authorization" || s.CORS.AllowCredentials)
-		if !starred && !slices.Contains(s.CORS.AllowHeaders, u.Name) {
-			names = append(names, u.Name)
+	for _, name := range requestedNames(preflight) {
+		starred := star && policy.StarCoversHeader(name, s.CORS.AllowCredentials)
+		listed := name != "*" && slices.Contains(s.CORS.AllowHeaders, name)
+		if !starred && !listed && !policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names
