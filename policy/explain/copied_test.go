@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,10 +141,26 @@ func TestCopiedPreflightsOfOddClients(t *testing.T) {
 			if sent, _ := r.Preflight.Sent.Get("Access-Control-Request-Headers"); sent != tc.names {
 				t.Errorf("sent %q", sent)
 			}
-			if refused := strings.HasPrefix(r.Because, "every browser"); refused != (r.Console == "" && !r.Allowed) || refused && r.Remedy != nil {
+			refused := strings.HasPrefix(r.Because, "every browser")
+			if why := slices.ContainsFunc(r.Before, func(s browser.Step) bool { return !s.OK }); why == refused {
+				t.Errorf("why there is a preflight: %+v", r.Before)
+			}
+			if refused != (r.Console == "" && !r.Allowed) || refused && r.Remedy != nil {
 				t.Errorf("console %q, remedy %+v", r.Console, r.Remedy)
 			}
 		})
+	}
+}
+
+// Envoy joins the lines of a header with a comma alone: these are 4096 bytes.
+func TestLinesOfACopiedPreflightAreJoinedAsEnvoyDoes(t *testing.T) {
+	asks := browser.Headers{
+		{Name: "Access-Control-Request-Method", Value: "PUT"},
+		{Name: "Access-Control-Request-Headers", Value: strings.Repeat("a", 2047)}, {Name: "Access-Control-Request-Headers", Value: strings.Repeat("b", 2048)},
+	}
+	r, err := policies(t, namesSpecs()).Explain(explain.Question{Origin: app, URL: "https://star.test/", Method: "OPTIONS", Headers: asks})
+	if err != nil || r.Preflight.Reason != "preflight_allowed" {
+		t.Errorf("%+v, %v", r.Preflight, err)
 	}
 }
 

@@ -117,7 +117,7 @@ func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 		last.Reason == policy.ReasonRequestOriginDenied.String(), last.Reason == policy.ReasonRequestBlocked.String():
 		return addOrigin(s, a)
 	case last.Reason == policy.ReasonPreflightMethodDenied.String():
-		return addMethod(s, t.plan.Method)
+		return []Change{{Field: fieldMethods, Add: []string{t.plan.Method}}}
 	case last.Reason == policy.ReasonPreflightHeaderDenied.String():
 		return []Change{{Field: fieldHeaders, Add: missing(s, t.asks)}}
 	case a.Credentials == browser.Include && !s.CORS.AllowCredentials:
@@ -132,15 +132,6 @@ func addOrigin(s *policy.Spec, a asked) []Change {
 		return nil
 	}
 	return []Change{{Field: fieldOrigins, Add: []string{a.Origin}}}
-}
-
-// addMethod adds the method that browsers send, unless it is listed and a
-// preflight was written by hand with another.
-func addMethod(s *policy.Spec, method string) []Change {
-	if slices.Contains(s.CORS.AllowMethods, method) {
-		return nil
-	}
-	return []Change{{Field: fieldMethods, Add: []string{method}}}
 }
 
 // allowCredentials allows them; "*" does not go with them.
