@@ -113,7 +113,7 @@ func (b battery) run() (code, reason, hint string) {
 	own := b.own()
 	if len(own) == 0 {
 		return "regex-never-matches", "no origin was found that it matches as a whole",
-			`an origin is scheme, host and port, as in "https://app.example.com"`
+			`an origin is scheme, host and port, as in "https://app.example.com"; those that anybody can send, as "file://", are listed in allowOrigins`
 	}
 	for _, o := range own {
 		if witness := b.first(hijacked(o)); witness != "" {
@@ -131,8 +131,8 @@ func (b battery) run() (code, reason, hint string) {
 
 // accepts reports whether text is an origin and matches.
 func (b battery) accepts(text string) bool {
-	_, ok := parseOrigin(text)
-	return ok && b.re.MatchString(text)
+	o, ok := parseOrigin(text)
+	return ok && !o.Anybodys() && b.re.MatchString(text)
 }
 
 // first returns the first of the texts that is accepted.

@@ -154,8 +154,8 @@ func isSameOrigin(r *Request) bool {
 		return false
 	}
 	o, ok := parseOrigin(r.Origin)
-	if !ok {
-		return false
+	if !ok || !isSpecial(o.Scheme) {
+		return false // an app's pages are no site's
 	}
 	host, text, ok := splitPort(cutUser(r.Authority))
 	if !ok || !strings.EqualFold(strings.TrimSuffix(host, "."), strings.TrimSuffix(o.Host, ".")) {

@@ -42,6 +42,7 @@ func TestDecideAllocatesNothingForWhatIsCommon(t *testing.T) {
 		"subdomain":        with(base, func(r *Request) { r.Origin = "https://a.b.example.com" }),
 		"denied origin":    with(base, func(r *Request) { r.Origin = "https://evil.test" }),
 		"malformed origin": with(base, func(r *Request) { r.Origin = "https://evil.test, https://example.com" }),
+		"app origin":       with(base, func(r *Request) { r.Origin = "app://." }),
 		"no origin":        with(base, func(r *Request) { r.Origin = "" }),
 		"preflight":        preflight,
 		"old preflight":    with(preflight, func(r *Request) { r.RequestHeaders = "content-type, origin, x-a" }),
@@ -63,6 +64,53 @@ func TestDecideAllocatesNothingForWhatIsCommon(t *testing.T) {
 func with(r Request, change func(*Request)) Request {
 	change(&r)
 	return r
+}
+
+// TestDecideKnowsAppOrigins: they are compared byte by byte, a public policy
+// allows them to ask, and those that anybody can send are worth as much as
+// "null": neither a regex nor "*" with credentials takes them in.
+func TestDecideKnowsAppOrigins(t *testing.T) {
+	listed := exampleSpec()
+	listed.CORS.AllowOrigins, listed.Dangerously = []string{"app://.", "file://", "safari-web-extension://AB-CD"}, []OptIn{OptInNullOrigin}
+	any := exampleSpec()
+	any.CORS.AllowOrigins, any.Dangerously = []string{"*"}, []OptIn{OptInAnyOriginWithCredentials}
+	regex := exampleSpec()
+	regex.CORS.AllowOrigins, regex.CORS.AllowOriginRegexes = []string{"null"}, []string{`(app|file|content)://.*`}
+	regex.Dangerously = []OptIn{OptInOriginRegex, OptInAnyOriginWithCredentials, OptInInsecureOrigins, OptInNullOrigin}
+	public := exampleSpec()
+	public.CORS.AllowOrigins, public.CORS.AllowCredentials = []string{"*"}, false
+	for _, c := range []struct {
+		spec            Spec
+		allowed, denied []string
+		malformed       []string
+	}{
+		{listed, []string{"app://.", "file://", "safari-web-extension://AB-CD"},
+			[]string{"app://-", "app://", "app://..", "app://.:1", "content://", "file://x", "safari-web-extension://ab-cd", "null"}, []string{"App://.", "app://./", "file:///", "app:"}},
+		{any, []string{"app://.", "capacitor://localhost", "https://a.test"}, []string{"file://", "content://x", "data://", "null"}, []string{"app:///", "app://*"}},
+		{regex, []string{"app://.", "app://X", "null"}, []string{"file://", "content://x", "cef://"}, []string{"app://a,b"}},
+		{public, []string{"app://.", "file://", "null", "https://a.test"}, nil, []string{"app:///", "app://a b"}},
+	} {
+		set := mustCompile(t, c.spec)
+		for reason, list := range map[Reason][]string{ReasonPreflightAllowed: c.allowed, ReasonPreflightOriginDenied: c.denied, ReasonPreflightMalformed: c.malformed} {
+			for _, origin := range list {
+				r := Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/v1", Origin: origin, RequestMethod: "PUT"}
+				if d := set.Decide(&r); d.Reason != reason || d.Origin != "" != (reason == ReasonPreflightAllowed) {
+					t.Errorf("%q, origin %q: %s, echoed %q; want %s", c.spec.CORS.AllowOrigins, origin, d.Reason, d.Origin, reason)
+				}
+			}
+		}
+	}
+}
+
+func TestAnAppIsNoSite(t *testing.T) {
+	spec := exampleSpec()
+	spec.Hosts, spec.DeniedRequests = nil, DeniedBlock
+	set := mustCompile(t, spec)
+	for authority, origin := range map[string]string{"": "app://", ".": "app://.", "localhost": "capacitor://localhost"} {
+		if d := set.Decide(&Request{Method: "POST", Authority: authority, Path: "/v1", Origin: origin}); d.Reason != ReasonRequestBlocked {
+			t.Errorf("a request of %s to %q: %s", origin, authority, d.Reason)
+		}
+	}
 }
 
 func TestAnswersStandAtTheirID(t *testing.T) {
@@ -151,7 +199,9 @@ func FuzzDecide(f *testing.F) {
 	star := Spec{Name: "star", Hosts: []string{"star.test"}, CORS: CORS{AllowOrigins: []string{"https://*.example.com"}, AllowMethods: []string{"*"}, AllowHeaders: []string{"*"}, AllowCredentials: true}, Debug: true}
 	requested := exampleSpec()
 	requested.Name, requested.Hosts, requested.PreflightLists = "requested", []string{"requested.test"}, ListsRequested
-	set, err := Compile([]Spec{exampleSpec(), star, requested})
+	apps := exampleSpec()
+	apps.Name, apps.Hosts, apps.CORS.AllowOrigins, apps.Dangerously = "apps", []string{"apps.test"}, []string{"*"}, []OptIn{OptInAnyOriginWithCredentials}
+	set, err := Compile([]Spec{exampleSpec(), star, requested, apps})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -159,6 +209,8 @@ func FuzzDecide(f *testing.F) {
 	f.Add("requested.test", "/v1", "OPTIONS", "https://example.com", "PUT", "x-a,,content-type")
 	f.Add("star.test", "/", "OPTIONS", "https://a.example.com", "TRACE", "origin,x-a")
 	f.Add("api.example.com", "/v1", "GET", "https://example.com", "", "")
+	f.Add("apps.test", "/v1", "GET", "app://.", "", "")
+	f.Add("apps.test", "/v1", "OPTIONS", "file://", "PUT", "")
 	f.Fuzz(func(t *testing.T, authority, path, method, origin, requestMethod, requestHeaders string) {
 		r := Request{Method: method, Authority: authority, Path: path, Origin: origin, RequestMethod: requestMethod, RequestHeaders: requestHeaders}
 		d := set.Decide(&r)
@@ -174,7 +226,7 @@ func FuzzDecide(f *testing.F) {
 func checkValue(t *testing.T, h Header, value string) {
 	switch h.From {
 	case FromOrigin:
-		if _, err := ParseOrigin(value); err != nil {
+		if o, err := ParseOrigin(value); err != nil || isAnybodys(o.Scheme) {
 			t.Errorf("%s echoes %q", h.Name, value)
 		}
 	case FromMethod:

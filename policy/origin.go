@@ -16,11 +16,13 @@ const (
 	maxOriginLen = maxSchemeLen + len("://") + maxHostLen + len(".:65535")
 )
 
-// Origin is a tuple origin (HTML, section 7.1.1). It is comparable; the zero
-// Origin is no origin.
+// Origin is a tuple origin (HTML, section 7.1.1), or what web views and
+// extensions send in its place, such as "app://." and "file://". It is
+// comparable; the zero Origin is no origin.
 type Origin struct {
 	Scheme string
-	// Host is a domain, an IPv4 address, or an IPv6 address in brackets.
+	// Host is a domain, an IPv4 address, or an IPv6 address in brackets; if the
+	// scheme is not special, it may also be an opaque host, which may be empty.
 	Host string
 	// Port is 0 for the scheme's default port.
 	Port int
@@ -29,10 +31,11 @@ type Origin struct {
 // ErrOrigin is what every error of ParseOrigin wraps.
 var ErrOrigin = errors.New("not a serialized origin")
 
-// ParseOrigin reads one serialized tuple origin as user agents send it in
-// Origin: ASCII serialisation, lower case, canonical IP addresses, no default
-// port (Fetch, #origin-header; RFC 6454, section 6.2). "null" is
-// no tuple origin and an error. The result shares memory with s.
+// ParseOrigin reads one serialized origin as user agents send it in Origin:
+// ASCII serialisation, lower case, canonical IP addresses, no default port
+// (Fetch, #origin-header; RFC 6454, section 6.2). The host of an app's origin
+// is kept byte by byte. "null" names no origin and is an error. The result
+// shares memory with s.
 func ParseOrigin(s string) (Origin, error) {
 	o, ok := parseOrigin(s)
 	if !ok {
@@ -59,7 +62,7 @@ func parseOrigin(s string) (Origin, bool) {
 		return Origin{}, false
 	}
 	host, port, ok := splitPort(rest)
-	if !ok || !isOriginHost(host) {
+	if !ok || !isHostOf(scheme, host) {
 		return Origin{}, false
 	}
 	n, ok := parsePort(port)
@@ -131,6 +134,57 @@ func isScheme(s string) bool {
 	return true
 }
 
+// isSpecial reports whether a browser knows what the hosts of the scheme are
+// (URL, #is-special). File URLs are special too, but their origins, if they are
+// sent at all, are sent as those of apps are.
+func isSpecial(scheme string) bool { return defaultPort(scheme) != 0 }
+
+// isHostOf reports whether the origins of a scheme may have the host h.
+func isHostOf(scheme, h string) bool {
+	if isSpecial(scheme) || strings.HasPrefix(h, "[") {
+		return isOriginHost(h)
+	}
+	return isOpaqueHost(h)
+}
+
+// notOpaque are the visible characters that no opaque host has (URL,
+// #forbidden-host-code-point), and those that tell of a list, of quotes, of a
+// template or of a regex.
+const notOpaque = "#/:<>?@[\\]^|" + "\"'`" + "$(){}*,;"
+
+// isOpaqueHost reports whether h is a host as it is serialised if the scheme
+// is not special (URL, #concept-opaque-host-parser): nothing in it is
+// interpreted, and letters keep their case.
+func isOpaqueHost(h string) bool {
+	for i := range len(h) {
+		if h[i] <= ' ' || h[i] >= 0x7f || strings.IndexByte(notOpaque, h[i]) >= 0 {
+			return false
+		}
+	}
+	return len(h) <= maxHostLen+len(".")
+}
+
+// Anybodys reports whether o tells nothing of who wrote the page, as "null"
+// does. Then neither a regex nor "*" with credentials allows it.
+func (o Origin) Anybodys() bool { return isAnybodys(o.Scheme) }
+
+// isAnybodys reports whether whoever can hand the user a file, a text or a link
+// can write pages of the scheme, so that their origin is worth as much as
+// "null".
+func isAnybodys(scheme string) bool { return writers[scheme] != "" }
+
+// writers says who writes the pages of a scheme, if anybody can.
+var writers = map[string]string{
+	"about":        "every site can open pages of this scheme",
+	"applewebdata": "every text that an app shows as a page sends such an origin, a mail for example",
+	"blob":         "every site can open pages of this scheme",
+	"content":      "every file that one app hands to another sends such an origin, whoever wrote it",
+	"data":         "every site can open pages of this scheme",
+	"file":         "every file on the user's disk sends this origin, whoever wrote it",
+	"filesystem":   "every site can open pages of this scheme",
+	"javascript":   "every site can open pages of this scheme",
+}
+
 // isOriginHost reports whether h is a host as a URL serialises it.
 func isOriginHost(h string) bool {
 	if strings.HasPrefix(h, "[") {
@@ -186,21 +240,32 @@ func isIPv4(h string) bool {
 }
 
 // isIPv6 reports whether h is "[...]" around an address in the form that URL,
-// section 3.6 "host serializer" writes. A mapped address (::ffff:1.2.3.4) is
-// written in hexadecimal there, which netip does not do; no page has one.
+// section 3.6 "host serializer" writes.
 func isIPv6(h string) bool {
 	inner := strings.TrimSuffix(h[1:], "]")
 	if len(inner) != len(h)-2 || len(inner) > len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") {
 		return false
 	}
 	a, err := netip.ParseAddr(inner)
-	if err != nil || !a.Is6() || a.Is4In6() || a.Zone() != "" {
+	if err != nil || !a.Is6() || a.Zone() != "" {
 		return false
 	}
 	var buf [64]byte
-	return string(a.AppendTo(buf[:0])) == inner
+	return string(appendIPv6(buf[:0], a)) == inner
+}
+
+// appendIPv6 appends the serialisation of a. That of a mapped address is
+// "::ffff:102:304" in URLs, which netip writes as "::ffff:1.2.3.4".
+func appendIPv6(b []byte, a netip.Addr) []byte {
+	if !a.Is4In6() {
+		return a.AppendTo(b)
+	}
+	ip := a.As16()
+	b = strconv.AppendUint(append(b, "::ffff:"...), uint64(ip[12])<<8|uint64(ip[13]), 16)
+	return strconv.AppendUint(append(b, ':'), uint64(ip[14])<<8|uint64(ip[15]), 16)
 }
 
 func isLower(c byte) bool     { return 'a' <= c && c <= 'z' }
 func isDigit(c byte) bool     { return '0' <= c && c <= '9' }
-func isLabelByte(c byte) bool { return isLower(c) || isDigit(c) || c == '-' || c == '_' }
+func isStarByte(c byte) bool  { return isLower(c) || isDigit(c) || c == '-' }
+func isLabelByte(c byte) bool { return isStarByte(c) || c == '_' }

@@ -13,7 +13,7 @@ type originIndex struct {
 	exact   map[string]struct{}   // :: serialized origin, of exact hosts and ports
 	hosts   map[string]*hostRules // :: exact host, or what stands right of a star's label
 	anyHost endpoints
-	any     bool // "*" with credentials, by opt-in; never "null"
+	any     bool // "*" with credentials, by opt-in; never what isAnybodys
 	null    bool
 	regexes []*regexp.Regexp
 }
@@ -68,7 +68,16 @@ func (x *originIndex) match(value string) originMatch {
 	if !ok {
 		return originMalformed
 	}
-	return allowedIf(x.any || x.anyHost.has(o) || x.matchHost(o) || x.matchRegex(value))
+	return allowedIf(x.anyHost.has(o) || x.matchHost(o) || x.matchBroadly(o, value))
+}
+
+// matchBroadly is for what names no scheme or may not: "*" with credentials,
+// and regexes. An origin that anybody can send has to be listed, as "null" has.
+func (x *originIndex) matchBroadly(o Origin, value string) bool {
+	if !x.any && len(x.regexes) == 0 || o.Anybodys() {
+		return false
+	}
+	return x.any || x.matchRegex(value)
 }
 
 func allowedIf(ok bool) originMatch {
@@ -86,6 +95,7 @@ func (x *originIndex) matchHost(o Origin) bool {
 		return true
 	}
 	label, parent, found := strings.Cut(o.Host, ".")
+	found = found && label != "" // a star stands for no empty label
 	if r := x.hosts[parent]; found && r != nil && r.matchLabel(label, o) {
 		return true
 	}
@@ -116,9 +126,9 @@ func (r *hostRules) matchLabel(label string, o Origin) bool {
 }
 
 // matchSuffix tries each way of cutting rest into star and suffix. The star
-// stands for one or more of [a-z0-9-], so it ends before an underscore.
+// stands for one or more of [a-z0-9-], so it ends before any other byte.
 func matchSuffix(suffixes map[string]endpoints, rest string, o Origin) bool {
-	for i := 1; i <= len(rest) && rest[i-1] != '_'; i++ {
+	for i := 1; i <= len(rest) && isStarByte(rest[i-1]); i++ {
 		if i < len(rest) && rest[i] != '-' {
 			continue
 		}

@@ -28,7 +28,7 @@ const starHint = `"*" may be the whole leftmost label ("https://*.example.com"),
 func ParsePattern(s string) (Pattern, error) {
 	// Lists of a million origins are read at each load: what is an origin
 	// needs no explanation.
-	if o, ok := parseOrigin(s); ok && isPageScheme(o.Scheme) && !hasEdgeHyphen(o.Host) {
+	if o, ok := parseOrigin(s); ok && isSpecial(o.Scheme) && !isWebSocketScheme(o.Scheme) {
 		return Pattern{Form: FormExact, Scheme: o.Scheme, Host: o.Host, Port: o.Port}, nil
 	}
 	return readPattern(s)
@@ -57,18 +57,8 @@ func readPattern(s string) (Pattern, error) {
 	return p, nil
 }
 
-// isPageScheme reports whether a page can have an origin of that scheme: those
-// of files are "null", and no page comes over a WebSocket.
-func isPageScheme(scheme string) bool {
-	return scheme != "file" && scheme != "ws" && scheme != "wss"
-}
-
-// hasEdgeHyphen reports whether a label of host begins or ends with a hyphen.
-// Browsers send such hosts, but nobody can register one.
-func hasEdgeHyphen(host string) bool {
-	host = strings.TrimSuffix(host, ".")
-	return strings.HasPrefix(host, "-") || strings.HasSuffix(host, "-") || strings.Contains(host, "-.") || strings.Contains(host, ".-")
-}
+// isWebSocketScheme reports whether the scheme is a WebSocket's, which no page has.
+func isWebSocketScheme(scheme string) bool { return scheme == "ws" || scheme == "wss" }
 
 // checkOriginText refuses what is wrong with the text as a whole, in the order
 // in which a reader would want to know it.
@@ -92,16 +82,13 @@ func checkOriginText(s string) error {
 	if !found || scheme == "" {
 		return bad("origin-scheme", "can never match: an origin begins with a scheme", didYouMean("https://"+strings.TrimLeft(s, ":/")))
 	}
-	if scheme == "file" {
-		return bad("origin-file", `can never match: the origin of a file is sent as "null"`, `serve the page over http, such as "http://localhost:8000"`)
-	}
 	if strings.ContainsAny(rest, "/?#") {
 		return badPath(s, scheme, rest)
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		return bad("origin-userinfo", "can never match: an origin has no user name", didYouMean(scheme+"://"+rest[i+1:]))
 	}
-	return checkOriginBytes(s, scheme)
+	return checkOriginBytes(s, scheme, rest)
 }
 
 func badPath(s, scheme, rest string) error {
@@ -113,20 +100,22 @@ func badPath(s, scheme, rest string) error {
 	return &PatternError{Code: code, Value: s, Reason: reason, Hint: didYouMean(scheme + "://" + rest[:end])}
 }
 
-func checkOriginBytes(s, scheme string) error {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return &PatternError{Code: "origin-non-ascii", Value: s, Reason: "can never match: browsers send the host in Punycode",
-				Hint: `write the host's "xn--" form`}
-		}
+func checkOriginBytes(s, scheme, rest string) error {
+	lower := strings.ToLower(scheme)
+	if isSpecial(lower) && strings.IndexFunc(rest, func(r rune) bool { return r >= 0x80 }) >= 0 {
+		return &PatternError{Code: "origin-non-ascii", Value: s, Reason: "can never match: browsers send the host in Punycode",
+			Hint: `write the host's "xn--" form`}
 	}
-	if lower := strings.ToLower(s); lower != s {
-		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: browsers send scheme and host in lower case", Hint: didYouMean(lower)}
+	if isSpecial(lower) && strings.ToLower(rest) != rest {
+		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: browsers send scheme and host in lower case", Hint: didYouMean(strings.ToLower(s))}
+	}
+	if lower != scheme {
+		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: a scheme is sent in lower case", Hint: didYouMean(lower + "://" + rest)}
 	}
 	if strings.ContainsAny(scheme, "*") {
 		return &PatternError{Code: "origin-star", Value: s, Reason: "the scheme has no star", Hint: `list "http://..." and "https://..." one by one`}
 	}
-	if web := strings.Replace(scheme, "ws", "http", 1); !isPageScheme(scheme) {
+	if web := strings.Replace(scheme, "ws", "http", 1); isWebSocketScheme(scheme) {
 		return &PatternError{Code: "origin-scheme", Value: s, Reason: "can never match: a WebSocket's origin is that of its page", Hint: didYouMean(web + s[len(scheme):])}
 	}
 	if !isScheme(scheme) {
@@ -161,10 +150,13 @@ func cutPatternPort(s, scheme, rest string) (host string, port int, err error) {
 func (p *Pattern) setHost(s, host string) error {
 	star := strings.IndexByte(host, '*')
 	switch {
-	case host == "":
+	case host == "" && isSpecial(p.Scheme):
 		return &PatternError{Code: "origin-host", Value: s, Reason: "the host is missing", Hint: `write one such as "https://app.example.com"`}
 	case star < 0:
 		p.Form, p.Host = FormExact, host
+		if isHostOf(p.Scheme, host) {
+			return nil
+		}
 		return checkHost(s, host)
 	case host == "*":
 		p.Form = FormAnyHost
@@ -240,8 +232,6 @@ func checkLabel(s, label string) error {
 		reason = "a label of the host is empty"
 	case len(label) > maxLabelLen:
 		reason = "a label of the host is longer than 63 bytes"
-	case label[0] == '-' || label[len(label)-1] == '-':
-		reason = "a label neither begins nor ends with a hyphen"
 	case strings.IndexFunc(label, func(r rune) bool { return r > 0x7f || !isLabelByte(byte(r)) }) >= 0:
 		reason = "the host has a character that no host has"
 	default:
@@ -257,8 +247,8 @@ func checkIPv6(s, host string) error {
 	e := &PatternError{Code: "origin-ip", Value: s, Reason: "can never match: browsers send an IPv6 address compressed, in brackets",
 		Hint: `write it as in "https://[2001:db8::1]:8443"`}
 	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err == nil && a.Is6() && !a.Is4In6() && a.Zone() == "" {
-		e.Hint = didYouMean(strings.Replace(s, host, "["+a.String()+"]", 1))
+	if err == nil && a.Is6() && a.Zone() == "" {
+		e.Hint = didYouMean(strings.Replace(s, host, "["+string(appendIPv6(nil, a))+"]", 1))
 	}
 	return e
 }

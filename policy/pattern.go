@@ -10,7 +10,7 @@ type Form uint8
 
 // The forms of a pattern.
 const (
-	FormExact     Form = iota // https://app.example.com
+	FormExact     Form = iota // https://app.example.com, app://.
 	FormLabel                 // https://app-*.example.com: within the leftmost label
 	FormSubdomain             // https://*.example.com: one or more labels, never the apex
 	FormAnyHost               // https://*
@@ -66,11 +66,13 @@ func (p Pattern) hostText() string {
 }
 
 // Matches reports whether p allows o. It is the definition of a pattern, read
-// label by label; a Set asks an index that must agree with it.
+// label by label; a Set asks an index that must agree with it. A "*" allows
+// the origins that it echoes if there are credentials; without them there is
+// nothing to match.
 func (p Pattern) Matches(o Origin) bool {
 	switch p.Form {
 	case FormAny:
-		return true
+		return !o.Anybodys()
 	case FormNull:
 		return false
 	}
@@ -86,7 +88,7 @@ func (p Pattern) matchesHost(host string) bool {
 		return host == p.Host
 	case FormSubdomain:
 		sub, ok := strings.CutSuffix(host, "."+p.Host)
-		return ok && sub != ""
+		return ok && sub != "" && sub[0] != '.'
 	case FormLabel:
 		label, parent, _ := strings.Cut(host, ".")
 		return parent == p.Host && p.matchesLabel(label)
@@ -100,7 +102,17 @@ func (p Pattern) matchesLabel(label string) bool {
 		return false
 	}
 	star, ok := strings.CutSuffix(rest, p.Suffix)
-	return ok && star != "" && !strings.Contains(star, "_")
+	return ok && star != "" && isStarText(star)
+}
+
+// isStarText reports whether the star within a label may stand for s.
+func isStarText(s string) bool {
+	for i := range len(s) {
+		if !isStarByte(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // Covers reports whether every origin that q matches is one that p matches
@@ -110,7 +122,7 @@ func (p Pattern) Covers(q Pattern) bool {
 	case p == q:
 		return true
 	case p.Form == FormAny:
-		return true
+		return q.Form != FormNull && !isAnybodys(q.Scheme)
 	case p.Form == FormNull, q.Form == FormNull, q.Form == FormAny:
 		return false
 	case p.Scheme != q.Scheme, p.Port != AnyPort && p.Port != q.Port:
@@ -136,7 +148,7 @@ func (p Pattern) coversBelow(q Pattern) bool {
 	if q.Host == p.Host {
 		return q.Form == FormLabel || q.Form == FormSubdomain
 	}
-	return strings.HasSuffix(q.Host, "."+p.Host)
+	return strings.HasSuffix(q.Host, "."+p.Host) && q.Host[0] != '.'
 }
 
 func (p Pattern) coversLabel(q Pattern) bool {

@@ -28,8 +28,8 @@ func (p *compiled) decidePreflight(r *Request) Verdict {
 	return v
 }
 
-// matchPreflightOrigin wants a serialized origin from public policies, too:
-// what is none is not from a browser.
+// matchPreflightOrigin wants an origin that user agents send from public
+// policies, too: what is none is not from a browser.
 func (p *compiled) matchPreflightOrigin(origin string) originMatch {
 	if !p.public {
 		return p.origins.match(origin)

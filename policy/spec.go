@@ -66,7 +66,7 @@ type OptIn string
 // The opt-ins of a policy's dangerously list.
 const (
 	OptInOriginRegex              OptIn = "origin-regex"                // allowOriginRegexes at all
-	OptInNullOrigin               OptIn = "null-origin"                 // the origin "null"
+	OptInNullOrigin               OptIn = "null-origin"                 // "null", and other origins that anybody can send
 	OptInAnyOriginWithCredentials OptIn = "any-origin-with-credentials" // "*", "https://*" or a regex with credentials
 	OptInPublicSuffix             OptIn = "public-suffix"               // a star or a regex over a public suffix, with credentials
 	OptInInsecureOrigins          OptIn = "insecure-origins"            // http origins, with credentials

@@ -40,6 +40,9 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 	if v.s.CORS.AllowCredentials {
 		v.checkCredentials(field, text, p)
 	}
+	if hasEdgeHyphen(p) {
+		v.warn("edge-hyphen", field, text, "a label of the host begins or ends with a hyphen, as hardly any does", "check that nothing is missing there")
+	}
 	if isLikelyTypo(p) {
 		v.warn("single-label-host", field, text, "the host has a single label, which no public site has", `write the whole host, such as "https://app.example.com"`)
 	}
@@ -50,14 +53,13 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 
 // checkForm has the rules of a pattern's form.
 func (v *validator) checkForm(field, text string, p Pattern) {
+	if isAnybodys(p.Scheme) {
+		v.checkAnybodys(field, text, writers[p.Scheme])
+	}
 	switch p.Form {
 	case FormNull:
 		// Any page can make a sandboxed frame or a redirect that sends it.
-		v.refuse(OptInNullOrigin, "origin-null", field, text, "every site can send this origin, as https://attacker.example does from a sandboxed frame",
-			`serve sandboxed pages from a policy with "*" and without credentials`)
-		if v.s.CORS.AllowCredentials {
-			v.warn("null-with-credentials", field, text, "every site could read your users' data, as https://attacker.example does from a sandboxed frame", "leave allowCredentials out")
-		}
+		v.checkAnybodys(field, text, "every site can send this origin, as https://attacker.example does from a sandboxed frame")
 	case FormAny:
 		if len(v.s.CORS.AllowOrigins)+len(v.s.CORS.AllowOriginRegexes) > 1 {
 			v.fail("star-not-alone", field, text, `"*" allows every origin and stands alone`, "remove it, or remove the others")
@@ -66,6 +68,14 @@ func (v *validator) checkForm(field, text string, p Pattern) {
 		if !v.s.CORS.AllowCredentials || v.s.OptsIn(OptInAnyOriginWithCredentials) {
 			v.warn("any-host", field, text, "every site of this scheme is allowed"+suchAs(p), `list the hosts, or write "*" to share publicly`)
 		}
+	}
+}
+
+// checkAnybodys is for origins that tell nothing of who wrote the page.
+func (v *validator) checkAnybodys(field, text, reason string) {
+	v.refuse(OptInNullOrigin, "origin-null", field, text, reason, `serve such pages from a policy with "*" and without credentials`)
+	if v.s.CORS.AllowCredentials {
+		v.warn("null-with-credentials", field, text, reason+", and could read your users' data", "leave allowCredentials out")
 	}
 }
 
@@ -130,6 +140,15 @@ func isLocal(host string) bool {
 }
 
 func isIP(host string) bool { return strings.HasPrefix(host, "[") || endsInNumber(host) }
+
+// hasEdgeHyphen reports whether a label of a web origin's host begins or ends
+// with a hyphen. Browsers send such hosts, but nobody can register a domain of
+// them, and a template that filled in nothing leaves one.
+func hasEdgeHyphen(p Pattern) bool {
+	host := strings.TrimSuffix(p.Host, ".")
+	return isSpecial(p.Scheme) &&
+		(strings.HasPrefix(host, "-") || strings.HasSuffix(host, "-") || strings.Contains(host, "-.") || strings.Contains(host, ".-"))
+}
 
 // isLikelyTypo reports whether p is a web origin like "https://com". Other
 // schemes do have such hosts: "chrome-extension://...".

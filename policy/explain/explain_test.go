@@ -144,6 +144,35 @@ func TestNothingIsNear(t *testing.T) {
 	}
 }
 
+// An app's origin has no labels that could be near, and no expression matches
+// what anybody can send.
+func TestAppOrigins(t *testing.T) {
+	all := specs()
+	all[3].CORS.AllowOriginRegexes = []string{`(app|file)://.*`}
+	all[2].CORS.AllowOrigins = []string{"app://."}
+	ps := policies(t, all)
+	for _, tc := range []struct {
+		origin, host string
+		allowed      bool
+		cause        string
+	}{
+		{"app://.", "private", true, ""},
+		{"app://-", "private", false, "nothing that it lists is near"},
+		{"file://", "private", false, "nothing that it lists is near"},
+		{"app://..", "private", false, "nothing that it lists is near"},
+		{"https://a.test", "private", false, "nothing that it lists is near"},
+		{"app:///index.html", "private", false, "an origin has no path"},
+		{"app://X", "regex", true, ""},
+		{"file://", "regex", false, "no expression matches an origin that anybody can send"},
+		{"file://", "api", true, ""},
+	} {
+		r, err := ps.Explain(explain.Question{Origin: tc.origin, URL: "https://" + tc.host + ".example.com/"})
+		if err != nil || r.Allowed != tc.allowed || !strings.Contains(r.Cause, tc.cause) || r.Origin.Allowed != tc.allowed {
+			t.Errorf("%s to %s: allowed %v, %+v, %q, %v", tc.origin, tc.host, r.Allowed, r.Origin, r.Cause, err)
+		}
+	}
+}
+
 func TestChoice(t *testing.T) {
 	for _, tc := range []struct{ name, url, policy, mode, why, other, otherWhy string }{
 		{"the longest path", "https://API.example.com/v1/x", "api", "enforce", "its host is api.example.com, its path is /v1", "api-all", "its host is api.example.com, every path, but another path is longer"},

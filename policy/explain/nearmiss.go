@@ -49,6 +49,9 @@ func matchesHost(p policy.Pattern, o policy.Origin) bool {
 // hostNear says why p does not match the host; the distance is 0 where they
 // have nothing in common.
 func hostNear(p policy.Pattern, host string) (why string, distance int) {
+	if strings.Trim(host, ".") == "" {
+		return "", 0 // an app's, as "app://.": it has no labels
+	}
 	switch p.Form {
 	case policy.FormSubdomain:
 		if host == p.Host {

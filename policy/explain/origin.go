@@ -29,6 +29,10 @@ type miss struct {
 // by one, and keeps only the nearest few.
 func originReport(s *policy.Spec, origin string) *Origin {
 	r := &Origin{Tried: len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes)}
+	if public := slices.Contains(s.CORS.AllowOrigins, "*") && !s.CORS.AllowCredentials; public {
+		r.allow("*") // it does not look at the origin of a request
+		return r
+	}
 	o, err := policy.ParseOrigin(origin)
 	if err != nil {
 		r.notAnOrigin(s, origin)
@@ -45,9 +49,14 @@ func originReport(s *policy.Spec, origin string) *Origin {
 			near = keepNear(near, entry, p, o)
 		}
 	}
-	r.matchRegexes(s, origin)
+	regexMiss := "the expression does not match the whole origin"
+	if o.Anybodys() {
+		regexMiss = "no expression matches an origin that anybody can send; it is listed in allowOrigins"
+	} else {
+		r.matchRegexes(s, origin)
+	}
 	if !r.Allowed {
-		r.addNear(s, near)
+		r.addNear(s, near, regexMiss)
 	}
 	return r
 }
@@ -68,7 +77,7 @@ func (r *Origin) matchRegexes(s *policy.Spec, origin string) {
 	}
 }
 
-func (r *Origin) addNear(s *policy.Spec, near []miss) {
+func (r *Origin) addNear(s *policy.Spec, near []miss, regexMiss string) {
 	for _, m := range near {
 		if m.distance > near[0].distance+maxFarther {
 			break
@@ -77,18 +86,13 @@ func (r *Origin) addNear(s *policy.Spec, near []miss) {
 	}
 	for _, text := range s.CORS.AllowOriginRegexes {
 		if len(r.Near) < maxNear {
-			r.Near = append(r.Near, Near{text, "the expression does not match the whole origin"})
+			r.Near = append(r.Near, Near{text, regexMiss})
 		}
 	}
 }
 
-// notAnOrigin is for what is no tuple origin. A public policy does not look at
-// the origin of a request.
+// notAnOrigin is for what names no origin.
 func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
-	if public := slices.Contains(s.CORS.AllowOrigins, "*") && !s.CORS.AllowCredentials; public {
-		r.allow("*")
-		return
-	}
 	if origin == "null" {
 		r.null(s)
 		return

@@ -40,6 +40,10 @@ func TestRemedy(t *testing.T) {
 			[]explain.Change{
 				{Field: "name", Set: "new"}, {Field: "hosts", Add: []string{"nobody.example.com"}}, {Field: "cors.allowOrigins", Add: []string{app}},
 			}, false},
+		{"an app's origin", explain.Question{Origin: "app://.", URL: "https://api.example.com/v1"}, "api",
+			[]explain.Change{{Field: "cors.allowOrigins", Add: []string{"app://."}}}, false},
+		{"an origin that anybody can send", explain.Question{Origin: "file://", URL: "https://api.example.com/v1"}, "api",
+			[]explain.Change{{Field: "cors.allowOrigins", Add: []string{"file://"}}}, true},
 		{"what validation refuses", explain.Question{Origin: "http://stranger.test", URL: "https://private.example.com/"}, "private",
 			[]explain.Change{{Field: "cors.allowOrigins", Add: []string{"http://stranger.test"}}}, true},
 	} {

@@ -130,7 +130,7 @@ func (e *exercise) hasOrigin(entry string) bool {
 // hasMatch is hasOrigin for a regex, which the whole origin must match.
 func (e *exercise) hasMatch(expr string) bool {
 	re, err := regexp.Compile(`^(?:` + expr + `)$`)
-	return err == nil && e.anyOrigin(func(_ policy.Origin, text string) bool { return re.MatchString(text) })
+	return err == nil && e.anyOrigin(func(o policy.Origin, text string) bool { return !o.Anybodys() && re.MatchString(text) })
 }
 
 func (e *exercise) anyOrigin(matches func(o policy.Origin, text string) bool) bool {

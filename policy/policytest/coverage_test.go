@@ -11,7 +11,7 @@ func TestCoverage(t *testing.T) {
 	specs := []policy.Spec{
 		{Name: "one", Hosts: []string{"one.test"}, CORS: policy.CORS{
 			AllowOrigins:       []string{"https://a.example", "https://*.b.example", "http://localhost:*", "null"},
-			AllowOriginRegexes: []string{`https://pr-\d+\.c\.example`, `https://x\.c\.example`},
+			AllowOriginRegexes: []string{`https://pr-\d+\.c\.example`, `https://x\.c\.example|file://`},
 			AllowMethods:       []string{"PUT", "*"}, AllowHeaders: []string{"x-a", "*"},
 		}, Dangerously: []policy.OptIn{policy.OptInOriginRegex, policy.OptInNullOrigin}},
 		{Name: "public", Hosts: []string{"public.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
@@ -33,10 +33,10 @@ func TestCoverage(t *testing.T) {
 		{"a request without an origin exercises the policy alone", []policy.Request{{Method: "GET", Authority: "public.test"}},
 			[]Unexercised{{Policy: "one"}, {Policy: "public", Field: "cors.allowOrigins", Values: []string{"*"}, Count: 1}, {Policy: "next"}}},
 		{"an entry is exercised by what it matches, a star by what is not listed", []policy.Request{
-			preflight("https://x.b.example", "PUT", "X-A , ,"), preflight("https://pr-7.c.example", "GET", ""),
+			preflight("https://x.b.example", "PUT", "X-A , ,"), preflight("https://pr-7.c.example", "GET", ""), preflight("file://", "GET", ""),
 		}, []Unexercised{
 			{Policy: "one", Field: "cors.allowOrigins", Values: []string{"https://a.example", "http://localhost:*", "null"}, Count: 3},
-			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://x\.c\.example`}, Count: 1},
+			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://x\.c\.example|file://`}, Count: 1},
 			{Policy: "one", Field: "cors.allowMethods", Values: []string{"*"}, Count: 1},
 			{Policy: "one", Field: "cors.allowHeaders", Values: []string{"*"}, Count: 1},
 			{Policy: "public"},
@@ -46,7 +46,7 @@ func TestCoverage(t *testing.T) {
 			{Method: "PUT", Authority: "one.test", Origin: "https://a.example"}, {Method: "PATCH", Authority: "one.test"},
 		}, []Unexercised{
 			{Policy: "one", Field: "cors.allowOrigins", Values: []string{"https://*.b.example", "http://localhost:*", "null"}, Count: 3},
-			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://pr-\d+\.c\.example`, `https://x\.c\.example`}, Count: 2},
+			{Policy: "one", Field: "cors.allowOriginRegexes", Values: []string{`https://pr-\d+\.c\.example`, `https://x\.c\.example|file://`}, Count: 2},
 			{Policy: "one", Field: "cors.allowMethods", Values: []string{"*"}, Count: 1},
 			{Policy: "one", Field: "cors.allowHeaders", Values: []string{"x-a", "*"}, Count: 2},
 			{Policy: "public"},

@@ -24,7 +24,7 @@ const (
 func testSpecs() []policy.Spec {
 	maxAge := 600
 	list := policy.CORS{
-		AllowOrigins: []string{app, "https://*.apps.example.com", "http://localhost:*"}, AllowMethods: []string{"PUT", "DELETE"},
+		AllowOrigins: []string{app, "https://*.apps.example.com", "http://localhost:*", "app://."}, AllowMethods: []string{"PUT", "DELETE"},
 		AllowHeaders: []string{"authorization", "content-type", "x-a"}, ExposeHeaders: []string{"x-request-id"},
 		AllowCredentials: true, MaxAge: &maxAge,
 	}
@@ -176,6 +176,8 @@ func conversations() []conversation {
 		all = append(all,
 			conversation{name: host + ", an allowed origin", send: messages{get(host, app), ok("access-control-allow-origin: *", "vary: Accept")}},
 			conversation{name: host + ", another origin", send: messages{get(host, evil), ok("vary: Accept, ", "Vary: X-A")}},
+			conversation{name: host + ", an app", send: messages{get(host, "app://."), ok()}},
+			conversation{name: host + ", a file's preflight", send: messages{preflight(host, "file://", "PUT"), ok()}},
 			conversation{name: host + ", no origin", send: messages{requestMessage(":method: GET", ":authority: "+host, ":path: /"), ok("vary: a,ORIGIN")}},
 			conversation{name: host + ", a preflight", send: messages{preflight(host, app, "PUT", "access-control-request-headers: content-type,x-a", "access-control-request-private-network: true"), ok()}},
 			conversation{name: host + ", a preflight of another origin", send: messages{preflight(host, evil, "PUT"), ok("vary: *")}},
@@ -283,6 +285,8 @@ func questions() []question {
 			question{name: host + ", an allowed origin", check: asked("GET", host, false, "origin: "+app)},
 			question{name: host + ", an allowed origin, headers in metadata", check: extended(asked("GET", host, true, "origin: "+app), inMetadata)},
 			question{name: host + ", another origin", check: asked("GET", host, true, "origin: "+evil)},
+			question{name: host + ", an app", check: asked("GET", host, false, "origin: app://.")},
+			question{name: host + ", a file's preflight", check: asked("OPTIONS", host, true, "origin: file://", "access-control-request-method: PUT")},
 			question{name: host + ", no origin", check: asked("GET", host, false)},
 			question{name: host + ", a preflight", check: asked("OPTIONS", host, true, "origin: "+app, "access-control-request-method: PUT", "access-control-request-headers: x-a,content-type")},
 			question{name: host + ", a preflight for another method", check: asked("OPTIONS", host, false, "origin: "+app, "access-control-request-method: PATCH")},
