@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -13,6 +15,9 @@ type PatternError struct {
 	// Value is the text, Reason what is wrong with it, Hint what to write
 	// instead; Hint may be empty.
 	Value, Reason, Hint string
+	// Mended is the pattern that Hint proposes; empty when there is none that
+	// was likely meant.
+	Mended string
 }
 
 // Error returns the mistake on one line.
@@ -63,65 +68,84 @@ func isWebSocketScheme(scheme string) bool { return scheme == "ws" || scheme == 
 // checkOriginText refuses what is wrong with the text as a whole, in the order
 // in which a reader would want to know it.
 func checkOriginText(s string) error {
-	bad := func(code, reason, hint string) error {
-		return &PatternError{Code: code, Value: s, Reason: reason, Hint: hint}
-	}
-	if t := strings.TrimSpace(s); t != s || s == "" {
-		if t == "" {
-			return bad("origin-empty", "an origin is missing", `write one such as "https://app.example.com"`)
-		}
-		return bad("origin-whitespace", "can never match: an origin has no white space", didYouMean(t))
-	}
-	if strings.EqualFold(s, "null") {
-		return bad("origin-case", `can never match: browsers send "null" in lower case`, didYouMean("null"))
-	}
-	if first, _, several := strings.Cut(s, ","); several {
-		return bad("origin-list", "an entry is one origin", "write each as an entry of its own, the first as "+strconv.Quote(clip(strings.TrimSpace(first))))
+	if err := checkEntry(s); err != nil {
+		return err
 	}
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found || scheme == "" {
-		return bad("origin-scheme", "can never match: an origin begins with a scheme", didYouMean("https://"+strings.TrimLeft(s, ":/")))
+		return badScheme(s)
 	}
 	if strings.ContainsAny(rest, "/?#") {
 		return badPath(s, scheme, rest)
 	}
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		return bad("origin-userinfo", "can never match: an origin has no user name", didYouMean(scheme+"://"+rest[i+1:]))
+		e := &PatternError{Code: "origin-userinfo", Value: s, Reason: "can never match: an origin has no user name"}
+		return e.mend(scheme + "://" + rest[i+1:])
 	}
 	return checkOriginBytes(s, scheme, rest)
 }
 
-func badPath(s, scheme, rest string) error {
-	end := strings.IndexAny(rest, "/?#")
-	code, reason := "origin-path", "can never match: an origin has no path, query or fragment"
-	if rest[end:] == "/" {
-		code, reason = "origin-trailing-slash", "can never match: an origin has no path"
+// badScheme is for a text without a scheme.
+func badScheme(s string) error {
+	e := &PatternError{Code: "origin-scheme", Value: s, Reason: "can never match: an origin begins with a scheme", Hint: `write one such as "https://app.example.com"`}
+	if s == "self" {
+		e.Reason, e.Hint = "no word stands for the site itself", `list its origin, as "https://app.example.com"; what a site asks itself needs no CORS`
 	}
-	return &PatternError{Code: code, Value: s, Reason: reason, Hint: didYouMean(scheme + "://" + rest[:end])}
+	if text := withScheme(s); text != "" {
+		return e.mend(text)
+	}
+	return e
+}
+
+func badPath(s, scheme, rest string) error {
+	if isSpecial(strings.ToLower(scheme)) {
+		rest = strings.TrimLeft(rest, "/") // as URL, #special-authority-ignore-slashes-state
+	}
+	authority := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority = rest[:end]
+	}
+	e := &PatternError{Code: "origin-path", Value: s, Reason: "can never match: an origin has no path, query or fragment"}
+	if rest == authority+"/" {
+		e.Code, e.Reason = "origin-trailing-slash", "can never match: an origin has no path"
+	}
+	return e.mend(scheme + "://" + authority)
 }
 
 func checkOriginBytes(s, scheme, rest string) error {
+	e := &PatternError{Value: s}
 	lower := strings.ToLower(scheme)
-	if isSpecial(lower) && strings.IndexFunc(rest, func(r rune) bool { return r >= 0x80 }) >= 0 {
-		return &PatternError{Code: "origin-non-ascii", Value: s, Reason: "can never match: browsers send the host in Punycode",
-			Hint: `write the host's "xn--" form`}
+	switch {
+	case isSpecial(lower) && strings.IndexFunc(rest, isNotASCII) >= 0:
+		e.Code, e.Reason, e.Hint = "origin-non-ascii", "can never match: browsers send the host in Punycode", `write the host's "xn--" form`
+	case isSpecial(lower) && strings.ToLower(rest) != rest:
+		e.Code, e.Reason = "origin-case", "can never match: browsers send scheme and host in lower case"
+		return e.mend(strings.ToLower(s))
+	case lower != scheme:
+		e.Code, e.Reason = "origin-case", "can never match: a scheme is sent in lower case"
+		return e.mend(lower + "://" + rest)
+	case strings.Contains(scheme, "*"):
+		return badSchemeStar(e, rest)
+	case isWebSocketScheme(scheme):
+		e.Code, e.Reason = "origin-scheme", "can never match: a WebSocket's origin is that of its page"
+		return e.mend(strings.Replace(scheme, "ws", "http", 1) + "://" + rest)
+	case !isScheme(scheme):
+		e.Code, e.Reason, e.Hint = "origin-scheme", "this is not a scheme", `write one such as "https://app.example.com"`
+	default:
+		return nil
 	}
-	if isSpecial(lower) && strings.ToLower(rest) != rest {
-		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: browsers send scheme and host in lower case", Hint: didYouMean(strings.ToLower(s))}
+	return e
+}
+
+func isNotASCII(r rune) bool { return r >= 0x80 }
+
+// badSchemeStar is for a star in the scheme.
+func badSchemeStar(e *PatternError, rest string) error {
+	e.Code, e.Reason, e.Hint = "origin-star", "the scheme has no star", "list the origins of each scheme one by one"
+	if https, http := pattern("https://"+rest), pattern("http://"+rest); https != "" && http != "" {
+		e.Hint = fmt.Sprintf("list %q and %q one by one", https, http)
 	}
-	if lower != scheme {
-		return &PatternError{Code: "origin-case", Value: s, Reason: "can never match: a scheme is sent in lower case", Hint: didYouMean(lower + "://" + rest)}
-	}
-	if strings.ContainsAny(scheme, "*") {
-		return &PatternError{Code: "origin-star", Value: s, Reason: "the scheme has no star", Hint: `list "http://..." and "https://..." one by one`}
-	}
-	if web := strings.Replace(scheme, "ws", "http", 1); isWebSocketScheme(scheme) {
-		return &PatternError{Code: "origin-scheme", Value: s, Reason: "can never match: a WebSocket's origin is that of its page", Hint: didYouMean(web + s[len(scheme):])}
-	}
-	if !isScheme(scheme) {
-		return &PatternError{Code: "origin-scheme", Value: s, Reason: "the scheme is none", Hint: `write "https://..." or "http://..."`}
-	}
-	return nil
+	return e
 }
 
 // cutPatternPort cuts the port of rest, the part of s after "://".
@@ -129,19 +153,19 @@ func cutPatternPort(s, scheme, rest string) (host string, port int, err error) {
 	host, text, ok := splitPort(rest)
 	if !ok {
 		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is missing or the brackets are wrong",
-			Hint: `write "host:8443", or an IPv6 address in brackets as in "https://[2001:db8::1]:8443"`}
+			Hint: `write a port as in "https://app.example.com:8443", or an IPv6 address in brackets as in "https://[2001:db8::1]:8443"`}
 	}
 	if text == "*" {
 		return host, AnyPort, nil
 	}
 	n, err := strconv.Atoi(text)
 	if text != "" && err == nil && n != 0 && n == defaultPort(scheme) {
-		return "", 0, &PatternError{Code: "origin-default-port", Value: s, Reason: "can never match: browsers leave out the default port",
-			Hint: didYouMean(scheme + "://" + host)}
+		e := &PatternError{Code: "origin-default-port", Value: s, Reason: "can never match: browsers leave out the default port"}
+		return "", 0, e.mend(scheme + "://" + host)
 	}
 	port, ok = parsePort(text)
 	if !ok {
-		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is none", Hint: `write a number from 1 to 65535 without leading zeros, or "*"`}
+		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is not one", Hint: `write a number from 1 to 65535 without leading zeros, or a star as in "http://localhost:*"`}
 	}
 	return host, port, nil
 }
@@ -187,8 +211,15 @@ func (p *Pattern) setStarHost(s, host string, star int) error {
 }
 
 func badStar(s string) error {
-	return &PatternError{Code: "origin-star", Value: s, Reason: "the star stands where none is allowed", Hint: starHint}
+	e := &PatternError{Code: "origin-star", Value: s, Reason: "the star stands where none is allowed"}
+	if strings.Contains(s, "**") {
+		return e.mend(severalStars.ReplaceAllString(s, "*"))
+	}
+	e.Hint = starHint
+	return e
 }
+
+var severalStars = regexp.MustCompile(`\*+`)
 
 // atHyphens reports whether a star between prefix and suffix is delimited by a
 // hyphen or the label's edge, so that "app*" does not take in "apple".
@@ -212,6 +243,10 @@ func checkHost(s, host string) error {
 	}
 	if len(host) > maxHostLen {
 		return &PatternError{Code: "origin-host", Value: s, Reason: "the host is longer than 253 bytes"}
+	}
+	if scheme, rest, _ := strings.Cut(s, "://."); strings.HasPrefix(host, ".") && isSpecial(scheme) {
+		e := &PatternError{Code: "origin-label", Value: s, Reason: "a label of the host is empty"}
+		return e.mend(scheme + "://*." + strings.TrimLeft(rest, "."))
 	}
 	for _, label := range strings.Split(strings.TrimSuffix(host, "."), ".") {
 		if err := checkLabel(s, label); err != nil {
@@ -237,7 +272,7 @@ func checkLabel(s, label string) error {
 	default:
 		return nil
 	}
-	return &PatternError{Code: "origin-label", Value: s, Reason: reason, Hint: `write a host such as "app.example.com"`}
+	return &PatternError{Code: "origin-label", Value: s, Reason: reason, Hint: `write a host as in "https://app.example.com"`}
 }
 
 func checkIPv6(s, host string) error {
@@ -246,11 +281,19 @@ func checkIPv6(s, host string) error {
 	}
 	e := &PatternError{Code: "origin-ip", Value: s, Reason: "can never match: browsers send an IPv6 address compressed, in brackets",
 		Hint: `write it as in "https://[2001:db8::1]:8443"`}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err == nil && a.Is6() && a.Zone() == "" {
-		e.Hint = didYouMean(strings.Replace(s, host, "["+string(appendIPv6(nil, a))+"]", 1))
+	if a, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && a.Is6() && a.Zone() == "" {
+		return e.mend(strings.Replace(s, host, "["+string(appendIPv6(nil, a))+"]", 1))
 	}
 	return e
 }
 
-func didYouMean(s string) string { return "did you mean " + strconv.Quote(clip(s)) + "?" }
+// maxProposed bounds what a hint quotes.
+const maxProposed = 256
+
+// didYouMean proposes what is right.
+func didYouMean(s string) string {
+	if len(s) > maxProposed {
+		return "write it so"
+	}
+	return "did you mean " + strconv.Quote(s) + "?"
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -71,7 +72,7 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 		"https://::1:90":                 {"origin-port", ""},
 		"https://[::1":                   {"origin-port", "[2001:db8::1]"},
 		"https://":                       {"origin-host", "https://app.example.com"},
-		"https://fo!o":                   {"origin-label", "app.example.com"},
+		"https://fo!o":                   {"origin-label", "https://app.example.com"},
 		"https://a..b.com":               {"origin-label", ""},
 		"https://" + strings.Repeat("a", 64) + ".com":    {"origin-label", ""},
 		"https://" + strings.Repeat("aa.", 90) + "com":   {"origin-host", ""},
@@ -82,7 +83,7 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 		"http://[2001:db8:0:0::1]:90":                    {"origin-ip", `"http://[2001:db8::1]:90"`},
 		"http://[2001:DB8::1]":                           {"origin-case", `"http://[2001:db8::1]"`},
 		"http://*.127.0.0.1":                             {"origin-star", "one by one"},
-		"http://**.example.com":                          {"origin-star", `"https://*.example.com"`},
+		"http://**.example.com":                          {"origin-star", `"http://*.example.com"`},
 		"https://a.*.com":                                {"origin-star", ""},
 		"https://*example.com":                           {"origin-star", ""},
 		"https://foo*.example.com":                       {"origin-star", ""},
@@ -101,6 +102,41 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 		}
 		if pe.Code != want.code || !strings.Contains(pe.Hint, want.hint) || pe.Value != in || pe.Reason == "" {
 			t.Errorf("ParsePattern(%q) = %+v; want code %s, hint with %s", in, pe, want.code, want.hint)
+		}
+	}
+}
+
+// What people and other systems write in place of an origin, and the pattern
+// that they mean; empty where that cannot be told.
+func TestParsePatternProposesWhatWasMeant(t *testing.T) {
+	for in, want := range map[string]string{
+		"https:///a.com": "https://a.com", "https:////a.com/x": "https://a.com", "https:/a.com": "https://a.com", "https//a.com": "https://a.com",
+		"HTTPS:a.com": "https://a.com", "//a.com/": "https://a.com", "a.com": "https://a.com", "a.com:80": "http://a.com", "a.com:443": "https://a.com",
+		"frontend:3000": "https://frontend:3000", "localhost": "http://localhost:*", "localhost/": "http://localhost:*", "127.0.0.1:3000": "http://127.0.0.1:3000",
+		"[::1]:3000": "http://[::1]:3000", "foo": "", "::1": "",
+		"HTTPS://A.com:443/": "https://a.com", "https://u:p@a.com:443/x": "https://a.com", "wss://A.com/": "https://a.com", "http://a.com/#x ": "http://a.com",
+		".a.com": "https://*.a.com", "*.a.com:*": "https://*.a.com:*", "https://..a.com": "https://*.a.com", "https://**.a.com/*": "https://*.a.com", "https://*a.com": "",
+		"'https://a.com'": "https://a.com", "\"'https://a.com/' \"": "https://a.com", "“https://a.com”": "https://a.com", "`null`": "null", "https://a.com,": "https://a.com",
+		"https://a.com\u00a0": "https://a.com", "''": "",
+		"any": "*", "All": "*", "**": "*", ".*": "*", "^.*$": "*", "*://*/*": "*", "<all_urls>": "*", "self": "", "'self'": "",
+		`^https://a\.com$`: "https://a.com", `/^https:\/\/a\.com$/`: "https://a.com", `~^https://a\.com$`: "https://a.com", `https://.*\.a\.com`: "https://*.a.com",
+		`https://app-.*\.a\.com`: "https://app-*.a.com", `http://localhost(:\d+)?`: "http://localhost:*", `^http://localhost:[0-9]+$`: "http://localhost:*", "https://.*": "https://*",
+		`https://.*a\.com`: "", "https://(a|b).com": "", "https?://a.com": "", "https://[a-z]+.a.com": "", "http://localhost:300?": "",
+		"${ORIGIN}": "", "https://{{ host }}": "", "%ORIGIN%": "", "$ORIGIN": "", "<origin>": "", "https://{tenant}.a.com": "", "app://%HOST%": "",
+		"https://a.com https://b.com": "", "https://a.com;https://b.com": "", "a.com|b.com": "", "https://a b.com": "",
+		"App://.": "app://.", "Capacitor://LocalHost": "capacitor://LocalHost", "app:///index.html": "app://", "file:///x": "file://", "app://.:0": "",
+		"http://[2001:DB8:0::1]": "http://[2001:db8::1]", "https://[::ffff:1.2.3.4]": "https://[::ffff:102:304]", "https://bücher.example/": "",
+		strings.Repeat("https://a.com ", 1000): "",
+	} {
+		_, err := ParsePattern(in)
+		bad, ok := errors.AsType[*PatternError](err)
+		if !ok {
+			t.Errorf("ParsePattern(%q) has no error", clip(in))
+			continue
+		}
+		_, err = ParsePattern(bad.Mended)
+		if bad.Mended != want || want != "" && (err != nil || !strings.Contains(bad.Hint, strconv.Quote(want))) {
+			t.Errorf("ParsePattern(%q) proposes %q (%s), %v; want %q", clip(in), bad.Mended, bad.Hint, err, want)
 		}
 	}
 }
@@ -283,8 +319,8 @@ func TestCoversMeansThatEveryMemberMatches(t *testing.T) {
 	}
 }
 
-// FuzzParsePattern: the short cut for origins reads what the long way reads,
-// and a pattern is written back as it was.
+// FuzzParsePattern: the short cut for origins reads what the long way reads, a
+// pattern is written back as it was, and what is proposed is one.
 func FuzzParsePattern(f *testing.F) {
 	for _, s := range []string{"https://example.com", "https://a-.example.com", "https://-a.test", "file://x", "https://[::1]:8", "https://*.example.com:*", "null", "https://a.", "https://a-.", "http://1.2.3.4", "app://.", "app://A", "App://a", "`\"' ,;' \"`", "^^https?://x$$", "https://https://x", "{{x}}"} {
 		f.Add(s)
@@ -297,6 +333,11 @@ func FuzzParsePattern(f *testing.F) {
 		}
 		if shortErr == nil && short.String() != s {
 			t.Errorf("ParsePattern(%q).String() = %q", s, short.String())
+		}
+		if bad, ok := errors.AsType[*PatternError](shortErr); ok && bad.Mended != "" {
+			if _, err := ParsePattern(bad.Mended); err != nil {
+				t.Errorf("ParsePattern(%q) proposes %q: %v", s, bad.Mended, err)
+			}
 		}
 	})
 }

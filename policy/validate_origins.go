@@ -125,7 +125,7 @@ func httpsHint(p Pattern) string {
 	if p.Port == defaultPort("https") {
 		p.Port = 0
 	}
-	return "write " + p.String()
+	return "write " + quote(p.String())
 }
 
 // isLocal reports whether only this machine can serve host (Secure Contexts,

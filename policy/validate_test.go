@@ -382,7 +382,7 @@ func TestValidateHintsAtTheRightSpelling(t *testing.T) {
 		{allowHeaders("x-a:"), `"x-a"`},
 		{allowHeaders("x-a, x-b"), "an entry of its own"},
 		{allowHeaders("cookie"), "allowCredentials"},
-		{withCredentials("http://a.test:443"), "https://a.test,"},
+		{withCredentials("http://a.test:443"), `"https://a.test",`},
 		{maxAge(-1), "write 0"},
 		{maxAge(1728000), "write 86400 or less"},
 		{maxAge(1 << 31), "write 86400 or less"},

@@ -1,0 +1,178 @@
+package policy
+
+import (
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// mend proposes text instead of e.Value; if that has a mistake of its own, what
+// is proposed for it. Each mistake is mended once and for all, so that this
+// ends.
+func (e *PatternError) mend(text string) *PatternError {
+	e.Hint, e.Mended = meant(text), text
+	_, err := ParsePattern(text)
+	if bad, ok := errors.AsType[*PatternError](err); ok {
+		e.Hint, e.Mended = bad.Hint, bad.Mended
+	}
+	return e
+}
+
+// meant is the hint to write a pattern.
+func meant(pattern string) string {
+	if pattern == "*" {
+		return `write "*" alone, for every origin`
+	}
+	return "did you mean " + strconv.Quote(pattern) + "?"
+}
+
+// everybody are the ways to write "*" of other systems.
+var everybody = map[string]bool{
+	"any": true, "all": true, "**": true, "*.*": true, "*:*": true, "*/*": true, "*://*": true, "*://*/*": true, "<all_urls>": true,
+}
+
+// isAround reports whether r stands around an origin by mistake: white space,
+// a quote, or what separates the entries of a list.
+func isAround(r rune) bool {
+	return unicode.IsSpace(r) || strings.ContainsRune("\"'`“”‘’"+separators, r)
+}
+
+const separators = ",;|"
+
+// placeholder finds what a template should have filled in.
+var placeholder = regexp.MustCompile(`\$[{(\pL_]|\{\{|\{%|<%|\{[\pL_.]+\}|<[\pL_ -]+>|%[\pL_]\w*%`)
+
+// regexSyntax finds what only regexes have: an escape, an anchor, a group, a
+// class, a count, ".*" that begins a host, and "?" after a scheme or a port.
+var regexSyntax = regexp.MustCompile(`[\\^$()]|(^|://)\.[*+]|\][*+?{]|\[[^\]:]*-|\.\+|\{\d|s\?://|://[^/]*\?$`)
+
+// plainRegex is what a regex without classes, groups and counts says.
+func plainRegex(expr string) string {
+	if strings.HasPrefix(expr, "/") {
+		expr = strings.Trim(expr, "/")
+	}
+	expr = strings.TrimRight(strings.TrimLeft(expr, "~^"), "$")
+	return strings.NewReplacer(
+		`(:\d+)?`, ":*", `(:[0-9]+)?`, ":*", `:\d+`, ":*", ":[0-9]+", ":*", ".*", "*", ".+", "*", `\.`, ".", `\/`, "/", `\-`, "-", `\:`, ":",
+	).Replace(expr)
+}
+
+// maxRead is how much of an entry is searched for what other systems write; no
+// origin is that long.
+const maxRead = 1024
+
+// checkEntry refuses what is no origin at all: an empty text, more than one
+// origin, and what other systems take for an origin.
+func checkEntry(s string) error {
+	if t := strings.TrimFunc(s, isAround); t != s || s == "" {
+		return badAround(s, t)
+	}
+	e, head := &PatternError{Value: s}, s[:min(len(s), maxRead)]
+	switch {
+	case strings.EqualFold(s, "null"):
+		e.Code, e.Reason = "origin-case", `can never match: browsers send "null" in lower case`
+		return e.mend("null")
+	case everybody[strings.ToLower(s)]:
+		e.Code, e.Reason = "origin-scheme", "this is not an origin"
+		return e.mend("*")
+	case placeholder.MatchString(head):
+		e.Code, e.Reason, e.Hint = "origin-template", "a template's placeholder was not filled in", "fill it in before corsgate reads the file"
+		return e
+	case regexSyntax.MatchString(head):
+		return badRegex(e)
+	}
+	return checkSingle(e, head)
+}
+
+// badAround is for s, which is t with something around it.
+func badAround(s, t string) error {
+	e := &PatternError{Value: s}
+	switch {
+	case t == "":
+		e.Code, e.Reason, e.Hint = "origin-empty", "an origin is missing", `write one such as "https://app.example.com"`
+		return e
+	case strings.TrimSpace(s) != s:
+		e.Code, e.Reason = "origin-whitespace", "can never match: an origin has no white space"
+	case strings.Trim(s, separators) != s:
+		e.Code, e.Reason = "origin-list", "an entry is one origin, without a separator"
+	default:
+		e.Code, e.Reason = "origin-quotes", "can never match: an origin has no quotes"
+	}
+	return e.mend(t)
+}
+
+// badRegex is for what is written as a regex.
+func badRegex(e *PatternError) error {
+	e.Code, e.Reason = "origin-regex", "this is written as a regex, and an entry is a pattern"
+	if len(e.Value) <= maxRead {
+		if plain := plainRegex(e.Value); !regexSyntax.MatchString(plain) {
+			e = e.mend(plain)
+		}
+	}
+	if e.Mended == "" {
+		e.Hint = `write a pattern such as "https://*.example.com", or list it under allowOriginRegexes, with "origin-regex" under dangerously`
+	}
+	return e
+}
+
+// checkSingle refuses a list in one text, by its head. A comma is always one;
+// other separators are if what they separate could be origins.
+func checkSingle(e *PatternError, head string) error {
+	parts := strings.FieldsFunc(head, isSeparator)
+	if len(parts) < 2 {
+		return nil
+	}
+	first, second := pattern(parts[0]), pattern(parts[1])
+	alike := first != "" && second != "" && strings.Contains(parts[0], "://") == strings.Contains(parts[1], "://")
+	switch {
+	case alike || strings.Contains(head, ","):
+		e.Code, e.Reason, e.Hint = "origin-list", "an entry is one origin", "write each as an entry of its own"
+		if first != "" {
+			e.Hint += ", the first as " + strconv.Quote(first)
+		}
+	case strings.ContainsAny(head, separators):
+		return nil // the host is no host
+	default:
+		e.Code, e.Reason, e.Hint = "origin-whitespace", "can never match: an origin has no white space", `write one such as "https://app.example.com"`
+	}
+	return e
+}
+
+func isSeparator(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators, r) }
+
+// pattern returns text if it is a pattern, else the one that was meant, else
+// nothing.
+func pattern(text string) string {
+	_, err := ParsePattern(text)
+	if bad, ok := errors.AsType[*PatternError](err); ok {
+		return bad.Mended
+	}
+	return text
+}
+
+// looseScheme finds a web scheme that is not followed by "://".
+var looseScheme = regexp.MustCompile(`^(?i:(https?)[:/][:/\\]*)(.+)$`)
+
+// withScheme returns what begins with a scheme and may be meant by s, which
+// does not; empty when s is but a word.
+func withScheme(s string) string {
+	if m := looseScheme.FindStringSubmatch(s); m != nil {
+		return strings.ToLower(m[1]) + "://" + m[2]
+	}
+	s = strings.TrimLeft(s, ":/")
+	if end := strings.IndexAny(s, "/?#"); end >= 0 {
+		s = s[:end]
+	}
+	host, port, _ := splitPort(s)
+	switch {
+	case isLocal(host) && port == "":
+		return "http://" + host + ":*"
+	case isLocal(host), port == "80":
+		return "http://" + s
+	case port == "" && !strings.ContainsAny(host, ".["):
+		return ""
+	}
+	return "https://" + s
+}
