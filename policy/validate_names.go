@@ -44,7 +44,7 @@ func (v *validator) checkSafeMethods() {
 		return
 	}
 	v.note("post-always-allowed", "cors.allowMethods", strings.Join(list, ", "), "browsers send GET, HEAD and POST without looking at this list",
-		`write "deniedRequests: block-unsafe" to refuse the writes of origins that are not allowed; those of allowed ones are the application's to refuse`)
+		`write deniedRequests: block-unsafe to refuse the writes of origins that are not allowed; those of allowed ones are the application's to refuse`)
 }
 
 func (v *validator) checkAllowHeaders() {

@@ -86,8 +86,8 @@ func (v *validator) hostCoveredBy(h string) string {
 // badHost says what is wrong with an entry of hosts; code is empty when
 // nothing is.
 func badHost(h string) (code, reason, hint string) {
-	if scheme, rest, found := strings.Cut(h, "://"); found && scheme != "" {
-		return "host-scheme", "a host has no scheme", didYouMean(rest)
+	if end := strings.LastIndex(h, "://"); end > 0 {
+		return "host-scheme", "a host has no scheme", mended(h[end+len("://"):], badHost)
 	}
 	switch {
 	case h == "":
@@ -95,15 +95,24 @@ func badHost(h string) (code, reason, hint string) {
 	case h == "*":
 		return "host-star", "every host is what a policy without hosts covers", "leave hosts out"
 	case strings.TrimSpace(h) != h:
-		return "host-syntax", "a host has no white space", didYouMean(strings.TrimSpace(h))
+		return "host-syntax", "a host has no white space", mended(strings.TrimSpace(h), badHost)
 	case strings.ContainsAny(h, "/?#"):
-		return "host-path", "a host has no path", didYouMean(h[:strings.IndexAny(h, "/?#")])
+		return "host-path", "a host has no path", mended(h[:strings.IndexAny(h, "/?#")], badHost)
 	case strings.ToLower(h) != h:
-		return "host-case", "hosts are written in lower case; requests match in any case", didYouMean(strings.ToLower(h))
+		return "host-case", "hosts are written in lower case; requests match in any case", mended(strings.ToLower(h), badHost)
 	case strings.IndexFunc(h, func(r rune) bool { return r >= 0x80 }) >= 0:
 		return "host-non-ascii", "requests carry the host in Punycode", `write the host's "xn--" form`
 	}
 	return badHostForm(h)
+}
+
+// mended returns the hint to write text, or, if bad refuses that too, the hint
+// of that.
+func mended(text string, bad func(string) (code, reason, hint string)) string {
+	if code, _, hint := bad(text); code != "" {
+		return hint
+	}
+	return didYouMean(text)
 }
 
 func badHostForm(h string) (code, reason, hint string) {
@@ -115,10 +124,10 @@ func badHostForm(h string) (code, reason, hint string) {
 		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
 	}
 	if host, port, ok := splitPort(h); (!ok || port != "") && isOriginHost(host) {
-		return "host-port", "a host has no port; requests match on any", didYouMean(host)
+		return "host-port", "a host has no port; requests match on any", mended(host, badHost)
 	}
-	if bare := strings.TrimSuffix(h, "."); bare != h {
-		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", didYouMean(bare)
+	if bare := strings.TrimRight(h, "."); bare != h {
+		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", mended(bare, badHost)
 	}
 	if !isOriginHost(name) {
 		return "host-syntax", "this is no host that a request can have", `write one such as "api.example.com", "127.0.0.1" or "[::1]"`

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"go.yaml.in/yaml/v4"
@@ -65,6 +64,17 @@ func (d *document) size(n *yaml.Node) int {
 // fields are the fields of a mapping :: name -> what reads its value.
 type fields map[string]func(field string, n *yaml.Node)
 
+// hints returns what proposes a field of the mapping n for an unknown name.
+func (known fields) hints(n *yaml.Node) func(name string) string {
+	free := maps.Clone(known)
+	for i := 0; i < len(n.Content); i += 2 {
+		delete(free, n.Content[i].Value)
+	}
+	return func(name string) string {
+		return fieldHint(name, slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(free)))
+	}
+}
+
 // readMapping reads a mapping strictly. prefix is the path of its fields, and
 // places gets their places unless it is nil.
 func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fields) {
@@ -73,9 +83,10 @@ func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fie
 		return
 	}
 	if n.Kind != yaml.MappingNode {
-		d.failType(n, prefix, "a mapping", `write fields, as "name: value"`)
+		d.failType(n, prefix, "a mapping", "write fields and their values")
 		return
 	}
+	hint := known.hints(n)
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -85,7 +96,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fie
 		read := known[key.Value]
 		if read == nil {
 			d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field",
-				didYouMean(key.Value, slices.Sorted(maps.Keys(known))))
+				hint(key.Value))
 			continue
 		}
 		d.enter(at, join(prefix, key.Value), key, value)
@@ -127,11 +138,7 @@ func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml
 		return false
 	}
 	if n.Kind != yaml.SequenceNode {
-		hint := "write a list"
-		if n.Kind == yaml.ScalarNode && n.Value != "" {
-			hint = "write a list: [" + strconv.Quote(clip(n.Value)) + "]"
-		}
-		d.failType(n, field, "a list", hint)
+		d.failType(n, field, "a list", d.listHint(field, n, "write a list"))
 		return false
 	}
 	for i, c := range n.Content {
@@ -149,11 +156,7 @@ func (d *document) readText(n *yaml.Node, field string) (string, bool) {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" {
 		return n.Value, true
 	}
-	hint := "write text"
-	if n.Kind == yaml.ScalarNode && n.Value != "" {
-		hint = "quote it: " + strconv.Quote(clip(n.Value))
-	}
-	d.failType(n, field, "text", hint)
+	d.failType(n, field, "text", d.textHint(field, n))
 	return "", false
 }
 
@@ -186,7 +189,7 @@ func (d *document) readBool(to *bool) func(string, *yaml.Node) {
 		}
 		value, err := strconv.ParseBool(n.Value)
 		if n.ShortTag() != "!!bool" || err != nil {
-			d.failType(n, field, "true or false", "write true or false")
+			d.failType(n, field, "true or false", boolHint(n.Value))
 			return
 		}
 		*to = value
@@ -201,7 +204,7 @@ func (d *document) readInt(to *int) func(string, *yaml.Node) {
 		}
 		value, err := strconv.Atoi(n.Value)
 		if n.ShortTag() != "!!int" || err != nil || strconv.Itoa(value) != n.Value {
-			d.failType(n, field, "a whole number in decimal digits", "write it without quotes")
+			d.failType(n, field, "a whole number in decimal digits", d.intHint(field, n.Value, "write decimal digits"))
 			return
 		}
 		*to = value
@@ -216,21 +219,21 @@ func (d *document) readSeconds(to **int) func(string, *yaml.Node) {
 			return
 		}
 		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!str" {
-			seconds := 0
+			age := 0
 			before := d.errors
-			d.readInt(&seconds)(field, n)
+			d.readInt(&age)(field, n)
 			if d.errors == before {
-				*to = &seconds
+				*to = &age
 			}
 			return
 		}
-		age, err := time.ParseDuration(n.Value)
-		seconds := int(age / time.Second)
-		if err != nil || time.Duration(seconds)*time.Second != age { // an int may have 32 bits
-			d.fail(n, "max-age-syntax", field, n.Value, "this is no number of whole seconds", `write seconds, as 600, or a duration, as "10m"`)
+		age, ok := seconds(n.Value)
+		if !ok {
+			d.fail(n, "max-age-syntax", field, n.Value, "this is no number of whole seconds",
+				d.intHint(field, n.Value, `write seconds, as 600, or a duration, as "10m"`))
 			return
 		}
-		*to = &seconds
+		*to = &age
 	}
 }
 

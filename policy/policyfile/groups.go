@@ -91,7 +91,7 @@ func (d *document) readMembers(g *group, value *yaml.Node, field string) {
 			g.add(e.text, e.at)
 		}
 	default:
-		d.failType(n, field, "a list of origins or a file", `write ["https://app.example.com"] or {file: origins.txt}`)
+		d.failType(n, field, "a list of origins or a file", d.listHint(field, n, `write ["https://app.example.com"] or {file: origins.txt}`))
 	}
 }
 
@@ -217,7 +217,7 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	slices.Sort(names)
 	l.add(p.file, p.origins[i].at, Diagnostic{
 		Code: "group-unknown", Field: p.field + "." + item("cors.allowOrigins", i), Value: groupPrefix + name,
-		Reason: "there is no such group", Hint: didYouMean(name, names),
+		Reason: "there is no such group", Hint: didYouMean(name, names, groupPrefix),
 	})
 }
 

@@ -153,7 +153,7 @@ func withPunycode(p policy.Problem) string {
 			return "did you mean " + strconv.Quote(host) + "?"
 		}
 	}
-	return p.Hint
+	return spelt(p.Hint)
 }
 
 // asciiOrigin returns the pattern that text would be with a host in Punycode;
@@ -171,12 +171,15 @@ func asciiOrigin(text string) string {
 	return text
 }
 
+// starLabel are the bytes of a label with a star.
+const starLabel = "*-_0123456789abcdefghijklmnopqrstuvwxyz"
+
 // asciiHost returns host, which may have a star, in Punycode; empty when it
 // has none.
 func asciiHost(host string) string {
 	labels := strings.Split(host, ".")
 	for i, label := range labels {
-		if i == 0 && strings.Contains(label, "*") {
+		if i == 0 && strings.Trim(label, starLabel) == "" && strings.Contains(label, "*") {
 			continue
 		}
 		ascii, err := idna.Lookup.ToASCII(label)

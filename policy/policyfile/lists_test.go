@@ -45,7 +45,7 @@ func TestDidYouMeanProposesTheNearestName(t *testing.T) {
 		"":                        "write one of allowHeaders, allowMethods, allowOrigins, maxAge",
 		strings.Repeat("x", 1000): "write one of allowHeaders, allowMethods, allowOrigins, maxAge",
 	} {
-		if got := didYouMean(name, known); got != want {
+		if got := didYouMean(name, known, ""); got != want {
 			t.Errorf("didYouMean(%q) = %s, want %s", name, got, want)
 		}
 	}

@@ -1,19 +1,33 @@
 package policyfile
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
 
 // didYouMean proposes the known name that is nearest to name, or says which
-// there are.
-func didYouMean(name string, known []string) string {
+// there are. A prefix is written before each.
+func didYouMean(name string, known []string, prefix string) string {
+	best := nearest(name, known)
+	switch {
+	case best != "":
+		return "did you mean " + strconv.Quote(prefix+best) + "?"
+	case len(known) == 0:
+		return "there is none to name"
+	case len(known) == 1, len(known) > 20:
+		return "write one such as " + strconv.Quote(prefix+known[0])
+	}
+	return "write one of " + prefix + strings.Join(known, ", "+prefix)
+}
+
+// nearest returns the known name that is nearest to name, if one is near.
+func nearest(name string, known []string) string {
 	best, least := "", len(name)/3+1
 	for _, k := range known {
 		if plain(k) == plain(name) {
-			best = k
-			break
+			return k
 		}
 		if len(name) > 2*len(k)+2 {
 			continue
@@ -22,15 +36,7 @@ func didYouMean(name string, known []string) string {
 			best, least = k, d-1
 		}
 	}
-	switch {
-	case best != "":
-		return "did you mean " + strconv.Quote(best) + "?"
-	case len(known) == 0:
-		return "there is none to name"
-	case len(known) == 1, len(known) > 20:
-		return "write one such as " + strconv.Quote(known[0])
-	}
-	return "write one of " + strings.Join(known, ", ")
+	return best
 }
 
 // plain is a name without case, "_" and "-", as other tools may write it.
@@ -58,4 +64,15 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+// spelt returns a hint, but for one that proposes a host with a label that only
+// looks like Punycode.
+func spelt(hint string) string {
+	for label := range strings.FieldsFuncSeq(hint, func(r rune) bool { return strings.ContainsRune(" ./:\"", r) }) {
+		if label != acePrefix && badPunycode(label) != "" {
+			return fmt.Sprintf("check the spelling of %q", label)
+		}
+	}
+	return hint
 }

@@ -1,0 +1,260 @@
+package policyfile
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/corsgate/corsgate/policy"
+	"go.yaml.in/yaml/v4"
+)
+
+// refusal returns the hint against a value that a field of a policy may not
+// have: what a hint proposes must not be refused in its turn. Beyond the
+// diagnostics that are kept, nothing is proposed.
+func (d *document) refusal(field string, value any) (hint string, refused bool) {
+	if d.errors > d.l.limits.findings {
+		return "", true
+	}
+	if list, index := cutIndex(field); index >= 0 {
+		field, value = list, []any{value}
+	}
+	if strings.HasPrefix(field, groupsField) {
+		field = originsField
+	}
+	s, err := specWith(field, value)
+	if err != nil {
+		return "", true
+	}
+	specs := []policy.Spec{s}
+	for _, p := range append(policy.Validate(specs), checkLists(specs)...) {
+		if p.Level == policy.Error && strings.HasPrefix(p.Field, field) {
+			return p.Hint, true
+		}
+	}
+	return "", false
+}
+
+const (
+	groupsField  = "originGroups."
+	originsField = "cors.allowOrigins"
+)
+
+// specWith returns a policy with nothing but one field.
+func specWith(field string, value any) (s policy.Spec, err error) {
+	if outer, inner, nested := strings.Cut(field, "."); nested {
+		field, value = outer, map[string]any{inner: value}
+	}
+	text, err := json.Marshal(map[string]any{field: value})
+	if err != nil {
+		return s, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	return s, d.Decode(&s)
+}
+
+// listHint proposes the list that n, which is none, stands for: the entries of
+// one text, or the one entry in a mapping; other is for what stands for none.
+func (d *document) listHint(field string, n *yaml.Node, other string) string {
+	var entries []string
+	switch {
+	case len(n.Value) > maxValue:
+	case n.Kind == yaml.ScalarNode:
+		entries = strings.FieldsFunc(n.Value, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;|", r) })
+	case n.Kind == yaml.MappingNode:
+		if text, _ := entryOf(n); text != "" {
+			entries = []string{text}
+		}
+	}
+	if strings.HasPrefix(field, groupsField) || field == originsField {
+		for i, text := range entries {
+			entries[i] = likelyPattern(text)
+		}
+	}
+	if _, refused := d.refusal(field, entries); refused || len(entries) == 0 {
+		return other
+	}
+	for i, text := range entries {
+		entries[i] = strconv.Quote(text)
+	}
+	return "write a list: [" + strings.Join(entries, ", ") + "]"
+}
+
+// likelyPattern returns the pattern that text is, or that was likely meant.
+func likelyPattern(text string) string {
+	_, err := policy.ParsePattern(text)
+	if bad, ok := errors.AsType[*policy.PatternError](err); ok && bad.Mended != "" {
+		return bad.Mended
+	}
+	return text
+}
+
+// textHint proposes the text for n, which is none.
+func (d *document) textHint(field string, n *yaml.Node) string {
+	text, sure, advice := n.Value, true, "quote it: "
+	if n.Kind == yaml.MappingNode {
+		text, sure = entryOf(n)
+		advice = "write "
+	}
+	hint, refused := d.refusal(field, clip(text))
+	switch {
+	case strings.HasPrefix(text, groupPrefix) && policy.IsName(text[len(groupPrefix):]):
+	case text == "", len(text) > maxValue, refused && (hint == "" || !sure):
+		return "write text"
+	case refused:
+		return hint
+	}
+	return advice + strconv.Quote(text)
+}
+
+// matchers are the words of other systems for a text, and what they say of it
+// as a pattern. "%" is the text.
+var matchers = map[string]string{
+	"exact": "%", "value": "%", "origin": "%", "prefix": "%*", "suffix": "*%",
+	"regex": "%", "safe_regex": "%", "saferegex": "%",
+}
+
+// entryOf returns the text that another system would have in the mapping n, as
+// {exact: TEXT} or {type: Exact, value: TEXT}; else, without being sure, what
+// only a space may have made a mapping, as {group: NAME} or {https: //HOST}.
+func entryOf(n *yaml.Node) (text string, sure bool) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		format := matchers[strings.ToLower(key.Value)]
+		switch {
+		case format == "":
+		case value.Kind == yaml.MappingNode:
+			return entryOf(value)
+		case value.Value != "":
+			return strings.Replace(format, "%", value.Value, 1), true
+		}
+	}
+	if len(n.Content) == 2 && n.Content[1].Kind == yaml.ScalarNode {
+		return n.Content[0].Value + ":" + n.Content[1].Value, false
+	}
+	return "", false
+}
+
+// boolHint proposes what word means.
+func boolHint(word string) string {
+	switch strings.ToLower(word) {
+	case "true", "yes", "y", "on", "1", "include":
+		return "write true without quotes"
+	case "false", "no", "n", "off", "0", "omit":
+		return "write false without quotes"
+	}
+	return "write true or false"
+}
+
+// intHint proposes the number that text means; other is for what means none.
+func (d *document) intHint(field, text, other string) string {
+	n, ok := numberOf(clip(text))
+	if !ok {
+		return other
+	}
+	if hint, refused := d.refusal(field, n); refused {
+		return cmp.Or(hint, other)
+	}
+	return "write " + strconv.Itoa(n) + " without quotes"
+}
+
+// units are the words for lengths of time that are no duration's, in seconds.
+var units = map[string]float64{
+	"": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
+	"hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800, "week": 604800, "weeks": 604800,
+}
+
+// numberOf reads a whole number that is written otherwise, or a length of time
+// in seconds.
+func numberOf(text string) (int, bool) {
+	digits := strings.TrimRightFunc(text, func(r rune) bool { return !unicode.IsDigit(r) })
+	unit, known := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
+	number, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
+	if err != nil || !known || len(digits) > 1 && digits[0] == '0' {
+		return 0, false
+	}
+	number *= unit
+	return int(number), number == math.Trunc(number) && math.Abs(number) <= math.MaxInt32
+}
+
+// seconds reads a duration of whole seconds.
+func seconds(text string) (int, bool) {
+	age, err := time.ParseDuration(text)
+	n := int(age / time.Second)
+	return n, err == nil && time.Duration(n)*time.Second == age // an int may have 32 bits
+}
+
+// theirs are the names that fields have in other systems, as plain writes them;
+// the first is our own.
+var theirs = []struct{ ours, names string }{
+	{"policies", "policies policy corspolicies rules"},
+	{"originGroups", "origingroups groups origingroup"},
+	{"name", "name id"},
+	{"hosts", "hosts host hostname hostnames domain domains vhosts servername"},
+	{"paths", "paths path prefix prefixes pathprefix routes uri uris"},
+	{"cors", "cors corspolicy"},
+	{"mode", "mode"},
+	{"upstreamHeaders", "upstreamheaders"},
+	{"unmatchedPreflights", "unmatchedpreflights"},
+	{"deniedRequests", "deniedrequests"},
+	{"preflightStatus", "preflightstatus optionssuccessstatus optionsstatus preflightstatuscode"},
+	{"preflightLists", "preflightlists"},
+	{"allowPrivateNetwork", "allowprivatenetwork allowprivatenetworkaccess"},
+	{"debug", "debug"},
+	{"dangerously", "dangerously"},
+	{"cors.allowOrigins", "alloworigins alloworigin allowedorigins allowedorigin origins origin alloworiginstringmatch " +
+		"alloworiginlist allowedoriginpatterns whitelist allowlist"},
+	{"cors.allowOriginRegexes", "alloworiginregexes alloworiginregex alloworiginlistregex alloworiginsbyregex allowedoriginregex " +
+		"allowedoriginregexes allowedoriginsregex originregex"},
+	{"cors.allowMethods", "allowmethods allowmethod allowedmethods allowedmethod methods method"},
+	{"cors.allowHeaders", "allowheaders allowheader allowedheaders allowedheader headers"},
+	{"cors.exposeHeaders", "exposeheaders exposeheader exposedheaders exposedheader exposed"},
+	{"cors.allowCredentials", "allowcredentials allowcredential allowedcredentials supportscredentials supportcredentials credentials " +
+		"withcredentials"},
+	{"cors.maxAge", "maxage maxageseconds maxagesec maxagesecs preflightmaxage"},
+}
+
+// oursFor returns the path of the field that others call name; empty when
+// there is none.
+func oursFor(name string) string {
+	name = plain(name[strings.LastIndexAny(name, "/.")+1:])
+	for _, prefix := range []string{"", "cors", "accesscontrol"} {
+		for _, f := range theirs {
+			if slices.Contains(strings.Fields(f.names), strings.TrimPrefix(name, prefix)) {
+				return f.ours
+			}
+		}
+	}
+	return ""
+}
+
+// fieldHint proposes a field for name, which its mapping does not have; free
+// are the fields that are not written yet, of those that the mapping has.
+func fieldHint(name string, known, free []string) string {
+	path := oursFor(name)
+	field := path[strings.LastIndexByte(path, '.')+1:]
+	if path == "" || len(known) == 1 {
+		path, field = "", nearest(name, known)
+	}
+	switch {
+	case slices.Contains(free, field):
+		return "did you mean " + strconv.Quote(field) + "?"
+	case slices.Contains(known, field):
+		return strconv.Quote(field) + " is there already: remove one"
+	case path == "":
+		return didYouMean("", free, "")
+	case strings.HasPrefix(path, "cors."):
+		return "write " + strconv.Quote(field) + " under cors, in a policy"
+	case field == "policies" || field == "originGroups":
+		return "write " + strconv.Quote(field) + " at the top of the file"
+	}
+	return "write " + strconv.Quote(field) + " in a policy, beside cors"
+}
