@@ -43,12 +43,27 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 	if hasEdgeHyphen(p) {
 		v.warn("edge-hyphen", field, text, "a label of the host begins or ends with a hyphen, as hardly any does", "check that nothing is missing there")
 	}
+	if bare := unmapped(p); bare != p {
+		v.warn("mapped-address", field, text, "this is an IPv4 address in the form of IPv6, under which hardly any page is served", didYouMean(bare.String()))
+	}
 	if isLikelyTypo(p) {
 		v.warn("single-label-host", field, text, "the host has a single label, which no public site has", `write the whole host, such as "https://app.example.com"`)
 	}
 	if by, covered := stars.covering(p); covered {
 		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
 	}
+}
+
+// unmapped returns p with the IPv4 address that its host maps into IPv6, if it
+// does (RFC 4291, section 2.5.5.2).
+func unmapped(p Pattern) Pattern {
+	if !strings.HasPrefix(p.Host, "[") {
+		return p
+	}
+	if a, err := netip.ParseAddr(strings.Trim(p.Host, "[]")); err == nil && a.Is4In6() {
+		p.Host = a.Unmap().String()
+	}
+	return p
 }
 
 // checkForm has the rules of a pattern's form.
