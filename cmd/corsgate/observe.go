@@ -79,7 +79,7 @@ type observation struct {
 func (c *observeConfig) build(version string, served func() (*policy.Set, []policy.Spec), log *slog.Logger) *observation {
 	o := &observation{metrics: metrics.New(version), denied: &denied.Tracker{Logger: log, Advise: denied.Advise(served)}}
 	if every := c.every(); every > 0 {
-		o.decisions = decisionlog.New(c.stdout, every, 0)
+		o.decisions = decisionlog.New(c.stdout, every)
 		o.decisions.Logger = log
 		o.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", o.decisions.Written)
 		o.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", o.decisions.Dropped)

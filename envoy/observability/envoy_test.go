@@ -76,7 +76,7 @@ func startCorsgate(t *testing.T, collector string) *corsgate {
 		t.Fatal(err)
 	}
 	c := &corsgate{address: l.Addr().String(), metrics: metrics.New("test")}
-	log := decisionlog.New(&c.decisions, 1, 0)
+	log := decisionlog.New(&c.decisions, 1)
 	tracer := tracing.New("http://"+collector, "test", slog.New(slog.DiscardHandler))
 	srv := &server.Server{
 		Listener: l, Store: store, Meter: c.metrics, Observer: server.Observers{c.metrics, log, tracer},
