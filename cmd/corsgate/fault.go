@@ -20,8 +20,15 @@ const (
 	exitUsage   = 2 // a command line that cannot be carried out
 )
 
+// reported ends a command that has printed already what there is to say. Its
+// value is the exit code.
+type reported int
+
+// Error says so.
+func (r reported) Error() string { return fmt.Sprintf("exit code %d", int(r)) }
+
 // errFindings ends a command whose findings have been printed already.
-var errFindings = errors.New("there are findings")
+const errFindings = reported(exitFailure)
 
 // fault is an error with the exit code that it means and what to try next.
 type fault struct {
@@ -73,8 +80,8 @@ func report(w io.Writer, command string, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if errors.Is(err, errFindings) {
-		return exitFailure
+	if code, ok := errors.AsType[reported](err); ok {
+		return int(code)
 	}
 	var f *fault
 	help := "see '" + command + " --help'"

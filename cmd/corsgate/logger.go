@@ -1,19 +1,66 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
+
+	"github.com/corsgate/corsgate/server/lines"
 )
+
+// withLog runs work, which serves, with a log on cmd's standard error that it
+// never waits for: stderr is a queue. The error of work is printed there too.
+func withLog(cmd *cobra.Command, level slog.Level, work func(log *slog.Logger, stderr *lines.Queue) error) error {
+	text := isTerminal(cmd.ErrOrStderr())
+	return queued(cmd.Context(), cmd.ErrOrStderr(), func(stderr *lines.Queue) error {
+		stderr.Missed = func(n uint64) []byte { return missedLines(text, n) }
+		log := newLogger(stderr, text, level)
+		slog.SetDefault(log) // what libraries print goes the same way
+		code := report(stderr, cmd.CommandPath(), asFault(work(log, stderr), exitFailure))
+		if code == exitOK {
+			return nil
+		}
+		return reported(code)
+	})
+}
+
+// queued runs work with a queue before w, and returns when what work has
+// written there is written to w, or w has been given up.
+func queued(ctx context.Context, w io.Writer, work func(q *lines.Queue) error) error {
+	q := lines.New(w)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		q.Run(ctx)
+	}()
+	err := work(q)
+	cancel()
+	<-ended
+	return err
+}
 
 // newLogger returns the logger of a process whose logs go to w: text for a
 // person at a terminal, JSON for everything else.
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+func newLogger(w io.Writer, text bool, level slog.Level) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: level}
-	if isTerminal(w) {
+	if text {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// missedLines is the line that stands in a log where n were dropped.
+func missedLines(text bool, n uint64) []byte {
+	var line bytes.Buffer
+	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, for nobody read them", "lines", n)
+	return line.Bytes()
 }
 
 // isTerminal reports whether w is a character device, which is a terminal for
@@ -25,4 +72,19 @@ func isTerminal(w io.Writer) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// logGRPC has grpc-go log its errors as the process does. By itself it prints
+// them to standard error, and waits for who reads that.
+func logGRPC() {
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, grpcErrors{}))
+}
+
+// grpcErrors is where grpc-go prints its errors.
+type grpcErrors struct{}
+
+// Write logs one error.
+func (grpcErrors) Write(b []byte) (int, error) {
+	slog.Error("gRPC", "error", strings.TrimSpace(string(b)))
+	return len(b), nil
 }

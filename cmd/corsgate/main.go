@@ -8,6 +8,7 @@ import (
 )
 
 func main() {
+	logGRPC()
 	ctx, stop := untilSignal(context.Background())
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

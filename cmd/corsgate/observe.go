@@ -13,6 +13,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
 )
@@ -29,8 +30,10 @@ type observeConfig struct {
 	decisionLog    *choice // nil is off
 	decisionSample int
 	traceEndpoint  string
-	// stdout gets the decision log.
+	// stdout gets the decision log, and stderr the service's own; it is nil
+	// where that is not written to a queue.
 	stdout io.Writer
+	stderr *lines.Queue
 }
 
 func (c *observeConfig) define(flags *pflag.FlagSet) {
@@ -78,6 +81,9 @@ type observation struct {
 // build builds what observes; advice about denials goes by what served returns.
 func (c *observeConfig) build(version string, served func() (*policy.Set, []policy.Spec), log *slog.Logger) *observation {
 	o := &observation{metrics: metrics.New(version), denied: &denied.Tracker{Logger: log, Advise: denied.Advise(served)}}
+	if c.stderr != nil {
+		o.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.stderr.Dropped)
+	}
 	if every := c.every(); every > 0 {
 		o.decisions = decisionlog.New(c.stdout, every)
 		o.decisions.Logger = log

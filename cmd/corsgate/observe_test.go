@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/lines"
 )
 
 const observedPolicies = `
@@ -211,7 +213,7 @@ func TestObserveFlags(t *testing.T) {
 }
 
 func TestReadmeListsTheMetrics(t *testing.T) {
-	o := observe(t, serveConfig{observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}}}, observedPolicies+`
+	o := observe(t, serveConfig{observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}, observedPolicies+`
 - name: next
   mode: shadow
   cors: {allowOrigins: [https://other.example.com]}

@@ -18,6 +18,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -59,9 +60,10 @@ SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 			defer surviveClosedPipes()()
 			signals, stop := hangups()
 			defer stop()
-			log := newLogger(cmd.ErrOrStderr(), level.level())
-			c.observe.stdout = cmd.OutOrStdout()
-			return c.serve(cmd.Context(), log, signals, cmd.ErrOrStderr())
+			return withLog(cmd, level.level(), func(log *slog.Logger, stderr *lines.Queue) error {
+				c.observe.stdout, c.observe.stderr = cmd.OutOrStdout(), stderr
+				return c.serve(cmd.Context(), log, signals, stderr)
+			})
 		},
 	}
 	c.define(cmd)

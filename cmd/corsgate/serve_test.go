@@ -39,7 +39,7 @@ func TestFlagsReachWhatTheyConfigure(t *testing.T) {
 
 func TestLogsThatNobodyReadsAtATerminalAreJSON(t *testing.T) {
 	var out bytes.Buffer
-	log := newLogger(&out, oneOf("warn").level())
+	log := newLogger(&out, isTerminal(&out), oneOf("warn").level())
 	log.Info("not this")
 	log.Warn("this", "key", "value")
 	if got := out.String(); !strings.HasPrefix(got, "{") || !strings.Contains(got, `"key":"value"`) || strings.Contains(got, "not this") {

@@ -30,6 +30,7 @@ func gathered(t *testing.T) map[string]labels {
 	m := metrics.New("v1.0.0")
 	m.CountedBy("corsgate_decision_log_lines_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_decision_log_dropped_total", "", func() uint64 { return 1 })
+	m.CountedBy("corsgate_log_dropped_total", "", func() uint64 { return 1 })
 	happen(m)
 	families, err := m.Gatherer().Gather()
 	if err != nil {

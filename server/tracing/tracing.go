@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
@@ -52,6 +54,8 @@ type Tracer struct {
 // not be sent. version is the program's. Nothing is connected before Run, and
 // spans that end before are lost.
 func New(endpoint, version string, log *slog.Logger) *Tracer {
+	// By itself the library prints to standard error, and waits for who reads it.
+	otel.SetLogger(logr.FromSlogHandler(log.Handler()))
 	client := otlptracegrpc.NewClient(otlptracegrpc.WithEndpointURL(endpoint), otlptracegrpc.WithTimeout(exportTimeout))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())),

@@ -279,3 +279,12 @@ func BenchmarkTracing(b *testing.B) {
 		})
 	}
 }
+
+func TestWhatTheLibraryHasToSayIsLogged(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "no header")
+	var out bytes.Buffer
+	tracing.New("http://127.0.0.1:4317", "v1.0.0", slog.New(slog.NewTextHandler(&out, nil)))
+	if got := out.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "no header") {
+		t.Errorf("the log has %q", got)
+	}
+}
