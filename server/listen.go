@@ -17,8 +17,8 @@ const DefaultSocketMode fs.FileMode = 0o660
 
 // Listen opens a listener on address: HOST:PORT, unix:///PATH, or unix://@NAME
 // for an abstract socket (Linux). A socket file that a dead process left behind
-// is replaced, and the new one gets mode, where 0 means DefaultSocketMode; it
-// is removed when the listener closes.
+// is replaced. The new one has mode from the first moment on, where 0 means
+// DefaultSocketMode; it is removed when the listener closes.
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	l, err := listen(address, mode)
 	if err != nil {
@@ -45,17 +45,10 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
 	if mode == 0 {
 		mode = DefaultSocketMode
 	}
-	if err := os.Chmod(path, mode); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	return listenSocket(path, mode)
 }
 
 // removeStale removes a socket that nobody listens on, and nothing else.
