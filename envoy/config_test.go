@@ -29,7 +29,7 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		{"a port out of range", func(c *envoy.Config) { c.Upstream = "127.0.0.1:65536" }, "has no port from 0 to 65535"},
 		{"a service on port 0", func(c *envoy.Config) { c.Service = "127.0.0.1:0" }, "has port 0: write the port that it listens on"},
 		{"a relative socket", func(c *envoy.Config) { c.Service = "unix://corsgate.sock" }, "has no absolute path: write unix:///PATH"},
-		{"a host that would end the YAML", func(c *envoy.Config) { c.Service = "a\"\n:9001" }, "has no host"},
+		{"a host that would end the YAML", func(c *envoy.Config) { c.Service = "a\"\n:9001" }, "not printable"},
 		{"an admin with a name", func(c *envoy.Config) { c.Admin = "localhost:9901" }, `admin: "localhost:9901" is a name`},
 		{"a managed host with a port", func(c *envoy.Config) { c.ManagedHosts = []string{"api.test:443"} }, `managed host "api.test:443": write a lower-case host name without a port`},
 		{"a managed host with an inner star", func(c *envoy.Config) { c.ManagedHosts = []string{"a.*.test"} }, `managed host "a.*.test"`},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/addr"
 )
 
@@ -22,7 +23,7 @@ const DefaultSocketMode fs.FileMode = 0o660
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	l, err := listen(address, mode)
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
+		return nil, fmt.Errorf("listen on %s: %w", printable.Name(address), err)
 	}
 	return l, nil
 }

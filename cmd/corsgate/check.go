@@ -11,6 +11,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/source/file"
 )
@@ -83,7 +84,7 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 	if errors.As(err, &refused) && refused.Err == nil {
 		return refused.Diagnostics
 	}
-	return []policyfile.Diagnostic{{File: path, Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
+	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
 }
 
 // add counts the result of one path.

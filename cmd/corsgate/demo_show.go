@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // logPatience is how long an answer's line in the access log may take. Envoy
@@ -36,14 +38,15 @@ func (d *demo) json() bool { return d.flags.format.value == "json" }
 
 // guide says what is there and what to try; for programs on one line of JSON.
 func (d *demo) guide(base, admin string) {
+	file := printable.Name(d.policyFile)
 	if d.json() {
 		_ = json.NewEncoder(d.out).Encode(map[string]string{
-			"envoy": base, "policies": d.policyFile, "status": "http://" + admin + "/status",
+			"envoy": base, "policies": file, "status": "http://" + admin + "/status",
 		})
 		return
 	}
 	fmt.Fprintf(d.out, "Envoy answers on %s, in front of an upstream that grants every origin.\n", base)
-	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", d.policyFile)
+	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", file)
 	fmt.Fprintf(d.out, "Status: http://%s/status\n", admin)
 	for i, p := range demoProbes() {
 		fmt.Fprintf(d.out, "\n%d. %s\n\n   %s\n", i+1, p.title, p.curl(base))

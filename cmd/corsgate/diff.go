@@ -11,6 +11,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/source/file"
 )
@@ -78,9 +79,10 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 		if err != nil {
 			return policydiff.Report{}, hinted(err, "give --log a file with one decision a line, as JSON")
 		}
-		fmt.Fprintf(stderr, "%s: %s replayed\n", name, counted(n, "decision", "decisions"))
+		shown := printable.Name(name)
+		fmt.Fprintf(stderr, "%s: %s replayed\n", shown, counted(n, "decision", "decisions"))
 		if clipped > 0 {
-			fmt.Fprintf(stderr, "%s: %s left out, whose values were too long for the log\n", name, counted(clipped, "decision", "decisions"))
+			fmt.Fprintf(stderr, "%s: %s left out, whose values were too long for the log\n", shown, counted(clipped, "decision", "decisions"))
 		}
 	}
 	return c.Report(), nil
@@ -96,7 +98,7 @@ func loadSpecs(ctx context.Context, stderr io.Writer, path string) ([]policy.Spe
 	for _, d := range refusal(path, err) {
 		fmt.Fprintln(stderr, d)
 	}
-	return nil, fmt.Errorf("no good policies in %s", path)
+	return nil, fmt.Errorf("no good policies in %s", printable.Name(path))
 }
 
 // printDiff writes the changes to out, and for people a summary to note.
@@ -121,10 +123,10 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 func changeLine(paint painter, c policydiff.Change) string {
 	var effect []string
 	if len(c.Gained) > 0 {
-		effect = append(effect, "gains "+plain(strings.Join(c.Gained, ", ")))
+		effect = append(effect, "gains "+printable.Text(strings.Join(c.Gained, ", ")))
 	}
 	if len(c.Lost) > 0 {
-		effect = append(effect, "loses "+plain(strings.Join(c.Lost, ", ")))
+		effect = append(effect, "loses "+printable.Text(strings.Join(c.Lost, ", ")))
 	}
 	if len(effect) == 0 {
 		effect = []string{"another answer, the same access"}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // maxLogLine bounds a line of a decision log in bytes.
@@ -58,7 +59,7 @@ func unquoted(s string) string {
 func replay(ctx context.Context, name string, each func(policy.Request)) (n, clipped int, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, 0, fmt.Errorf("decision log: %w", err)
+		return 0, 0, fmt.Errorf("decision log: %w", printable.Error(err))
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -76,10 +77,10 @@ func replay(ctx context.Context, name string, each func(policy.Request)) (n, cli
 		each(d.request())
 	}
 	if err := lines.Err(); err != nil {
-		return n, clipped, fmt.Errorf("decision log %s: %w", name, err)
+		return n, clipped, fmt.Errorf("decision log %s: %w", printable.Name(name), printable.Error(err))
 	}
 	if n+clipped == 0 {
-		return 0, 0, fmt.Errorf("decision log %s: no line has a decision", name)
+		return 0, 0, fmt.Errorf("decision log %s: no line has a decision", printable.Name(name))
 	}
 	return n, clipped, ctx.Err()
 }

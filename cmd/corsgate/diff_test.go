@@ -48,7 +48,7 @@ func TestDiffQuotesWhatATerminalWouldObey(t *testing.T) {
 	w := policydiff.Witness{Method: evil, Host: evil, Path: evil, Origin: evil, RequestMethod: evil, RequestHeaders: evil, Policy: evil}
 	c := policydiff.Change{Examples: []string{evil}, Count: 1, Gained: []string{evil}, Lost: []string{evil}}
 	got := witnessLine(w) + changeLine(painter{}, c)
-	if strings.ContainsAny(got, "\x1b\n") || strings.Count(got, `a\x1b[2J\nwidens`) != 8 {
+	if strings.ContainsAny(got, "\x1b\n") || strings.Count(got, `a\x1b[2J\nwidens`) != 10 {
 		t.Errorf("%q", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // explainConfig is what the flags of explain say.
@@ -42,7 +43,7 @@ func (ask explainer) all(ctx context.Context, note io.Writer, questions []explai
 			continue
 		}
 		err = cmp.Or(err, failed)
-		fmt.Fprintf(&skipped, "skipped %s %s: %s\n", shownValue(q.Method), shownValue(q.URL), plain(failed.Error()))
+		fmt.Fprintf(&skipped, "skipped %s %s: %s\n", shownValue(q.Method), shownValue(q.URL), printable.Text(failed.Error()))
 	}
 	if len(reports) == 0 || ctx.Err() != nil {
 		return nil, cmp.Or(err, ctx.Err())
@@ -235,14 +236,14 @@ func readInput(name string, stdin io.Reader) (string, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", err
+			return "", printable.Error(err)
 		}
 		defer f.Close()
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxInput))
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", name, err)
+		return "", fmt.Errorf("read %s: %w", printable.Name(name), printable.Error(err))
 	}
 	return string(text), nil
 }

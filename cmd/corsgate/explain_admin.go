@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // adminTimeout bounds one answer of a service; it may have a million origins.
@@ -55,7 +56,7 @@ func postQuestion(ctx context.Context, client *http.Client, page string, q expla
 		return r, fmt.Errorf("read the answer of %s: %w", page, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return r, fmt.Errorf("%s answered %s: %.512s", page, plain(resp.Status), plain(string(bytes.TrimSpace(answer))))
+		return r, fmt.Errorf("%s answered %s: %.512s", page, printable.Text(resp.Status), printable.Text(string(bytes.TrimSpace(answer))))
 	}
 	if err := json.Unmarshal(answer, &r); err != nil {
 		return r, fmt.Errorf("read the answer of %s: %w", page, err)

@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // print writes the reports; of several, people get those that are blocked, and
@@ -99,15 +99,15 @@ func (t *explainText) report(r *explain.Report) {
 		t.row("request", "is not sent")
 	}
 	for _, n := range r.Notes {
-		t.row("note", "%s", plain(n))
+		t.row("note", "%s", printable.Text(n))
 	}
 	t.line("")
-	t.line("%s", plain(r.Because))
+	t.line("%s", printable.Text(r.Because))
 	if r.Console != "" {
-		t.line("%s", t.faint("  "+plain(r.Console)))
+		t.line("%s", t.faint("  "+printable.Text(r.Console)))
 	}
 	if r.Cause != "" {
-		t.line("%s", plain(r.Cause))
+		t.line("%s", printable.Text(r.Cause))
 	}
 	t.remedy(r.Remedy)
 }
@@ -115,7 +115,7 @@ func (t *explainText) report(r *explain.Report) {
 func (t *explainText) policy(r *explain.Report) {
 	switch {
 	case r.Policy.Name == "":
-		t.row("policy", "none: %s", plain(r.Policy.Why))
+		t.row("policy", "none: %s", printable.Text(r.Policy.Why))
 	case r.Policy.Mode != "enforce":
 		t.row("policy", "%s, in mode %s: %s", r.Policy.Name, r.Policy.Mode, r.Policy.Why)
 	default:
@@ -147,7 +147,7 @@ func (t *explainText) origin(r *explain.Report) {
 	default:
 		t.row("origin", "allowed by none of %s", counted(o.Tried, "entry", "entries"))
 		for _, n := range o.Near {
-			t.row("", "%s", plain(t.near(n)))
+			t.row("", "%s", printable.Text(t.near(n)))
 		}
 	}
 }
@@ -163,7 +163,7 @@ func (t *explainText) near(n explain.Near) string {
 func (t *explainText) before(steps []browser.Step) {
 	heading := "browser"
 	for _, s := range steps {
-		t.row(heading, "%s %s", plain(s.Says), t.faint("("+s.Section+")"))
+		t.row(heading, "%s %s", printable.Text(s.Says), t.faint("("+s.Section+")"))
 		heading = ""
 	}
 }
@@ -175,7 +175,7 @@ func (t *explainText) checks(steps []browser.Step) {
 		if !s.OK {
 			mark = t.paint.red("no")
 		}
-		t.row("", "%s %s %s", mark, plain(s.Says), t.faint("("+s.Section+")"))
+		t.row("", "%s %s %s", mark, printable.Text(s.Says), t.faint("("+s.Section+")"))
 	}
 }
 
@@ -194,25 +194,14 @@ func (t *explainText) exchange(heading string, e *explain.Exchange) {
 	t.headers("< ", e.Headers)
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {
-		t.row("", "%s", t.faint("the page does not see "+plain(strings.Join(e.Hidden, ", "))))
+		t.row("", "%s", t.faint("the page does not see "+printable.Text(strings.Join(e.Hidden, ", "))))
 	}
 }
 
 func (t *explainText) headers(arrow string, hs browser.Headers) {
 	for _, h := range hs {
-		t.row("", "%s%s: %s", t.faint(arrow), plain(strings.ToLower(h.Name)), shownValue(h.Value))
+		t.row("", "%s%s: %s", t.faint(arrow), printable.Text(strings.ToLower(h.Name)), shownValue(h.Value))
 	}
-}
-
-// plain replaces what does not print, colours and line ends too: text that quotes
-// a request is cleaned before it is painted.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\ufffd'
-	}, text)
 }
 
 // shownValue quotes what could do harm to a terminal.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // What the command line says of an error, after age's rules: the prefix
@@ -88,7 +90,7 @@ func report(w io.Writer, command string, err error) int {
 	errors.As(asFault(err, exitUsage), &f)
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" {
-			fmt.Fprintf(w, "corsgate: %s\n", line)
+			fmt.Fprintf(w, "corsgate: %s\n", printable.Text(line))
 		}
 	}
 	hints := f.hints
@@ -96,7 +98,7 @@ func report(w io.Writer, command string, err error) int {
 		hints = []string{help}
 	}
 	for _, hint := range hints {
-		fmt.Fprintf(w, "corsgate: hint: %s\n", hint)
+		fmt.Fprintf(w, "corsgate: hint: %s\n", printable.Text(hint))
 	}
 	return f.code
 }

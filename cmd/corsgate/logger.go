@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/grpclog"
 
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/lines"
 )
 
@@ -53,7 +54,18 @@ func newLogger(w io.Writer, text bool, level slog.Level) *slog.Logger {
 	if text {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
-	return slog.New(slog.NewJSONHandler(w, opts))
+	return slog.New(slog.NewJSONHandler(printableJSON{w}, opts))
+}
+
+// printableJSON writes JSON so that no terminal takes harm; text is that anyway.
+type printableJSON struct{ io.Writer }
+
+// Write writes a line.
+func (w printableJSON) Write(line []byte) (int, error) {
+	if _, err := w.Writer.Write(printable.JSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // missedLines is the line that stands in a log where n were dropped.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 func newMan() *cobra.Command {
@@ -46,18 +49,21 @@ prints their names. Pages of the same binary are the same, byte by byte.`,
 }
 
 // writeManual writes the pages of root and its subcommands into a folder, and
-// returns their names, sorted.
+// returns their names, sorted, as messages show them.
 func writeManual(root *cobra.Command, folder string) ([]string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("manual: %w", err)
+		return nil, fmt.Errorf("manual: %w", printable.Error(err))
 	}
 	root.DisableAutoGenTag = true // it has today's date
 	header := &doc.GenManHeader{Section: "1", Source: "corsgate " + readBuild().Version, Manual: "corsgate", Date: buildDate()}
 	if err := doc.GenManTree(root, header, folder); err != nil {
-		return nil, fmt.Errorf("manual: %w", err)
+		return nil, fmt.Errorf("manual: %w", printable.Error(err))
 	}
-	pages, err := filepath.Glob(filepath.Join(folder, root.Name()+"*.1"))
+	pages, err := fs.Glob(os.DirFS(folder), root.Name()+"*.1")
 	slices.Sort(pages)
+	for i, page := range pages {
+		pages[i] = printable.Name(filepath.Join(folder, page))
+	}
 	return pages, err
 }
 

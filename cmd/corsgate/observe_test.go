@@ -53,6 +53,12 @@ func observe(t *testing.T, c serveConfig, text string) *observed {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return start(t, svc)
+}
+
+// start runs svc until stop is called.
+func start(t *testing.T, svc *service) *observed {
+	t.Helper()
 	if err := svc.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

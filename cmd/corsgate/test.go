@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/source/file"
 )
@@ -150,7 +151,7 @@ func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
 func readFiles(fsys fs.FS, place string) ([]policytest.File, error) {
 	files, err := policytest.Load(fsys, place)
 	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s: no file with cases", place)
+		err = fmt.Errorf("%s: no file with cases", printable.Name(place))
 	}
 	return files, err
 }

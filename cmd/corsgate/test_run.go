@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -19,7 +20,7 @@ type refusedPolicies struct {
 }
 
 // Error returns what was refused; the diagnostics stand beside it.
-func (e *refusedPolicies) Error() string { return "no good policies in " + e.path }
+func (e *refusedPolicies) Error() string { return "no good policies in " + printable.Name(e.path) }
 
 // once runs the cases and prints what came of them.
 func (t *tester) once(ctx context.Context, stdout, stderr io.Writer) error {

@@ -12,7 +12,8 @@ import (
 // Diagnostic is one mistake in the policy files, or something in them that is
 // worth a look, with its place.
 type Diagnostic struct {
-	// File is the place that Load was given, joined with the file's name.
+	// File is the place that Load was given, joined with the file's name, as
+	// printable.Name shows it.
 	File string `json:"file"`
 	// Line and Column count from 1; Column counts characters.
 	Line   int          `json:"line"`

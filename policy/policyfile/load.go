@@ -32,6 +32,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // The bounds of what Load accepts.
@@ -120,7 +121,7 @@ func (l *loader) add(file string, at pos, d Diagnostic) {
 }
 
 // shown returns the name of a file in diagnostics.
-func (l *loader) shown(name string) string { return filepath.Join(l.place, name) }
+func (l *loader) shown(name string) string { return printable.Name(filepath.Join(l.place, name)) }
 
 func (l *loader) readFiles() {
 	entries, err := fs.ReadDir(l.fsys, ".")

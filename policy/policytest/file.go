@@ -15,13 +15,14 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // File is one case file.
 type File struct {
 	// Name is the file's name without its extension.
 	Name string
-	// Path is the file's name as Parse was given it.
+	// Path is the name that Parse was given, as printable.Name shows it.
 	Path string
 	// About says what its cases are about.
 	About string
@@ -63,7 +64,7 @@ func Load(fsys fs.FS, place string) ([]File, error) {
 		}
 		data, err := fs.ReadFile(fsys, e.Name())
 		if err != nil {
-			bad = append(bad, fmt.Errorf("case files: %w", err))
+			bad = append(bad, fmt.Errorf("case files: %w", printable.Error(err)))
 			continue
 		}
 		f, err := Parse(filepath.Join(place, e.Name()), data)
@@ -114,7 +115,7 @@ func FS(files ...File) (fs.FS, error) {
 	for _, f := range files {
 		for name, text := range f.texts {
 			if _, taken := texts[name]; taken {
-				return nil, fmt.Errorf("case file %s: another file has a %s too; rename one", f.Name, name)
+				return nil, fmt.Errorf("case file %s: another file has a %s too; rename one", f.Path, printable.Name(name))
 			}
 			texts[name] = text
 		}

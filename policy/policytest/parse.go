@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // fileYAML is a case file as it is written. The nodes are decoded one by one,
@@ -76,17 +77,18 @@ type loadYAML struct {
 // Parse reads the case file of that name. The error has every mistake, one a
 // line, as FILE:LINE: message, or as a policyfile.Diagnostic.
 func Parse(name string, data []byte) (File, error) {
-	if hidden := policyfile.CheckText(name, data); hidden != nil {
+	shown := printable.Name(name)
+	if hidden := policyfile.CheckText(shown, data); hidden != nil {
 		return File{}, refused(hidden)
 	}
 	var raw fileYAML
 	if err := yaml.Load(data, &raw, yaml.WithKnownFields()); err != nil {
-		return File{}, placed(name, 1, err)
+		return File{}, placed(shown, 1, err)
 	}
-	p := parser{file: name, partial: raw.Partial, seen: map[string]int{}}
+	p := parser{file: shown, partial: raw.Partial, seen: map[string]int{}}
 	f := File{
 		Name:   strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)),
-		Path:   name,
+		Path:   shown,
 		About:  raw.About,
 		Static: raw.Static == nil || *raw.Static,
 	}
@@ -154,7 +156,7 @@ func (p *parser) texts(name string, line int, policies *yaml.Node, groups map[st
 	p.check(policies.Line, err == nil, "policies: %v", err)
 	texts := map[string][]byte{name: text}
 	for group, origins := range groups {
-		p.check(line, group != name, "groups: %s is the name of the policy file", group)
+		p.check(line, group != name, "groups: %s is the name of the policy file", printable.Name(group))
 		texts[group] = []byte(origins)
 	}
 	return texts

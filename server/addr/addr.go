@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // Unix is the scheme of a Unix socket's address.
@@ -35,6 +37,9 @@ type Address struct {
 // Parse reads HOST:PORT, :PORT, unix:///PATH, or unix://@NAME. The error says
 // what to write instead.
 func Parse(s string) (Address, error) {
+	if printable.Name(s) != s {
+		return Address{}, fmt.Errorf("%q has a character that is not printable: choose another address", s)
+	}
 	if path, ok := strings.CutPrefix(s, Unix); ok {
 		return parseSocket(s, path)
 	}

@@ -20,6 +20,7 @@ func TestParse(t *testing.T) {
 		{"a port of every address", ":9001", addr.Address{Port: 9001}},
 		{"a Unix socket", "unix:///run/corsgate.sock", addr.Address{Path: "/run/corsgate.sock"}},
 		{"an abstract socket", "unix://@corsgate", addr.Address{Path: "@corsgate"}},
+		{"a Unix socket with a name of its own", "unix:///run/bücher 1.sock", addr.Address{Path: "/run/bücher 1.sock"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := addr.Parse(c.text)
@@ -46,6 +47,8 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 		{"a port by name", "127.0.0.1:http", "has no port from 0 to 65535"},
 		{"a port out of range", "127.0.0.1:65536", "has no port from 0 to 65535"},
 		{"no port", "127.0.0.1:", "has no port from 0 to 65535"},
+		{"a socket that no terminal may see", "unix:///run/\x1b[2J.sock", "choose another address"},
+		{"a zone that no terminal may see", "[fe80::1%\u202e]:1", "choose another address"},
 		{"a host that is none", "no host:9001", "has no host: write an IP address or a host name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/denied"
 )
@@ -235,7 +236,7 @@ func (s *Server) writeJSON(w http.ResponseWriter, code int, v any) {
 		writeText(w, http.StatusInternalServerError, "the page could not be made, the log says why")
 		return
 	}
-	write(w, code, "application/json", append(body, '\n'))
+	write(w, code, "application/json", append(printable.JSON(body), '\n'))
 }
 
 func writeText(w http.ResponseWriter, code int, line string) {

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // checkInterval is how long the files are taken for unchanged.
@@ -121,7 +123,7 @@ func (f *Files) read() (content [3][]byte, err error) {
 			continue
 		}
 		content[i], err = os.ReadFile(path)
-		errs = append(errs, err)
+		errs = append(errs, printable.Error(err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return content, fmt.Errorf("read the TLS files: %w", err)
@@ -133,7 +135,7 @@ func (f *Files) read() (content [3][]byte, err error) {
 func (f *Files) parse(content [3][]byte, protocols []string) (*tls.Config, error) {
 	pair, err := tls.X509KeyPair(content[0], content[1])
 	if err != nil {
-		return nil, fmt.Errorf("read the certificate %s and its key %s: %w", f.Cert, f.Key, err)
+		return nil, fmt.Errorf("read the certificate %s and its key %s: %w", printable.Name(f.Cert), printable.Name(f.Key), err)
 	}
 	c := &tls.Config{
 		MinVersion:   tls.VersionTLS12,
@@ -147,7 +149,7 @@ func (f *Files) parse(content [3][]byte, protocols []string) (*tls.Config, error
 	}
 	c.ClientAuth, c.ClientCAs, c.VerifyConnection = tls.RequireAndVerifyClientCert, x509.NewCertPool(), f.verify
 	if !c.ClientCAs.AppendCertsFromPEM(content[2]) {
-		return nil, fmt.Errorf("no certificate in %s: write PEM", f.ClientCA)
+		return nil, fmt.Errorf("no certificate in %s: write PEM", printable.Name(f.ClientCA))
 	}
 	return c, nil
 }

@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // The defaults of Source's fields.
@@ -74,7 +76,7 @@ func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error)
 	s.last = sn
 	s.mu.Unlock()
 	if err != nil {
-		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", err)
+		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", printable.Error(err))
 	}
 	return sn, r.dir, nil
 }

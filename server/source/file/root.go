@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // maxFile bounds what is read of one file, in bytes: far above what any policy
@@ -41,7 +43,7 @@ func resolve(p string) (root, error) {
 	r := root{dir: filepath.Clean(p)}
 	if !info.IsDir() {
 		if !info.Mode().IsRegular() {
-			return root{}, fmt.Errorf("%s is neither a regular file nor a folder", p)
+			return root{}, fmt.Errorf("%s is neither a regular file nor a folder", printable.Name(p))
 		}
 		r.dir, r.only = filepath.Dir(p), filepath.Base(p)
 	}

@@ -1,0 +1,77 @@
+// Package printable makes text of somebody else's harmless, file names above
+// all: nothing in it moves a terminal's cursor, begins a line, hides, or turns
+// the direction of what stands around it. Text that is printable stays as it is.
+package printable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Name returns the name of a file as messages show it: quoted as in Go if it
+// has a character that is not printable.
+func Name(name string) string {
+	if is(name) {
+		return name
+	}
+	return strconv.Quote(name)
+}
+
+// Error returns err, of a function of package os, with the file's name as
+// messages show it.
+func Error(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return &fs.PathError{Op: pe.Op, Path: Name(pe.Path), Err: pe.Err}
+	}
+	return err
+}
+
+// Text returns a line of text with every character that is not printable
+// escaped as in Go.
+func Text(line string) string {
+	return escape(line, 0, func(char string) string {
+		quoted := strconv.Quote(char)
+		return quoted[1 : len(quoted)-1]
+	})
+}
+
+// JSON returns the same JSON with every character that is not printable
+// escaped. Those that JSON escapes anyway are none.
+func JSON(text []byte) []byte {
+	return []byte(escape(string(text), ' ', func(char string) string {
+		var b strings.Builder
+		for _, unit := range utf16.Encode([]rune(char)) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+		return b.String()
+	}))
+}
+
+// is reports whether all of s is printable.
+func is(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
+}
+
+// escape replaces the characters from least on, and bytes that are none, that
+// are not printable.
+func escape(s string, least rune, escaped func(char string) string) string {
+	if is(s) {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		char := s[:n]
+		if r >= least && !is(char) {
+			char = escaped(char)
+		}
+		b.WriteString(char)
+		s = s[n:]
+	}
+	return b.String()
+}
