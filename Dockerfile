@@ -1,5 +1,6 @@
-# Build: a static binary; its version comes from the repository's own tags.
-FROM golang:1.26 AS build
+# Build: a static binary; its version comes from the repository's own tags. The
+# digest is that of the image for all platforms.
+FROM golang:1.26.8@sha256:6c2a5538f964f1c82f97ad14988bf05de100d922d159d0e398b54c7b0ca0c6c9 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download

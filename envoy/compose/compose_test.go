@@ -34,7 +34,7 @@ type stack struct {
 }
 
 // TestCompose brings docker-compose.yml up as it stands, but for the ports on
-// the host, asks it, edits a policy, and takes it down.
+// the host and the base images, asks it, edits a policy, and takes it down.
 func TestCompose(t *testing.T) {
 	e := startEngine(t)
 	s := &stack{engine: e, folder: t.TempDir()}
@@ -53,8 +53,9 @@ func TestCompose(t *testing.T) {
 	}
 }
 
-// copyRepository copies all but .git, so that the edit touches nothing, and
-// puts free ports into docker-compose.yml.
+// copyRepository copies all but .git, so that the edit touches nothing, puts
+// free ports into docker-compose.yml, and takes the digests off the base images,
+// which no stand-in can have.
 func (s *stack) copyRepository(t *testing.T) {
 	t.Helper()
 	source := os.DirFS(root)
@@ -62,7 +63,7 @@ func (s *stack) copyRepository(t *testing.T) {
 		if err != nil || name == "." {
 			return err
 		}
-		if name == ".git" {
+		if name == ".git" && entry.IsDir() { // in a work tree it is a file
 			return fs.SkipDir
 		}
 		target := filepath.Join(s.folder, name)
@@ -81,6 +82,10 @@ func (s *stack) copyRepository(t *testing.T) {
 	s.envoy, s.admin = freeAddress(t), freeAddress(t)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:10000:`, `"`+s.envoy+`:`)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:9002:9002"`, `"`+s.admin+`:9002"`)
+	for _, name := range []string{"Dockerfile", "docker-compose.yml"} {
+		base := onlyImage(t, name)
+		s.edit(t, name, base.String(), base.image())
+	}
 }
 
 // edit replaces text of a file, which has to be there once, at once.

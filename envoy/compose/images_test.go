@@ -19,13 +19,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
-// The base images, for which there are stand-ins here: no registry is asked.
-const (
-	goImage    = "golang:1.26"
-	envoyImage = "envoyproxy/envoy:v1.40.0"
-)
-
-// image is a stand-in for a base image: files of this machine.
+// image is a stand-in for a base image: files of this machine. No registry is
+// asked.
 type image struct {
 	name    string
 	files   map[string]string // :: path in the image -> file or folder here
@@ -49,7 +44,7 @@ func goStandIn(t *testing.T, root string) image {
 		}
 		files["/modules/"+inside] = file
 	}
-	return image{goImage, files, []string{
+	return image{onlyImage(t, "Dockerfile").image(), files, []string{
 		"ENV PATH=/usr/local/go/bin:/usr/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local GOFLAGS=-buildvcs=false",
 	}}
 }
@@ -87,7 +82,7 @@ func moduleFiles(t *testing.T, root, cache string) []string {
 // envoyStandIn has this machine's Envoy.
 func envoyStandIn(t *testing.T) image {
 	t.Helper()
-	return image{envoyImage, withLibraries(t, map[string]string{"/usr/local/bin/envoy": envoytest.Binary(t)}),
+	return image{onlyImage(t, "docker-compose.yml").image(), withLibraries(t, map[string]string{"/usr/local/bin/envoy": envoytest.Binary(t)}),
 		[]string{"ENV PATH=/usr/local/bin"}}
 }
 

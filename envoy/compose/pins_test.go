@@ -1,0 +1,96 @@
+package compose
+
+import (
+	"go/version"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// reference is a base image, as it is named in a file.
+type reference struct{ name, tag, digest string }
+
+// image returns the reference without the digest, as a local image is named.
+func (r reference) image() string { return r.name + ":" + r.tag }
+
+// String returns the reference.
+func (r reference) String() string {
+	if r.digest == "" {
+		return r.image()
+	}
+	return r.image() + "@" + r.digest
+}
+
+// baseImage is a line that names one.
+var baseImage = regexp.MustCompile(`(?m)^(?:FROM|\s+image:) ([^\s:@]+)(?::([^\s@]+))?(?:@(\S+))?`)
+
+// baseImages returns those of a file of the repository, but scratch, which is
+// nobody's.
+func baseImages(t *testing.T, name string) (found []reference) {
+	t.Helper()
+	for _, m := range baseImage.FindAllStringSubmatch(readFile(t, name), -1) {
+		if m[1] != "scratch" {
+			found = append(found, reference{name: m[1], tag: m[2], digest: m[3]})
+		}
+	}
+	return found
+}
+
+// onlyImage returns the one base image of a file.
+func onlyImage(t *testing.T, name string) reference {
+	t.Helper()
+	found := baseImages(t, name)
+	if len(found) != 1 {
+		t.Fatalf("%s has the base images %v", name, found)
+	}
+	return found[0]
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// written returns what re's group matches in a file.
+func written(t *testing.T, name, re string) string {
+	t.Helper()
+	m := regexp.MustCompile(re).FindStringSubmatch(readFile(t, name))
+	if m == nil {
+		t.Fatalf("%s does not match %s", name, re)
+	}
+	return m[1]
+}
+
+// undigested are base images of whose digest nobody can be sure yet: with one
+// that is wrong the demo would not start at all.
+var undigested = map[string]bool{"envoyproxy/envoy": true}
+
+func TestBaseImagesArePinnedByDigest(t *testing.T) {
+	digest := regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	for _, name := range []string{"Dockerfile", "docker-compose.yml"} {
+		for _, r := range baseImages(t, name) {
+			if pinned := digest.MatchString(r.digest); pinned == undigested[r.name] {
+				t.Errorf("%s: %s, pinned %t", name, r, pinned)
+			}
+		}
+	}
+}
+
+// TestBaseImagesHaveTheVersionsThatAreTested compares them with go.mod, and with
+// the Envoy that the tests install.
+func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
+	tag := "go" + onlyImage(t, "Dockerfile").tag
+	wanted := "go" + written(t, "go.mod", `(?m)^go (\S+)$`)
+	if version.Lang(tag) != version.Lang(wanted) || version.Compare(tag, wanted) < 0 || strings.Count(tag, ".") != 2 {
+		t.Errorf("the image is built with %s, and go.mod says %s", tag, wanted)
+	}
+	if got, want := onlyImage(t, "docker-compose.yml").tag, "v"+written(t, "envoy/binary.go", `pinnedVersion = "(.+)"`); got != want {
+		t.Errorf("docker-compose.yml runs Envoy %s, and the tests %s", got, want)
+	}
+}
