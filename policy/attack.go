@@ -42,7 +42,7 @@ func (v *validator) attack(field, expr string) {
 	if err != nil || expr == "" {
 		reason := "the regex is empty"
 		if err != nil {
-			reason = "this is no RE2 regex: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+			reason = "this is no RE2 regex: " + clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
 		return

@@ -121,3 +121,10 @@ func TestValidateBoundsWhatARegexCosts(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+func TestAttackQuotesLittleOfALongRegex(t *testing.T) {
+	problems := Validate([]Spec{change(optIn(regexes(strings.Repeat("(", 100_000)), OptInOriginRegex))})
+	if len(problems) != 1 || len(problems[0].String()) > 2000 {
+		t.Errorf("got %d problems, the first of %d bytes", len(problems), len(problems[0].String()))
+	}
+}

@@ -38,8 +38,8 @@ func (l *nameList) has(name string) bool {
 }
 
 // Compile validates specs and compiles them from scratch into a Set. The error
-// is a Problems with every problem, warnings included, when at least one of
-// them is an error.
+// is what Validate returns, warnings included, when at least one problem is an
+// error.
 func Compile(specs []Spec) (*Set, error) {
 	if problems := Validate(specs); problems.HasErrors() {
 		return nil, problems

@@ -60,7 +60,7 @@ func (p Problem) String() string {
 	return s
 }
 
-// Problems is an error that carries every mistake of a set of specs.
+// Problems is an error that carries the mistakes of a set of specs.
 type Problems []Problem
 
 // Error lists the problems, one a line.

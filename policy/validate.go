@@ -1,37 +1,63 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/corsgate/corsgate/policy/internal/few"
 )
 
-// Validate returns every mistake in specs, and what is worth a look, ordered
-// by spec and by place in it; nil when there is nothing. Field paths are those
-// of specs as they are given, so that it should run before Normalise. It holds
-// every rule that needs neither a list of domains nor Unicode tables; package
-// policyfile adds those. Its time grows with the number of entries, not faster.
+// MaxProblems is how many problems Validate returns, besides one that says how
+// many more there are.
+const MaxProblems = 1000
+
+// Validate returns the mistakes in specs, and what is worth a look, ordered by
+// spec and by place in it; nil when there is nothing. Where there are more than
+// MaxProblems it returns the first of them, errors first. Examine says what it
+// looks at.
 func Validate(specs []Spec) Problems {
-	v := validator{scopes: newScopes(specs)}
+	found := few.New(MaxProblems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Level, b.Level), bySpec(a, b)) })
+	Examine(specs, found.Add)
+	problems, more, next := found.First()
+	if more > 0 {
+		problems = append(problems, Problem{
+			Level: next.Level, Code: "diagnostics-limit", Spec: problems[len(problems)-1].Spec,
+			Reason: fmt.Sprintf("%d more are not shown", more), Hint: "mend these first",
+		})
+	}
+	slices.SortStableFunc(problems, bySpec)
+	return problems
+}
+
+func bySpec(a, b Problem) int { return cmp.Compare(a.Spec, b.Spec) }
+
+// Examine calls report with every mistake in specs, and with what is worth a
+// look, one spec after the other; what several specs are about comes last. It
+// keeps none of them: there may be millions. Field paths are those of specs as
+// they are given, so that it should run before Normalise. It holds every rule
+// that needs neither a list of domains nor Unicode tables; package policyfile
+// adds those. Its time grows with the number of entries, not faster.
+func Examine(specs []Spec, report func(Problem)) {
+	v := validator{report: report, scopes: newScopes(specs)}
 	for i := range specs {
 		v.spec, v.s, v.lifted = i, &specs[i], map[OptIn]bool{}
 		v.checkSpec()
 	}
 	v.checkNames(specs)
 	v.checkOverlaps(specs)
-	slices.SortStableFunc(v.problems, func(a, b Problem) int { return a.Spec - b.Spec })
-	return v.problems
 }
 
-// validator collects the problems of one spec after the other.
+// validator reports the problems of one spec after the other.
 type validator struct {
-	problems Problems
-	scopes   scopes
-	spec     int
-	s        *Spec
-	lifted   map[OptIn]bool // opt-ins that something needed
+	report func(Problem)
+	scopes scopes
+	spec   int
+	s      *Spec
+	lifted map[OptIn]bool // opt-ins that something needed
 }
 
 func (v *validator) checkSpec() {
@@ -64,9 +90,7 @@ func (v *validator) note(code, field, value, reason, hint string) {
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
-	v.problems = append(v.problems, Problem{
-		Level: level, Code: code, Spec: v.spec, Field: field, Value: value, Reason: reason, Hint: hint,
-	})
+	v.report(Problem{Level: level, Code: code, Spec: v.spec, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 // refuse adds an error unless the spec opts in to it, and reports whether it

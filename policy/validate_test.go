@@ -439,3 +439,26 @@ func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
 		t.Errorf("%d problems, the first is %v", len(problems), problems[0])
 	}
 }
+
+// A million mistakes must not take the memory of the service that reads them.
+func TestValidateKeepsFewOfManyProblems(t *testing.T) {
+	specs := []Spec{change(methods(strings.Split(strings.Repeat("PUT,", 3*MaxProblems)+"PUT", ",")...)), change(maxAge(-1))}
+	specs[1].Name = "other"
+	problems := Validate(specs)
+	if len(problems) != MaxProblems+1 || !problems.HasErrors() {
+		t.Errorf("%d problems, with errors: %v", len(problems), problems.HasErrors())
+	}
+	for _, want := range []string{"max-age-negative", "policy-overlap"} {
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return p.Code == want }) {
+			t.Errorf("many warnings hide %s", want)
+		}
+	}
+	// 3000 redundant methods and two errors were found.
+	limit := slices.IndexFunc(problems, func(p Problem) bool { return p.Code == "diagnostics-limit" })
+	if limit < 0 || problems[limit].Level != Warning || !strings.HasPrefix(problems[limit].Reason, "2002 more") {
+		t.Errorf("the others are not counted: %v", problems[max(limit, 0)])
+	}
+	if !slices.IsSortedFunc(problems, bySpec) {
+		t.Error("they are not sorted")
+	}
+}
