@@ -23,7 +23,8 @@ func TestLoadSurvivesAliasesOfThemselves(t *testing.T) {
 // Written out, the aliases would be five million origins.
 func TestLoadBoundsWhatAliasesStandFor(t *testing.T) {
 	data := "policies:\n- &p {name: a, cors: {allowOrigins: [" + strings.Repeat("'https://a.example', ", 1000) + "]}}\n" + strings.Repeat("- *p\n", 5000)
-	lim := limits{policyFile: MaxPolicyFile, aliased: 20_000, origins: MaxOrigins, findings: 10 * MaxDiagnostics * MaxDiagnostics}
+	lim := bounds()
+	lim.aliased, lim.findings = 20_000, 10*MaxDiagnostics*MaxDiagnostics
 	r := load(files("p.yaml", data), "", lim)
 	bounded := slices.IndexFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Code == "yaml-aliases" })
 	if bounded < 0 || r.Diagnostics[bounded].Line != 22 {
@@ -34,7 +35,8 @@ func TestLoadBoundsWhatAliasesStandFor(t *testing.T) {
 // What aliases stand for is not copied before it is bounded.
 func TestLoadKeepsLittleOfAliases(t *testing.T) {
 	data := "policies:\n- &p {hosts: &h [" + strings.Repeat("a,", 20_000) + "]}\n" + strings.Repeat("- {hosts: *h}\n", 5000)
-	lim := limits{policyFile: MaxPolicyFile, aliased: 100_000, origins: MaxOrigins, findings: MaxDiagnostics}
+	lim := bounds()
+	lim.aliased = 100_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	r := load(files("p.yaml", data), "", lim)

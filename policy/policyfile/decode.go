@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/corsgate/corsgate/policy"
 	"go.yaml.in/yaml/v4"
@@ -22,7 +23,7 @@ type document struct {
 // fail reports an error at n.
 func (d *document) fail(n *yaml.Node, code, field, value, reason, hint string) {
 	d.errors++
-	d.l.broken[spot{d.file, posOf(n)}] = true
+	d.l.found.breaks(spot{d.file, posOf(n)})
 	d.l.add(d.file, posOf(n), Diagnostic{Level: policy.Error, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
@@ -45,6 +46,9 @@ func (d *document) resolve(n *yaml.Node) (*yaml.Node, bool) {
 	return n.Alias, true
 }
 
+// textOfNode is how much text counts as a node.
+const textOfNode = 64
+
 // size counts the nodes of a tree, an alias as one.
 func (d *document) size(n *yaml.Node) int {
 	if size, known := d.sizes[n]; known {
@@ -53,7 +57,7 @@ func (d *document) size(n *yaml.Node) int {
 	if d.sizes == nil {
 		d.sizes = map[*yaml.Node]int{}
 	}
-	size := 1
+	size := 1 + len(n.Value)/textOfNode
 	for _, c := range n.Content {
 		size += d.size(c)
 	}
@@ -75,9 +79,9 @@ func (known fields) hints(n *yaml.Node) func(name string) string {
 	}
 }
 
-// readMapping reads a mapping strictly. prefix is the path of its fields, and
-// places gets their places unless it is nil.
-func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fields) {
+// readMapping reads a mapping strictly. prefix is the path of its fields, and p
+// gets their places unless it is nil.
+func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fields) {
 	n, ok := d.resolve(n)
 	if !ok {
 		return
@@ -86,7 +90,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fie
 		d.failType(n, prefix, "a mapping", "write fields and their values")
 		return
 	}
-	hint := known.hints(n)
+	hints := sync.OnceValue(func() func(string) string { return known.hints(n) })
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -95,13 +99,21 @@ func (d *document) readMapping(n *yaml.Node, prefix string, at places, known fie
 		}
 		read := known[key.Value]
 		if read == nil {
-			d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field",
-				hint(key.Value))
+			d.failField(key, prefix, hints)
 			continue
 		}
-		d.enter(at, join(prefix, key.Value), key, value)
+		d.enter(p, join(prefix, key.Value), key, value)
 		read(join(prefix, key.Value), value)
 	}
+}
+
+// failField reports a field that there is not.
+func (d *document) failField(key *yaml.Node, prefix string, hints func() func(name string) string) {
+	hint := ""
+	if d.l.found.wants(spot{d.file, posOf(key)}) {
+		hint = hints()(key.Value)
+	}
+	d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field", hint)
 }
 
 // checkKey reports whether key is a new name of a field.

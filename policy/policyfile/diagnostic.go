@@ -3,10 +3,12 @@ package policyfile
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/few"
 )
 
 // Diagnostic is one mistake in the policy files, or something in them that is
@@ -53,21 +55,75 @@ func (r Result) HasErrors() bool {
 
 func isError(d Diagnostic) bool { return d.Level == policy.Error }
 
-// arrange sorts diagnostics, drops repeated ones, and keeps at most limit of
-// them, errors first.
-func arrange(ds []Diagnostic, limit int) []Diagnostic {
-	slices.SortStableFunc(ds, byPlace)
-	ds = slices.CompactFunc(ds, sameFinding)
-	if len(ds) <= limit {
-		return ds
+// findings are what a load has found, each once: few of them, errors first, and
+// of all others no more than a hash.
+type findings struct {
+	few  *few.List[Diagnostic]
+	seed maphash.Seed
+	seen map[uint64]struct{} // hashes of findings and of spots
+	more bool                // there are more than what was counted
+}
+
+func newFindings(limit int) *findings {
+	return &findings{few: few.New(limit, byLevel), seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+}
+
+func byLevel(a, b Diagnostic) int { return cmp.Or(cmp.Compare(a.Level, b.Level), byPlace(a, b)) }
+
+// add adds d unless that, or another finding of the kind same, was added
+// before. A list that is used twice by an alias has its mistakes once,
+// whatever their fields.
+func (f *findings) add(d, same Diagnostic) {
+	same.Field, same.Hint = "", ""
+	if f.enter(same) {
+		return
 	}
-	slices.SortStableFunc(ds, func(a, b Diagnostic) int { return cmp.Compare(a.Level, b.Level) })
-	first, rest := ds[:limit:limit], len(ds)-limit
-	last := first[limit-1]
-	slices.SortStableFunc(first, byPlace)
-	return append(first, Diagnostic{
-		File: last.File, Line: last.Line, Column: last.Column, Level: ds[limit].Level, Code: "diagnostics-limit",
-		Reason: fmt.Sprintf("%d more are not shown", rest), Hint: "mend these first",
+	if f.few.Wants(d) {
+		d.Field, d.Value, d.Reason, d.Hint = clip(d.Field), clip(d.Value), clipTo(d.Reason, maxText), clipTo(d.Hint, maxText)
+	}
+	f.few.Add(d)
+}
+
+// enter enters v, and reports whether it has been entered before.
+func (f *findings) enter(v any) (known bool) {
+	hash := maphash.Comparable(f.seed, v)
+	_, known = f.seen[hash]
+	f.seen[hash] = struct{}{}
+	return known
+}
+
+// breaks enters a spot that could not be read: judging it would say it twice.
+func (f *findings) breaks(at spot) { f.enter(at) }
+
+func (f *findings) isBroken(at spot) bool {
+	_, broken := f.seen[maphash.Comparable(f.seed, any(at))]
+	return broken
+}
+
+func (f *findings) any() bool { return len(f.seen) > 0 }
+
+// wants reports whether an error at that spot would be kept.
+func (f *findings) wants(at spot) bool {
+	return f.few.Wants(Diagnostic{File: at.file, Line: int(at.at.line), Column: int(at.at.col)})
+}
+
+// arranged returns what is kept, sorted by place, and then how many more there
+// are.
+func (f *findings) arranged() []Diagnostic {
+	kept, more, next := f.few.First()
+	if more == 0 {
+		slices.SortStableFunc(kept, byPlace)
+		return kept
+	}
+	last := kept[len(kept)-1]
+	slices.SortStableFunc(kept, byPlace)
+	count := fmt.Sprint(more)
+	if f.more {
+		count = "at least " + count
+	}
+	return append(slices.Clip(kept), Diagnostic{
+		File: last.File, Line: last.Line, Column: last.Column, Level: next.Level, Code: "diagnostics-limit",
+		Reason: count + " more are not shown", Hint: "mend these first",
 	})
 }
 
@@ -75,19 +131,19 @@ func byPlace(a, b Diagnostic) int {
 	return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
-// sameFinding reports whether two diagnostics differ in the field at most: a
-// list that is used twice by an alias has its mistakes once.
-func sameFinding(a, b Diagnostic) bool {
-	a.Field = b.Field
-	return a == b
-}
+// maxValue bounds the text that a diagnostic quotes, and maxText what it says
+// of it, in bytes.
+const (
+	maxValue = 256
+	maxText  = 4 * maxValue
+)
 
-// maxValue bounds the text that a diagnostic quotes, in bytes.
-const maxValue = 256
+func clip(s string) string { return clipTo(s, maxValue) }
 
-func clip(s string) string {
-	if len(s) <= maxValue {
-		return s
+// clipTo returns a copy of the beginning of s, which may be a part of a file.
+func clipTo(s string, most int) string {
+	if len(s) <= most {
+		return strings.Clone(s)
 	}
-	return strings.ToValidUTF8(s[:maxValue], "")
+	return strings.Clone(strings.ToValidUTF8(s[:most], ""))
 }

@@ -96,7 +96,7 @@ var limitLine = regexp.MustCompile(`(?m)^limit (\w+) (\d+)$`)
 // limitsOf returns the bounds, lowered by lines "limit NAME N" of the comment.
 func limitsOf(t *testing.T, archive *txtar.Archive) limits {
 	t.Helper()
-	lim := limits{policyFile: MaxPolicyFile, groupFile: MaxGroupFile, aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics}
+	lim := bounds()
 	for _, m := range limitLine.FindAllStringSubmatch(string(archive.Comment), -1) {
 		n, err := strconv.Atoi(m[2])
 		if err != nil {
@@ -107,6 +107,8 @@ func limitsOf(t *testing.T, archive *txtar.Archive) limits {
 			lim.policyFile = int64(n)
 		case "groupFile":
 			lim.groupFile = int64(n)
+		case "nodes":
+			lim.nodes = n
 		case "aliased":
 			lim.aliased = n
 		case "origins":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type group struct {
 	places   []pos // of members
 	used     bool
 	broken   bool // something in it could not be read
+	listed   bool // another group has the members of the same file
 }
 
 // at returns the place of a member.
@@ -52,6 +54,7 @@ func (d *document) readGroups(field string, n *yaml.Node) {
 
 func (d *document) readGroup(key, value *yaml.Node, field string) {
 	g := &group{name: key.Value, declared: spot{d.file, posOf(key)}, file: d.file}
+	field = clip(field) // each member's begins with it
 	before := d.errors
 	if !policy.IsName(g.name) {
 		d.fail(key, "group-name", field, g.name, "a group's name is 1 to 63 of a-z, 0-9 and hyphen, and does not begin with a hyphen", "rename it")
@@ -103,6 +106,11 @@ func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
 		return
 	}
 	g.file = d.l.shown(clean)
+	if first := d.l.listed[clean]; first != nil {
+		d.shareMembers(g, first)
+		return
+	}
+	d.l.listed[clean] = g
 	data, err := readBounded(d.l.fsys, clean, d.l.limits.groupFile)
 	if err != nil {
 		code, reason := unreadable(err)
@@ -113,8 +121,20 @@ func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
 		d.errors++
 		return
 	}
-	d.readLines(g, string(data))
+	if count, _ := measure(data); count > d.l.limits.origins {
+		d.fail(n, "too-many-origins", field, name, fmt.Sprintf("the file has more than %d origins", d.l.limits.origins), sharePatterns)
+		return
+	}
+	d.readLines(g, data)
 	d.checkEnd(g, data)
+}
+
+// shareMembers lets g have the members of the first group that names its file.
+func (d *document) shareMembers(g, first *group) {
+	g.members, g.places, g.listed = first.members, first.places, true
+	if first.broken {
+		d.errors++
+	}
 }
 
 // checkEnd warns of a last origin whose line has no end: where the file was cut
@@ -130,32 +150,55 @@ func (d *document) checkEnd(g *group, data []byte) {
 	})
 }
 
-// readLines reads one origin a line. The origins share the memory of text, so
-// that a million of them cost no more than two words each.
-func (d *document) readLines(g *group, text string) {
-	text = strings.TrimPrefix(text, byteOrderMark)
-	lines := strings.Count(text, "\n") + 1
-	g.members, g.places = make([]string, 0, lines), make([]pos, 0, lines)
-	for n := int32(1); text != ""; n++ {
-		line, rest, _ := strings.Cut(text, "\n")
-		text = rest
-		origin := strings.TrimSpace(cutComment(line))
-		if origin == "" {
-			continue
-		}
-		at := pos{n, int32(strings.Index(line, origin)) + 1}
+// readLines reads one origin a line. The origins share the memory of one text,
+// so that a million of them cost no more than three words each, and what stands
+// between them nothing.
+func (d *document) readLines(g *group, data []byte) {
+	count, size := measure(data)
+	g.members, g.places = make([]string, 0, count), make([]pos, 0, count)
+	var text strings.Builder
+	text.Grow(size)
+	for at, line := range originLines(data) {
+		start := text.Len()
+		text.Write(line)
+		origin := text.String()[start:]
 		if strings.HasPrefix(origin, groupPrefix) {
 			d.errors++
-			d.l.broken[spot{g.file, at}] = true
+			d.l.found.breaks(spot{g.file, at})
 			d.l.add(g.file, at, Diagnostic{Code: "group-nested", Value: origin, Reason: "a group has no groups", Hint: "write out its origins"})
 		}
 		g.add(origin, at)
 	}
 }
 
+// measure returns the number of origins in a group file, and their size in
+// bytes.
+func measure(data []byte) (count, size int) {
+	for _, origin := range originLines(data) {
+		count++
+		size += len(origin)
+	}
+	return count, size
+}
+
+// originLines returns the origins of a group file with their places.
+func originLines(data []byte) iter.Seq2[pos, []byte] {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	return func(yield func(pos, []byte) bool) {
+		n := int32(0)
+		for line := range bytes.Lines(data) {
+			n++
+			origin := bytes.TrimSpace(cutComment(line))
+			if at := bytes.Index(line, origin); len(origin) > 0 && !yield(pos{n, int32(at) + 1}, origin) {
+				return
+			}
+		}
+	}
+}
+
 // cutComment drops a "#" at the beginning or after white space, and what
 // follows.
-func cutComment(line string) string {
+func cutComment(line []byte) []byte {
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
 			return line[:i]
@@ -164,20 +207,23 @@ func cutComment(line string) string {
 	return line
 }
 
+const sharePatterns = `let policies share patterns, such as "https://*.example.com"`
+
 // specs returns the policies' specs with their groups' members in place.
 func (l *loader) specs() []policy.Spec {
 	specs := make([]policy.Spec, len(l.policies))
 	total := 0
 	for i, p := range l.policies {
-		total += l.findGroups(p)
+		origins := l.findGroups(p)
+		total += origins
 		if total > l.limits.origins {
 			l.add(p.file, p.at, Diagnostic{
-				Code: "too-many-origins", Field: p.field, Value: p.spec.Name,
-				Reason: fmt.Sprintf("with this policy there are more than %d origins", l.limits.origins), Hint: `let policies share patterns, such as "https://*.example.com"`,
+				Code: "too-many-origins", Field: p.field(), Value: p.spec.Name,
+				Reason: fmt.Sprintf("with this policy there are more than %d origins", l.limits.origins), Hint: sharePatterns,
 			})
 			return nil
 		}
-		p.expand()
+		p.expand(origins)
 		specs[i] = p.spec
 	}
 	return specs
@@ -210,19 +256,32 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	if l.partial {
 		return
 	}
-	names := make([]string, len(l.named))
-	for i, g := range l.named {
-		names[i] = g.name
+	at, hint := p.origins[i].at, ""
+	if l.found.wants(spot{p.file, at}) && l.unknown < l.limits.findings {
+		l.unknown++
+		hint = didYouMean(name, l.names(), groupPrefix)
 	}
-	slices.Sort(names)
-	l.add(p.file, p.origins[i].at, Diagnostic{
-		Code: "group-unknown", Field: p.field + "." + item("cors.allowOrigins", i), Value: groupPrefix + name,
-		Reason: "there is no such group", Hint: didYouMean(name, names, groupPrefix),
+	l.add(p.file, at, Diagnostic{
+		Code: "group-unknown", Field: p.field() + "." + item("cors.allowOrigins", i), Value: groupPrefix + name,
+		Reason: "there is no such group", Hint: hint,
 	})
 }
 
-// expand fills the spec's origins.
-func (p *source) expand() {
+// names returns the names of the first groups, sorted.
+func (l *loader) names() []string {
+	names := make([]string, min(len(l.named), maxKnown))
+	for i := range names {
+		names[i] = l.named[i].name
+	}
+	slices.Sort(names)
+	return names
+}
+
+// expand fills the spec's origins, of which there are so many.
+func (p *source) expand(origins int) {
+	if origins > 0 {
+		p.spec.CORS.AllowOrigins = make([]string, 0, origins)
+	}
 	for i := range p.origins {
 		e := &p.origins[i]
 		e.start = len(p.spec.CORS.AllowOrigins)

@@ -33,13 +33,12 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 	if err != nil {
 		return "", true
 	}
-	specs := []policy.Spec{s}
-	for _, p := range append(policy.Validate(specs), checkLists(specs)...) {
-		if p.Level == policy.Error && strings.HasPrefix(p.Field, field) {
-			return p.Hint, true
+	examine([]policy.Spec{s}, func(p policy.Problem) {
+		if !refused && p.Level == policy.Error && strings.HasPrefix(p.Field, field) {
+			hint, refused = p.Hint, true
 		}
-	}
-	return "", false
+	})
+	return hint, refused
 }
 
 const (

@@ -14,25 +14,34 @@ func (l *loader) judge(specs []policy.Spec) {
 		l.checkAny()
 		return
 	}
-	problems := policy.Validate(specs)
-	for i := range problems {
-		problems[i].Hint = withPunycode(problems[i])
-	}
-	problems = dropFollowing(append(problems, checkLists(specs)...))
-	members := map[memberFinding]int{}
 	unsure := l.anyBroken()
-	for _, p := range problems {
+	report := func(p policy.Problem) {
 		src := l.policies[p.Spec]
 		follows := src.broken && followsFromBroken[p.Code] || unsure && p.Code == "policy-overlap"
 		if !follows {
-			l.addProblem(p, src, members)
+			l.addProblem(p, src)
 		}
 	}
+	examine(specs, report)
+}
+
+// examine reports what all rules say of specs, problem by problem.
+func examine(specs []policy.Spec, report func(policy.Problem)) {
+	suffixes := overSuffixes{}
+	checkLists(specs, func(p policy.Problem) {
+		suffixes.note(p)
+		report(p)
+	})
+	policy.Examine(specs, func(p policy.Problem) {
+		if !suffixes.explain(p) {
+			report(p)
+		}
+	})
 }
 
 // anyBroken reports whether something in any policy could not be read.
 func (l *loader) anyBroken() bool {
-	return slices.ContainsFunc(l.policies, func(p *source) bool { return p.broken })
+	return l.left || slices.ContainsFunc(l.policies, func(p *source) bool { return p.broken })
 }
 
 // followsFromBroken are the codes of problems that a policy may have only
@@ -41,50 +50,44 @@ var followsFromBroken = map[string]bool{
 	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "post-always-allowed": true,
 }
 
-// memberFinding is a problem of a group's member, whatever policies use it.
-type memberFinding struct {
-	at   spot
-	code string
-}
-
-func (l *loader) addProblem(p policy.Problem, src *source, members map[memberFinding]int) {
+func (l *loader) addProblem(p policy.Problem, src *source) {
 	at, field, g := src.locate(p.Field)
-	if l.broken[at] {
+	if l.found.isBroken(at) {
 		return
 	}
-	d := Diagnostic{Level: p.Level, Code: p.Code, Field: field, Value: p.Value, Reason: p.Reason, Hint: p.Hint}
+	d := Diagnostic{
+		File: at.file, Line: int(at.at.line), Column: int(at.at.col),
+		Level: p.Level, Code: p.Code, Field: field, Value: p.Value, Reason: p.Reason, Hint: withPunycode(p),
+	}
 	if g == nil {
-		l.add(at.file, at.at, d)
+		l.found.add(d, d)
 		return
 	}
 	if _, err := policy.ParsePattern(p.Value); err == nil {
-		d.Reason += fmt.Sprintf(" (policy %q)", src.spec.Name)
+		d.Reason += fmt.Sprintf(" (policy %q)", clip(src.spec.Name))
 	}
-	key := memberFinding{at, p.Code}
-	first, seen := members[key]
-	switch {
-	case !seen:
-		members[key] = len(l.found)
-		l.add(at.file, at.at, d)
-	case d.Level < l.found[first].Level:
-		l.found[first].Level, l.found[first].Reason, l.found[first].Hint = d.Level, d.Reason, d.Hint
-	}
+	// A member has each of its problems once, whatever policies use it.
+	l.found.add(d, Diagnostic{File: d.File, Line: d.Line, Column: d.Column, Code: d.Code})
 }
 
 // checkAny warns of files without any policy.
 func (l *loader) checkAny() {
-	if len(l.found) > 0 || l.partial {
+	if l.found.any() || l.partial {
 		return
 	}
 	l.add(l.shown(l.first), top, Diagnostic{Level: policy.Warning, Code: "no-policies", Reason: "no file has a policy", Hint: "nothing is decided until one has"})
 }
 
-// checkMembers looks at the origins of a group that no policy uses.
+// checkMembers looks at the origins of a group that no policy uses, unless
+// another group has them.
 func (l *loader) checkMembers(g *group) {
+	if g.listed {
+		return
+	}
 	for i, text := range g.members {
 		_, err := policy.ParsePattern(text)
 		bad := (*policy.PatternError)(nil)
-		if !errors.As(err, &bad) || l.broken[spot{g.file, g.at(i)}] {
+		if !errors.As(err, &bad) || l.found.isBroken(spot{g.file, g.at(i)}) {
 			continue
 		}
 		p := policy.Problem{Code: bad.Code, Value: bad.Value, Hint: bad.Hint}

@@ -11,30 +11,32 @@ import (
 )
 
 // checkLists has the rules that need the list of public suffixes or the tables
-// of IDNA.
-func checkLists(specs []policy.Spec) policy.Problems {
-	var found policy.Problems
-	for i := range specs {
-		c := listCheck{spec: i, s: &specs[i]}
-		c.checkHosts()
-		c.checkOrigins()
-		c.checkRegexes()
-		c.checkOptIn()
-		found = append(found, c.found...)
+// of IDNA. It looks at the policies with credentials first, since what is a
+// warning without is an error with them.
+func checkLists(specs []policy.Spec, report func(policy.Problem)) {
+	for _, credentials := range []bool{true, false} {
+		for i := range specs {
+			if s := &specs[i]; s.CORS.AllowCredentials == credentials {
+				c := listCheck{spec: i, s: s, report: report}
+				c.checkHosts()
+				c.checkOrigins()
+				c.checkRegexes()
+				c.checkOptIn()
+			}
+		}
 	}
-	return found
 }
 
 // listCheck is checkLists for one spec.
 type listCheck struct {
 	spec   int
 	s      *policy.Spec
-	found  policy.Problems
+	report func(policy.Problem)
 	lifted bool // the opt-in for public suffixes was needed
 }
 
 func (c *listCheck) add(level policy.Level, code, field, value, reason, hint string) {
-	c.found = append(c.found, policy.Problem{Level: level, Code: code, Spec: c.spec, Field: field, Value: value, Reason: reason, Hint: hint})
+	c.report(policy.Problem{Level: level, Code: code, Spec: c.spec, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 func (c *listCheck) checkHosts() {

@@ -43,20 +43,32 @@ const (
 	MaxGroupFile = 256 << 20
 	// MaxDepth is how deep lists and mappings may nest in a policy file.
 	MaxDepth = 32
+	// MaxNodes is how many YAML nodes, which are words, lists and mappings, a
+	// policy file may have. They are counted from above before they are parsed:
+	// an entry of a list in brackets counts as two.
+	MaxNodes = 500_000
 	// MaxAliased is how many YAML nodes the aliases of a policy file may
-	// stand for.
+	// stand for, a long text counted as several.
 	MaxAliased = 1_000_000
 	// MaxOrigins is the number of origins of all policies, a group counted
 	// wherever it is used.
 	MaxOrigins = 10_000_000
-	// MaxDiagnostics is how many diagnostics are kept.
-	MaxDiagnostics = 1000
+	// MaxDiagnostics is how many diagnostics are kept, besides one that says
+	// how many more there are.
+	MaxDiagnostics = policy.MaxProblems
 )
 
 // limits are the bounds as variables, for tests.
 type limits struct {
-	policyFile, groupFile      int64
-	aliased, origins, findings int
+	policyFile, groupFile             int64
+	nodes, aliased, origins, findings int
+}
+
+func bounds() limits {
+	return limits{
+		policyFile: MaxPolicyFile, groupFile: MaxGroupFile,
+		nodes: MaxNodes, aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics,
+	}
 }
 
 // single is an optional power of an FS: the name of the one policy file at its
@@ -68,19 +80,16 @@ type single interface{ PolicyFile() string }
 // group files that they name. place is put before the names in diagnostics. Load keeps nothing of
 // fsys and is safe for concurrent use.
 func Load(fsys fs.FS, place string) Result {
-	return load(fsys, place, limits{
-		policyFile: MaxPolicyFile, groupFile: MaxGroupFile,
-		aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics,
-	})
+	return load(fsys, place, bounds())
 }
 
 func load(fsys fs.FS, place string, lim limits) Result {
-	l := &loader{fsys: fsys, place: place, limits: lim, groups: map[string]*group{}, broken: map[spot]bool{}}
+	l := newLoader(fsys, place, lim)
 	l.readFiles()
 	specs := l.specs()
 	l.judge(specs)
 	l.checkUnused()
-	r := Result{Diagnostics: arrange(l.found, lim.findings)}
+	r := Result{Diagnostics: l.found.arranged()}
 	if !r.HasErrors() {
 		r.Specs = specs
 	}
@@ -96,12 +105,21 @@ type loader struct {
 	place    string
 	limits   limits
 	first    string // name of the first policy file
-	found    []Diagnostic
+	found    *findings
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
+	listed   map[string]*group // :: group file -> the first group that names it
 	policies []*source
-	broken   map[spot]bool // what could not be read: judging it would say it twice
-	partial  bool          // a file could not be read: what it has is unknown
+	unknown  int  // groups that are named and are not there
+	partial  bool // a file could not be read: what it has is unknown
+	left     bool // a policy that could not be read was left out
+}
+
+func newLoader(fsys fs.FS, place string, lim limits) *loader {
+	return &loader{
+		fsys: fsys, place: place, limits: lim, found: newFindings(lim.findings),
+		groups: map[string]*group{}, listed: map[string]*group{},
+	}
 }
 
 // pos is a place in a file, from 1, and spot one in any file.
@@ -116,8 +134,8 @@ type (
 var top = pos{1, 1}
 
 func (l *loader) add(file string, at pos, d Diagnostic) {
-	d.File, d.Line, d.Column, d.Value = file, int(at.line), int(at.col), clip(d.Value)
-	l.found = append(l.found, d)
+	d.File, d.Line, d.Column = file, int(at.line), int(at.col)
+	l.found.add(d, d)
 }
 
 // shown returns the name of a file in diagnostics.
@@ -162,7 +180,7 @@ func (l *loader) readFile(name string) {
 		l.partial = true
 		return
 	}
-	root, bad := parse(data)
+	root, bad := parse(data, l.limits.nodes)
 	if bad != nil {
 		l.partial = true
 		l.add(l.shown(name), bad.at, bad.Diagnostic)
@@ -216,16 +234,26 @@ func readBounded(fsys fs.FS, name string, most int64) ([]byte, error) {
 	if info.Size() > most {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", errTooLarge, most)
 	}
-	f, err := fsys.Open(name)
+	data, err := readAtMost(fsys, name, most+1)
 	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	if int64(len(data)) > most {
 		return nil, fmt.Errorf("%w: it has more than %d bytes", errTooLarge, most)
 	}
 	return data, nil
+}
+
+// readAtMost reads the first bytes of a file. What a file system has in memory
+// already is not copied.
+func readAtMost(fsys fs.FS, name string, most int64) ([]byte, error) {
+	if whole, ok := fsys.(fs.ReadFileFS); ok {
+		return whole.ReadFile(name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	return data, errors.Join(err, f.Close())
 }

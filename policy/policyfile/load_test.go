@@ -126,15 +126,16 @@ func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
 		}
 		return b.String()
 	}
-	const below, above = 7 << 20, 10 << 20
+	const below, above, many = 7 << 20, 10 << 20, MaxNodes / 3
 	for _, tt := range []struct{ title, data, code string }{
-		{"brackets", strings.Repeat("[", below), "yaml-nesting"},
-		{"braces", strings.Repeat("{a: ", below/4), "yaml-nesting"},
-		{"JSON", strings.Repeat(`{"a":`, below/5), "yaml-nesting"},
-		{"dashes", strings.Repeat("- ", below/2), "yaml-nesting"},
-		{"questions", strings.Repeat("? ", below/2), "yaml-nesting"},
+		{"brackets", strings.Repeat("[", many), "yaml-nesting"},
+		{"braces", strings.Repeat("{a: ", many), "yaml-nesting"},
+		{"JSON", strings.Repeat(`{"a":`, many), "yaml-nesting"},
+		{"dashes", strings.Repeat("- ", many), "yaml-nesting"},
+		{"questions", strings.Repeat("? ", many), "yaml-nesting"},
 		{"indentation", indented(below), "yaml-nesting"},
-		{"many brackets", strings.Repeat("[", above), "file-too-large"},
+		{"many brackets", strings.Repeat("[", below), "yaml-nodes"},
+		{"too many brackets", strings.Repeat("[", above), "file-too-large"},
 		{"much indentation", indented(above), "file-too-large"},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
@@ -151,15 +152,15 @@ func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
 	}
 }
 
-// A member costs its place and two words of text; the text itself is shared.
+// A member costs its place and two words beside its text, which is shared.
 func TestLoadKeepsLittleOfAGroupFile(t *testing.T) {
 	const n = 100_000
 	var b strings.Builder
 	for i := range n {
 		fmt.Fprintf(&b, "https://tenant-%06d.customers.example.com\n", i)
 	}
-	text := b.String()
-	d := document{l: &loader{broken: map[spot]bool{}}}
+	text := []byte(b.String())
+	d := document{l: newLoader(nil, "", bounds())}
 	g := &group{}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -199,7 +200,7 @@ func TestEntryOfFindsTheEntryOfAnOrigin(t *testing.T) {
 	two.add("https://a.example", top)
 	two.add("https://b.example", top)
 	p := &source{origins: []originEntry{{group: empty}, {text: "x"}, {group: two}, {group: empty}, {group: empty}, {text: "y"}, {group: empty}}}
-	p.expand()
+	p.expand(4)
 	var got []int
 	for i := range p.spec.CORS.AllowOrigins {
 		got = append(got, p.entryOf(i))

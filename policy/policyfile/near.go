@@ -5,7 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
+
+// maxKnown is how many known names are looked at to propose one.
+const maxKnown = 1000
 
 // didYouMean proposes the known name that is nearest to name, or says which
 // there are. A prefix is written before each.
@@ -24,13 +28,13 @@ func didYouMean(name string, known []string, prefix string) string {
 
 // nearest returns the known name that is nearest to name, if one is near.
 func nearest(name string, known []string) string {
-	best, least := "", len(name)/3+1
+	best, least, bare := "", len(name)/3+1, plain(name)
 	for _, k := range known {
-		if plain(k) == plain(name) {
-			return k
-		}
 		if len(name) > 2*len(k)+2 {
 			continue
+		}
+		if plain(k) == bare {
+			return k
 		}
 		if d := distance(name, k); d <= least {
 			best, least = k, d-1
@@ -41,7 +45,12 @@ func nearest(name string, known []string) string {
 
 // plain is a name without case, "_" and "-", as other tools may write it.
 func plain(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
 }
 
 // distance is the number of bytes to insert, remove or change to make a of b

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -28,8 +29,23 @@ func checkDepth(depth int, _ *yaml.DepthContext) error {
 	return nil
 }
 
-// parse returns the root of the one document in data.
-func parse(data []byte) (*yaml.Node, *malformed) {
+// tagDirective names a prefix of tags, which each tag would have a copy of.
+var tagDirective = regexp.MustCompile(`(?:^|[\r\n\x{85}\x{2028}\x{2029}])%TAG`)
+
+// parse returns the root of the one document in data, which has at most that
+// many nodes.
+func parse(data []byte, nodes int) (*yaml.Node, *malformed) {
+	if at, many := manyNodes(data, nodes); many {
+		return nil, &malformed{at, Diagnostic{
+			Code: "yaml-nodes", Reason: fmt.Sprintf("the file has more than %d words, lists and mappings", nodes),
+			Hint: "list origins in a group file, as {file: origins.txt}, or write several policy files",
+		}}
+	}
+	if found := tagDirective.FindIndex(data); found != nil {
+		return nil, &malformed{pos{int32(bytes.Count(data[:found[1]], []byte("\n"))) + 1, 1}, Diagnostic{
+			Code: "yaml-tag-directive", Reason: "no value of a policy file has a tag of its own", Hint: "remove the directive",
+		}}
+	}
 	limit := yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthFunc(checkDepth)))
 	loader, err := yaml.NewLoader(bytes.NewReader(data), limit)
 	if err != nil {
@@ -52,6 +68,53 @@ func parse(data []byte) (*yaml.Node, *malformed) {
 	}
 	return &doc, nil
 }
+
+// manyNodes reports whether data may have more than most nodes, before anything
+// is made of them: a node takes a hundred times the room of a byte of text. It
+// returns the place where they are too many.
+func manyNodes(data []byte, most int) (at pos, many bool) {
+	at = top
+	for i := range data {
+		if most -= nodesAt(data, i); most < 0 {
+			return at, true
+		}
+		if at.col++; data[i] == '\n' {
+			at = pos{at.line + 1, 1}
+		}
+	}
+	return top, false
+}
+
+// nodesAt returns how many nodes the byte at i may begin or end: their sum is
+// never less than what there is.
+func nodesAt(data []byte, i int) int {
+	before, after := byte('\n'), byte('\n')
+	if i > 0 {
+		before = data[i-1]
+	}
+	if i+1 < len(data) {
+		after = data[i+1]
+	}
+	inText := false
+	nodes := 2 // a name and its value, also where one of them is left out
+	switch data[i] {
+	case ',', '?':
+	case ':':
+		inText = isLetter(before) && after == '/' // as in "https://"
+	case '-':
+		nodes, inText = 1, ' ' < after && after < 0x80 // as in a name
+	case '[', '{', '&', '!', '#': // the last three are no nodes, but cost as much
+		nodes = 1
+	default:
+		inText = true
+	}
+	if inText {
+		return 0
+	}
+	return nodes
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 func posOf(n *yaml.Node) pos {
 	return pos{max(1, int32(n.Line)), max(1, int32(n.Column))}

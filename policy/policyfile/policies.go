@@ -1,6 +1,7 @@
 package policyfile
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,10 +12,10 @@ import (
 // source is one policy with the places of what it was read from.
 type source struct {
 	file   string
-	field  string // path of the policy in the file
+	index  int // in the file's list of policies
 	at     pos
 	spec   policy.Spec
-	places places
+	places []place
 	// origins are the entries of allowOrigins as they are written; spec gets
 	// those of their groups.
 	origins []originEntry
@@ -29,32 +30,33 @@ type originEntry struct {
 	start int    // index of its first origin in the spec
 }
 
-// places are the places of fields :: path in the policy.
-type places map[string]place
+// field returns the path of the policy in the file.
+func (p *source) field() string { return item("policies", p.index) }
 
 // place is the place of a field, and of its entries where it is a list.
 type place struct {
+	field string // path in the policy
 	at    pos
 	items []pos
 }
 
 // enter enters the place of a field: its value, or its name where the value is
 // more than a word. A list that many aliases name has its places once.
-func (d *document) enter(ps places, field string, key, value *yaml.Node) {
-	if ps == nil {
+func (d *document) enter(p *source, field string, key, value *yaml.Node) {
+	if p == nil {
 		return
 	}
-	p := place{at: posOf(key)}
+	at := place{field: field, at: posOf(key)}
 	if value.Kind == yaml.ScalarNode || value.Kind == yaml.AliasNode {
-		p.at = posOf(value)
+		at.at = posOf(value)
 	}
 	if value.Kind == yaml.AliasNode {
 		value = value.Alias
 	}
 	if value.Kind == yaml.SequenceNode {
-		p.items = d.itemsOf(value)
+		at.items = d.itemsOf(value)
 	}
-	ps[field] = p
+	p.places = append(p.places, at)
 }
 
 // itemsOf returns the places of a list's entries, to be read only.
@@ -62,12 +64,15 @@ func (d *document) itemsOf(list *yaml.Node) []pos {
 	if items, known := d.items[list]; known {
 		return items
 	}
-	if d.items == nil {
-		d.items = map[*yaml.Node][]pos{}
-	}
 	items := make([]pos, len(list.Content))
 	for i, n := range list.Content {
 		items[i] = posOf(n)
+	}
+	if list.Anchor == "" {
+		return items // nothing else names it
+	}
+	if d.items == nil {
+		d.items = map[*yaml.Node][]pos{}
 	}
 	d.items[list] = items
 	return items
@@ -77,7 +82,7 @@ func (d *document) readRoot(root *yaml.Node) {
 	known := fields{
 		"originGroups": d.readGroups,
 		"policies": func(field string, n *yaml.Node) {
-			d.readEach(n, field, func(i int, n *yaml.Node) { d.readPolicy(n, item(field, i)) })
+			d.readEach(n, field, func(i int, n *yaml.Node) { d.readPolicy(n, i) })
 		},
 	}
 	d.readMapping(root, "", nil, known)
@@ -88,11 +93,11 @@ func (d *document) readRoot(root *yaml.Node) {
 	}
 }
 
-func (d *document) readPolicy(n *yaml.Node, field string) {
-	p := &source{file: d.file, field: field, at: posOf(n), places: places{}}
+func (d *document) readPolicy(n *yaml.Node, i int) {
+	p := &source{file: d.file, index: i, at: posOf(n)}
 	before := d.errors
 	s := &p.spec
-	d.readMapping(n, "", p.places, fields{
+	d.readMapping(n, "", p, fields{
 		"name":                readText(d, &s.Name),
 		"hosts":               readTexts(d, &s.Hosts),
 		"paths":               readTexts(d, &s.Paths),
@@ -107,13 +112,29 @@ func (d *document) readPolicy(n *yaml.Node, field string) {
 		"debug":               d.readBool(&s.Debug),
 		"dangerously":         readTexts(d, &s.Dangerously),
 	})
+	if len(p.places) == 0 && d.errors == before {
+		d.fail(n, "yaml-type", p.field(), "", "there is no field, and a policy is meant", `write its fields, as "name: api"`)
+	}
 	p.broken = d.errors > before
-	d.l.policies = append(d.l.policies, p)
+	d.l.keep(p)
+}
+
+// keep keeps p to be judged, unless nothing that could be said of it would be
+// shown.
+func (l *loader) keep(p *source) {
+	switch {
+	case len(p.places) == 0:
+		l.left = true
+	case !l.found.wants(spot{p.file, p.at}):
+		l.left, l.found.more = true, true
+	default:
+		l.policies = append(l.policies, p)
+	}
 }
 
 func (d *document) readCORS(n *yaml.Node, field string, p *source) {
 	c := &p.spec.CORS
-	d.readMapping(n, field, p.places, fields{
+	d.readMapping(n, field, p, fields{
 		"allowOrigins":       func(field string, n *yaml.Node) { p.origins = d.readOrigins(n, field) },
 		"allowOriginRegexes": readTexts(d, &c.AllowOriginRegexes),
 		"allowMethods":       readTexts(d, &c.AllowMethods),
@@ -151,14 +172,15 @@ func (p *source) locate(field string) (at spot, path string, g *group) {
 	if path != "" {
 		path = "." + path
 	}
-	return spot{p.file, p.find(list, index)}, p.field + path, nil
+	return spot{p.file, p.find(list, index)}, p.field() + path, nil
 }
 
 // find returns the place of a field, or of the next one above it that is
 // written.
 func (p *source) find(field string, index int) pos {
 	for field != "" {
-		if at, ok := p.places[field]; ok {
+		if i := slices.IndexFunc(p.places, func(at place) bool { return at.field == field }); i >= 0 {
+			at := p.places[i]
 			if index >= 0 && index < len(at.items) {
 				return at.items[index]
 			}
@@ -174,7 +196,7 @@ func (p *source) locateOrigin(list string, index int) (spot, string, *group) {
 	i := p.entryOf(index)
 	e := p.origins[i]
 	if e.group == nil {
-		return spot{p.file, e.at}, p.field + "." + item(list, i), nil
+		return spot{p.file, e.at}, p.field() + "." + item(list, i), nil
 	}
 	member := index - e.start
 	return spot{e.group.file, e.group.at(member)}, item("originGroups."+e.group.name, member), e.group

@@ -94,20 +94,23 @@ func anyLetter(string) []string     { return letters }
 func anyDigit(string) []string      { return digits }
 func thrice(letter string) []string { return []string{letter + letter + letter} }
 
-// dropFollowing drops what policy.Validate finds that a regex accepts where a
-// public suffix is the reason.
-func dropFollowing(problems policy.Problems) policy.Problems {
-	type place struct {
-		spec  int
-		field string
+// overSuffixes are the regexes that are open over a public suffix.
+type overSuffixes map[regexPlace]bool
+
+// regexPlace is the place of a regex in the specs.
+type regexPlace struct {
+	spec  int
+	field string
+}
+
+// note enters the regex that p is about, if p says so of one.
+func (o overSuffixes) note(p policy.Problem) {
+	if p.Code == "public-suffix" {
+		o[regexPlace{p.Spec, p.Field}] = true
 	}
-	explained := map[place]bool{}
-	for _, p := range problems {
-		if p.Code == "public-suffix" {
-			explained[place{p.Spec, p.Field}] = true
-		}
-	}
-	return slices.DeleteFunc(problems, func(p policy.Problem) bool {
-		return (p.Code == "regex-hostile" || p.Code == "regex-open-dot") && explained[place{p.Spec, p.Field}]
-	})
+}
+
+// explain reports whether p is what a regex accepts because it is one of o.
+func (o overSuffixes) explain(p policy.Problem) bool {
+	return (p.Code == "regex-hostile" || p.Code == "regex-open-dot") && o[regexPlace{p.Spec, p.Field}]
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -112,13 +113,14 @@ func (r root) read(name string) ([]byte, info, error) {
 		return nil, info{}, err
 	}
 	defer f.Close()
+	var content bytes.Buffer
+	content.Grow(int(fi.size) + bytes.MinRead) // so that it is not copied while it grows
 	// A file that grows meanwhile is cut, changes its hash, and is read again.
-	content, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
+	if _, err := content.ReadFrom(io.LimitReader(f, maxFile)); err != nil {
 		return nil, info{}, reason(err)
 	}
-	fi.size = int64(len(content))
-	return content, fi, nil
+	fi.size = int64(content.Len())
+	return content.Bytes(), fi, nil
 }
 
 // list returns the entries of a folder but for hidden ones, sorted by name.
