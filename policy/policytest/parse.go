@@ -100,7 +100,7 @@ func Parse(name string, data []byte) (File, error) {
 		f.Loads = append(f.Loads, p.readLoad(&raw.Load[i]))
 	}
 	p.check(1, len(f.Cases)+len(f.Loads) > 0, "the file has no case: write some under cases or load")
-	if err := errors.Join(p.found...); err != nil {
+	if err := p.err(); err != nil {
 		return File{}, err
 	}
 	return f, nil
@@ -120,12 +120,32 @@ type parser struct {
 	file    string
 	partial bool // what a want does not name is not compared
 	found   []error
+	more    int            // mistakes that are not in found
 	seen    map[string]int // :: name of a case -> line
+}
+
+// maxFound is how many mistakes of a file are told.
+const maxFound = 1000
+
+func (p *parser) add(err error) {
+	if len(p.found) == maxFound {
+		p.more++
+		return
+	}
+	p.found = append(p.found, err)
+}
+
+// err returns the mistakes that were found, or nil.
+func (p *parser) err() error {
+	if p.more > 0 {
+		p.found = append(p.found, notShown(p.file, 1, p.more))
+	}
+	return errors.Join(p.found...)
 }
 
 func (p *parser) check(line int, ok bool, format string, args ...any) {
 	if !ok {
-		p.found = append(p.found, fmt.Errorf("%s:%d: %s", p.file, line, fmt.Sprintf(format, args...)))
+		p.add(fmt.Errorf("%s:%d: %s", p.file, line, fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -133,7 +153,7 @@ func (p *parser) check(line int, ok bool, format string, args ...any) {
 func (p *parser) decode(n *yaml.Node, out any) bool {
 	err := n.Load(out, yaml.WithKnownFields())
 	if err != nil {
-		p.found = append(p.found, placed(p.file, n.Line, err))
+		p.add(placed(p.file, n.Line, err))
 	}
 	return err == nil
 }

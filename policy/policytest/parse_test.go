@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -273,4 +274,28 @@ func TestAFileNeedsNoPoliciesAndSaysWhetherItHasThem(t *testing.T) {
 			t.Errorf("%q: has policies %t, %v", text, f.HasPolicies(), err)
 		}
 	}
+}
+
+func TestParseTellsFewOfManyMistakes(t *testing.T) {
+	for name, text := range map[string]string{
+		"cases":  "cases:\n" + strings.Repeat("- name: a\n", 2000),
+		"fields": "cases:\n- name: a\n" + numberedFields(3000),
+	} {
+		_, err := Parse("f.yaml", []byte(text))
+		if err == nil {
+			t.Fatalf("%s: no mistake", name)
+		}
+		lines := strings.Split(err.Error(), "\n")
+		if last := lines[len(lines)-1]; len(lines) > 2*maxFound || !strings.Contains(last, "more mistakes are not shown") {
+			t.Errorf("%s: %d lines, the last is %q", name, len(lines), last)
+		}
+	}
+}
+
+func numberedFields(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  f%d: 1\n", i)
+	}
+	return b.String()
 }

@@ -25,9 +25,12 @@ func placed(file string, line int, err error) error {
 	var one *yaml.LoadError
 	switch {
 	case errors.As(err, &all):
-		found := make([]error, 0, len(all.Errors))
-		for _, e := range all.Errors {
+		var found []error
+		for _, e := range all.Errors[:min(len(all.Errors), maxFound)] {
 			found = append(found, placed(file, line, e))
+		}
+		if more := len(all.Errors) - len(found); more > 0 {
+			found = append(found, notShown(file, line, more))
 		}
 		return errors.Join(found...)
 	case errors.As(err, &one):
@@ -41,6 +44,10 @@ func placed(file string, line int, err error) error {
 	default:
 		return fmt.Errorf("%s:%d: %w", file, line, err)
 	}
+}
+
+func notShown(file string, line, more int) error {
+	return fmt.Errorf("%s:%d: %d more mistakes are not shown: mend these first", file, line, more)
 }
 
 func isReason(word string) bool {
