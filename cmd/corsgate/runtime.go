@@ -3,8 +3,10 @@ package main
 import (
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,8 +22,6 @@ const (
 	// memoryShare of the container's limit is where the collector works harder,
 	// so that a reload of many origins does not end in the kernel's kill.
 	memoryShare = 0.9
-	// cgroupLimit holds the limit of the container (cgroup v2) in bytes, or "max".
-	cgroupLimit = "/sys/fs/cgroup/memory.max"
 )
 
 // questionShare of the container's CPUs answers questions. At full load one
@@ -81,13 +81,62 @@ func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	if limit, ok := containerLimit(cgroupLimit); ok && os.Getenv("GOMEMLIMIT") == "" {
+	if limit, ok := memoryLimit("/"); ok && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(float64(limit) * memoryShare))
 	}
 }
 
-// containerLimit reads a memory limit in bytes; false when there is none.
-func containerLimit(path string) (int64, bool) {
+// Where the limits of memory stand, by the version of cgroups: below that folder
+// for each group, in a file of that name.
+const (
+	cgroup1, limitFile1 = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+	cgroup2, limitFile2 = "sys/fs/cgroup", "memory.max"
+)
+
+// memoryLimit returns the least limit of the cgroups that the process is in, in
+// bytes; false when there is none. root is that of the file system.
+func memoryLimit(root string) (least int64, limited bool) {
+	for _, file := range limitFiles(root) {
+		if limit, ok := readLimit(file); ok && (!limited || limit < least) {
+			least, limited = limit, true
+		}
+	}
+	return least, limited
+}
+
+// limitFiles returns the files that may limit the process. A container sees its
+// own group as the topmost, whatever the path that the kernel tells.
+func limitFiles(root string) []string {
+	files := []string{filepath.Join(root, cgroup1, limitFile1), filepath.Join(root, cgroup2, limitFile2)}
+	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	if err != nil {
+		return files
+	}
+	for line := range strings.Lines(string(groups)) {
+		// NUMBER:CONTROLLERS:PATH, without controllers in version 2.
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		switch {
+		case len(parts) < 3:
+		case parts[1] == "":
+			files = append(files, upwards(filepath.Join(root, cgroup2), parts[2], limitFile2)...)
+		case slices.Contains(strings.Split(parts[1], ","), "memory"):
+			files = append(files, upwards(filepath.Join(root, cgroup1), parts[2], limitFile1)...)
+		}
+	}
+	return files
+}
+
+// upwards returns the files of that name in a group and in those above it.
+func upwards(top, group, name string) (files []string) {
+	for group = filepath.Clean("/" + group); group != "/"; group = filepath.Dir(group) {
+		files = append(files, filepath.Join(top, group, name))
+	}
+	return files
+}
+
+// readLimit reads a limit in bytes; false when it is none. Version 1 writes a
+// number of pages for that which no machine has.
+func readLimit(path string) (int64, bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return 0, false
