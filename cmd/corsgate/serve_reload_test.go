@@ -50,8 +50,13 @@ func TestServeReloadsWhileItAnswers(t *testing.T) {
 // allowOnly replaces the policy file.
 func allowOnly(t *testing.T, path, origin string) {
 	t.Helper()
+	replace(t, path, "policies:\n- name: api\n  cors: {allowOrigins: ["+origin+"]}\n")
+}
+
+// replace replaces a file as a whole.
+func replace(t *testing.T, path, text string) {
+	t.Helper()
 	next := filepath.Join(filepath.Dir(path), ".next")
-	text := "policies:\n- name: api\n  cors: {allowOrigins: [" + origin + "]}\n"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/corsgatetest"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// What a load takes beside the set that serves, as the README says.
+const (
+	loadMiB     = 256 // for policy files
+	originBytes = 400
+	memoryRow   = "%d MiB for each 500,000 words, lists and mappings, twice the size of the largest file of origins, and %d bytes an origin"
+)
+
+// offered is what replaces good policies while they serve.
+type offered struct {
+	policies string
+	list     string // origins.txt
+	origins  int
+	code     string // of a mistake that is told; empty: it is accepted
+}
+
+// mib is what the load may take. Where there are origins, all else is small.
+func (o offered) mib() int {
+	if o.origins == 0 {
+		return loadMiB
+	}
+	return 32 + (2*len(o.list)+originBytes*o.origins)>>20
+}
+
+func TestALoadKeepsToItsMemory(t *testing.T) {
+	if row := fmt.Sprintf(memoryRow, loadMiB, originBytes); !strings.Contains(readme(t), row) {
+		t.Errorf("the README does not say %q", row)
+	}
+	const (
+		many = policyfile.MaxNodes - 1000
+		n    = 200_000
+		// A policy whose origins are those of a file.
+		listed = "originGroups: {all: {file: origins.txt}}\npolicies:\n- name: api\n  cors: {allowOrigins: ['group:all']}\n"
+	)
+	binary := corsgatetest.Build(t)
+	// Without this the collector leaves up to thrice as much as is in use.
+	t.Setenv("GOMEMLIMIT", "64MiB")
+	for name, o := range map[string]offered{
+		"entries that are no policies":    {code: "yaml-type", policies: "policies: [" + strings.Repeat("a,", many/2) + "a]"},
+		"more of them than can be parsed": {code: "yaml-nodes", policies: "policies: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-10) + "a]"},
+		"methods of one letter":           {code: "yaml-nodes", policies: "policies:\n- name: a\n  cors: {allowMethods: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-100) + "a]}"},
+		"mappings in brackets":            {code: "unknown-field", policies: "policies: [{" + strings.Repeat("a: b,", many/4) + "a: b}]"},
+		"unknown fields":                  {code: "unknown-field", policies: "policies:\n- name: a\n" + repeated("  f%d:\n", many/2)},
+		"policies without origins":        {code: "origins-missing", policies: "policies:\n" + repeated("- name: a%d\n", many/3)},
+		"policies that overlap":           {code: "policy-overlap", policies: "policies:\n" + repeated("- {name: p%d, cors: {allowOrigins: ['*']}}\n", many/16)},
+		"tags of a long prefix":           {code: "yaml-tag-directive", policies: "%TAG !a! tag:" + strings.Repeat("x", 100_000) + "\n---\npolicies:\n" + strings.Repeat("- !a!a x\n", 20_000)},
+		"a long name of many mistakes":    {code: "group-name", policies: "originGroups:\n  ? " + strings.Repeat("x", 500_000) + "\n  : [" + strings.Repeat("1,", 2000) + "1]\n"},
+		"a group of many names": {
+			code: "origin-trailing-slash", origins: n,
+			policies: "originGroups:\n" + repeated("  g%d: {file: origins.txt}\n", 50_000), list: repeated("https://t%07d.example.com/\n", n),
+		},
+		"slashes at the end":     {code: "origin-trailing-slash", policies: listed, list: repeated("https://tenant-%07d.example.com/\n", n), origins: n},
+		"groups in a group file": {code: "group-nested", policies: listed, list: repeated("group:%d\n", n), origins: n},
+		"several mistakes an origin": {
+			code: "insecure-origin", origins: n,
+			policies: strings.Replace(listed, "{allow", "{allowCredentials: true, allow", 1), list: repeated("http://tenant-%07d.example.com:*\n", n),
+		},
+		"one origin again and again": {policies: listed, list: strings.Repeat("https://tenant.example.com\n", n), origins: n},
+		"good origins":               {policies: listed, list: repeated("https://tenant-%07d.example.com\n", n), origins: n},
+	} {
+		t.Run(name, func(t *testing.T) { checkOffer(t, binary, o) })
+	}
+}
+
+func repeated(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// checkOffer has a service load o while it serves good policies.
+func checkOffer(t *testing.T, binary string, o offered) {
+	dir := t.TempDir()
+	policies := filepath.Join(dir, "cors.yaml")
+	allowOnly(t, policies, "https://good.example")
+	p := corsgatetest.Start(t, binary, "--policies", policies, "--poll-interval", "1h")
+	before := peakMiB(t, p.PID())
+	replace(t, filepath.Join(dir, "origins.txt"), o.list)
+	replace(t, policies, o.policies)
+	resp, err := http.Post("http://"+p.Admin+"/-/reload", "", nil)
+	if err != nil {
+		t.Fatalf("the reload: %v", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if refused := resp.StatusCode == http.StatusUnprocessableEntity; err != nil || refused != (o.code != "") || !strings.Contains(string(body), o.code) {
+		t.Errorf("the reload is answered with %d, want the mistake %q: %v", resp.StatusCode, o.code, err)
+	}
+	if got, err := allowedFor(t.Context(), p.GRPC, "https://good.example"); o.code != "" && got != "https://good.example" {
+		t.Errorf("after it the good policies allow %q: %v", got, err)
+	}
+	took := peakMiB(t, p.PID()) - before
+	t.Logf("%d of %d MiB", took, o.mib())
+	if took > o.mib() {
+		t.Errorf("it took %d MiB, want at most %d", took, o.mib())
+	}
+}
+
+var peakLine = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
+
+// peakMiB returns the most memory that a process has ever had.
+func peakMiB(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := peakLine.FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("no peak in %s", text)
+	}
+	kib, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kib >> 10
+}
