@@ -155,9 +155,7 @@ func TestLoadKeepsNothingOfWhatStandsBetweenOrigins(t *testing.T) {
 	d := document{l: newLoader(nil, "", bounds())}
 	g := &group{}
 	before := heap()
-	text := []byte(strings.Repeat("\n", 1<<20) + "https://a.example\n" + strings.Repeat("# a comment\n", 1<<16))
-	d.readLines(g, text)
-	text = nil
+	d.readLines(g, []byte(strings.Repeat("\n", 1<<20)+"https://a.example\n"+strings.Repeat("# a comment\n", 1<<16)))
 	if kib := (heap() - before) / 1024; kib > 256 || len(g.members) != 1 {
 		t.Errorf("%d KiB for %d members", kib, len(g.members))
 	}
@@ -203,14 +201,16 @@ func nodes(n *yaml.Node) int {
 // nodesOf are texts of many nodes for their size.
 var nodesOf = []string{
 	"a,", "[a,a,a]", "{a,a,a}", "{a: b,c: d}", "[a: b,c: d]", "[:,:,:]", "[?a,?b]", "[? a : b,? c]", "{?a,?}", `{"a":"b","c":"d"}`, `["a":b,"c":/d]`, "[[],[],{},{}]",
-	"-\n-\n-", "- a\n- b\n", "- - - a\n- - b\n", "a:\n b:\n  c:\n", "? a\n? b\n: c\n", "?\n?\n", "- ? a\n- a: b\n", "a:\n- b\n- c\n", "-\r-\r-", "-\u0085-\u0085-", "\"a\":/b\n\"c\":/d\n",
+	"-\n-\n-", "- a\n- b\n", "- - - a\n- - b\n", "a:\n b:\n  c:\n", "? a\n? b\n: c\n", "?\n?\n", "- ? a\n- a: b\n", "a:\n- b\n- c\n", "-\r", "-\u0085", "?\r", "[" + strings.Repeat(`"a":/b,`, 20) + "]", "a:\r",
 	"&a a: *a\n*a : b\n", "[!a ,!b ,&c ,]", "- |\n a\n- >\n b\n", "---\na\n", "- 'a\n  b'\n- c # d\n",
 }
 
 func TestNodesAreCountedFromAbove(t *testing.T) {
 	for _, text := range nodesOf {
-		if err := checkNodes([]byte(text)); err != nil {
-			t.Error(err)
+		for _, text := range []string{text, strings.Repeat(text, 20)} { // if that is YAML
+			if err := checkNodes([]byte(text)); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
