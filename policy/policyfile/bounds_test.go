@@ -237,7 +237,7 @@ func TestNodesOfLargeFilesAreWithinTheirBound(t *testing.T) {
     allowMethods: [GET, PUT]
     allowHeaders: [authorization, content-type]
     allowCredentials: true
-`, 20_000),
+`, 16_000),
 		"JSON": `{"policies":[` + manyOf(`{"name":"t%d","hosts":["t%[1]d.example.com"],"cors":{"allowOrigins":["https://t%[1]d.example.com"],"allowMethods":["GET","PUT"],"maxAge":600}},`, 12_000) + `{"name":"t","hosts":["t.example.com"],"cors":{"allowOrigins":["*"]}}]}`,
 	} {
 		if at, many := manyNodes([]byte(text), MaxNodes); many || len(text) > MaxPolicyFile {

@@ -45,7 +45,7 @@ const (
 	MaxDepth = 32
 	// MaxNodes is how many YAML nodes, which are words, lists and mappings, a
 	// policy file may have. They are counted from above before they are parsed:
-	// an entry of a list in brackets counts as two.
+	// an entry in brackets counts as two, and so does a bracket.
 	MaxNodes = 500_000
 	// MaxAliased is how many YAML nodes the aliases of a policy file may
 	// stand for, a long text counted as several.

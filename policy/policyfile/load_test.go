@@ -126,7 +126,7 @@ func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
 		}
 		return b.String()
 	}
-	const below, above, many = 7 << 20, 10 << 20, MaxNodes / 3
+	const below, above, many = 7 << 20, 10 << 20, MaxNodes / 5
 	for _, tt := range []struct{ title, data, code string }{
 		{"brackets", strings.Repeat("[", many), "yaml-nesting"},
 		{"braces", strings.Repeat("{a: ", many), "yaml-nesting"},

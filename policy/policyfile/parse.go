@@ -98,12 +98,12 @@ func nodesAt(data []byte, i int) int {
 	inText := false
 	nodes := 2 // a name and its value, also where one of them is left out
 	switch data[i] {
-	case ',', '?':
+	case ',', '?', '[', '{':
 	case ':':
 		inText = isLetter(before) && after == '/' // as in "https://"
 	case '-':
 		nodes, inText = 1, ' ' < after && after < 0x80 // as in a name
-	case '[', '{', '&', '!', '#': // the last three are no nodes, but cost as much
+	case '&', '!', '#': // of an anchor, a tag and a comment, which cost as much
 		nodes = 1
 	default:
 		inText = true
