@@ -39,47 +39,59 @@ func TestEveryVariantIsAValidBootstrap(t *testing.T) {
 func TestFiltersAreThoseOfTheBootstrap(t *testing.T) {
 	for _, v := range sample() {
 		var paste struct {
-			Filters     []json.RawMessage `json:"http_filters"`
-			VirtualHost json.RawMessage   `json:"virtual_host"`
-			Cluster     json.RawMessage   `json:"cluster"`
+			Filters     []json.RawMessage          `json:"http_filters"`
+			Manager     map[string]json.RawMessage `json:"connection_manager"`
+			VirtualHost json.RawMessage            `json:"virtual_host"`
+			Cluster     json.RawMessage            `json:"cluster"`
 		}
 		unmarshal(t, must(t)(v.config.FiltersJSON()), &paste)
-		doc := must(t)(v.config.JSON())
-		if got, want := compact(t, paste.Filters), compact(t, chain(t, doc)); got != want {
+		whole := rawManager(t, must(t)(v.config.JSON()))
+		if got, want := compact(t, paste.Filters), compact(t, chain(t, whole)); got != want {
 			t.Errorf("%s: filters differ: %s", v.name, cmp.Diff(want, got))
+		}
+		for _, own := range []string{"@type", "stat_prefix", "route_config", "http_filters"} {
+			delete(whole, own)
+		}
+		if got, want := compact(t, paste.Manager), compact(t, whole); got != want {
+			t.Errorf("%s: what the connection manager needs differs: %s", v.name, cmp.Diff(want, got))
 		}
 		if err := decodeInto(paste.Cluster, &clusterv3.Cluster{}); err != nil {
 			t.Errorf("%s: cluster: %v", v.name, err)
 		}
-		if err := decodeInto(whole(t, paste.VirtualHost), &routev3.VirtualHost{}); err != nil {
+		if err := decodeInto(wholeHost(t, paste.VirtualHost), &routev3.VirtualHost{}); err != nil {
 			t.Errorf("%s: virtual host: %v", v.name, err)
 		}
 	}
 }
 
-// chain returns the filters of a bootstrap without its router.
-func chain(t *testing.T, doc []byte) []json.RawMessage {
+// rawManager returns the connection manager of a bootstrap's traffic listener.
+func rawManager(t *testing.T, doc []byte) map[string]json.RawMessage {
 	t.Helper()
 	var b struct {
 		Static struct {
 			Listeners []struct {
 				Chains []struct {
 					Filters []struct {
-						Config struct {
-							Filters []json.RawMessage `json:"http_filters"`
-						} `json:"typed_config"`
+						Config map[string]json.RawMessage `json:"typed_config"`
 					} `json:"filters"`
 				} `json:"filter_chains"`
 			} `json:"listeners"`
 		} `json:"static_resources"`
 	}
 	unmarshal(t, doc, &b)
-	all := b.Static.Listeners[0].Chains[0].Filters[0].Config.Filters
+	return b.Static.Listeners[0].Chains[0].Filters[0].Config
+}
+
+// chain returns the filters of a connection manager without its router.
+func chain(t *testing.T, manager map[string]json.RawMessage) []json.RawMessage {
+	t.Helper()
+	var all []json.RawMessage
+	unmarshal(t, manager["http_filters"], &all)
 	return all[:len(all)-1]
 }
 
-// whole gives a part of a virtual host what it lacks.
-func whole(t *testing.T, part json.RawMessage) []byte {
+// wholeHost gives a part of a virtual host what it lacks.
+func wholeHost(t *testing.T, part json.RawMessage) []byte {
 	t.Helper()
 	host := map[string]any{}
 	unmarshal(t, part, &host)
@@ -172,7 +184,11 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 		{"one-trip sees no response", func(*envoy.Config) {}, "response_header_mode: SKIP", 1},
 		{"two-phase sees the response", func(c *envoy.Config) { c.Profile = envoy.TwoPhase }, "response_header_mode: SEND", 1},
 		{"two-phase sets nothing itself", func(c *envoy.Config) { c.Profile = envoy.TwoPhase }, "key: access-control-allow-origin,", 0},
-		{"custom methods only in whole bootstraps", func(*envoy.Config) {}, "allow_custom_methods", 0},
+		{"Envoy's own list of methods, without a warning at its start", func(*envoy.Config) {}, "allow_custom_methods", 0},
+		{"every method", func(c *envoy.Config) { c.AllowCustomMethods = true }, "http_protocol_options: {allow_custom_methods: true}", 1},
+		{"paths are normalised", func(*envoy.Config) {}, "normalize_path: true", 1},
+		{"signed paths keep their slashes", func(*envoy.Config) {}, "merge_slashes", 0},
+		{"slashes are merged", func(c *envoy.Config) { c.MergeSlashes = true }, "merge_slashes: true", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			doc := string(must(t)(with(tc.change).Filters()))

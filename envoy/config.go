@@ -97,6 +97,12 @@ type Config struct {
 	MessageTimeout time.Duration
 	// RouteName has Envoy send the name of the route, for the decision log.
 	RouteName bool
+	// AllowCustomMethods lets methods through that Envoy does not know, over
+	// HTTP/1; Envoy warns of it at every start.
+	AllowCustomMethods bool
+	// MergeSlashes has routes and the upstream see one slash instead of several.
+	// It changes no decision.
+	MergeSlashes bool
 	// Admin is the address of Envoy's own admin listener: IP:PORT or
 	// "unix:///PATH". Empty means none.
 	Admin string

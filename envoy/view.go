@@ -33,6 +33,7 @@ type view struct {
 	ManagedHosts                       []string
 	TwoPhase, ByRoute, Strip, FailOpen bool
 	RouteName                          bool
+	AllowCustomMethods, MergeSlashes   bool
 	Namespace, HealthName, AskName     string
 	MessageTimeout, CallTimeout        string
 }
@@ -48,17 +49,19 @@ type endpoint struct {
 func (c Config) view() (view, error) {
 	timeout := seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	v := view{
-		Profile:        string(c.Profile),
-		ManagedHosts:   c.ManagedHosts,
-		TwoPhase:       c.Profile == TwoPhase,
-		ByRoute:        c.MatchBy == ByRoute,
-		Strip:          c.WithoutOrigin != WithoutOriginLeave,
-		FailOpen:       c.Fail != FailClosed,
-		RouteName:      c.RouteName,
-		Namespace:      corsgateNamespace,
-		HealthName:     healthNames[c.Profile],
-		AskName:        askNames[c.Profile],
-		MessageTimeout: timeout,
+		Profile:            string(c.Profile),
+		ManagedHosts:       c.ManagedHosts,
+		TwoPhase:           c.Profile == TwoPhase,
+		ByRoute:            c.MatchBy == ByRoute,
+		Strip:              c.WithoutOrigin != WithoutOriginLeave,
+		FailOpen:           c.Fail != FailClosed,
+		RouteName:          c.RouteName,
+		AllowCustomMethods: c.AllowCustomMethods,
+		MergeSlashes:       c.MergeSlashes,
+		Namespace:          corsgateNamespace,
+		HealthName:         healthNames[c.Profile],
+		AskName:            askNames[c.Profile],
+		MessageTimeout:     timeout,
 	}
 	if c.Profile == ExtAuthz {
 		v.Namespace, v.CallTimeout = authzNamespace, timeout

@@ -27,8 +27,8 @@ func newEnvoyConfig() *cobra.Command {
 		Use:   "envoy-config",
 		Short: "Print the configuration that makes an Envoy ask corsgate",
 		Long: `Prints a complete Envoy bootstrap, or with --only filters what goes into a
-configuration that is there already: the HTTP filters, the virtual host's part and
-the cluster. Every part says in a comment what it is for.`,
+configuration that is there already: the HTTP filters, what the connection manager
+needs beside them, the virtual host's part and the cluster. Every part says in a comment what it is for.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
   corsgate envoy-config --only filters --service unix:///run/corsgate.sock`,
 		Args: cobra.NoArgs,
@@ -69,6 +69,8 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
 	flags.Var(f.fail, "fail", "what happens when corsgate does not answer")
 	flags.BoolVar(&c.RouteName, "route-name", false, "send the route's name too, for corsgate's decision log")
+	flags.BoolVar(&c.AllowCustomMethods, "allow-custom-methods", false, "let methods through that Envoy does not know, over HTTP/1; Envoy warns of it at every start")
+	flags.BoolVar(&c.MergeSlashes, "merge-slashes", false, "let routes and the upstream see one slash instead of several; decisions are the same without it")
 	flags.DurationVar(&c.MessageTimeout, "message-timeout", envoy.DefaultMessageTimeout, "how long Envoy waits for an answer")
 }
 

@@ -48,6 +48,7 @@ var managed = []string{
 func (l *lab) startStack(t *testing.T, c envoy.Config, s *service) *stack {
 	t.Helper()
 	c.Listen, c.Upstream, c.ManagedHosts = "127.0.0.1:0", l.upstream.address, managed
+	c.AllowCustomMethods = true        // pages send what they like
 	c.MessageTimeout = 2 * time.Second // enough for a busy machine under the race detector
 	c.Service = cmp.Or(c.Service, s.address)
 	return &stack{profile: c.Profile, upstream: l.upstream, service: s, envoy: envoytest.Start(t, bootstrap(t, c, l.cert))}

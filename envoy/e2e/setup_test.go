@@ -78,14 +78,15 @@ func eachSetup(t *testing.T, test func(*testing.T, *setup)) {
 }
 
 // eachConfig runs test with each profile, and each way to match requests, at
-// the same time. They fail closed, so that no failure is hidden by forwarding.
+// the same time. They fail closed, so that no failure is hidden by forwarding,
+// and let every method through.
 func eachConfig(t *testing.T, test func(t *testing.T, name string, c envoy.Config)) {
 	for _, profile := range envoy.Profiles() {
 		for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
 			name := string(profile) + "/" + string(match)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(t, name, envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed})
+				test(t, name, envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, AllowCustomMethods: true})
 			})
 		}
 	}

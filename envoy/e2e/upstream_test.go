@@ -54,10 +54,7 @@ func startUpstream(t *testing.T) *upstream {
 		t.Fatal(err)
 	}
 	u := &upstream{address: l.Addr().String(), hits: map[string]int{}}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", u.echo)
-	mux.Handle("/ws", websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }})
-	srv := &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	srv := &http.Server{Handler: http.HandlerFunc(u.serve), Protocols: new(http.Protocols)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
 	served := make(chan struct{})
@@ -70,6 +67,15 @@ func startUpstream(t *testing.T) *upstream {
 		<-served
 	})
 	return u
+}
+
+// serve answers every path as it came: a http.ServeMux would redirect "//".
+func (u *upstream) serve(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/ws" {
+		websocket.Server{Handler: func(c *websocket.Conn) { io.Copy(c, c) }}.ServeHTTP(w, r)
+		return
+	}
+	u.echo(w, r)
 }
 
 // echo answers as the request tells it.
