@@ -188,6 +188,7 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 		{"every method", func(c *envoy.Config) { c.AllowCustomMethods = true }, "http_protocol_options: {allow_custom_methods: true}", 1},
 		{"paths are normalised", func(*envoy.Config) {}, "normalize_path: true", 1},
 		{"signed paths keep their slashes", func(*envoy.Config) {}, "merge_slashes", 0},
+		{"the advice on bodies", func(*envoy.Config) {}, "per_connection_buffer_limit_bytes", 1},
 		{"slashes are merged", func(c *envoy.Config) { c.MergeSlashes = true }, "merge_slashes: true", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
