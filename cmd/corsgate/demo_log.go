@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -14,7 +15,8 @@ type accessEntry struct {
 	Path   string `json:"path"`
 	Status int    `json:"status"`
 	// Origin is quoted, as all that comes from a request; Policy and Reason are
-	// corsgate's. Empty where Envoy did not ask.
+	// corsgate's, but the reason of a question without an answer, which is
+	// Envoy's and the only one then. Empty where Envoy did not ask.
 	Origin string `json:"origin"`
 	Policy string `json:"policy"`
 	Reason string `json:"reason"`
@@ -22,10 +24,11 @@ type accessEntry struct {
 
 // String returns the entry for a person.
 func (e accessEntry) String() string {
-	if e.Reason == "" {
-		return fmt.Sprintf("%d %s %s: corsgate was not asked", e.Status, e.Method, strconv.Quote(e.Path))
+	from := ""
+	if e.Origin != "" {
+		from = " from " + e.Origin
 	}
-	return fmt.Sprintf("%d %s %s from %s: %s", e.Status, e.Method, strconv.Quote(e.Path), e.Origin, e.Reason)
+	return fmt.Sprintf("%d %s %s%s: %s", e.Status, e.Method, strconv.Quote(e.Path), from, cmp.Or(e.Reason, "corsgate was not asked"))
 }
 
 // accessLog is a writer of Envoy's access log that hands on each entry. It is

@@ -231,7 +231,7 @@ func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
 
 func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 	const log = `{"method":"GET","path":"/a","status":200,"origin":"\"https://a.example\"","reason":"request_allowed"}` + "\n" +
-		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n"
+		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n" + `{"method":"PUT","path":"/b","status":200,"reason":"unanswered"}` + "\n"
 	for size := 1; size <= len(log); size += 7 {
 		var got []string
 		w := &accessLog{each: func(e accessEntry) { got = append(got, e.String()) }}
@@ -239,7 +239,7 @@ func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 			n, _ := w.Write(b[:min(size, len(b))])
 			b = b[n:]
 		}
-		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": corsgate was not asked`
+		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": corsgate was not asked|200 PUT "/b": unanswered`
 		if strings.Join(got, "|") != want {
 			t.Errorf("in writes of %d bytes: %q", size, got)
 		}

@@ -15,33 +15,34 @@ import (
 )
 
 // While corsgate is down and Envoy fails open, the upstream's own headers are
-// stripped and nothing is granted.
+// stripped and nothing is granted; the access log says that it was not answered.
 var failedOpen = []exchange{
 	{
 		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", vary),
+		want: of("200", "seen", "unanswered", vary),
 	}, {
 		name: "an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns,
-		want: of("200", "seen", vary),
+		want: of("200", "seen", "unanswered", vary),
 	}, {
 		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
-		want: of("200", "seen", vary),
+		want: of("200", "seen", "unanswered", vary),
 	}, {
 		name: "Vary of the upstream", do: "GET app.test/", with: []string{allowed}, answers: "200; Vary: Accept",
-		want: of("200", "seen", "vary: Accept, Origin"),
+		want: of("200", "seen", "unanswered", "vary: Accept, Origin"),
 	}, {
 		name: "a local reply", do: "GET app.test/limited", with: []string{allowed},
-		want: of("429", "unseen", vary),
+		want: of("429", "unseen", "unanswered", vary),
 	}, {
 		name: "no origin", do: "GET app.test/", answers: owns,
-		want: of("200", "seen", vary),
+		want: unasked("200", "seen", vary),
+		but:  map[string][]string{twoPhase: of("200", "seen", "unanswered", vary)},
 	}, {
 		name: "no origin and an unmanaged host", do: "GET plain.test/", answers: owns,
-		want: of("200", "seen", owned),
-		but:  map[string][]string{twoPhase: of("200", "seen", vary)}, // every request depends on corsgate
+		want: unasked("200", "seen", owned),
+		but:  map[string][]string{twoPhase: of("200", "seen", "unanswered", vary)}, // every request depends on corsgate
 	}, {
 		name: "an unmanaged host", do: "GET plain.test/", with: []string{allowed}, answers: owns,
-		want: of("200", "seen", vary), // Envoy knows no policies
+		want: of("200", "seen", "unanswered", vary), // Envoy knows no policies
 	},
 }
 
@@ -49,14 +50,14 @@ var failedOpen = []exchange{
 var failedClosed = []exchange{
 	{
 		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
-		want: of("503", "unseen", vary),
+		want: of("503", "unseen", "unanswered", vary),
 	}, {
 		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
-		want: of("503", "unseen", vary),
+		want: of("503", "unseen", "unanswered", vary),
 	}, {
 		name: "no origin", do: "GET app.test/", answers: owns,
-		want: of("200", "seen", vary),
-		but:  map[string][]string{twoPhase: of("503", "unseen", vary)},
+		want: unasked("200", "seen", vary),
+		but:  map[string][]string{twoPhase: of("503", "unseen", "unanswered", vary)},
 	},
 }
 
@@ -71,8 +72,14 @@ func TestOutage(t *testing.T) {
 					t.Parallel()
 					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: deadAddress(t)}
 					s := start(t, name, c, up, nil)
+					got := map[string][]string{} // :: id -> lines
 					for _, e := range table {
-						for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
+						got[e.id(s, "http/1")] = e.send(t, s, "http/1")
+					}
+					reasons := s.reasons(t, len(got))
+					for _, e := range table {
+						id := e.id(s, "http/1")
+						for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
 							t.Errorf("%s: %s", e.name, line)
 						}
 					}

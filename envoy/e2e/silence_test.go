@@ -23,8 +23,8 @@ func TestSilence(t *testing.T) {
 	address := startSilent(t)
 	for _, profile := range envoy.Profiles() {
 		for mode, want := range map[envoy.FailureMode][]string{
-			envoy.FailOpen:   of("200", "seen", vary),
-			envoy.FailClosed: of("504", "unseen", vary),
+			envoy.FailOpen:   of("200", "seen", "unanswered", vary),
+			envoy.FailClosed: of("504", "unseen", "unanswered", vary),
 		} {
 			name := string(profile) + "/" + string(mode)
 			t.Run(name, func(t *testing.T) {
@@ -33,10 +33,11 @@ func TestSilence(t *testing.T) {
 				s := start(t, name, c, startUpstream(t), nil)
 				e := exchange{
 					name: name, do: "GET app.test/", with: []string{allowed}, answers: owns, want: want,
-					but: map[string][]string{"ext-authz/closed": of("503", "unseen", vary)},
+					but: map[string][]string{"ext-authz/closed": of("503", "unseen", "unanswered", vary)},
 				}
 				sent := time.Now()
-				for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
+				got := e.send(t, s, "http/1")
+				for _, line := range differences(e.wanted(s), append(got, s.reasons(t, 1)[e.id(s, "http/1")])) {
 					t.Error(line)
 				}
 				// Envoy's clock is not ours: half of it is enough to tell.

@@ -243,7 +243,7 @@ var localReplies = concat(
 			want: of("404", "unseen", "request_allowed", grants),
 			but: map[string][]string{
 				// ext_authz does not ask without a route; the default strips.
-				extAuthz: of("404", "unseen", "-", vary),
+				extAuthz: of("404", "unseen", "unanswered", vary),
 				// No route enables the filters.
 				oneRoute: unasked("404", "unseen"), twoRoute: unasked("404", "unseen"), authRoute: unasked("404", "unseen"),
 			},
@@ -251,7 +251,7 @@ var localReplies = concat(
 			name: "404 without a route for an unknown origin", do: "GET noroute.test/other", with: []string{denied},
 			want: of("404", "unseen", "request_origin_denied", vary),
 			but: map[string][]string{
-				extAuthz: of("404", "unseen", "-", vary),
+				extAuthz: of("404", "unseen", "unanswered", vary),
 				oneRoute: unasked("404", "unseen"), twoRoute: unasked("404", "unseen"), authRoute: unasked("404", "unseen"),
 			},
 		}, {
