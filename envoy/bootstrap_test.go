@@ -181,6 +181,8 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 		{"an address is not", func(c *envoy.Config) { c.Service = "[::1]:9001" }, "type: STATIC", 1},
 		{"a socket is a pipe", func(c *envoy.Config) { c.Service = "unix:///run/corsgate.sock" }, `{pipe: {path: "/run/corsgate.sock"}}`, 1},
 		{"an abstract socket is one, too", func(c *envoy.Config) { c.Service = "unix://@corsgate" }, `{pipe: {path: "@corsgate"}}`, 1},
+		{"one-trip says that Envoy writes the headers", func(*envoy.Config) {}, "send_body_without_waiting_for_header_response: true", 1},
+		{"two-phase says nothing like that", func(c *envoy.Config) { c.Profile = envoy.TwoPhase }, "send_body_without", 0},
 		{"one-trip sees no response", func(*envoy.Config) {}, "response_header_mode: SKIP", 1},
 		{"two-phase sees the response", func(c *envoy.Config) { c.Profile = envoy.TwoPhase }, "response_header_mode: SEND", 1},
 		{"two-phase sets nothing itself", func(c *envoy.Config) { c.Profile = envoy.TwoPhase }, "key: access-control-allow-origin,", 0},

@@ -26,6 +26,7 @@ const PolicyMetadata = "x-corsgate-policy"
 type extProc struct {
 	handler *wire.Handler
 	meter   Meter
+	misuse  *misuse
 	waiting *waiting
 	log     *slog.Logger
 }
@@ -53,6 +54,7 @@ func (p *extProc) process(stream grpc.ServerStream) (err error) {
 	defer p.meter.StreamEnded()
 	x := p.handler.Begin(rpcPolicy(stream.Context()))
 	defer x.End()
+	defer p.misuse.ended(x)
 	defer func() {
 		if v := recover(); v != nil {
 			logPanic(p.log, "ext_proc", v)
@@ -96,6 +98,7 @@ func (p *extProc) exchange(stream grpc.ServerStream, x *wire.Exchange, first boo
 	})
 	if first {
 		p.meter.FirstMessage(x.Kind())
+		p.misuse.begun(x)
 	}
 	if err != nil || a == nil {
 		return false, statusOf(err)
@@ -103,6 +106,7 @@ func (p *extProc) exchange(stream grpc.ServerStream, x *wire.Exchange, first boo
 	if policy, sent := x.UpstreamCORS(); sent {
 		p.meter.UpstreamCORS(policy)
 	}
+	p.misuse.answered(x)
 	err = stream.SendMsg(a)
 	p.meter.Answered(x.Kind(), time.Since(start))
 	return true, err

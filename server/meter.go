@@ -54,6 +54,8 @@ type Meter interface {
 	// the upstream's own, as far as Envoy shows them, which only two-phase does.
 	// The policy's name is a string of the set; empty means none.
 	UpstreamCORS(policy string)
+	// Misused is called for each stream that spoils its answers.
+	Misused(Misuse)
 }
 
 // noMeter stands in for a nil Meter.
@@ -65,6 +67,7 @@ func (noMeter) FirstMessage(wire.Kind)            {}
 func (noMeter) Answered(wire.Kind, time.Duration) {}
 func (noMeter) PassedThrough(PassThrough)         {}
 func (noMeter) UpstreamCORS(string)               {}
+func (noMeter) Misused(Misuse)                    {}
 
 // orNoMeter lets a nil Meter mean that nobody is told.
 func orNoMeter(m Meter) Meter {

@@ -59,6 +59,7 @@ func (m *meter) Answered(k wire.Kind, took time.Duration) {
 
 func (m *meter) PassedThrough(p server.PassThrough) { m.note("passed %s", p) }
 func (m *meter) UpstreamCORS(policy string)         { m.note("upstream CORS under %q", policy) }
+func (m *meter) Misused(u server.Misuse)            { m.note("misused %s", u) }
 
 func TestTheMeterIsToldOfStreams(t *testing.T) {
 	own := "access-control-allow-origin: *"
@@ -87,10 +88,16 @@ func TestTheMeterIsToldOfStreams(t *testing.T) {
 	}
 }
 
-// converse sends messages, reads what comes, and closes the stream.
+// converse serves s for one stream.
 func converse(t *testing.T, s *server.Server, send []*extprocv3.ProcessingRequest) {
 	t.Helper()
-	stream, err := extprocv3.NewExternalProcessorClient(serve(t, s)).Process(testContext(t))
+	talk(t, extprocv3.NewExternalProcessorClient(serve(t, s)), send)
+}
+
+// talk sends messages, reads what comes, and closes the stream.
+func talk(t *testing.T, client extprocv3.ExternalProcessorClient, send []*extprocv3.ProcessingRequest) {
+	t.Helper()
+	stream, err := client.Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,10 +162,13 @@ func TestTheWordsOfTheMeterAreClosedLists(t *testing.T) {
 	for k := range wire.Kinds {
 		seen[k.String()] = true
 	}
-	if len(seen) != int(server.PassThroughs)+int(wire.Kinds) || seen[""] {
+	for u := range server.Misuses {
+		seen[u.String()] = true
+	}
+	if len(seen) != int(server.PassThroughs)+int(wire.Kinds)+int(server.Misuses) || seen[""] {
 		t.Errorf("the words are %v", seen)
 	}
-	if server.PassThroughs.String() != "unknown" || wire.Kinds.String() != "unknown" {
+	if server.PassThroughs.String() != "unknown" || wire.Kinds.String() != "unknown" || server.Misuses.String() != "unknown" {
 		t.Error("what is none has a word")
 	}
 }

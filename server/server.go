@@ -80,6 +80,7 @@ type Server struct {
 	wiring  sync.Once
 	handler wire.Handler // see wired
 	waiting waiting
+	misuse  misuse
 	serving atomic.Bool // from the first set to the drain
 }
 
@@ -98,6 +99,9 @@ func (s *Server) wired() *wire.Handler {
 
 // Ready reports whether the server has policies, listens, and does not drain.
 func (s *Server) Ready() bool { return s.serving.Load() }
+
+// Misused returns how Envoy has asked in ways that spoil the answers.
+func (s *Server) Misused() []MisuseStatus { return s.misuse.status() }
 
 // Run serves until ctx ends, then drains, and returns when all streams have
 // ended or were cut. The error is why it could not listen or serve on. It may
@@ -142,7 +146,8 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
 	)...)
 	meter := orNoMeter(s.Meter)
-	srv.RegisterService((&extProc{handler: handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
+	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)
+	srv.RegisterService((&extProc{handler: handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}).service(), nil)
 	srv.RegisterService((&extAuthz{handler: handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv

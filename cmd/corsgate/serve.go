@@ -144,7 +144,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*servic
 		grpcListener: grpcListener, adminListener: adminListener,
 		reloader: reloader,
 		grpc:     grpc,
-		admin: &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Profiles: c.transport.pprof, Served: reloader.Served,
+		admin: &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Misused: grpc.Misused, Profiles: c.transport.pprof, Served: reloader.Served,
 			Metrics: watch.metrics.Handler(log), Denied: watch.denied.List, Logger: log},
 		observation: watch,
 	}, nil

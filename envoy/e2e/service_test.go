@@ -23,6 +23,7 @@ type service struct {
 	address  string
 	folder   string // of the policy files
 	reloader *server.Reloader
+	grpc     *server.Server
 	stop     func()
 }
 
@@ -53,15 +54,15 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 		t.Fatal(err)
 	}
 	store := &policy.Store{}
-	grpc := &server.Server{Listener: l, Store: store, Observer: o}
-	s.reloader = &server.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: grpc.Prepare}
+	s.grpc = &server.Server{Listener: l, Store: store, Observer: o}
+	s.reloader = &server.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: s.grpc.Prepare}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.reloader.Run(ctx) })
-	g.Go(func() error { return grpc.Run(ctx) })
+	g.Go(func() error { return s.grpc.Run(ctx) })
 	ended := make(chan struct{})
 	s.stop = func() {
 		cancel()

@@ -70,6 +70,7 @@ func happen(m *metrics.Metrics) {
 	m.FirstMessage(wire.KindRequestHeaders)
 	m.Answered(wire.KindRequestHeaders, time.Millisecond)
 	m.UpstreamCORS("api")
+	m.Misused(server.MisuseNoResponses)
 	m.Loaded(server.Load{Err: errors.New("refused")})
 }
 

@@ -54,6 +54,9 @@ type Server struct {
 	// Ready tells whether requests are served now; required. It is false before
 	// the first set and while draining.
 	Ready func() bool
+	// Misused returns how Envoy has asked in ways that spoil the answers, for
+	// /status; nil means that this is not told.
+	Misused func() []server.MisuseStatus
 	// Served returns the set that serves and its specs, for POST /explain; nil:
 	// there is no such page.
 	Served func() (*policy.Set, []policy.Spec)
@@ -183,10 +186,22 @@ func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
 	s.writeJSON(w, http.StatusOK, list)
 }
 
+// process is the status of the policies and of the process that serves them.
+type process struct {
+	server.Status
+	// Misuses are the ways that spoil the answers in which Envoy has asked since
+	// the start.
+	Misuses []server.MisuseStatus `json:"misuses,omitempty"`
+}
+
 // shown is st as this process serves it: a draining one is not ready.
-func (s *Server) shown(st server.Status) server.Status {
+func (s *Server) shown(st server.Status) process {
 	st.Ready = s.Ready()
-	return st
+	p := process{Status: st}
+	if s.Misused != nil {
+		p.Misuses = s.Misused()
+	}
+	return p
 }
 
 // refusal is the answer to a reload that changed nothing.

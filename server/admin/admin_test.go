@@ -54,7 +54,8 @@ func newPage(t *testing.T) *page {
 		ended <- nil
 	}
 	p.ready.Store(true)
-	p.Server = httptest.NewServer((&admin.Server{Reloader: r, Ready: p.ready.Load}).Handler())
+	misused := func() []server.MisuseStatus { return []server.MisuseStatus{{Kind: "no_responses", Streams: 7}} }
+	p.Server = httptest.NewServer((&admin.Server{Reloader: r, Ready: p.ready.Load, Misused: misused}).Handler())
 	t.Cleanup(func() { p.Close(); p.stop() })
 	return p
 }
@@ -103,6 +104,8 @@ func TestPages(t *testing.T) {
 		{name: "ready", method: "GET", path: "/readyz", status: 200, body: "ready"},
 		{name: "ready, asked by HEAD", method: "HEAD", path: "/readyz", status: 200},
 		{name: "status", method: "GET", path: "/status", status: 200, body: `"version": "v9"`},
+		{name: "how Envoy asks", method: "GET", path: "/status", status: 200, body: `"kind": "no_responses",
+      "streams": 7`},
 		{name: "no such page", method: "GET", path: "/nothing", status: 404, body: "try /status"},
 		{name: "a page below a page", method: "GET", path: "/status/x", status: 404, body: "try /status"},
 		{name: "status cannot be posted", method: "POST", path: "/status", status: 405, body: "use GET", allow: "GET,HEAD"},

@@ -37,6 +37,7 @@ type Metrics struct {
 	first        [wire.Kinds]prometheus.Counter  // :: wire.Kind
 	answers      [wire.Kinds]prometheus.Observer // :: wire.Kind
 	passThroughs [server.PassThroughs]prometheus.Counter
+	misuses      [server.Misuses]prometheus.Counter
 
 	loads       *prometheus.CounterVec // by result
 	loadSeconds prometheus.Gauge
@@ -79,6 +80,10 @@ func (m *Metrics) wireMetrics() {
 		"The ext_proc streams that corsgate ended so that Envoy goes on without it.", "cause")
 	for p := range server.PassThroughs {
 		m.passThroughs[p] = closes.WithLabelValues(p.String())
+	}
+	misused := m.counters("corsgate_misused_streams_total", "The ext_proc streams whose processing_mode spoils the answers.", "kind")
+	for u := range server.Misuses {
+		m.misuses[u] = misused.WithLabelValues(u.String())
 	}
 }
 
@@ -180,6 +185,9 @@ func (m *Metrics) Answered(k wire.Kind, took time.Duration) { m.answers[k].Obser
 
 // PassedThrough implements server.Meter.
 func (m *Metrics) PassedThrough(p server.PassThrough) { m.passThroughs[p].Inc() }
+
+// Misused implements server.Meter.
+func (m *Metrics) Misused(u server.Misuse) { m.misuses[u].Inc() }
 
 // UpstreamCORS implements server.Meter.
 func (m *Metrics) UpstreamCORS(policy string) { m.policies.of(policy).upstream.Add(1) }

@@ -167,12 +167,14 @@ func TestTheWireIsCounted(t *testing.T) {
 	m.Answered(wire.KindRequestHeaders, 5*time.Microsecond)
 	m.PassedThrough(server.PassPanic)
 	m.UpstreamCORS("api")
+	m.Misused(server.MisuseNoResponses)
 	for _, want := range []string{
 		`corsgate_active_streams 1`,
 		`corsgate_first_messages_total{message="response_headers"} 1`, `corsgate_first_messages_total{message="unknown"} 0`,
 		`corsgate_answer_duration_seconds_bucket{phase="check",le="1e-05"} 0`, `corsgate_answer_duration_seconds_bucket{phase="check",le="2e-05"} 1`,
 		`corsgate_answer_duration_seconds_bucket{phase="request_headers",le="1e-05"} 1`, `corsgate_answer_duration_seconds_count{phase="response_headers"} 0`,
 		`corsgate_pass_through_closes_total{cause="panic"} 1`, `corsgate_pass_through_closes_total{cause="answered"} 0`,
+		`corsgate_misused_streams_total{kind="no_responses"} 1`, `corsgate_misused_streams_total{kind="full_duplex_bodies"} 0`,
 		`corsgate_upstream_cors_total{policy="api"} 1`, `corsgate_build_info{version="v"} 1`,
 	} {
 		if !slices.Contains(lines(t, m.Gatherer(), "corsgate_"), want) {

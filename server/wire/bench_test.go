@@ -3,6 +3,7 @@ package wire_test
 import (
 	"testing"
 
+	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -23,8 +24,7 @@ func samples(t testing.TB) []sample {
 	request := func(m *extprocv3.ProcessingRequest) []byte {
 		headers := m.GetRequestHeaders().GetHeaders()
 		headers.Headers = append(headers.Headers, headerMap(":scheme: https", "sec-fetch-site: cross-site", "content-type: application/json").GetHeaders()...)
-		m.ProtocolConfig = &extprocv3.ProtocolConfiguration{}
-		return encoded(t, withAttributes(m, filterName, map[string]any{
+		return encoded(t, withAttributes(asking(m, modev3.ProcessingMode_NONE, modev3.ProcessingMode_NONE, true), filterName, map[string]any{
 			eitherPolicy: "list",
 		}))
 	}

@@ -25,6 +25,7 @@ type Exchange struct {
 	decision policy.Decision // latched by the request headers; no Answer before
 	echoed   []byte          // what decision echoes, after the request's message
 	done     bool
+	applied  bool // Envoy itself writes the headers of the response
 }
 
 // End gives the exchange back to its handler. It must not be used any more.
@@ -80,6 +81,7 @@ func (x *Exchange) requestHeaders(ctx context.Context, dst []byte) ([]byte, erro
 	}
 	// A denied request is not done: its response must lose the upstream's headers.
 	x.done = x.answer().apply == policy.ApplyNone
+	x.applied = x.in.mode.applies()
 	dst = x.appendNamespaced(x.appendRequestAnswer(dst), outDynamicMetadata)
 	x.own()
 	return dst, nil

@@ -88,6 +88,10 @@ func (d *duel) process(t *testing.T, message []byte) bool {
 	if d.exchange.Done() != d.oracle.done {
 		t.Fatalf("done: %t, want %t", d.exchange.Done(), d.oracle.done)
 	}
+	x, o := d.exchange, &d.oracle
+	if have, want := [...]bool{x.FullDuplex(), x.Ignored(), x.Awaits()}, [...]bool{o.fullDuplex, o.ignored, o.awaits()}; have != want {
+		t.Fatalf("full duplex, ignored, awaits: %v, want %v", have, want)
+	}
 	return want != nil && wantErr == nil
 }
 

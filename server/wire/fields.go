@@ -59,6 +59,17 @@ func (f *fields) isBytes(num protowire.Number) bool {
 	return f.num == num && f.typ == protowire.BytesType
 }
 
+// isVarint reports whether the field is the number of that number.
+func (f *fields) isVarint(num protowire.Number) bool {
+	return f.num == num && f.typ == protowire.VarintType
+}
+
+// varint returns the number that the field is, which isVarint has told.
+func (f *fields) varint() uint64 {
+	v, _ := protowire.ConsumeVarint(f.data)
+	return v
+}
+
 // text returns b as a string that shares its memory: it is valid as long as
 // nobody writes to b.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // no copy for each header; the comment says how long it is valid

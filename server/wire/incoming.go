@@ -44,6 +44,7 @@ type incoming struct {
 	sorted     bool
 	// named is the policy by dynamic metadata.
 	named string
+	mode  mode
 
 	check checked
 	buf   []byte // what had to be made of the message's bytes
@@ -55,7 +56,7 @@ func (m *incoming) reset() {
 	m.check.reset()
 	clear(m.attributes)
 	m.attributes, m.sorted = m.attributes[:0], false
-	m.bad, m.kind, m.named = false, 0, ""
+	m.bad, m.kind, m.named, m.mode = false, 0, "", mode{}
 	m.buf = m.buf[:0]
 }
 
@@ -67,6 +68,8 @@ func (m *incoming) readProcessing(message []byte) {
 	f := fields{rest: message}
 	for f.next() {
 		switch {
+		case f.isVarint(inObservabilityMode):
+			m.mode.ignored = f.varint() != 0
 		case f.typ != protowire.BytesType:
 		case inRequestHeaders <= f.num && f.num <= inResponseTrailers:
 			m.readKind(f.num, f.data)
@@ -74,6 +77,8 @@ func (m *incoming) readProcessing(message []byte) {
 			m.named = m.readMetadata(f.data, m.named)
 		case f.num == inAttributes:
 			m.attributes = append(m.attributes, line{key: m.keyOf(f.data), value: f.data})
+		case f.num == inProtocolConfig:
+			m.readProtocol(f.data)
 		}
 	}
 	m.note(&f)

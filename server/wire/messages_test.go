@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/protobuf/proto"
@@ -136,6 +137,12 @@ func namespaceMetadata(name any) *corev3.Metadata {
 	}}
 }
 
+// asking adds how Envoy is configured to ask.
+func asking(m *extprocv3.ProcessingRequest, request, response modev3.ProcessingMode_BodySendMode, sendBody bool) *extprocv3.ProcessingRequest {
+	m.ProtocolConfig = &extprocv3.ProtocolConfiguration{RequestBodyMode: request, ResponseBodyMode: response, SendBodyWithoutWaitingForHeaderResponse: sendBody}
+	return m
+}
+
 func withMetadataContext(m *extprocv3.ProcessingRequest, name any) *extprocv3.ProcessingRequest {
 	m.MetadataContext = namespaceMetadata(name)
 	return m
@@ -242,6 +249,12 @@ func oddConversations() []conversation {
 			{Request: &extprocv3.ProcessingRequest_ResponseBody{ResponseBody: &extprocv3.HttpBody{}}},
 			{Request: &extprocv3.ProcessingRequest_ResponseTrailers{ResponseTrailers: &extprocv3.HttpTrailers{}}},
 		}},
+		{name: "bodies that have to come back", send: messages{asking(get("list.test", app), modev3.ProcessingMode_NONE, modev3.ProcessingMode_FULL_DUPLEX_STREAMED, false), responseMessage(":status: 200")}},
+		{name: "bodies of gRPC", send: messages{asking(get("list.test", evil), modev3.ProcessingMode_GRPC, modev3.ProcessingMode_NONE, false)}},
+		{name: "bodies that are shown", send: messages{asking(get("list.test", app), modev3.ProcessingMode_STREAMED, modev3.ProcessingMode_BUFFERED_PARTIAL, true)}},
+		{name: "Envoy writes the response's headers", send: messages{asking(get("list.test", app), modev3.ProcessingMode_NONE, modev3.ProcessingMode_NONE, true)}},
+		{name: "a body mode below all", send: messages{asking(get("list.test", app), -1, -1, true)}},
+		{name: "answers that are ignored", send: messages{{Request: get("list.test", app).GetRequest(), ObservabilityMode: true}, responseMessage(":status: 200")}},
 		{name: "no known kind", send: messages{withMetadataContext(&extprocv3.ProcessingRequest{ObservabilityMode: true}, "list")}},
 	}
 }

@@ -3,14 +3,21 @@ package wire
 // The numbers of the fields that are read.
 const (
 	// envoy.service.ext_proc.v3.ProcessingRequest
-	inRequestHeaders   = 2
-	inResponseHeaders  = 3
-	inRequestBody      = 4
-	inResponseBody     = 5
-	inRequestTrailers  = 6
-	inResponseTrailers = 7
-	inMetadataContext  = 8
-	inAttributes       = 9
+	inRequestHeaders    = 2
+	inResponseHeaders   = 3
+	inRequestBody       = 4
+	inResponseBody      = 5
+	inRequestTrailers   = 6
+	inResponseTrailers  = 7
+	inMetadataContext   = 8
+	inAttributes        = 9
+	inObservabilityMode = 10
+	inProtocolConfig    = 11
+
+	// envoy.service.ext_proc.v3.ProtocolConfiguration
+	protocolRequestBody  = 1
+	protocolResponseBody = 2
+	protocolSendBody     = 3
 
 	httpHeadersHeaders = 1 // envoy.service.ext_proc.v3.HttpHeaders
 	headerMapHeaders   = 1 // envoy.config.core.v3.HeaderMap
@@ -87,6 +94,8 @@ const (
 
 // Values of enumerations.
 const (
+	bodyNone               = 0 // ProcessingMode.BodySendMode
+	bodyFullDuplexStreamed = 4 // and what is above is alike
 	overwriteIfExistsOrAdd = 2 // HeaderValueOption.HeaderAppendAction
 	rpcPermissionDenied    = 7 // google.rpc.Code
 )

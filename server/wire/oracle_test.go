@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -19,6 +20,9 @@ type oracle struct {
 	set      *policy.Set      // latched by the first message that needs it
 	decision *policy.Decision // latched by the request headers
 	done     bool             // no later message needs an answer
+	applied  bool             // Envoy writes the response's headers
+
+	fullDuplex, ignored bool // by the last message
 }
 
 // process is Exchange.Process; ok is false for what is no message at all.
@@ -27,9 +31,20 @@ func (x *oracle) process(message []byte) (out *extprocv3.ProcessingResponse, ok 
 	if proto.Unmarshal(message, in) != nil {
 		return nil, false, nil
 	}
+	x.readMode(in)
 	out, err = x.answer(in)
 	return out, true, err
 }
+
+func (x *oracle) readMode(in *extprocv3.ProcessingRequest) {
+	p := in.GetProtocolConfig()
+	x.ignored = in.GetObservabilityMode()
+	x.fullDuplex = p.GetRequestBodyMode() >= modev3.ProcessingMode_FULL_DUPLEX_STREAMED ||
+		p.GetResponseBodyMode() >= modev3.ProcessingMode_FULL_DUPLEX_STREAMED
+}
+
+// awaits is Exchange.Awaits.
+func (x *oracle) awaits() bool { return x.decision != nil && !x.done && !x.applied }
 
 // answer returns the answer to in, or nil when there is none to give.
 func (x *oracle) answer(in *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
@@ -53,6 +68,8 @@ func (x *oracle) requestHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.Ht
 	}
 	// A denied request is not done: its response must lose the upstream's headers.
 	x.done = applyOf(x.decision) == policy.ApplyNone
+	p := in.GetProtocolConfig()
+	x.applied = p.GetRequestBodyMode() == modev3.ProcessingMode_NONE && p.GetSendBodyWithoutWaitingForHeaderResponse()
 	return withMetadata(requestAnswer(x.decision), &r, x.decision), nil
 }
 
