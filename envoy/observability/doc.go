@@ -1,4 +1,5 @@
-// Package observability has a Grafana dashboard and Prometheus alert rules for
-// corsgate. Its tests hold them to the metrics that there are, and what Envoy
-// sends along, the trace and the route, to a real Envoy.
+// Package observability has a Grafana dashboard, Prometheus alert rules and a
+// runbook for corsgate. Its tests hold them to the metrics that there are, and
+// to real Envoys: the alerts to what these count in outages, and what they send
+// along, the trace and the route.
 package observability

@@ -93,7 +93,7 @@ func check(t reporter, where, expr string, known map[string]labels) {
 	if strings.Count(expr, "(") != strings.Count(expr, ")") || strings.Count(expr, "{") != strings.Count(expr, "}") {
 		t.Errorf("%s: brackets without a match in %s", where, expr)
 	}
-	used := regexp.MustCompile(`\b((?:corsgate|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(expr, -1)
+	used := regexp.MustCompile(`\b((?:corsgate|envoy|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(expr, -1)
 	if len(used) == 0 {
 		t.Errorf("%s: no metric in %s", where, expr)
 	}
@@ -174,6 +174,7 @@ func TestDashboardShowsMetricsThatThereAre(t *testing.T) {
 	var d dashboard
 	read(t, "dashboard.json", func(b []byte) error { return json.Unmarshal(b, &d) })
 	known := gathered(t)
+	addEnvoy(t, known)
 	ids := map[int]bool{}
 	var all strings.Builder
 	for _, p := range d.Panels {
@@ -219,6 +220,7 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	var file rules
 	read(t, "alerts.yaml", func(b []byte) error { return yaml.Unmarshal(b, &file) })
 	known := gathered(t)
+	addEnvoy(t, known)
 	alerts := map[string]bool{}
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {

@@ -1,0 +1,299 @@
+package observability_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+)
+
+// outage is what may become of the questions of an Envoy.
+type outage struct {
+	name    string
+	service func(*testing.T) string // starts corsgate, if at all
+	change  func(object)            // of the bootstrap; nil means none
+	// healthy is how many corsgates Envoy finds.
+	healthy float64
+	// due are the alerts that fire.
+	due []string
+}
+
+var outages = []outage{
+	{name: "none", service: answering, healthy: 1},
+	{name: "gone", service: gone, due: []string{"CorsgateEndpointUnhealthy", "CorsgateUnanswered"}},
+	{name: "silent", service: silent, healthy: 1, due: []string{"CorsgateUnanswered"}},
+	{name: "refused", service: answering, change: allowNoCalls, healthy: 1, due: []string{"CorsgateOverflow", "CorsgateUnanswered"}},
+	{name: "not asked", service: answering, change: removeFilters, healthy: 1, due: []string{"CorsgateNotAsked"}},
+}
+
+// TestOutagesAlert runs each outage on a real Envoy in each profile, and has
+// Prometheus judge by the rules what Envoy counted.
+func TestOutagesAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	rules, err := filepath.Abs("alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	upstream := startUpstream(t)
+	var mu sync.Mutex
+	var tests []any
+	t.Run("count", func(t *testing.T) {
+		for _, profile := range envoy.Profiles() {
+			for _, o := range outages {
+				t.Run(string(profile)+"/"+o.name, func(t *testing.T) {
+					t.Parallel()
+					series := o.count(t, profile, upstream)
+					mu.Lock()
+					defer mu.Unlock()
+					tests = append(tests, ruleTest(string(profile)+", "+o.name, series, o.due))
+				})
+			}
+		}
+	})
+	file := filepath.Join(t.TempDir(), "test.yaml")
+	text, err := json.Marshal(object{"rule_files": []any{rules}, "evaluation_interval": "1m", "tests": tests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), promtool, "test", "rules", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// tool returns the path of a program. Where it is missing, the test is skipped,
+// or fails when CI=true.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+	return ""
+}
+
+// ruleTest is a test of promtool: as much of each series comes every minute, and
+// after long enough only these alerts fire.
+func ruleTest(name string, series []any, due []string) object {
+	var firing []any
+	for _, alert := range due {
+		firing = append(firing, object{"labels": fmt.Sprintf(`{alertname=%q}`, alert), "value": 1})
+	}
+	return object{"name": name, "interval": "1m", "input_series": series, "promql_expr_test": []any{object{
+		"expr": `count by (alertname) (ALERTS{alertstate="firing"})`, "eval_time": "90m", "exp_samples": firing,
+	}}}
+}
+
+// count sends requests through an Envoy and returns what it counted of them, as
+// input series.
+func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (series []any) {
+	t.Helper()
+	address, admin := o.start(t, profile, upstream)
+	await(t, "the health checks", func() bool {
+		healthy, checked := sum(scrape(t, admin), "envoy_cluster_membership_healthy"), sum(scrape(t, admin), "envoy_cluster_health_check_attempt")
+		return healthy == o.healthy && checked > 0
+	})
+	before := scrape(t, admin)
+	for range 3 {
+		request(t, address)
+	}
+	after := scrape(t, admin)
+	for name, value := range after {
+		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_")
+		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
+		if isGauge {
+			values = fmt.Sprintf("%v+0x120", value)
+		}
+		series = append(series, object{"series": labels, "values": values})
+	}
+	return series
+}
+
+func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (address, admin string) {
+	t.Helper()
+	text, err := envoy.Config{
+		Profile: profile, Listen: "127.0.0.1:0", Upstream: upstream, Service: o.service(t), MessageTimeout: timeoutOf(o),
+	}.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b object
+	if err := json.Unmarshal(text, &b); err != nil {
+		t.Fatal(err)
+	}
+	if o.change != nil {
+		o.change(b)
+	}
+	if text, err = json.Marshal(b); err != nil {
+		t.Fatal(err)
+	}
+	e := envoytest.Start(t, text)
+	return e.Listeners["traffic"], e.Admin
+}
+
+// timeoutOf is long where an answer comes, for a busy machine, and short where
+// none does.
+func timeoutOf(o *outage) time.Duration {
+	if slices.Contains(o.due, "CorsgateUnanswered") {
+		return 100 * time.Millisecond
+	}
+	return patient
+}
+
+func answering(t *testing.T) string { return startServer(t, nil) }
+
+// silent has a healthy corsgate that never answers.
+func silent(t *testing.T) string { return startServer(t, never{}) }
+
+// never is an observer that holds each answer back.
+type never struct{}
+
+// Observe implements server.Observer.
+func (never) Observe(ctx context.Context, _ *policy.Request, _ *policy.Decision) { <-ctx.Done() }
+
+func gone(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// startServer serves a policy until the test ends.
+func startServer(t *testing.T, o server.Observer) (address string) {
+	t.Helper()
+	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := &policy.Store{}
+	store.Swap(set)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var g errgroup.Group
+	g.Go(func() error { return (&server.Server{Listener: l, Store: store, Observer: o}).Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// allowNoCalls opens the circuit breaker of the cluster corsgate.
+func allowNoCalls(b object) {
+	for _, c := range b["static_resources"].(object)["clusters"].([]any) {
+		if c := c.(object); c["name"] == "corsgate" {
+			c["circuit_breakers"] = object{"thresholds": []any{object{"max_requests": 0}}}
+		}
+	}
+}
+
+// removeFilters leaves the router alone.
+func removeFilters(b object) {
+	m := manager(b)
+	filters := m["http_filters"].([]any)
+	m["http_filters"] = filters[len(filters)-1:]
+	host := m["route_config"].(object)["virtual_hosts"].([]any)[0].(object)
+	delete(host, "typed_per_filter_config")
+}
+
+// request makes a request, whatever comes of it.
+func request(t *testing.T, address string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Origin", app)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+// sample is a line of a page for Prometheus.
+var sample = regexp.MustCompile(`(?m)^(envoy_\w+\{[^}]*\}) (\S+)$`)
+
+// scrape reads Envoy's page for Prometheus.
+func scrape(t *testing.T, admin string) map[string]float64 {
+	t.Helper()
+	resp, err := http.Get("http://" + admin + "/stats/prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	for _, m := range sample.FindAllStringSubmatch(string(text), -1) {
+		if v, err := strconv.ParseFloat(m[2], 64); err == nil && !strings.Contains(m[1], "_bucket{") {
+			found[m[1]] = v
+		}
+	}
+	return found
+}
+
+// sum adds the series of a metric that are about the cluster corsgate.
+func sum(samples map[string]float64, metric string) (total float64) {
+	for name, value := range samples {
+		if strings.HasPrefix(name, metric+"{") && strings.Contains(name, `envoy_cluster_name="corsgate"`) {
+			total += value
+		}
+	}
+	return total
+}
+
+// addEnvoy adds the metrics of Envoys that ask by ext_proc and by ext_authz.
+func addEnvoy(t *testing.T, known map[string]labels) {
+	t.Helper()
+	o := outage{service: answering}
+	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.ExtAuthz} {
+		_, admin := o.start(t, profile, startUpstream(t))
+		for name := range scrape(t, admin) {
+			metric, rest, _ := strings.Cut(name, "{")
+			if known[metric] == nil {
+				known[metric] = labels{}
+			}
+			for _, pair := range regexp.MustCompile(`(\w+)="([^"]*)"`).FindAllStringSubmatch(rest, -1) {
+				if known[metric][pair[1]] == nil {
+					known[metric][pair[1]] = map[string]bool{}
+				}
+				known[metric][pair[1]][pair[2]] = true
+			}
+		}
+	}
+}
