@@ -131,11 +131,18 @@ func (t *explainText) policy(r *explain.Report) {
 		t.row("", "%s", t.faint("and none of "+counted(r.Policy.More, "other", "others")))
 	}
 	if s := r.Shadow; s != nil {
-		differs := "decides the same"
-		if s.Differs {
-			differs = "would decide otherwise"
-		}
-		t.row("shadow", "%s %s: %s", s.Name, differs, s.Reason)
+		t.shadow(s)
+	}
+}
+
+func (t *explainText) shadow(s *explain.Shadow) {
+	if !s.Differs {
+		t.row("shadow", "%s decides the same: %s", s.Name, s.Reason)
+		return
+	}
+	t.row("shadow", "%s would decide otherwise:", s.Name)
+	for _, d := range s.Differences {
+		t.row("", "%s", plain(d.String()))
 	}
 }
 

@@ -253,7 +253,7 @@ func TestReadmeListsTheFieldsOfTheDecisionLog(t *testing.T) {
 			t.Errorf("the README does not name %s", name)
 		}
 	}
-	if len(fields) != 14 {
+	if len(fields) != 15 {
 		t.Errorf("%d fields in %s", len(fields), decisions.String())
 	}
 }

@@ -41,7 +41,7 @@ func (a *asked) fetchSite() string {
 func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 	d := set.Decide(&r)
 	if d.Shadow.Answer != nil {
-		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers}
+		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers, d.Verdict.Differences(&d.Shadow)}
 	}
 	got := policytest.Respond(d, upstreamOf(a.Upstream))
 	e := &Exchange{

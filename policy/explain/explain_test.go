@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
@@ -288,8 +290,12 @@ func TestHeadersAreExact(t *testing.T) {
 
 func TestShadowIsTold(t *testing.T) {
 	r := ask(t, explain.Question{Origin: app, URL: "https://new.example.com/"})
-	if r.Shadow == nil || *r.Shadow != (explain.Shadow{Name: "rehearsal", Reason: "request_allowed", Differs: true}) {
-		t.Errorf("%+v", r.Shadow)
+	want := &explain.Shadow{Name: "rehearsal", Reason: "request_allowed", Differs: true, Differences: policy.Differences{
+		{What: "reason", From: "no_policy", To: "request_allowed"}, {What: "apply", From: "none", To: "replace"},
+		{What: "access-control-allow-origin", To: app},
+	}}
+	if diff := cmp.Diff(want, r.Shadow); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,6 +1,9 @@
 package explain
 
-import "github.com/corsgate/corsgate/policy/browser"
+import (
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+)
 
 // Report is the answer to a Question.
 type Report struct {
@@ -56,6 +59,8 @@ type Shadow struct {
 	Name    string `json:"name"`
 	Reason  string `json:"reason"`
 	Differs bool   `json:"differs"`
+	// Differences are all in which it differs from what acts.
+	Differences policy.Differences `json:"differences,omitempty"`
 }
 
 // Origin is how an origin stands with the entries of a policy.
