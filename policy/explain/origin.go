@@ -77,7 +77,7 @@ func (r *Origin) addNear(s *policy.Spec, near []miss) {
 	}
 	for _, text := range s.CORS.AllowOriginRegexes {
 		if len(r.Near) < maxNear {
-			r.Near = append(r.Near, Near{text, "the expression does not match the whole origin"})
+			r.Near = append(r.Near, Near{Entry: text, Why: "the expression does not match the whole origin"})
 		}
 	}
 }
@@ -144,6 +144,7 @@ func keepNear(list []miss, entry string, p policy.Pattern, o policy.Origin) []mi
 	if i == maxNear {
 		return list
 	}
-	list = slices.Insert(list, i, miss{Near{entry, why}, distance})
+	kin := registrable(p.Host) == registrable(o.Host)
+	list = slices.Insert(list, i, miss{Near{entry, why, kin}, distance})
 	return list[:min(len(list), maxNear)]
 }

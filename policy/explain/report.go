@@ -79,6 +79,9 @@ type Near struct {
 	// Entry is empty where it is about the origin alone.
 	Entry string `json:"entry,omitempty"`
 	Why   string `json:"why"`
+	// Kin tells that the entry and the origin are of one registrable domain, and
+	// so of one owner. What only looks alike is a stranger's.
+	Kin bool `json:"kin,omitempty"`
 }
 
 // Exchange is a request and its answer.

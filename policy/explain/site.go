@@ -1,0 +1,29 @@
+package explain
+
+import (
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// registrable returns the domain of host that its owner has registered (HTML,
+// #registrable-domain). A host without one, such as an address or localhost, is
+// its own.
+func registrable(host string) string {
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return host
+	}
+	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
+	if err != nil {
+		return host
+	}
+	return domain
+}
+
+// sameSite is HTML, #same-site: the scheme counts.
+func sameSite(a, b policy.Origin) bool {
+	return a.Scheme == b.Scheme && registrable(a.Host) == registrable(b.Host)
+}
