@@ -103,13 +103,20 @@ func (t *explainText) report(r *explain.Report) {
 	}
 	t.line("")
 	t.line("%s", plain(r.Because))
-	if r.Console != "" {
-		t.line("%s", t.faint("  "+plain(r.Console)))
-	}
+	t.consoles(r.Engines)
 	if r.Cause != "" {
 		t.line("%s", plain(r.Cause))
 	}
 	t.remedy(r.Remedy)
+}
+
+// consoles writes what each browser's console says.
+func (t *explainText) consoles(engines []explain.EngineVerdict) {
+	for _, e := range engines {
+		if e.Console != "" {
+			t.line("%s", t.faint(fmt.Sprintf("  %-8s %s", e.Engine.Name()+":", plain(e.Console))))
+		}
+	}
 }
 
 func (t *explainText) policy(r *explain.Report) {

@@ -22,7 +22,16 @@ func (a *asked) request(method string, hs browser.Headers) policy.Request {
 		RequestMethod:  value("Access-Control-Request-Method"),
 		RequestHeaders: value("Access-Control-Request-Headers"),
 		SecFetchSite:   a.fetchSite(),
+		Upgrade:        a.upgrade(),
 	}
+}
+
+// upgrade is the header that a handshake of WebSocket has.
+func (a *asked) upgrade() string {
+	if a.Mode == WebSocket {
+		return "websocket"
+	}
+	return ""
 }
 
 // fetchSite is Sec-Fetch-Site as far as a decision looks at it (Fetch Metadata,

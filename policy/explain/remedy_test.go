@@ -109,7 +109,7 @@ func apply(t *testing.T, specs []policy.Spec, r explain.Remedy) []policy.Spec {
 	}
 	s := &specs[i]
 	lists := map[string]*[]string{
-		"hosts": &s.Hosts, "cors.allowOrigins": &s.CORS.AllowOrigins,
+		"hosts": &s.Hosts, "paths": &s.Paths, "cors.allowOrigins": &s.CORS.AllowOrigins,
 		"cors.allowMethods": &s.CORS.AllowMethods, "cors.allowHeaders": &s.CORS.AllowHeaders,
 	}
 	for _, c := range r.Changes {
@@ -118,6 +118,8 @@ func apply(t *testing.T, specs []policy.Spec, r explain.Remedy) []policy.Spec {
 			s.Name = c.Set
 		case c.Field == "mode":
 			s.Mode = policy.Mode(c.Set)
+		case c.Field == "deniedRequests":
+			s.DeniedRequests = policy.DeniedRequests(c.Set)
 		case c.Field == "cors.allowCredentials":
 			s.CORS.AllowCredentials = c.Set == "true"
 		case list == nil:
