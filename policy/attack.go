@@ -129,12 +129,16 @@ func (b battery) run() (code, reason, hint string) {
 	return "", "", ""
 }
 
-// first returns the first of the texts that is an origin and matches.
+// accepts reports whether text is an origin and matches.
+func (b battery) accepts(text string) bool {
+	_, ok := parseOrigin(text)
+	return ok && b.re.MatchString(text)
+}
+
+// first returns the first of the texts that is accepted.
 func (b battery) first(texts []string) string {
-	for _, text := range texts {
-		if _, ok := parseOrigin(text); ok && b.re.MatchString(text) {
-			return text
-		}
+	if i := slices.IndexFunc(texts, b.accepts); i >= 0 {
+		return texts[i]
 	}
 	return ""
 }
@@ -143,7 +147,7 @@ func (b battery) first(texts []string) string {
 func (b battery) own() []string {
 	var own []string
 	for _, text := range samples(b.tree) {
-		if b.first([]string{text}) != "" {
+		if b.accepts(text) {
 			own = append(own, text)
 		}
 	}
@@ -185,6 +189,7 @@ func hijacked(o string) []string {
 		scheme + "://" + host + ".attacker.example",
 		scheme + "://" + host + "-attacker.example",
 		scheme + "://" + host + "attacker.example",
+		scheme + "://" + host[:max(0, strings.LastIndexByte(host, '.'))] + ".zip",
 	}
 	labels := strings.Split(host, ".")
 	for _, n := range registrable(labels) {
@@ -209,20 +214,28 @@ func registrable(labels []string) []int {
 
 func quote(s string) string { return `"` + clip(s) + `"` }
 
-// RegexProbes returns origins that an entry of allowOriginRegexes was likely
-// made for, read from its syntax, and origins like them that somebody else can
-// have, whether it matches those or not; none of what is no regex.
-func RegexProbes(expr string) []string {
+// TryRegex returns origins that an entry of allowOriginRegexes was likely made
+// for, read from its syntax, and what tells whether it accepts a text as an
+// origin; none of what is no regex.
+func TryRegex(expr string) (own []string, accepts func(text string) bool) {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	re, err := compileWhole(expr)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
+	b := battery{re: re, tree: tree}
+	return b.own(), b.accepts
+}
+
+// RegexProbes returns what TryRegex does, and origins like them that somebody
+// else can have, whether the regex accepts those or not.
+func RegexProbes(expr string) []string {
+	own, _ := TryRegex(expr)
 	var probes []string
-	for _, o := range (battery{re: re, tree: tree}).own() {
+	for _, o := range own {
 		probes = append(probes, o)
 		for _, near := range append(hijacked(o), openDots(o)...) {
 			if _, ok := parseOrigin(near); ok {

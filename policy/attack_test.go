@@ -39,6 +39,8 @@ func TestValidateRegexes(t *testing.T) {
 		{"an open left side", opted(regexes(`https://.*example\.com`)), []string{"warning [regex-hostile] " + place}},
 		{"an open left side below co.uk", opted(regexes(`https://.*example\.co\.uk`)), []string{"warning [regex-hostile] " + place}},
 		{"an open right side", opted(regexes(`https://example\.com.*`)), []string{"warning [regex-hostile] " + place}},
+		{"an open top-level domain", opted(regexes(`https://example\.[a-z]+`)), []string{"warning [regex-hostile] " + place}},
+		{"some top-level domains", opted(regexes(`https://example\.(com|net|org)`)), nil},
 		{"a path never matches", opted(regexes(`https://example\.com/.*`)), []string{"warning [regex-never-matches] " + place}},
 		{"upper case never matches", opted(regexes(`https://Example\.com`)), []string{"warning [regex-never-matches] " + place}},
 	})
@@ -77,6 +79,36 @@ func TestValidateShowsAWitnessForARegex(t *testing.T) {
 		problems := Validate([]Spec{change(optIn(regexes(expr), OptInOriginRegex))})
 		if len(problems) != 1 || !strings.Contains(problems[0].Reason, witness) {
 			t.Errorf("%s: got %v, want the witness %s", expr, problems, witness)
+		}
+	}
+}
+
+// However many ways there are to match, each alternative is tried.
+func TestTryRegexKnowsEachAlternative(t *testing.T) {
+	for _, expr := range []string{
+		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.(example\.com|example\.net)`,
+		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.example\.com(:[0-9]+)?|https://staging\.example\.net`,
+	} {
+		own, accepts := TryRegex(expr)
+		for _, part := range []string{"http://", "https://", "app", "www", "api", "admin", "preview", "staging", "example.com", "example.net"} {
+			if !slices.ContainsFunc(own, func(o string) bool { return strings.Contains(o, part) && accepts(o) }) {
+				t.Errorf("%s: none of %q has %s", expr, own, part)
+			}
+		}
+	}
+	if own, accepts := TryRegex(`a)|(b`); own != nil || accepts != nil {
+		t.Errorf("what is no regex has the origins %q", own)
+	}
+}
+
+func TestCrossHasEachPairOnce(t *testing.T) {
+	for _, tt := range []struct{ heads, tails, want string }{
+		{"", "12", ""}, {"ab", "", ""}, {"ab", "1", "a1 b1"}, {"a", "12", "a1 a2"}, {"ab", "12", "a1 b2 a2 b1"},
+		{"abc", "12", "a1 b2 c1 a2 b1 c2"}, {"ab", "123", "a1 b2 a3 b1 a2 b3"},
+	} {
+		got := strings.Join(cross(strings.Split(tt.heads, ""), strings.Split(tt.tails, "")), " ")
+		if got != tt.want {
+			t.Errorf("cross(%q, %q) = %q, want %q", tt.heads, tt.tails, got, tt.want)
 		}
 	}
 }

@@ -27,13 +27,25 @@ func IsForbiddenMethod(s string) bool {
 	return strings.EqualFold(s, "CONNECT") || strings.EqualFold(s, "TRACE") || strings.EqualFold(s, "TRACK")
 }
 
+// NormaliseMethod returns the method that browsers send for a page's s: six
+// methods become upper case (Fetch, #concept-method-normalize).
+func NormaliseMethod(s string) string {
+	switch up := strings.ToUpper(s); up {
+	case "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT":
+		return up
+	}
+	return s
+}
+
 // isSafelistedMethod is Fetch, #cors-safelisted-method: these
 // need no Access-Control-Allow-Methods.
 func isSafelistedMethod(s string) bool {
 	return s == "GET" || s == "HEAD" || s == "POST"
 }
 
-// forbiddenRequestHeaders are the names of Fetch, #forbidden-request-header, without the prefixes.
+// forbiddenRequestHeaders are the names of Fetch, #forbidden-request-header,
+// without the prefixes, and the one that Private Network Access added. Names
+// that are forbidden with some values only, as "x-http-method-override", are none.
 var forbiddenRequestHeaders = map[string]bool{
 	"accept-charset": true, "accept-encoding": true, "access-control-request-headers": true,
 	"access-control-request-method": true, "access-control-request-private-network": true,

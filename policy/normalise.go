@@ -1,15 +1,11 @@
 package policy
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Normalise returns the one normal form of s: what is the default is left
-// out, the six methods that browsers normalise are in upper case, header names
-// in lower case, paths without trailing slash and with one form of escapes, and a repeated entry of a list
-// is dropped, the order kept. It is idempotent, keeps what s decides, and
-// shares no list with s.
+// out, header names are in lower case, paths have one form of escapes and no
+// trailing slash, and a repeated entry of a list is dropped, the order kept. It
+// is idempotent, keeps what s decides, and shares no list with s.
 func Normalise(s Spec) Spec {
 	s.Hosts = unique(s.Hosts, strings.ToLower)
 	s.Paths = unique(s.Paths, normalPrefix)
@@ -31,7 +27,7 @@ func normaliseCORS(c CORS) CORS {
 		c.AllowOrigins = []string{} // its JSON is a list in any case
 	}
 	c.AllowOriginRegexes = unique(c.AllowOriginRegexes, same)
-	c.AllowMethods = unique(c.AllowMethods, normaliseMethod)
+	c.AllowMethods = unique(c.AllowMethods, same)
 	c.AllowHeaders = unique(c.AllowHeaders, strings.ToLower)
 	c.ExposeHeaders = unique(c.ExposeHeaders, strings.ToLower)
 	if c.MaxAge != nil {
@@ -40,18 +36,6 @@ func normaliseCORS(c CORS) CORS {
 	}
 	return c
 }
-
-// normaliseMethod is Fetch, #concept-method-normalize.
-func normaliseMethod(m string) string {
-	if up := strings.ToUpper(m); slices.Contains(normalisedMethods, up) {
-		return up
-	}
-	return m
-}
-
-// normalisedMethods are those that browsers send in upper case however a page
-// writes them (Fetch, #concept-method-normalize).
-var normalisedMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"}
 
 // orZero returns v, or the zero value for the default one.
 func orZero[T comparable](v, byDefault T) T {

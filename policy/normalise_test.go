@@ -10,7 +10,7 @@ func TestNormaliseGivesTheOneNormalForm(t *testing.T) {
 	in := Spec{
 		Name: "api", Hosts: []string{"b.test", "a.test", "b.test"}, Paths: []string{"/v1/", "/v1", "/"},
 		CORS: CORS{
-			AllowOrigins: []string{"https://b.test", "https://a.test", "https://b.test"}, AllowMethods: []string{"put", "PUT", "patch", "*"},
+			AllowOrigins: []string{"https://b.test", "https://a.test", "https://b.test"}, AllowMethods: []string{"PUT", "PUT", "patch", "*"},
 			AllowHeaders: []string{"X-A", "x-a", "*"}, ExposeHeaders: []string{"X-B"}, MaxAge: &age,
 		},
 		Mode: ModeEnforce, UpstreamHeaders: UpstreamReplace, UnmatchedPreflights: UnmatchedReject, DeniedRequests: DeniedPass,
@@ -47,7 +47,7 @@ func TestNormaliseKeepsWhatIsNotTheDefault(t *testing.T) {
 }
 
 func FuzzNormaliseIsIdempotentAndKeepsValidity(f *testing.F) {
-	f.Add("api", "a.test", "/v1/", "https://a.test", "put", "X-A", 204)
+	f.Add("api", "a.test", "/v1/", "https://a.test", "PUT", "X-A", 204)
 	f.Add("", "*.A.test", "/v1//", "*", "patch", "*", 200)
 	f.Fuzz(func(t *testing.T, n, host, path, origin, method, header string, status int) {
 		s := Spec{

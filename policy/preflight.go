@@ -64,17 +64,21 @@ func (p *compiled) denyNames(v Verdict, reason Reason, debug *Answer) Verdict {
 
 // checkMethod tells whether the requested method is allowed: the
 // CORS-safelisted ones always are (Fetch, #cors-preflight-fetch, step 7), a forbidden
-// one never is, whatever the policy lists.
+// one (Fetch, #forbidden-method) never is, whatever the policy lists.
 func (p *compiled) checkMethod(method string) (denied Reason, ok bool) {
 	switch {
-	case isSafelistedMethod(method), p.methods.has(method):
+	case isSafelistedMethod(method):
+		return 0, true
+	case IsForbiddenMethod(method):
+		return ReasonPreflightMethodDenied, false
+	case p.methods.has(method):
 		return 0, true
 	case !IsToken(method):
 		return ReasonPreflightMalformed, false
 	case method == "*" && p.creds:
 		// Echoed, it would be a wildcard for requests without credentials.
 		return ReasonPreflightMethodDenied, false
-	case p.methods.star && !IsForbiddenMethod(method):
+	case p.methods.star:
 		return 0, true
 	}
 	return ReasonPreflightMethodDenied, false

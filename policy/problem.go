@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -11,30 +12,25 @@ type Level uint8
 // The levels of a Problem.
 const (
 	Error   Level = iota // the specs are refused
-	Warning              // they are accepted
+	Warning              // they are accepted, and likely not what is meant
+	Note                 // they are accepted, and there is something to know
 )
 
-// String returns "error" or "warning".
-func (l Level) String() string {
-	if l == Warning {
-		return "warning"
-	}
-	return "error"
-}
+var levelWords = [...]string{Error: "error", Warning: "warning", Note: "note"}
+
+// String returns "error", "warning" or "note".
+func (l Level) String() string { return levelWords[l] }
 
 // MarshalText returns the level's word, for JSON.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
 // UnmarshalText reads the level's word.
 func (l *Level) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "error":
-		*l = Error
-	case "warning":
-		*l = Warning
-	default:
-		return fmt.Errorf("no level %q: write error or warning", text)
+	i := slices.Index(levelWords[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("no level %q: %s", text, oneOf(levelWords[:]))
 	}
+	*l = Level(i)
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 func TestLevelIsAWordInText(t *testing.T) {
-	for _, l := range []Level{Error, Warning} {
+	for _, l := range []Level{Error, Warning, Note} {
 		text, err := l.MarshalText()
 		var back Level = 9
 		if err = errors.Join(err, back.UnmarshalText(text)); err != nil || back != l || string(text) != l.String() {

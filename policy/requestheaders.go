@@ -21,12 +21,18 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 		return "", ReasonPreflightMalformed
 	}
 	scan := nameScanner{rest: value, normal: true}
-	denied := false
+	denied, skipped := false, false
 	for scan.next() {
 		if !IsToken(scan.name) || scan.count > maxRequestHeaders {
 			return "", ReasonPreflightMalformed
 		}
-		denied = denied || !p.allowsHeader(scan.lower())
+		switch name := scan.lower(); {
+		case p.headers.has(name):
+		case p.skipsHeader(name):
+			skipped = true
+		default:
+			denied = denied || !p.headers.star || !StarCoversHeader(name, p.creds)
+		}
 	}
 	if denied {
 		return "", ReasonPreflightHeaderDenied
@@ -34,28 +40,32 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 	if !p.echoesHeaders() {
 		return "", ReasonPreflightAllowed
 	}
-	if scan.normal {
+	if scan.normal && !skipped {
 		return value, ReasonPreflightAllowed
 	}
-	return normaliseNames(value), ReasonPreflightAllowed
+	return p.grantedNames(value), ReasonPreflightAllowed
 }
 
-// allowsHeader takes name in lower case: "*" covers what a page can set, but
-// Authorization only with credentials, where it is not sent as "*".
-func (p *compiled) allowsHeader(name string) bool {
-	switch {
-	case p.headers.has(name):
-		return true
-	case !p.headers.star:
-		return false
-	case name == "authorization":
+// StarCoversHeader reports whether "*" in allowHeaders covers name, in lower
+// case, of a header that a page can set: Authorization only with credentials,
+// where it is not sent as "*".
+func StarCoversHeader(name string, credentials bool) bool {
+	switch name {
+	case "authorization":
 		// Fetch, #cors-non-wildcard-request-header-name.
-		return p.creds
-	case name == "*":
+		return credentials
+	case "*":
 		// Echoed, it would be a wildcard for requests without credentials.
-		return !p.creds
+		return !credentials
 	}
-	return !IsForbiddenRequestHeader(name)
+	return true
+}
+
+// skipsHeader tells whether name, in lower case, neither denies nor is granted:
+// no page can set the header (Fetch, #forbidden-request-header), but old
+// browsers list names such as "origin". What the policy lists it grants.
+func (p *compiled) skipsHeader(name string) bool {
+	return IsForbiddenRequestHeader(name) && !p.headers.has(name)
 }
 
 // nameScanner walks the elements of a comma-separated list.
@@ -108,11 +118,12 @@ func trimSpace(s string) string {
 	return s
 }
 
-// normaliseNames writes the names in lower case, each once.
-func normaliseNames(value string) string {
+// grantedNames writes the names in lower case, each once, but for those that
+// are skipped.
+func (p *compiled) grantedNames(value string) string {
 	var names []string
 	for scan := (nameScanner{rest: value}); scan.next(); {
-		if name := scan.lower(); !slices.Contains(names, name) {
+		if name := scan.lower(); !p.skipsHeader(name) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

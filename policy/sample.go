@@ -103,14 +103,20 @@ func sampleConcat(subs []*syntax.Regexp) []string {
 	return list
 }
 
-// cross returns each head with each tail, as far as the bounds go.
+// cross returns each head with each tail, as far as the bounds go. Each head
+// and each tail comes once before any of the longer list comes again.
 func cross(heads, tails []string) []string {
 	var list []string
-	for _, tail := range tails {
-		for _, head := range heads {
+	for round := range min(len(heads), len(tails)) {
+		for i := range max(len(heads), len(tails)) {
 			if len(list) == maxSamples {
 				return list
 			}
+			h, t := i, i+round
+			if len(heads) < len(tails) {
+				h, t = t, h
+			}
+			head, tail := heads[h%len(heads)], tails[t%len(tails)]
 			if len(head)+len(tail) <= maxSampleLen {
 				list = append(list, head+tail)
 			}
@@ -119,10 +125,20 @@ func cross(heads, tails []string) []string {
 	return list
 }
 
+// sampleAlternate returns the first sample of each alternative before the
+// second of any.
 func sampleAlternate(subs []*syntax.Regexp) []string {
+	each := make([][]string, len(subs))
+	for i, sub := range subs {
+		each[i] = samples(sub)
+	}
 	var list []string
-	for _, sub := range subs {
-		list = append(list, samples(sub)...)
+	for i := 0; i < maxSamples && len(list) < maxSamples; i++ {
+		for _, texts := range each {
+			if i < len(texts) {
+				list = append(list, texts[i])
+			}
+		}
 	}
 	return bounded(list)
 }

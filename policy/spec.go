@@ -68,7 +68,7 @@ const (
 	OptInOriginRegex              OptIn = "origin-regex"                // allowOriginRegexes at all
 	OptInNullOrigin               OptIn = "null-origin"                 // the origin "null"
 	OptInAnyOriginWithCredentials OptIn = "any-origin-with-credentials" // "*", "https://*" or a regex with credentials
-	OptInPublicSuffix             OptIn = "public-suffix"               // a star over a public suffix, with credentials
+	OptInPublicSuffix             OptIn = "public-suffix"               // a star or a regex over a public suffix, with credentials
 	OptInInsecureOrigins          OptIn = "insecure-origins"            // http origins, with credentials
 	OptInPrivateNetworkAccess     OptIn = "private-network-access"      // allowPrivateNetwork
 )
@@ -88,7 +88,7 @@ type CORS struct {
 	ExposeHeaders []string `json:"exposeHeaders,omitempty"`
 	// AllowCredentials permits cookies and the like.
 	AllowCredentials bool `json:"allowCredentials,omitempty"`
-	// MaxAge is in seconds, 0 to 86400; nil leaves the header out.
+	// MaxAge is in seconds, 0 to 2147483647; nil leaves the header out.
 	MaxAge *int `json:"maxAge,omitempty"`
 }
 

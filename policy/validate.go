@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ func (v *validator) checkSpec() {
 	v.checkOrigins()
 	v.checkRegexes()
 	v.checkMethods()
+	v.checkSafeMethods()
 	v.checkAllowHeaders()
 	v.checkExposeHeaders()
 	v.checkMaxAge()
@@ -48,13 +50,17 @@ func (v *validator) checkSpec() {
 	v.checkOptIns()
 }
 
-// fail and warn add a problem of the spec at hand.
+// fail, warn and note add a problem of the spec at hand.
 func (v *validator) fail(code, field, value, reason, hint string) {
 	v.add(Error, code, field, value, reason, hint)
 }
 
 func (v *validator) warn(code, field, value, reason, hint string) {
 	v.add(Warning, code, field, value, reason, hint)
+}
+
+func (v *validator) note(code, field, value, reason, hint string) {
+	v.add(Note, code, field, value, reason, hint)
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
@@ -130,11 +136,11 @@ func (v *validator) checkNames(specs []Spec) {
 	}
 }
 
-// The bounds of maxAge in seconds: what the most patient browsers keep, and
-// what Chromium does.
+// The bounds of maxAge in seconds: what the most patient browser keeps, and
+// what every recipient can read (RFC 9111, section 1.2.2).
 const (
-	maxMaxAge      = 86400
-	chromiumMaxAge = 7200
+	patientMaxAge = 86400
+	maxMaxAge     = math.MaxInt32
 )
 
 func (v *validator) checkMaxAge() {
@@ -144,17 +150,17 @@ func (v *validator) checkMaxAge() {
 	}
 	age := *v.s.CORS.MaxAge
 	value := strconv.Itoa(age)
+	const hint = "write 86400 or less; Chromium keeps it for 7200, Safari for 600"
 	switch {
 	case age < 0:
 		// Browsers take a value that is no delta-seconds for 5 seconds
 		// (Fetch, #cors-preflight-fetch, "max-age is failure or null").
 		v.fail("max-age-negative", field, value, "a negative age is no age for browsers", "write 0 to switch the cache off")
 	case age > maxMaxAge:
-		v.fail("max-age-too-large", field, value, "no browser keeps a preflight's answer for more than 86400 seconds",
-			"write 86400 or less; Chromium keeps it for 7200, Safari for 600")
-	case age > chromiumMaxAge:
-		v.warn("max-age-capped", field, value, "Chromium keeps a preflight's answer for 7200 seconds at most, Safari for 600",
-			"write 7200 or less")
+		v.fail("max-age-too-large", field, value, "an age is at most 2147483647 seconds", hint)
+	case age > patientMaxAge:
+		// Fetch, #cors-preflight-fetch: browsers impose a limit.
+		v.warn("max-age-capped", field, value, "no browser keeps a preflight's answer for more than 86400 seconds", hint)
 	}
 }
 
@@ -172,10 +178,14 @@ func (v *validator) checkEnums() {
 	v.checkEnum("preflightLists", string(s.PreflightLists), string(ListsFull), string(ListsRequested))
 }
 
+// isPublic reports whether the policy allows every origin, without credentials.
+func (v *validator) isPublic() bool {
+	return slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
+}
+
 // checkBlocking warns of a block that blocks nobody.
 func (v *validator) checkBlocking() {
-	public := slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
-	if d := v.s.DeniedRequests; public && d != "" && d != DeniedPass {
+	if d := v.s.DeniedRequests; v.isPublic() && d != "" && d != DeniedPass {
 		v.warn("setting-unused", "deniedRequests", string(d), `a policy with "*" denies no request`, "list the origins, or remove it")
 	}
 }

@@ -12,34 +12,39 @@ func (v *validator) checkMethods() {
 	seen := map[string]bool{}
 	for i, m := range list {
 		place := at(field, i)
-		switch normal := normaliseMethod(m); {
+		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
-			v.fail("method-token", place, m, "this is no method", `write one such as "PUT"`)
+			v.fail("method-token", place, m, "this is no method", tokenHint(m, "PUT"))
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
-			v.fail("method-forbidden", place, m, "browsers never send this method", "remove it")
-		case seen[normal]:
+			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
+		case m != normal:
+			v.fail("method-case", place, m, "can never match: browsers send this method in upper case", didYouMean(normal))
+		case looksLikePattern(m):
+			v.warnOfPattern(place, m)
+		case seen[m]:
 			v.warn("method-redundant", place, m, "the method is listed twice", "remove one")
 		case star && m != "*":
 			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
-		case normal == "OPTIONS":
-			v.warn("method-options", place, m, "preflights need no OPTIONS to be allowed", "list it only where pages send OPTIONS themselves")
-		default:
-			v.checkMethodCase(place, m, normal)
+		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
+			// Fetch, #concept-method-normalize, leaves it alone.
+			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
 		}
-		seen[normaliseMethod(m)] = true
+		seen[m] = true
 	}
 }
 
-// checkMethodCase warns of methods that are not in upper case. Browsers
-// normalise six of them (Fetch, #concept-method-normalize); any other one is
-// compared with its case.
-func (v *validator) checkMethodCase(place, m, normal string) {
-	if m != normal {
-		v.warn("method-case", place, m, "browsers send this method in upper case", didYouMean(normal))
-	} else if up := strings.ToUpper(m); up == "PATCH" && m != up {
-		v.warn("method-case", place, m, "methods have case, and this one is not PATCH", didYouMean(up))
+// checkSafeMethods notes that a list of methods that change nothing refuses no
+// POST: CORS-safelisted methods need not be listed (Fetch,
+// #cors-preflight-fetch, step 7). A public policy has no origin to refuse.
+func (v *validator) checkSafeMethods() {
+	list := v.s.CORS.AllowMethods
+	changes := func(m string) bool { return m != "GET" && m != "HEAD" && m != "OPTIONS" }
+	if len(list) == 0 || slices.ContainsFunc(list, changes) || v.s.DeniedRequests != "" || v.isPublic() {
+		return
 	}
+	v.note("post-always-allowed", "cors.allowMethods", strings.Join(list, ", "), "browsers send GET, HEAD and POST without looking at this list",
+		`write "deniedRequests: block-unsafe" to refuse the writes of origins that are not allowed; those of allowed ones are the application's to refuse`)
 }
 
 func (v *validator) checkAllowHeaders() {
@@ -49,7 +54,9 @@ func (v *validator) checkAllowHeaders() {
 	for i, h := range list {
 		place, name := at("cors.allowHeaders", i), strings.ToLower(h)
 		switch {
-		case v.refuseHeader(place, h, name):
+		case v.checkRequestHeader(place, h, name):
+		case looksLikePattern(h):
+			v.warnOfPattern(place, h)
 		case seen[name]:
 			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*" && name != authorization:
@@ -62,20 +69,27 @@ func (v *validator) checkAllowHeaders() {
 	}
 }
 
-// refuseHeader reports a name that no page asks to send, and whether it did.
-func (v *validator) refuseHeader(place, h, name string) bool {
+// checkRequestHeader reports a name that no page asks to send, and whether it
+// did.
+func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
-		v.fail("header-token", place, h, "this is no header name", tokenHint(h))
+		v.fail("header-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
+	case name == "cookie":
+		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
-		v.checkForbiddenHeader(place, h, name)
+		v.warn("header-never-sent", place, h, neverSent, "remove it")
 	case strings.HasPrefix(name, "access-control-"):
-		v.fail("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
+		v.warn("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
 	default:
 		return false
 	}
 	return true
 }
+
+// neverSent is Fetch, #forbidden-request-header. It is no error: the lists of
+// many tutorials and frameworks have such names, and granting them grants nothing.
+const neverSent = "no page can set this header"
 
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
@@ -88,31 +102,32 @@ func (v *validator) coversAuthorization() bool {
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// checkForbiddenHeader is Fetch, #forbidden-request-header. Two such names are
-// in the examples of so many gateways that they are let pass.
-func (v *validator) checkForbiddenHeader(place, h, name string) {
-	const reason = "no page can set this header"
-	switch name {
-	case "dnt", "keep-alive":
-		v.warn("header-never-sent", place, h, reason, "remove it")
-	case "cookie":
-		v.fail("header-forbidden", place, h, reason, "remove it; cookies come with allowCredentials")
-	default:
-		v.fail("header-forbidden", place, h, reason, "remove it")
+// tokenHint says how to write what is no token; example is one.
+func tokenHint(s, example string) string {
+	switch {
+	case strings.Contains(s, ","):
+		return "write each name as an entry of its own"
+	case strings.HasSuffix(s, ":") && IsToken(strings.TrimSuffix(s, ":")):
+		return didYouMean(strings.TrimSuffix(s, ":"))
+	case IsToken(strings.TrimSpace(s)):
+		return didYouMean(strings.TrimSpace(s))
+	case looksLikePattern(s):
+		return literalHint
 	}
+	return "write one such as " + quote(example)
 }
 
-// tokenHint says how to write what is no header name.
-func tokenHint(h string) string {
-	switch {
-	case strings.Contains(h, ","):
-		return "write each name as an entry of its own"
-	case strings.HasSuffix(h, ":") && IsToken(strings.TrimSuffix(h, ":")):
-		return didYouMean(strings.TrimSuffix(h, ":"))
-	case IsToken(strings.TrimSpace(h)):
-		return didYouMean(strings.TrimSpace(h))
-	}
-	return `write one such as "x-request-id"`
+// looksLikePattern reports whether a name has what stands in patterns or for
+// variables. A token may have some of that (RFC 9110, section 5.6.2), but no
+// name that is in use has. "*" alone is no pattern.
+func looksLikePattern(s string) bool {
+	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`)
+}
+
+const literalHint = `list the names one by one; only "*" alone is a star`
+
+func (v *validator) warnOfPattern(place, name string) {
+	v.warn("looks-like-pattern", place, name, "names are literal: this one matches itself alone", literalHint)
 }
 
 // neverExposed are the header names that no page can read from a response.
@@ -140,13 +155,15 @@ func (v *validator) checkExposeHeaders() {
 		place, name := at(field, i), strings.ToLower(h)
 		switch reason := neverExposed[name]; {
 		case !IsToken(h):
-			v.fail("expose-token", place, h, "this is no header name", tokenHint(h))
+			v.fail("expose-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
 		case reason != "":
 			v.fail("expose-never", place, h, reason, "remove it")
 		case name == "*" && v.s.CORS.AllowCredentials:
 			// Fetch, #http-access-control-expose-headers: with credentials it
 			// is a header that is called "*".
 			v.fail("expose-star-with-credentials", place, h, `with credentials "*" exposes nothing`, "list the names")
+		case looksLikePattern(h):
+			v.warnOfPattern(place, h)
 		case seen[name]:
 			v.warn("expose-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*":

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -19,7 +18,6 @@ func (v *validator) checkOrigins() {
 			`list some, or write ["*"] to share publicly, without credentials`)
 	}
 	stars := newStarred(list)
-	apexes := v.missingApexes(list, stars)
 	seen := make(map[string]struct{}, len(list))
 	for i, text := range list {
 		if _, dup := seen[text]; dup {
@@ -27,11 +25,11 @@ func (v *validator) checkOrigins() {
 			continue
 		}
 		seen[text] = struct{}{}
-		v.checkOrigin(i, text, stars, apexes)
+		v.checkOrigin(i, text, stars)
 	}
 }
 
-func (v *validator) checkOrigin(i int, text string, stars starred, apexes map[string]bool) {
+func (v *validator) checkOrigin(i int, text string, stars starred) {
 	field := at(originsField, i)
 	p, err := ParsePattern(text)
 	if bad := (*PatternError)(nil); errors.As(err, &bad) {
@@ -47,9 +45,6 @@ func (v *validator) checkOrigin(i int, text string, stars starred, apexes map[st
 	}
 	if by, covered := stars.covering(p); covered {
 		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
-	}
-	if p.Form == FormSubdomain && apexes[apexOf(p)] {
-		v.warn("apex-not-covered", field, text, fmt.Sprintf("does not include %q", apexOf(p)), "list that too if it is meant")
 	}
 }
 
@@ -141,30 +136,4 @@ func isIP(host string) bool { return strings.HasPrefix(host, "[") || endsInNumbe
 func isLikelyTypo(p Pattern) bool {
 	return p.Form == FormExact && (p.Scheme == "https" || p.Scheme == "http") &&
 		!strings.Contains(strings.TrimSuffix(p.Host, "."), ".") && !isLocal(p.Host) && !isIP(p.Host)
-}
-
-// apexOf returns the text of the origin right above a "*." pattern.
-func apexOf(p Pattern) string {
-	p.Form = FormExact
-	return p.String()
-}
-
-// missingApexes returns the apexes of the "*." patterns that no entry covers.
-func (v *validator) missingApexes(list []string, stars starred) map[string]bool {
-	missing := map[string]bool{}
-	for p := range stars {
-		apex := p
-		apex.Form = FormExact
-		_, covered := stars.covering(apex)
-		if p.Form == FormSubdomain && !covered && !stars.has(apex) {
-			missing[apexOf(p)] = true
-		}
-	}
-	if len(missing) == 0 || slices.Contains(list, "*") {
-		return nil
-	}
-	for _, text := range list {
-		delete(missing, text)
-	}
-	return missing
 }

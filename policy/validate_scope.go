@@ -114,8 +114,8 @@ func badHostForm(h string) (code, reason, hint string) {
 	if strings.Contains(name, "*") || starred && isIP(name) {
 		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
 	}
-	if host, port, ok := splitPort(h); !ok || port != "" {
-		return "host-port", "a host has no port; requests match on any", didYouMean(strings.TrimSuffix(host, ":"))
+	if host, port, ok := splitPort(h); (!ok || port != "") && isOriginHost(host) {
+		return "host-port", "a host has no port; requests match on any", didYouMean(host)
 	}
 	if bare := strings.TrimSuffix(h, "."); bare != h {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", didYouMean(bare)
@@ -140,6 +140,9 @@ func (v *validator) checkPaths() {
 		if code, reason, hint := badPrefix(p); code != "" {
 			v.fail(code, field, p, reason, hint)
 			continue
+		}
+		if plainPath(p) != p {
+			v.warn("looks-like-pattern", field, p, "paths are literal: a request must begin with this very text", patternHint(p))
 		}
 		if seen[path] {
 			v.warn("path-redundant", field, p, "the path is listed twice", "remove one")
@@ -194,11 +197,25 @@ func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 // nothing is.
 func badPrefix(p string) (code, reason, hint string) {
 	code, reason = badPrefixText(p)
-	if code != "" {
-		hint = didYouMean(repairPrefix(p))
+	switch code {
+	case "":
+	case "path-star":
+		hint = patternHint(p)
+	default:
+		hint = repairHint(p)
 	}
 	return code, reason, hint
 }
+
+// repairHint proposes the path that p could be, if there is one.
+func repairHint(p string) string {
+	if p = leadingSlash(p); plainPath(p) != p {
+		return `write one such as "/v1"`
+	}
+	return didYouMean(repairPrefix(p))
+}
+
+func leadingSlash(p string) string { return "/" + strings.TrimLeft(p, "^/") }
 
 // badPrefixText refuses what no reading of a request's path has.
 func badPrefixText(p string) (code, reason string) {
@@ -234,12 +251,39 @@ func hasDotSegment(p string) bool {
 
 // repairPrefix returns the path that p was probably meant to be.
 func repairPrefix(p string) string {
-	p, _ = cutQuery("/" + strings.ReplaceAll(p, `\`, "/"))
-	if star := strings.IndexByte(p, '*'); star >= 0 {
-		p = above(p[:star])
-	}
+	p, _ = cutQuery(leadingSlash(strings.ReplaceAll(p, `\`, "/")))
+	p = plainPath(p)
 	if hasDotSegment(cutParameters(decodeReserved(p))) {
 		return decodedPrefix(p)
 	}
 	return normalPrefix(ReadPath(p, ReadNormalised))
+}
+
+// patternMarks stand in expressions and in routers' parameters, and in no path
+// that is served. A colon does only where it begins a segment, not in
+// "/v1/things:batchGet"; parentheses and a plus may stand in any.
+var patternMarks = []string{"{", "}", "<", ">", "[", "]", "|", "^", "*", ".+", "/:"}
+
+// plainPath returns p up to the segment that looks like a pattern: "/a" of
+// "/a/{id}/b". A dollar sign is one only at the end: there is "/$metadata".
+func plainPath(p string) string {
+	p = strings.TrimSuffix(p, "$")
+	for _, mark := range patternMarks {
+		if i := strings.Index(p, mark); i >= 0 {
+			p = trimPrefix(p[:strings.LastIndexByte(p[:i+1], '/')+1])
+		}
+	}
+	return p
+}
+
+// patternHint proposes what to write instead of a path that looks like a pattern.
+func patternHint(p string) string {
+	switch plain := repairPrefix(p); {
+	case strings.Trim(p[len(plainPath(p)):], "/.*+$") == "":
+		return didYouMean(plain)
+	case plain == "/":
+		return "list the paths one by one"
+	default:
+		return fmt.Sprintf("list the paths one by one, or write %q, which covers all that is below it", plain)
+	}
 }

@@ -68,7 +68,7 @@ func (e *LoadError) message() string {
 }
 
 // Check judges what src holds now, as a load does, and serves none of it. The
-// diagnostics of the result are warnings when the error is nil; the error is a
+// diagnostics of the result are warnings and notes when the error is nil; the error is a
 // *LoadError.
 func Check(ctx context.Context, src Source) (policyfile.Result, error) {
 	res, err := read(ctx, src)

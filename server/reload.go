@@ -237,13 +237,11 @@ func (r *Reloader) logRefusal(err error) {
 	orDiscard(r.Logger).Error("policies refused, "+kept, "error", text)
 }
 
+var logLevels = map[policy.Level]slog.Level{policy.Error: slog.LevelError, policy.Warning: slog.LevelWarn, policy.Note: slog.LevelInfo}
+
 func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 	log := orDiscard(r.Logger)
 	for _, d := range ds {
-		level := slog.LevelError
-		if d.Level == policy.Warning {
-			level = slog.LevelWarn
-		}
-		log.Log(context.Background(), level, d.String(), "code", d.Code)
+		log.Log(context.Background(), logLevels[d.Level], d.String(), "code", d.Code)
 	}
 }

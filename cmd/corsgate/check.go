@@ -22,6 +22,7 @@ type findings struct {
 	Findings []policyfile.Diagnostic `json:"findings"`
 	Errors   int                     `json:"errors"`
 	Warnings int                     `json:"warnings"`
+	Notes    int                     `json:"notes"`
 	// Policies counts those of the paths without errors.
 	Policies int `json:"policies"`
 }
@@ -35,7 +36,7 @@ func newCheck() *cobra.Command {
 		Long: `Judges each PATH, a policy file or folder, exactly as 'corsgate serve --policies PATH'
 would load it, and prints one line a finding:
 
-  FILE:LINE:COL: error|warning [CODE] message (hint)
+  FILE:LINE:COL: error|warning|note [CODE] message (hint)
 
 Exits 1 when there are errors.`,
 		Example: `  corsgate check policies/
@@ -90,10 +91,13 @@ func (f *findings) add(r policyfile.Result) {
 	f.Findings = append(f.Findings, r.Diagnostics...)
 	f.Policies += len(r.Specs)
 	for _, d := range r.Diagnostics {
-		if d.Level == policy.Error {
+		switch d.Level {
+		case policy.Error:
 			f.Errors++
-		} else {
+		case policy.Warning:
 			f.Warnings++
+		default:
+			f.Notes++
 		}
 	}
 }
@@ -116,18 +120,25 @@ func (f *findings) print(out, note io.Writer, format string) error {
 // findingLine returns a finding on one line, its level in colour.
 func findingLine(paint painter, d policyfile.Diagnostic) string {
 	level, colour := d.Level.String(), paint.yellow
-	if d.Level == policy.Error {
+	switch d.Level {
+	case policy.Error:
 		colour = paint.red
+	case policy.Note:
+		colour = paint.green
 	}
 	return strings.Replace(d.String(), ": "+level+" [", ": "+colour(level)+" [", 1)
 }
 
 // summary says in a few words what was found.
 func (f *findings) summary() string {
-	if f.Errors+f.Warnings == 0 {
-		return counted(f.Policies, "policy", "policies") + ", nothing to complain about"
+	notes := ""
+	if f.Notes > 0 {
+		notes = ", " + counted(f.Notes, "note", "notes")
 	}
-	return counted(f.Errors, "error", "errors") + ", " + counted(f.Warnings, "warning", "warnings")
+	if f.Errors+f.Warnings == 0 {
+		return counted(f.Policies, "policy", "policies") + ", nothing to complain about" + notes
+	}
+	return counted(f.Errors, "error", "errors") + ", " + counted(f.Warnings, "warning", "warnings") + notes
 }
 
 // counted writes "1 error", "2 errors".

@@ -214,8 +214,8 @@ func sentRequest(method, target string, sent browser.Headers) explain.Question {
 	if _, cookies := sent.Get("Cookie"); cookies {
 		q.Credentials = browser.Include
 	}
-	_, asks := sent.Get("Access-Control-Request-Method")
-	q.Bare = method == "OPTIONS" && !asks
+	asks, _ := sent.Get("Access-Control-Request-Method")
+	q.Bare = method == "OPTIONS" && asks == ""
 	for _, h := range sent {
 		if !browserSets[strings.ToLower(h.Name)] {
 			q.Headers = append(q.Headers, h)

@@ -46,6 +46,8 @@ func TestFromCurl(t *testing.T) {
 		{"what the browser adds", "curl -H 'user-agent: x' -H 'priority: u=1' -A y -e z " + target, explain.Question{Method: "GET", URL: target}},
 		{"lines and quotes of a shell", "curl $'https://api.example.com/\\x761' \\\n  -H \"X-A: $TOKEN\"", explain.Question{Method: "GET", URL: target, Headers: header("X-A", "$TOKEN")}},
 		{"OPTIONS as it was sent", "curl -X OPTIONS -H 'Origin: https://a.test' " + target, explain.Question{Method: "OPTIONS", URL: target, Origin: "https://a.test", Bare: true}},
+		{"OPTIONS that asks for no method", "curl -X OPTIONS -H 'Access-Control-Request-Method;' " + target,
+			explain.Question{Method: "OPTIONS", URL: target, Headers: header("Access-Control-Request-Method", ""), Bare: true}},
 		{"a preflight", "curl -X OPTIONS -H 'Access-Control-Request-Method: PUT' " + target,
 			explain.Question{Method: "OPTIONS", URL: target, Headers: header("Access-Control-Request-Method", "PUT")}},
 	} {

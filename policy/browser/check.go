@@ -91,6 +91,10 @@ const preflightSection = "#cors-preflight-fetch"
 // sent (Fetch, #cors-preflight-fetch, step 7).
 func (p *Plan) CheckPreflight(r Response) Verdict {
 	v := Verdict{}
+	if !p.CrossOrigin {
+		v.pass("#main-fetch", "the page asks its own origin: no browser sends this preflight")
+		return v
+	}
 	for _, check := range p.preflightChecks() {
 		if !v.Blocked {
 			check(&v, r)

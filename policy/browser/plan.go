@@ -48,7 +48,7 @@ type Step struct {
 func MakePlan(r Request) Plan {
 	p := Plan{
 		CrossOrigin: r.Origin == "null" || r.Origin != r.Target,
-		Method:      normaliseMethod(r.Method),
+		Method:      policy.NormaliseMethod(r.Method),
 		Refused:     refuse(r),
 		engine:      cmp.Or(r.Engine, Chromium),
 		origin:      r.Origin,

@@ -75,15 +75,6 @@ type Response struct {
 	Headers Headers
 }
 
-// normaliseMethod is Fetch, #concept-method-normalize.
-func normaliseMethod(method string) string {
-	switch up := strings.ToUpper(method); up {
-	case "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT":
-		return up
-	}
-	return method
-}
-
 // isSafelistedMethod is Fetch, #cors-safelisted-method.
 func isSafelistedMethod(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "POST"

@@ -16,9 +16,10 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 	}
 	switch last.Reason {
 	case policy.ReasonPreflightMethodDenied.String():
-		return methodCause(s, t.plan.Method)
+		method, _ := t.asks.Get("Access-Control-Request-Method")
+		return methodCause(s, method)
 	case policy.ReasonPreflightHeaderDenied.String():
-		return headerCause(s, missing(s, t.plan.Unsafe))
+		return headerCause(s, missing(s, t.asks))
 	case policy.ReasonPreflightAllowed.String(), policy.ReasonRequestAllowed.String():
 		return t.grantedCause(s)
 	}
@@ -61,6 +62,9 @@ func originCause(s *policy.Spec, o *Origin) string {
 // methodCause knows that methods have case (Fetch, #concept-method-normalize).
 func methodCause(s *policy.Spec, method string) string {
 	text := fmt.Sprintf("policy %s does not allow the method %s", s.Name, method)
+	if policy.IsForbiddenMethod(method) {
+		return text + "; no page can send it"
+	}
 	for _, m := range s.CORS.AllowMethods {
 		if strings.EqualFold(m, method) {
 			return text + "; methods have case, and " + m + " is listed"

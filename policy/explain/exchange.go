@@ -13,16 +13,22 @@ import (
 // request is what a Set sees of a request with these headers.
 func (a *asked) request(method string, hs browser.Headers) policy.Request {
 	value := func(name string) string {
-		v, _ := hs.Get(name)
-		return v
+		var lines []string
+		for _, h := range hs {
+			if strings.EqualFold(h.Name, name) {
+				lines = append(lines, strings.Trim(h.Value, " \t\r\n"))
+			}
+		}
+		return strings.Join(lines, ",")
 	}
 	return policy.Request{
 		Policy: a.Policy, Method: method, Authority: a.url.Host, Path: a.url.RequestURI(),
-		Origin:         value("Origin"),
-		RequestMethod:  value("Access-Control-Request-Method"),
-		RequestHeaders: value("Access-Control-Request-Headers"),
-		SecFetchSite:   a.fetchSite(),
-		Upgrade:        a.upgrade(),
+		Origin:                value("Origin"),
+		RequestMethod:         value("Access-Control-Request-Method"),
+		RequestHeaders:        value("Access-Control-Request-Headers"),
+		RequestPrivateNetwork: value("Access-Control-Request-Private-Network"),
+		SecFetchSite:          a.fetchSite(),
+		Upgrade:               a.upgrade(),
 	}
 }
 
@@ -58,7 +64,7 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 		Status: got.Status, Headers: linesOf(got.Headers), Sent: t.sentHeaders(a),
 	}
 	if d.Preflight {
-		e.Sent = t.plan.PreflightHeaders()
+		e.Sent = t.asks
 	}
 	return e
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 )
 
@@ -55,6 +56,9 @@ type asked struct {
 	Question
 	url    *url.URL // its host as browsers send it
 	target string   // the origin of url
+	// copied has the headers of a preflight that was asked about as it was
+	// sent; else it is nil.
+	copied browser.Headers
 }
 
 // read checks q and fills in what is left out. The error says what to write.
@@ -77,7 +81,7 @@ func read(q Question) (asked, error) {
 	if err := checkModes(&q); err != nil {
 		return asked{}, err
 	}
-	return fillIn(asked{q, u, target}), nil
+	return fillIn(asked{Question: q, url: u, target: target}), nil
 }
 
 // webSocketSchemes are the schemes of the requests that open a WebSocket
@@ -114,17 +118,33 @@ func fillIn(a asked) asked {
 	if a.Method != "OPTIONS" || !preflight || method == "" {
 		return a
 	}
-	names, _ := a.Headers.Get("Access-Control-Request-Headers")
+	a.copied = browser.Headers{{Name: "Origin", Value: a.Origin}}
+	for _, h := range a.Headers {
+		if strings.HasPrefix(strings.ToLower(h.Name), "access-control-request-") {
+			a.copied = append(a.copied, h)
+		}
+	}
 	// The names were unsafe, whatever their values. Without any, only an upload
 	// has a preflight for a safelisted method.
 	a.Method, a.Headers = method, nil
-	for name := range strings.SplitSeq(names, ",") {
-		if name = strings.TrimSpace(name); name != "" {
+	for _, name := range requestedNames(a.copied) {
+		if !policy.IsForbiddenRequestHeader(name) { // old browsers list what they set themselves
 			a.Headers = append(a.Headers, browser.Header{Name: name, Value: unsafeValue})
 		}
 	}
 	a.Upload = len(a.Headers) == 0
 	return a
+}
+
+// requestedNames returns the names that a preflight asks for, in lower case.
+func requestedNames(preflight browser.Headers) (names []string) {
+	value, _ := preflight.Get("Access-Control-Request-Headers")
+	for name := range strings.SplitSeq(strings.ToLower(value), ",") {
+		if name = strings.Trim(name, " \t"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // unsafeValue needs a preflight in every header.

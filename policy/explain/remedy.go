@@ -119,7 +119,7 @@ func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 	case last.Reason == policy.ReasonPreflightMethodDenied.String():
 		return []Change{{Field: fieldMethods, Add: []string{t.plan.Method}}}
 	case last.Reason == policy.ReasonPreflightHeaderDenied.String():
-		return []Change{{Field: fieldHeaders, Add: missing(s, t.plan.Unsafe)}}
+		return []Change{{Field: fieldHeaders, Add: missing(s, t.asks)}}
 	case a.Credentials == browser.Include && !s.CORS.AllowCredentials:
 		return allowCredentials(s, a)
 	}
@@ -143,13 +143,14 @@ func allowCredentials(s *policy.Spec, a asked) []Change {
 	return changes
 }
 
-// missing returns the names that s does not allow.
-func missing(s *policy.Spec, headers []browser.Unsafe) (names []string) {
+// missing returns the names that a preflight asks for and s does not allow.
+func missing(s *policy.Spec, preflight browser.Headers) (names []string) {
 	star := slices.Contains(s.CORS.AllowHeaders, "*")
-	for _, u := range headers {
-		starred := star && (u.Name != "authorization" || s.CORS.AllowCredentials)
-		if !starred && !slices.Contains(s.CORS.AllowHeaders, u.Name) {
-			names = append(names, u.Name)
+	for _, name := range requestedNames(preflight) {
+		starred := star && policy.StarCoversHeader(name, s.CORS.AllowCredentials)
+		listed := name != "*" && slices.Contains(s.CORS.AllowHeaders, name)
+		if !starred && !listed && !policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -12,6 +12,7 @@ import (
 type trip struct {
 	engine             browser.Engine
 	plan               browser.Plan
+	asks               browser.Headers // those of the preflight, nil without one
 	preflight, request *Exchange
 	shadow             *Shadow
 	allowed            bool
@@ -31,15 +32,15 @@ func run(set *policy.Set, a asked, engine browser.Engine) trip {
 		Engine: engine, Origin: a.Origin, Target: a.target, Method: a.Method, Headers: a.Headers,
 		Credentials: a.Credentials, UsePreflight: a.Upload, Font: a.Font,
 	})}
-	if t.plan.Refused != "" {
-		return t
+	if t.asks = a.copied; t.plan.Preflight && !a.Bare && t.asks == nil {
+		t.asks = t.plan.PreflightHeaders()
 	}
-	if t.plan.Preflight && !a.Bare {
-		t.preflight = t.ask(set, a, a.request("OPTIONS", t.plan.PreflightHeaders()))
+	if t.asks != nil {
+		t.preflight = t.ask(set, a, a.request("OPTIONS", t.asks))
 		t.preflight.Verdict = t.plan.CheckPreflight(t.preflight.response())
-		if t.preflight.Blocked {
-			return t
-		}
+	}
+	if t.plan.Refused != "" || t.preflight != nil && t.preflight.Blocked {
+		return t
 	}
 	t.request = t.ask(set, a, a.request(t.plan.Method, t.sentHeaders(a)))
 	t.request.Verdict = t.plan.CheckResponse(t.request.response())
@@ -126,7 +127,7 @@ func (t *trip) failure() string {
 // verdicts are what the engines make of it, each on its own.
 func (ts trips) verdicts(a asked) (list []EngineVerdict) {
 	for _, t := range ts {
-		if t.engine == "" || t.last() == nil {
+		if t.engine == "" || t.plan.Refused != "" {
 			return nil
 		}
 		last := t.last()

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var shownCode = regexp.MustCompile(`(?m)^\S+:\d+:\d+: (?:error|warning) \[([a-z-]+)\] `)
+var shownCode = regexp.MustCompile(`(?m)^\S+:\d+:\d+: (?:error|warning|note) \[([a-z-]+)\] `)
 
 // Every code that the sources can emit has a golden case, and no case has one
 // that they cannot.
@@ -75,7 +75,7 @@ type codeFinder map[string]bool
 func (c codeFinder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.CallExpr:
-		if slices.Contains([]string{"fail", "warn", "refuse", "add", "bad"}, nameOf(n.Fun)) {
+		if slices.Contains([]string{"fail", "warn", "note", "refuse", "add", "bad"}, nameOf(n.Fun)) {
 			for _, arg := range n.Args[:min(3, len(n.Args))] {
 				c.add(arg)
 			}

@@ -225,11 +225,11 @@ func (d *document) readSeconds(to **int) func(string, *yaml.Node) {
 			return
 		}
 		age, err := time.ParseDuration(n.Value)
-		if err != nil || age%time.Second != 0 {
+		seconds := int(age / time.Second)
+		if err != nil || time.Duration(seconds)*time.Second != age { // an int may have 32 bits
 			d.fail(n, "max-age-syntax", field, n.Value, "this is no number of whole seconds", `write seconds, as 600, or a duration, as "10m"`)
 			return
 		}
-		seconds := int(age / time.Second)
 		*to = &seconds
 	}
 }

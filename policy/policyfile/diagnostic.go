@@ -30,7 +30,7 @@ type Diagnostic struct {
 	Hint   string `json:"hint,omitempty"`
 }
 
-// String returns "FILE:LINE:COL: error|warning [CODE] message (hint)".
+// String returns "FILE:LINE:COL: error|warning|note [CODE] message (hint)".
 func (d Diagnostic) String() string {
 	message := policy.Problem{Value: d.Value, Reason: d.Reason, Hint: d.Hint}
 	return fmt.Sprintf("%s:%d:%d: %s [%s] %s", d.File, d.Line, d.Column, d.Level, d.Code, message)

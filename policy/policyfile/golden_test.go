@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -58,11 +59,29 @@ func goldenFiles(t *testing.T) []string {
 // cutLine names a file that ends without a newline, which an archive cannot have.
 var cutLine = regexp.MustCompile(`(?m)^no final newline in (\S+)$`)
 
+// numbered is a character or a byte that a reader would not see: a golden file
+// has its number.
+var numbered = regexp.MustCompile(`<(U\+|0x)([0-9A-F]+)>`)
+
+func unnumbered(text []byte) []byte {
+	return numbered.ReplaceAllFunc(text, func(mark []byte) []byte {
+		m := numbered.FindSubmatch(mark)
+		n, err := strconv.ParseUint(string(m[2]), 16, 32)
+		switch {
+		case err != nil:
+			panic(err)
+		case string(m[1]) == "0x":
+			return []byte{byte(n)}
+		}
+		return utf8.AppendRune(nil, rune(n))
+	})
+}
+
 func filesOf(archive *txtar.Archive) fstest.MapFS {
 	fsys := fstest.MapFS{}
 	for _, f := range archive.Files {
 		if f.Name != "want" {
-			fsys[f.Name] = &fstest.MapFile{Data: f.Data}
+			fsys[f.Name] = &fstest.MapFile{Data: unnumbered(f.Data)}
 		}
 	}
 	for _, m := range cutLine.FindAllStringSubmatch(string(archive.Comment), -1) {

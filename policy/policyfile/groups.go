@@ -109,6 +109,10 @@ func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
 		d.fail(n, code, field, name, reason, "")
 		return
 	}
+	if !d.l.checkText(g.file, data) {
+		d.errors++
+		return
+	}
 	d.readLines(g, string(data))
 	d.checkEnd(g, data)
 }
@@ -129,7 +133,7 @@ func (d *document) checkEnd(g *group, data []byte) {
 // readLines reads one origin a line. The origins share the memory of text, so
 // that a million of them cost no more than two words each.
 func (d *document) readLines(g *group, text string) {
-	text = strings.TrimPrefix(text, "\ufeff")
+	text = strings.TrimPrefix(text, byteOrderMark)
 	lines := strings.Count(text, "\n") + 1
 	g.members, g.places = make([]string, 0, lines), make([]pos, 0, lines)
 	for n := int32(1); text != ""; n++ {

@@ -18,13 +18,13 @@ func (l *loader) judge(specs []policy.Spec) {
 	for i := range problems {
 		problems[i].Hint = withPunycode(problems[i])
 	}
-	problems = append(problems, checkLists(specs)...)
+	problems = dropFollowing(append(problems, checkLists(specs)...))
 	members := map[memberFinding]int{}
 	unsure := l.anyBroken()
 	for _, p := range problems {
 		src := l.policies[p.Spec]
 		follows := src.broken && followsFromBroken[p.Code] || unsure && p.Code == "policy-overlap"
-		if !follows && !(p.Code == "apex-not-covered" && isStarOverSuffix(p.Value)) {
+		if !follows {
 			l.addProblem(p, src, members)
 		}
 	}
@@ -38,7 +38,7 @@ func (l *loader) anyBroken() bool {
 // followsFromBroken are the codes of problems that a policy may have only
 // because something else in it could not be read.
 var followsFromBroken = map[string]bool{
-	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "apex-not-covered": true,
+	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "post-always-allowed": true,
 }
 
 // memberFinding is a problem of a group's member, whatever policies use it.
@@ -76,7 +76,7 @@ func (l *loader) checkAny() {
 	if len(l.found) > 0 || l.partial {
 		return
 	}
-	l.add(l.shown(""), top, Diagnostic{Level: policy.Warning, Code: "no-policies", Reason: "no file has a policy", Hint: "nothing is decided until one has"})
+	l.add(l.shown(l.first), top, Diagnostic{Level: policy.Warning, Code: "no-policies", Reason: "no file has a policy", Hint: "nothing is decided until one has"})
 }
 
 // checkMembers looks at the origins of a group that no policy uses.

@@ -18,6 +18,7 @@ func checkLists(specs []policy.Spec) policy.Problems {
 		c := listCheck{spec: i, s: &specs[i]}
 		c.checkHosts()
 		c.checkOrigins()
+		c.checkRegexes()
 		c.checkOptIn()
 		found = append(found, c.found...)
 	}
@@ -73,15 +74,35 @@ func (c *listCheck) checkSuffix(field, text string, p policy.Pattern) {
 	if p.Form == policy.FormSubdomain {
 		p.Host = below
 	}
-	reason += ", such as " + strconv.Quote(p.Hostile())
+	c.refuseSuffix(field, text, reason, p.Hostile(), "write the domain below it that is yours")
+}
+
+// checkRegexes is checkSuffix for regexes.
+func (c *listCheck) checkRegexes() {
+	seen := map[string]bool{}
+	for i, expr := range c.s.CORS.AllowOriginRegexes {
+		if seen[expr] {
+			continue // Validate says so
+		}
+		seen[expr] = true
+		if reason, witness := regexReason(expr); reason != "" {
+			c.refuseSuffix(item("cors.allowOriginRegexes", i), expr, reason, witness, `write the whole domain that is yours, with "\." before it and for each of its dots`)
+		}
+	}
+}
+
+// refuseSuffix adds an error where browsers send credentials, unless the spec
+// opts in to it, else a warning.
+func (c *listCheck) refuseSuffix(field, text, reason, witness, hint string) {
+	reason += ", such as " + strconv.Quote(witness)
 	if !c.s.CORS.AllowCredentials {
-		c.add(policy.Warning, "public-suffix", field, text, reason, "write the domain below it that is yours")
+		c.add(policy.Warning, "public-suffix", field, text, reason, hint)
 		return
 	}
 	c.lifted = true
 	if !c.s.OptsIn(policy.OptInPublicSuffix) {
 		c.add(policy.Error, "public-suffix", field, text, reason,
-			fmt.Sprintf("write the domain below it that is yours, or list %q under dangerously", policy.OptInPublicSuffix))
+			fmt.Sprintf("%s, or list %q under dangerously", hint, policy.OptInPublicSuffix))
 	}
 }
 
@@ -90,17 +111,6 @@ func (c *listCheck) checkOptIn() {
 	if i >= 0 && !c.lifted {
 		c.add(policy.Warning, "opt-in-unused", item("dangerously", i), string(policy.OptInPublicSuffix), "the opt-in lifts nothing here", "remove it")
 	}
-}
-
-// isStarOverSuffix reports whether pattern is one that checkSuffix speaks of:
-// its apex is nobody's site.
-func isStarOverSuffix(pattern string) bool {
-	p, err := policy.ParsePattern(pattern)
-	if err != nil {
-		return false
-	}
-	reason, _ := suffixReason(strings.TrimSuffix(p.Host, "."))
-	return reason != ""
 }
 
 // acePrefix begins a label that is Punycode (RFC 5890, section 2.3.2.1).

@@ -21,6 +21,7 @@
 package policyfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -93,6 +94,7 @@ type loader struct {
 	fsys     fs.FS
 	place    string
 	limits   limits
+	first    string // name of the first policy file
 	found    []Diagnostic
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
@@ -126,18 +128,17 @@ func (l *loader) readFiles() {
 		l.unreadable(".", err)
 		return
 	}
-	files := 0
 	chosen := ""
 	if s, ok := l.fsys.(single); ok {
 		chosen = s.PolicyFile()
 	}
 	for _, e := range entries {
 		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
-			files++
+			l.first = cmp.Or(l.first, e.Name())
 			l.readFile(e.Name())
 		}
 	}
-	if files == 0 {
+	if l.first == "" {
 		l.add(l.shown(""), top, Diagnostic{
 			Code: "no-policy-files", Reason: "no policy files", Hint: "put a .yaml, .yml or .json file here",
 		})
@@ -156,6 +157,10 @@ func (l *loader) readFile(name string) {
 		l.unreadable(name, err)
 		return
 	}
+	if !l.checkText(l.shown(name), data) {
+		l.partial = true
+		return
+	}
 	root, bad := parse(data)
 	if bad != nil {
 		l.partial = true
@@ -164,6 +169,16 @@ func (l *loader) readFile(name string) {
 	}
 	d := document{l: l, file: l.shown(name)}
 	d.readRoot(root)
+}
+
+// checkText reports whether a file says what a reader sees, with errors if it
+// does not.
+func (l *loader) checkText(file string, data []byte) bool {
+	hidden := CheckText(file, data)
+	for _, d := range hidden {
+		l.add(file, pos{int32(d.Line), int32(d.Column)}, d)
+	}
+	return len(hidden) == 0
 }
 
 func (l *loader) unreadable(name string, err error) {

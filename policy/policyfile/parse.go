@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
@@ -66,7 +65,7 @@ func syntaxError(data []byte, err error) *malformed {
 	if !errors.As(err, &e) {
 		return &bad
 	}
-	bad.at = markOf(data, e)
+	bad.at = markOf(e)
 	bad.Reason = strings.TrimSpace(e.Message + " " + e.ContextMsg)
 	switch {
 	case strings.Contains(e.Message, errDepth.Error()):
@@ -81,34 +80,13 @@ func syntaxError(data []byte, err error) *malformed {
 	return &bad
 }
 
-// markOf returns the place of e. The reader's errors have none: they are
-// about the first byte that no YAML has.
-func markOf(data []byte, e *yaml.LoadError) pos {
+// markOf returns the place of e.
+func markOf(e *yaml.LoadError) pos {
 	mark := e.Mark
 	if mark.Line == 0 {
 		mark = e.ContextMark
 	}
-	if mark.Line == 0 {
-		return firstUnreadable(data)
-	}
-	return pos{int32(mark.Line), max(1, int32(mark.Column))}
-}
-
-// firstUnreadable returns the place of the first byte that is not UTF-8, or a
-// control character.
-func firstUnreadable(data []byte) pos {
-	at := top
-	for len(data) > 0 {
-		r, size := utf8.DecodeRune(data)
-		switch {
-		case r == utf8.RuneError && size == 1, r < ' ' && r != '\t' && r != '\n' && r != '\r':
-			return at
-		case r == '\n':
-			at = pos{at.line + 1, 0}
-		}
-		data, at.col = data[size:], at.col+1
-	}
-	return top
+	return pos{max(1, int32(mark.Line)), max(1, int32(mark.Column))}
 }
 
 // byteAt returns the byte at a place, as far as the line is ASCII, else 0.

@@ -117,6 +117,9 @@ func corpus(t *testing.T) map[string]fs.FS {
 		addCases(t, all, name)
 	}
 	all["samples"] = os.DirFS("../../envoy/policies")
+	for version, dir := range samples(t) {
+		all["accepted by "+version] = os.DirFS(dir)
+	}
 	return all
 }
 
@@ -290,7 +293,7 @@ func TestSchemaHasTheWordsOfTheDecoder(t *testing.T) {
 func TestSchemaAgreesWithTheDecoderOnValues(t *testing.T) {
 	s := compiledSchema(t)
 	values := []string{
-		"null", "true", "-1", "0", "1", "200", "204", "201", "86400", "86401", "1.5", `""`, "word", `"10m"`, `"1h30m"`, `"10"`, `"0"`, `"-1m"`, `"90.0s"`,
+		"null", "true", "-1", "0", "1", "200", "204", "201", "86401", "2147483647", "2147483648", "1.5", `""`, "word", `"10m"`, `"1h30m"`, `"10"`, `"0"`, `"-1m"`, `"90.0s"`,
 		"[]", "[1]", "[null]", "[word]", `[""]`, "[https://a.test]", "[group:none]", "[/v1]", `["*"]`, "[a.test]", `["*.a.test"]`, "[[a]]", "{}", "{file: a.txt}", "[enforce]",
 		"enforce", "shadow", "off", "replace", "defer", "pass", "block", "block-unsafe", "reject", "forward", "full", "requested", "a.b", "A",
 	}

@@ -32,7 +32,7 @@
 //	  policies: {policies: [...]}
 //	  groups: {tenants.txt: "..."}
 //	  want: [origin-trailing-slash]  # for each error its code or a part of its text; [] when it loads
-//	  warnings: [apex-not-covered]   # warnings that must be among those given
+//	  warnings: [origin-redundant]   # warnings and notes that must be among those given
 //
 // "about" and "why" may be left out. Without "policies" the cases are about
 // policies that stand elsewhere.

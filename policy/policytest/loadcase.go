@@ -15,7 +15,7 @@ type LoadCase struct {
 	// Line is where the entry begins in its file.
 	Line int
 	// Errors has for each wanted error its code or a part of its text; empty:
-	// the file loads. Warnings has such for warnings, which may be more.
+	// the file loads. Warnings has such for warnings and notes, which may be more.
 	Errors, Warnings []string
 
 	texts map[string][]byte // :: policy file and group files

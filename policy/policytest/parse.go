@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
 // fileYAML is a case file as it is written. The nodes are decoded one by one,
@@ -72,8 +74,11 @@ type loadYAML struct {
 }
 
 // Parse reads the case file of that name. The error has every mistake, one a
-// line, as FILE:LINE: message.
+// line, as FILE:LINE: message, or as a policyfile.Diagnostic.
 func Parse(name string, data []byte) (File, error) {
+	if hidden := policyfile.CheckText(name, data); hidden != nil {
+		return File{}, refused(hidden)
+	}
 	var raw fileYAML
 	if err := yaml.Load(data, &raw, yaml.WithKnownFields()); err != nil {
 		return File{}, placed(name, 1, err)
@@ -97,6 +102,15 @@ func Parse(name string, data []byte) (File, error) {
 		return File{}, err
 	}
 	return f, nil
+}
+
+// refused is the error of what stands in a file, one a line.
+func refused(found []policyfile.Diagnostic) error {
+	mistakes := make([]error, len(found))
+	for i, d := range found {
+		mistakes[i] = errors.New(d.String())
+	}
+	return errors.Join(mistakes...)
 }
 
 // parser is one Parse.
@@ -136,7 +150,7 @@ func (p *parser) texts(name string, line int, policies *yaml.Node, groups map[st
 		p.check(line, len(groups) == 0, "groups without policies: no policy file names them")
 		return nil
 	}
-	text, err := yaml.Dump(policies)
+	text, err := yaml.Dump(policies, yaml.WithUnicode(false)) // what the case file writes as an escape stays one
 	p.check(policies.Line, err == nil, "policies: %v", err)
 	texts := map[string][]byte{name: text}
 	for group, origins := range groups {

@@ -214,8 +214,10 @@ func TestLoadCaseDiff(t *testing.T) {
 		{"the code of an error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-trailing-slash]`, nil},
 		{"a part of an error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: ["has no path"]`, nil},
 		{"another error", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-path]`, []string{`no error "origin-path"`, "unwanted: "}},
-		{"a warning", `policies: {policies: [{name: p, cors: {allowOrigins: ["https://*.a.example"]}}]}, want: [], warnings: [apex-not-covered]`, nil},
+		{"a warning", `policies: {policies: [{name: p, cors: {allowOrigins: ["https://*"]}}]}, want: [], warnings: [any-host]`, nil},
 		{"no such warning", `policies: {policies: [{name: p, cors: {allowOrigins: ["https://*.a.example"]}}]}, want: [], warnings: [any-host]`, []string{`no warning "any-host"`}},
+		{"a character that is written as an escape", `policies: {policies: [{name: p, paths: ["/a\u202eb"], cors: {allowOrigins: [https://a.example]}}]}, want: [path-characters]`, nil},
+		{"what a group's file hides", `policies: {originGroups: {g: {file: g.txt}}, policies: [{name: p, cors: {allowOrigins: ["group:g"]}}]}, groups: {g.txt: "https://a.example # \u2028https://b.example\n"}, want: [hidden-character]`, nil},
 		{"an error is no warning", `policies: &bad {policies: [{name: p, cors: {allowOrigins: [https://a.example/]}}]}, want: [origin-trailing-slash], warnings: [origin-trailing-slash]`, []string{`no warning "origin-trailing-slash"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -16,6 +16,10 @@ var refusals = []struct {
 	want       []string
 }{
 	{"what is no YAML", "about: [", []string{"f.yaml:2: "}},
+	{"what hides the end of a line", one("  want: {reason: no_policy} # see\u2028  policy: p\n"), []string{"f.yaml:7:34: error [hidden-character]", "end lines with LF or CRLF"}},
+	{"what is invisible", head + "cases:\n- name: o\u200bne\n", []string{"f.yaml:4:10: error [hidden-character]"}},
+	{"a group's text that hides something", head + "groups:\n  t.txt: |\n    https://a.example # \rhttps://evil.example\n", []string{"f.yaml:5:25: error [hidden-character]"}},
+	{"what is not UTF-8", "about: \xff\n# \xff\n", []string{"f.yaml:1:8: error [text-encoding]", "f.yaml:2:3: error [text-encoding]"}},
 	{"what is no mapping", "- a", []string{"f.yaml:1: cannot construct !!seq here"}},
 	{"an empty file", "", []string{"f.yaml:1: "}},
 	{"an unknown field of the file", head + "case: []\n", []string{"f.yaml:3: field case not found here"}},

@@ -1,0 +1,188 @@
+package policyfile
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestRegexReasonFindsNamesOfOthers(t *testing.T) {
+	for expr, want := range map[string]string{
+		// Whole shared platforms.
+		`^https:\/\/.*\.vercel\.app$`:                "https://attacker.vercel.app",
+		`(?i)https://.*\.VERCEL\.app`:                "https://attacker.vercel.app",
+		`^https://([a-zA-Z0-9-]+\.)*vercel\.app$`:    "https://attacker.vercel.app",
+		`^https://\w+\.netlify\.app$`:                "https://attacker.netlify.app",
+		`^https://[a-z0-9-]+\.github\.io\.?$`:        "https://attacker.github.io",
+		`https://.*\.onrender\.com(:\d+)?`:           "https://attacker.onrender.com:1",
+		`^https://.*\.up\.railway\.app$`:             "https://attacker.up.railway.app",
+		`https://.*\.s3\.amazonaws\.com`:             "https://attacker.s3.amazonaws.com",
+		`https://.*\.amazonaws\.com`:                 "https://attacker.s3.amazonaws.com",
+		`https://[a-z.]+\.windows\.net`:              "https://attacker.blob.core.windows.net",
+		`https://.*\.eastus\.cloudapp\.azure\.com`:   "https://attacker.eastus.cloudapp.azure.com",
+		`https://.*\.kawasaki\.jp`:                   "https://attacker.x.kawasaki.jp",
+		`https://.*\.co\.uk`:                         "https://attacker.co.uk",
+		`https://[^.]+\.com`:                         "https://attacker.com",
+		`https://.*\.corp`:                           "https://attacker.corp",
+		`https://a\.test|https://.*\.pages\.dev`:     "https://attacker.pages.dev",
+		`https://(app\.example\.com|.+\.web\.app)`:   "https://attacker.web.app",
+		`https://.*\.ngrok-free\.app|https://a\.com`: "https://attacker.ngrok-free.app",
+		`https://.*\.fly\.dev\.`:                     "https://attacker.fly.dev.",
+		`https://www\.[a-z]+\.github\.io`:            "https://www.attacker.github.io",
+		`https://app\.[a-z0-9-]+\.amazonaws\.com`:    "https://app.attacker.amazonaws.com",
+		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.example\.com|https://.*\.vercel\.app`: "https://attacker.vercel.app",
+		// Parts of a name.
+		`^https://my-app-[a-z0-9]+-myteam\.vercel\.app$`:   "https://my-app-attacker-myteam.vercel.app",
+		`^https://my-app(-[a-z0-9]+-myteam)?\.vercel\.app`: "https://my-app-attacker-myteam.vercel.app",
+		`^https://frontend-.*\.vercel\.app$`:               "https://frontend-attacker.vercel.app",
+		`https://pr-\d+\.netlify\.app`:                     "https://pr-9.netlify.app",
+		`https://pr-[1-9][0-9]{0,3}\.netlify\.app`:         "https://pr-111.netlify.app",
+		`https://app[0-9]\.netlify\.app`:                   "https://app9.netlify.app",
+		`https://[a-f]{6,8}\.netlify\.app`:                 "https://aaaaaaaa.netlify.app",
+		`https://[a-z]{4}\.netlify\.app`:                   "https://zaaa.netlify.app",
+		`https://example\.bar-[0-9]+\.org`:                 "https://example.bar-9.org",
+		// What is open where a dot is meant.
+		`https://.*example\.com`:          "https://attackerexample.com",
+		`https://app.example\.com`:        "https://appzexample.com",
+		`https?://\w+\.site.example\.com`: "http://a.sitezexample.com",
+		// What is somebody's own.
+		`^https://myapp\.vercel\.app$`:                           "",
+		`^https://(app|www)\.vercel\.app$`:                       "",
+		`^https://app(1|2|3)(-eu)?\.vercel\.app$`:                "",
+		`^https://app[1-9]\.vercel\.app$`:                        "",
+		`^https://.*\.myapp\.vercel\.app$`:                       "",
+		`https://mine\.s3\.amazonaws\.com`:                       "",
+		`https://.*\.example\.com`:                               "",
+		`https://.*\.staging\.example\.co\.uk`:                   "",
+		`\A(https?://(?:.+\.)?shop\.example\.com(:\d+)?)\z`:      "",
+		`^https?://(www\.)?embed\.example\.com(:[0-9]+)?$`:       "",
+		`https://example\.(com|net|org)`:                         "",
+		`https://[a-z]+\.[a-z]+\.example\.com`:                   "",
+		`^https?://(localhost|order\.local|.*\.order\.local)$`:   "",
+		`^https?://([a-z]+\.)*(localhost|internal|test)(:\d+)?$`: "",
+		`^http://localhost:\d+$`:                                 "",
+		`chrome-extension://[a-z]{32}`:                           "",
+		`^https://192\.168\.\d+\.1$`:                             "",
+		`^http://10\.\d+\.\d+\.\d+$`:                             "",
+		`^https?://(192\.168\.\d{1,3}\.\d{1,3}|\[::1\]):5173$`:   "",
+		// What policy.Validate speaks of.
+		`.*`:                         "",
+		`https://[^/]+`:              "",
+		`.+\..+`:                     "",
+		`https://example\.com.*`:     "",
+		`https://example\.[a-z]+`:    "",
+		`https://app\.example\.com/`: "",
+		`(`:                          "",
+	} {
+		reason, witness := regexReason(expr)
+		if witness != want || (reason != "") != (want != "") {
+			t.Errorf("%s: got %q, %q, want %q", expr, reason, witness, want)
+		}
+	}
+}
+
+// starredHosts are what a star stands left of: the suffixes of the tables,
+// their parents and what is below them, and names of all kinds.
+func starredHosts() []string {
+	hosts := []string{
+		"com", "co.uk", "github.io", "vercel.app", "kawasaki.jp", "city.kawasaki.jp", "compute.amazonaws.com", "corp", "onion",
+		"example.com", "example.co.uk", "me.github.io", "us-east-1.example.com", "a-b.example.org", "localhost", "app.localhost", "test", "x.internal", "order.local",
+	}
+	for domain, suffixes := range suffixesBelow {
+		hosts = append(hosts, domain)
+		for _, s := range suffixes {
+			hosts = append(hosts, s, "me."+s)
+		}
+	}
+	for domain, u := range unlistedBelow {
+		hosts = append(hosts, domain, u.name, "place."+u.name, "me.place."+u.name)
+	}
+	return hosts
+}
+
+// spelledOut is the regex that matches what a pattern does.
+func spelledOut(pattern string) string {
+	scheme, rest, _ := strings.Cut(pattern, "://")
+	if rest == "*" {
+		return scheme + `://[^/:]+`
+	}
+	rest, anyPort := strings.CutSuffix(rest, ":*")
+	host := regexp.QuoteMeta(rest)
+	if below, whole := strings.CutPrefix(host, `\*\.`); whole {
+		host = `([a-z0-9_-]+\.)+` + below
+	}
+	host = strings.Replace(host, `\*`, `[a-z0-9-]+`, 1)
+	if anyPort {
+		host += `(:\d+)?`
+	}
+	return "^" + scheme + "://" + host + "$"
+}
+
+// What a regex does with public suffixes is judged as if it were written as a
+// pattern.
+func TestARegexIsJudgedAsThePatternThatItSpellsOut(t *testing.T) {
+	verdicts := map[string]int{}
+	check := func(pattern string, credentials bool) {
+		t.Helper()
+		const file = "policies: [{name: a, dangerously: [origin-regex, any-origin-with-credentials, insecure-origins], cors: {allowCredentials: %t, %s: ['%s']}}]"
+		want := suffixVerdict(loadText(fmt.Sprintf(file, credentials, "allowOrigins", pattern)))
+		got := suffixVerdict(loadText(fmt.Sprintf(file, credentials, "allowOriginRegexes", spelledOut(pattern))))
+		verdicts[want]++
+		if got != want {
+			t.Errorf("%s, credentials %t: the regex has %q, the pattern %q", pattern, credentials, got, want)
+		}
+	}
+	for _, host := range starredHosts() {
+		for _, pattern := range []string{"https://%s", "https://*.%s", "https://app-*.%s", "https://*-app.%s:*", "http://app-*-team.%s:8080", "https://app.%s:*"} {
+			check(fmt.Sprintf(pattern, host), true)
+			check(fmt.Sprintf(pattern, host), false)
+		}
+	}
+	check("https://*", true)
+	if verdicts[""] < 200 || verdicts["error"] < 200 || verdicts["warning"] < 200 {
+		t.Errorf("got the verdicts %v", verdicts)
+	}
+}
+
+// suffixVerdict returns the level of the finding about a public suffix; empty
+// if there is none.
+func suffixVerdict(r Result) string {
+	for _, d := range r.Diagnostics {
+		if d.Code == "public-suffix" {
+			return d.Level.String()
+		}
+	}
+	return ""
+}
+
+func TestARegexHasOneFindingOfWhatItAccepts(t *testing.T) {
+	for _, tt := range []struct {
+		expr, optIns, want string
+		credentials        bool
+	}{
+		{`https://.*\.vercel\.app`, "", "warning [public-suffix]", false},
+		{`https://.*\.vercel\.app`, "", "error [public-suffix]", true},
+		{`https://.*\.vercel\.app`, ", public-suffix", "", true},
+		{`https://.*example\.com`, "", "warning [public-suffix]", false},
+		{`https://.*example\.com`, "", "error [public-suffix]", true},
+		{`https://.*example\.com`, ", public-suffix", "warning [regex-hostile]", true},
+		{`https://app.example\.com`, "", "warning [public-suffix]", false},
+		{`https://app.example\.com`, "", "error [public-suffix]", true},
+		{`https://[^/]+`, "", "warning [regex-hostile]", true},
+		{`https://.*\.example\.com`, ", public-suffix", "warning [opt-in-unused]", true},
+		{`https://.*\.example\.com`, "", "", true},
+	} {
+		optIns := "origin-regex" + tt.optIns
+		if tt.credentials {
+			optIns += ", any-origin-with-credentials"
+		}
+		var got []string
+		for _, d := range loadText(fmt.Sprintf("policies: [{name: a, dangerously: [%s], cors: {allowCredentials: %t, allowOriginRegexes: ['%s']}}]", optIns, tt.credentials, tt.expr)).Diagnostics {
+			got = append(got, fmt.Sprintf("%s [%s]", d.Level, d.Code))
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s, credentials %t%s: got %q, want %q", tt.expr, tt.credentials, tt.optIns, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package policyfile
+
+import (
+	"bytes"
+	"fmt"
+	"unicode"
+	"unicode/utf8"
+)
+
+// CheckText returns an error for each character of a file that a reader does
+// not see, or sees as something else: what it hides would take effect
+// unnoticed. So that lines are those of an editor, only a line feed ends one.
+// Letters of any script are fine, and so is a byte order mark at the
+// beginning. It returns at most MaxDiagnostics.
+func CheckText(file string, text []byte) []Diagnostic {
+	var found []Diagnostic
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	line, start := 1, 0 // of the line: its number, and where its first character stands
+	for i := 0; i < len(text) && len(found) < MaxDiagnostics; {
+		if c := text[i]; c < utf8.RuneSelf && isPlain(text, i) {
+			i++
+			if c == '\n' {
+				line, start = line+1, i
+			}
+			continue
+		}
+		r, size := utf8.DecodeRune(text[i:])
+		d := Diagnostic{File: file, Line: line, Column: i - start + 1}
+		switch reason, hint := whyHidden(r); {
+		case r == utf8.RuneError && size == 1:
+			d.Code, d.Value, d.Reason, d.Hint = "text-encoding", fmt.Sprintf("0x%02X", text[i]), "the file is not UTF-8 here", "save the file as UTF-8"
+			found = append(found, d)
+		case reason != "":
+			d.Code, d.Value, d.Reason, d.Hint = "hidden-character", fmt.Sprintf("U+%04X", r), reason, hint
+			found = append(found, d)
+		}
+		i += size
+		start += size - 1 // columns count characters
+	}
+	return found
+}
+
+// byteOrderMark may begin a file.
+const byteOrderMark = "\ufeff"
+
+// isPlain reports whether the ASCII character at i is printable, a tab, or of
+// the end of a line.
+func isPlain(text []byte, i int) bool {
+	switch c := text[i]; c {
+	case '\t', '\n':
+		return true
+	case '\r':
+		return i+1 < len(text) && text[i+1] == '\n'
+	default:
+		return ' ' <= c && c <= '~'
+	}
+}
+
+// whyHidden says what a reader does not see of r, a character that isPlain
+// does not take; reason is empty for all other ones.
+func whyHidden(r rune) (reason, hint string) {
+	switch {
+	case r == '\r', r == '\u0085', unicode.In(r, unicode.Zl, unicode.Zp):
+		return "some programs see the end of a line here, and others do not", "end lines with LF or CRLF"
+	case unicode.Is(unicode.Zs, r):
+		return "this looks like a space and is not one", "write a space"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return "this changes the direction in which text is shown, so that it reads otherwise than it stands here", "remove it"
+	case unicode.Is(unicode.Join_Control, r):
+		return "this is invisible", "remove it, though words of some scripts and some emoji are written with it: it can hide text as well"
+	case unicode.Is(unicode.Variation_Selector, r):
+		return "this is invisible", "remove it; an emoji before it remains one"
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point):
+		return "this is invisible, or changes how the text around it looks", "remove it"
+	}
+	return "", ""
+}
