@@ -48,7 +48,7 @@ func printReports(out, note io.Writer, reports, blocked []explain.Report) error 
 	if len(reports) == 1 {
 		return nil
 	}
-	_, err := fmt.Fprintf(note, "%s with an Origin, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
+	_, err := fmt.Fprintf(note, "%s, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
 	return err
 }
 

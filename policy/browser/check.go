@@ -189,7 +189,7 @@ func (p *Plan) checkMethod(v *Verdict, methods []string) {
 	switch {
 	case slices.Contains(methods, p.Method):
 		v.pass(preflightSection, "%s lists %s", allowMethods, p.Method)
-	case isSafelistedMethod(p.Method):
+	case policy.IsSafelistedMethod(p.Method):
 		v.pass(preflightSection, "%s need not be listed", p.Method)
 	case slices.Contains(methods, "*") && p.credentials != Include:
 		v.pass(preflightSection, "%s has *, and no credentials are asked for", allowMethods)

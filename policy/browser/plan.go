@@ -98,7 +98,7 @@ func (p *Plan) setHeaders(hs Headers) {
 }
 
 func (p *Plan) plan() {
-	safe := isSafelistedMethod(p.Method)
+	safe := policy.IsSafelistedMethod(p.Method)
 	if safe {
 		p.step(true, "#cors-safelisted-method", p.Method+" needs no preflight")
 	} else {

@@ -75,11 +75,6 @@ type Response struct {
 	Headers Headers
 }
 
-// isSafelistedMethod is Fetch, #cors-safelisted-method.
-func isSafelistedMethod(method string) bool {
-	return method == "GET" || method == "HEAD" || method == "POST"
-}
-
 // isForbidden is Fetch, #forbidden-request-header: no page can set it.
 func isForbidden(h Header) bool {
 	name := strings.ToLower(h.Name)

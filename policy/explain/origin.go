@@ -98,7 +98,7 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	if e, ok := errors.AsType[*policy.PatternError](err); ok {
 		why = strings.TrimPrefix(e.Reason, "can never match: ")
 	}
-	sent := browserSends(origin)
+	sent := PageOrigin(origin)
 	if sent == "" {
 		r.Near = []Near{{Why: why}}
 		return
@@ -112,11 +112,11 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	r.Near = append([]Near{{Why: why}}, r.Near...)
 }
 
-// browserSends returns the origin that a browser sends for a page at that URL;
+// PageOrigin returns the origin that a browser sends for a page at that URL;
 // empty when it is none.
-func browserSends(page string) string {
+func PageOrigin(page string) string {
 	u, err := url.Parse(strings.TrimSpace(page))
-	if err != nil || strings.Contains(page, "*") {
+	if err != nil {
 		return ""
 	}
 	sent, err := originOf(u)
