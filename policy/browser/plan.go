@@ -53,8 +53,10 @@ func MakePlan(r Request) Plan {
 		engine:      cmp.Or(r.Engine, Chromium),
 		origin:      r.Origin,
 		credentials: r.Credentials,
-		flagged:     r.UsePreflight,
 	}
+	// XMLHttpRequest, #the-send()-method, sets the flag for listeners alone;
+	// Chromium wants something to upload, too.
+	p.flagged = r.UsePreflight && (p.engine != Chromium || p.Method != "GET" && p.Method != "HEAD")
 	// CSS Fonts 4, #font-fetching-requirements, wants the mode "cors"; WebKit's is "no-cors".
 	p.Unchecked = r.Font && p.engine == WebKit
 	p.setHeaders(r.Headers)

@@ -140,6 +140,19 @@ func TestChromiumSafelistsMore(t *testing.T) {
 	}
 }
 
+// TestChromiumListensToUploadsOnly: the others ask for a GET, too, which has no
+// body.
+func TestChromiumListensToUploadsOnly(t *testing.T) {
+	for _, engine := range browser.Engines() {
+		for method, want := range map[string]bool{"POST": true, "GET": engine != browser.Chromium, "head": engine != browser.Chromium} {
+			p := browser.MakePlan(browser.Request{Engine: engine, Origin: page, Target: target, Method: method, UsePreflight: true})
+			if p.Preflight != want {
+				t.Errorf("%s has a preflight for %s: %t", engine, method, p.Preflight)
+			}
+		}
+	}
+}
+
 func TestWebKitLoadsFontsWithoutCORS(t *testing.T) {
 	for _, engine := range browser.Engines() {
 		p := browser.MakePlan(browser.Request{Engine: engine, Origin: page, Target: target, Method: "GET", Font: true})

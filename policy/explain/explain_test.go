@@ -344,6 +344,10 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	if len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "redirect") {
 		t.Errorf("%q", r.Notes)
 	}
+	r = ask(t, explain.Question{Origin: app, URL: "https://api.example.com/v1", Method: "PUT", Upstream: explain.Upstream{Status: 307}})
+	if len(r.Notes) != 2 || !strings.Contains(r.Notes[1], "from the page's own origin in Firefox") {
+		t.Errorf("%q", r.Notes)
+	}
 }
 
 func TestQuestionsThatCannotBeRead(t *testing.T) {

@@ -63,8 +63,8 @@ func redirectNotes(t trip) []string {
 	if t.preflight == nil {
 		return list
 	}
-	return append(list, "at another origin the target's preflight comes from null in Chrome and Safari, and from the page's own origin in Firefox, whose request then comes from null; "+
-		"Authorization does not go along, though Safari's preflight asks for it")
+	return append(list, "if it leads to another origin, the preflight there is from null in Chrome and Safari, and from the page's own origin in Firefox, "+
+		"whose request after it is from null; Authorization does not go along, though Safari's preflight asks for it")
 }
 
 // hidesCause reports whether what was denied is not what consoles complain of.

@@ -73,15 +73,21 @@ func runAll(set *policy.Set, a asked) (all trips) {
 	return all
 }
 
-// telling returns the first trip that fails, or else the first one.
+// telling returns the first trip that fails, or else the first one: of an engine
+// that sends a preflight which was copied, if there is one.
 func (ts trips) telling() trip {
-	for _, t := range ts {
-		if !t.allowed {
-			return t
+	best := ts[0]
+	for _, t := range ts[1:] {
+		fails, sends := best.allowed && !t.allowed, best.allowed == t.allowed && !best.sends() && t.sends()
+		if fails || sends {
+			best = t
 		}
 	}
-	return ts[0]
+	return best
 }
+
+// sends reports whether the engine sends the preflight by itself.
+func (t *trip) sends() bool { return t.preflight == nil || t.plan.Preflight }
 
 // because says on one line why the request is allowed or blocked.
 func (ts trips) because(a asked, s *policy.Spec) string {
