@@ -72,11 +72,11 @@ func navigationCause(a asked) string {
 
 // letPass is the remedy for a navigation that the policy of that name blocks: a
 // policy for its path alone that lets denied requests pass, or that policy if
-// it is one already. It allows the site's own origin alone. It is nil if Envoy
-// names the policy, for which a path means nothing.
+// it is one already. It allows the site's own origin alone. It is nil if that
+// does not help, as where Envoy names the policy whatever the path is.
 func (ps Policies) letPass(a asked, name string) *Remedy {
 	s := ps.spec(name)
-	if s == nil || a.Policy != "" {
+	if s == nil {
 		return nil
 	}
 	host := strings.ToLower(a.url.Hostname())

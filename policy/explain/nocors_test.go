@@ -139,7 +139,7 @@ func TestSameSiteIsSaidWhereItDecidesFirst(t *testing.T) {
 		"another site":                {"https://app.example.com", "https://api.example.net/", browser.Include, "", said},
 		"another site of a platform":  {"https://app.github.io", "https://api.github.io/", browser.Include, "", said},
 		"another scheme":              {"http://app.example.com", "https://api.example.com/", browser.Include, "", said},
-		"another address":             {"http://127.0.0.1:1", "http://127.0.0.2:1/", browser.Include, "", said},
+		"another address":             {"http://127.0.0.1:1", "http://10.0.0.1:1/", browser.Include, "", said},
 		"no origin of its own":        {"null", "https://api.example.com/", browser.Include, "", said},
 		"a subdomain":                 {"https://app.example.com", "https://api.example.com:8443/", browser.Include, "", ""},
 		"another port":                {"http://localhost:1", "http://localhost:2/", browser.Include, "", ""},

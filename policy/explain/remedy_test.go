@@ -30,6 +30,8 @@ func TestRemedy(t *testing.T) {
 				{Field: "cors.allowOrigins", Add: []string{stranger}}, {Field: "cors.allowMethods", Add: []string{"QUERY"}},
 				{Field: "cors.allowHeaders", Add: []string{"x-a", "x-b"}}, {Field: "cors.allowCredentials", Set: "true"},
 			}, false},
+		{"what Chrome alone does not need", explain.Question{Origin: app, URL: "https://api.example.com/v1", Headers: browser.Headers{{Name: "User-Agent", Value: "mine"}}}, "api",
+			[]explain.Change{{Field: "cors.allowHeaders", Add: []string{"user-agent"}}}, false},
 		{"credentials of a public policy", explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include}, "api-all",
 			[]explain.Change{{Field: "cors.allowCredentials", Set: "true"}, {Field: "cors.allowOrigins", Only: []string{app}}}, false},
 		{"a policy that is off", explain.Question{Origin: app, URL: "https://off.example.com/"}, "off",

@@ -1,9 +1,6 @@
 package explain
 
 import (
-	"net/netip"
-	"strings"
-
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/corsgate/corsgate/policy"
@@ -13,9 +10,6 @@ import (
 // #registrable-domain). A host without one, such as an address or localhost, is
 // its own.
 func registrable(host string) string {
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return host
-	}
 	domain, err := publicsuffix.EffectiveTLDPlusOne(host)
 	if err != nil {
 		return host

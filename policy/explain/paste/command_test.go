@@ -155,11 +155,12 @@ func TestWindows(t *testing.T) {
 		"carets before quotes": {"curl ^\"https://api.example.com/v1/orders^\" ^\r\n  -X ^\"PUT^\" ^\r\n  -H ^\"Origin: https://app.example.com^\" ^\r\n" +
 			"  -H ^\"content-type: application/json^\" ^\r\n  --data-raw ^\"^{^\\^\"a^\\^\":1^}^\"",
 			explain.Question{Method: "PUT", URL: target, Origin: "https://app.example.com", Headers: json}},
-		"quotes alone": {"curl \"https://api.example.com/v1/orders\" ^\n  -X \"PUT\" ^\n  -H \"Origin: https://app.example.com\" ^\n  -H \"content-type: application/json\" ^\n --data-raw \"{\"\"a\"\":\"\"b & c\"\"}\"",
+		"quotes alone": {"curl \"https://api.example.com/v1/orders\" ^\n --data-raw \"{\"\"a b\"\":\"\"c & d\"\"}\" ^\n  -X \"PUT\" ^\n  -H \"Origin: https://app.example.com\" ^\n  -H \"content-type: application/json\"",
 			explain.Question{Method: "PUT", URL: target, Origin: "https://app.example.com", Headers: json}},
 		"what cmd would replace":     {"curl ^\"https://api.example.com/v1/orders?a=^%^20b^&c=^%^22^\"", explain.Question{Method: "GET", URL: target + "?a=%20b&c=%22"}},
 		"a line end in a body":       {"curl ^\"https://api.example.com/v1/orders^\" --data-raw ^\"a^\n\nb^\" ^\n -X PUT -H ^\"content-type: application/json^\"", explain.Question{Method: "PUT", URL: target, Headers: json}},
 		"a quote in a value":         {"curl.exe ^\"https://api.example.com/v1/orders^\" ^\n -H ^\"X-A: ^\\^\"q^\\^\" r^\"", explain.Question{Method: "GET", URL: target, Headers: browser.Headers{{Name: "X-A", Value: `"q" r`}}}},
+		"two quotes in a value":      {"curl \"https://api.example.com/v1/orders\" ^\n -H \"X-A: \"\"q\"\" r\"", explain.Question{Method: "GET", URL: target, Headers: browser.Headers{{Name: "X-A", Value: `"q" r`}}}},
 		"a backslash in a value":     {"curl ^\"https://api.example.com/v1/orders^\" ^\n -H ^\"X-A: a^\\^\\^\"", explain.Question{Method: "GET", URL: target, Headers: browser.Headers{{Name: "X-A", Value: `a\`}}}},
 		"a prompt":                   {"C:\\> curl ^\"https://api.example.com/v1/orders^\"", explain.Question{Method: "GET", URL: target}},
 		"a shell's caret is its own": {"curl 'https://api.example.com/v1/orders' -H 'X-A: a^\"b'", explain.Question{Method: "GET", URL: target, Headers: browser.Headers{{Name: "X-A", Value: `a^"b`}}}},

@@ -100,6 +100,8 @@ func TestHAR(t *testing.T) {
 			[]string{"PUT " + orders + " from https://app.example.com x-a failed: net::ERR_FAILED", "PUT " + orders + " from https://app.example.com x-b failed: net::ERR_FAILED"}, nil},
 		"two, of which the browser kept the first's": {[]string{preflight(asks + names), entry("fetch", "PUT", orders, origin, `{"status": 200}`), entry("fetch", "PUT", orders, origin, `{"status": 200}`)},
 			[]string{"PUT " + orders + " from https://app.example.com x-a", "PUT " + orders + " from https://app.example.com x-a"}, nil},
+		"a preflight for the method alone": {[]string{preflight(asks), entry("fetch", "PUT", orders, origin+"\nX-B: 2", `{"status": 200}`)},
+			[]string{"PUT " + orders + " from https://app.example.com"}, nil},
 		"an upload": {[]string{preflight("Access-Control-Request-Method: POST"), entry("xhr", "POST", orders, origin, `{"status": 200}`)},
 			[]string{"POST " + orders + " from https://app.example.com of an upload"}, nil},
 		"a preflight alone": {[]string{preflight(asks)}, []string{"OPTIONS " + orders + " from https://app.example.com Access-Control-Request-Method"}, nil},
@@ -145,12 +147,13 @@ func TestHARGoesByTime(t *testing.T) {
 		return entry("preflight", "OPTIONS", orders, origin+"\nAccess-Control-Request-Method: PUT\nAccess-Control-Request-Headers: "+names, "")
 	}
 	request := entry("fetch", "PUT", orders, origin, "")
-	r := read(t, at(9, request), at(3, preflight("x-a")), at(8, preflight("x-b")), at(2, request))
+	later := entry("fetch", "PUT", orders, origin+"\nCookie: a=b", "")
+	r := read(t, at(9, later), at(3, preflight("x-a")), at(8, preflight("x-b")), at(2, request))
 	var got []string
 	for _, q := range r.Questions {
 		got = append(got, shown(q))
 	}
-	want := []string{"PUT " + orders + " from https://app.example.com x-a", "PUT " + orders + " from https://app.example.com x-b"}
+	want := []string{"PUT " + orders + " from https://app.example.com x-a", "PUT " + orders + " from https://app.example.com x-b with credentials"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
