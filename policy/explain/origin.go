@@ -144,7 +144,6 @@ func keepNear(list []miss, entry string, p policy.Pattern, o policy.Origin) []mi
 	if i == maxNear {
 		return list
 	}
-	kin := registrable(p.Host) == registrable(o.Host)
-	list = slices.Insert(list, i, miss{Near{entry, why, kin}, distance})
+	list = slices.Insert(list, i, miss{Near{entry, why, isKin(p, o)}, distance})
 	return list[:min(len(list), maxNear)]
 }

@@ -17,6 +17,12 @@ func registrable(host string) string {
 	return domain
 }
 
+// isKin reports whether p and o are of one owner. The hosts of other schemes,
+// such as an app's, are nobody's.
+func isKin(p policy.Pattern, o policy.Origin) bool {
+	return defaultPorts[p.Scheme] != "" && defaultPorts[o.Scheme] != "" && registrable(p.Host) == registrable(o.Host)
+}
+
 // sameSite is HTML, #same-site: the scheme counts.
 func sameSite(a, b policy.Origin) bool {
 	return a.Scheme == b.Scheme && registrable(a.Host) == registrable(b.Host)

@@ -20,7 +20,7 @@ func TestAdvice(t *testing.T) {
 	cors := policy.CORS{AllowOrigins: []string{"https://app.test", "https://*.shop.test"}, AllowMethods: []string{"PUT"}, AllowHeaders: []string{"x-ok"}}
 	advise := advised(t,
 		policy.Spec{Name: "api", Hosts: []string{"api.test"}, CORS: cors},
-		policy.Spec{Name: "pages", CORS: policy.CORS{AllowOrigins: []string{"https://ours.github.io", "http://127.0.0.1:3000"}}},
+		policy.Spec{Name: "pages", CORS: policy.CORS{AllowOrigins: []string{"https://ours.github.io", "http://127.0.0.1:3000", "http://localhost:3000"}}},
 		policy.Spec{Name: "regex", Hosts: []string{"r.test"}, CORS: policy.CORS{AllowOriginRegexes: []string{"https://(a|b)\\.test"}}, Dangerously: []policy.OptIn{policy.OptInOriginRegex}},
 		policy.Spec{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: cors})
 	ask := func(method, headers string) *policy.Request {
@@ -47,6 +47,7 @@ func TestAdvice(t *testing.T) {
 		"a neighbour on a platform":  {policy: "pages", r: &policy.Request{Method: "GET", Origin: "https://theirs.github.io"}, near: "another host below github.io"},
 		"another port of an address": {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://127.0.0.1:4000"}, near: "http://127.0.0.1:3000", allow: `allowOrigins: [..., "http://127.0.0.1:4000"]`},
 		"another address":            {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://10.0.0.1:3000"}, near: ""},
+		"an app, as anybody has":     {policy: "pages", r: &policy.Request{Method: "GET", Origin: "capacitor://localhost"}, near: "capacitor, not http"},
 		"a regex":                    {policy: "regex", r: &policy.Request{Method: "GET", Origin: "https://c.test"}, near: "the expression does not match"},
 		"what is allowed":            {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, allowed: true},
 		"what is allowed in shadow":  {policy: "next", r: ask("PUT", "x-ok"), allowed: true},
