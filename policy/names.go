@@ -37,9 +37,9 @@ func NormaliseMethod(s string) string {
 	return s
 }
 
-// isSafelistedMethod is Fetch, #cors-safelisted-method: these
+// IsSafelistedMethod is Fetch, #cors-safelisted-method: these
 // need no Access-Control-Allow-Methods.
-func isSafelistedMethod(s string) bool {
+func IsSafelistedMethod(s string) bool {
 	return s == "GET" || s == "HEAD" || s == "POST"
 }
 

@@ -67,7 +67,7 @@ func (p *compiled) denyNames(v Verdict, reason Reason, debug *Answer) Verdict {
 // one (Fetch, #forbidden-method) never is, whatever the policy lists.
 func (p *compiled) checkMethod(method string) (denied Reason, ok bool) {
 	switch {
-	case isSafelistedMethod(method):
+	case IsSafelistedMethod(method):
 		return 0, true
 	case IsForbiddenMethod(method):
 		return ReasonPreflightMethodDenied, false

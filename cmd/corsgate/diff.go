@@ -29,9 +29,12 @@ func newDiff() *cobra.Command {
 are policy files or folders. Both are asked about requests that are made of what
 stands in them: origins that a pattern matches and near misses of it, each method
 and header, the hosts and paths of all policies. Recorded decisions can be replayed
-besides. Every change is shown with a request that proves it:
+besides. Every change is shown with a request that proves it, and with what both
+versions answer differently:
 
   widens|narrows|changes [ASPECT] policy NAME: EXAMPLES (gains WHAT; loses WHAT)
+    REQUEST: REASON, now REASON
+      HEADER: VALUE -> VALUE
 
 Exits 1 when access widens, so that a review can ask for a second look. What a policy
 in shadow would do is no access.`,
@@ -108,7 +111,7 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 	}
 	paint := painterFor(out)
 	for _, c := range r.Changes {
-		if _, err := fmt.Fprintf(out, "%s\n  %s\n", changeLine(paint, c), witnessLine(c.Witness)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s\n  %s\n%s", changeLine(paint, c), witnessLine(c.Witness), differenceLines(c.Witness)); err != nil {
 			return err
 		}
 	}
@@ -185,6 +188,18 @@ func witnessLine(w policydiff.Witness) string {
 		text += ", where Envoy names the policy " + shownValue(w.Policy)
 	}
 	return text + ": " + w.OldReason + ", now " + w.NewReason
+}
+
+// differenceLines returns what both decisions do differently, a line each; the
+// reasons are in the witness's own.
+func differenceLines(w policydiff.Witness) string {
+	var lines strings.Builder
+	for _, d := range w.Differences {
+		if d.What != policy.DiffersReason {
+			fmt.Fprintf(&lines, "    %s\n", d)
+		}
+	}
+	return lines.String()
 }
 
 // diffSummary says in a few words what was found.

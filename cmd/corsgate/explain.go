@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
@@ -63,10 +64,11 @@ exact headers of the preflight's answer and of the request's, and what a browser
 makes of them, step by step, with the section of https://fetch.spec.whatwg.org
 that it follows; then what to add to the policy to allow it.
 
-The request is told by flags, by a curl command (as "Copy as cURL" in a browser's
-developer tools gives it), or by a HAR file, of which each request with an Origin
-that is blocked is explained; other flags add to these. The policies are those of --policies, or those that
-a running corsgate serves, asked at its admin listener.
+The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
+fetch" in a browser's developer tools gives, or by a HAR file, of which each
+request that is blocked is explained; other flags add to these. The policies are
+those of --policies, or those that a running corsgate serves, asked at its admin
+listener.
 
 Exits 0 when the page may read the answer, 1 when it is blocked, 2 when that
 cannot be told.`,
@@ -101,13 +103,13 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
 	flags.IntVar(&c.upstreamStatus, "upstream-status", 200, "status of the upstream's answer")
-	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`; - reads it from standard input")
+	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
 
 // explain answers what the flags ask and prints it.
 func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
-	questions, err := c.questions(cmd.InOrStdin())
+	questions, err := c.questions(cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
@@ -147,49 +149,69 @@ func policiesExplainer(ps explain.Policies) explainer {
 	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }
 }
 
-// questions returns what is asked; of a HAR file that may be several.
-func (c *explainConfig) questions(stdin io.Reader) ([]explain.Question, error) {
-	if c.har != "" {
-		text, err := readInput(c.har, stdin)
-		if err != nil {
-			return nil, asFault(err, exitUsage, "give --har the file that the browser's developer tools save, or - for standard input")
-		}
-		qs, err := fromHAR(text)
-		for i := range qs {
-			err = errors.Join(err, c.override(&qs[i]))
-		}
-		return qs, err
+// questions returns what is asked; the flags alone ask one thing. It names to
+// note what of a HAR file is left out.
+func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain.Question, err error) {
+	if err := c.checkHost(); err != nil {
+		return nil, err
 	}
-	q, err := c.question(stdin)
+	switch {
+	case c.har != "":
+		qs, err = c.readHAR(stdin, note)
+	case c.curl != "":
+		qs, err = c.readCurl(stdin)
+	default:
+		qs = make([]explain.Question, 1)
+	}
+	for i := range qs {
+		err = errors.Join(err, c.override(&qs[i]))
+	}
 	if err != nil {
 		return nil, err
 	}
-	return []explain.Question{q}, nil
+	if q := qs[0]; c.har == "" && (q.URL == "" || q.Origin == "") {
+		return nil, misused("name what is asked for and by whom: --origin https://app.example.com --host api.example.com --path /v1",
+			"--origin and --host, or a copied command with both, are needed")
+	}
+	return qs, nil
 }
 
-// question returns the one that the curl command or the flags ask; a flag adds
-// to the command and wins over it.
-func (c *explainConfig) question(stdin io.Reader) (q explain.Question, err error) {
-	if c.curl != "" {
-		command := c.curl
-		if command == "-" {
-			command, err = readInput("-", stdin)
-		}
-		if err == nil {
-			q, err = fromCurl(command)
-		}
-		if err != nil {
-			return q, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
-		}
+func (c *explainConfig) readHAR(stdin io.Reader, note io.Writer) ([]explain.Question, error) {
+	text, err := readInput(c.har, stdin)
+	if err != nil {
+		return nil, asFault(err, exitUsage, "give --har the file that the browser's developer tools save, or - for standard input")
 	}
-	if err := c.override(&q); err != nil {
-		return q, err
+	r, err := paste.HAR(text)
+	for _, skipped := range r.Skipped {
+		fmt.Fprintf(note, "skipped %s\n", printable.Text(skipped))
 	}
-	if q.URL == "" || q.Origin == "" {
-		return q, misused("name what is asked for and by whom: --origin https://app.example.com --host api.example.com --path /v1",
-			"--origin and --host, or a curl command with both, are needed")
+	if err == nil && len(r.Questions) == 0 {
+		err = fmt.Errorf("none of the %d requests of the HAR file has an Origin, and none failed as CORS makes them fail", r.Entries)
 	}
-	return q, nil
+	return r.Questions, asFault(err, exitUsage, "give --har the file that \"Save all as HAR\" in the browser's developer tools writes")
+}
+
+func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err error) {
+	command := c.curl
+	if command == "-" {
+		command, err = readInput("-", stdin)
+	}
+	if err == nil {
+		qs, err = paste.Command(command)
+	}
+	return qs, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
+}
+
+// checkHost refuses what is more than a host.
+func (c *explainConfig) checkHost() error {
+	host, path, found := strings.Cut(c.host, "/")
+	switch {
+	case strings.Contains(c.host, "://"):
+		return misused("give it to --url, instead of --scheme, --host and --path", "--host wants a host, and %q is a URL", c.host)
+	case found:
+		return misused(fmt.Sprintf("write --host %s --path /%s", host, path), "--host wants a host, and %q has a path", c.host)
+	}
+	return nil
 }
 
 // override puts what the flags say into q.

@@ -48,7 +48,7 @@ func printReports(out, note io.Writer, reports, blocked []explain.Report) error 
 	if len(reports) == 1 {
 		return nil
 	}
-	_, err := fmt.Fprintf(note, "%s with an Origin, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
+	_, err := fmt.Fprintf(note, "%s, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
 	return err
 }
 
@@ -103,13 +103,20 @@ func (t *explainText) report(r *explain.Report) {
 	}
 	t.line("")
 	t.line("%s", printable.Text(r.Because))
-	if r.Console != "" {
-		t.line("%s", t.faint("  "+printable.Text(r.Console)))
-	}
+	t.consoles(r.Engines)
 	if r.Cause != "" {
 		t.line("%s", printable.Text(r.Cause))
 	}
 	t.remedy(r.Remedy)
+}
+
+// consoles writes what each browser's console says.
+func (t *explainText) consoles(engines []explain.EngineVerdict) {
+	for _, e := range engines {
+		if e.Console != "" {
+			t.line("%s", t.faint(fmt.Sprintf("  %-8s %s", e.Engine.Name()+":", printable.Text(e.Console))))
+		}
+	}
 }
 
 func (t *explainText) policy(r *explain.Report) {
@@ -131,11 +138,18 @@ func (t *explainText) policy(r *explain.Report) {
 		t.row("", "%s", t.faint("and none of "+counted(r.Policy.More, "other", "others")))
 	}
 	if s := r.Shadow; s != nil {
-		differs := "decides the same"
-		if s.Differs {
-			differs = "would decide otherwise"
-		}
-		t.row("shadow", "%s %s: %s", s.Name, differs, s.Reason)
+		t.shadow(s)
+	}
+}
+
+func (t *explainText) shadow(s *explain.Shadow) {
+	if !s.Differs {
+		t.row("shadow", "%s decides the same: %s", s.Name, s.Reason)
+		return
+	}
+	t.row("shadow", "%s would decide otherwise:", s.Name)
+	for _, d := range s.Differences {
+		t.row("", "%s", printable.Text(d.String()))
 	}
 }
 

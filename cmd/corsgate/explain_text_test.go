@@ -34,9 +34,9 @@ func TestExplainTextIsHarmless(t *testing.T) {
 
 func TestExplainTextKeepsColours(t *testing.T) {
 	text := explainText{paint: painter{on: true}}
-	text.report(&explain.Report{Because: "b", Console: "c\x1b[2J"})
+	text.report(&explain.Report{Because: "b", Engines: []explain.EngineVerdict{{Console: "c\x1b[2J"}}})
 	got := harmless(text.String())
-	if !strings.HasPrefix(got, "\x1b[31mblocked\x1b[0m: ") || !strings.Contains(got, "\x1b[2m  c\\x1b[2J\x1b[0m") {
+	if !strings.HasPrefix(got, "\x1b[31mblocked\x1b[0m: ") || !strings.Contains(got, "\x1b[2m  Chrome:  c\\x1b[2J\x1b[0m") {
 		t.Errorf("%q", got)
 	}
 }
@@ -45,7 +45,7 @@ func TestExplainTextPaintsNothingThatARequestSays(t *testing.T) {
 	const forged = "a\x1b[32m\nallowed"
 	text := explainText{paint: painter{on: true}}
 	text.report(&explain.Report{
-		Question: explain.Question{Method: forged, URL: forged, Origin: forged}, Console: forged, Because: forged, Cause: forged,
+		Question: explain.Question{Method: forged, URL: forged, Origin: forged}, Engines: []explain.EngineVerdict{{Console: forged}}, Because: forged, Cause: forged,
 		Notes: []string{forged}, Before: []browser.Step{{Says: forged}},
 	})
 	if got := harmless(text.String()); strings.Contains(got, "a\x1b[32m") || strings.Contains(got, "\nallowed") {

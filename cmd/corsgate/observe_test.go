@@ -79,18 +79,19 @@ func start(t *testing.T, svc *service) *observed {
 }
 
 // check asks as ext_authz does; headers are names and values.
-func (o *observed) check(t *testing.T, method string, headers ...string) {
+func (o *observed) check(t *testing.T, method string, headers ...string) *authv3.CheckResponse {
 	t.Helper()
 	h := map[string]string{}
 	for i := 0; i < len(headers); i += 2 {
 		h[headers[i]] = headers[i+1]
 	}
 	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-corsgate-route", "main", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-	_, err := authv3.NewAuthorizationClient(o.conn).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+	answer, err := authv3.NewAuthorizationClient(o.conn).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
 		Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{Method: method, Host: "api.test", Path: "/v1?q", Headers: h}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer
 }
 
 // process asks as ext_proc does, with a request of an allowed origin and the
@@ -162,16 +163,40 @@ func TestServeShowsWhatItDecides(t *testing.T) {
 		t.Fatalf("/denied: %+v", list)
 	}
 	first, second := list.Policies[0].Origins[0], list.Policies[0].Origins[1]
-	if first.Origin != "http://app.example.com" || first.Count != 2 || first.Allow != `allowOrigins: [..., "http://app.example.com"]` || !strings.Contains(first.Nearest, "https://app.example.com") {
+	if first.Origin != `"http://app.example.com"` || first.Count != 2 || first.Allow != `allowOrigins: [..., "http://app.example.com"]` || !strings.Contains(first.Nearest, "https://app.example.com") {
 		t.Errorf("/denied: %+v", first)
 	}
-	if second.Asked != "DELETE" || second.Allow != `allowMethods: [..., "DELETE"]` || second.Nearest == "" {
+	if second.Asked != `"DELETE"` || second.Allow != `allowMethods: [..., "DELETE"]` || second.Nearest == "" {
 		t.Errorf("/denied: %+v", second)
 	}
 	o.stop()
 	want := `"policy":"api","reason":"request_origin_denied","origin":"http://app.example.com","method":"GET","host":"api.test","path":"/v1","route":"main","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}`
 	if text := decisions.String(); strings.Count(text, "\n") != 4 || strings.Count(text, want) != 2 {
 		t.Errorf("the decision log is\n%s", text)
+	}
+}
+
+// TestDeniedOriginsAreWrittenAsInEnvoysAccessLog compares with the metadata that
+// the access log prints.
+func TestDeniedOriginsAreWrittenAsInEnvoysAccessLog(t *testing.T) {
+	o := observe(t, serveConfig{}, observedPolicies)
+	logged := map[string]bool{}
+	for _, origin := range []string{"https://evil.test", "https://caf\u00e9.test", `a"b\c`, "tab\t", strings.Repeat("\u00e9", 300)} {
+		metadata := o.check(t, "GET", "origin", origin).GetDynamicMetadata().GetFields()
+		logged[metadata["origin"].GetStringValue()] = true
+	}
+	var list denied.List
+	if err := json.Unmarshal([]byte(o.page(t, "/denied")), &list); err != nil {
+		t.Fatal(err)
+	}
+	o.stop()
+	if len(logged) != 5 || len(list.Policies[0].Origins) != 5 {
+		t.Fatalf("%d are logged and %d listed", len(logged), len(list.Policies[0].Origins))
+	}
+	for _, d := range list.Policies[0].Origins {
+		if !logged[d.Origin] {
+			t.Errorf("%s is not in the access log: %v", d.Origin, logged)
+		}
 	}
 }
 
@@ -261,7 +286,7 @@ func TestReadmeListsTheFieldsOfTheDecisionLog(t *testing.T) {
 			t.Errorf("the README does not name %s", name)
 		}
 	}
-	if len(fields) != 14 {
+	if len(fields) != 15 {
 		t.Errorf("%d fields in %s", len(fields), decisions.String())
 	}
 }

@@ -28,7 +28,7 @@ func newTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test CASES...",
 		Short: "Run decision cases against policies",
-		Long: `Runs the cases of each CASES, a file or a folder of them, against the policies, and
+		Long: `Runs the cases of each CASES, a YAML or JSON file or a folder of them, against the policies, and
 says which policies, origins, methods and headers no case exercises. A case is a
 request and what must come of it:
 
@@ -139,7 +139,7 @@ func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
 			bad = append(bad, err)
 			continue
 		}
-		files, err := readFiles(fsys, place)
+		files, err := readFiles(fsys, place, source.Path)
 		all, bad = append(all, files...), append(bad, err)
 	}
 	if err := errors.Join(bad...); err != nil {
@@ -148,10 +148,11 @@ func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
 	return all, nil
 }
 
-func readFiles(fsys fs.FS, place string) ([]policytest.File, error) {
+// readFiles reads the case files of the path that was given.
+func readFiles(fsys fs.FS, place, path string) ([]policytest.File, error) {
 	files, err := policytest.Load(fsys, place)
 	if err == nil && len(files) == 0 {
-		err = fmt.Errorf("%s: no file with cases", printable.Name(place))
+		err = fmt.Errorf("%s: no file with cases: put a .yaml, .yml or .json file there", printable.Name(path))
 	}
 	return files, err
 }
@@ -175,7 +176,7 @@ func (r *testReport) addFile(f policytest.File, set *policy.Set, coverage *polic
 	if f.HasPolicies() {
 		own, err := f.Set()
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", f.Path, err)
 		}
 		set, coverage = own, policytest.NewCoverage(nil) // of no interest
 	}

@@ -102,8 +102,14 @@ func (st step) misjudged(r explain.Report, tr trial) (lines []string) {
 	if want := st.want != "blocked" && st.want != "refused"; r.Allowed != want {
 		lines = append(lines, "the verdict is "+r.Because+", and the browser's was "+st.want)
 	}
-	if st.console != "" && !strings.Contains(r.Console, st.console) {
-		lines = append(lines, "the console says "+r.Console)
+	console := ""
+	for _, e := range r.Engines {
+		if e.Engine == fetch.Chromium {
+			console = e.Console
+		}
+	}
+	if st.console != "" && !strings.Contains(console, st.console) {
+		lines = append(lines, "the console says "+console)
 	}
 	var reasons []string
 	for _, e := range []*explain.Exchange{r.Preflight, r.Request} {

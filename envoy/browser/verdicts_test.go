@@ -193,7 +193,7 @@ func (v verdict) request(target string) fetch.Request {
 // judge returns the verdict about the whole.
 func (v verdict) judge(p *fetch.Plan) fetch.Verdict {
 	if p.Preflight {
-		if got := p.CheckPreflight(responseOf(v.preflight)); got.Blocked && !got.ButChromium {
+		if got := p.CheckPreflight(responseOf(v.preflight)); got.Blocked {
 			return got
 		}
 	}

@@ -2,23 +2,22 @@ package browser
 
 import (
 	"fmt"
-	"net/url"
+	"net/textproto"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Verdict is what a browser makes of an answer.
+// Verdict is what an engine makes of an answer.
 type Verdict struct {
 	// Blocked tells that the request fails: it is not sent, or not read.
 	Blocked bool `json:"blocked"`
-	// ButChromium tells that Chromium does not make the check that failed: it goes
-	// on, and other browsers do not.
-	ButChromium bool `json:"butChromium,omitempty"`
 	// Steps are the checks in their order; of a blocked one, the last failed.
 	Steps []Step `json:"steps"`
-	// Console is what Chromium writes after "has been blocked by CORS policy: ".
+	// Console is what the engine's console says of the failed check; see
+	// Plan.ConsoleLine.
 	Console string `json:"console,omitempty"`
 }
 
@@ -37,45 +36,39 @@ const checkSection = "#cors-check"
 // or, of a redirect, whether it is followed (Fetch, #http-fetch: the CORS check).
 func (p *Plan) CheckResponse(r Response) Verdict {
 	v := Verdict{}
-	if !p.CrossOrigin {
+	switch {
+	case !p.CrossOrigin:
 		v.pass("#main-fetch", "the page asks its own origin: it may read the answer")
-		return v
+	case p.Unchecked:
+		v.pass("#cors-request", "%s loads fonts without CORS", p.engine.Name())
+	default:
+		p.checkOrigin(&v, r)
 	}
-	p.check(&v, r.Headers)
 	return v
 }
 
-// check is Fetch, #cors-check.
-func (p *Plan) check(v *Verdict, hs Headers) {
-	allowed, ok := hs.Get("Access-Control-Allow-Origin")
+// checkOrigin is Fetch, #cors-check.
+func (p *Plan) checkOrigin(v *Verdict, r Response) {
+	allowed, ok := r.Headers.Get("Access-Control-Allow-Origin")
+	refuse := func(w words, format string, args ...any) {
+		v.fail(checkSection, p.said(w, "{value}", allowed, "{status}", strconv.Itoa(r.Status)), format, args...)
+	}
 	credentials := p.credentials == Include
 	switch {
 	case !ok:
-		v.fail(checkSection, "No 'Access-Control-Allow-Origin' header is present on the requested resource.",
-			"there is no Access-Control-Allow-Origin")
+		refuse(noOrigin, "there is no Access-Control-Allow-Origin")
+	case r.Headers.lines("Access-Control-Allow-Origin") > 1:
+		refuse(manyLines, "there are several Access-Control-Allow-Origin")
 	case allowed == "*" && !credentials:
 		v.pass(checkSection, "Access-Control-Allow-Origin is *, and no credentials are asked for")
 	case allowed == "*":
-		v.fail(checkSection, "The value of the 'Access-Control-Allow-Origin' header in the response must not be the wildcard '*' when the request's credentials mode is 'include'.",
-			"Access-Control-Allow-Origin is *, which does not hold with credentials")
+		refuse(starOrigin, "Access-Control-Allow-Origin is *, which does not hold with credentials")
 	case allowed != p.origin:
-		v.fail(checkSection, mismatch(allowed), "Access-Control-Allow-Origin is %q, not %q", allowed, p.origin)
+		refuse(mismatch(allowed), "Access-Control-Allow-Origin is %q, not %q", allowed, p.origin)
 	default:
 		v.pass(checkSection, "Access-Control-Allow-Origin is the page's origin")
-		p.checkCredentials(v, hs, credentials)
+		p.checkCredentials(v, r.Headers, credentials)
 	}
-}
-
-// mismatch is what Chromium says of an Access-Control-Allow-Origin that is not
-// the page's origin.
-func mismatch(allowed string) string {
-	if strings.ContainsAny(allowed, " ,") {
-		return fmt.Sprintf("The 'Access-Control-Allow-Origin' header contains multiple values '%s', but only one is allowed.", allowed)
-	}
-	if u, err := url.Parse(allowed); allowed != "null" && (err != nil || u.Scheme == "") {
-		return fmt.Sprintf("The 'Access-Control-Allow-Origin' header contains the invalid value '%s'.", allowed)
-	}
-	return fmt.Sprintf("The 'Access-Control-Allow-Origin' header has a value '%s' that is not equal to the supplied origin.", allowed)
 }
 
 // checkCredentials is steps 5 to 8 of Fetch, #cors-check: the value has case.
@@ -87,7 +80,7 @@ func (p *Plan) checkCredentials(v *Verdict, hs Headers, asked bool) {
 	case value == "true":
 		v.pass(checkSection, "Access-Control-Allow-Credentials is true")
 	default:
-		v.fail(checkSection, fmt.Sprintf("The value of the 'Access-Control-Allow-Credentials' header in the response is '%s' which must be 'true' when the request's credentials mode is 'include'.", value),
+		v.fail(checkSection, p.said(noCredentials, "{value}", value),
 			"credentials are asked for, and Access-Control-Allow-Credentials is %q instead of \"true\"", value)
 	}
 }
@@ -102,54 +95,49 @@ func (p *Plan) CheckPreflight(r Response) Verdict {
 		v.pass("#main-fetch", "the page asks its own origin: no browser sends this preflight")
 		return v
 	}
-	if p.check(&v, r.Headers); v.Blocked {
-		v.Console = "Response to preflight request doesn't pass access control check: " + v.Console
-	}
-	// A redirect is said first: Chromium stops there.
-	if isRedirect(r) {
-		v = Verdict{}
-		v.fail(preflightSection, "Response to preflight request doesn't pass access control check: Redirect is not allowed for a preflight request.",
-			"the status is %d: a preflight follows no redirect", r.Status)
-	}
-	if !v.Blocked {
-		checkStatus(&v, r.Status)
-	}
-	if !v.Blocked {
-		p.checkLists(&v, r.Headers)
+	for _, check := range p.preflightChecks() {
+		if !v.Blocked {
+			check(&v, r)
+		}
 	}
 	return v
 }
 
-// isRedirect reports whether there is somewhere to go (Fetch,
+// preflightChecks are in the order of the engine: it decides what the console
+// says of an answer with several faults. The standard's is Chromium's, but for
+// redirects, where Chromium and Firefox stop at once.
+func (p *Plan) preflightChecks() []func(*Verdict, Response) {
+	if p.engine == WebKit {
+		return []func(*Verdict, Response){p.checkStatus, p.checkPreflightOrigin, p.checkLists}
+	}
+	return []func(*Verdict, Response){p.checkRedirect, p.checkPreflightOrigin, p.checkStatus, p.checkLists}
+}
+
+func (p *Plan) checkPreflightOrigin(v *Verdict, r Response) {
+	p.checkOrigin(v, r)
+	if v.Blocked && p.engine == Chromium {
+		v.Console = "Response to preflight request doesn't pass access control check: " + v.Console
+	}
+}
+
+// checkRedirect is about answers that lead elsewhere (Fetch,
 // #concept-response-location-url).
-func isRedirect(r Response) bool {
+func (p *Plan) checkRedirect(v *Verdict, r Response) {
 	switch r.Status {
 	case 301, 302, 303, 307, 308:
-		_, ok := r.Headers.Get("Location")
-		return ok
+		if _, ok := r.Headers.Get("Location"); ok {
+			v.fail(preflightSection, p.said(redirected), "the status is %d: a preflight follows no redirect", r.Status)
+		}
 	}
-	return false
 }
 
 // checkStatus wants an ok status (Fetch, #ok-status).
-func checkStatus(v *Verdict, status int) {
-	if status < 200 || status > 299 {
-		v.fail(preflightSection, "Response to preflight request doesn't pass access control check: It does not have HTTP ok status.",
-			"the status is %d, not one of 200 to 299", status)
+func (p *Plan) checkStatus(v *Verdict, r Response) {
+	if r.Status < 200 || r.Status > 299 {
+		v.fail(preflightSection, p.said(badStatus, "{status}", strconv.Itoa(r.Status)), "the status is %d, not one of 200 to 299", r.Status)
 		return
 	}
-	v.pass(preflightSection, "the status is %d", status)
-}
-
-// list reads a header that lists tokens (Fetch, #extract-header-list-values).
-// The verdict is blocked where something is none.
-func list(v *Verdict, hs Headers, name string) []string {
-	value, _ := hs.Get(name)
-	names := members(value)
-	if !v.Blocked && slices.ContainsFunc(names, func(n string) bool { return !policy.IsToken(n) }) {
-		v.fail(preflightSection, "Cannot parse "+name+" response header field in preflight response.", "%s is no list of names", name)
-	}
-	return names
+	v.pass(preflightSection, "the status is %d", r.Status)
 }
 
 // The names of the headers that list what a preflight grants.
@@ -158,10 +146,15 @@ const (
 	allowHeaders = "Access-Control-Allow-Headers"
 )
 
-// checkLists is the sub-steps 2 to 8: both lists are read before either is used.
-func (p *Plan) checkLists(v *Verdict, hs Headers) {
-	methods, names := list(v, hs, allowMethods), list(v, hs, allowHeaders)
-	if !v.Blocked {
+// checkLists is the sub-steps 2 to 8: both lists are read before either is used,
+// but by Firefox.
+func (p *Plan) checkLists(v *Verdict, r Response) {
+	methods := p.list(v, r.Headers, allowMethods)
+	if p.engine == Firefox && !v.Blocked {
+		p.checkMethod(v, methods)
+	}
+	names := p.list(v, r.Headers, allowHeaders)
+	if p.engine != Firefox && !v.Blocked {
 		p.checkMethod(v, methods)
 	}
 	for i := range names {
@@ -174,19 +167,34 @@ func (p *Plan) checkLists(v *Verdict, hs Headers) {
 	}
 }
 
+// list reads a header that lists tokens (Fetch, #extract-header-list-values).
+// The verdict is blocked if something is not a token.
+func (p *Plan) list(v *Verdict, hs Headers, name string) []string {
+	value, _ := hs.Get(name)
+	names := members(value)
+	wrong := slices.IndexFunc(names, func(n string) bool { return !policy.IsToken(n) })
+	if v.Blocked || wrong < 0 {
+		return names
+	}
+	if p.engine == Firefox {
+		value = names[wrong]
+	}
+	v.fail(preflightSection, p.said(noList, "{header}", name, "{value}", value), "%s is no list of names", name)
+	return names
+}
+
 // checkMethod is sub-steps 5 and 6: methods have case, safelisted ones need not
 // be listed, and "*" does not hold with credentials.
 func (p *Plan) checkMethod(v *Verdict, methods []string) {
 	switch {
 	case slices.Contains(methods, p.Method):
 		v.pass(preflightSection, "%s lists %s", allowMethods, p.Method)
-	case isSafelistedMethod(p.Method):
+	case policy.IsSafelistedMethod(p.Method):
 		v.pass(preflightSection, "%s need not be listed", p.Method)
 	case slices.Contains(methods, "*") && p.credentials != Include:
 		v.pass(preflightSection, "%s has *, and no credentials are asked for", allowMethods)
 	default:
-		v.fail(preflightSection, "Method "+p.Method+" is not allowed by "+allowMethods+" in preflight response.",
-			"%s does not list %s%s", allowMethods, p.Method, starless(methods))
+		v.fail(preflightSection, p.said(noMethod), "%s does not list %s%s", allowMethods, p.Method, starless(methods))
 	}
 }
 
@@ -198,23 +206,37 @@ func starless(names []string) string {
 	return ""
 }
 
-// checkHeader is sub-steps 7 and 8: names have no case, and "*" holds neither
-// with credentials nor for Authorization (Fetch,
-// #cors-non-wildcard-request-header-name).
+// checkHeader is sub-steps 7 and 8: names have no case, and "*" does not hold
+// with credentials. For Authorization it should never hold (Fetch,
+// #cors-non-wildcard-request-header-name), but every engine lets it: Firefox
+// warns that it will not for long.
 func (p *Plan) checkHeader(v *Verdict, header string, names []string) {
-	refuse := func(why string) {
-		v.fail(preflightSection, "Request header field "+header+" is not allowed by "+allowHeaders+" in preflight response.",
-			"%s does not list %s%s", allowHeaders, header, why)
-	}
+	star := slices.Contains(names, "*") && p.credentials != Include
 	switch {
 	case slices.Contains(names, header):
 		v.pass(preflightSection, "%s lists %s", allowHeaders, header)
-	case p.credentials == Include || !slices.Contains(names, "*"):
-		refuse(starless(names))
-	case header == "authorization":
-		refuse(", and * does not stand for it")
-		v.ButChromium = true
-	default:
+	case star && header == "authorization":
+		v.pass(preflightSection, "%s has *, which no browser should let stand for %s, and all do: list it", allowHeaders, header)
+	case star:
 		v.pass(preflightSection, "%s has *, which stands for %s", allowHeaders, header)
+	default:
+		v.fail(preflightSection, p.said(noHeader, "{header}", p.spelled(header)), "%s does not list %s%s", allowHeaders, header, starless(names))
 	}
+}
+
+// spelled returns the header's name as the engine's console has it: WebKit as
+// the page wrote it, but for those that it knows.
+func (p *Plan) spelled(header string) string {
+	if p.engine != WebKit {
+		return header
+	}
+	if _, known := safelist[header]; known || header == "authorization" || header == "user-agent" {
+		return textproto.CanonicalMIMEHeaderKey(header)
+	}
+	for _, h := range p.Headers {
+		if strings.EqualFold(h.Name, header) {
+			return h.Name
+		}
+	}
+	return header
 }

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,8 +13,9 @@ type Plan struct {
 	// Refused says why the browser throws instead of sending anything; empty
 	// when it does not.
 	Refused string
-	// CrossOrigin tells whether CORS has a say at all.
-	CrossOrigin bool
+	// CrossOrigin tells whether CORS has a say at all, and Unchecked that the
+	// engine does without.
+	CrossOrigin, Unchecked bool
 	// Method and Headers are what the request will have: the method normalised,
 	// the headers without forbidden ones, whose names are Dropped.
 	Method  string
@@ -25,6 +27,7 @@ type Plan struct {
 	Preflight bool
 	Steps     []Step
 
+	engine      Engine
 	origin      string
 	credentials Credentials
 	flagged     bool
@@ -47,19 +50,25 @@ func MakePlan(r Request) Plan {
 		CrossOrigin: r.Origin == "null" || r.Origin != r.Target,
 		Method:      policy.NormaliseMethod(r.Method),
 		Refused:     refuse(r),
+		engine:      cmp.Or(r.Engine, Chromium),
 		origin:      r.Origin,
 		credentials: r.Credentials,
-		flagged:     r.UsePreflight,
 	}
+	// XMLHttpRequest, #the-send()-method, sets the flag for listeners alone;
+	// Chromium wants something to upload, too.
+	p.flagged = r.UsePreflight && (p.engine != Chromium || p.Method != "GET" && p.Method != "HEAD")
+	// CSS Fonts 4, #font-fetching-requirements, wants the mode "cors"; WebKit's is "no-cors".
+	p.Unchecked = r.Font && p.engine == WebKit
 	p.setHeaders(r.Headers)
-	if p.Refused != "" {
-		return p
-	}
-	if !p.CrossOrigin {
+	switch {
+	case p.Refused != "":
+	case !p.CrossOrigin:
 		p.step(true, "#main-fetch", "the page asks its own origin: CORS has no say")
-		return p
+	case p.Unchecked:
+		p.step(true, "#cors-request", p.engine.Name()+" loads fonts without CORS")
+	default:
+		p.plan()
 	}
-	p.plan()
 	return p
 }
 
@@ -91,13 +100,13 @@ func (p *Plan) setHeaders(hs Headers) {
 }
 
 func (p *Plan) plan() {
-	safe := isSafelistedMethod(p.Method)
+	safe := policy.IsSafelistedMethod(p.Method)
 	if safe {
 		p.step(true, "#cors-safelisted-method", p.Method+" needs no preflight")
 	} else {
 		p.step(false, "#cors-safelisted-method", p.Method+" needs a preflight: only GET, HEAD and POST do not")
 	}
-	p.Unsafe = unsafeHeaders(p.Headers)
+	p.Unsafe = p.unsafeHeaders()
 	for _, u := range p.Unsafe {
 		p.step(false, "#cors-unsafe-request-header-names", fmt.Sprintf("the header %s needs a preflight: %s", u.Name, u.Why))
 	}
@@ -132,5 +141,5 @@ func (p *Plan) PreflightHeaders() Headers {
 // #append-a-request-origin-header): the site's own only when it may change
 // something.
 func (p *Plan) SendsOrigin() bool {
-	return p.CrossOrigin || p.Method != "GET" && p.Method != "HEAD"
+	return p.CrossOrigin && !p.Unchecked || p.Method != "GET" && p.Method != "HEAD"
 }

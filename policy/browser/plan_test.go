@@ -1,6 +1,7 @@
 package browser_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,5 +116,49 @@ func TestPlanOfTheOwnOrigin(t *testing.T) {
 	}
 	if p := browser.MakePlan(browser.Request{Origin: "null", Target: target, Method: "GET"}); !p.CrossOrigin {
 		t.Error("an opaque origin is the target's")
+	}
+}
+
+// TestChromiumSafelistsMore has what Chromium 156 sent without a preflight;
+// Firefox 153 and WebKit 2.50 asked for each of these.
+func TestChromiumSafelistsMore(t *testing.T) {
+	for header, safe := range map[string]bool{
+		"User-Agent: mine": true, "Save-Data: on": true, "Save-Data: off": false, "DPR: 1": true, "DPR: x": false, "Device-Memory: 8": true,
+		"Device-Memory: x": false, "Width: 10": true, "Width: x": false, "Viewport-Width: 10": true, "RTT: 10": true, "RTT: x": false,
+		"Downlink: 1.5": true, "ECT: 4g": true, "ECT: x": false, "Intervention: x": true,
+		"Lang: en": false, "Purpose: prefetch": false, "Priority: u=1": false, "Cache-Control: no-cache": false,
+	} {
+		for _, engine := range browser.Engines() {
+			p := browser.MakePlan(browser.Request{Engine: engine, Origin: page, Target: target, Method: "GET", Headers: lines(header + "\nX-A: 1")})
+			name, _, _ := strings.Cut(strings.ToLower(header), ":")
+			names, _ := p.PreflightHeaders().Get("Access-Control-Request-Headers")
+			want := !safe || engine != browser.Chromium
+			if got := slices.Contains(strings.Split(names, ","), name); got != want {
+				t.Errorf("%s asks for %s with %q, want %t", engine, names, header, want)
+			}
+		}
+	}
+}
+
+// TestChromiumListensToUploadsOnly: the others ask for a GET, too, which has no
+// body.
+func TestChromiumListensToUploadsOnly(t *testing.T) {
+	for _, engine := range browser.Engines() {
+		for method, want := range map[string]bool{"POST": true, "GET": engine != browser.Chromium, "head": engine != browser.Chromium} {
+			p := browser.MakePlan(browser.Request{Engine: engine, Origin: page, Target: target, Method: method, UsePreflight: true})
+			if p.Preflight != want {
+				t.Errorf("%s has a preflight for %s: %t", engine, method, p.Preflight)
+			}
+		}
+	}
+}
+
+func TestWebKitLoadsFontsWithoutCORS(t *testing.T) {
+	for _, engine := range browser.Engines() {
+		p := browser.MakePlan(browser.Request{Engine: engine, Origin: page, Target: target, Method: "GET", Font: true})
+		v := p.CheckResponse(browser.Response{Status: 200})
+		if without := engine == browser.WebKit; v.Blocked == without || p.SendsOrigin() == without {
+			t.Errorf("%s: %+v, with an Origin: %t", engine, v, p.SendsOrigin())
+		}
 	}
 }

@@ -40,8 +40,20 @@ func (hs Headers) Get(name string) (string, bool) {
 	return strings.Join(values, ", "), values != nil
 }
 
+// lines counts the lines of that name.
+func (hs Headers) lines(name string) (n int) {
+	for _, h := range hs {
+		if strings.EqualFold(h.Name, name) {
+			n++
+		}
+	}
+	return n
+}
+
 // Request is a request that a page makes in the mode "cors".
 type Request struct {
+	// Engine makes the request.
+	Engine Engine
 	// Origin is the page's origin, "null" for an opaque one, and Target that of
 	// the URL asked for; both serialized.
 	Origin, Target string
@@ -52,6 +64,8 @@ type Request struct {
 	// UsePreflight is the use-CORS-preflight flag (Fetch,
 	// #use-cors-preflight-flag): an upload has listeners.
 	UsePreflight bool
+	// Font tells that a style sheet asks for a font.
+	Font bool
 }
 
 // Response is what answers a request. Headers are all that came, whether a page
@@ -59,11 +73,6 @@ type Request struct {
 type Response struct {
 	Status  int
 	Headers Headers
-}
-
-// isSafelistedMethod is Fetch, #cors-safelisted-method.
-func isSafelistedMethod(method string) bool {
-	return method == "GET" || method == "HEAD" || method == "POST"
 }
 
 // isForbidden is Fetch, #forbidden-request-header: no page can set it.

@@ -27,6 +27,23 @@ func unsafeWhy(h Header) string {
 	return rule(h.Value)
 }
 
+// chromiumSafelist has the names of client hints and the like that Chromium
+// takes for safelisted, besides the standard's, with a rule that says whether
+// it does for the value. The page's User-Agent Chromium throws away.
+var chromiumSafelist = map[string]func(value string) bool{
+	"device-memory": isNumber, "downlink": isNumber, "dpr": isNumber, "rtt": isNumber, "viewport-width": isNumber, "width": isNumber,
+	"ect":          func(value string) bool { return value == "slow-2g" || value == "2g" || value == "3g" || value == "4g" },
+	"intervention": func(string) bool { return true },
+	"save-data":    func(value string) bool { return value == "on" },
+	"user-agent":   func(string) bool { return true },
+}
+
+// isNumber takes digits, with a fraction or not.
+func isNumber(value string) bool {
+	whole, fraction, found := strings.Cut(value, ".")
+	return isDigits(whole) && (!found || isDigits(fraction))
+}
+
 // safelist has a rule for the value of each name: it says what is wrong with it.
 var safelist = map[string]func(value string) string{
 	"accept":           unsafeBytes,
@@ -102,11 +119,14 @@ type Unsafe struct {
 }
 
 // unsafeHeaders is Fetch, #cors-unsafe-request-header-names: sorted, each once.
-func unsafeHeaders(hs Headers) []Unsafe {
+func (p *Plan) unsafeHeaders() []Unsafe {
 	var unsafe, safe []Unsafe
 	size := 0
-	for _, h := range hs {
+	for _, h := range p.Headers {
 		name := strings.ToLower(h.Name)
+		if safe := chromiumSafelist[name]; p.engine == Chromium && safe != nil && safe(h.Value) {
+			continue
+		}
 		if why := unsafeWhy(h); why != "" {
 			unsafe = append(unsafe, Unsafe{name, why})
 			continue

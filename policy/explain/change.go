@@ -10,6 +10,8 @@ import (
 const (
 	fieldName        = "name"
 	fieldHosts       = "hosts"
+	fieldPaths       = "paths"
+	fieldDenied      = "deniedRequests"
 	fieldMode        = "mode"
 	fieldOrigins     = "cors.allowOrigins"
 	fieldMethods     = "cors.allowMethods"
@@ -26,8 +28,12 @@ func (c Change) apply(s *policy.Spec) {
 		s.Mode = policy.Mode(c.Set)
 	case fieldCredentials:
 		s.CORS.AllowCredentials = true
+	case fieldDenied:
+		s.DeniedRequests = policy.DeniedRequests(c.Set)
 	case fieldHosts:
 		c.list(&s.Hosts)
+	case fieldPaths:
+		c.list(&s.Paths)
 	case fieldOrigins:
 		c.list(&s.CORS.AllowOrigins)
 	case fieldMethods:

@@ -145,8 +145,8 @@ func TestCopiedPreflightsOfOddClients(t *testing.T) {
 			if why := slices.ContainsFunc(r.Before, func(s browser.Step) bool { return !s.OK }); why == refused {
 				t.Errorf("why there is a preflight: %+v", r.Before)
 			}
-			if refused != (r.Console == "" && !r.Allowed) || refused && r.Remedy != nil {
-				t.Errorf("console %q, remedy %+v", r.Console, r.Remedy)
+			if refused != (consoles(r) == 0 && !r.Allowed) || refused && r.Remedy != nil {
+				t.Errorf("consoles %+v, remedy %+v", r.Engines, r.Remedy)
 			}
 		})
 	}

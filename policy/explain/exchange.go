@@ -28,7 +28,16 @@ func (a *asked) request(method string, hs browser.Headers) policy.Request {
 		RequestHeaders:        value("Access-Control-Request-Headers"),
 		RequestPrivateNetwork: value("Access-Control-Request-Private-Network"),
 		SecFetchSite:          a.fetchSite(),
+		Upgrade:               a.upgrade(),
 	}
+}
+
+// upgrade is the header that a handshake of WebSocket has.
+func (a *asked) upgrade() string {
+	if a.Mode == WebSocket {
+		return "websocket"
+	}
+	return ""
 }
 
 // fetchSite is Sec-Fetch-Site as far as a decision looks at it (Fetch Metadata,
@@ -47,7 +56,7 @@ func (a *asked) fetchSite() string {
 func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 	d := set.Decide(&r)
 	if d.Shadow.Answer != nil {
-		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers}
+		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers, d.Verdict.Differences(&d.Shadow)}
 	}
 	got := policytest.Respond(d, upstreamOf(a.Upstream))
 	e := &Exchange{

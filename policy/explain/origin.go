@@ -86,7 +86,7 @@ func (r *Origin) addNear(s *policy.Spec, near []miss, regexMiss string) {
 	}
 	for _, text := range s.CORS.AllowOriginRegexes {
 		if len(r.Near) < maxNear {
-			r.Near = append(r.Near, Near{text, regexMiss})
+			r.Near = append(r.Near, Near{Entry: text, Why: regexMiss})
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	if e, ok := errors.AsType[*policy.PatternError](err); ok {
 		why = strings.TrimPrefix(e.Reason, "can never match: ")
 	}
-	sent := browserSends(origin)
+	sent := PageOrigin(origin)
 	if sent == "" {
 		r.Near = []Near{{Why: why}}
 		return
@@ -116,11 +116,11 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	r.Near = append([]Near{{Why: why}}, r.Near...)
 }
 
-// browserSends returns the origin that a browser sends for a page at that URL;
+// PageOrigin returns the origin that a browser sends for a page at that URL;
 // empty when it is none.
-func browserSends(page string) string {
+func PageOrigin(page string) string {
 	u, err := url.Parse(strings.TrimSpace(page))
-	if err != nil || strings.Contains(page, "*") {
+	if err != nil {
 		return ""
 	}
 	sent, err := originOf(u)
@@ -148,6 +148,6 @@ func keepNear(list []miss, entry string, p policy.Pattern, o policy.Origin) []mi
 	if i == maxNear {
 		return list
 	}
-	list = slices.Insert(list, i, miss{Near{entry, why}, distance})
+	list = slices.Insert(list, i, miss{Near{entry, why, isKin(p, o)}, distance})
 	return list[:min(len(list), maxNear)]
 }

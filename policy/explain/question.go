@@ -23,12 +23,21 @@ type Question struct {
 	// does.
 	Method  string          `json:"method,omitempty"`
 	Headers browser.Headers `json:"headers,omitempty"`
-	// Credentials is the credentials mode; empty means same-origin.
+	// Credentials is the credentials mode, or Unknown; empty means same-origin.
 	Credentials browser.Credentials `json:"credentials,omitempty"`
 	// Upload tells that the upload has listeners, which needs a preflight.
 	Upload bool `json:"upload,omitempty"`
 	// Bare tells that the request was sent as it is, without a preflight.
 	Bare bool `json:"bare,omitempty"`
+	// Mode is the request's mode; empty means cors. Font tells that a style sheet
+	// asks for a font.
+	Mode Mode `json:"mode,omitempty"`
+	Font bool `json:"font,omitempty"`
+	// Failed is how a recording says that the request failed; empty: it does not.
+	Failed string `json:"failed,omitempty"`
+	// Notes are what the reader of a recording has to say of it. The report
+	// repeats them.
+	Notes []string `json:"notes,omitempty"`
 	// Policy is the name of the policy that Envoy gives; empty: none.
 	Policy string `json:"policy,omitempty"`
 	// Upstream is what the upstream would answer, to preflights that reach it
@@ -61,17 +70,39 @@ func read(q Question) (asked, error) {
 	if err != nil {
 		return asked{}, fmt.Errorf("read the URL: %w", err)
 	}
+	if scheme, ok := webSocketSchemes[strings.ToLower(u.Scheme)]; ok {
+		u.Scheme, q.Mode = scheme, WebSocket
+	}
 	target, err := originOf(u)
 	if err != nil {
 		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
 	}
 	u.Host = asciiHost(u) + portOf(u)
-	switch q.Credentials {
-	case "", browser.Omit, browser.SameOrigin, browser.Include:
-	default:
-		return asked{}, fmt.Errorf("no credentials mode %q: write omit, same-origin or include", q.Credentials)
+	if err := checkModes(&q); err != nil {
+		return asked{}, err
 	}
 	return fillIn(asked{Question: q, url: u, target: target}), nil
+}
+
+// webSocketSchemes are the schemes of the requests that open a WebSocket
+// (WebSockets, #concept-websocket-establish).
+var webSocketSchemes = map[string]string{"ws": "http", "wss": "https"}
+
+// checkModes fills in the mode.
+func checkModes(q *Question) error {
+	switch q.Credentials {
+	case "", browser.Omit, browser.SameOrigin, browser.Include, Unknown:
+	default:
+		return fmt.Errorf("no credentials mode %q: write omit, same-origin or include", q.Credentials)
+	}
+	switch q.Mode {
+	case "":
+		q.Mode = CORS
+	case CORS, Navigate, NoCORS, WebSocket:
+	default:
+		return fmt.Errorf("no mode %q: write cors, navigate, no-cors or websocket", q.Mode)
+	}
+	return nil
 }
 
 // fillIn replaces what is left out by its default, and a preflight by the

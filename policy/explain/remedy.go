@@ -47,7 +47,7 @@ func try(s policy.Spec, a asked, t *trip) bool {
 	if err != nil {
 		return true
 	}
-	*t = run(set, a)
+	*t = runAll(set, a).telling()
 	return t.allowed
 }
 

@@ -30,6 +30,8 @@ func TestRemedy(t *testing.T) {
 				{Field: "cors.allowOrigins", Add: []string{stranger}}, {Field: "cors.allowMethods", Add: []string{"QUERY"}},
 				{Field: "cors.allowHeaders", Add: []string{"x-a", "x-b"}}, {Field: "cors.allowCredentials", Set: "true"},
 			}, false},
+		{"what Chrome alone does not need", explain.Question{Origin: app, URL: "https://api.example.com/v1", Headers: browser.Headers{{Name: "User-Agent", Value: "mine"}}}, "api",
+			[]explain.Change{{Field: "cors.allowHeaders", Add: []string{"user-agent"}}}, false},
 		{"credentials of a public policy", explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include}, "api-all",
 			[]explain.Change{{Field: "cors.allowCredentials", Set: "true"}, {Field: "cors.allowOrigins", Only: []string{app}}}, false},
 		{"a policy that is off", explain.Question{Origin: app, URL: "https://off.example.com/"}, "off",
@@ -113,7 +115,7 @@ func apply(t *testing.T, specs []policy.Spec, r explain.Remedy) []policy.Spec {
 	}
 	s := &specs[i]
 	lists := map[string]*[]string{
-		"hosts": &s.Hosts, "cors.allowOrigins": &s.CORS.AllowOrigins,
+		"hosts": &s.Hosts, "paths": &s.Paths, "cors.allowOrigins": &s.CORS.AllowOrigins,
 		"cors.allowMethods": &s.CORS.AllowMethods, "cors.allowHeaders": &s.CORS.AllowHeaders,
 	}
 	for _, c := range r.Changes {
@@ -122,6 +124,8 @@ func apply(t *testing.T, specs []policy.Spec, r explain.Remedy) []policy.Spec {
 			s.Name = c.Set
 		case c.Field == "mode":
 			s.Mode = policy.Mode(c.Set)
+		case c.Field == "deniedRequests":
+			s.DeniedRequests = policy.DeniedRequests(c.Set)
 		case c.Field == "cors.allowCredentials":
 			s.CORS.AllowCredentials = c.Set == "true"
 		case list == nil:

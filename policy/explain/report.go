@@ -1,6 +1,9 @@
 package explain
 
-import "github.com/corsgate/corsgate/policy/browser"
+import (
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+)
 
 // Report is the answer to a Question.
 type Report struct {
@@ -12,8 +15,9 @@ type Report struct {
 	Because string `json:"because"`
 	// Cause is what in the policy denied it, on one line; empty where nothing did.
 	Cause string `json:"cause,omitempty"`
-	// Console is the line that Chromium writes into its console.
-	Console string `json:"console,omitempty"`
+	// Engines are what each browser engine makes of it; none for a request that
+	// no browser sends or that CORS is not about.
+	Engines []EngineVerdict `json:"engines,omitempty"`
 	// Policy is the one chosen; its Name is empty where there is none.
 	Policy Choice `json:"policy"`
 	// Shadow is what a shadow policy says, nil without one.
@@ -29,6 +33,16 @@ type Report struct {
 	Notes []string `json:"notes,omitempty"`
 	// Remedy is what would allow it, nil where it is allowed or nothing would.
 	Remedy *Remedy `json:"remedy,omitempty"`
+}
+
+// EngineVerdict is what one browser engine makes of a request.
+type EngineVerdict struct {
+	Engine  browser.Engine `json:"engine"`
+	Allowed bool           `json:"allowed"`
+	// Because is the check that failed, and Console the line of its console;
+	// empty if it is allowed.
+	Because string `json:"because,omitempty"`
+	Console string `json:"console,omitempty"`
 }
 
 // Choice is how a policy was chosen.
@@ -56,6 +70,8 @@ type Shadow struct {
 	Name    string `json:"name"`
 	Reason  string `json:"reason"`
 	Differs bool   `json:"differs"`
+	// Differences are all in which it differs from what acts.
+	Differences policy.Differences `json:"differences,omitempty"`
 }
 
 // Origin is how an origin stands with the entries of a policy.
@@ -74,6 +90,9 @@ type Near struct {
 	// Entry is empty where it is about the origin alone.
 	Entry string `json:"entry,omitempty"`
 	Why   string `json:"why"`
+	// Kin tells that the entry and the origin are of one registrable domain, and
+	// so of one owner. What only looks alike is a stranger's.
+	Kin bool `json:"kin,omitempty"`
 }
 
 // Exchange is a request and its answer.

@@ -66,6 +66,8 @@ type Witness struct {
 	// OldReason and NewReason are the words of both decisions.
 	OldReason string `json:"oldReason"`
 	NewReason string `json:"newReason"`
+	// Differences are all in which the second decision differs from the first.
+	Differences policy.Differences `json:"differences"`
 }
 
 // Report is what Comparison found.
@@ -125,7 +127,7 @@ func witness(r *policy.Request, old, now *policy.Decision) Witness {
 	return Witness{
 		Policy: r.Policy, Method: r.Method, Host: r.Authority, Path: r.Path, Origin: r.Origin,
 		RequestMethod: r.RequestMethod, RequestHeaders: r.RequestHeaders,
-		OldReason: old.Reason.String(), NewReason: now.Reason.String(),
+		OldReason: old.Reason.String(), NewReason: now.Reason.String(), Differences: old.Verdict.Differences(&now.Verdict),
 	}
 }
 

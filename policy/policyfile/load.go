@@ -142,26 +142,39 @@ func (l *loader) add(file string, at pos, d Diagnostic) {
 func (l *loader) shown(name string) string { return printable.Name(filepath.Join(l.place, name)) }
 
 func (l *loader) readFiles() {
-	entries, err := fs.ReadDir(l.fsys, ".")
+	names, err := Names(l.fsys)
 	if err != nil {
 		l.unreadable(".", err)
 		return
 	}
-	chosen := ""
-	if s, ok := l.fsys.(single); ok {
-		chosen = s.PolicyFile()
-	}
-	for _, e := range entries {
-		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
-			l.first = cmp.Or(l.first, e.Name())
-			l.readFile(e.Name())
-		}
+	for _, name := range names {
+		l.first = cmp.Or(l.first, name)
+		l.readFile(name)
 	}
 	if l.first == "" {
 		l.add(l.shown(""), top, Diagnostic{
 			Code: "no-policy-files", Reason: "no policy files", Hint: "put a .yaml, .yml or .json file here",
 		})
 	}
+}
+
+// Names returns the names of the files at the root of fsys that are read: the
+// one that it has chosen, or else *.yaml, *.yml and *.json, sorted.
+func Names(fsys fs.FS) (names []string, err error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, err
+	}
+	chosen := ""
+	if s, ok := fsys.(single); ok {
+		chosen = s.PolicyFile()
+	}
+	for _, e := range entries {
+		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // isPolicyFile leaves out hidden files, and with them the "..data" links that

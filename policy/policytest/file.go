@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,26 +47,23 @@ func Files() ([]File, error) {
 	return Load(fsys, "")
 }
 
-// Load reads the case files at the root of fsys (*.yaml and *.yml), in the
-// order of their names. place is put before the names. The error has every
-// mistake of all files, one a line.
+// Load reads the case files at the root of fsys, those that policyfile would
+// read. place is put before the names. The error has every mistake of all files,
+// one a line.
 func Load(fsys fs.FS, place string) ([]File, error) {
-	entries, err := fs.ReadDir(fsys, ".")
+	names, err := policyfile.Names(fsys)
 	if err != nil {
 		return nil, fmt.Errorf("case files: %w", err)
 	}
 	var files []File
 	var bad []error
-	for _, e := range entries {
-		if ext := path.Ext(e.Name()); e.IsDir() || ext != ".yaml" && ext != ".yml" {
-			continue
-		}
-		data, err := fs.ReadFile(fsys, e.Name())
+	for _, name := range names {
+		data, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			bad = append(bad, fmt.Errorf("case files: %w", printable.Error(err)))
 			continue
 		}
-		f, err := Parse(filepath.Join(place, e.Name()), data)
+		f, err := Parse(filepath.Join(place, name), data)
 		files, bad = append(files, f), append(bad, err)
 	}
 	if err := errors.Join(bad...); err != nil {

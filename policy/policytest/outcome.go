@@ -28,6 +28,8 @@ type Shadow struct {
 	Policy  string `yaml:"policy"`
 	Reason  string `yaml:"reason"`
 	Differs bool   `yaml:"differs"`
+	// Differences say in what, if that is known; no case names them.
+	Differences policy.Differences `yaml:"-"`
 }
 
 // OutcomeOf returns what comes of d when the upstream would answer up.
@@ -39,7 +41,7 @@ func OutcomeOf(d policy.Decision, up Response) Outcome {
 		Response:  Respond(d, up),
 	}
 	if d.Shadow.Answer != nil {
-		o.Shadow = &Shadow{Policy: d.Shadow.Policy, Reason: d.Shadow.Reason.String(), Differs: d.ShadowDiffers}
+		o.Shadow = &Shadow{Policy: d.Shadow.Policy, Reason: d.Shadow.Reason.String(), Differs: d.ShadowDiffers, Differences: d.Verdict.Differences(&d.Shadow)}
 	}
 	return o
 }
@@ -54,7 +56,9 @@ func (o Outcome) Diff(want Outcome) []string {
 	}
 	differ("policy", shown(o.Policy), shown(want.Policy))
 	differ("reason", shown(o.Reason), shown(want.Reason))
-	differ("shadow", o.Shadow.String(), want.Shadow.String())
+	if got, want := o.Shadow.String(), want.Shadow.String(); got != want {
+		differ("shadow", got+o.Shadow.differences(), want)
+	}
 	differ("forwarded", fmt.Sprint(o.Forwarded), fmt.Sprint(want.Forwarded))
 	differ("status", fmt.Sprint(o.Response.Status), fmt.Sprint(want.Response.Status))
 	for _, name := range corsNames(o.Response.Headers, want.Response.Headers) {
@@ -69,6 +73,15 @@ func (s *Shadow) String() string {
 		return "none"
 	}
 	return fmt.Sprintf("%s %s differs=%t", s.Policy, s.Reason, s.Differs)
+}
+
+// differences says in brackets in what the shadow policy differs; nothing if
+// that is not known.
+func (s *Shadow) differences() string {
+	if s == nil || len(s.Differences) == 0 {
+		return ""
+	}
+	return " (" + s.Differences.String() + ")"
 }
 
 // corsNames returns the names of the headers in a and b that are CORS's, sorted.

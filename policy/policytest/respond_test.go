@@ -106,6 +106,9 @@ func TestOutcomeDiff(t *testing.T) {
 		{"no shadow", func(o *Outcome) { o.Shadow = nil }, []string{"shadow: got none, want q request_blocked differs=true"}},
 		{"another shadow", func(o *Outcome) { o.Shadow = &Shadow{Policy: "q", Reason: "request_blocked"} },
 			[]string{"shadow: got q request_blocked differs=false, want q request_blocked differs=true"}},
+		{"what a shadow does otherwise", func(o *Outcome) {
+			o.Shadow = &Shadow{Policy: "r", Reason: "request_blocked", Differs: true, Differences: policy.Differences{{What: "status", To: "403"}}}
+		}, []string{"shadow: got r request_blocked differs=true (status: the upstream's -> 403), want q request_blocked differs=true"}},
 		{"a reply", func(o *Outcome) { o.Forwarded = false }, []string{"forwarded: got false, want true"}},
 		{"another status", func(o *Outcome) { o.Response.Status = 403 }, []string{"status: got 403, want 200"}},
 		{"a header less", func(o *Outcome) { delete(o.Response.Headers, "vary") }, []string{`vary: got none, want "Accept, Origin"`}},

@@ -62,20 +62,26 @@ func TestALineSaysWhatWasDecided(t *testing.T) {
 		}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "policy": "api", "reason": "preflight_header_denied", "origin": "https://app.test",
 			"method": "OPTIONS", "host": "api.test", "path": "/v1", "request_method": "PUT", "request_headers": "x-a,x-b",
-			"shadow_policy": "next", "shadow_reason": "preflight_origin_denied", "shadow_differs": true, "route": "to-api", "trace_id": trace,
+			"shadow_policy": "next", "shadow_reason": "preflight_origin_denied", "shadow_differs": true,
+			"shadow_differences": []any{"reason: preflight_header_denied -> preflight_origin_denied"}, "route": "to-api", "trace_id": trace,
 		}},
 		"a route that Envoy names with the question": {asked(), policy.Request{Method: "GET", Policy: "gone", Route: "to-web"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
-			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true, "route": "to-web", "trace_id": trace,
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true, "shadow_differences": []any{"reason: policy_unknown -> not_cors"}, "route": "to-web", "trace_id": trace,
 		}},
 		"what exempts from blocking": {context.Background(), policy.Request{Method: "GET", Policy: "gone", SecFetchSite: "none", Upgrade: "websocket", Protocol: "websocket"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
 			"sec_fetch_site": "none", "upgrade": "websocket", "protocol": "websocket",
-			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true,
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true, "shadow_differences": []any{"reason: policy_unknown -> not_cors"},
 		}},
 		"what is empty is left out": {context.Background(), policy.Request{Method: "GET", Policy: "gone"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "reason": "policy_unknown", "method": "GET", "named_policy": "gone",
-			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true,
+			"shadow_policy": "next", "shadow_reason": "not_cors", "shadow_differs": true, "shadow_differences": []any{"reason: policy_unknown -> not_cors"},
+		}},
+		"a value that differs": {context.Background(), policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}, map[string]any{
+			"time": "2026-02-03T03:05:06.000007Z", "policy": "api", "reason": "request_allowed", "method": "GET", "host": "api.test", "path": "/", "origin": "https://app.test",
+			"shadow_policy": "next", "shadow_reason": "request_origin_denied", "shadow_differs": true,
+			"shadow_differences": []any{"reason: request_allowed -> request_origin_denied", `access-control-allow-origin: "https://app.test" -> none`},
 		}},
 		"bytes that are no text are quoted": {context.Background(), policy.Request{Method: "GET", Authority: "a\"b", Path: "/\\\n", Origin: "\xffé\u2028"}, map[string]any{
 			"time": "2026-02-03T03:05:06.000007Z", "policy": "api", "reason": "request_origin_malformed", "method": "GET",
@@ -223,11 +229,12 @@ func TestFailuresAreLoggedAndCounted(t *testing.T) {
 	}
 }
 
+// Only a line that says in what a policy in shadow differs costs some.
 func TestALineCostsNoMemory(t *testing.T) {
 	l := New(io.Discard, 1)
 	observe(t, l, 5000) // from now on there is no room to grow
 	set := compile(t)
-	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://app.test"}
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://neither.test"}
 	d := set.Decide(&r)
 	n := testing.AllocsPerRun(100, func() { l.Observe(context.Background(), &r, &d) })
 	if n != 0 {
@@ -243,7 +250,7 @@ func BenchmarkObserve(b *testing.B) {
 			ended := make(chan error, 1)
 			go func() { ended <- l.Run(ctx) }()
 			set := compile(b)
-			r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://app.test"}
+			r := policy.Request{Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://neither.test"}
 			d := set.Decide(&r)
 			ctxs := asked()
 			b.ReportAllocs()

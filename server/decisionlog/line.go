@@ -65,7 +65,22 @@ func appendShadow(b []byte, d *policy.Decision) []byte {
 	}
 	b = appendField(b, "shadow_policy", d.Shadow.Policy)
 	b = appendField(b, "shadow_reason", d.Shadow.Reason.String())
-	return strconv.AppendBool(append(b, `,"shadow_differs":`...), d.ShadowDiffers)
+	b = strconv.AppendBool(append(b, `,"shadow_differs":`...), d.ShadowDiffers)
+	if d.ShadowDiffers {
+		b = appendDifferences(b, d.Verdict.Differences(&d.Shadow))
+	}
+	return b
+}
+
+// appendDifferences appends a list of what the policy in shadow would do
+// otherwise; it has at least one member.
+func appendDifferences(b []byte, list policy.Differences) []byte {
+	before := `,"shadow_differences":["`
+	for _, d := range list {
+		b = appendEscaped(append(b, before...), d.String())
+		before = `","`
+	}
+	return append(b, `"]`...)
 }
 
 // appendField appends a member of an object. A value is clipped; one that is
@@ -84,11 +99,16 @@ func appendText(b []byte, s string) []byte {
 	if isPlain(s) {
 		return append(b, s...)
 	}
-	for _, c := range []byte(strconv.QuoteToASCII(s)) {
-		if c == '\\' || c == '"' {
+	return appendEscaped(b, strconv.QuoteToASCII(s))
+}
+
+// appendEscaped appends printable ASCII as the inside of a JSON string.
+func appendEscaped(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c == '\\' || c == '"' {
 			b = append(b, '\\')
 		}
-		b = append(b, c)
+		b = append(b, s[i])
 	}
 	return b
 }

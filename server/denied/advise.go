@@ -1,6 +1,7 @@
 package denied
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Req
 		if err != nil {
 			return Advice{}
 		}
-		return Advice{Nearest: nearest(&report), Allow: allowing(report.Remedy)}
+		return Advice{Nearest: nearest(&report), Allow: allowing(&report)}
 	}
 }
 
@@ -86,18 +87,25 @@ func nearest(r *explain.Report) string {
 	return near.Entry + ": " + near.Why
 }
 
-// allowing is the line of the policy's cors that would allow the request.
-func allowing(r *explain.Remedy) string {
-	if r == nil || len(r.Refused) > 0 {
+// allowing is the line of the policy's cors that would allow the request; empty
+// for the origin of a stranger, whom nobody should allow for having asked.
+func allowing(r *explain.Report) string {
+	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || isStranger(r.Origin) {
 		return ""
 	}
 	var lines []string
-	for _, c := range r.Changes {
+	for _, c := range r.Remedy.Changes {
 		if field, ok := strings.CutPrefix(c.Field, "cors."); ok && len(c.Add) > 0 {
 			lines = append(lines, field+": [..., "+strings.Join(quoted(c.Add), ", ")+"]")
 		}
 	}
 	return strings.Join(lines, ", ")
+}
+
+// isStranger reports whether the policy neither allows the origin nor has an
+// entry of its owner.
+func isStranger(o *explain.Origin) bool {
+	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n explain.Near) bool { return n.Kin })
 }
 
 // quoted returns values as they stand in a list of YAML's.

@@ -20,6 +20,8 @@ func TestAdvice(t *testing.T) {
 	cors := policy.CORS{AllowOrigins: []string{"https://app.test", "https://*.shop.test"}, AllowMethods: []string{"PUT"}, AllowHeaders: []string{"x-ok"}}
 	advise := advised(t,
 		policy.Spec{Name: "api", Hosts: []string{"api.test"}, CORS: cors},
+		policy.Spec{Name: "pages", CORS: policy.CORS{AllowOrigins: []string{"https://ours.github.io", "http://127.0.0.1:3000", "http://localhost:3000"}}},
+		policy.Spec{Name: "regex", Hosts: []string{"r.test"}, CORS: policy.CORS{AllowOriginRegexes: []string{"https://(a|b)\\.test"}}, Dangerously: []policy.OptIn{policy.OptInOriginRegex}},
 		policy.Spec{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: cors})
 	ask := func(method, headers string) *policy.Request {
 		return &policy.Request{Method: "OPTIONS", Origin: "https://app.test", RequestMethod: method, RequestHeaders: headers}
@@ -30,18 +32,29 @@ func TestAdvice(t *testing.T) {
 		near, allow    string
 		allowed, quiet bool
 	}{
-		"another scheme":            {policy: "api", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
-		"the apex of a star":        {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://shop.test"}, near: "https://*.shop.test", allow: `allowOrigins: [..., "https://shop.test"]`},
-		"the same in shadow":        {policy: "next", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
-		"a preflight's origin":      {policy: "api", r: &policy.Request{Method: "OPTIONS", Origin: "http://app.test", RequestMethod: "GET"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
-		"a method":                  {policy: "api", r: ask("DELETE", ""), near: "DELETE", allow: `allowMethods: [..., "DELETE"]`},
-		"a header":                  {policy: "api", r: ask("GET", "x-ok,x-new"), near: "x-new", allow: `allowHeaders: [..., "x-new"]`},
-		"what is allowed":           {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, allowed: true},
-		"what is allowed in shadow": {policy: "next", r: ask("PUT", "x-ok"), allowed: true},
-		"what is no origin":         {policy: "api", r: &policy.Request{Method: "GET", Origin: "app.test"}, near: "scheme"},
-		"bytes":                     {policy: "api", r: &policy.Request{Method: "GET", Origin: "\xff\x00"}, quiet: true},
-		"a policy that is gone":     {policy: "gone", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
-		"no policy":                 {policy: "", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
+		"another scheme":             {policy: "api", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"the apex of a star":         {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://shop.test"}, near: "https://*.shop.test", allow: `allowOrigins: [..., "https://shop.test"]`},
+		"the same in shadow":         {policy: "next", r: &policy.Request{Method: "GET", Origin: "http://app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"a preflight's origin":       {policy: "api", r: &policy.Request{Method: "OPTIONS", Origin: "http://app.test", RequestMethod: "GET"}, near: "https://app.test", allow: `allowOrigins: [..., "http://app.test"]`},
+		"a method":                   {policy: "api", r: ask("DELETE", ""), near: "DELETE", allow: `allowMethods: [..., "DELETE"]`},
+		"a header":                   {policy: "api", r: ask("GET", "x-ok,x-new"), near: "x-new", allow: `allowHeaders: [..., "x-new"]`},
+		"a sister":                   {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://stage.app.test"}, near: "https://app.test", allow: `allowOrigins: [..., "https://stage.app.test"]`},
+		"a stranger":                 {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://stranger.example"}, near: ""},
+		"a stranger's preflight":     {policy: "api", r: &policy.Request{Method: "OPTIONS", Origin: "https://stranger.example", RequestMethod: "DELETE"}, near: ""},
+		"a name that ends alike":     {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://evilshop.test"}, near: "it is another domain"},
+		"a name that begins alike":   {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://a.shop.test.evil.example"}, near: "it is another domain"},
+		"a name that is misspelt":    {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://a.shpo.test"}, near: "spelled otherwise"},
+		"a neighbour on a platform":  {policy: "pages", r: &policy.Request{Method: "GET", Origin: "https://theirs.github.io"}, near: "another host below github.io"},
+		"another port of an address": {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://127.0.0.1:4000"}, near: "http://127.0.0.1:3000", allow: `allowOrigins: [..., "http://127.0.0.1:4000"]`},
+		"another address":            {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://10.0.0.1:3000"}, near: ""},
+		"an app, as anybody has":     {policy: "pages", r: &policy.Request{Method: "GET", Origin: "capacitor://localhost"}, near: "capacitor, not http"},
+		"a regex":                    {policy: "regex", r: &policy.Request{Method: "GET", Origin: "https://c.test"}, near: "the expression does not match"},
+		"what is allowed":            {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, allowed: true},
+		"what is allowed in shadow":  {policy: "next", r: ask("PUT", "x-ok"), allowed: true},
+		"what is no origin":          {policy: "api", r: &policy.Request{Method: "GET", Origin: "app.test"}, near: "scheme"},
+		"bytes":                      {policy: "api", r: &policy.Request{Method: "GET", Origin: "\xff\x00"}, quiet: true},
+		"a policy that is gone":      {policy: "gone", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
+		"no policy":                  {policy: "", r: &policy.Request{Method: "GET", Origin: "https://app.test"}, quiet: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := advise(c.policy, c.r)

@@ -1,6 +1,7 @@
 package denied
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestAPartOfWhatWasAskedGivesNoAdvice(t *testing.T) {
 	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 {
 		t.Fatalf("listed %+v", list)
 	}
-	if o := list.Policies[0].Origins[0]; o.Asked != strings.TrimSuffix(many, ",")+"..." || o.Allow != "" {
+	if o := list.Policies[0].Origins[0]; o.Asked != strconv.Quote(strings.TrimSuffix(many, ","))+"..." || o.Allow != "" {
 		t.Errorf("listed %+v", o)
 	}
 }

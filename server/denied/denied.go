@@ -18,11 +18,10 @@ const (
 	// maxPolicies is how many policies are tracked; those of which somebody was
 	// denied first are.
 	maxPolicies = 512
-	// maxOrigin is the longest that an origin can be; what is longer is
-	// malformed, and only its beginning is kept.
+	// maxOrigin is how much is kept of an origin, as in Envoy's access log.
 	maxOrigin = 256
 	// maxAsked is how much is kept of requested methods and headers.
-	maxAsked = 512
+	maxAsked = 256
 )
 
 // The defaults of Tracker's fields.
@@ -38,7 +37,7 @@ type Advice struct {
 	// match; empty when nothing is near.
 	Nearest string
 	// Allow is the line of the policy file that would allow it; empty when there
-	// is none, as for an origin that is malformed.
+	// is none, as for an origin that is malformed or a stranger's.
 	Allow string
 	// Allowed tells that the policies that serve now allow it.
 	Allowed bool

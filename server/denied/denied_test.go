@@ -78,11 +78,11 @@ func TestDenialsAreListedTheMostFrequentFirst(t *testing.T) {
 		}
 	}
 	want := []string{
-		" 1 https://app.test policy_unknown  1",
-		"api 8 https://evil.test request_origin_denied  3",
-		"api 8 https://app.test preflight_method_denied DELETE 2",
-		"api 8 https://app.test preflight_header_denied x-other 2",
-		"api 8 https://evil.test preflight_origin_denied  1",
+		` 1 "https://app.test" policy_unknown  1`,
+		`api 8 "https://evil.test" request_origin_denied  3`,
+		`api 8 "https://app.test" preflight_method_denied "DELETE" 2`,
+		`api 8 "https://app.test" preflight_header_denied "x-other" 2`,
+		`api 8 "https://evil.test" preflight_origin_denied  1`,
 		`web 1 "no origin \xff" request_origin_malformed  1`,
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -117,12 +117,12 @@ func TestAFloodDoesNotHideWhoKeepsComing(t *testing.T) {
 		if i%200 != 199 {
 			continue
 		}
-		if o := tr.List().Policies[0].Origins; o[0].Origin != "https://persistent.test" {
+		if o := tr.List().Policies[0].Origins; o[0].Origin != `"https://persistent.test"` {
 			t.Fatalf("after %d rounds the first is %+v", i, o[0])
 		}
 	}
 	first := tr.List().Policies[0].Origins[0]
-	if first.Origin != "https://persistent.test" || first.Count-first.Over > rounds || first.Count < rounds || first.Over > rounds/10 {
+	if first.Origin != `"https://persistent.test"` || first.Count-first.Over > rounds || first.Count < rounds || first.Over > rounds/10 {
 		t.Errorf("the first is %+v", first)
 	}
 }
@@ -138,7 +138,7 @@ func TestWhoComesLateIsFoundInAFlood(t *testing.T) {
 			ask(&tr, set, get("api.test", "https://late.test"))
 		}
 	}
-	if first := tr.List().Policies[0].Origins[0]; first.Origin != "https://late.test" {
+	if first := tr.List().Policies[0].Origins[0]; first.Origin != `"https://late.test"` {
 		t.Errorf("the first is %+v", first)
 	}
 }
@@ -176,7 +176,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	for _, p := range list.Policies {
 		for _, o := range p.Origins {
-			if len(p.Origins) > maxEntries || len(o.Origin) > maxOrigin || len(o.Asked) > maxAsked+len("...") {
+			if len(p.Origins) > maxEntries || len(o.Origin) > maxOrigin+len(`""`) || len(o.Asked) > maxAsked+len(`""...`) {
 				t.Fatalf("%d origins, this has %d and %d bytes", len(p.Origins), len(o.Origin), len(o.Asked))
 			}
 		}
@@ -242,12 +242,12 @@ func TestTheLogTellsOfEachDenialOnce(t *testing.T) {
 	}
 	ask(&tr, set, get("api.test", "https://other.test"))
 	lines := told()
-	if len(lines) != 2 || lines[0]["origin"] != "https://evil.test" || lines[0]["times"] != 3.0 || lines[0]["policy"] != "api" ||
+	if len(lines) != 2 || lines[0]["origin"] != `"https://evil.test"` || lines[0]["times"] != 3.0 || lines[0]["policy"] != "api" ||
 		lines[0]["reason"] != "request_origin_denied" || lines[0]["nearest"] != "n" || lines[0]["allow"] != "a" {
 		t.Errorf("told %v", lines)
 	}
 	ask(&tr, set, get("api.test", "https://other.test"))
-	if lines := told(); len(lines) != 1 || lines[0]["origin"] != "https://other.test" || lines[0]["times"] != 1.0 {
+	if lines := told(); len(lines) != 1 || lines[0]["origin"] != `"https://other.test"` || lines[0]["times"] != 1.0 {
 		t.Errorf("told %v", lines)
 	}
 	for i := range 3 * maxEntries {

@@ -35,9 +35,9 @@ type Policy struct {
 
 // Origin is a denied origin.
 type Origin struct {
-	// Origin is the value of Origin, and Asked the denied method or headers. What
-	// is not printable ASCII stands in quotes, escaped as Go does it; "..." after
-	// Asked stands for more of it that was not kept.
+	// Origin is the value of Origin, and Asked the denied method or headers, both
+	// as Envoy's access log has the origin: in quotes, escaped as Go does it, at
+	// most 256 bytes. "..." after Asked stands for more of it.
 	Origin string `json:"origin"`
 	Reason string `json:"reason"`
 	Asked  string `json:"asked,omitempty"`
@@ -48,7 +48,7 @@ type Origin struct {
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
 	// Nearest is what in the policy comes nearest, and Allow the line of the
-	// policy file that would allow it.
+	// policy file that would allow it; empty for an origin of a stranger.
 	Nearest string `json:"nearest,omitempty"`
 	Allow   string `json:"allow,omitempty"`
 }
@@ -88,7 +88,7 @@ func (t *Tracker) snapshot(untracked *uint64) map[string]top {
 // until then, and none on a part of what was asked.
 func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	o := &Origin{
-		Origin: readable(e.origin), Reason: e.reason.String(), Asked: e.readableAsked(),
+		Origin: strconv.Quote(e.origin), Reason: e.reason.String(), Asked: e.quotedAsked(),
 		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
 	}
 	if e.reason == policy.ReasonPathAmbiguous {
@@ -136,23 +136,16 @@ func (e *entry) request() *policy.Request {
 
 // compare orders entries by their keys.
 func (e *entry) compare(other *entry) int {
-	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked), cmp.Compare(e.readableAsked(), other.readableAsked()))
+	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked), cmp.Compare(e.quotedAsked(), other.quotedAsked()))
 }
 
-// readableAsked is what was asked for people.
-func (e *entry) readableAsked() string {
-	if e.clipped {
-		return readable(e.asked) + "..."
+// quotedAsked is what was asked, for people; empty if it was not what was denied.
+func (e *entry) quotedAsked() string {
+	switch {
+	case e.asked == "":
+		return ""
+	case e.clipped:
+		return strconv.Quote(e.asked) + "..."
 	}
-	return readable(e.asked)
-}
-
-// readable returns s so that it can stand in a log or a page.
-func readable(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return strconv.QuoteToASCII(s)
-		}
-	}
-	return s
+	return strconv.Quote(e.asked)
 }

@@ -1,4 +1,4 @@
-package main
+package paste
 
 import (
 	"errors"
@@ -6,24 +6,14 @@ import (
 	"net/url"
 	"strings"
 
-	"mvdan.cc/sh/v3/shell"
-
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// fromCurl reads a curl command as a shell would, without running anything:
-// variables stay as they stand there.
-func fromCurl(command string) (explain.Question, error) {
-	words, err := shell.Fields(strings.TrimSpace(command), func(name string) string { return "$" + name })
-	if err != nil {
-		return explain.Question{}, fmt.Errorf("read the curl command: %w", err)
-	}
-	if len(words) == 0 || words[0] != "curl" {
-		return explain.Question{}, errors.New("that is no curl command")
-	}
+// curlQuestion reads the words after "curl".
+func curlQuestion(words []string) (explain.Question, error) {
 	c := curlCommand{}
-	if err := c.read(words[1:]); err != nil {
+	if err := c.read(words); err != nil {
 		return explain.Question{}, err
 	}
 	return c.question()
@@ -47,7 +37,7 @@ var curlLong = map[string]string{
 
 // curlSkipped are options with a value that does not matter.
 const curlSkipped = " -o --output -m --max-time --connect-timeout --resolve --cacert -E --cert --key --ciphers -x --proxy" +
-	" -w --write-out -c --cookie-jar -A -e --retry --retry-delay -C --interface --connect-to -D --dump-header --oauth2-bearer" +
+	" -w --write-out -c --cookie-jar -A --retry --retry-delay -C --interface --connect-to -D --dump-header --oauth2-bearer" +
 	" -P -Q -t -K --config -U --proxy-user -r -y -Y -z --tls-max --max-redirs --unix-socket "
 
 // read reads the words after "curl".
@@ -106,7 +96,7 @@ func (c *curlCommand) cutShort(word string) (name, value string, glued bool) {
 
 func takesValue(name string) bool {
 	switch name {
-	case "-X", "-H", "-d", "-F", "-T", "-b", "-u", "--json", "--url":
+	case "-X", "-H", "-d", "-F", "-T", "-b", "-u", "-e", "--json", "--url":
 		return true
 	}
 	return strings.Contains(curlSkipped, " "+name+" ")
@@ -136,6 +126,8 @@ func (c *curlCommand) option(name, value string) {
 		c.addType("application/json")
 	case "-b", "-u":
 		c.credentials = true
+	case "-e":
+		c.headers = append(c.headers, browser.Header{Name: "Referer", Value: value})
 	case "--url":
 		c.url = value
 	}
@@ -204,31 +196,4 @@ func (c *curlCommand) methodOf() string {
 		return "POST"
 	}
 	return "GET"
-}
-
-// sentRequest returns the question of a request as it was sent, with the headers
-// that a browser added.
-func sentRequest(method, target string, sent browser.Headers) explain.Question {
-	q := explain.Question{Method: method, URL: target}
-	q.Origin, _ = sent.Get("Origin")
-	if _, cookies := sent.Get("Cookie"); cookies {
-		q.Credentials = browser.Include
-	}
-	asks, _ := sent.Get("Access-Control-Request-Method")
-	q.Bare = method == "OPTIONS" && asks == ""
-	for _, h := range sent {
-		if !browserSets[strings.ToLower(h.Name)] {
-			q.Headers = append(q.Headers, h)
-		}
-	}
-	return q
-}
-
-// browserSets are headers that browsers add to requests by themselves, besides
-// those that no page can set. Where a page has set one of them nevertheless,
-// --headers says so.
-var browserSets = map[string]bool{
-	"user-agent": true, "accept-encoding": true, "referer": true, "priority": true, "cache-control": true, "pragma": true,
-	"if-none-match": true, "if-modified-since": true, "upgrade-insecure-requests": true, "x-client-data": true,
-	"origin": true, "cookie": true, "host": true, "content-length": true, "connection": true,
 }

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+func TestExplainerSkipsWhatHasNoAnswer(t *testing.T) {
+	set, err := policy.Compile(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := policiesExplainer(explain.Policies{Set: set})
+	good := explain.Question{Origin: "https://a.test", URL: "https://b.test/"}
+	bad := explain.Question{Origin: "https://a.test", URL: "https:///", Method: "GET"}
+	var note strings.Builder
+	reports, err := ask.all(t.Context(), &note, []explain.Question{bad, good})
+	if err != nil || len(reports) != 1 || !strings.HasPrefix(note.String(), "skipped GET https:///: ") {
+		t.Errorf("%d reports, %v\n%s", len(reports), err, &note)
+	}
+	if _, err := ask.all(t.Context(), &note, []explain.Question{bad, bad}); err == nil {
+		t.Error("no error though none could be explained")
+	}
+}

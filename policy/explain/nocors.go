@@ -1,0 +1,101 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+)
+
+// Mode is a request's mode (Fetch, #concept-request-mode).
+type Mode string
+
+// The modes. The zero Mode is read as CORS. In the others no header of an
+// answer decides who may read it.
+const (
+	CORS      Mode = "cors"
+	Navigate  Mode = "navigate"  // a document is opened: a link, a form
+	NoCORS    Mode = "no-cors"   // an image, a script, a beacon: the page sees nothing of the answer
+	WebSocket Mode = "websocket" // a handshake
+)
+
+// says is what holds for every request of a mode.
+func (m Mode) says() string {
+	switch m {
+	case Navigate:
+		return "a navigation is no CORS request: the browser opens the answer, whatever its headers are"
+	case NoCORS:
+		return "a no-cors request is sent without asking, and the page sees nothing of the answer"
+	}
+	return "CORS is not applied to WebSocket: the handshake carries an Origin, and the application has to check it"
+}
+
+// runWithoutCORS is run for the modes other than CORS: what counts is whether
+// the request reaches the upstream.
+func runWithoutCORS(set *policy.Set, a asked) trip {
+	t := trip{plan: browser.Plan{CrossOrigin: a.Origin != a.target, Method: a.Method, Headers: a.Headers}}
+	t.plan.Steps = []browser.Step{{OK: true, Says: a.Mode.says(), Section: "#concept-request-mode"}}
+	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()))
+	t.request.Sent = a.headersWithoutCORS()
+	t.allowed = t.request.Forwarded
+	return t
+}
+
+// headersWithoutCORS has an Origin for WebSocket and for what may change
+// something (Fetch, #append-a-request-origin-header).
+func (a *asked) headersWithoutCORS() browser.Headers {
+	if safe := a.Method == "GET" || a.Method == "HEAD"; safe && a.Mode != WebSocket {
+		return a.Headers
+	}
+	return append(browser.Headers{{Name: "Origin", Value: a.Origin}}, a.Headers...)
+}
+
+// becauseWithoutCORS says on one line what comes of the request; s is the policy
+// that is chosen, or nil.
+func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
+	if t.allowed {
+		return fmt.Sprintf("it reaches the application (%s): %s", t.request.Reason, a.Mode.says())
+	}
+	if s == nil {
+		return fmt.Sprintf("corsgate answers it with %d, and the application does not see it (%s)", t.request.Status, t.request.Reason)
+	}
+	return fmt.Sprintf("policy %s answers it with %d for its deniedRequests: %s, and the application does not see it (%s)",
+		s.Name, t.request.Status, s.DeniedRequests, t.request.Reason)
+}
+
+// navigationCause is for one that is blocked.
+func navigationCause(a asked) string {
+	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is no reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
+}
+
+// letPass is the remedy for a navigation that the policy of that name blocks: a
+// policy for its path alone that lets denied requests pass, or that policy if
+// it is one already. It allows the site's own origin alone. It is nil if that
+// does not help, as where Envoy names the policy whatever the path is.
+func (ps Policies) letPass(a asked, name string) *Remedy {
+	s := ps.spec(name)
+	if s == nil {
+		return nil
+	}
+	host := strings.ToLower(a.url.Hostname())
+	path := strings.TrimRight(policy.ReadPath(a.url.RequestURI(), policy.ReadNormalised), "/")
+	pass := Change{Field: fieldDenied, Set: string(policy.DeniedPass)}
+	r := &Remedy{Policy: name, Changes: []Change{pass}}
+	if sc := s.Scope(a.url.Host, a.url.RequestURI(), policy.ReadNormalised); sc.Host != host || sc.Path != path {
+		r.Policy = newName(ps)
+		r.Changes = []Change{
+			{Field: fieldName, Set: r.Policy}, {Field: fieldHosts, Add: []string{host}}, {Field: fieldPaths, Add: []string{cmp.Or(path, "/")}},
+			pass, {Field: fieldOrigins, Add: []string{a.target}},
+		}
+	}
+	set, err := policy.Compile(r.changed(ps.Specs))
+	if err != nil {
+		return ps.judge(r)
+	}
+	if t := runWithoutCORS(set, a); !t.allowed {
+		return nil
+	}
+	return r
+}

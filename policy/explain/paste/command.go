@@ -1,0 +1,107 @@
+package paste
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// powerShell finds what "Copy as PowerShell" gives.
+var powerShell = regexp.MustCompile(`(?i)\b(invoke-(webrequest|restmethod)|new-object microsoft\.powershell)\b`)
+
+// Command reads one or several curl commands, as a shell or Windows' cmd takes
+// them, or calls of fetch. The error says what to copy instead.
+func Command(text string) ([]explain.Question, error) {
+	text = strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
+	switch {
+	case fetchCall.MatchString(text):
+		return fetchCalls(text)
+	case powerShell.MatchString(text):
+		return nil, errors.New(`PowerShell's form is not read: copy the request as "cURL (bash)", "cURL (cmd)" or "fetch"`)
+	}
+	commands, err := split(text)
+	if err != nil {
+		return nil, fmt.Errorf("read the curl command: %w", err)
+	}
+	var qs []explain.Question
+	for _, words := range commands {
+		if !isCurl(words) {
+			continue // what prepares it, or reads its output
+		}
+		q, err := curlQuestion(words[1:])
+		if err != nil {
+			return nil, err
+		}
+		qs = append(qs, q)
+	}
+	if qs == nil {
+		return nil, errors.New(`that is no curl command: copy the request as "cURL" or "fetch" in the browser's developer tools`)
+	}
+	return qs, nil
+}
+
+// byteOrderMark begins what some tools save.
+const byteOrderMark = "\ufeff"
+
+// isCurl reports whether a command is curl, wherever it is installed.
+func isCurl(words []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	name := strings.ToLower(path.Base(strings.ReplaceAll(words[0], `\`, "/")))
+	return name == "curl" || name == "curl.exe"
+}
+
+// split returns the words of each command.
+func split(text string) ([][]string, error) {
+	text = prompt.ReplaceAllString(text, "${1}")
+	if isWindows(text) {
+		return windowsCommands(text), nil
+	}
+	return shellCommands(text)
+}
+
+// prompt finds what stands before a command in a terminal: "$ ", or the folder
+// and ">" of Windows.
+var prompt = regexp.MustCompile(`(?mi)^[ \t]*(?:[$%#]|(?:PS )?[a-z]:\\[^>\n]*>)[ \t]*(\S*curl(?:\.exe)?\s)`)
+
+// shellCommands splits as a shell does, without running anything: variables stay
+// as they stand there.
+func shellCommands(text string) (commands [][]string, err error) {
+	file, err := syntax.NewParser().Parse(strings.NewReader(text), "")
+	if err != nil {
+		return nil, err
+	}
+	cfg := &expand.Config{Env: expand.FuncEnviron(func(name string) string { return "$" + name })}
+	syntax.Walk(file, func(n syntax.Node) bool {
+		call, ok := n.(*syntax.CallExpr)
+		if !ok || err != nil {
+			return err == nil
+		}
+		var words []string
+		words, err = literals(cfg, call.Args)
+		commands = append(commands, words)
+		return err == nil
+	})
+	return commands, err
+}
+
+// literals returns the words without their quotes. Braces stay, which may stand
+// for any number of words.
+func literals(cfg *expand.Config, args []*syntax.Word) (words []string, err error) {
+	for _, arg := range args {
+		word, err := expand.Literal(cfg, arg)
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, word)
+	}
+	return words, nil
+}

@@ -1,0 +1,252 @@
+package paste
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// Recording is what a HAR file has.
+type Recording struct {
+	// Questions are one for each request with an Origin, and for each that failed
+	// and may have been blocked.
+	Questions []explain.Question
+	// Skipped names the failed requests that CORS cannot have blocked, and why.
+	Skipped []string
+	// Entries counts all.
+	Entries int
+}
+
+// harFile is what matters of an HTTP Archive (HAR 1.2,
+// http://www.softwareishard.com/blog/har-12-spec/). Names with "_" are
+// Chromium's own.
+type harFile struct {
+	Log struct {
+		Entries []*harEntry `json:"entries"`
+	} `json:"log"`
+}
+
+type harEntry struct {
+	ResourceType string `json:"_resourceType"`
+	Started      string `json:"startedDateTime"`
+	Request      struct {
+		Method  string          `json:"method"`
+		URL     string          `json:"url"`
+		Headers browser.Headers `json:"headers"`
+		Cookies []struct{}      `json:"cookies"`
+	} `json:"request"`
+	Response *struct {
+		Status  int             `json:"status"`
+		Headers browser.Headers `json:"headers"`
+		Error   string          `json:"_error"`
+	} `json:"response"`
+
+	place     int       // among all
+	preflight *harEntry // that of this request
+	joined    bool      // this preflight has its request
+}
+
+// HAR reads a HAR file. A preflight tells what the page of its request has set,
+// and is explained with it.
+func HAR(text string) (Recording, error) {
+	var f harFile
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, byteOrderMark)), &f); err != nil {
+		return Recording{}, fmt.Errorf("read the HAR file: %w", err)
+	}
+	entries := slices.DeleteFunc(f.Log.Entries, func(e *harEntry) bool { return e == nil })
+	if !slices.ContainsFunc(entries, func(e *harEntry) bool { return e.Started == "" }) {
+		// ISO 8601, of one clock.
+		slices.SortStableFunc(entries, func(a, b *harEntry) int { return cmp.Compare(a.Started, b.Started) })
+	}
+	join(entries)
+	r := Recording{Entries: len(entries)}
+	for _, e := range entries {
+		r.add(e)
+	}
+	return r, nil
+}
+
+// join gives each request its preflight: the nearest of those for its URL and
+// method. A preflight goes to a request of its own first, since browsers keep
+// what it allowed for later ones.
+func join(entries []*harEntry) {
+	byURL := map[string][]*harEntry{}
+	for i, e := range entries {
+		e.place = i
+		byURL[e.Request.URL] = append(byURL[e.Request.URL], e)
+	}
+	for _, e := range entries {
+		if !e.isPreflight() {
+			continue
+		}
+		if request := e.nearest(byURL[e.Request.URL], func(r *harEntry) bool { return r.preflight == nil && e.isFor(r) }); request != nil {
+			request.preflight, e.joined = e, true
+		}
+	}
+	for _, e := range entries {
+		if e.preflight == nil && !e.isPreflight() {
+			e.preflight = e.nearest(byURL[e.Request.URL], func(p *harEntry) bool { return p.isPreflight() && p.isFor(e) })
+		}
+	}
+}
+
+// nearest returns the entry nearest to e that fits, of two the earlier one; nil if
+// none does.
+func (e *harEntry) nearest(among []*harEntry, fits func(*harEntry) bool) (found *harEntry) {
+	distance := func(other *harEntry) int { return max(other.place-e.place, e.place-other.place) }
+	for _, other := range among {
+		if fits(other) && (found == nil || distance(other) < distance(found)) {
+			found = other
+		}
+	}
+	return found
+}
+
+// isPreflight reports whether e is a preflight (Fetch, #cors-preflight-request).
+func (e *harEntry) isPreflight() bool {
+	return e.Request.Method == "OPTIONS" && (e.ResourceType == "preflight" || e.header("Access-Control-Request-Method") != "")
+}
+
+// isFor reports whether the preflight e may be that of r, which is for its URL.
+func (e *harEntry) isFor(r *harEntry) bool {
+	method, origin := e.header("Access-Control-Request-Method"), r.header("Origin")
+	return !r.isPreflight() && (method == "" || method == r.Request.Method) &&
+		(origin == "" || origin == e.header("Origin"))
+}
+
+func (e *harEntry) header(name string) string {
+	value, _ := e.Request.Headers.Get(name)
+	return value
+}
+
+// failed says how the recording tells that e got no answer; empty if it does not.
+func (e *harEntry) failed() string {
+	switch {
+	case e.Response == nil:
+		return ""
+	case e.Response.Error != "":
+		return e.Response.Error
+	case e.Response.Status <= 0:
+		return fmt.Sprintf("status %d", e.Response.Status)
+	}
+	return ""
+}
+
+// add enters what e asks. The site's own requests and those without CORS have
+// no Origin and are left out, unless they failed.
+func (r *Recording) add(e *harEntry) {
+	q := e.question()
+	switch {
+	case e.isPreflight() && e.joined:
+	case e.header("Origin") != "" || e.preflight != nil:
+		r.Questions = append(r.Questions, q)
+	case q.Failed == "":
+	case strings.HasPrefix(q.Failed, "net::") && q.Failed != "net::ERR_FAILED":
+		r.skip(q, "it failed with "+q.Failed+", which is no failure of CORS")
+	case q.Mode != "":
+		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a request of the mode "+string(q.Mode))
+	default:
+		r.Questions = append(r.Questions, q)
+	}
+}
+
+func (r *Recording) skip(q explain.Question, why string) {
+	r.Skipped = append(r.Skipped, q.Method+" "+q.URL+": "+why)
+}
+
+// question returns what e asks.
+func (e *harEntry) question() explain.Question {
+	q := sentRequest(e.Request.Method, e.Request.URL, e.headers())
+	q.Failed = e.failed()
+	q.Font = q.Font || e.ResourceType == "font"
+	if len(e.Request.Cookies) > 0 {
+		q.Credentials = browser.Include
+	}
+	if q.Mode == "" && e.header("Sec-Fetch-Mode") == "" {
+		q.Mode = e.modeOfType()
+	}
+	if e.preflight != nil {
+		e.addPreflight(&q)
+	}
+	if refusal := e.refusal(&q); refusal != "" {
+		q.Failed, q.Credentials = refusal, cmp.Or(told(q.Credentials), browser.SameOrigin)
+	}
+	return q
+}
+
+// told returns the credentials mode if it is known, or else nothing.
+func told(c browser.Credentials) browser.Credentials {
+	if c == explain.Unknown {
+		return ""
+	}
+	return c
+}
+
+// refusal says what in the recorded answer keeps every page of the origin from
+// reading it. Firefox records such an answer as if it had been read.
+func (e *harEntry) refusal(q *explain.Question) string {
+	if q.Failed != "" || q.Mode != "" || q.Origin == "" || e.Response == nil || len(e.Response.Headers) == 0 {
+		return ""
+	}
+	plan := browser.MakePlan(browser.Request{Origin: q.Origin, Target: explain.PageOrigin(q.URL), Method: q.Method, Credentials: browser.SameOrigin})
+	v := plan.CheckResponse(browser.Response{Status: e.Response.Status, Headers: e.Response.Headers})
+	if !v.Blocked {
+		return ""
+	}
+	return "of its answer: " + v.Steps[len(v.Steps)-1].Says
+}
+
+// addPreflight puts into q what the preflight tells: the origin, and the names
+// of the headers that the page set. Without any, a method that needs no
+// preflight has one for an upload that is listened to.
+func (e *harEntry) addPreflight(q *explain.Question) {
+	if origin := e.preflight.header("Origin"); origin != "" {
+		q.Origin, q.Notes = origin, nil
+	}
+	names, told := e.preflight.Request.Headers.Get("Access-Control-Request-Headers")
+	if e.preflight.header("Access-Control-Request-Method") == "" {
+		return // it was recorded without its headers
+	}
+	q.Headers = nil
+	for name := range strings.SplitSeq(names, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			value, _ := e.headers().Get(name)
+			q.Headers = append(q.Headers, browser.Header{Name: name, Value: value})
+		}
+	}
+	q.Upload = !told && policy.IsSafelistedMethod(q.Method)
+}
+
+// headers are the request's without the pseudo-headers of HTTP/2.
+func (e *harEntry) headers() (hs browser.Headers) {
+	for _, h := range e.Request.Headers {
+		if !strings.HasPrefix(h.Name, ":") {
+			hs = append(hs, h)
+		}
+	}
+	return hs
+}
+
+// modeOfType goes by what Chromium calls the request, which it also does of one
+// that was not sent. One with an Origin is of the mode cors, or a document's.
+func (e *harEntry) modeOfType() explain.Mode {
+	switch e.ResourceType {
+	case "document":
+		return explain.Navigate
+	case "websocket":
+		return explain.WebSocket
+	case "ping", "csp-report":
+		return explain.NoCORS
+	case "image", "media", "script", "stylesheet", "other":
+		if e.header("Origin") == "" {
+			return explain.NoCORS
+		}
+	}
+	return ""
+}

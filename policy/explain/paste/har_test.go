@@ -1,0 +1,171 @@
+package paste
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// entry is one of a HAR file, with its request's header lines and what its
+// response is.
+func entry(kind, method, url, headers, response string) string {
+	var lines []string
+	for line := range strings.Lines(headers) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		lines = append(lines, fmt.Sprintf(`{"name": %q, "value": %q}`, name, value))
+	}
+	if response != "" {
+		response = `, "response": ` + response
+	}
+	return fmt.Sprintf(`{"_resourceType": %q, "request": {"method": %q, "url": %q, "headers": [%s]}%s}`, kind, method, url, strings.Join(lines, ", "), response)
+}
+
+func read(t *testing.T, entries ...string) Recording {
+	t.Helper()
+	r, err := HAR(`{"log": {"entries": [` + strings.Join(entries, ", ") + `]}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// The parts of entries.
+const (
+	orders  = "https://api.example.com/v1/orders"
+	origin  = "Origin: https://app.example.com"
+	referer = "Referer: https://app.example.com/"
+	failed  = `{"status": 0, "headers": [], "_error": "net::ERR_FAILED"}`
+	noted   = " (its Referer)"
+)
+
+// shown is a question on one line.
+func shown(q explain.Question) string {
+	text := q.Method + " " + q.URL + " from " + q.Origin
+	if len(q.Notes) > 0 {
+		text += noted
+	}
+	for _, h := range q.Headers {
+		if !strings.HasPrefix(strings.ToLower(h.Name), "sec-fetch") {
+			text += " " + h.Name
+		}
+	}
+	if q.Mode != "" {
+		text += " in mode " + string(q.Mode)
+	}
+	if q.Upload {
+		text += " of an upload"
+	}
+	if q.Credentials == browser.Include {
+		text += " with credentials"
+	}
+	if q.Failed != "" {
+		text += " failed: " + q.Failed
+	}
+	return text
+}
+
+func TestHAR(t *testing.T) {
+	preflight := func(headers string) string {
+		return entry("preflight", "OPTIONS", orders, origin+"\n"+headers, `{"status": 204}`)
+	}
+	const asks, names = "Access-Control-Request-Method: PUT", "\nAccess-Control-Request-Headers: x-a"
+	for name, c := range map[string]struct {
+		entries       []string
+		want, skipped []string
+	}{
+		"a request with an Origin": {[]string{entry("fetch", "GET", orders, origin, `{"status": 200}`)}, []string{"GET " + orders + " from https://app.example.com"}, nil},
+		"the site's own":           {[]string{entry("fetch", "GET", orders, referer, `{"status": 200}`), entry("image", "GET", orders, "", "")}, nil, nil},
+		"one that was not sent": {[]string{entry("fetch", "PUT", orders, referer, failed)},
+			[]string{"PUT " + orders + " from https://app.example.com" + noted + " failed: net::ERR_FAILED"}, nil},
+		"one that was not sent, in Safari": {[]string{entry("", "PUT", orders, referer, `{"status": -1}`)},
+			[]string{"PUT " + orders + " from https://app.example.com" + noted + " failed: status -1"}, nil},
+		"one that nobody knows the page of": {[]string{entry("xhr", "PUT", orders, "", failed)}, []string{"PUT " + orders + " from  failed: net::ERR_FAILED"}, nil},
+		"with its preflight before it": {[]string{preflight(asks + names), entry("fetch", "PUT", orders, referer+"\nX-A: 1\nX-B: 2", failed)},
+			[]string{"PUT " + orders + " from https://app.example.com x-a failed: net::ERR_FAILED"}, nil},
+		"with its preflight after it": {[]string{entry("fetch", "PUT", orders, referer, failed), preflight(asks + names)},
+			[]string{"PUT " + orders + " from https://app.example.com x-a failed: net::ERR_FAILED"}, nil},
+		"with one of another method": {[]string{preflight("Access-Control-Request-Method: DELETE"), entry("fetch", "PUT", orders, origin+"\nX-B: 2", `{"status": 200}`)},
+			[]string{"OPTIONS " + orders + " from https://app.example.com Access-Control-Request-Method", "PUT " + orders + " from https://app.example.com X-B"}, nil},
+		"with one of another page": {[]string{strings.ReplaceAll(preflight(asks+names), "app.", "www."), entry("fetch", "PUT", orders, origin, `{"status": 200}`)},
+			[]string{"OPTIONS " + orders + " from https://www.example.com Access-Control-Request-Method Access-Control-Request-Headers", "PUT " + orders + " from https://app.example.com"}, nil},
+		"with one that was recorded without its headers": {[]string{entry("preflight", "OPTIONS", orders, "", ""), entry("fetch", "PUT", orders, origin+"\nX-B: 2", `{"status": 200}`)},
+			[]string{"PUT " + orders + " from https://app.example.com X-B"}, nil},
+		"two, each with its own": {[]string{preflight(asks + names), entry("fetch", "PUT", orders, referer, failed), preflight(asks + "\nAccess-Control-Request-Headers: x-b"), entry("fetch", "PUT", orders, referer, failed)},
+			[]string{"PUT " + orders + " from https://app.example.com x-a failed: net::ERR_FAILED", "PUT " + orders + " from https://app.example.com x-b failed: net::ERR_FAILED"}, nil},
+		"two, each before its own": {[]string{entry("fetch", "PUT", orders, referer, failed), preflight(asks + names), entry("fetch", "PUT", orders, referer, failed), preflight(asks + "\nAccess-Control-Request-Headers: x-b")},
+			[]string{"PUT " + orders + " from https://app.example.com x-a failed: net::ERR_FAILED", "PUT " + orders + " from https://app.example.com x-b failed: net::ERR_FAILED"}, nil},
+		"two, of which the browser kept the first's": {[]string{preflight(asks + names), entry("fetch", "PUT", orders, origin, `{"status": 200}`), entry("fetch", "PUT", orders, origin, `{"status": 200}`)},
+			[]string{"PUT " + orders + " from https://app.example.com x-a", "PUT " + orders + " from https://app.example.com x-a"}, nil},
+		"a preflight for the method alone": {[]string{preflight(asks), entry("fetch", "PUT", orders, origin+"\nX-B: 2", `{"status": 200}`)},
+			[]string{"PUT " + orders + " from https://app.example.com"}, nil},
+		"an upload": {[]string{preflight("Access-Control-Request-Method: POST"), entry("xhr", "POST", orders, origin, `{"status": 200}`)},
+			[]string{"POST " + orders + " from https://app.example.com of an upload"}, nil},
+		"a preflight alone": {[]string{preflight(asks)}, []string{"OPTIONS " + orders + " from https://app.example.com Access-Control-Request-Method"}, nil},
+		"a form's POST": {[]string{entry("document", "POST", orders, "Origin: https://idp.example\nSec-Fetch-Mode: navigate", `{"status": 302}`)},
+			[]string{"POST " + orders + " from https://idp.example in mode navigate"}, nil},
+		"a form's POST, told by its type": {[]string{entry("document", "POST", orders, "Origin: https://idp.example", `{"status": 302}`)},
+			[]string{"POST " + orders + " from https://idp.example in mode navigate"}, nil},
+		"a WebSocket": {[]string{entry("websocket", "GET", "wss://api.example.com/live", origin, `{"status": 101}`)},
+			[]string{"GET wss://api.example.com/live from https://app.example.com in mode websocket"}, nil},
+		"cookies": {[]string{`{"request": {"method": "GET", "url": "` + orders + `", "headers": [{"name": "Origin", "value": "https://app.example.com"}], "cookies": [{"name": "a"}]}}`},
+			[]string{"GET " + orders + " from https://app.example.com with credentials"}, nil},
+		"what failed otherwise": {[]string{entry("fetch", "GET", orders, referer, `{"status": 0, "_error": "net::ERR_NAME_NOT_RESOLVED"}`)}, nil,
+			[]string{"GET " + orders + ": it failed with net::ERR_NAME_NOT_RESOLVED, which is no failure of CORS"}},
+		"an image that failed": {[]string{entry("image", "GET", orders, referer, failed)}, nil,
+			[]string{"GET " + orders + ": it failed (net::ERR_FAILED), and CORS has no say in a request of the mode no-cors"}},
+		"an image with CORS that failed": {[]string{entry("image", "GET", orders, origin, failed)}, []string{"GET " + orders + " from https://app.example.com failed: net::ERR_FAILED"}, nil},
+		"a link that failed": {[]string{entry("document", "GET", orders, referer, failed)}, nil,
+			[]string{"GET " + orders + ": it failed (net::ERR_FAILED), and CORS has no say in a request of the mode navigate"}},
+		"an answer that nobody could read": {[]string{entry("", "GET", orders, origin, `{"status": 200, "headers": [{"name": "Vary", "value": "Origin"}]}`)},
+			[]string{"GET " + orders + " from https://app.example.com failed: of its answer: there is no Access-Control-Allow-Origin"}, nil},
+		"an answer that could be read": {[]string{entry("", "GET", orders, origin, `{"status": 200, "headers": [{"name": "access-control-allow-origin", "value": "https://app.example.com"}]}`)},
+			[]string{"GET " + orders + " from https://app.example.com"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := read(t, c.entries...)
+			var got []string
+			for _, q := range r.Questions {
+				got = append(got, shown(q))
+			}
+			if !slices.Equal(got, c.want) || !slices.Equal(r.Skipped, c.skipped) || r.Entries != len(c.entries) {
+				t.Errorf("got\n%s\nwant\n%s\nskipped %q of %d", strings.Join(got, "\n"), strings.Join(c.want, "\n"), r.Skipped, r.Entries)
+			}
+		})
+	}
+}
+
+// TestHARGoesByTime joins what was recorded next to each other.
+func TestHARGoesByTime(t *testing.T) {
+	at := func(second int, text string) string {
+		return fmt.Sprintf(`{"startedDateTime": "2026-01-01T00:00:%02d.000Z", `, second) + strings.TrimPrefix(text, "{")
+	}
+	preflight := func(names string) string {
+		return entry("preflight", "OPTIONS", orders, origin+"\nAccess-Control-Request-Method: PUT\nAccess-Control-Request-Headers: "+names, "")
+	}
+	request := entry("fetch", "PUT", orders, origin, "")
+	later := entry("fetch", "PUT", orders, origin+"\nCookie: a=b", "")
+	r := read(t, at(9, later), at(3, preflight("x-a")), at(8, preflight("x-b")), at(2, request))
+	var got []string
+	for _, q := range r.Questions {
+		got = append(got, shown(q))
+	}
+	want := []string{"PUT " + orders + " from https://app.example.com x-a", "PUT " + orders + " from https://app.example.com x-b with credentials"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestHARRefuses(t *testing.T) {
+	for _, text := range []string{"", "policies: []", `{"log": {"entries": {}}}`} {
+		if _, err := HAR(text); err == nil || !strings.HasPrefix(err.Error(), "read the HAR file: ") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if r, err := HAR("\ufeff" + `{"log": {"entries": [null]}}`); err != nil || r.Entries != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
