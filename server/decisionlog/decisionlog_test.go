@@ -198,10 +198,11 @@ func TestARequestNeverWaitsForTheWriter(t *testing.T) {
 	go func() { ended <- l.Run(ctx) }()
 	var g sync.WaitGroup
 	for range 4 {
-		g.Go(func() { observe(t, l, 5000) }) // some 3 MiB
+		g.Go(func() { observe(t, l, 5000) }) // some 7 MiB
 	}
 	g.Wait()
-	if l.Dropped() == 0 || l.Dropped() > 15_000 {
+	// What waits is kept, 1 MiB of it, however little the writer has taken.
+	if l.Dropped() == 0 || l.Dropped() > 18_000 {
 		t.Errorf("%d lines dropped", l.Dropped())
 	}
 	cancel()
