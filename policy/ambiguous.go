@@ -1,34 +1,30 @@
 package policy
 
-// chosen are the policies of a request by each reading of its path. nil is no
+import (
+	"cmp"
+	"slices"
+)
+
+// chosen are the policies of a request by the readings of its path. nil is no
 // policy.
 type chosen struct {
-	first  *compiled    // by ReadNormalised
-	others *otherChosen // nil if they are the same
+	first  *compiled   // of the normalised path
+	others []*compiled // by the other readings; nil if all choose the first
 }
 
-// otherChosen are the policies by ReadDecoded and ReadCut.
-type otherChosen [NumReadings - 1]*compiled
-
 // with returns c with the policies of the other readings.
-func (c chosen) with(decoded, cut *compiled) chosen {
-	if decoded != c.first || cut != c.first {
-		c.others = &otherChosen{decoded, cut}
+func (c chosen) with(others []*compiled) chosen {
+	if slices.ContainsFunc(others, func(p *compiled) bool { return p != c.first }) {
+		c.others = others
 	}
 	return c
 }
 
-// all returns the policies by reading.
-func (c chosen) all() [NumReadings]*compiled {
-	if c.others == nil {
-		return [NumReadings]*compiled{c.first, c.first, c.first}
-	}
-	return [NumReadings]*compiled{c.first, c.others[0], c.others[1]}
-}
+func (c chosen) isEmpty() bool { return c.first == nil && c.others == nil }
 
 // name returns the name of the first policy; empty if there is no policy.
 func (c chosen) name() string {
-	for _, p := range c.all() {
+	for _, p := range append([]*compiled{c.first}, c.others...) {
 		if p != nil {
 			return p.name
 		}
@@ -36,24 +32,27 @@ func (c chosen) name() string {
 	return ""
 }
 
-// orElse returns c with what is missing taken from other: where no shadow policy
-// covers a request, the enforced one would still act.
+// orElse returns c with what is missing taken from other, reading by reading.
 func (c chosen) orElse(other chosen) chosen {
-	ps := c.all()
-	for i, p := range other.all() {
-		if ps[i] == nil {
-			ps[i] = p
-		}
+	filled := chosen{first: cmp.Or(c.first, other.first)}
+	others := make([]*compiled, max(len(c.others), len(other.others)))
+	for i := range others {
+		others[i] = cmp.Or(c.at(i), other.at(i))
 	}
-	return chosen{first: ps[0]}.with(ps[1], ps[2])
+	return filled.with(others)
+}
+
+// at returns the policy of another reading.
+func (c chosen) at(i int) *compiled {
+	if c.others == nil {
+		return c.first
+	}
+	return c.others[i]
 }
 
 // differs reports whether a policy of another reading does not answer r as the
 // first one does, which says v.
 func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {
-	if c.others == nil {
-		return false
-	}
 	for _, p := range c.others {
 		if w := s.verdictOf(p, r, preflight); !v.sendsSame(&w) {
 			return true
@@ -84,10 +83,6 @@ func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 
 // any reports whether a policy that acts has the property.
 func (c chosen) any(has func(*compiled) bool) bool {
-	for _, p := range c.all() {
-		if p != nil && p.mode != ModeOff && has(p) {
-			return true
-		}
-	}
-	return false
+	acts := func(p *compiled) bool { return p != nil && p.mode != ModeOff && has(p) }
+	return acts(c.first) || slices.ContainsFunc(c.others, acts)
 }

@@ -18,6 +18,7 @@ func TestNoSpellingOfAPathLeavesItsPolicy(t *testing.T) {
 		"/@admin", "/%40admin", "/%40%61dmin/x", "/@admin;x",
 		"/private", "/private;x", "/private%3Bx", "/;/private", "/x/..%2Fprivate", "/x%2F..%2Fprivate", "/x/..;/private", "/x/%2e%2e;y/private",
 		"/private;%2F..%2Fx", "/x;%2F..%2Fprivate", "/%2Fprivate", "/x%5c..%5Cprivate", "/.;/private",
+		"/x%2F%2F..%2Fprivate%2Fs.txt", "/x/%2F../private", "/x/;/..%2Fprivate", "/private%2F..;%2F..%2Fs.txt", "/private;/..%2Fx",
 		"/x|y", "/x%7Cy", "/x%7cy",
 		"/m;v=1", "/m", "/m;v=2", "/m%3Bv=1",
 	} {

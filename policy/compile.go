@@ -48,7 +48,7 @@ func Compile(specs []Spec) (*Set, error) {
 	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
 	b.set.denied = b.deniedAnswers()
 	if slices.ContainsFunc(specs, readsOtherwise) {
-		b.set.enforced.decoded, b.set.shadow.decoded = &index{}, &index{}
+		b.set.enforced.others, b.set.shadow.others = &index{}, &index{}
 	}
 	for i := range specs {
 		if err := b.add(Normalise(specs[i])); err != nil {
@@ -58,9 +58,9 @@ func Compile(specs []Spec) (*Set, error) {
 	return b.set, nil
 }
 
-// readsOtherwise reports whether a path of s changes when it is decoded.
+// readsOtherwise reports whether a path of s has other readings.
 func readsOtherwise(s Spec) bool {
-	return slices.ContainsFunc(s.Paths, func(path string) bool { return decodedPrefix(path) != normalPrefix(path) })
+	return slices.ContainsFunc(s.Paths, func(path string) bool { return len(prefixes(path)) > 1 })
 }
 
 // builder compiles policies one by one into a set.

@@ -19,14 +19,15 @@ func (s *Set) Decide(r *Request) Decision {
 	if enforced.differs(s, &d.Verdict, r, d.Preflight) {
 		d.Verdict = s.denyAmbiguous(enforced, r, d.Preflight)
 	}
-	if shadow != (chosen{}) {
+	if !shadow.isEmpty() {
 		d.Shadow = s.rehearse(shadow, enforced, r, d.Preflight)
 		d.ShadowDiffers = d.Verdict.Differs(&d.Shadow)
 	}
 	return d
 }
 
-// rehearse is what the shadow policies would say if they were enforced.
+// rehearse is what the shadow policies would say if they were enforced. Where
+// none covers a reading of the path, the enforced one would still act.
 func (s *Set) rehearse(shadow, enforced chosen, r *Request, preflight bool) Verdict {
 	acting := shadow.orElse(enforced)
 	v := s.verdictOf(acting.first, r, preflight)
@@ -47,27 +48,22 @@ func isPreflight(r *Request) bool {
 // names is used whatever its hosts and paths say; known is false when there is
 // none of that name, which must not fall back to another one.
 func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
-	paths := s.readPath(r.Path)
+	path, others := r.Path, []string(nil)
+	if s.enforced.hasPaths() || s.shadow.hasPaths() {
+		path, others = ReadPath(r.Path)
+	}
 	if s.shadows {
-		shadow = s.shadow.find(r.Authority, paths)
+		shadow = s.shadow.find(r.Authority, path, others)
 	}
 	if r.Policy == "" {
-		return s.enforced.find(r.Authority, paths), shadow, true
+		return s.enforced.find(r.Authority, path, others), shadow, true
 	}
 	p, known := s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
 		// Shadow changes nothing: what acts is what would act without it.
-		return s.enforced.find(r.Authority, paths), chosen{first: p}, true
+		return s.enforced.find(r.Authority, path, others), chosen{first: p}, true
 	}
 	return chosen{first: p}, shadow, known
-}
-
-// readPath returns the readings of a request's path, as far as they matter.
-func (s *Set) readPath(path string) readings {
-	if s.enforced.hasPaths() || s.shadow.hasPaths() {
-		return readPath(path)
-	}
-	return readings{normalised: path}
 }
 
 func (s *Set) unknownVerdict(preflight bool) Verdict {

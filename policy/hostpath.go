@@ -1,38 +1,46 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // layer finds the policies of a host and path, one by each reading of the path.
 type layer struct {
 	normalised index
-	// decoded has the policies' own paths decoded; nil if that changes none of
-	// them, and normalised serves for all readings.
-	decoded *index
+	// others has the policies' own paths in all their readings; nil if they have
+	// one each, and normalised serves for all readings.
+	others *index
 }
 
 // add enters p for each of its hosts and paths.
 func (l *layer) add(p *compiled, hosts, paths []string) {
 	l.normalised.add(p, hosts, paths)
-	if l.decoded != nil {
-		l.decoded.add(p, hosts, decodedPaths(paths))
+	if l.others != nil {
+		l.others.add(p, hosts, allPrefixes(paths))
 	}
 }
 
 // hasPaths reports whether the path of a request matters.
 func (l *layer) hasPaths() bool { return l.normalised.longestPath > 0 }
 
-// find returns the policies that cover the request's authority and path.
-func (l *layer) find(authority string, rs readings) chosen {
+// find returns the policies that cover the request's authority and path, in its
+// readings.
+func (l *layer) find(authority, normalised string, others []string) chosen {
 	host := hostOf(authority)
-	c := chosen{first: l.normalised.find(host, rs.normalised)}
-	if rs.others == nil && l.decoded == nil {
+	c := chosen{first: l.normalised.find(host, normalised)}
+	if others == nil && l.others == nil {
 		return c
 	}
-	decoded := l.decoded
-	if decoded == nil {
-		decoded = &l.normalised
+	index := l.others
+	if index == nil {
+		index = &l.normalised
 	}
-	return c.with(decoded.find(host, rs.by(ReadDecoded)), decoded.find(host, rs.by(ReadCut)))
+	policies := []*compiled{index.find(host, normalised)}
+	for _, path := range others {
+		policies = append(policies, index.find(host, path))
+	}
+	return c.with(policies)
 }
 
 // index finds the policy of a host and path: the exact host beats the longest
@@ -175,18 +183,32 @@ func normalPrefix(path string) string {
 	return trimPrefix(normaliseEscapes(path))
 }
 
-// decodedPrefix returns a policy's path as applications read it.
+// prefixes returns a policy's path in all its readings, the normal one first.
+func prefixes(path string) []string {
+	list := []string{normalPrefix(path)}
+	_, others := ReadPath(path)
+	for _, other := range others {
+		if other = trimPrefix(other); !slices.Contains(list, other) {
+			list = append(list, other)
+		}
+	}
+	return list
+}
+
+// decodedPrefix returns a policy's path as applications read it that decode it
+// and cut parameters.
 func decodedPrefix(path string) string {
-	return trimPrefix(ReadPath(path, ReadDecoded))
+	normalised, _ := ReadPath(path)
+	return trimPrefix(resolveDots(cutParameters(decodeReserved(normalised))))
 }
 
 // trimPrefix drops trailing slashes; the root remains.
 func trimPrefix(path string) string { return "/" + strings.Trim(path, "/") }
 
-func decodedPaths(paths []string) []string {
-	decoded := make([]string, len(paths))
-	for i, path := range paths {
-		decoded[i] = decodedPrefix(path)
+func allPrefixes(paths []string) []string {
+	var all []string
+	for _, path := range paths {
+		all = append(all, prefixes(path)...)
 	}
-	return decoded
+	return all
 }

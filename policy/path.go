@@ -1,69 +1,41 @@
 package policy
 
-import "strings"
-
-// Reading is a way to read the path of a request. A page chooses how it spells
-// a path, and an application may read it otherwise than Envoy does, so that a
-// policy must not depend on it: see Set.Decide.
-type Reading uint8
-
-// The readings of a path. All are without query and fragment, with dot segments
-// resolved and slashes merged.
-const (
-	// ReadNormalised is RFC 3986, section 6.2.2: escapes of unreserved characters
-	// are decoded, hexadecimal digits are in upper case, and what no URI has is
-	// escaped.
-	ReadNormalised Reading = iota
-	// ReadDecoded is decoded once more, as applications do it: "%2F", "%5C" and
-	// "\" are slashes, other escapes of reserved characters (RFC 3986, section
-	// 2.2) are decoded, and then the parameters of each segment, from ";" on (RFC
-	// 3986, section 3.3), are cut.
-	ReadDecoded
-	// ReadCut is the same with the parameters cut first.
-	ReadCut
-
-	// NumReadings is the number of readings.
-	NumReadings = iota
+import (
+	"slices"
+	"strings"
 )
 
-// ReadPath returns the path of a request as r reads it.
-func ReadPath(path string, r Reading) string {
-	rs := readPath(path)
-	return rs.by(r)
-}
-
-// readings are a path's readings.
-type readings struct {
-	normalised string
-	others     *otherReadings // nil if they are the same
-}
-
-// otherReadings are ReadDecoded and ReadCut.
-type otherReadings struct{ decoded, cut string }
-
-func (rs *readings) by(r Reading) string {
-	switch {
-	case rs.others == nil || r == ReadNormalised:
-		return rs.normalised
-	case r == ReadDecoded:
-		return rs.others.decoded
-	}
-	return rs.others.cut
-}
-
-// readPath returns all readings of the path of a request. It costs one walk over
-// an ordinary path.
-func readPath(path string) readings {
+// ReadPath returns the path of a request as it is normalised, and how else
+// applications may read it: a page chooses how it spells a path, so that a policy
+// must not depend on it. All readings are without query and fragment, with dot
+// segments resolved and slashes merged. It costs one walk over an ordinary path.
+//
+// Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
+// decoded, hexadecimal digits are in upper case, and what no URI has is escaped.
+//
+// Applications decode once more: "%2F", "%5C" and "\" are slashes, and other
+// escapes of reserved characters (RFC 3986, section 2.2) are decoded. They cut
+// the parameters of each segment, from ";" on (RFC 3986, section 3.3). Some do
+// one, some both, in either order, and they merge slashes before they resolve dot
+// segments or after that.
+func ReadPath(path string) (normalised string, others []string) {
 	path, ordinary := cutQuery(path)
 	if ordinary {
-		return readings{normalised: path}
+		return path, nil
 	}
 	path = resolveDots(normaliseEscapes(path))
-	decoded, cut := resolveDots(cutParameters(decodeReserved(path))), resolveDots(decodeReserved(cutParameters(path)))
-	if decoded == path && cut == path {
-		return readings{normalised: path}
+	if strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, ';') < 0 {
+		return path, nil
 	}
-	return readings{path, &otherReadings{decoded, cut}}
+	decoded, cut := decodeReserved(path), cutParameters(path)
+	for _, text := range []string{decoded, cut, cutParameters(decoded), decodeReserved(cut)} {
+		for _, other := range []string{resolveDots(text), resolveDots(mergeSlashes(text))} {
+			if other != path && !slices.Contains(others, other) {
+				others = append(others, other)
+			}
+		}
+	}
+	return path, others
 }
 
 // cutQuery cuts what follows the path, and reports whether all readings leave
@@ -217,10 +189,29 @@ func cutParameters(path string) string {
 	return b.String()
 }
 
+func mergeSlashes(path string) string {
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	return path
+}
+
+// hasDotSegment reports whether a segment of path, behind a slash, is "." or "..".
+func hasDotSegment(path string) bool {
+	_, rest, more := strings.Cut(path, "/.")
+	for more {
+		if tail := strings.TrimPrefix(rest, "."); tail == "" || tail[0] == '/' {
+			return true
+		}
+		_, rest, more = strings.Cut(rest, "/.")
+	}
+	return false
+}
+
 // resolveDots removes dot segments (RFC 3986, section 5.2.4) and, after that,
 // empty ones, which is the order of Envoy's normalize_path and merge_slashes.
 func resolveDots(path string) string {
-	if !strings.Contains(path, "//") && !strings.Contains(path, "/.") {
+	if !strings.Contains(path, "//") && !hasDotSegment(path) {
 		return path
 	}
 	kept := make([]string, 0, 8)

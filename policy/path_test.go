@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -61,28 +62,52 @@ func TestReadPath(t *testing.T) {
 		{"/a%3Bv/b", "/a%3Bv/b", "/a/b", "/a;v/b"},
 		{"/a;%2F..%2Fb", "/a;%2F..%2Fb", "/b", "/a"},
 	} {
-		if got, want := allReadings(c.path), [NumReadings]string{c.normalised, c.decoded, c.cut}; got != want {
-			t.Errorf("readPath(%q) = %q, want %q", c.path, got, want)
+		normalised, others := ReadPath(c.path)
+		if normalised != c.normalised {
+			t.Errorf("%q is normalised to %q, want %q", c.path, normalised, c.normalised)
+		}
+		for _, want := range []string{c.decoded, c.cut} {
+			if want != normalised && !slices.Contains(others, want) {
+				t.Errorf("%q is read as %q, want %q too", c.path, others, want)
+			}
+		}
+		if c.decoded == c.normalised && c.cut == c.normalised && others != nil {
+			t.Errorf("%q is read as %q, too", c.path, others)
 		}
 	}
 }
 
-// allReadings returns the path as each reading reads it.
-func allReadings(path string) (all [NumReadings]string) {
-	for r := range Reading(NumReadings) {
-		all[r] = ReadPath(path, r)
+// Applications differ in what they decode and cut, and in what order.
+func TestReadPathAsDifferentApplications(t *testing.T) {
+	for path, readings := range map[string][]string{
+		"/x%2F%2F..%2Fp":         {"/p", "/x/p"}, // slashes merged before dot segments are resolved, and after that
+		"/x/%2F../p":             {"/p", "/x/p"},
+		"/x/;/..%2Fp":            {"/p", "/x/p"},
+		"/p%2F..;%2F..%2Fs":      {"/s"},              // parameters kept
+		"/p;/..%2Fx":             {"/p/..%2Fx", "/x"}, // escapes kept, and decoded
+		"/.well-known/x%20y/z":   nil,
+		"/caf%C3%A9/.hidden/%25": nil,
+	} {
+		_, others := ReadPath(path)
+		for _, want := range readings {
+			if !slices.Contains(others, want) {
+				t.Errorf("%q is read as %q, want %q too", path, others, want)
+			}
+		}
+		if readings == nil && others != nil {
+			t.Errorf("%q is read as %q, too", path, others)
+		}
 	}
-	return all
 }
 
 func TestReadingAPathCostsNoMemoryUnlessItChanges(t *testing.T) {
-	var got readings
-	for _, path := range []string{"/v1/users?id=1", "/caf%C3%A9/x", "/a%20b", "/" + strings.Repeat("a/", 1000)} {
-		if n := testing.AllocsPerRun(100, func() { got = readPath(path) }); n != 0 {
+	var others []string
+	for _, path := range []string{"/v1/users?id=1", "/caf%C3%A9/x", "/a%20b", "/.well-known/openid-configuration", "/" + strings.Repeat("a/", 1000)} {
+		if n := testing.AllocsPerRun(100, func() { _, others = ReadPath(path) }); n != 0 {
 			t.Errorf("%.20s: %v allocations", path, n)
 		}
 	}
-	if got.others != nil {
+	if others != nil {
 		t.Error("an ordinary path is read otherwise")
 	}
 }
@@ -95,17 +120,17 @@ func FuzzReadPath(f *testing.F) {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		rs := allReadings(path)
-		if again := allReadings(rs[ReadNormalised]); again != rs && !strings.ContainsAny(rs[ReadNormalised], "?#") {
-			t.Errorf("%q: read as %q, and that as %q", path, rs, again)
+		normalised, others := ReadPath(path)
+		if again, more := ReadPath(normalised); (again != normalised || !slices.Equal(more, others)) && !strings.ContainsAny(normalised, "?#") {
+			t.Errorf("%q: read as %q and %q, and that as %q and %q", path, normalised, others, again, more)
 		}
 		path, _ = cutQuery(path)
-		if other := allReadings(spellOtherwise(path)); other != rs {
-			t.Errorf("%q is read as %q, %q as %q", path, rs, spellOtherwise(path), other)
+		if other, more := ReadPath(spellOtherwise(path)); other != normalised || !slices.Equal(more, others) {
+			t.Errorf("%q is read as %q and %q, %q as %q and %q", path, normalised, others, spellOtherwise(path), other, more)
 		}
-		for _, r := range rs {
+		for _, r := range append(others, normalised) {
 			if strings.Contains(r, "//") || strings.Contains(r+"/", "/../") || strings.Contains(r+"/", "/./") {
-				t.Errorf("%q: dot segments or empty ones in %q", path, rs)
+				t.Errorf("%q: dot segments or empty ones in %q", path, r)
 			}
 		}
 	})

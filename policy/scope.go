@@ -33,9 +33,10 @@ func hostRank(host string) int {
 	return len(host)
 }
 
-// Scope says how s covers a request for that authority and path, as reading
-// reads it, entry by entry.
-func (s *Spec) Scope(authority, path string, reading Reading) Scope {
+// Scope says how s covers a request for that authority and path, one of the
+// readings of ReadPath, entry by entry. For other readings than the normalised
+// one, other is true.
+func (s *Spec) Scope(authority, path string, other bool) Scope {
 	sc := Scope{HostCovers: len(s.Hosts) == 0, PathCovers: len(s.Paths) == 0}
 	host := hostOf(authority)
 	for _, h := range s.Hosts {
@@ -43,22 +44,18 @@ func (s *Spec) Scope(authority, path string, reading Reading) Scope {
 			sc.Host, sc.HostCovers = h, true
 		}
 	}
-	path = ReadPath(path, reading)
 	for _, p := range s.Paths {
-		if p = readPrefix(p, reading); pathCovers(p, path) && (!sc.PathCovers || len(p) > len(sc.Path)) {
-			sc.Path, sc.PathCovers = p, true
+		list := []string{normalPrefix(p)}
+		if other {
+			list = prefixes(p)
+		}
+		for _, prefix := range list {
+			if prefix = strings.TrimRight(prefix, "/"); pathCovers(prefix, path) && (!sc.PathCovers || len(prefix) > len(sc.Path)) {
+				sc.Path, sc.PathCovers = prefix, true
+			}
 		}
 	}
 	return sc
-}
-
-// readPrefix returns a policy's path as reading compares it, the root as
-// nothing.
-func readPrefix(path string, reading Reading) string {
-	if reading == ReadNormalised {
-		return strings.TrimRight(normalPrefix(path), "/")
-	}
-	return strings.TrimRight(decodedPrefix(path), "/")
 }
 
 func hostCovers(entry, host string) bool {

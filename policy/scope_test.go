@@ -19,12 +19,12 @@ func TestScope(t *testing.T) {
 		{"not the apex", "example.com", "/a/../v1", Scope{Path: "/v1", PathCovers: true}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := s.Scope(tc.authority, tc.path, ReadNormalised); got != tc.want {
+			if got := s.Scope(tc.authority, normalised(tc.path), false); got != tc.want {
 				t.Errorf("got %+v, want %+v", got, tc.want)
 			}
 		})
 	}
-	if all := (&Spec{}).Scope("any", "/", ReadNormalised); !all.Covers() {
+	if all := (&Spec{}).Scope("any", "/", false); !all.Covers() {
 		t.Error("a spec without hosts and paths does not cover all")
 	}
 }
@@ -121,8 +121,9 @@ func decideByScope(t *testing.T, specs []Spec, r Request) Verdict {
 	none := mustCompile(t)
 	var verdicts []Verdict
 	var chosen []*Spec
-	for reading := range Reading(NumReadings) {
-		s := bestByScope(specs, r.Authority, r.Path, reading)
+	path, others := ReadPath(r.Path)
+	for i, reading := range append([]string{path, path}, others...) {
+		s := bestByScope(specs, r.Authority, reading, i > 0)
 		chosen = append(chosen, s)
 		verdicts = append(verdicts, alone(t, none, s, r))
 	}
@@ -182,10 +183,10 @@ func deniedByScope(chosen []*Spec, r Request) Verdict {
 }
 
 // bestByScope returns the spec that is chosen, or nil.
-func bestByScope(specs []Spec, authority, path string, reading Reading) (best *Spec) {
+func bestByScope(specs []Spec, authority, path string, other bool) (best *Spec) {
 	var scope Scope
 	for i := range specs {
-		sc := specs[i].Scope(authority, path, reading)
+		sc := specs[i].Scope(authority, path, other)
 		if sc.Covers() && (best == nil || sc.Beats(scope)) {
 			best, scope = &specs[i], sc
 		}

@@ -167,6 +167,9 @@ func (v *validator) checkPaths() {
 // for what they read are ambiguous, unless the same policy lists that too.
 func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 	decoded := decodedPrefix(p)
+	if code, _ := badPrefixText(decoded); code != "" || plainPath(decoded) != decoded {
+		return // it cannot be listed
+	}
 	if decoded == normalPrefix(p) || coveredByAny(decoded, listed) {
 		return
 	}
@@ -243,29 +246,26 @@ func badPrefixText(p string) (code, reason string) {
 		return "path-empty-segment", "can never match: slashes of a request are merged"
 	case hasDotSegment(normaliseEscapes(p)):
 		return "path-dot-segment", "can never match: dot segments of a request are resolved"
-	case hasDotSegment(cutParameters(decodeReserved(p))):
+	case hasDotSegment(cutParameters(decodeReserved(normaliseEscapes(p)))), hasDotSegment(decodeReserved(cutParameters(normaliseEscapes(p)))):
 		return "path-dot-segment", "applications may take this for a dot segment and resolve it"
 	}
 	return "", ""
-}
-
-func hasDotSegment(p string) bool {
-	for segment := range strings.SplitSeq(p, "/") {
-		if segment == "." || segment == ".." {
-			return true
-		}
-	}
-	return false
 }
 
 // repairPrefix returns the path that p was probably meant to be.
 func repairPrefix(p string) string {
 	p, _ = cutQuery(leadingSlash(strings.ReplaceAll(p, `\`, "/")))
 	p = plainPath(p)
-	if hasDotSegment(cutParameters(decodeReserved(p))) {
+	if _, dots := badPrefixText(p); dots != "" && hasDotSegment(cutParameters(decodeReserved(normaliseEscapes(p)))) {
 		return decodedPrefix(p)
 	}
-	return normalPrefix(ReadPath(p, ReadNormalised))
+	return normalisedPrefix(p)
+}
+
+// normalisedPrefix returns a policy's path with dot segments resolved.
+func normalisedPrefix(p string) string {
+	normalised, _ := ReadPath(p)
+	return trimPrefix(normalised)
 }
 
 // patternMarks stand in expressions and in routers' parameters, and in no path

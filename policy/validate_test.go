@@ -462,3 +462,19 @@ func TestValidateKeepsFewOfManyProblems(t *testing.T) {
 		t.Error("they are not sorted")
 	}
 }
+
+// What is accepted compiles in its normal form, too.
+func TestPathsThatAreAcceptedCompile(t *testing.T) {
+	for _, p := range []string{"/%2e%2e%2f", "/%2e%2e;x", "/%2e%2f", "/%2F%2E", "/%2e;", "/a%3Fb", "/a%2Ab", "/%252e", "/a%5Bb", "/%2e%2e%5cx", "/x;%2f.."} {
+		s := Spec{Name: "a", Paths: []string{p}, CORS: CORS{AllowOrigins: []string{"*"}}}
+		problems := Validate([]Spec{s})
+		if again := Validate([]Spec{Normalise(s)}); problems.HasErrors() != again.HasErrors() {
+			t.Errorf("%s: %v, and its normal form: %v", p, problems, again)
+		}
+		for _, problem := range problems {
+			if problem.Code == "path-decoded" && problem.Hint != "" && strings.ContainsAny(problem.Hint, "?*[") {
+				t.Errorf("%s: %s", p, problem)
+			}
+		}
+	}
+}

@@ -24,7 +24,8 @@ func (ps Policies) choice(a asked) Choice {
 	if a.Policy != "" {
 		return ps.named(a.Policy)
 	}
-	best, scope := ps.best(a, policy.ReadNormalised)
+	path, readings := policy.ReadPath(a.url.RequestURI())
+	best, scope := ps.best(a, path, false)
 	c := Choice{Why: "no policy covers " + a.url.Host + a.url.Path + ": nothing is touched, the upstream's answer comes back as it is"}
 	if best >= 0 {
 		s := &ps.Specs[best]
@@ -43,19 +44,19 @@ func (ps Policies) choice(a asked) Choice {
 	if best >= 0 {
 		c.More--
 	}
-	c.Otherwise = ps.otherwise(a, best)
+	c.Otherwise = ps.otherwise(a, best, readings)
 	return c
 }
 
 // otherwise returns what other readings of the path choose, if that is not the
 // policy at chosen.
-func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
-	for _, reading := range []policy.Reading{policy.ReadDecoded, policy.ReadCut} {
-		best, scope := ps.best(a, reading)
+func (ps Policies) otherwise(a asked, chosen int, readings []string) (list []Other) {
+	for _, reading := range readings {
+		best, scope := ps.best(a, reading, true)
 		if best == chosen {
 			continue
 		}
-		o := Other{Why: "applications may read the path as " + policy.ReadPath(a.url.RequestURI(), reading)}
+		o := Other{Why: "applications may read the path as " + reading}
 		if best < 0 {
 			o.Why += ", which no policy covers"
 		} else {
@@ -70,13 +71,13 @@ func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
 
 // best returns the index of the enforced policy that is chosen as that reading
 // reads the path, -1 for none.
-func (ps Policies) best(a asked, reading policy.Reading) (index int, scope policy.Scope) {
+func (ps Policies) best(a asked, path string, other bool) (index int, scope policy.Scope) {
 	index = -1
 	for i := range ps.Specs {
 		if ps.Specs[i].Mode == policy.ModeShadow {
 			continue
 		}
-		sc := ps.Specs[i].Scope(a.url.Host, a.url.RequestURI(), reading)
+		sc := ps.Specs[i].Scope(a.url.Host, path, other)
 		if sc.Covers() && (index < 0 || sc.Beats(scope)) {
 			index, scope = i, sc
 		}
@@ -108,7 +109,8 @@ func covers(sc policy.Scope) string {
 
 // passedOver says why s was not chosen, where best was.
 func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
-	sc := s.Scope(a.url.Host, a.url.RequestURI(), policy.ReadNormalised)
+	path, _ := policy.ReadPath(a.url.RequestURI())
+	sc := s.Scope(a.url.Host, path, false)
 	o := other{Other: Other{Name: s.Name}}
 	switch {
 	case s.Mode == policy.ModeShadow && sc.Covers():

@@ -80,10 +80,11 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 		return nil
 	}
 	host := strings.ToLower(a.url.Hostname())
-	path := strings.TrimRight(policy.ReadPath(a.url.RequestURI(), policy.ReadNormalised), "/")
+	path, _ := policy.ReadPath(a.url.RequestURI())
+	path = strings.TrimRight(path, "/")
 	pass := Change{Field: fieldDenied, Set: string(policy.DeniedPass)}
 	r := &Remedy{Policy: name, Changes: []Change{pass}}
-	if sc := s.Scope(a.url.Host, a.url.RequestURI(), policy.ReadNormalised); sc.Host != host || sc.Path != path {
+	if sc := s.Scope(a.url.Host, path, false); sc.Host != host || sc.Path != path {
 		r.Policy = newName(ps)
 		r.Changes = []Change{
 			{Field: fieldName, Set: r.Policy}, {Field: fieldHosts, Add: []string{host}}, {Field: fieldPaths, Add: []string{cmp.Or(path, "/")}},
