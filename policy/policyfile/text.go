@@ -62,7 +62,7 @@ func whyHidden(r rune) (reason, hint string) {
 	switch {
 	case r == '\r', r == '\u0085', unicode.In(r, unicode.Zl, unicode.Zp):
 		return "some programs see the end of a line here, and others do not", "end lines with LF or CRLF"
-	case unicode.Is(unicode.Zs, r):
+	case unicode.Is(unicode.Zs, r), r == 0x2800: // a Braille pattern without dots
 		return "this looks like a space and is not one", "write a space"
 	case unicode.Is(unicode.Bidi_Control, r):
 		return "this changes the direction in which text is shown, so that it reads otherwise than it stands here", "remove it"
