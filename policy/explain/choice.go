@@ -44,7 +44,7 @@ func (ps Policies) choice(a asked) Choice {
 	if best >= 0 {
 		c.More--
 	}
-	c.Otherwise = ps.otherwise(a, best, readings)
+	c.Otherwise = ps.otherwise(a, best, append([]string{path}, readings...))
 	return c
 }
 
