@@ -63,7 +63,7 @@ func plainRegex(expr string) string {
 // origin is that long.
 const maxRead = 1024
 
-// checkEntry refuses what is no origin at all: an empty text, more than one
+// checkEntry refuses what is not an origin at all: an empty text, more than one
 // origin, and what other systems take for an origin.
 func checkEntry(s string) error {
 	if t := strings.TrimFunc(s, isAround); t != s || s == "" {

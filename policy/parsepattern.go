@@ -15,7 +15,7 @@ type PatternError struct {
 	// Value is the text, Reason what is wrong with it, Hint what to write
 	// instead; Hint may be empty.
 	Value, Reason, Hint string
-	// Mended is the pattern that Hint proposes; empty when there is none that
+	// Mended is the pattern that Hint proposes; empty if there is not one that
 	// was likely meant.
 	Mended string
 }
