@@ -10,6 +10,7 @@ import (
 type chosen struct {
 	first  *compiled   // of the normalised path
 	others []*compiled // by the other readings; nil if all choose the first
+	unread bool        // there are readings that nobody has looked at
 }
 
 // with returns c with the policies of the other readings.
@@ -20,7 +21,7 @@ func (c chosen) with(others []*compiled) chosen {
 	return c
 }
 
-func (c chosen) isEmpty() bool { return c.first == nil && c.others == nil }
+func (c chosen) isEmpty() bool { return c.first == nil && c.others == nil && !c.unread }
 
 // name returns the name of the first policy; empty if there is no policy.
 func (c chosen) name() string {
@@ -34,7 +35,7 @@ func (c chosen) name() string {
 
 // orElse returns c with what is missing taken from other, reading by reading.
 func (c chosen) orElse(other chosen) chosen {
-	filled := chosen{first: cmp.Or(c.first, other.first)}
+	filled := chosen{first: cmp.Or(c.first, other.first), unread: c.unread || other.unread}
 	others := make([]*compiled, max(len(c.others), len(other.others)))
 	for i := range others {
 		others[i] = cmp.Or(c.at(i), other.at(i))
@@ -58,20 +59,21 @@ func (s *Set) judge(v *Verdict, c chosen, r *Request, preflight bool) {
 	}
 }
 
-// differs reports whether a policy of another reading does not answer r as the
-// first one does, which says v.
+// differs reports whether a policy of another reading does not, or may not,
+// answer r as the first one does, which says v.
 func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {
 	for _, p := range c.others {
 		if w := s.verdictOf(p, r, preflight); !v.sendsSame(&w) {
 			return true
 		}
 	}
-	return false
+	return c.unread
 }
 
 // denyAmbiguous is for a request that the policies answer differently, so that
 // the page would choose its answer by how it spells the path. It is answered as
-// that of an unknown origin, and blocked if any of the policies blocks.
+// that of an unknown origin, and blocked if any of the policies blocks, or
+// if one that nobody has looked at may.
 func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 	v := Verdict{Policy: c.name(), Reason: ReasonPathAmbiguous, Answer: s.denied.request}
 	switch {
@@ -83,7 +85,7 @@ func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 		v.Answer = s.denied.preflight
 	case isSameOrigin(r):
 		v.Reason = ReasonSameOrigin
-	case c.any(func(p *compiled) bool { return p.blocks(r) }):
+	case c.unread && !isWebSocket(r), c.any(func(p *compiled) bool { return p.blocks(r) }):
 		v.Answer = s.denied.blocked
 	}
 	return v

@@ -1,6 +1,14 @@
 package policy
 
-import "testing"
+import (
+	"maps"
+	"math/rand/v2"
+	pathpkg "path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
 
 // specFor returns a policy for the paths that allows that origin.
 func specFor(name, origin string, paths ...string) Spec {
@@ -9,7 +17,7 @@ func specFor(name, origin string, paths ...string) Spec {
 
 // A page must not leave a policy by spelling its path otherwise.
 func TestNoSpellingOfAPathLeavesItsPolicy(t *testing.T) {
-	narrow := specFor("narrow", "https://app.example.com", "/caf%C3%A9", "/a%2Fb", "/@admin", "/private", "/x|y", "/m;v=1")
+	narrow := specFor("narrow", "https://app.example.com", "/caf%C3%A9", "/a%2Fb", "/@admin", "/private", "/x/secret", "/x|y", "/m;v=1")
 	narrow.DeniedRequests = DeniedBlock
 	set := mustCompile(t, narrow, specFor("wide", "*"))
 	for _, path := range []string{
@@ -18,7 +26,8 @@ func TestNoSpellingOfAPathLeavesItsPolicy(t *testing.T) {
 		"/@admin", "/%40admin", "/%40%61dmin/x", "/@admin;x",
 		"/private", "/private;x", "/private%3Bx", "/;/private", "/x/..%2Fprivate", "/x%2F..%2Fprivate", "/x/..;/private", "/x/%2e%2e;y/private",
 		"/private;%2F..%2Fx", "/x;%2F..%2Fprivate", "/%2Fprivate", "/x%5c..%5Cprivate", "/.;/private",
-		"/x%2F%2F..%2Fprivate%2Fs.txt", "/x/%2F../private", "/x/;/..%2Fprivate", "/private%2F..;%2F..%2Fs.txt", "/private;/..%2Fx",
+		"/x%2F%2F..%2Fprivate%2Fs.txt", "/x/%2F../private", "/x/;/..%2Fprivate", "/private%2F..;%2F..%2Fs.txt", "/private;/..%2Fx", "/x//..%2Fprivate", "/x//..%2Fsecret",
+		"/private%2F..%2Fx", "/x%2F..%2Fprivate%2F%5C..%5C..%2Fz", "/x%2Fy/..;/z%2F..%2Fprivate", "/a//..%2F%2F..%2F%2Fprivate",
 		"/x|y", "/x%7Cy", "/x%7cy",
 		"/m;v=1", "/m", "/m;v=2", "/m%3Bv=1",
 	} {
@@ -30,6 +39,124 @@ func TestNoSpellingOfAPathLeavesItsPolicy(t *testing.T) {
 			if d.Answer.Status != statusForbidden || d.Policy == "" {
 				t.Errorf("%s %s: %s, status %d, policy %q", r.Method, path, d.Reason, d.Answer.Status, d.Policy)
 			}
+		}
+	}
+}
+
+// app is an application, or several behind each other: what it does to a path
+// one after another.
+type app []string
+
+var (
+	parameters = regexp.MustCompile(";[^/]*")
+	slashes    = regexp.MustCompile("/+")
+)
+
+// actions are what an application may do, written without what is tested.
+var actions = map[string]func(path string) string{
+	"decode":      strings.NewReplacer("%2F", "/", "%2f", "/", "%3B", ";", "%3b", ";", "%40", "@").Replace,
+	"backslashes": strings.NewReplacer("%5C", "/", "%5c", "/").Replace,
+	"cut":         func(path string) string { return parameters.ReplaceAllString(path, "") },
+	"merge":       func(path string) string { return slashes.ReplaceAllString(path, "/") },
+	"dots":        resolvedByTheBook,
+	"clean":       pathpkg.Clean,
+}
+
+// resolvedByTheBook is RFC 3986, section 5.2.4, word by word.
+func resolvedByTheBook(in string) string {
+	var out string
+	for in != "" {
+		switch {
+		case strings.HasPrefix(in, "/./"), in == "/.":
+			in = "/" + strings.TrimPrefix(in[2:], "/")
+		case strings.HasPrefix(in, "/../"), in == "/..":
+			in = "/" + strings.TrimPrefix(in[3:], "/")
+			out = out[:max(strings.LastIndexByte(out, '/'), 0)]
+		default:
+			end := 1 + strings.IndexByte(in[1:]+"/", '/')
+			out, in = out+in[:end], in[end:]
+		}
+	}
+	return out
+}
+
+// policyOf returns the policy that an application's own reading is under.
+func (a app) policyOf(path string, paths map[string]string) string {
+	for _, action := range a {
+		path = actions[action](path)
+	}
+	path = actions["merge"](path)
+	for path != "" && paths[path] == "" {
+		path = path[:strings.LastIndexByte(path, '/')]
+	}
+	return paths[path]
+}
+
+// Whatever an application does to a path, and in whatever order: if its reading
+// is under a policy that answers otherwise, the request is denied.
+func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	paths := map[string]string{"/p": "listed", "/p/q": "public", "/x/s": "strange", "": "off"}
+	credentials, off := specFor("listed", "https://app.example.com", "/p"), specFor("off", "*")
+	credentials.CORS.AllowCredentials, off.Mode = true, ModeOff
+	set := mustCompile(t, credentials, specFor("public", "*", "/p/q"), specFor("strange", "https://other.example.com", "/x/s"), off)
+	names := slices.Sorted(maps.Keys(actions))
+	pieces := []string{"/", "/", "/", "/", "p", "p", "q", "s", "x", ";", ";y", "%3B", "%3b", "%2F", "%2f", "%2F", "%5C", "%5c", "..", "..", "../", ".", "%2e%2E", "%40"}
+	denied := 0
+	for range 30_000 {
+		path := "/"
+		for range rng.IntN(14) {
+			path += pieces[rng.IntN(len(pieces))]
+		}
+		d := set.Decide(&Request{Method: "GET", Path: path, Origin: "https://app.example.com"})
+		if d.Reason == ReasonPathAmbiguous {
+			denied++
+			continue
+		}
+		seen := resolvedByTheBook(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path)) // by Envoy and the application
+		for range 40 {
+			var a app
+			for range 1 + rng.IntN(6) {
+				a = append(a, names[rng.IntN(len(names))])
+			}
+			if got := a.policyOf(seen, paths); got != d.Policy {
+				t.Fatalf("%s is answered by %q, and an application that does %q serves what is under %q", path, d.Policy, a, got)
+			}
+		}
+	}
+	if denied < 2_000 || denied > 25_000 {
+		t.Errorf("%d requests were denied, of 30000", denied)
+	}
+}
+
+// A path with more readings than are looked at is denied like an ambiguous one,
+// by all that names its host and by nobody else.
+func TestAPathThatIsMadeToHaveManyReadingsIsBlocked(t *testing.T) {
+	private := specFor("private", "https://app.example.com", "/private")
+	private.Hosts = []string{"api.test", "*.wild.test"}
+	shadow := specFor("next", "https://app.example.com")
+	shadow.Hosts, shadow.Mode = []string{"shadow.test"}, ModeShadow
+	set := mustCompile(t, private, shadow)
+	for _, c := range []struct {
+		r      Request
+		reason Reason
+		status int
+	}{
+		{Request{Method: "GET", Authority: "api.test"}, ReasonPathAmbiguous, 403},
+		{Request{Method: "OPTIONS", RequestMethod: "PUT", Authority: "a.b.wild.test"}, ReasonPathAmbiguous, 403},
+		{Request{Method: "GET", Authority: "api.test", Upgrade: "websocket"}, ReasonPathAmbiguous, 0},
+		{Request{Method: "GET", Authority: "api.test", SecFetchSite: "same-origin"}, ReasonSameOrigin, 0},
+		{Request{Method: "GET", Authority: "wild.test"}, ReasonNoPolicy, 0},
+		{Request{Method: "GET", Authority: "other.test"}, ReasonNoPolicy, 0},
+		{Request{Method: "GET", Authority: "shadow.test"}, ReasonNoPolicy, 0},
+	} {
+		c.r.Path, c.r.Origin = hostilePath, "https://evil.test"
+		d := set.Decide(&c.r)
+		if d.Reason != c.reason || d.Answer.Status != c.status {
+			t.Errorf("%s: %s, status %d", c.r.Authority, d.Reason, d.Answer.Status)
+		}
+		if ambiguous := d.Shadow.Reason == ReasonPathAmbiguous; ambiguous != (c.r.Authority == "shadow.test") {
+			t.Errorf("%s: the shadow decision is %s", c.r.Authority, d.Shadow.Reason)
 		}
 	}
 }

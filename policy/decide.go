@@ -36,20 +36,20 @@ func isPreflight(r *Request) bool {
 // names is used whatever its hosts and paths say; known is false when there is
 // none of that name, which must not fall back to another one.
 func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
-	path, others := r.Path, []string(nil)
+	path := Path{Normalised: r.Path}
 	if s.enforced.hasPaths() || s.shadow.hasPaths() {
-		path, others = ReadPath(r.Path)
+		path = ReadPath(r.Path)
 	}
 	if s.shadows {
-		shadow = s.shadow.find(r.Authority, path, others)
+		shadow = s.shadow.find(r.Authority, path)
 	}
 	if r.Policy == "" {
-		return s.enforced.find(r.Authority, path, others), shadow, true
+		return s.enforced.find(r.Authority, path), shadow, true
 	}
 	p, known := s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
 		// Shadow changes nothing: what acts is what would act without it.
-		return s.enforced.find(r.Authority, path, others), chosen{first: p}, true
+		return s.enforced.find(r.Authority, path), chosen{first: p}, true
 	}
 	return chosen{first: p}, shadow, known
 }

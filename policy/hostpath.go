@@ -27,20 +27,20 @@ func (l *layer) hasPaths() bool { return l.normalised.longestPath > 0 }
 
 // find returns the policies that cover the request's authority and path, in its
 // readings.
-func (l *layer) find(authority, normalised string, others []string) chosen {
+func (l *layer) find(authority string, path Path) chosen {
 	host := hostOf(authority)
-	c := chosen{first: l.normalised.find(host, normalised)}
-	if others == nil && l.others == nil {
+	c := chosen{first: l.normalised.find(host, path.Normalised), unread: path.TooMany && l.normalised.names(host)}
+	if path.Others == nil && l.others == nil {
 		return c
 	}
 	index := cmp.Or(l.others, &l.normalised)
-	first := index.find(host, normalised)
-	if others == nil && first == c.first {
+	first := index.find(host, path.Normalised)
+	if path.Others == nil && first == c.first {
 		return c
 	}
 	policies := []*compiled{first}
-	for _, path := range others {
-		policies = append(policies, index.find(host, path))
+	for _, other := range path.Others {
+		policies = append(policies, index.find(host, other))
 	}
 	return c.with(policies)
 }
@@ -128,6 +128,21 @@ func (x *index) find(host, path string) *compiled {
 	return x.anyHost.find(path, x.longestPath)
 }
 
+// names reports whether a policy covers a path of the host.
+func (x *index) names(host string) bool {
+	if x.anyHost != nil || x.exact[host] != nil {
+		return true
+	}
+	_, parent, found := strings.Cut(host, ".")
+	for found {
+		if x.wildcard[parent] != nil {
+			return true
+		}
+		_, parent, found = strings.Cut(parent, ".")
+	}
+	return false
+}
+
 func (x *index) findWildcard(host, path string) *compiled {
 	_, parent, found := strings.Cut(host, ".")
 	for found {
@@ -188,8 +203,7 @@ func normalPrefix(path string) string {
 // prefixes returns a policy's path in all its readings, the normal one first.
 func prefixes(path string) []string {
 	list := []string{normalPrefix(path)}
-	_, others := ReadPath(path)
-	for _, other := range others {
+	for _, other := range ReadPath(path).Others {
 		if other = trimPrefix(other); !slices.Contains(list, other) {
 			list = append(list, other)
 		}
@@ -200,8 +214,8 @@ func prefixes(path string) []string {
 // decodedPrefix returns a policy's path as applications read it that decode it
 // and cut parameters.
 func decodedPrefix(path string) string {
-	normalised, _ := ReadPath(path)
-	return trimPrefix(resolveDots(cutParameters(decodeReserved(normalised))))
+	path = slashBackslashes(decodeReserved(ReadPath(path).Normalised))
+	return trimPrefix(mergeSlashes(removeDots(cutParameters(path))))
 }
 
 // trimPrefix drops trailing slashes; the root remains.

@@ -82,7 +82,4 @@ func TestLayerWithoutEveryHostFindsNothingElsewhere(t *testing.T) {
 	}
 }
 
-func normalised(path string) string {
-	path, _ = ReadPath(path)
-	return path
-}
+func normalised(path string) string { return ReadPath(path).Normalised }

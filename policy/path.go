@@ -5,37 +5,65 @@ import (
 	"strings"
 )
 
-// ReadPath returns the path of a request as it is normalised, and how else
-// applications may read it: a page chooses how it spells a path, so that a policy
-// must not depend on it. All readings are without query and fragment, with dot
-// segments resolved and slashes merged. It costs one walk over an ordinary path.
+// Path is the path of a request in all its readings: without query and fragment,
+// and with slashes merged.
+type Path struct {
+	// Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
+	// decoded, hexadecimal digits are in upper case, what no URI has is escaped,
+	// and dot segments are resolved.
+	Normalised string
+	// Others are how else applications may read it.
+	Others []string
+	// TooMany tells that there are more of them, which nobody has looked at.
+	TooMany bool
+}
+
+// The bounds of what is read of a path, in texts and in their bytes together.
+// Only a path that is made to have many readings has more.
+const (
+	maxReadings     = 64
+	maxReadingBytes = 512 << 10
+)
+
+// steps are what applications do to a path, as many of them as they like, in any
+// order and repeatedly: one may decode and then resolve dot segments, and the one
+// behind it may decode, too. Each makes a path shorter or leaves it as it is.
+var steps = []func(string) string{decodeReserved, slashBackslashes, cutParameters, removeDots, mergeSlashes}
+
+// ReadPath reads the path of a request: a page chooses how it spells a path, so
+// that a policy must not depend on it. It costs one walk over an ordinary path.
 //
-// Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
-// decoded, hexadecimal digits are in upper case, and what no URI has is escaped.
-//
-// Applications decode once more: "%2F", "%5C" and "\" are slashes, and other
-// escapes of reserved characters (RFC 3986, section 2.2) are decoded. They cut
-// the parameters of each segment, from ";" on (RFC 3986, section 3.3). Some do
-// one, some both, in either order, and they merge slashes before they resolve dot
-// segments or after that.
-func ReadPath(path string) (normalised string, others []string) {
+// Browsers and Envoy resolve dot segments before an application sees the path,
+// and Envoy merges slashes only if it is told to.
+func ReadPath(path string) Path {
 	path, ordinary := cutQuery(path)
 	if ordinary {
-		return path, nil
+		return Path{Normalised: path}
 	}
-	path = resolveDots(normaliseEscapes(path))
-	if strings.IndexByte(path, '%') < 0 && strings.IndexByte(path, ';') < 0 {
-		return path, nil
-	}
-	decoded, cut := decodeReserved(path), cutParameters(path)
-	for _, text := range []string{decoded, cut, cutParameters(decoded), decodeReserved(cut)} {
-		for _, other := range []string{resolveDots(text), resolveDots(mergeSlashes(text))} {
-			if other != path && !slices.Contains(others, other) {
-				others = append(others, other)
-			}
+	path = removeDots(normaliseEscapes(path))
+	p := Path{Normalised: mergeSlashes(path)}
+	var buffer [8]string
+	texts := append(buffer[:0], path)
+	for i := 0; i < len(texts); i++ {
+		if p.TooMany = len(texts) > maxReadings || len(texts)*len(path) > maxReadingBytes; p.TooMany {
+			break
+		}
+		texts = appendSteps(texts, texts[i])
+		if other := mergeSlashes(texts[i]); other != p.Normalised && !slices.Contains(p.Others, other) {
+			p.Others = append(p.Others, other)
 		}
 	}
-	return path, others
+	return p
+}
+
+// appendSteps appends what each step makes of text, if it is new.
+func appendSteps(texts []string, text string) []string {
+	for _, step := range steps {
+		if next := step(text); !slices.Contains(texts, next) {
+			texts = append(texts, next)
+		}
+	}
+	return texts
 }
 
 // cutQuery cuts what follows the path, and reports whether all readings leave
@@ -115,8 +143,8 @@ func normaliseEscapes(path string) string {
 	return unlessSame(path, b)
 }
 
-// decodeReserved decodes the escapes of reserved characters, and takes
-// backslashes, which are escaped in a normalised path, for slashes.
+// decodeReserved decodes the escapes of reserved characters (RFC 3986, section
+// 2.2), "%2F" to a slash.
 func decodeReserved(path string) string {
 	if strings.IndexByte(path, '%') < 0 {
 		return path
@@ -124,20 +152,19 @@ func decodeReserved(path string) string {
 	var buffer [pathBuffer]byte
 	b := buffer[:0]
 	for i := 0; i < len(path); i++ {
-		d, escaped := escapeAt(path, i)
-		switch {
-		case escaped && d == '\\':
-			b = append(b, '/')
-		case escaped && isReserved(d):
+		if d, escaped := escapeAt(path, i); escaped && isReserved(d) {
 			b = append(b, d)
-		default:
-			b = append(b, path[i])
+			i += 2
 			continue
 		}
-		i += 2
+		b = append(b, path[i])
 	}
 	return unlessSame(path, b)
 }
+
+// slashBackslashes takes backslashes, which are escaped in a normalised path, for
+// slashes.
+func slashBackslashes(path string) string { return strings.ReplaceAll(path, "%5C", "/") }
 
 // unlessSame returns b as a string, or path if it is the same.
 func unlessSame(path string, b []byte) string {
@@ -173,7 +200,7 @@ func appendEscape(b []byte, c byte) []byte {
 	return append(b, '%', digits[c>>4], digits[c&15])
 }
 
-// cutParameters cuts each segment at its first ";".
+// cutParameters cuts each segment at its first ";" (RFC 3986, section 3.3).
 func cutParameters(path string) string {
 	if strings.IndexByte(path, ';') < 0 {
 		return path
@@ -208,10 +235,10 @@ func hasDotSegment(path string) bool {
 	return false
 }
 
-// resolveDots removes dot segments (RFC 3986, section 5.2.4) and, after that,
-// empty ones, which is the order of Envoy's normalize_path and merge_slashes.
-func resolveDots(path string) string {
-	if !strings.Contains(path, "//") && !hasDotSegment(path) {
+// removeDots removes dot segments (RFC 3986, section 5.2.4). Slashes that follow
+// each other stay, as in Envoy's normalize_path.
+func removeDots(path string) string {
+	if !hasDotSegment(path) {
 		return path
 	}
 	kept := make([]string, 0, 8)
@@ -224,12 +251,8 @@ func resolveDots(path string) string {
 			kept = append(kept, segment)
 		}
 	}
-	var b strings.Builder
-	for _, segment := range kept {
-		if segment != "" {
-			b.WriteByte('/')
-			b.WriteString(segment)
-		}
+	if len(kept) == 0 {
+		return ""
 	}
-	return b.String()
+	return "/" + strings.Join(kept, "/")
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -62,7 +63,8 @@ func TestReadPath(t *testing.T) {
 		{"/a%3Bv/b", "/a%3Bv/b", "/a/b", "/a;v/b"},
 		{"/a;%2F..%2Fb", "/a;%2F..%2Fb", "/b", "/a"},
 	} {
-		normalised, others := ReadPath(c.path)
+		p := ReadPath(c.path)
+		normalised, others := p.Normalised, p.Others
 		if normalised != c.normalised {
 			t.Errorf("%q is normalised to %q, want %q", c.path, normalised, c.normalised)
 		}
@@ -80,15 +82,21 @@ func TestReadPath(t *testing.T) {
 // Applications differ in what they decode and cut, and in what order.
 func TestReadPathAsDifferentApplications(t *testing.T) {
 	for path, readings := range map[string][]string{
-		"/x%2F%2F..%2Fp":         {"/p", "/x/p"}, // slashes merged before dot segments are resolved, and after that
-		"/x/%2F../p":             {"/p", "/x/p"},
-		"/x/;/..%2Fp":            {"/p", "/x/p"},
-		"/p%2F..;%2F..%2Fs":      {"/s"},              // parameters kept
-		"/p;/..%2Fx":             {"/p/..%2Fx", "/x"}, // escapes kept, and decoded
-		"/.well-known/x%20y/z":   nil,
-		"/caf%C3%A9/.hidden/%25": nil,
+		"/x%2F%2F..%2Fp":               {"/p", "/x/p"}, // slashes merged before dot segments are resolved, and after that
+		"/x/%2F../p":                   {"/p", "/x/p"},
+		"/x/;/..%2Fp":                  {"/p", "/x/p"},
+		"/x//..%2Fp":                   {"/p", "/x/p"},            // slashes that Envoy merges only if it is told to
+		"/p%2F..;%2F..%2Fs":            {"/s"},                    // parameters kept
+		"/p;/..%2Fx":                   {"/p/..%2Fx", "/x"},       // escapes kept, and decoded
+		"/p%2F..%2Fx":                  {"/p/../x", "/x"},         // dot segments resolved before escapes are decoded, and after that
+		"/x%2Fy/..;/z%2F..%2Fp":        {"/p", "/x/y/../p"},       // dot segments resolved before that and again after it
+		"/p%2F%5C..%5C..%2Fx":          {"/p/%5C..%5C../x", "/x"}, // backslashes kept, and taken for slashes
+		"/x%2F..%2Fp%2F%5C..%5C..%2Fz": {"/p/%5C..%5C../z"},
+		"/a/b//..%2F%2F..%2F%2F..%2Fp": {"/a/b/p", "/a/p", "/p"}, // slashes merged never, by Envoy alone, and always
+		"/.well-known/x%20y/z":         nil,
+		"/caf%C3%A9/.hidden/%25":       nil,
 	} {
-		_, others := ReadPath(path)
+		others := ReadPath(path).Others
 		for _, want := range readings {
 			if !slices.Contains(others, want) {
 				t.Errorf("%q is read as %q, want %q too", path, others, want)
@@ -101,39 +109,75 @@ func TestReadPathAsDifferentApplications(t *testing.T) {
 }
 
 func TestReadingAPathCostsNoMemoryUnlessItChanges(t *testing.T) {
-	var others []string
+	var p Path
 	for _, path := range []string{"/v1/users?id=1", "/caf%C3%A9/x", "/a%20b", "/.well-known/openid-configuration", "/" + strings.Repeat("a/", 1000)} {
-		if n := testing.AllocsPerRun(100, func() { _, others = ReadPath(path) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { p = ReadPath(path) }); n != 0 {
 			t.Errorf("%.20s: %v allocations", path, n)
 		}
 	}
-	if others != nil {
+	if p.Others != nil {
 		t.Error("an ordinary path is read otherwise")
 	}
 }
 
-// FuzzReadPath: reading a path again changes nothing, no reading has what
-// another spelling of it would not have, and what a page may write otherwise
+// FuzzReadPath: who reads a reading finds nothing new, which holds for what an
+// Envoy that merges slashes hands on, too; and what a page may write otherwise
 // without a difference makes none.
 func FuzzReadPath(f *testing.F) {
-	for _, path := range []string{"/a/../b?c", "/%2e/%2F;x/%5c..", "/caf%c3%a9|", "//a;/%3b/%25"} {
+	for _, path := range []string{
+		"/a/../b?c", "/%2e/%2F;x/%5c..", "/caf%c3%a9|", "//a;/%3b/%25", "0//.;", "/x//..%2Fp", "/a/b//..%2F%2F..%2F%2F..%2Fp",
+		"/x%2Fy/..;/z%2F..%2Fp", "/x%2F..%2Fp%2F%5C..%5C..%2Fz", "/p;%2F..%2Fx%3B/..;//..", hostilePath,
+	} {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		normalised, others := ReadPath(path)
-		if again, more := ReadPath(normalised); (again != normalised || !slices.Equal(more, others)) && !strings.ContainsAny(normalised, "?#") {
-			t.Errorf("%q: read as %q and %q, and that as %q and %q", path, normalised, others, again, more)
-		}
-		path, _ = cutQuery(path)
-		if other, more := ReadPath(spellOtherwise(path)); other != normalised || !slices.Equal(more, others) {
-			t.Errorf("%q is read as %q and %q, %q as %q and %q", path, normalised, others, spellOtherwise(path), other, more)
-		}
-		for _, r := range append(others, normalised) {
-			if strings.Contains(r, "//") || strings.Contains(r+"/", "/../") || strings.Contains(r+"/", "/./") {
-				t.Errorf("%q: dot segments or empty ones in %q", path, r)
+		p := ReadPath(path)
+		all := p.all()
+		for _, r := range all {
+			if strings.Contains(r, "//") {
+				t.Errorf("%q: empty segments in %q", path, r)
+			}
+			if again := ReadPath(r); !p.TooMany && !isSubset(again.all(), all) && !strings.ContainsAny(r, "?#") {
+				t.Errorf("%q: read as %q, and of that %q as %q", path, all, r, again.all())
 			}
 		}
+		if hasDotSegment(p.Normalised) {
+			t.Errorf("%q: dot segments in %q", path, p.Normalised)
+		}
+		path, _ = cutQuery(path)
+		if other := ReadPath(spellOtherwise(path)); !reflect.DeepEqual(other, p) {
+			t.Errorf("%q is read as %+v, %q as %+v", path, p, spellOtherwise(path), other)
+		}
 	})
+}
+
+// all returns all readings.
+func (p Path) all() []string { return append([]string{p.Normalised}, p.Others...) }
+
+func isSubset(list, of []string) bool {
+	return !slices.ContainsFunc(list, func(text string) bool { return !slices.Contains(of, text) })
+}
+
+// hostilePath has more readings than anybody looks at.
+const hostilePath = "/%3B//a/b%2F..%3B%5C/%2F..%2F/c%5C%2Fb//..;x/;%5C%2Fa/%5C."
+
+// What a page can make of a path has a bound, and what stays unread is told.
+func TestReadingAPathIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		path    string
+		tooMany bool
+	}{
+		{hostilePath, true},
+		{strings.Repeat("/a%2Fb", 10_000), false},
+		{strings.Repeat("/a%2Fb;c", 7_500), false},
+		{strings.Repeat("/a%2F..%5Cb;c%3Bd//", 3_000), true},
+		{"/proxy/https%3A%2F%2Fexample.com%2F..%2Fb;x/y", false},
+	} {
+		p := ReadPath(c.path)
+		if read := len(p.Others) * len(c.path); p.TooMany != c.tooMany || len(p.Others) > maxReadings || read > maxReadingBytes {
+			t.Errorf("%.60s: too many is %t, %d readings", c.path, p.TooMany, len(p.Others))
+		}
+	}
 }
 
 // spellOtherwise escapes what is not escaped, but for what separates segments

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -246,7 +247,7 @@ func badPrefixText(p string) (code, reason string) {
 		return "path-empty-segment", "can never match: slashes of a request are merged"
 	case hasDotSegment(normaliseEscapes(p)):
 		return "path-dot-segment", "can never match: dot segments of a request are resolved"
-	case mayHaveDotSegment(normaliseEscapes(p)):
+	case mayHaveDotSegment(p):
 		return "path-dot-segment", "applications may take this for a dot segment and resolve it"
 	}
 	return "", ""
@@ -256,17 +257,15 @@ func badPrefixText(p string) (code, reason string) {
 func repairPrefix(p string) string {
 	p, _ = cutQuery(leadingSlash(strings.ReplaceAll(p, `\`, "/")))
 	p = plainPath(p)
-	normalised, _ := ReadPath(p)
-	if mayHaveDotSegment(normalised) {
+	if mayHaveDotSegment(p) {
 		return decodedPrefix(p)
 	}
-	return trimPrefix(normalised)
+	return trimPrefix(ReadPath(p).Normalised)
 }
 
-// mayHaveDotSegment reports whether applications may find a dot segment in a
-// normalised path.
+// mayHaveDotSegment reports whether applications may find a dot segment in p.
 func mayHaveDotSegment(p string) bool {
-	return hasDotSegment(cutParameters(decodeReserved(p))) || hasDotSegment(decodeReserved(cutParameters(p)))
+	return slices.ContainsFunc(ReadPath(p).Others, hasDotSegment)
 }
 
 // patternMarks stand in expressions and in routers' parameters, and in no path

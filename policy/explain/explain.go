@@ -44,7 +44,7 @@ func (ps Policies) report(q Question, a asked) Report {
 		r.Cause = t.cause(s, r.Origin)
 	}
 	if t.isAmbiguous() {
-		r.Cause = ambiguousCause(r.Policy)
+		r.Cause = ambiguousCause(a, r.Policy)
 		return r
 	}
 	switch {

@@ -126,6 +126,13 @@ func TestAnAmbiguousPathIsSaid(t *testing.T) {
 	}
 }
 
+func TestAPathWithTooManyReadingsIsSaid(t *testing.T) {
+	r := ask(t, explain.Question{Origin: app, URL: "https://api.example.com/%3B//a/b%2F..%3B%5C/%2F..%2F/c%5C%2Fb//..;x/;%5C%2Fa/%5C."})
+	if r.Allowed || r.Request.Reason != "path_ambiguous" || !strings.Contains(r.Cause, "too many ways") {
+		t.Errorf("%+v, %q", r.Request, r.Cause)
+	}
+}
+
 func TestAPathThatMakesNoDifferenceHasNoOtherReading(t *testing.T) {
 	if r := ask(t, explain.Question{Origin: app, URL: "https://api.example.com/v1/a%2Fb"}); !r.Allowed || r.Policy.Otherwise != nil {
 		t.Errorf("%+v", r.Policy)

@@ -56,10 +56,7 @@ type asked struct {
 	Question
 	url    *url.URL // its host as browsers send it
 	target string   // the origin of url
-	// path is the normalised path, and readings are how else applications may
-	// read it.
-	path     string
-	readings []string
+	path   policy.Path
 	// copied has the headers of a preflight that was asked about as it was
 	// sent; else it is nil.
 	copied browser.Headers
@@ -86,7 +83,7 @@ func read(q Question) (asked, error) {
 		return asked{}, err
 	}
 	a := asked{Question: q, url: u, target: target}
-	a.path, a.readings = policy.ReadPath(u.RequestURI())
+	a.path = policy.ReadPath(u.RequestURI())
 	return fillIn(a), nil
 }
 
