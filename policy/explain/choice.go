@@ -25,26 +25,31 @@ func (ps Policies) choice(a asked) Choice {
 		return ps.named(a.Policy)
 	}
 	best, scope := ps.best(a, a.path.Normalised, false)
-	c := Choice{Why: "no policy covers " + a.url.Host + a.url.Path + ": nothing is touched, the upstream's answer comes back as it is"}
+	asked, _, _ := strings.Cut(a.url.RequestURI(), "?") // as it is sent
+	c := Choice{Why: "no policy covers " + a.url.Host + asked + ": nothing is touched, the upstream's answer comes back as it is"}
 	if best >= 0 {
 		s := &ps.Specs[best]
 		c = Choice{Name: s.Name, Mode: modeOf(s), Why: covers(scope)}
 	}
+	c.Otherwise = ps.otherwise(a, best)
 	var others []other
 	for i := range ps.Specs {
-		if i != best {
-			others = nearest(others, passedOver(&ps.Specs[i], scope, a))
+		if i == best || chosenOtherwise(c.Otherwise, ps.Specs[i].Name) {
+			continue
 		}
+		others = nearest(others, passedOver(&ps.Specs[i], scope, a))
+		c.More++
 	}
 	for _, o := range others {
 		c.Others = append(c.Others, o.Other)
-	}
-	c.More = len(ps.Specs) - len(others)
-	if best >= 0 {
 		c.More--
 	}
-	c.Otherwise = ps.otherwise(a, best)
 	return c
+}
+
+// chosenOtherwise reports whether another reading chooses the policy.
+func chosenOtherwise(list []Other, name string) bool {
+	return slices.ContainsFunc(list, func(o Other) bool { return o.Name == name })
 }
 
 // otherwise returns what other readings of the path, and of the policies' own,

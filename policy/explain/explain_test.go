@@ -123,6 +123,16 @@ func TestAnAmbiguousPathIsSaid(t *testing.T) {
 		if !strings.Contains(r.Cause, tc.cause) {
 			t.Errorf("%s: the cause is %q, want %q", tc.url, r.Cause, tc.cause)
 		}
+		named := map[string]bool{tc.policy: true, "": true}
+		for _, o := range slices.Concat(r.Policy.Otherwise, r.Policy.Others) {
+			if named[o.Name] && o.Name != "" {
+				t.Errorf("%s: policy %s is named twice: %+v", tc.url, o.Name, r.Policy)
+			}
+			named[o.Name] = true
+		}
+		if len(named)-1+r.Policy.More != len(specs()) {
+			t.Errorf("%s: %d policies are named, and %d more", tc.url, len(named)-1, r.Policy.More)
+		}
 	}
 }
 
@@ -188,6 +198,7 @@ func TestChoice(t *testing.T) {
 		{"a star", "https://a.api.example.com/v1", "api", "enforce", "its host is *.api.example.com", "api-all", "its host is api.example.com, which does not cover what is below it"},
 		{"another path", "https://api.example.com/v10", "api-all", "enforce", "every path", "api", "its host covers, its paths do not: /v1"},
 		{"none", "https://privat.example.com/", "", "", "no policy covers privat.example.com/", "private", "its host is spelled private.example.com"},
+		{"none, by the path as it is sent", "https://nobody.example.com/%76%31/x%20y?q=1", "", "", "no policy covers nobody.example.com/%76%31/x%20y:", "strict", "its hosts are others"},
 		{"off", "https://off.example.com/", "off", "off", "its host is off.example.com", "strict", "its hosts are others"},
 		{"shadow", "https://new.example.com/", "", "", "no policy covers", "rehearsal", "it is in shadow: it is decided, and changes nothing"},
 	} {

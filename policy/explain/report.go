@@ -50,8 +50,8 @@ type Choice struct {
 	Name string `json:"name,omitempty"`
 	Mode string `json:"mode,omitempty"`
 	Why  string `json:"why"`
-	// Others are the nearest of the policies that were not chosen, and More
-	// counts those that are not among them.
+	// Others are the nearest of the policies that no reading of the path chooses,
+	// and More counts those that are not among them.
 	Others []Other `json:"others,omitempty"`
 	More   int     `json:"more,omitempty"`
 	// Otherwise are the policies that other readings of the path choose. The
