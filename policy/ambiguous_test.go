@@ -229,11 +229,82 @@ func TestShadowOfAnAmbiguousPath(t *testing.T) {
 	}
 }
 
-func TestPoliciesThatOnlyEscapesTellApartOverlap(t *testing.T) {
-	for _, paths := range [][2]string{{"/a%2Fb", "/a/b"}, {"/caf%c3%a9", "/caf%C3%A9"}, {"/@x", "/%40x"}, {"/a;v=1", "/a"}, {"/a|b", "/a%7Cb"}} {
-		problems := Validate([]Spec{specFor("one", "*", paths[0]), specFor("two", "https://app.example.com", paths[1])})
-		if !problems.HasErrors() || problems[len(problems)-1].Code != "policy-overlap" {
-			t.Errorf("%s and %s: %v", paths[0], paths[1], problems)
+// A page must not choose between two policies, and a file that only earlier
+// versions found clear is refused for nothing less.
+func TestPoliciesThatOnlyTheirSpellingTellsApart(t *testing.T) {
+	const none = Note
+	for _, c := range []struct {
+		paths         [2]string
+		alike, differ Level
+	}{
+		// The same text was refused always.
+		{[2]string{"/a", "/a/"}, Error, Error},
+		{[2]string{"/a;v=1", "/a;v=1"}, Error, Error},
+		// The same path in another spelling.
+		{[2]string{"/caf%c3%a9", "/caf%C3%A9"}, Warning, Error},
+		{[2]string{"/%61", "/a"}, Warning, Error},
+		{[2]string{"/a|b", "/a%7Cb"}, Warning, Error},
+		// Another path that both may be read as, and that neither lists.
+		{[2]string{"/a%2Fb", "/a%5Cb"}, Warning, Error},
+		{[2]string{"/a;v=1", "/a;v=2"}, Warning, Error},
+		{[2]string{"/a;%2Fb", "/a%3Bx"}, Warning, Error},
+		// What one may be read as is the other's own: requests for the one are
+		// ambiguous.
+		{[2]string{"/a%2Fb", "/a/b"}, none, none},
+		{[2]string{"/@x", "/%40x"}, none, none},
+		{[2]string{"/v1;beta", "/v1"}, none, none},
+		{[2]string{"/a;%2Fb", "/a"}, none, none},
+	} {
+		for other, want := range map[string]Level{"https://app.example.com": c.alike, "*": c.differ} {
+			one, two := specFor("one", "https://app.example.com", c.paths[0]), specFor("two", other, c.paths[1])
+			two.DeniedRequests = DeniedPass // the default
+			for _, specs := range [][]Spec{{one, two}, {two, one}} {
+				if got := overlapOf(Validate(specs), none); got != want {
+					t.Errorf("%s, and %s for %s: level %v, want %v", specs[0].Paths, specs[1].Paths, other, got, want)
+				}
+			}
+		}
+	}
+	three := []Spec{specFor("one", "*", "/a;x"), specFor("two", "https://app.example.com", "/a;y"), specFor("three", "https://b.example.com", "/a")}
+	if got := overlapOf(Validate(three), none); got != none {
+		t.Errorf("two may be read as what a third lists: %v", got)
+	}
+}
+
+// overlapOf returns the level of the overlap among the problems, or none.
+func overlapOf(problems Problems, none Level) Level {
+	for _, p := range problems {
+		if p.Code == "policy-overlap" {
+			return p.Level
+		}
+	}
+	return none
+}
+
+// What an earlier overlap says does not hide a later one that is an error.
+func TestAnOverlapThatIsAnErrorStandsBesideAWarning(t *testing.T) {
+	problems := Validate([]Spec{specFor("one", "*", "/%61", "/b"), specFor("two", "*", "/a", "/b")})
+	if !problems.HasErrors() || overlapOf(problems, Note) != Warning {
+		t.Error(problems)
+	}
+}
+
+// Which policy stands first means nothing.
+func TestAPathIsOfThePolicyThatListsIt(t *testing.T) {
+	for _, c := range []struct{ beta, path, want string }{
+		{"https://app.example.com", "/v1", "stable request_allowed"},
+		{"https://app.example.com", "/v1;beta/x", "beta request_allowed"},
+		{"https://app.example.com", "/v1;gamma", "wide path_ambiguous"},
+		{"https://beta.example.com", "/v1", "stable request_allowed"},
+		{"https://beta.example.com", "/v1;beta/x", "beta path_ambiguous"},
+	} {
+		specs := []Spec{specFor("beta", c.beta, "/v1;beta"), specFor("stable", "https://app.example.com", "/v1"), specFor("wide", "*")}
+		for range 2 {
+			d := mustCompile(t, specs...).Decide(&Request{Method: "GET", Path: c.path, Origin: "https://app.example.com"})
+			if got := d.Policy + " " + d.Reason.String(); got != c.want {
+				t.Errorf("%s: %s, want %s", c.path, got, c.want)
+			}
+			slices.Reverse(specs)
 		}
 	}
 }

@@ -47,13 +47,17 @@ func Compile(specs []Spec) (*Set, error) {
 	b := builder{set: &Set{hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
 	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
 	b.set.denied = b.deniedAnswers()
-	if slices.ContainsFunc(specs, readsOtherwise) {
+	otherwise := slices.ContainsFunc(specs, readsOtherwise)
+	if otherwise {
 		b.set.enforced.others, b.set.shadow.others = &index{}, &index{}
 	}
 	for i := range specs {
 		if err := b.add(Normalise(specs[i])); err != nil {
 			return nil, err
 		}
+	}
+	for i := 0; otherwise && i < len(specs); i++ {
+		b.layer(&specs[i]).addReadings(b.set.byName[specs[i].Name], specs[i].Hosts, specs[i].Paths)
 	}
 	return b.set, nil
 }
@@ -80,13 +84,17 @@ func (b *builder) add(s Spec) error {
 	}
 	b.set.names = append(b.set.names, s.Name)
 	b.set.byName[s.Name] = p
-	if p.mode == ModeShadow {
-		b.set.shadow.add(p, s.Hosts, s.Paths)
-		b.set.shadows = true
-		return nil
-	}
-	b.set.enforced.add(p, s.Hosts, s.Paths)
+	b.set.shadows = b.set.shadows || p.mode == ModeShadow
+	b.layer(&s).add(p, s.Hosts, s.Paths)
 	return nil
+}
+
+// layer returns the layer that s is chosen in.
+func (b *builder) layer(s *Spec) *layer {
+	if s.Mode == ModeShadow {
+		return &b.set.shadow
+	}
+	return &b.set.enforced
 }
 
 func (b *builder) compile(s Spec) (*compiled, error) {

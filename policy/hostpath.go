@@ -18,7 +18,17 @@ type layer struct {
 func (l *layer) add(p *compiled, hosts, paths []string) {
 	l.normalised.add(p, hosts, paths)
 	if l.others != nil {
-		l.others.add(p, hosts, allPrefixes(paths))
+		l.others.add(p, hosts, paths)
+	}
+}
+
+// addReadings enters p for the other readings of its paths. It is called when all
+// policies are added: a path that one lists is its own.
+func (l *layer) addReadings(p *compiled, hosts, paths []string) {
+	for _, path := range paths {
+		if read := prefixes(path)[1:]; len(read) > 0 {
+			l.others.add(p, hosts, read)
+		}
 	}
 }
 
@@ -98,20 +108,21 @@ func (x *index) host(host string) *pathIndex {
 	return paths
 }
 
+// add enters p for paths that no policy before it has.
 func (x *pathIndex) add(p *compiled, paths []string) {
 	if len(paths) == 0 {
-		x.all = p
+		x.all = cmp.Or(x.all, p)
 	}
 	for _, path := range paths {
 		path = strings.TrimRight(path, "/")
 		if path == "" {
-			x.all = p
+			x.all = cmp.Or(x.all, p)
 			continue
 		}
 		if x.byPath == nil {
 			x.byPath = map[string]*compiled{}
 		}
-		x.byPath[path] = p
+		x.byPath[path] = cmp.Or(x.byPath[path], p)
 	}
 }
 
@@ -220,11 +231,3 @@ func decodedPrefix(path string) string {
 
 // trimPrefix drops trailing slashes; the root remains.
 func trimPrefix(path string) string { return "/" + strings.Trim(path, "/") }
-
-func allPrefixes(paths []string) []string {
-	var all []string
-	for _, path := range paths {
-		all = append(all, prefixes(path)...)
-	}
-	return all
-}

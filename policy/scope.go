@@ -9,6 +9,9 @@ type Scope struct {
 	Host, Path string
 	// HostCovers and PathCovers tell whether there is one.
 	HostCovers, PathCovers bool
+	// Own tells that Path is as the spec lists it, and not as applications may
+	// read that.
+	Own bool
 }
 
 // Covers reports whether the spec is about the request.
@@ -17,12 +20,15 @@ func (s Scope) Covers() bool { return s.HostCovers && s.PathCovers }
 // Beats reports whether a spec with the scope s goes before one with the scope
 // t; both cover the request. It is the definition that a Set's choice of a
 // policy must agree with: the exact host, then the longest "*." host, then
-// every-host; then the longest path.
+// every-host; then the longest path; then the spec that lists it.
 func (s Scope) Beats(t Scope) bool {
 	if a, b := hostRank(s.Host), hostRank(t.Host); a != b {
 		return a > b
 	}
-	return len(s.Path) > len(t.Path)
+	if len(s.Path) != len(t.Path) {
+		return len(s.Path) > len(t.Path)
+	}
+	return s.Own && !t.Own
 }
 
 // hostRank is higher for what is more specific.
@@ -37,7 +43,7 @@ func hostRank(host string) int {
 // readings of ReadPath, entry by entry. For other readings than the normalised
 // one, other is true.
 func (s *Spec) Scope(authority, path string, other bool) Scope {
-	sc := Scope{HostCovers: len(s.Hosts) == 0, PathCovers: len(s.Paths) == 0}
+	sc := Scope{HostCovers: len(s.Hosts) == 0, PathCovers: len(s.Paths) == 0, Own: len(s.Paths) == 0}
 	host := hostOf(authority)
 	for _, h := range s.Hosts {
 		if h = strings.ToLower(h); hostCovers(h, host) && (!sc.HostCovers || hostRank(h) > hostRank(sc.Host)) {
@@ -45,13 +51,15 @@ func (s *Spec) Scope(authority, path string, other bool) Scope {
 		}
 	}
 	for _, p := range s.Paths {
-		list := []string{normalPrefix(p)}
-		if other {
-			list = prefixes(p)
+		list := prefixes(p)
+		if !other {
+			list = list[:1]
 		}
-		for _, prefix := range list {
-			if prefix = strings.TrimRight(prefix, "/"); pathCovers(prefix, path) && (!sc.PathCovers || len(prefix) > len(sc.Path)) {
-				sc.Path, sc.PathCovers = prefix, true
+		for i, prefix := range list {
+			with := sc
+			with.Path, with.Own = strings.TrimRight(prefix, "/"), i == 0
+			if pathCovers(with.Path, path) && (!sc.PathCovers || with.Beats(sc)) {
+				sc, sc.PathCovers = with, true
 			}
 		}
 	}

@@ -6,11 +6,13 @@ import (
 )
 
 // checkOverlaps finds policies of the same layer that name the same host and
-// the same path: there would be no telling which of them is chosen. Enforced
+// the same path: there would be no telling which of them is chosen. What a policy
+// lists is its own, however the paths of others may be read: requests for those
+// are ambiguous. Enforced
 // policies and those that are off make up one layer, shadow policies another.
 func (v *validator) checkOverlaps(specs []Spec) {
 	for _, shadow := range []bool{false, true} {
-		o := overlaps{v: v, specs: specs, compared: map[string]bool{}, reported: map[[2]int]bool{}}
+		o := overlaps{v: v, specs: specs, compared: map[string]bool{}, reported: map[overlap]bool{}}
 		o.checkLayer(shadow)
 	}
 }
@@ -20,7 +22,20 @@ type overlaps struct {
 	v        *validator
 	specs    []Spec
 	compared map[string]bool // :: indices of specs that share a host
-	reported map[[2]int]bool // :: pairs of specs
+	reported map[overlap]bool
+}
+
+// overlap is what is reported once of two specs.
+type overlap struct {
+	first, second int
+	level         Level
+}
+
+// claim is a path of a spec.
+type claim struct {
+	spec int
+	path string // as it is written, without trailing slash
+	own  bool   // it is about this very path, and not about its other readings
 }
 
 func (o *overlaps) checkLayer(shadow bool) {
@@ -53,48 +68,76 @@ func orEvery(list []string, every string) []string {
 	return list
 }
 
-// compare finds a path that two of the specs that share host share too, as
-// applications read it: if only its escapes tell the two apart, a page could
-// choose between them. The same specs are compared once, however many hosts
-// they share.
+// compare finds a path that two of the specs that share host share too. The same
+// specs are compared once, however many hosts they share.
 func (o *overlaps) compare(host string, sharing []int) {
 	key := fmt.Sprint(sharing)
 	if len(sharing) < 2 || o.compared[key] {
 		return
 	}
 	o.compared[key] = true
-	first := map[string]int{} // :: path -> spec
-	for _, i := range sharing {
-		for _, p := range orEvery(o.specs[i].Paths, "/") {
-			p = decodedPrefix(p)
-			if j, taken := first[p]; taken && j != i {
-				o.report(j, i, host, p)
-				continue
+	claims := map[string]claim{} // :: path
+	for _, own := range []bool{true, false} {
+		for _, i := range sharing {
+			for _, p := range orEvery(o.specs[i].Paths, "/") {
+				o.enter(claims, host, claim{spec: i, path: trimPrefix(p), own: own})
 			}
-			first[p] = i
 		}
 	}
 }
 
-func (o *overlaps) report(i, j int, host, path string) {
-	pair := [2]int{i, j}
-	if o.reported[pair] {
+// enter enters c with its path, or with the other readings of that. If two specs
+// have a reading in common that no spec lists, a page could choose between them.
+func (o *overlaps) enter(claims map[string]claim, host string, c claim) {
+	paths := prefixes(c.path)
+	if c.own {
+		paths = paths[:1]
+	} else {
+		paths = paths[1:]
+	}
+	for _, path := range paths {
+		switch first, taken := claims[path]; {
+		case !taken:
+			claims[path] = c
+		case first.spec != c.spec && first.own == c.own:
+			o.report(first, c, host, path)
+		}
+	}
+}
+
+func (o *overlaps) report(first, second claim, host, path string) {
+	a, b := &o.specs[first.spec], &o.specs[second.spec]
+	level := Error
+	if first.path != second.path && answersAlike(a, b) {
+		level = Warning // the page gains nothing
+	}
+	key := overlap{first.spec, second.spec, level}
+	if o.reported[key] {
 		return
 	}
-	o.reported[pair] = true
-	a, b := &o.specs[i], &o.specs[j]
+	o.reported[key] = true
 	where := "every host"
 	if host != "*" {
 		where = host
 	}
 	field := ""
-	if k := slices.IndexFunc(b.Paths, func(p string) bool { return decodedPrefix(p) == path }); k >= 0 {
+	if k := slices.IndexFunc(b.Paths, func(p string) bool { return trimPrefix(p) == second.path }); k >= 0 {
 		field = at("paths", k)
 	} else if k := slices.Index(b.Hosts, host); k >= 0 {
 		field = at("hosts", k)
 	}
-	o.v.spec = j
-	o.v.fail("policy-overlap", field, where+path,
+	o.v.spec = second.spec
+	o.v.add(level, "policy-overlap", field, where+path,
 		fmt.Sprintf("policies %q and %q both cover it, and none of them is more specific", clip(a.Name), clip(b.Name)),
 		"give one of them a longer path or another host, or make it one policy")
+}
+
+// answersAlike reports whether a and b differ only in their names and in what
+// they cover.
+func answersAlike(a, b *Spec) bool {
+	answers := func(s Spec) string {
+		s.Name, s.Hosts, s.Paths = "", nil, nil
+		return Hash([]Spec{Normalise(s)})
+	}
+	return answers(*a) == answers(*b)
 }

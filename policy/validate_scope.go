@@ -174,9 +174,13 @@ func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 	if decoded == normalPrefix(p) || coveredByAny(decoded, listed) {
 		return
 	}
+	hint := fmt.Sprintf("list %q too, or alone", clip(decoded))
+	if _, taken := v.scopes.paths[decoded]; taken {
+		hint = "let one policy list both"
+	}
 	v.warn("path-decoded", field, p,
-		fmt.Sprintf("applications may read it as %q, and requests for that are denied if another policy answers them otherwise", clip(decoded)),
-		fmt.Sprintf("list %q too, or alone", clip(decoded)))
+		fmt.Sprintf("applications may read it as %q, and requests are denied if another policy answers for that otherwise", clip(decoded)),
+		hint)
 }
 
 // coveredByAny reports whether the list has path or one above it.
