@@ -49,10 +49,6 @@ var outages = []outage{
 // Prometheus judge by the rules what Envoy counted.
 func TestOutagesAlert(t *testing.T) {
 	promtool := tool(t, "promtool")
-	rules, err := filepath.Abs("alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
 	upstream := startUpstream(t)
 	var mu sync.Mutex
 	var tests []any
@@ -69,6 +65,41 @@ func TestOutagesAlert(t *testing.T) {
 			}
 		}
 	})
+	judge(t, promtool, tests)
+}
+
+// TestDenialsAlert has Prometheus judge by the rules a policy that denies half of
+// what it is asked, for each reason.
+func TestDenialsAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for _, r := range policy.Reasons() {
+		var due []string
+		switch r {
+		case policy.ReasonPolicyUnknown:
+			due = []string{"CorsgatePolicyUnknown"}
+		case policy.ReasonNoPolicy, policy.ReasonPolicyOff, policy.ReasonNotCORS, policy.ReasonSameOrigin, policy.ReasonPreflightAllowed, policy.ReasonRequestAllowed:
+		default:
+			due = []string{"CorsgateManyDenied"}
+		}
+		series := []any{decisions(r, "preflight"), decisions(policy.ReasonRequestAllowed, "request")}
+		tests = append(tests, ruleTest(r.String(), series, due))
+	}
+	judge(t, promtool, tests)
+}
+
+// decisions is an input series of as many decisions a minute for each reason.
+func decisions(r policy.Reason, kind string) object {
+	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}
+}
+
+// judge runs the tests of the rules in Prometheus.
+func judge(t *testing.T, promtool string, tests []any) {
+	t.Helper()
+	rules, err := filepath.Abs("alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "test.yaml")
 	text, err := json.Marshal(object{"rule_files": []any{rules}, "evaluation_interval": "1m", "tests": tests})
 	if err != nil {
