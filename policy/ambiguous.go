@@ -10,8 +10,11 @@ import (
 type chosen struct {
 	first  *compiled   // of the normalised path
 	others []*compiled // by the other readings; nil if all choose the first
-	unread bool        // there are readings that nobody has looked at
 }
+
+// unread stands for the policies of readings that nobody has looked at: it answers
+// as no other does, and may block.
+var unread = &compiled{denied: DeniedBlock}
 
 // with returns c with the policies of the other readings.
 func (c chosen) with(others []*compiled) chosen {
@@ -21,7 +24,7 @@ func (c chosen) with(others []*compiled) chosen {
 	return c
 }
 
-func (c chosen) isEmpty() bool { return c.first == nil && c.others == nil && !c.unread }
+func (c chosen) isEmpty() bool { return c.first == nil && c.others == nil }
 
 // name returns the name of the first policy; empty if there is no policy.
 func (c chosen) name() string {
@@ -35,7 +38,7 @@ func (c chosen) name() string {
 
 // orElse returns c with what is missing taken from other, reading by reading.
 func (c chosen) orElse(other chosen) chosen {
-	filled := chosen{first: cmp.Or(c.first, other.first), unread: c.unread || other.unread}
+	filled := chosen{first: cmp.Or(c.first, other.first)}
 	others := make([]*compiled, max(len(c.others), len(other.others)))
 	for i := range others {
 		others[i] = cmp.Or(c.at(i), other.at(i))
@@ -63,17 +66,19 @@ func (s *Set) judge(v *Verdict, c chosen, r *Request, preflight bool) {
 // answer r as the first one does, which says v.
 func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {
 	for _, p := range c.others {
+		if p == unread {
+			return true
+		}
 		if w := s.verdictOf(p, r, preflight); !v.sendsSame(&w) {
 			return true
 		}
 	}
-	return c.unread
+	return false
 }
 
 // denyAmbiguous is for a request that the policies answer differently, so that
 // the page would choose its answer by how it spells the path. It is answered as
-// that of an unknown origin, and blocked if any of the policies blocks, or
-// if one that nobody has looked at may.
+// that of an unknown origin, and blocked if any of the policies blocks.
 func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 	v := Verdict{Policy: c.name(), Reason: ReasonPathAmbiguous, Answer: s.denied.request}
 	switch {
@@ -85,7 +90,7 @@ func (s *Set) denyAmbiguous(c chosen, r *Request, preflight bool) Verdict {
 		v.Answer = s.denied.preflight
 	case isSameOrigin(r):
 		v.Reason = ReasonSameOrigin
-	case c.unread && !isWebSocket(r), c.any(func(p *compiled) bool { return p.blocks(r) }):
+	case c.any(func(p *compiled) bool { return p.blocks(r) }):
 		v.Answer = s.denied.blocked
 	}
 	return v

@@ -103,7 +103,7 @@ func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
 	names := slices.Sorted(maps.Keys(actions))
 	pieces := []string{"/", "/", "/", "/", "p", "p", "q", "s", "x", ";", ";y", "%3B", "%3b", "%2F", "%2f", "%2F", "%5C", "%5c", "..", "..", "../", ".", "%2e%2E", "%40"}
 	denied := 0
-	for range 30_000 {
+	for range 10_000 {
 		path := "/"
 		for range rng.IntN(14) {
 			path += pieces[rng.IntN(len(pieces))]
@@ -114,7 +114,7 @@ func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
 			continue
 		}
 		seen := resolvedByTheBook(strings.NewReplacer("%2e", ".", "%2E", ".").Replace(path)) // by Envoy and the application
-		for range 40 {
+		for range 20 {
 			var a app
 			for range 1 + rng.IntN(6) {
 				a = append(a, names[rng.IntN(len(names))])
@@ -124,8 +124,8 @@ func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
 			}
 		}
 	}
-	if denied < 2_000 || denied > 25_000 {
-		t.Errorf("%d requests were denied, of 30000", denied)
+	if denied < 500 || denied > 8_000 {
+		t.Errorf("%d requests were denied, of 10000", denied)
 	}
 }
 
@@ -150,13 +150,15 @@ func TestAPathThatIsMadeToHaveManyReadingsIsBlocked(t *testing.T) {
 		{Request{Method: "GET", Authority: "other.test"}, ReasonNoPolicy, 0},
 		{Request{Method: "GET", Authority: "shadow.test"}, ReasonNoPolicy, 0},
 	} {
-		c.r.Path, c.r.Origin = hostilePath, "https://evil.test"
-		d := set.Decide(&c.r)
-		if d.Reason != c.reason || d.Answer.Status != c.status {
-			t.Errorf("%s: %s, status %d", c.r.Authority, d.Reason, d.Answer.Status)
-		}
-		if ambiguous := d.Shadow.Reason == ReasonPathAmbiguous; ambiguous != (c.r.Authority == "shadow.test") {
-			t.Errorf("%s: the shadow decision is %s", c.r.Authority, d.Shadow.Reason)
+		for _, path := range []string{hostilePath, "/%41" + strings.Repeat("a", maxReadingBytes)} {
+			c.r.Path, c.r.Origin = path, "https://evil.test"
+			d := set.Decide(&c.r)
+			if d.Reason != c.reason || d.Answer.Status != c.status {
+				t.Errorf("%s: %s, status %d", c.r.Authority, d.Reason, d.Answer.Status)
+			}
+			if ambiguous := d.Shadow.Reason == ReasonPathAmbiguous; ambiguous != (c.r.Authority == "shadow.test") {
+				t.Errorf("%s: the shadow decision is %s", c.r.Authority, d.Shadow.Reason)
+			}
 		}
 	}
 }

@@ -36,20 +36,20 @@ func isPreflight(r *Request) bool {
 // names is used whatever its hosts and paths say; known is false when there is
 // none of that name, which must not fall back to another one.
 func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
-	path := Path{Normalised: r.Path}
+	path, others, tooMany := r.Path, []string(nil), false
 	if s.enforced.hasPaths() || s.shadow.hasPaths() {
-		path = ReadPath(r.Path)
+		path, others, tooMany = ReadPath(r.Path)
 	}
 	if s.shadows {
-		shadow = s.shadow.find(r.Authority, path)
+		shadow = s.shadow.find(r.Authority, path, others, tooMany)
 	}
 	if r.Policy == "" {
-		return s.enforced.find(r.Authority, path), shadow, true
+		return s.enforced.find(r.Authority, path, others, tooMany), shadow, true
 	}
 	p, known := s.byName[r.Policy]
 	if known && p.mode == ModeShadow {
 		// Shadow changes nothing: what acts is what would act without it.
-		return s.enforced.find(r.Authority, path), chosen{first: p}, true
+		return s.enforced.find(r.Authority, path, others, tooMany), chosen{first: p}, true
 	}
 	return chosen{first: p}, shadow, known
 }

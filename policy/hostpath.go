@@ -37,20 +37,24 @@ func (l *layer) hasPaths() bool { return l.normalised.longestPath > 0 }
 
 // find returns the policies that cover the request's authority and path, in its
 // readings.
-func (l *layer) find(authority string, path Path) chosen {
+func (l *layer) find(authority, normalised string, others []string, tooMany bool) chosen {
 	host := hostOf(authority)
-	c := chosen{first: l.normalised.find(host, path.Normalised), unread: path.TooMany && l.normalised.names(host)}
-	if path.Others == nil && l.others == nil {
+	c := chosen{first: l.normalised.find(host, normalised)}
+	alone := others == nil && !tooMany
+	if alone && l.others == nil {
 		return c
 	}
 	index := cmp.Or(l.others, &l.normalised)
-	first := index.find(host, path.Normalised)
-	if path.Others == nil && first == c.first {
+	first := index.find(host, normalised)
+	if alone && first == c.first {
 		return c
 	}
 	policies := []*compiled{first}
-	for _, other := range path.Others {
-		policies = append(policies, index.find(host, other))
+	for _, path := range others {
+		policies = append(policies, index.find(host, path))
+	}
+	if tooMany {
+		policies = append(policies, index.findUnread(host))
 	}
 	return c.with(policies)
 }
@@ -139,19 +143,18 @@ func (x *index) find(host, path string) *compiled {
 	return x.anyHost.find(path, x.longestPath)
 }
 
-// names reports whether a policy covers a path of the host.
-func (x *index) names(host string) bool {
-	if x.anyHost != nil || x.exact[host] != nil {
-		return true
-	}
+// findUnread returns unread if there are policies for paths of the host, else nil.
+func (x *index) findUnread(host string) *compiled {
+	named := x.anyHost != nil || x.exact[host] != nil
 	_, parent, found := strings.Cut(host, ".")
-	for found {
-		if x.wildcard[parent] != nil {
-			return true
-		}
+	for found && !named {
+		named = x.wildcard[parent] != nil
 		_, parent, found = strings.Cut(parent, ".")
 	}
-	return false
+	if !named {
+		return nil
+	}
+	return unread
 }
 
 func (x *index) findWildcard(host, path string) *compiled {
@@ -214,7 +217,8 @@ func normalPrefix(path string) string {
 // prefixes returns a policy's path in all its readings, the normal one first.
 func prefixes(path string) []string {
 	list := []string{normalPrefix(path)}
-	for _, other := range ReadPath(path).Others {
+	_, others, _ := ReadPath(path)
+	for _, other := range others {
 		if other = trimPrefix(other); !slices.Contains(list, other) {
 			list = append(list, other)
 		}
@@ -225,7 +229,8 @@ func prefixes(path string) []string {
 // decodedPrefix returns a policy's path as applications read it that decode it
 // and cut parameters.
 func decodedPrefix(path string) string {
-	path = slashBackslashes(decodeReserved(ReadPath(path).Normalised))
+	normalised, _, _ := ReadPath(path)
+	path = slashBackslashes(decodeReserved(normalised))
 	return trimPrefix(mergeSlashes(removeDots(cutParameters(path))))
 }
 

@@ -82,4 +82,7 @@ func TestLayerWithoutEveryHostFindsNothingElsewhere(t *testing.T) {
 	}
 }
 
-func normalised(path string) string { return ReadPath(path).Normalised }
+func normalised(path string) string {
+	path, _, _ = ReadPath(path)
+	return path
+}

@@ -5,19 +5,6 @@ import (
 	"strings"
 )
 
-// Path is the path of a request in all its readings: without query and fragment,
-// and with slashes merged.
-type Path struct {
-	// Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
-	// decoded, hexadecimal digits are in upper case, what no URI has is escaped,
-	// and dot segments are resolved.
-	Normalised string
-	// Others are how else applications may read it.
-	Others []string
-	// TooMany tells that there are more of them, which nobody has looked at.
-	TooMany bool
-}
-
 // The bounds of what is read of a path, in texts and in their bytes together.
 // Only a path that is made to have many readings has more.
 const (
@@ -30,30 +17,42 @@ const (
 // behind it may decode, too. Each makes a path shorter or leaves it as it is.
 var steps = []func(string) string{decodeReserved, slashBackslashes, cutParameters, removeDots, mergeSlashes}
 
-// ReadPath reads the path of a request: a page chooses how it spells a path, so
-// that a policy must not depend on it. It costs one walk over an ordinary path.
+// ReadPath returns the path of a request as it is normalised, and how else
+// applications may read it: a page chooses how it spells a path, so that a policy
+// must not depend on it. All are without query and fragment, and with slashes
+// merged. If there are too many, nobody has looked at the rest. It costs one walk
+// over an ordinary path.
 //
-// Browsers and Envoy resolve dot segments before an application sees the path,
-// and Envoy merges slashes only if it is told to.
-func ReadPath(path string) Path {
+// Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
+// decoded, hexadecimal digits are in upper case, what no URI has is escaped, and
+// dot segments are resolved. Browsers and Envoy resolve these before an application
+// sees the path, and Envoy merges slashes only if it is told to.
+func ReadPath(path string) (normalised string, others []string, tooMany bool) {
 	path, ordinary := cutQuery(path)
 	if ordinary {
-		return Path{Normalised: path}
+		return path, nil, false
 	}
 	path = removeDots(normaliseEscapes(path))
-	p := Path{Normalised: mergeSlashes(path)}
+	normalised = mergeSlashes(path)
+	others, tooMany = otherReadings(path, normalised)
+	return normalised, others, tooMany
+}
+
+// otherReadings returns how else than as it is normalised an application may read
+// the path that it sees.
+func otherReadings(path, normalised string) (others []string, tooMany bool) {
 	var buffer [8]string
 	texts := append(buffer[:0], path)
 	for i := 0; i < len(texts); i++ {
-		if p.TooMany = len(texts) > maxReadings || len(texts)*len(path) > maxReadingBytes; p.TooMany {
-			break
+		if len(texts) > maxReadings || len(texts)*len(path) > maxReadingBytes {
+			return others, true
 		}
 		texts = appendSteps(texts, texts[i])
-		if other := mergeSlashes(texts[i]); other != p.Normalised && !slices.Contains(p.Others, other) {
-			p.Others = append(p.Others, other)
+		if other := mergeSlashes(texts[i]); other != normalised && !slices.Contains(others, other) {
+			others = append(others, other)
 		}
 	}
-	return p
+	return others, false
 }
 
 // appendSteps appends what each step makes of text, if it is new.

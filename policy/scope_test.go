@@ -121,14 +121,14 @@ func decideByScope(t *testing.T, specs []Spec, r Request) Verdict {
 	none := mustCompile(t)
 	var verdicts []Verdict
 	var chosen []*Spec
-	path := ReadPath(r.Path)
-	for i, reading := range append([]string{path.Normalised}, path.all()...) {
+	all, tooMany := readings(r.Path)
+	for i, reading := range append([]string{all[0]}, all...) {
 		s := bestByScope(specs, r.Authority, reading, i > 0)
 		chosen = append(chosen, s)
 		verdicts = append(verdicts, alone(t, none, s, r))
 	}
 	for i := range verdicts {
-		if path.TooMany || !verdicts[i].sendsSame(&verdicts[0]) {
+		if tooMany || !verdicts[i].sendsSame(&verdicts[0]) {
 			return deniedByScope(chosen, r)
 		}
 	}

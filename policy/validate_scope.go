@@ -264,12 +264,14 @@ func repairPrefix(p string) string {
 	if mayHaveDotSegment(p) {
 		return decodedPrefix(p)
 	}
-	return trimPrefix(ReadPath(p).Normalised)
+	normalised, _, _ := ReadPath(p)
+	return trimPrefix(normalised)
 }
 
 // mayHaveDotSegment reports whether applications may find a dot segment in p.
 func mayHaveDotSegment(p string) bool {
-	return slices.ContainsFunc(ReadPath(p).Others, hasDotSegment)
+	_, others, _ := ReadPath(p)
+	return slices.ContainsFunc(others, hasDotSegment)
 }
 
 // patternMarks stand in expressions and in routers' parameters, and in no path

@@ -32,7 +32,7 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 // ambiguousCause is for a path whose readings choose policies that answer
 // differently: no policy decides alone.
 func ambiguousCause(a asked, c Choice) string {
-	if a.path.TooMany {
+	if a.tooMany {
 		return "the path can be read in too many ways: ask for it as it is meant"
 	}
 	names := []string{named(c.Name)}

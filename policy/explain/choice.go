@@ -24,7 +24,7 @@ func (ps Policies) choice(a asked) Choice {
 	if a.Policy != "" {
 		return ps.named(a.Policy)
 	}
-	best, scope := ps.best(a, a.path.Normalised, false)
+	best, scope := ps.best(a, a.path, false)
 	asked, _, _ := strings.Cut(a.url.RequestURI(), "?") // as it is sent
 	c := Choice{Why: "no policy covers " + a.url.Host + asked + ": nothing is touched, the upstream's answer comes back as it is"}
 	if best >= 0 {
@@ -55,7 +55,7 @@ func chosenOtherwise(list []Other, name string) bool {
 // otherwise returns what other readings of the path, and of the policies' own,
 // choose, if that is not the policy at chosen.
 func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
-	for _, reading := range append([]string{a.path.Normalised}, a.path.Others...) {
+	for _, reading := range append([]string{a.path}, a.readings...) {
 		best, scope := ps.best(a, reading, true)
 		if best == chosen {
 			continue
@@ -113,7 +113,7 @@ func covers(sc policy.Scope) string {
 
 // passedOver says why s was not chosen, where best was.
 func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
-	sc := s.Scope(a.url.Host, a.path.Normalised, false)
+	sc := s.Scope(a.url.Host, a.path, false)
 	o := other{Other: Other{Name: s.Name}}
 	switch {
 	case s.Mode == policy.ModeShadow && sc.Covers():

@@ -56,7 +56,11 @@ type asked struct {
 	Question
 	url    *url.URL // its host as browsers send it
 	target string   // the origin of url
-	path   policy.Path
+	// path is the normalised path, and readings are how else applications may
+	// read it, if not in too many ways.
+	path     string
+	readings []string
+	tooMany  bool
 	// copied has the headers of a preflight that was asked about as it was
 	// sent; else it is nil.
 	copied browser.Headers
@@ -83,7 +87,7 @@ func read(q Question) (asked, error) {
 		return asked{}, err
 	}
 	a := asked{Question: q, url: u, target: target}
-	a.path = policy.ReadPath(u.RequestURI())
+	a.path, a.readings, a.tooMany = policy.ReadPath(u.RequestURI())
 	return fillIn(a), nil
 }
 
