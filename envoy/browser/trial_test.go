@@ -78,15 +78,15 @@ const (
 )
 
 // run runs the trial and reports each difference in a line.
-func (tr trial) run(t *testing.T, c *chromium, s *stack, id string) {
+func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 	t.Helper()
 	for i, st := range tr.steps {
-		page := c.tab(t, s.page(st.on))
-		got, err := page.run(s.order(st, id))
+		b.show(t, s.page(st.on))
+		got, err := b.run(s.order(st, id))
 		if err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
 		}
-		for _, line := range st.differences(got, page, id) {
+		for _, line := range st.differences(got, b, id) {
 			t.Errorf("step %d: %s", i+1, line)
 		}
 	}
@@ -155,7 +155,7 @@ func (s *stack) expand(answers, scheme, id string) string {
 }
 
 // differences lists what came of the step and was not wanted.
-func (st step) differences(got result, page *tab, id string) (lines []string) {
+func (st step) differences(got result, page *browser, id string) (lines []string) {
 	if got.Outcome != st.want {
 		lines = append(lines, fmt.Sprintf("the page saw %q (%s), want %q; the console says %q", got.Outcome, got.Body, st.want, page.about(id)))
 	}
