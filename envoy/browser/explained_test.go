@@ -102,7 +102,7 @@ func (st step) misjudged(r explain.Report, tr trial) (lines []string) {
 	if want := st.want != "blocked" && st.want != "refused"; r.Allowed != want {
 		lines = append(lines, "the verdict is "+r.Because+", and the browser's was "+st.want)
 	}
-	if st.console != "" && !strings.Contains(r.Console, st.console) {
+	if !strings.Contains(r.Console, st.console[chromium]) {
 		lines = append(lines, "the console says "+r.Console)
 	}
 	var reasons []string

@@ -18,6 +18,16 @@ type trial struct {
 	record
 	// but replaces the record in a profile where it differs.
 	but map[envoy.Profile]record
+	// facts are those of browsers that do otherwise.
+	facts map[string]fact
+}
+
+// fact is what a browser does otherwise than the others: the outcome of the last
+// step, if there is one, and the record in every profile.
+type fact struct {
+	why  string
+	want string
+	record
 }
 
 // record is what stood behind what the pages saw.
@@ -62,8 +72,8 @@ type step struct {
 	// not.
 	sent, unsent string
 	// console is what the browser wrote into the page's console. For a step that
-	// is blocked in the page itself "CORS policy" is always wanted.
-	console string
+	// is blocked in the page itself it always has to say that CORS is why.
+	console said
 }
 
 // include is fetch with credentials.
@@ -80,6 +90,7 @@ const (
 // run runs the trial and reports each difference in a line.
 func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 	t.Helper()
+	tr = tr.in(b.name)
 	for i, st := range tr.steps {
 		b.show(t, s.page(st.on))
 		got, err := b.run(s.order(st, id))
@@ -100,6 +111,20 @@ func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 	if got := s.upstream.saw(id); got != want.seen {
 		t.Errorf("the upstream saw %d requests, want %d", got, want.seen)
 	}
+}
+
+// in returns the trial as it has to go in a browser.
+func (tr trial) in(browser string) trial {
+	f, differs := tr.facts[browser]
+	if !differs {
+		return tr
+	}
+	tr.record, tr.but = f.record, nil
+	if f.want != "" {
+		tr.steps = slices.Clone(tr.steps)
+		tr.steps[len(tr.steps)-1].want = f.want
+	}
+	return tr
 }
 
 // page returns the URL of the page that a step is on.
@@ -161,8 +186,8 @@ func (st step) differences(got result, page *browser, id string) (lines []string
 	}
 	lines = append(lines, st.visible(got)...)
 	lines = append(lines, st.echoed(got)...)
-	if st.blockedHere() && !page.said(id, "CORS policy", st.console) {
-		lines = append(lines, fmt.Sprintf("the console does not say %q of CORS policy, but %q", st.console, page.about(id)))
+	if words := st.console[page.name]; st.blockedHere() && !page.said(id, blames[page.name], words) {
+		lines = append(lines, fmt.Sprintf("the console does not say %q with %q, but %q", words, blames[page.name], page.about(id)))
 	}
 	return lines
 }

@@ -163,9 +163,9 @@ func (i *inspector) heard(text string) (m message, err error) {
 		return m, err
 	}
 	if m.Method == "Console.messageAdded" {
-		var about struct{ Message struct{ Text string } }
+		var about struct{ Message struct{ Text, URL string } }
 		err = json.Unmarshal(m.Params, &about)
-		i.entries = append(i.entries, about.Message.Text)
+		i.entries = append(i.entries, about.Message.Text+" "+about.Message.URL)
 	}
 	return m, err
 }
@@ -175,10 +175,11 @@ func (i *inspector) open(url string) error {
 	if err := i.command("Runtime.evaluate", object{"expression": fmt.Sprintf("void(location.href = %q)", url)}, nil); err != nil {
 		return err
 	}
+	shown := fmt.Sprintf("document.readyState === 'complete' && document.URL === new URL(%q).href", url)
 	for start := time.Now(); time.Since(start) < stepTimeout; time.Sleep(10 * time.Millisecond) {
-		var at string
+		var there bool
 		// While one page gives way to the next one, nobody may answer.
-		if err := i.execute("document.readyState === 'complete' ? document.URL : ''", &at); err == nil && at == url {
+		if err := i.execute(shown, &there); err == nil && there {
 			return i.command("Console.enable", object{}, nil)
 		}
 	}

@@ -68,7 +68,7 @@ async function viaFetch(step) {
     if (r.type.startsWith("opaque")) return { outcome: r.type };
     return { outcome: String(r.status), headers: [...r.headers], body: await r.text() };
   } catch (e) {
-    return { outcome: "blocked", body: String(e) };
+    return { outcome: e.name === "NotSupportedError" ? "refused" : "blocked", body: String(e) };
   }
 }
 
