@@ -27,6 +27,9 @@ func TestTrialsAreExplained(t *testing.T) {
 	ps := explain.Policies{Set: set, Specs: loaded.Specs}
 	explained := 0
 	for _, tr := range trials {
+		if _, differs := tr.facts[chromium]; differs {
+			continue // explain goes by the standard
+		}
 		for i, st := range tr.steps {
 			q, ok := st.question()
 			if !ok {

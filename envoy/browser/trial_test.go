@@ -22,10 +22,10 @@ type trial struct {
 	facts map[string]fact
 }
 
-// fact is what a browser does otherwise than the others: the outcome of the last
-// step, if there is one, and the record in every profile.
+// fact is what a browser does otherwise than the trial says: the outcome of each
+// step, unless it is empty, and the record in every profile.
 type fact struct {
-	why  string
+	why  string // for the reader
 	want string
 	record
 }
@@ -120,9 +120,13 @@ func (tr trial) in(browser string) trial {
 		return tr
 	}
 	tr.record, tr.but = f.record, nil
-	if f.want != "" {
-		tr.steps = slices.Clone(tr.steps)
-		tr.steps[len(tr.steps)-1].want = f.want
+	if f.want == "" {
+		return tr
+	}
+	tr.steps = slices.Clone(tr.steps)
+	for i := range tr.steps {
+		st := &tr.steps[i]
+		st.want, st.console, st.shows, st.hides, st.sent, st.unsent = f.want, nil, "", "", "", ""
 	}
 	return tr
 }

@@ -45,6 +45,37 @@ var redirects = []trial{
 			record: record{"preflight_allowed request_allowed preflight_allowed request_origin_denied", 2},
 		}},
 	}, {
+		name: "a redirect of a preflighted request to a public host",
+		steps: []step{{
+			on: app, do: "PUT list", body: "x", answers: "307; Location: {stars}",
+			want: "200", sent: "method: PUT; origin: null",
+		}},
+		record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+	}, {
+		name: "a redirect on the same host keeps Authorization",
+		steps: []step{{
+			on: app, do: "GET list", with: "Authorization: Bearer t", answers: "302; Location: {list}",
+			want: "200", sent: "authorization: Bearer t",
+		}},
+		record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+	}, {
+		name: "a redirect to another host takes Authorization away, and with it the need of a preflight",
+		steps: []step{{
+			on: app, do: "GET list", with: "Authorization: Bearer t", answers: "302; Location: {public}",
+			want: "200", unsent: "authorization",
+		}},
+		record: record{"preflight_allowed request_allowed request_allowed", 2},
+		facts: map[string]fact{
+			firefox: {
+				why:    "a request that had a preflight has another one after a redirect, which asks for no header",
+				record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+			},
+			webkit: {
+				why: "the preflight after a redirect still asks for authorization", want: "blocked",
+				record: record{"preflight_allowed request_allowed preflight_header_denied", 1},
+			},
+		},
+	}, {
 		name: "a redirect that is not followed",
 		steps: []step{{
 			on: app, do: "GET list", options: map[string]string{"redirect": "manual"}, answers: "302; Location: {list}",

@@ -76,6 +76,26 @@ var headers = []trial{
 		}},
 		record: record{"preflight_allowed request_allowed", 1},
 	}, {
+		name: "an application's star does not stand for Authorization, says the standard",
+		steps: []step{{
+			on: app, do: "GET plain", with: "Authorization: Bearer t", answers: grant + "; Access-Control-Allow-Headers: *",
+			want: "blocked",
+		}},
+		record: record{"no_policy", 1},
+		facts:  map[string]fact{chromium: starForAll, firefox: starForAll, webkit: starForAll},
+	}, {
+		name: "headers that browsers send by themselves need a preflight when a page sets them",
+		steps: []step{
+			{on: app, do: "GET minimal", with: "User-Agent: a page", want: "blocked", console: refused},
+			{on: app, do: "GET minimal", with: "DPR: 2", want: "blocked", console: refused},
+			{on: app, do: "GET minimal", with: "Save-Data: on", want: "blocked", console: refused},
+		},
+		record: record{"preflight_header_denied preflight_header_denied preflight_header_denied", 0},
+		facts: map[string]fact{chromium: {
+			why: "its own User-Agent and client hints are safelisted", want: "200",
+			record: record{"request_allowed request_allowed request_allowed", 3},
+		}},
+	}, {
 		name:   "many headers",
 		steps:  []step{{on: app, do: "GET stars-private", with: headerLines(60), options: include, want: "200", sent: "x-1: v; x-60: v"}},
 		record: record{"preflight_allowed request_allowed", 1},
@@ -92,6 +112,9 @@ var headers = []trial{
 		record: record{"preflight_allowed request_allowed", 1},
 	},
 }
+
+// starForAll is what every browser does, whatever the standard says.
+var starForAll = fact{why: "a star stands for every header", want: "200", record: record{"no_policy no_policy", 2}}
 
 // long is a value that is longer than the 128 bytes that a safelisted header may
 // have (Fetch, section CORS-safelisted request-header).

@@ -63,6 +63,21 @@ var otherMeans = []trial{
 		steps:  []step{{on: evil, by: "upload", do: "POST minimal", body: "x", want: "blocked", console: refused}},
 		record: record{"preflight_origin_denied", 0},
 	}, {
+		name:   "an upload that is listened to has a preflight, though nothing is sent",
+		steps:  []step{{on: app, by: "upload", do: "GET minimal", want: "200"}},
+		record: record{"preflight_allowed request_allowed", 1},
+		facts:  map[string]fact{chromium: {why: "listening to nothing needs no preflight", record: record{"request_allowed", 1}}},
+	}, {
+		name:   "a font",
+		steps:  []step{{on: app, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "loaded"}},
+		record: record{"request_allowed", 1},
+		facts:  map[string]fact{webkit: {why: "fonts are loaded without CORS", record: record{"", 1}}},
+	}, {
+		name:   "a font for an unknown origin",
+		steps:  []step{{on: evil, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "blocked", console: noOrigin}},
+		record: record{"request_origin_denied", 1},
+		facts:  map[string]fact{webkit: {why: "fonts are loaded without CORS", want: "loaded", record: record{"", 1}}},
+	}, {
 		name:   "a stream that is sent has a preflight for POST",
 		steps:  []step{{on: app, by: "stream", do: "POST minimal", body: "x", want: "200"}},
 		record: record{"preflight_allowed request_allowed", 1},

@@ -8,7 +8,7 @@ function run(step) {
 }
 
 function here(step) {
-  const means = { xhr, upload: xhr, stream: viaFetch, script, image, events, socket, form };
+  const means = { xhr, upload: xhr, stream: viaFetch, script, font, image, events, socket, form };
   return (means[step.by] || viaFetch)(step);
 }
 
@@ -94,6 +94,10 @@ function lines(text) {
 
 function script(step) {
   return element("script", { src: step.url, crossOrigin: step.options?.credentials === "include" ? "use-credentials" : "anonymous" });
+}
+
+function font(step) {
+  return new FontFace("a font", `url("${step.url}")`).load().then(() => ({ outcome: "loaded" }), (e) => ({ outcome: "blocked", body: String(e) }));
 }
 
 // image loads without CORS; whether it is one does not matter.
