@@ -48,8 +48,10 @@ func chromiumFlags(proxy, keyHash string) []chromedp.ExecAllocatorOption {
 
 func startChromium(t *testing.T, program, proxy string, cert certificate) engine {
 	t.Helper()
-	profile := t.TempDir()
-	options := append(chromiumFlags(proxy, cert.hash), chromedp.ExecPath(program), chromedp.UserDataDir(profile), chromedp.Env("HOME="+t.TempDir()))
+	// The profile is made there, and removed when the last process of the browser has ended.
+	profiles := t.TempDir()
+	t.Setenv("TMPDIR", profiles)
+	options := append(chromiumFlags(proxy, cert.hash), chromedp.ExecPath(program), chromedp.Env("HOME="+t.TempDir()))
 	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
 	t.Cleanup(stop)
 	tab := &chromiumTab{}
@@ -64,11 +66,15 @@ func startChromium(t *testing.T, program, proxy string, cert certificate) engine
 	if err := chromedp.Do(tab.ctx); err != nil {
 		t.Fatalf("start chromium: %v", err)
 	}
-	text := waitFor(t, "port of Chromium", func() string {
-		text, _ := os.ReadFile(filepath.Join(profile, "DevToolsActivePort"))
-		return string(text)
-	})
-	tab.port, _, _ = strings.Cut(text, "\n")
+	files, _ := filepath.Glob(filepath.Join(profiles, "*", "DevToolsActivePort"))
+	if len(files) == 0 {
+		t.Fatal("chromium tells no port of its debugger")
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab.port, _, _ = strings.Cut(string(text), "\n")
 	return tab
 }
 

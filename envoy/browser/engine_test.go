@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// How long a browser may take to start, a step of a trial, and a console entry
-// after the step.
+// How long a browser may take to start, a step of a trial, and what its tools
+// tell after the step.
 const (
-	startTimeout   = time.Minute
-	stepTimeout    = time.Minute
-	consoleTimeout = 2 * time.Second
+	startTimeout = time.Minute
+	stepTimeout  = time.Minute
+	toolsTimeout = 20 * time.Second
 )
 
 // engine is a running browser that shows one page.
@@ -180,7 +180,7 @@ func (b *browser) run(o order) (r result, err error) {
 // said reports whether the browser wrote an entry with all of the words into
 // the console, which it may do a little after the page knows.
 func (b *browser) said(words ...string) bool {
-	for start := time.Now(); time.Since(start) < consoleTimeout; time.Sleep(5 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < toolsTimeout; time.Sleep(5 * time.Millisecond) {
 		entries, err := b.console()
 		if err != nil {
 			return false

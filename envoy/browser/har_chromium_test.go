@@ -49,6 +49,7 @@ func (r *chromiumRecorder) forget() error {
 func (r *chromiumRecorder) har() (archive, error) {
 	return chromedp.Run(r.tools, chromedp.Evaluate[archive](`(async () => {
 		const {Log} = await import("./models/har/har.js"), {NetworkLog} = await import("./models/logs/logs.js");
-		return {log: await Log.Log.build(NetworkLog.NetworkLog.instance().requests(), {sanitize: true})};
+		const requests = NetworkLog.NetworkLog.instance().requests();
+		return requests.every((r) => r.finished || r.failed) ? {log: await Log.Log.build(requests, {sanitize: true})} : {log: {creator: {}}};
 	})()`, chromedp.EvalAwaitPromise))
 }

@@ -18,7 +18,7 @@ func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) {
 	cmd.Env = append(cmd.Environ(), "HOME="+home, "TMPDIR="+home, "XDG_RUNTIME_DIR="+home,
 		"XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home)
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, ownGroup()
 	// A process that it leaves behind may hold its output open.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
