@@ -46,9 +46,9 @@ type kind struct {
 }
 
 const (
-	chromium = "Chromium"
-	firefox  = "Firefox"
-	webkit   = "WebKitGTK"
+	chromium = "chromium"
+	firefox  = "firefox"
+	webkit   = "webkit"
 )
 
 var kinds = []kind{

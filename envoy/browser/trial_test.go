@@ -18,9 +18,12 @@ type trial struct {
 	record
 	// but replaces the record in a profile where it differs.
 	but map[envoy.Profile]record
-	// facts are those of browsers that do otherwise.
-	facts map[string]fact
+	// facts are what some browsers do otherwise.
+	facts facts
 }
+
+// facts are those of browsers, by their names.
+type facts map[string]fact
 
 // fact is what a browser does otherwise than the trial says: the outcome of each
 // step, unless it is empty, and the record in every profile.

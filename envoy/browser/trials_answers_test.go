@@ -40,7 +40,7 @@ var redirects = []trial{
 			chromium: refused[chromium], firefox: noOrigin[firefox], webkit: refused[webkit],
 		}}},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied", 1},
-		facts: map[string]fact{firefox: {
+		facts: facts{firefox: {
 			why:    "the preflight after a redirect still has the page's origin, and only the request has null",
 			record: record{"preflight_allowed request_allowed preflight_allowed request_origin_denied", 2},
 		}},
@@ -65,7 +65,7 @@ var redirects = []trial{
 			want: "200", unsent: "authorization",
 		}},
 		record: record{"preflight_allowed request_allowed request_allowed", 2},
-		facts: map[string]fact{
+		facts: facts{
 			firefox: {
 				why:    "a request that had a preflight has another one after a redirect, which asks for no header",
 				record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},

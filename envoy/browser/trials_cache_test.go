@@ -63,7 +63,7 @@ var httpCache = []trial{
 		record: record{"request_allowed", 2},
 		// Asked without an Origin, too, corsgate grants everybody the answer.
 		but: map[envoy.Profile]record{envoy.TwoPhase: {"", 1}},
-		facts: map[string]fact{firefox: {
+		facts: facts{firefox: {
 			why:    "what came with credentials, as an image does, is kept apart from what came without",
 			record: record{"request_allowed", 2},
 		}},

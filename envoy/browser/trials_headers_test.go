@@ -82,7 +82,7 @@ var headers = []trial{
 			want: "blocked",
 		}},
 		record: record{"no_policy", 1},
-		facts:  map[string]fact{chromium: starForAll, firefox: starForAll, webkit: starForAll},
+		facts:  facts{chromium: starForAll, firefox: starForAll, webkit: starForAll},
 	}, {
 		name: "headers that browsers send by themselves need a preflight when a page sets them",
 		steps: []step{
@@ -91,7 +91,7 @@ var headers = []trial{
 			{on: app, do: "GET minimal", with: "Save-Data: on", want: "blocked", console: refused},
 		},
 		record: record{"preflight_header_denied preflight_header_denied preflight_header_denied", 0},
-		facts: map[string]fact{chromium: {
+		facts: facts{chromium: {
 			why: "its own User-Agent and client hints are safelisted", want: "200",
 			record: record{"request_allowed request_allowed request_allowed", 3},
 		}},

@@ -66,22 +66,22 @@ var otherMeans = []trial{
 		name:   "an upload that is listened to has a preflight, though nothing is sent",
 		steps:  []step{{on: app, by: "upload", do: "GET minimal", want: "200"}},
 		record: record{"preflight_allowed request_allowed", 1},
-		facts:  map[string]fact{chromium: {why: "listening to nothing needs no preflight", record: record{"request_allowed", 1}}},
+		facts:  facts{chromium: {why: "listening to nothing needs no preflight", record: record{"request_allowed", 1}}},
 	}, {
 		name:   "a font",
 		steps:  []step{{on: app, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "loaded"}},
 		record: record{"request_allowed", 1},
-		facts:  map[string]fact{webkit: {why: "fonts are loaded without CORS", record: record{"", 1}}},
+		facts:  facts{webkit: {why: "fonts are loaded without CORS", record: record{"", 1}}},
 	}, {
 		name:   "a font for an unknown origin",
 		steps:  []step{{on: evil, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "blocked", console: noOrigin}},
 		record: record{"request_origin_denied", 1},
-		facts:  map[string]fact{webkit: {why: "fonts are loaded without CORS", want: "loaded", record: record{"", 1}}},
+		facts:  facts{webkit: {why: "fonts are loaded without CORS", want: "loaded", record: record{"", 1}}},
 	}, {
 		name:   "a stream that is sent has a preflight for POST",
 		steps:  []step{{on: app, by: "stream", do: "POST minimal", body: "x", want: "200"}},
 		record: record{"preflight_allowed request_allowed", 1},
-		facts: map[string]fact{
+		facts: facts{
 			firefox: {why: "a stream is sent as the text of its name, which needs no preflight", record: record{"request_allowed", 1}},
 			webkit:  {why: "no stream can be sent", want: "refused"},
 		},
