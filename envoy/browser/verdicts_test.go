@@ -20,11 +20,12 @@ import (
 func TestVerdicts(t *testing.T) {
 	cert := makeCertificate(t)
 	up := startAnswers(t)
-	c := startChromium(t, resolverRules(startPages(t, cert.tls)), cert.hash)
+	proxy := startProxy(t, startPages(t, cert.tls).route)
+	page := &browser{kind: kinds[0], engine: startChromium(t, kinds[0].find(t), proxy, cert)}
 	_, port, _ := net.SplitHostPort(up.address)
 	target := "http://raw.api.test:" + port
 	rng := rand.New(rand.NewPCG(2, 7))
-	page := c.tab(t, plain+"/")
+	page.show(t, plain+"/")
 	blocked := 0
 	const cases = 500
 	for i := range cases {
@@ -206,7 +207,7 @@ func responseOf(answer string) fetch.Response {
 }
 
 // differences lists what the browser did otherwise.
-func (v verdict) differences(want fetch.Verdict, got result, page *tab, id, preflight string, p *fetch.Plan) (lines []string) {
+func (v verdict) differences(want fetch.Verdict, got result, page *browser, id, preflight string, p *fetch.Plan) (lines []string) {
 	if blocked := got.Outcome == "blocked"; blocked != want.Blocked {
 		lines = append(lines, fmt.Sprintf("the page saw %q, want blocked %t by %v", got.Outcome, want.Blocked, want.Steps))
 	}
