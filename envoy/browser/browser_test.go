@@ -43,7 +43,7 @@ func (l *lab) testChange(t *testing.T) {
 			{on: evil, do: "PUT list", want: "blocked"},
 		},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied", 1},
-	}.run(t, l.browser, st, l.browser.name+"-before")
+	}.run(t, l.browser, st, string(l.browser.name)+"-before")
 	s.replace(t, strings.ReplaceAll(policies, app, evil))
 	trial{
 		steps: []step{
@@ -52,11 +52,11 @@ func (l *lab) testChange(t *testing.T) {
 			{on: evil, do: "PUT list", want: "200"},
 		},
 		record: record{"request_origin_denied preflight_origin_denied preflight_allowed request_allowed", 2},
-	}.run(t, l.browser, st, l.browser.name+"-after")
+	}.run(t, l.browser, st, string(l.browser.name)+"-after")
 	trial{
 		steps:  []step{{on: app, do: "PUT list", want: "blocked"}},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied request_origin_denied", 2},
-	}.run(t, l.browser, st, l.browser.name+"-before")
+	}.run(t, l.browser, st, string(l.browser.name)+"-before")
 }
 
 // testOutage has Envoy fail open while corsgate cannot be reached: what the
@@ -75,7 +75,7 @@ func (l *lab) testOutage(t *testing.T, s *service) {
 					{on: evil, do: "GET public", answers: grant, want: "blocked"},
 				},
 				record: record{"", 4},
-			}.run(t, l.browser, st, l.browser.name+"-outage-"+string(profile))
+			}.run(t, l.browser, st, string(l.browser.name)+"-outage-"+string(profile))
 		})
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	fetch "github.com/corsgate/corsgate/policy/browser"
 )
 
 // How long a browser may take to start, a step of a trial, and what its tools
@@ -31,7 +33,7 @@ type engine interface {
 
 // kind is one of the browsers that the tests know.
 type kind struct {
-	name string
+	name fetch.Engine
 	// variable is the environment variable that names the program; without it
 	// the first of programs is taken that there is: names on the PATH, or
 	// patterns of paths.
@@ -46,9 +48,9 @@ type kind struct {
 }
 
 const (
-	chromium = "chromium"
-	firefox  = "firefox"
-	webkit   = "webkit"
+	chromium = fetch.Chromium
+	firefox  = fetch.Firefox
+	webkit   = fetch.WebKit
 )
 
 var kinds = []kind{
@@ -69,7 +71,7 @@ func furtherBrowsers() bool { return os.Getenv(fullVariable) == "full" }
 func inEachBrowser(t *testing.T, proxy string, cert certificate, test func(t *testing.T, b *browser)) {
 	t.Helper()
 	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) {
+		t.Run(string(k.name), func(t *testing.T) {
 			if k.name != chromium && !furtherBrowsers() {
 				t.Skipf("only Chromium is asked: set %s=full to ask %s, too", fullVariable, k.name)
 			}

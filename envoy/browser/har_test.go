@@ -115,7 +115,7 @@ func TestRecordings(t *testing.T) {
 		for _, rec := range recordings {
 			t.Run(rec.name, func(t *testing.T) {
 				rec.run(t, r)
-				file := filepath.Join(harFiles, b.name+"-"+rec.name+".har")
+				file := filepath.Join(harFiles, string(b.name)+"-"+rec.name+".har")
 				if *update {
 					rec.write(t, r, file)
 				} else {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	fetch "github.com/corsgate/corsgate/policy/browser"
 )
 
 // trial is what pages do, one step after the other, and what has to come of it.
@@ -23,7 +24,7 @@ type trial struct {
 }
 
 // facts are those of browsers, by their names.
-type facts map[string]fact
+type facts map[fetch.Engine]fact
 
 // fact is what a browser does otherwise than the trial says: the outcome of each
 // step, unless it is empty, and the record in every profile.
@@ -117,8 +118,8 @@ func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 }
 
 // in returns the trial as it has to go in a browser.
-func (tr trial) in(browser string) trial {
-	f, differs := tr.facts[browser]
+func (tr trial) in(engine fetch.Engine) trial {
+	f, differs := tr.facts[engine]
 	if !differs {
 		return tr
 	}

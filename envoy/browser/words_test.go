@@ -1,7 +1,9 @@
 package browser
 
+import fetch "github.com/corsgate/corsgate/policy/browser"
+
 // said are the words that a cause has in the consoles, by the browser.
-type said map[string]string
+type said map[fetch.Engine]string
 
 // blames are the words of the entry that tells the cause, whatever it is.
 var blames = said{
