@@ -50,6 +50,14 @@ func (c chosen) at(i int) *compiled {
 	return c.others[i]
 }
 
+// judge sets v to what the policies say of r, if all of them answer it alike.
+func (s *Set) judge(v *Verdict, c chosen, r *Request, preflight bool) {
+	*v = s.verdictOf(c.first, r, preflight)
+	if c.differs(s, v, r, preflight) {
+		*v = s.denyAmbiguous(c, r, preflight)
+	}
+}
+
 // differs reports whether a policy of another reading does not answer r as the
 // first one does, which says v.
 func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {

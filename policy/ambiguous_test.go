@@ -54,6 +54,16 @@ func TestPathsThatMakeNoDifferenceAreNotAmbiguous(t *testing.T) {
 	}
 }
 
+// What one policy's path may be read as costs the requests of others nothing.
+func TestAnOrdinaryPathCostsNoMemoryBesideOneWithEscapes(t *testing.T) {
+	set := mustCompile(t, specFor("escaped", "https://app.example.com", "/a%2Fb"), specFor("wide", "https://app.example.com"))
+	r := Request{Method: "GET", Path: "/v1/users", Origin: "https://app.example.com"}
+	var d Decision
+	if n := testing.AllocsPerRun(100, func() { d = set.Decide(&r) }); n != 0 || d.Policy != "wide" {
+		t.Errorf("%v allocations, policy %q", n, d.Policy)
+	}
+}
+
 func TestANamedPolicyHasNoAmbiguousPath(t *testing.T) {
 	set := mustCompile(t, specFor("narrow", "https://app.example.com", "/private"), specFor("wide", "*"))
 	d := set.Decide(&Request{Policy: "wide", Method: "GET", Path: "/x%2F..%2Fprivate", Origin: "https://evil.test"})

@@ -216,7 +216,7 @@ func quote(s string) string { return `"` + clip(s) + `"` }
 
 // TryRegex returns origins that an entry of allowOriginRegexes was likely made
 // for, read from its syntax, and what tells whether it accepts a text as an
-// origin; none of what is no regex.
+// origin; both are empty if expr is not a regex.
 func TryRegex(expr string) (own []string, accepts func(text string) bool) {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {

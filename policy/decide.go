@@ -12,30 +12,18 @@ func (s *Set) Decide(r *Request) Decision {
 	d := Decision{Preflight: isPreflight(r)}
 	enforced, shadow, known := s.choose(r)
 	if known {
-		d.Verdict = s.verdictOf(enforced.first, r, d.Preflight)
+		s.judge(&d.Verdict, enforced, r, d.Preflight)
 	} else {
 		d.Verdict = s.unknownVerdict(d.Preflight)
 	}
-	if enforced.differs(s, &d.Verdict, r, d.Preflight) {
-		d.Verdict = s.denyAmbiguous(enforced, r, d.Preflight)
-	}
 	if !shadow.isEmpty() {
-		d.Shadow = s.rehearse(shadow, enforced, r, d.Preflight)
+		// Where no shadow policy covers a reading of the path, the enforced one
+		// would still act.
+		s.judge(&d.Shadow, shadow.orElse(enforced), r, d.Preflight)
+		d.Shadow.Policy = shadow.name()
 		d.ShadowDiffers = d.Verdict.Differs(&d.Shadow)
 	}
 	return d
-}
-
-// rehearse is what the shadow policies would say if they were enforced. Where
-// none covers a reading of the path, the enforced one would still act.
-func (s *Set) rehearse(shadow, enforced chosen, r *Request, preflight bool) Verdict {
-	acting := shadow.orElse(enforced)
-	v := s.verdictOf(acting.first, r, preflight)
-	if acting.differs(s, &v, r, preflight) {
-		v = s.denyAmbiguous(acting, r, preflight)
-	}
-	v.Policy = shadow.name()
-	return v
 }
 
 // isPreflight is Fetch, #http-requests: a CORS-preflight request

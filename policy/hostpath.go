@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -32,11 +33,12 @@ func (l *layer) find(authority, normalised string, others []string) chosen {
 	if others == nil && l.others == nil {
 		return c
 	}
-	index := l.others
-	if index == nil {
-		index = &l.normalised
+	index := cmp.Or(l.others, &l.normalised)
+	first := index.find(host, normalised)
+	if others == nil && first == c.first {
+		return c
 	}
-	policies := []*compiled{index.find(host, normalised)}
+	policies := []*compiled{first}
 	for _, path := range others {
 		policies = append(policies, index.find(host, path))
 	}

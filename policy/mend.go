@@ -63,7 +63,7 @@ func plainRegex(expr string) string {
 // origin is that long.
 const maxRead = 1024
 
-// checkEntry refuses what is no origin at all: an empty text, more than one
+// checkEntry refuses what is not an origin at all: an empty text, more than one
 // origin, and what other systems take for an origin.
 func checkEntry(s string) error {
 	if t := strings.TrimFunc(s, isAround); t != s || s == "" {
@@ -120,11 +120,11 @@ func badRegex(e *PatternError) error {
 // checkSingle refuses a list in one text, by its head. A comma is always one;
 // other separators are if what they separate could be origins.
 func checkSingle(e *PatternError, head string) error {
-	parts := strings.FieldsFunc(head, isSeparator)
+	parts := SplitList(head)
 	if len(parts) < 2 {
 		return nil
 	}
-	first, second := pattern(parts[0]), pattern(parts[1])
+	first, second := MeantPattern(parts[0]), MeantPattern(parts[1])
 	alike := first != "" && second != "" && strings.Contains(parts[0], "://") == strings.Contains(parts[1], "://")
 	switch {
 	case alike || strings.Contains(head, ","):
@@ -140,11 +140,15 @@ func checkSingle(e *PatternError, head string) error {
 	return e
 }
 
-func isSeparator(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators, r) }
+// SplitList returns the entries of a list that is written as one text: what
+// stands between white space, commas, semicolons and vertical bars.
+func SplitList(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators, r) })
+}
 
-// pattern returns text if it is a pattern, else the one that was meant, else
-// nothing.
-func pattern(text string) string {
+// MeantPattern returns text if it is a pattern as ParsePattern reads it, else
+// the one that was likely meant, and nothing if there is no such pattern.
+func MeantPattern(text string) string {
 	_, err := ParsePattern(text)
 	if bad, ok := errors.AsType[*PatternError](err); ok {
 		return bad.Mended

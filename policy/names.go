@@ -45,7 +45,8 @@ func IsSafelistedMethod(s string) bool {
 
 // forbiddenRequestHeaders are the names of Fetch, #forbidden-request-header,
 // without the prefixes, and the one that Private Network Access added. Names
-// that are forbidden with some values only, as "x-http-method-override", are none.
+// that are forbidden with some values only, as "x-http-method-override", are not
+// among them.
 var forbiddenRequestHeaders = map[string]bool{
 	"accept-charset": true, "accept-encoding": true, "access-control-request-headers": true,
 	"access-control-request-method": true, "access-control-request-private-network": true,

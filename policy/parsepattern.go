@@ -15,7 +15,7 @@ type PatternError struct {
 	// Value is the text, Reason what is wrong with it, Hint what to write
 	// instead; Hint may be empty.
 	Value, Reason, Hint string
-	// Mended is the pattern that Hint proposes; empty when there is none that
+	// Mended is the pattern that Hint proposes; empty if there is not one that
 	// was likely meant.
 	Mended string
 }
@@ -142,7 +142,7 @@ func isNotASCII(r rune) bool { return r >= 0x80 }
 // badSchemeStar is for a star in the scheme.
 func badSchemeStar(e *PatternError, rest string) error {
 	e.Code, e.Reason, e.Hint = "origin-star", "the scheme has no star", "list the origins of each scheme one by one"
-	if https, http := pattern("https://"+rest), pattern("http://"+rest); https != "" && http != "" {
+	if https, http := MeantPattern("https://"+rest), MeantPattern("http://"+rest); https != "" && http != "" {
 		e.Hint = fmt.Sprintf("list %q and %q one by one", https, http)
 	}
 	return e

@@ -91,7 +91,7 @@ func isReserved(c byte) bool { return strings.IndexByte(":/?#[]@!$&'()*+,;=", c)
 const pathBuffer = 256
 
 // normaliseEscapes is RFC 3986, section 6.2.2.1 and 6.2.2.2, and section 2:
-// what is no character of a URI stands escaped in it.
+// what is not a character of a URI stands escaped in it.
 func normaliseEscapes(path string) string {
 	var buffer [pathBuffer]byte
 	b := buffer[:0]

@@ -87,7 +87,7 @@ func (v *validator) checkRequestHeader(place, h, name string) bool {
 	return true
 }
 
-// neverSent is Fetch, #forbidden-request-header. It is no error: the lists of
+// neverSent is Fetch, #forbidden-request-header. It is not an error: the lists of
 // many tutorials and frameworks have such names, and granting them grants nothing.
 const neverSent = "no page can set this header"
 
@@ -102,7 +102,7 @@ func (v *validator) coversAuthorization() bool {
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// tokenHint says how to write what is no token; example is one.
+// tokenHint says how to write what is not a token; example is a token.
 func tokenHint(s, example string) string {
 	switch {
 	case strings.Contains(s, ","):
@@ -119,7 +119,7 @@ func tokenHint(s, example string) string {
 
 // looksLikePattern reports whether a name has what stands in patterns or for
 // variables. A token may have some of that (RFC 9110, section 5.6.2), but no
-// name that is in use has. "*" alone is no pattern.
+// name that is in use has. "*" alone is not a pattern.
 func looksLikePattern(s string) bool {
 	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`)
 }

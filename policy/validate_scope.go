@@ -246,7 +246,7 @@ func badPrefixText(p string) (code, reason string) {
 		return "path-empty-segment", "can never match: slashes of a request are merged"
 	case hasDotSegment(normaliseEscapes(p)):
 		return "path-dot-segment", "can never match: dot segments of a request are resolved"
-	case hasDotSegment(cutParameters(decodeReserved(normaliseEscapes(p)))), hasDotSegment(decodeReserved(cutParameters(normaliseEscapes(p)))):
+	case mayHaveDotSegment(normaliseEscapes(p)):
 		return "path-dot-segment", "applications may take this for a dot segment and resolve it"
 	}
 	return "", ""
@@ -256,16 +256,17 @@ func badPrefixText(p string) (code, reason string) {
 func repairPrefix(p string) string {
 	p, _ = cutQuery(leadingSlash(strings.ReplaceAll(p, `\`, "/")))
 	p = plainPath(p)
-	if _, dots := badPrefixText(p); dots != "" && hasDotSegment(cutParameters(decodeReserved(normaliseEscapes(p)))) {
+	normalised, _ := ReadPath(p)
+	if mayHaveDotSegment(normalised) {
 		return decodedPrefix(p)
 	}
-	return normalisedPrefix(p)
+	return trimPrefix(normalised)
 }
 
-// normalisedPrefix returns a policy's path with dot segments resolved.
-func normalisedPrefix(p string) string {
-	normalised, _ := ReadPath(p)
-	return trimPrefix(normalised)
+// mayHaveDotSegment reports whether applications may find a dot segment in a
+// normalised path.
+func mayHaveDotSegment(p string) bool {
+	return hasDotSegment(cutParameters(decodeReserved(p))) || hasDotSegment(decodeReserved(cutParameters(p)))
 }
 
 // patternMarks stand in expressions and in routers' parameters, and in no path

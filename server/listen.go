@@ -18,7 +18,7 @@ const DefaultSocketMode fs.FileMode = 0o660
 
 // Listen opens a listener on address: HOST:PORT, unix:///PATH, or unix://@NAME
 // for an abstract socket (Linux). A socket file that a dead process left behind
-// is replaced. The new one has mode from the first moment on, where 0 means
+// is replaced. The new one has mode from the first moment on, and 0 means
 // DefaultSocketMode; it is removed when the listener closes.
 func Listen(address string, mode fs.FileMode) (net.Listener, error) {
 	l, err := listen(address, mode)

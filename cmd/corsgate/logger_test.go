@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,6 +20,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // givenUp is when a process that hangs is killed.
@@ -39,8 +40,8 @@ type unread struct {
 // serveUnread starts one with text as its policies.
 func serveUnread(t *testing.T, text string) *unread {
 	t.Helper()
-	u := &unread{policies: filepath.Join(t.TempDir(), "cors.yaml"), grpc: freeAddress(t)}
-	u.admin = freeAddress(t)
+	u := &unread{policies: filepath.Join(t.TempDir(), "cors.yaml"), grpc: envoytest.FreeAddress(t)}
+	u.admin = envoytest.FreeAddress(t)
 	if err := os.WriteFile(u.policies, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -60,17 +61,6 @@ func serveUnread(t *testing.T, text string) *unread {
 		_ = u.cmd.Wait()
 	})
 	return u
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // fullPipe returns a pipe that takes nothing more; there are empty lines in it.

@@ -31,7 +31,7 @@ type observeConfig struct {
 	decisionSample int
 	traceEndpoint  string
 	// stdout gets the decision log, and stderr the service's own; it is nil
-	// where that is not written to a queue.
+	// if that is not written to a queue.
 	stdout io.Writer
 	stderr *lines.Queue
 }

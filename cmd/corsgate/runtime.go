@@ -94,7 +94,7 @@ const (
 )
 
 // memoryLimit returns the least limit of the cgroups that the process is in, in
-// bytes; false when there is none. root is that of the file system.
+// bytes; false if there is not one. root is that of the file system.
 func memoryLimit(root string) (least int64, limited bool) {
 	for _, file := range limitFiles(root) {
 		if limit, ok := readLimit(file); ok && (!limited || limit < least) {
@@ -134,8 +134,8 @@ func upwards(top, group, name string) (files []string) {
 	return files
 }
 
-// readLimit reads a limit in bytes; false when it is none. Version 1 writes a
-// number of pages for that which no machine has.
+// readLimit reads a limit in bytes; false if there is not one. Version 1 then has
+// a number of pages that no machine has.
 func readLimit(path string) (int64, bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // root is the repository's.
@@ -79,7 +81,7 @@ func (s *stack) copyRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.envoy, s.admin = freeAddress(t), freeAddress(t)
+	s.envoy, s.admin = envoytest.FreeAddress(t), envoytest.FreeAddress(t)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:10000:`, `"`+s.envoy+`:`)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:9002:9002"`, `"`+s.admin+`:9002"`)
 	for _, name := range []string{"Dockerfile", "docker-compose.yml"} {
@@ -106,16 +108,6 @@ func (s *stack) edit(t *testing.T, name, old, replacement string) {
 	if err := os.Rename(next, file); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *stack) compose(t *testing.T, args ...string) string {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // While corsgate is down and Envoy fails open, the upstream's own headers are
@@ -70,7 +70,7 @@ func TestOutage(t *testing.T) {
 				name := strings.Join([]string{string(profile), string(match), string(mode)}, "/")
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: deadAddress(t)}
+					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: envoytest.FreeAddress(t)}
 					s := start(t, name, c, up, nil)
 					got := map[string][]string{} // :: id -> lines
 					for _, e := range table {
@@ -87,17 +87,6 @@ func TestOutage(t *testing.T) {
 			}
 		}
 	}
-}
-
-// deadAddress is one that nobody listens on.
-func deadAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // TestUnixSocket has Envoy reach corsgate by a socket instead of a port.

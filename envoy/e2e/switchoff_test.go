@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // TestSwitchedOff has a virtual host switch the filters off, as the runbook
@@ -15,7 +16,7 @@ func TestSwitchedOff(t *testing.T) {
 			name := string(profile) + "/" + string(match)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				c := envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, Service: deadAddress(t)}
+				c := envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, Service: envoytest.FreeAddress(t)}
 				s := launch(t, name, c, up, nil, switchOff)
 				got := map[string][]string{} // :: id -> lines
 				table := []exchange{

@@ -4,6 +4,7 @@ package envoytest
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -31,6 +32,17 @@ func Binary(t testing.TB) string {
 	}
 	t.Skipf("no envoy: %v\n%s", err, progress.String())
 	return ""
+}
+
+// FreeAddress returns an address of this machine that nobody listens on.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // Running is an Envoy that takes traffic.

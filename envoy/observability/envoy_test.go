@@ -63,7 +63,8 @@ type corsgate struct {
 	stop      func()
 }
 
-func startCorsgate(t *testing.T, collector string) *corsgate {
+// newStore returns a store with a policy for every host.
+func newStore(t *testing.T) *policy.Store {
 	t.Helper()
 	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
 	if err != nil {
@@ -71,6 +72,12 @@ func startCorsgate(t *testing.T, collector string) *corsgate {
 	}
 	store := &policy.Store{}
 	store.Swap(set)
+	return store
+}
+
+func startCorsgate(t *testing.T, collector string) *corsgate {
+	t.Helper()
+	store := newStore(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -176,24 +176,13 @@ type never struct{}
 // Observe implements server.Observer.
 func (never) Observe(ctx context.Context, _ *policy.Request, _ *policy.Decision) { <-ctx.Done() }
 
-func gone(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// gone has no corsgate at all.
+func gone(t *testing.T) string { return envoytest.FreeAddress(t) }
 
 // startServer serves a policy until the test ends.
 func startServer(t *testing.T, o server.Observer) (address string) {
 	t.Helper()
-	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	store := &policy.Store{}
-	store.Swap(set)
+	store := newStore(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

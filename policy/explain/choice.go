@@ -24,8 +24,7 @@ func (ps Policies) choice(a asked) Choice {
 	if a.Policy != "" {
 		return ps.named(a.Policy)
 	}
-	path, readings := policy.ReadPath(a.url.RequestURI())
-	best, scope := ps.best(a, path, false)
+	best, scope := ps.best(a, a.path, false)
 	c := Choice{Why: "no policy covers " + a.url.Host + a.url.Path + ": nothing is touched, the upstream's answer comes back as it is"}
 	if best >= 0 {
 		s := &ps.Specs[best]
@@ -44,14 +43,14 @@ func (ps Policies) choice(a asked) Choice {
 	if best >= 0 {
 		c.More--
 	}
-	c.Otherwise = ps.otherwise(a, best, append([]string{path}, readings...))
+	c.Otherwise = ps.otherwise(a, best)
 	return c
 }
 
-// otherwise returns what other readings of the path choose, if that is not the
-// policy at chosen.
-func (ps Policies) otherwise(a asked, chosen int, readings []string) (list []Other) {
-	for _, reading := range readings {
+// otherwise returns what other readings of the path, and of the policies' own,
+// choose, if that is not the policy at chosen.
+func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
+	for _, reading := range append([]string{a.path}, a.readings...) {
 		best, scope := ps.best(a, reading, true)
 		if best == chosen {
 			continue
@@ -109,8 +108,7 @@ func covers(sc policy.Scope) string {
 
 // passedOver says why s was not chosen, where best was.
 func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
-	path, _ := policy.ReadPath(a.url.RequestURI())
-	sc := s.Scope(a.url.Host, path, false)
+	sc := s.Scope(a.url.Host, a.path, false)
 	o := other{Other: Other{Name: s.Name}}
 	switch {
 	case s.Mode == policy.ModeShadow && sc.Covers():

@@ -80,8 +80,7 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 		return nil
 	}
 	host := strings.ToLower(a.url.Hostname())
-	path, _ := policy.ReadPath(a.url.RequestURI())
-	path = strings.TrimRight(path, "/")
+	path := strings.TrimRight(a.path, "/")
 	pass := Change{Field: fieldDenied, Set: string(policy.DeniedPass)}
 	r := &Remedy{Policy: name, Changes: []Change{pass}}
 	if sc := s.Scope(a.url.Host, path, false); sc.Host != host || sc.Path != path {

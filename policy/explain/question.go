@@ -56,6 +56,10 @@ type asked struct {
 	Question
 	url    *url.URL // its host as browsers send it
 	target string   // the origin of url
+	// path is the normalised path, and readings are how else applications may
+	// read it.
+	path     string
+	readings []string
 	// copied has the headers of a preflight that was asked about as it was
 	// sent; else it is nil.
 	copied browser.Headers
@@ -81,7 +85,9 @@ func read(q Question) (asked, error) {
 	if err := checkModes(&q); err != nil {
 		return asked{}, err
 	}
-	return fillIn(asked{Question: q, url: u, target: target}), nil
+	a := asked{Question: q, url: u, target: target}
+	a.path, a.readings = policy.ReadPath(u.RequestURI())
+	return fillIn(a), nil
 }
 
 // webSocketSchemes are the schemes of the requests that open a WebSocket

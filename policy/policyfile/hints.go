@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -60,14 +59,14 @@ func specWith(field string, value any) (s policy.Spec, err error) {
 	return s, d.Decode(&s)
 }
 
-// listHint proposes the list that n, which is none, stands for: the entries of
-// one text, or the one entry in a mapping; other is for what stands for none.
+// listHint proposes the list that n, which is not one, stands for: the entries of
+// one text, or the one entry in a mapping; other is for what stands for no list.
 func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	var entries []string
 	switch {
 	case len(n.Value) > maxValue:
 	case n.Kind == yaml.ScalarNode:
-		entries = strings.FieldsFunc(n.Value, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;|", r) })
+		entries = policy.SplitList(n.Value)
 	case n.Kind == yaml.MappingNode:
 		if text, _ := entryOf(n); text != "" {
 			entries = []string{text}
@@ -75,7 +74,7 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	}
 	if strings.HasPrefix(field, groupsField) || field == originsField {
 		for i, text := range entries {
-			entries[i] = likelyPattern(text)
+			entries[i] = cmp.Or(policy.MeantPattern(text), text)
 		}
 	}
 	if _, refused := d.refusal(field, entries); refused || len(entries) == 0 {
@@ -87,16 +86,7 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	return "write a list: [" + strings.Join(entries, ", ") + "]"
 }
 
-// likelyPattern returns the pattern that text is, or that was likely meant.
-func likelyPattern(text string) string {
-	_, err := policy.ParsePattern(text)
-	if bad, ok := errors.AsType[*policy.PatternError](err); ok && bad.Mended != "" {
-		return bad.Mended
-	}
-	return text
-}
-
-// textHint proposes the text for n, which is none.
+// textHint proposes the text for n, which is not text.
 func (d *document) textHint(field string, n *yaml.Node) string {
 	text, sure, advice := n.Value, true, "quote it: "
 	if n.Kind == yaml.MappingNode {

@@ -41,7 +41,7 @@ func Text(line string) string {
 }
 
 // JSON returns the same JSON with every character that is not printable
-// escaped. Those that JSON escapes anyway are none.
+// escaped. Those that JSON escapes anyway are left alone.
 func JSON(text []byte) []byte {
 	return []byte(escape(string(text), ' ', func(char string) string {
 		var b strings.Builder
@@ -57,7 +57,7 @@ func is(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) })
 }
 
-// escape replaces the characters from least on, and bytes that are none, that
+// escape replaces the characters from least on, and bytes that are not UTF-8, that
 // are not printable.
 func escape(s string, least rune, escaped func(char string) string) string {
 	if is(s) {

@@ -5,7 +5,7 @@ package wire
 type mode struct {
 	requestBody, responseBody int32 // ProcessingMode.BodySendMode
 	// sendBody is send_body_without_waiting_for_header_response, which Envoy
-	// ignores where it sends no bodies.
+	// ignores if it sends no bodies.
 	sendBody bool
 	ignored  bool
 }
