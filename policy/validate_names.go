@@ -62,7 +62,7 @@ func (v *validator) checkAllowHeaders() {
 		case star && name != "*" && name != authorization:
 			v.warn("beside-star", place, h, `"*" covers every header but authorization`, "remove it")
 		case name == "*" && !v.coversAuthorization():
-			v.warn("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
+			v.note("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
 				`write ["*", authorization] if clients send tokens`)
 		}
 		seen[name] = true

@@ -249,7 +249,7 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 			[]string{"warning [header-response] cors.allowHeaders[0]", "warning [header-response] cors.allowHeaders[1]"}},
 		{"a header listed twice", allowHeaders("x-a", "X-A"), []string{"warning [header-redundant] cors.allowHeaders[1]"}},
 		{"a header beside a star", allowHeaders("*", "x-a", "Authorization"), []string{"warning [beside-star] cors.allowHeaders[1]"}},
-		{"a star without authorization", allowHeaders("*"), []string{"warning [authorization-not-covered] cors.allowHeaders[0]"}},
+		{"a star without authorization", allowHeaders("*"), []string{"note [authorization-not-covered] cors.allowHeaders[0]"}},
 		{"a star with credentials echoes authorization too", creds(allowHeaders("*")), nil},
 		{"what is exposed is accepted", expose("x-a", "Content-Length", "access-control-allow-origin"), nil},
 		{"what is no exposed name", expose("x a"), []string{"error [expose-token] cors.exposeHeaders[0]"}},
