@@ -14,7 +14,7 @@ func (v *validator) checkMethods() {
 		place := at(field, i)
 		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
-			v.fail("method-token", place, m, "this is no method", tokenHint(m, "PUT"))
+			v.fail("method-token", place, m, "this is no method", tokenHint(NormaliseMethod(strings.TrimSpace(m)), "PUT"))
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
 			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
