@@ -42,7 +42,7 @@ func (v *validator) attack(field, expr string) {
 	if err != nil || expr == "" {
 		reason := "the regex is empty"
 		if err != nil {
-			reason = "this is no RE2 regex: " + clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			reason = "this is not an RE2 regex: " + clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
 		return
@@ -75,7 +75,7 @@ func unwrap(err error) (reason, hint string) {
 		// All else that could take the parenthesis away is no regex on its own.
 		return `\Q without \E takes all that follows for text`, `write \E where the text ends`
 	case ok:
-		return "this is no RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
+		return "this is not an RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
 	}
 	return err.Error(), "write a smaller one"
 }

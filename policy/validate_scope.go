@@ -139,7 +139,7 @@ func badHostForm(h string) (code, reason, hint string) {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", mended(bare, badHost)
 	}
 	if !isOriginHost(name) {
-		return "host-syntax", "this is no host that a request can have", `write one such as "api.example.com", "127.0.0.1" or "[::1]"`
+		return "host-syntax", "this is not a host that a request can have", `write one such as "api.example.com", "127.0.0.1" or "[::1]"`
 	}
 	return "", "", ""
 }

@@ -182,7 +182,7 @@ func (p *Plan) list(v *Verdict, hs Headers, name string) []string {
 	if p.engine == Firefox {
 		value = names[wrong]
 	}
-	v.fail(preflightSection, p.said(noList, "{header}", name, "{value}", value), "%s is no list of names", name)
+	v.fail(preflightSection, p.said(noList, "{header}", name, "{value}", value), "%s is not a list of names", name)
 	return names
 }
 

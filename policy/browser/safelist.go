@@ -20,7 +20,7 @@ func unsafeWhy(h Header) string {
 	rule, known := safelist[strings.ToLower(h.Name)]
 	switch {
 	case !known:
-		return "it is no CORS-safelisted request header"
+		return "it is not a CORS-safelisted request header"
 	case len(h.Value) > maxSafelistedValue:
 		return "its value is longer than 128 bytes"
 	}
@@ -67,7 +67,7 @@ func unsafeLanguage(value string) string {
 	for i := range len(value) {
 		c := value[i]
 		if alphanumeric := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'; !alphanumeric && strings.IndexByte(" *,-.;=", c) < 0 {
-			return "its value is no list of languages"
+			return "its value is not a list of languages"
 		}
 	}
 	return ""
@@ -89,7 +89,7 @@ func unsafeType(value string) string {
 
 // unsafeRange is Fetch, #simple-range-header-value, with a start.
 func unsafeRange(value string) string {
-	const why = "its value is no single range such as bytes=0-99"
+	const why = "its value is not a single range such as bytes=0-99"
 	text, ok := strings.CutPrefix(value, "bytes=")
 	from, to, dash := strings.Cut(text, "-")
 	if !ok || !dash || !isDigits(from) {

@@ -68,7 +68,7 @@ type asked struct {
 // read checks q and fills in what is left out. The error says what to write.
 func read(q Question) (asked, error) {
 	if q.Origin == "" {
-		return asked{}, errors.New("the origin is missing: a request without Origin is none that CORS is about; give the page's, such as https://app.example.com")
+		return asked{}, errors.New("the origin is missing: CORS is not about a request without Origin; give the page's, such as https://app.example.com")
 	}
 	u, err := url.Parse(q.URL)
 	if err != nil {
@@ -161,7 +161,7 @@ const unsafeValue = "(any)"
 func originOf(u *url.URL) (string, error) {
 	scheme := strings.ToLower(u.Scheme)
 	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
-		return "", errors.New("it is none of http or https with a host, write it as in https://api.example.com/v1")
+		return "", errors.New("it is not an http or https URL with a host, write it as in https://api.example.com/v1")
 	}
 	origin := scheme + "://" + asciiHost(u)
 	if port := u.Port(); port != "" && port != defaultPorts[scheme] {
