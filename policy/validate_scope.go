@@ -159,7 +159,7 @@ func (v *validator) checkPaths() {
 			v.fail(code, field, p, reason, hint)
 			continue
 		}
-		if pathPattern.MatchString(p) {
+		if pathPattern.MatchString(p) || isPathList(p) {
 			v.warn("looks-like-pattern", field, p, "paths are literal: a request must begin with this very text", pathHint(p))
 		}
 		if seen[path] {

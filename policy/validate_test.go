@@ -135,9 +135,10 @@ func TestValidateNamesHostsAndPaths(t *testing.T) {
 		{"a path in both readings", paths("/a%2Fb", "/a/b", "/c;v=1", "/c"), nil},
 		{"a path that requests have encoded", paths("/ä", "/a b"), []string{"error [path-characters] paths[0]", "error [path-characters] paths[1]"}},
 		{"a path with an empty segment", paths("//a", "/a//"), []string{"error [path-empty-segment] paths[0]", "error [path-empty-segment] paths[1]"}},
-		{"paths that look like patterns", paths("/users/{id}", "/api/(v1|v2)", "/x$", "/y/:id/z", "/z/<id>", "/[slug]", "/w/.+", "/v^2"), []string{
+		{"paths that look like patterns", paths("/users/{id}", "/api/(v1|v2)", "/x$", "/y/:id/z", "/z/<id>", "/[slug]", "/w/.+", "/v^2", "/v3,/v4"), []string{
 			"warning [looks-like-pattern] paths[0]", "warning [looks-like-pattern] paths[1]", "warning [looks-like-pattern] paths[2]", "warning [looks-like-pattern] paths[3]",
-			"warning [looks-like-pattern] paths[4]", "warning [looks-like-pattern] paths[5]", "warning [looks-like-pattern] paths[6]", "warning [looks-like-pattern] paths[7]"}},
+			"warning [looks-like-pattern] paths[4]", "warning [looks-like-pattern] paths[5]", "warning [looks-like-pattern] paths[6]", "warning [looks-like-pattern] paths[7]",
+			"warning [looks-like-pattern] paths[8]"}},
 		{"paths that do not", paths("/@scope/pkg", "/a+b", "/~user", "/v1/things:batchGet", "/odata/$metadata", "/odata/Products(1)", "/a,b", "/a!b'c", "/a=b&c", "/x_y.z", "/a%7Cb"), nil},
 		{"hosts that look like patterns are none", hosts("api.{tenant}.test", "(a|b).test", "^a.test$", `a\.test`, "<id>.test", "[ab].test", ":id.test", "~a.test"), []string{
 			"error [host-syntax] hosts[0]", "error [host-syntax] hosts[1]", "error [host-syntax] hosts[2]", "error [host-syntax] hosts[3]",
@@ -364,6 +365,7 @@ func TestValidateHintsAtTheRightSpelling(t *testing.T) {
 		{paths("/users/:id"), `or write "/users", which`},
 		{paths("/api/(v1|v2)"), `or write "/api", which`},
 		{paths("/x$"), `did you mean "/x"?`},
+		{paths("/v3,/v4"), "write each as an entry of its own"},
 		{paths("/x/.+"), `did you mean "/x"?`},
 		{paths("/x/.*"), `did you mean "/x"?`},
 		{paths("/x/*/y"), `or write "/x", which`},
