@@ -87,8 +87,13 @@ func (c *listCheck) checkRegexes() {
 			continue // Validate says so
 		}
 		seen[expr] = true
-		if reason, witness := regexReason(expr); reason != "" {
-			c.refuseSuffix(item("cors.allowOriginRegexes", i), expr, reason, witness, `write the whole domain that is yours, with "\." before it and for each of its dots`)
+		field := item("cors.allowOriginRegexes", i)
+		reason, witness, err := regexReason(expr)
+		if err != nil {
+			c.add(policy.Warning, "regex-too-big", field, expr, err.Error(), "write several smaller ones, or list the origins")
+		}
+		if reason != "" {
+			c.refuseSuffix(field, expr, reason, witness, `write the whole domain that is yours, with "\." before it and for each of its dots`)
 		}
 	}
 }
