@@ -14,6 +14,10 @@ const (
 	maxSafelistedValues = 1024
 )
 
+// UnsafeValue is the value of a header that is known only for its preflight: it
+// needs one, whatever it is.
+const UnsafeValue = "(any)"
+
 // unsafeWhy returns why h is no CORS-safelisted request-header (Fetch,
 // #cors-safelisted-request-header); empty when it is one.
 func unsafeWhy(h Header) string {
@@ -21,6 +25,8 @@ func unsafeWhy(h Header) string {
 	switch {
 	case !known:
 		return "it is not a CORS-safelisted request header"
+	case h.Value == UnsafeValue:
+		return "its value is not one that needs no preflight"
 	case len(h.Value) > maxSafelistedValue:
 		return "its value is longer than 128 bytes"
 	}

@@ -61,8 +61,10 @@ type asked struct {
 	path     string
 	readings []string
 	// copied has the headers of a preflight that was asked about as it was
-	// sent; else it is nil.
-	copied browser.Headers
+	// sent; else it is nil. sentFor says why it was sent if the request that it
+	// is for does not tell.
+	copied  browser.Headers
+	sentFor string
 }
 
 // read checks q and fills in what is left out. The error says what to write.
@@ -130,16 +132,37 @@ func fillIn(a asked) asked {
 			a.copied = append(a.copied, h)
 		}
 	}
-	// The names were unsafe, whatever their values. Without any, only an upload
-	// has a preflight for a safelisted method.
+	// The names were unsafe, whatever their values.
 	a.Method, a.Headers = method, nil
 	for _, name := range requestedNames(a.copied) {
 		if !policy.IsForbiddenRequestHeader(name) { // old browsers list what they set themselves
-			a.Headers = append(a.Headers, browser.Header{Name: name, Value: unsafeValue})
+			a.Headers = append(a.Headers, browser.Header{Name: name, Value: browser.UnsafeValue})
 		}
 	}
-	a.Upload = len(a.Headers) == 0
+	a.Upload = false
+	a.guessReason()
 	return a
+}
+
+// guessReason says why a preflight was sent that neither the method nor the
+// headers of its request need. A browser sends one for an upload (Fetch,
+// #use-cors-preflight-flag). Older ones sent one before they asked a private
+// network (Private Network Access, section 3.1.2), and listed their own headers.
+func (a *asked) guessReason() {
+	_, private := a.copied.Get("Access-Control-Request-Private-Network")
+	names := requestedNames(a.copied)
+	sent := policy.NormaliseMethod(a.Method)
+	switch {
+	case sent != a.Method:
+		a.sentFor = "no browser sends this preflight: for a page's " + a.Method + " it asks for " + sent
+	case len(a.Headers) > 0 || !policy.IsSafelistedMethod(sent):
+	case private:
+		a.sentFor = "the preflight asks whether a public page may reach a private network"
+	case len(names) > 0:
+		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not tell what in the request needs it"
+	default:
+		a.Upload = true
+	}
 }
 
 // requestedNames returns the names that a preflight asks for, in lower case.
@@ -152,9 +175,6 @@ func requestedNames(preflight browser.Headers) (names []string) {
 	}
 	return names
 }
-
-// unsafeValue needs a preflight in every header.
-const unsafeValue = "(any)"
 
 // originOf returns the origin of a page at u as browsers send it (HTML, section
 // "Origin"; Fetch, #origin-header).
