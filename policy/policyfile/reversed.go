@@ -197,14 +197,15 @@ var before = [...][]struct {
 	inScheme:     {{lowerCase, inScheme}},
 }
 
-// labelChars are those of a label, and what is likely to be meant first.
+// labelChars are those of a label; those before others make better examples.
 const (
 	lowerCase  = "abcdefghijklmnopqrstuvwxyz"
 	labelChars = lowerCase + "0123456789-_"
 )
 
-// toStart returns a shortest origin that ends with right, whose label at is
-// left of; empty if there is none. Each place that it looks at costs work.
+// toStart returns a shortest origin that ends with right, a part of a label and
+// what follows it, if the rest is read from at on. It is empty if there is none.
+// Each place that is looked at costs work.
 func (r *reversed) toStart(at *node, right string, work *int) string {
 	type state struct {
 		at   *node
