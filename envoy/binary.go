@@ -62,7 +62,7 @@ func checkVersion(ctx context.Context, path string) error {
 	}
 	found := versionOutput.FindSubmatch(out)
 	if found == nil {
-		return fmt.Errorf("%s is no Envoy: --version says %q", path, firstLine(out))
+		return fmt.Errorf("%s is not Envoy: --version says %q", path, firstLine(out))
 	}
 	// The expression lets only digits through; a number out of range is huge.
 	major, _ := strconv.Atoi(string(found[1]))

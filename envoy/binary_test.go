@@ -68,7 +68,7 @@ func TestFindRefusesAVariableThatDoesNotDo(t *testing.T) {
 	for _, tc := range []struct{ name, path, want string }{
 		{"no such file", filepath.Join(t.TempDir(), "envoy"), "no such file"},
 		{"an old envoy", says(t, "1.38.9"), "is Envoy 1.38, which is too old: install 1.39 or later"},
-		{"another program", program(t, "echo hello"), `is no Envoy: --version says "hello"`},
+		{"another program", program(t, "echo hello"), `is not Envoy: --version says "hello"`},
 		{"a program that fails", program(t, "exit 1"), "exit status 1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

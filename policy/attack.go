@@ -42,7 +42,7 @@ func (v *validator) attack(field, expr string) {
 	if err != nil || expr == "" {
 		reason := "the regex is empty"
 		if err != nil {
-			reason = "this is no RE2 regex: " + clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			reason = "this is not an RE2 regex: " + clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
 		return
@@ -53,7 +53,7 @@ func (v *validator) attack(field, expr string) {
 		v.fail("regex-syntax", field, expr, reason, hint)
 		return
 	}
-	b := battery{re: re, tree: tree}
+	b := newBattery(expr, re, tree)
 	v.checkInsecure(field, expr, b)
 	if code, reason, hint := b.run(); code != "" {
 		v.warn(code, field, expr, reason, hint)
@@ -75,7 +75,7 @@ func unwrap(err error) (reason, hint string) {
 		// All else that could take the parenthesis away is no regex on its own.
 		return `\Q without \E takes all that follows for text`, `write \E where the text ends`
 	case ok:
-		return "this is no RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
+		return "this is not an RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
 	}
 	return err.Error(), "write a smaller one"
 }
@@ -95,8 +95,16 @@ func (v *validator) checkInsecure(field, expr string, b battery) {
 
 // battery tries origins against a regex.
 type battery struct {
-	re   *regexp.Regexp
-	tree *syntax.Regexp
+	re       *regexp.Regexp
+	own      []string // origins that the regex was made for, read from its syntax
+	complete bool     // own has one of each alternative
+}
+
+func newBattery(expr string, re *regexp.Regexp, tree *syntax.Regexp) battery {
+	b := battery{re: re}
+	b.own, b.complete = sample(expr, tree)
+	b.own = slices.DeleteFunc(b.own, func(text string) bool { return !b.accepts(text) })
+	return b
 }
 
 // strangers are origins that no regex means.
@@ -110,21 +118,23 @@ func (b battery) run() (code, reason, hint string) {
 	if witness := b.first(strangers); witness != "" {
 		return "regex-hostile", "accepts every site, such as " + quote(witness), "name the domain that is meant"
 	}
-	own := b.own()
-	if len(own) == 0 {
+	if len(b.own) == 0 {
 		return "regex-never-matches", "no origin was found that it matches as a whole",
 			`an origin is scheme, host and port, as in "https://app.example.com"; those that anybody can send, as "file://", are listed in allowOrigins`
 	}
-	for _, o := range own {
+	for _, o := range b.own {
 		if witness := b.first(hijacked(o)); witness != "" {
 			return "regex-hostile", "accepts " + quote(witness),
 				`write the whole host, and "\." between a star and a domain`
 		}
 	}
-	for _, o := range own {
+	for _, o := range b.own {
 		if witness := b.first(openDots(o)); witness != "" {
 			return "regex-open-dot", "accepts " + quote(witness), `write "\." for a dot`
 		}
+	}
+	if !b.complete {
+		return "regex-too-big", "the regex is too big to be judged: not each of its alternatives was tried", "write several smaller ones, or list the origins"
 	}
 	return "", "", ""
 }
@@ -143,21 +153,10 @@ func (b battery) first(texts []string) string {
 	return ""
 }
 
-// own returns origins that the regex was made for, read from its syntax.
-func (b battery) own() []string {
-	var own []string
-	for _, text := range samples(b.tree) {
-		if b.accepts(text) {
-			own = append(own, text)
-		}
-	}
-	return own
-}
-
 // insecure returns an http origin that matches, of a host that is not this
 // machine; empty when none is found.
 func (b battery) insecure() string {
-	for _, o := range slices.Concat(strangers, b.own()) {
+	for _, o := range slices.Concat(strangers, b.own) {
 		_, rest, _ := strings.Cut(o, "://")
 		witness := "http://" + rest
 		if parsed, ok := parseOrigin(witness); ok && !isLocal(parsed.Host) && b.re.MatchString(witness) {
@@ -214,28 +213,40 @@ func registrable(labels []string) []int {
 
 func quote(s string) string { return `"` + clip(s) + `"` }
 
-// TryRegex returns origins that an entry of allowOriginRegexes was likely made
-// for, read from its syntax, and what tells whether it accepts a text as an
-// origin; both are empty if expr is not a regex.
-func TryRegex(expr string) (own []string, accepts func(text string) bool) {
+// parseRegex returns what tries origins against an entry of
+// allowOriginRegexes; ok is false if expr is not a regex.
+func parseRegex(expr string) (b battery, ok bool) {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
-		return nil, nil
+		return battery{}, false
 	}
 	re, err := compileWhole(expr)
 	if err != nil {
-		return nil, nil
+		return battery{}, false
 	}
-	b := battery{re: re, tree: tree}
-	return b.own(), b.accepts
+	return newBattery(expr, re, tree), true
 }
 
-// RegexProbes returns what TryRegex does, and origins like them that somebody
-// else can have, whether the regex accepts those or not.
+// RegexAccepts returns what tells whether an entry of allowOriginRegexes accepts
+// a text as an origin; nil if expr is not a regex.
+func RegexAccepts(expr string) (accepts func(text string) bool) {
+	b, ok := parseRegex(expr)
+	if !ok {
+		return nil
+	}
+	return b.accepts
+}
+
+// RegexProbes returns origins that an entry of allowOriginRegexes was likely made
+// for, read from its syntax, and origins like them that somebody else can have,
+// whether the regex accepts those or not. There are none if expr is not a regex.
 func RegexProbes(expr string) []string {
-	own, _ := TryRegex(expr)
+	b, ok := parseRegex(expr)
+	if !ok {
+		return nil
+	}
 	var probes []string
-	for _, o := range own {
+	for _, o := range b.own {
 		probes = append(probes, o)
 		for _, near := range append(hijacked(o), openDots(o)...) {
 			if _, ok := parseOrigin(near); ok {

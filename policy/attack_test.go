@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -84,20 +85,47 @@ func TestValidateShowsAWitnessForARegex(t *testing.T) {
 }
 
 // However many ways there are to match, each alternative is tried.
-func TestTryRegexKnowsEachAlternative(t *testing.T) {
+func TestRegexProbesKnowEachAlternative(t *testing.T) {
 	for _, expr := range []string{
 		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.(example\.com|example\.net)`,
 		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.example\.com(:[0-9]+)?|https://staging\.example\.net`,
 	} {
-		own, accepts := TryRegex(expr)
+		own, accepts := RegexProbes(expr), RegexAccepts(expr)
 		for _, part := range []string{"http://", "https://", "app", "www", "api", "admin", "preview", "staging", "example.com", "example.net"} {
 			if !slices.ContainsFunc(own, func(o string) bool { return strings.Contains(o, part) && accepts(o) }) {
 				t.Errorf("%s: none of %q has %s", expr, own, part)
 			}
 		}
 	}
-	if own, accepts := TryRegex(`a)|(b`); own != nil || accepts != nil {
-		t.Errorf("what is no regex has the origins %q", own)
+	if probes, accepts := RegexProbes(`a)|(b`), RegexAccepts(`a)|(b`); probes != nil || accepts != nil {
+		t.Errorf("what is no regex has the origins %q", probes)
+	}
+}
+
+// alternatives are n of that form.
+func alternatives(n int, form string) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(form, i)
+	}
+	return strings.Join(list, "|")
+}
+
+// Whatever stands before it, an alternative that allows too much is found.
+func TestValidateTriesEachAlternative(t *testing.T) {
+	many := alternatives(80, `https://([a-z]+\.)?a%d\.example\.com(:\d+)?`)
+	for expr, code := range map[string]string{
+		many + `|http://app\.example\.com`: "insecure-origin",
+		many + `|https://.*example\.com`:   "regex-hostile",
+		many + `|https://app\.example.com`: "regex-open-dot",
+		`https://(` + alternatives(200, "a%d") + `|.*)\.example\.com|https://(` + alternatives(200, `b%d\.example\.com`) + `|.*example\.net)`: "regex-hostile",
+		alternatives(20_000, `https://a%d\.example\.com`): "regex-too-big",
+	} {
+		s := change(optIn(regexes(expr), OptInOriginRegex, OptInAnyOriginWithCredentials))
+		s.CORS.AllowCredentials = true
+		if problems := Validate([]Spec{s}); len(problems) != 1 || problems[0].Code != code {
+			t.Errorf("%.60s: got %v, want %s", expr, problems, code)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,8 +46,9 @@ const separators = ",;|"
 var placeholder = regexp.MustCompile(`\$[{(\pL_]|\{\{|\{%|<%|\{[\pL_.]+\}|<[\pL_ -]+>|%[\pL_]\w*%`)
 
 // regexSyntax finds what only regexes have: an escape, an anchor, a group, a
-// class, a count, ".*" that begins a host, and "?" after a scheme or a port.
-var regexSyntax = regexp.MustCompile(`[\\^$()]|(^|://)\.[*+]|\][*+?{]|\[[^\]:]*-|\.\+|\{\d|s\?://|://[^/]*\?$`)
+// class, a count, ".*" that begins a host, and "?" after a scheme or a port, or
+// within a host.
+var regexSyntax = regexp.MustCompile(`[\\^$()]|(^|://)\.[*+]|\][*+?{]|\[[^\]:]*-|\.\+|\{\d|s\?://|://[^/]*\?$|://[^/?]*\?[^=/]*[.:]`)
 
 // plainRegex is what a regex without classes, groups and counts says.
 func plainRegex(expr string) string {
@@ -70,6 +72,9 @@ func checkEntry(s string) error {
 		return badAround(s, t)
 	}
 	e, head := &PatternError{Value: s}, s[:min(len(s), maxRead)]
+	if err := checkForeign(e); err != nil {
+		return err
+	}
 	switch {
 	case strings.EqualFold(s, "null"):
 		e.Code, e.Reason = "origin-case", `can never match: browsers send "null" in lower case`
@@ -103,16 +108,23 @@ func badAround(s, t string) error {
 	return e.mend(t)
 }
 
-// badRegex is for what is written as a regex.
+// badRegex is for what is written as a regex. One that fixes neither the scheme
+// nor a dot before the host may mean one host or all that end so.
 func badRegex(e *PatternError) error {
 	e.Code, e.Reason = "origin-regex", "this is written as a regex, and an entry is a pattern"
 	if len(e.Value) <= maxRead {
-		if plain := plainRegex(e.Value); !regexSyntax.MatchString(plain) {
+		plain := plainRegex(e.Value)
+		delimited := strings.Contains(plain, "://") || strings.HasPrefix(plain, ".") || strings.HasPrefix(plain, "*")
+		if delimited && !regexSyntax.MatchString(plain) {
 			e = e.mend(plain)
 		}
 	}
-	if e.Mended == "" {
+	switch e.Mended {
+	case "":
 		e.Hint = `write a pattern such as "https://*.example.com", or list it under allowOriginRegexes, with "origin-regex" under dangerously`
+	case "*":
+	default:
+		e.Hint += " A regex belongs under allowOriginRegexes"
 	}
 	return e
 }
@@ -157,13 +169,24 @@ func MeantPattern(text string) string {
 }
 
 // looseScheme finds a web scheme that is not followed by "://".
-var looseScheme = regexp.MustCompile(`^(?i:(https?)[:/][:/\\]*)(.+)$`)
+var looseScheme = regexp.MustCompile(`^(?i:(https?)(?:[:/]|[.;]/)[:/\\]*)(.+)$`)
 
-// withScheme returns what begins with a scheme and may be meant by s, which
-// does not; empty when s is but a word.
+// looseApp finds the scheme of an app or an extension, likewise.
+var looseApp = regexp.MustCompile(`^(?i:(app|capacitor|ionic|tauri|(?:chrome|moz|safari-web)-extension):/?)([^/]+)$`)
+
+// withScheme returns what begins with a scheme and is meant by s, which does
+// not; empty when s is but a word, or an e-mail address.
 func withScheme(s string) string {
-	if m := looseScheme.FindStringSubmatch(s); m != nil {
-		return strings.ToLower(m[1]) + "://" + m[2]
+	for _, loose := range []*regexp.Regexp{looseScheme, looseApp} {
+		if m := loose.FindStringSubmatch(s); m != nil {
+			return strings.ToLower(m[1]) + "://" + m[2]
+		}
+	}
+	if strings.Contains(s, "@") {
+		return ""
+	}
+	if ip := bracketed(s); ip != "" {
+		s = ip
 	}
 	s = strings.TrimLeft(s, ":/")
 	if end := strings.IndexAny(s, "/?#"); end >= 0 {
@@ -179,4 +202,33 @@ func withScheme(s string) string {
 		return ""
 	}
 	return "https://" + s
+}
+
+// bracketed returns the IPv6 address s in brackets; empty if s is not one, or
+// may have a port at its end.
+func bracketed(s string) string {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is6() || a.Zone() != "" {
+		return ""
+	}
+	last := s[strings.LastIndexByte(s, ':')+1:]
+	if _, isPort := parsePort(last); isPort && len(last) > 1 && strings.Count(s, ":") < 7 {
+		return ""
+	}
+	return "[" + string(appendIPv6(nil, a)) + "]"
+}
+
+// webScheme returns the scheme that a misspelt http or https stands for: with a
+// letter too much, too few or in another place, or masked as in "hxxps". It
+// returns every other scheme as it is.
+func webScheme(scheme string) string {
+	letters := strings.Replace(scheme, "xx", "tt", 1)
+	has := func(part string) bool { return strings.Contains(letters, part) }
+	switch {
+	case strings.Trim(letters, "htps") != "", !has("t"), !has("p"), !has("h") && !has("tt"):
+		return scheme
+	case has("s"):
+		return "https"
+	}
+	return "http"
 }

@@ -72,7 +72,7 @@ func checkOriginText(s string) error {
 		return err
 	}
 	scheme, rest, found := strings.Cut(s, "://")
-	if !found || scheme == "" {
+	if !found || scheme == "" || strings.HasSuffix(scheme, ":") {
 		return badScheme(s)
 	}
 	if strings.ContainsAny(rest, "/?#") {
@@ -106,6 +106,13 @@ func badPath(s, scheme, rest string) error {
 		authority = rest[:end]
 	}
 	e := &PatternError{Code: "origin-path", Value: s, Reason: "can never match: an origin has no path, query or fragment"}
+	if again := scheme + "://"; strings.HasPrefix(rest, again) {
+		for strings.HasPrefix(rest, again) {
+			rest = rest[len(again):]
+		}
+		e.Code, e.Reason = "origin-scheme", "the scheme is written twice"
+		return e.mend(again + rest)
+	}
 	if rest == authority+"/" {
 		e.Code, e.Reason = "origin-trailing-slash", "can never match: an origin has no path"
 	}
@@ -150,8 +157,12 @@ func badSchemeStar(e *PatternError, rest string) error {
 
 // cutPatternPort cuts the port of rest, the part of s after "://".
 func cutPatternPort(s, scheme, rest string) (host string, port int, err error) {
+	if ip := bracketed(rest); ip != "" {
+		e := &PatternError{Code: "origin-ip", Value: s, Reason: "can never match: browsers send an IPv6 address in brackets"}
+		return "", 0, e.mend(scheme + "://" + ip)
+	}
 	host, text, ok := splitPort(rest)
-	if !ok {
+	if !ok || strings.Contains(text, ":") {
 		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is missing or the brackets are wrong",
 			Hint: `write a port as in "https://app.example.com:8443", or an IPv6 address in brackets as in "https://[2001:db8::1]:8443"`}
 	}
@@ -165,7 +176,11 @@ func cutPatternPort(s, scheme, rest string) (host string, port int, err error) {
 	}
 	port, ok = parsePort(text)
 	if !ok {
-		return "", 0, &PatternError{Code: "origin-port", Value: s, Reason: "the port is not one", Hint: `write a number from 1 to 65535 without leading zeros, or a star as in "http://localhost:*"`}
+		e := &PatternError{Code: "origin-port", Value: s, Reason: "the port is not one", Hint: `write a number from 1 to 65535 without leading zeros, or a star as in "http://localhost:*"`}
+		if text == "[*]" { // any port in Spring's patterns
+			e = e.mend(scheme + "://" + host + ":*")
+		}
+		return "", 0, e
 	}
 	return host, port, nil
 }

@@ -113,7 +113,7 @@ func TestParsePatternProposesWhatWasMeant(t *testing.T) {
 		"https:///a.com": "https://a.com", "https:////a.com/x": "https://a.com", "https:/a.com": "https://a.com", "https//a.com": "https://a.com",
 		"HTTPS:a.com": "https://a.com", "//a.com/": "https://a.com", "a.com": "https://a.com", "a.com:80": "http://a.com", "a.com:443": "https://a.com",
 		"frontend:3000": "https://frontend:3000", "localhost": "http://localhost:*", "localhost/": "http://localhost:*", "127.0.0.1:3000": "http://127.0.0.1:3000",
-		"[::1]:3000": "http://[::1]:3000", "foo": "", "::1": "",
+		"[::1]:3000": "http://[::1]:3000", "foo": "", "::1": "http://[::1]:*",
 		"HTTPS://A.com:443/": "https://a.com", "https://u:p@a.com:443/x": "https://a.com", "wss://A.com/": "https://a.com", "http://a.com/#x ": "http://a.com",
 		".a.com": "https://*.a.com", "*.a.com:*": "https://*.a.com:*", "https://..a.com": "https://*.a.com", "https://**.a.com/*": "https://*.a.com", "https://*a.com": "",
 		"'https://a.com'": "https://a.com", "\"'https://a.com/' \"": "https://a.com", "“https://a.com”": "https://a.com", "`null`": "null", "https://a.com,": "https://a.com",

@@ -6,17 +6,33 @@ import (
 	"unicode"
 )
 
-// maxSamples bounds the texts that samples makes at any place of a regex, and
-// maxSampleLen each of them.
+// maxSamples bounds the texts that one alternative of a regex has, and
+// maxSampleLen each of them. maxSampled bounds those of all alternatives, each
+// of which is tried against the whole regex: it is texts times bytes.
 const (
 	maxSamples   = 64
 	maxSampleLen = 512
+	maxSampled   = 1 << 25
 )
 
-// samples returns texts that re was likely made for: each alternative, each
-// optional part with and without. Not all of them need to match, since anchors
-// and word boundaries are taken for nothing.
-func samples(re *syntax.Regexp) []string {
+// sampler makes texts that a regex was likely made for.
+type sampler struct {
+	most int  // texts at any place of the regex
+	cut  bool // there are more
+}
+
+// sample returns texts that an expression with that tree was likely made for;
+// complete is false if there are too many alternatives to have each.
+func sample(expr string, tree *syntax.Regexp) (texts []string, complete bool) {
+	s := sampler{most: max(maxSamples, maxSampled/max(1, len(expr)))}
+	texts = s.samples(tree)
+	return texts, !s.cut
+}
+
+// samples returns texts for re: each alternative, each optional part with and
+// without. Not all of them need to match, since anchors and word boundaries are
+// taken for nothing.
+func (s *sampler) samples(re *syntax.Regexp) []string {
 	switch re.Op {
 	case syntax.OpLiteral:
 		return []string{sampleLiteral(re)}
@@ -25,17 +41,17 @@ func samples(re *syntax.Regexp) []string {
 	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
 		return []string{"a", "."}
 	case syntax.OpCapture:
-		return samples(re.Sub[0])
+		return s.samples(re.Sub[0])
 	case syntax.OpConcat:
-		return sampleConcat(re.Sub)
+		return s.sampleConcat(re.Sub)
 	case syntax.OpAlternate:
-		return sampleAlternate(re.Sub)
+		return s.sampleAlternate(re.Sub)
 	case syntax.OpStar, syntax.OpQuest:
-		return bounded(append([]string{""}, sampleRepeat(re.Sub[0])...))
+		return append([]string{""}, s.sampleRepeat(re.Sub[0])...)
 	case syntax.OpPlus:
-		return bounded(sampleRepeat(re.Sub[0]))
+		return s.sampleRepeat(re.Sub[0])
 	case syntax.OpRepeat:
-		return sampleCount(re)
+		return s.sampleCount(re)
 	}
 	return []string{""}
 }
@@ -73,43 +89,44 @@ func inRanges(ranges []rune, c rune) bool {
 
 // sampleRepeat returns what a repetition of sub may be. One of whatever may
 // well stand for a scheme.
-func sampleRepeat(sub *syntax.Regexp) []string {
-	list := samples(sub)
+func (s *sampler) sampleRepeat(sub *syntax.Regexp) []string {
+	list := s.samples(sub)
 	if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL || sub.Op == syntax.OpCharClass && inRanges(sub.Rune, '/') {
 		list = append(list, "https://", "https://a", "https://a.")
 	}
 	return list
 }
 
-func sampleCount(re *syntax.Regexp) []string {
+func (s *sampler) sampleCount(re *syntax.Regexp) []string {
 	times := max(re.Min, 1)
 	var list []string
 	if re.Min == 0 {
 		list = append(list, "")
 	}
-	for _, s := range sampleRepeat(re.Sub[0]) {
-		if len(s)*times <= maxSampleLen {
-			list = append(list, strings.Repeat(s, times))
+	for _, text := range s.sampleRepeat(re.Sub[0]) {
+		if len(text)*times <= maxSampleLen {
+			list = append(list, strings.Repeat(text, times))
 		}
 	}
-	return bounded(list)
+	return list
 }
 
-func sampleConcat(subs []*syntax.Regexp) []string {
+func (s *sampler) sampleConcat(subs []*syntax.Regexp) []string {
 	list := []string{""}
 	for _, sub := range subs {
-		list = cross(list, samples(sub))
+		list = cross(list, s.samples(sub))
 	}
 	return list
 }
 
 // cross returns each head with each tail, as far as the bounds go. Each head
-// and each tail comes once before any of the longer list comes again.
+// and each tail comes once before any of the longer list comes again, and that
+// is as far as they always go.
 func cross(heads, tails []string) []string {
 	var list []string
 	for round := range min(len(heads), len(tails)) {
 		for i := range max(len(heads), len(tails)) {
-			if len(list) == maxSamples {
+			if round > 0 && len(list) >= maxSamples {
 				return list
 			}
 			h, t := i, i+round
@@ -125,22 +142,14 @@ func cross(heads, tails []string) []string {
 	return list
 }
 
-// sampleAlternate returns the first sample of each alternative before the
-// second of any.
-func sampleAlternate(subs []*syntax.Regexp) []string {
-	each := make([][]string, len(subs))
-	for i, sub := range subs {
-		each[i] = samples(sub)
-	}
+func (s *sampler) sampleAlternate(subs []*syntax.Regexp) []string {
 	var list []string
-	for i := 0; i < maxSamples && len(list) < maxSamples; i++ {
-		for _, texts := range each {
-			if i < len(texts) {
-				list = append(list, texts[i])
-			}
+	for _, sub := range subs {
+		list = append(list, s.samples(sub)...)
+		if len(list) > s.most {
+			s.cut = true
+			return list[:s.most]
 		}
 	}
-	return bounded(list)
+	return list
 }
-
-func bounded(list []string) []string { return list[:min(len(list), maxSamples)] }

@@ -179,7 +179,7 @@ func (v *validator) checkMaxAge() {
 	case age < 0:
 		// Browsers take a value that is no delta-seconds for 5 seconds
 		// (Fetch, #cors-preflight-fetch, "max-age is failure or null").
-		v.fail("max-age-negative", field, value, "a negative age is no age for browsers", "write 0 to switch the cache off")
+		v.fail("max-age-negative", field, value, "an age is never negative", "write 0 to switch the cache off")
 	case age > maxMaxAge:
 		v.fail("max-age-too-large", field, value, "an age is at most 2147483647 seconds", hint)
 	case age > patientMaxAge:

@@ -14,7 +14,7 @@ func (v *validator) checkMethods() {
 		place := at(field, i)
 		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
-			v.fail("method-token", place, m, "this is no method", tokenHint(m, "PUT"))
+			v.fail("method-token", place, m, "this is not a method", tokenHint(NormaliseMethod(strings.TrimSpace(m)), "PUT"))
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
 			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
@@ -62,7 +62,7 @@ func (v *validator) checkAllowHeaders() {
 		case star && name != "*" && name != authorization:
 			v.warn("beside-star", place, h, `"*" covers every header but authorization`, "remove it")
 		case name == "*" && !v.coversAuthorization():
-			v.warn("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
+			v.note("authorization-not-covered", place, h, `"*" does not cover the authorization header`,
 				`write ["*", authorization] if clients send tokens`)
 		}
 		seen[name] = true
@@ -74,7 +74,7 @@ func (v *validator) checkAllowHeaders() {
 func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
-		v.fail("header-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
+		v.fail("header-token", place, h, "this is not a header name", tokenHint(h, "x-request-id"))
 	case name == "cookie":
 		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
@@ -155,7 +155,7 @@ func (v *validator) checkExposeHeaders() {
 		place, name := at(field, i), strings.ToLower(h)
 		switch reason := neverExposed[name]; {
 		case !IsToken(h):
-			v.fail("expose-token", place, h, "this is no header name", tokenHint(h, "x-request-id"))
+			v.fail("expose-token", place, h, "this is not a header name", tokenHint(h, "x-request-id"))
 		case reason != "":
 			v.fail("expose-never", place, h, reason, "remove it")
 		case name == "*" && v.s.CORS.AllowCredentials:

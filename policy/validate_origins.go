@@ -46,12 +46,25 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 	if bare := unmapped(p); bare != p {
 		v.warn("mapped-address", field, text, "this is an IPv4 address in the form of IPv6, under which hardly any page is served", didYouMean(bare.String()))
 	}
+	if web := webScheme(p.Scheme); web != p.Scheme {
+		v.warnOfScheme(field, text, web)
+	}
 	if isLikelyTypo(p) {
 		v.warn("single-label-host", field, text, "the host has a single label, which no public site has", `write the whole host, such as "https://app.example.com"`)
 	}
 	if by, covered := stars.covering(p); covered {
 		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
 	}
+}
+
+// warnOfScheme warns of text, the scheme of which is likely to be web.
+func (v *validator) warnOfScheme(field, text, web string) {
+	_, rest, _ := strings.Cut(text, "://")
+	hint := "write " + web
+	if meant := MeantPattern(web + "://" + rest); meant != "" {
+		hint = didYouMean(meant)
+	}
+	v.warn("misspelt-scheme", field, text, "no browser has pages of this scheme, and hardly any app has", hint)
 }
 
 // unmapped returns p with the IPv4 address that its host maps into IPv6, if it

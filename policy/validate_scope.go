@@ -98,7 +98,7 @@ func badHost(h string) (code, reason, hint string) {
 	case strings.TrimSpace(h) != h:
 		return "host-syntax", "a host has no white space", mended(strings.TrimSpace(h), badHost)
 	case strings.ContainsAny(h, "/?#"):
-		return "host-path", "a host has no path", mended(h[:strings.IndexAny(h, "/?#")], badHost)
+		return "host-path", "a host has no path", hostAlone(h)
 	case strings.ToLower(h) != h:
 		return "host-case", "hosts are written in lower case; requests match in any case", mended(strings.ToLower(h), badHost)
 	case strings.IndexFunc(h, func(r rune) bool { return r >= 0x80 }) >= 0:
@@ -116,6 +116,15 @@ func mended(text string, bad func(string) (code, reason, hint string)) string {
 	return didYouMean(text)
 }
 
+// hostAlone is the hint for a host with something behind it. A question mark may
+// be of a pattern.
+func hostAlone(h string) string {
+	if host, _, _ := strings.Cut(h, "/"); !strings.ContainsAny(host, "?#") {
+		return mended(host, badHost)
+	}
+	return "write the host alone"
+}
+
 func badHostForm(h string) (code, reason, hint string) {
 	if isIPv6("[" + h + "]") {
 		return "host-syntax", "an IPv6 address stands in brackets", didYouMean("[" + h + "]")
@@ -131,7 +140,7 @@ func badHostForm(h string) (code, reason, hint string) {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", mended(bare, badHost)
 	}
 	if !isOriginHost(name) {
-		return "host-syntax", "this is no host that a request can have", `write one such as "api.example.com", "127.0.0.1" or "[::1]"`
+		return "host-syntax", "this is not a host that a request can have", `write one such as "api.example.com", "127.0.0.1" or "[::1]"`
 	}
 	return "", "", ""
 }
@@ -151,8 +160,8 @@ func (v *validator) checkPaths() {
 			v.fail(code, field, p, reason, hint)
 			continue
 		}
-		if plainPath(p) != p {
-			v.warn("looks-like-pattern", field, p, "paths are literal: a request must begin with this very text", patternHint(p))
+		if pathPattern.MatchString(p) || isPathList(p) {
+			v.warn("looks-like-pattern", field, p, "paths are literal: a request must begin with this very text", pathHint(p))
 		}
 		if seen[path] {
 			v.warn("path-redundant", field, p, "the path is listed twice", "remove one")
@@ -168,7 +177,7 @@ func (v *validator) checkPaths() {
 // for what they read are ambiguous, unless the same policy lists that too.
 func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 	decoded := decodedPrefix(p)
-	if code, _ := badPrefixText(decoded); code != "" || plainPath(decoded) != decoded {
+	if code, _ := badPrefixText(decoded); code != "" || pathPattern.MatchString(decoded) {
 		return // it cannot be listed
 	}
 	if decoded == normalPrefix(p) || coveredByAny(decoded, listed) {
@@ -213,38 +222,25 @@ func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 // badPrefix says what is wrong with an entry of paths; code is empty when
 // nothing is.
 func badPrefix(p string) (code, reason, hint string) {
-	code, reason = badPrefixText(p)
-	switch code {
-	case "":
-	case "path-star":
-		hint = patternHint(p)
-	default:
-		hint = repairHint(p)
+	if code, reason = badPrefixText(p); code != "" {
+		hint = pathHint(p)
 	}
 	return code, reason, hint
 }
 
-// repairHint proposes the path that p could be, if there is one.
-func repairHint(p string) string {
-	if p = leadingSlash(p); plainPath(p) != p {
-		return `write one such as "/v1"`
-	}
-	return didYouMean(repairPrefix(p))
-}
-
-func leadingSlash(p string) string { return "/" + strings.TrimLeft(p, "^/") }
-
 // badPrefixText refuses what no reading of a request's path has.
 func badPrefixText(p string) (code, reason string) {
 	switch {
+	case p != "" && strings.ContainsAny(p[:1], "~^("):
+		return "path-slash", "a path is not a regex, and begins with a slash"
 	case !strings.HasPrefix(p, "/"):
 		return "path-slash", "a path begins with a slash"
 	case strings.Contains(p, "*"):
 		return "path-star", "a path has no star: it covers all that is below it"
 	case strings.ContainsAny(p, "?#"):
-		return "path-query", "a path has neither query nor fragment"
+		return "path-query", "a path has neither query nor fragment, and is not a regex"
 	case strings.Contains(p, `\`):
-		return "path-backslash", `can never match: browsers and Envoy take "\" for a slash`
+		return "path-backslash", `can never match: browsers and Envoy take "\" for a slash, and a path is not a regex`
 	case strings.IndexFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }) >= 0:
 		return "path-characters", "requests carry such characters percent-encoded"
 	case strings.Contains(p, "//"):
@@ -257,48 +253,8 @@ func badPrefixText(p string) (code, reason string) {
 	return "", ""
 }
 
-// repairPrefix returns the path that p was probably meant to be.
-func repairPrefix(p string) string {
-	p, _ = cutQuery(leadingSlash(strings.ReplaceAll(p, `\`, "/")))
-	p = plainPath(p)
-	if mayHaveDotSegment(p) {
-		return decodedPrefix(p)
-	}
-	normalised, _, _ := ReadPath(p)
-	return trimPrefix(normalised)
-}
-
 // mayHaveDotSegment reports whether applications may find a dot segment in p.
 func mayHaveDotSegment(p string) bool {
 	_, others, _ := ReadPath(p)
 	return slices.ContainsFunc(others, hasDotSegment)
-}
-
-// patternMarks stand in expressions and in routers' parameters, and in no path
-// that is served. A colon does only where it begins a segment, not in
-// "/v1/things:batchGet"; parentheses and a plus may stand in any.
-var patternMarks = []string{"{", "}", "<", ">", "[", "]", "|", "^", "*", ".+", "/:"}
-
-// plainPath returns p up to the segment that looks like a pattern: "/a" of
-// "/a/{id}/b". A dollar sign is one only at the end: there is "/$metadata".
-func plainPath(p string) string {
-	p = strings.TrimSuffix(p, "$")
-	for _, mark := range patternMarks {
-		if i := strings.Index(p, mark); i >= 0 {
-			p = trimPrefix(p[:strings.LastIndexByte(p[:i+1], '/')+1])
-		}
-	}
-	return p
-}
-
-// patternHint proposes what to write instead of a path that looks like a pattern.
-func patternHint(p string) string {
-	switch plain := repairPrefix(p); {
-	case strings.Trim(p[len(plainPath(p)):], "/.*+$") == "":
-		return didYouMean(plain)
-	case plain == "/":
-		return "list the paths one by one"
-	default:
-		return fmt.Sprintf("list the paths one by one, or write %q, which covers all that is below it", plain)
-	}
 }

@@ -62,7 +62,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("a file that is no socket is there already, choose another path")
+		return errors.New("a file that is not a socket is there already, choose another path")
 	}
 	conn, err := net.Dial("unix", path)
 	if err == nil {

@@ -273,7 +273,7 @@ func leaveStaleSocket(t *testing.T, path string) {
 }
 
 func TestListenLeavesAloneWhatIsNotItsOwn(t *testing.T) {
-	t.Run("a file that is no socket", func(t *testing.T) {
+	t.Run("a file that is not a socket", func(t *testing.T) {
 		path := socketPath(t)
 		if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 			t.Fatal(err)

@@ -25,7 +25,7 @@ func TestExplainRecordings(t *testing.T) {
 		{"blocked-credentials", "chromium", exitFailure, []string{"blocked: GET ", "because of the answer: " + credentials, "which credentials: include explains"}},
 		// Firefox does not record that the page could not read it.
 		{"blocked-credentials", "firefox", exitOK, []string{"with credentials: include browsers would block this because of the answer: " + credentials}},
-		{"form-post", both, exitOK, []string{"allowed: POST https://api.example.com/login/callback from https://other.example.org", "a navigation is no CORS request", "not same-site"}},
+		{"form-post", both, exitOK, []string{"allowed: POST https://api.example.com/login/callback from https://other.example.org", "a navigation is not a CORS request", "not same-site"}},
 		{"websocket", both, exitOK, []string{"allowed: GET wss://api.example.com/live/ from https://app.example.com", "CORS is not applied to WebSocket"}},
 	} {
 		for _, browser := range []string{"chromium", "firefox"} {

@@ -46,14 +46,14 @@ func (c *observeConfig) define(flags *pflag.FlagSet) {
 // check reports flags that nothing can be observed with.
 func (c *observeConfig) check() error {
 	if c.decisionLog != nil && c.decisionLog.value == decisionsSampled && c.decisionSample < 1 {
-		return misused("name how many decisions one is taken of, such as 100", "--decision-log-sample %d is no positive number", c.decisionSample)
+		return misused("name how many decisions one is taken of, such as 100", "--decision-log-sample %d is not a positive number", c.decisionSample)
 	}
 	if c.traceEndpoint == "" {
 		return nil
 	}
 	u, err := url.Parse(c.traceEndpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" && u.Path != "/" {
-		return misused("write it as http://127.0.0.1:4317, or with https for TLS", "--trace-endpoint %q is no URL of a collector", c.traceEndpoint)
+		return misused("write it as http://127.0.0.1:4317, or with https for TLS", "--trace-endpoint %q is not the URL of a collector", c.traceEndpoint)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func checkListen(flag, value string) error {
 func parseTCP(flag, value string) (addr.Address, error) {
 	a, err := addr.Parse(value)
 	if err != nil || a.Path != "" {
-		return a, misused("write it as HOST:PORT, such as 127.0.0.1:9002", "--%s %q is no host and port", flag, value)
+		return a, misused("write it as HOST:PORT, such as 127.0.0.1:9002", "--%s %q is not a host and port", flag, value)
 	}
 	return a, nil
 }

@@ -124,7 +124,7 @@ func (c requestConn) header() (length int, err error) {
 		case name == "":
 			return length, nil
 		case !found:
-			return 0, fmt.Errorf("%q is no header field", line)
+			return 0, fmt.Errorf("%q is not a header field", line)
 		case strings.EqualFold(name, "content-length"):
 			if length, err = strconv.Atoi(strings.TrimSpace(value)); err != nil {
 				return 0, err

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -12,25 +11,16 @@ import (
 // TestBrowser runs the trials in one browser.
 func TestBrowser(t *testing.T) {
 	cert := makeCertificate(t)
-	l := &lab{cert: cert, upstream: startUpstream(t)}
-	l.browser = startChromium(t, resolverRules(startPages(t, cert.tls)), cert.hash)
-	s := startService(t, policies)
-	for _, profile := range envoy.Profiles() {
-		t.Run(string(profile), func(t *testing.T) { l.testProfile(t, profile, s) })
-	}
-	t.Run("policies that change", l.testChange)
-	t.Run("an outage", func(t *testing.T) { l.testOutage(t, s) })
-}
-
-// resolverRules sends the hosts of policies to the ports of their URLs on this
-// machine, and all others to the pages.
-func resolverRules(p pages) []string {
-	rules := []string{"MAP *.api.test 127.0.0.1"}
-	for port, address := range map[string]string{"80": p.plain, "3000": p.plain, "443": p.secure, "8443": p.secure} {
-		host, target, _ := net.SplitHostPort(address)
-		rules = append(rules, "MAP *:"+port+" "+net.JoinHostPort(host, target))
-	}
-	return rules
+	upstream, s := startUpstream(t), startService(t, policies)
+	proxy := startProxy(t, startPages(t, cert.tls).route)
+	inEachBrowser(t, proxy, cert, func(t *testing.T, b *browser) {
+		l := &lab{cert: cert, upstream: upstream, browser: b}
+		for _, profile := range envoy.Profiles() {
+			t.Run(string(profile), func(t *testing.T) { l.testProfile(t, profile, s) })
+		}
+		t.Run("policies that change", l.testChange)
+		t.Run("an outage", func(t *testing.T) { l.testOutage(t, s) })
+	})
 }
 
 // testProfile runs every trial.
@@ -38,7 +28,7 @@ func (l *lab) testProfile(t *testing.T, profile envoy.Profile, s *service) {
 	// No failure is hidden by forwarding.
 	st := l.startStack(t, envoy.Config{Profile: profile, Fail: envoy.FailClosed}, s)
 	for i, tr := range trials {
-		t.Run(tr.name, func(t *testing.T) { tr.run(t, l.browser, st, fmt.Sprintf("%s-%d", profile, i)) })
+		t.Run(tr.name, func(t *testing.T) { tr.run(t, l.browser, st, fmt.Sprintf("%s-%s-%d", l.browser.name, profile, i)) })
 	}
 }
 
@@ -53,7 +43,7 @@ func (l *lab) testChange(t *testing.T) {
 			{on: evil, do: "PUT list", want: "blocked"},
 		},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied", 1},
-	}.run(t, l.browser, st, "before")
+	}.run(t, l.browser, st, string(l.browser.name)+"-before")
 	s.replace(t, strings.ReplaceAll(policies, app, evil))
 	trial{
 		steps: []step{
@@ -62,11 +52,11 @@ func (l *lab) testChange(t *testing.T) {
 			{on: evil, do: "PUT list", want: "200"},
 		},
 		record: record{"request_origin_denied preflight_origin_denied preflight_allowed request_allowed", 2},
-	}.run(t, l.browser, st, "after")
+	}.run(t, l.browser, st, string(l.browser.name)+"-after")
 	trial{
 		steps:  []step{{on: app, do: "PUT list", want: "blocked"}},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied request_origin_denied", 2},
-	}.run(t, l.browser, st, "before")
+	}.run(t, l.browser, st, string(l.browser.name)+"-before")
 }
 
 // testOutage has Envoy fail open while corsgate cannot be reached: what the
@@ -85,7 +75,7 @@ func (l *lab) testOutage(t *testing.T, s *service) {
 					{on: evil, do: "GET public", answers: grant, want: "blocked"},
 				},
 				record: record{"", 4},
-			}.run(t, l.browser, st, "outage-"+string(profile))
+			}.run(t, l.browser, st, string(l.browser.name)+"-outage-"+string(profile))
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,8 +17,8 @@ import (
 )
 
 // TestTrialsAreExplained asks explain about what the trials do, whose outcomes
-// are those of a real browser, and wants the same: the verdict, the reasons of
-// the decisions, and what the console says.
+// are those of real browsers, and wants the same: the verdict of each, the
+// reasons of the decisions, and what the consoles say.
 func TestTrialsAreExplained(t *testing.T) {
 	loaded := policyfile.Load(fstest.MapFS{"policies.yaml": {Data: []byte(policies)}}, "")
 	set, err := policy.Compile(loaded.Specs)
@@ -37,7 +38,7 @@ func TestTrialsAreExplained(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, step %d: %v", tr.name, i+1, err)
 			}
-			for _, line := range st.misjudged(r, tr) {
+			for _, line := range tr.misjudged(r, i) {
 				t.Errorf("%s, step %d: %s", tr.name, i+1, line)
 			}
 		}
@@ -52,7 +53,7 @@ func TestTrialsAreExplained(t *testing.T) {
 func (st step) question() (q explain.Question, ok bool) {
 	_, mode := st.options["mode"]
 	_, redirect := st.options["redirect"]
-	requests := []string{"", "xhr", "upload", "stream", "script", "events"}
+	requests := []string{"", "xhr", "upload", "script", "font", "events"}
 	status, lines := parseAnswer(st.answers)
 	if !slices.Contains(requests, st.by) || mode || redirect || st.redirected || status == 0 || status/100 == 3 {
 		return q, false
@@ -63,7 +64,7 @@ func (st step) question() (q explain.Question, ok bool) {
 	method, name, _ := strings.Cut(st.do, " ")
 	q = explain.Question{
 		Method: method, Origin: st.origin(), Headers: headersOf(split(st.with, "; ")),
-		Credentials: fetch.Credentials(st.options["credentials"]), Upload: st.by == "upload" || st.by == "stream",
+		Credentials: fetch.Credentials(st.options["credentials"]), Upload: st.by == "upload", Font: st.by == "font",
 		Upstream: explain.Upstream{Status: status, Headers: headersOf(lines)},
 	}
 	scheme, _, _ := strings.Cut(st.on, "://")
@@ -97,28 +98,37 @@ func headersOf(lines []string) (hs fetch.Headers) {
 	return hs
 }
 
-// misjudged lists where the report is not what came of the step.
-func (st step) misjudged(r explain.Report, tr trial) (lines []string) {
-	if want := st.want != "blocked" && st.want != "refused"; r.Allowed != want {
-		lines = append(lines, "the verdict is "+r.Because+", and the browser's was "+st.want)
-	}
-	console := ""
-	for _, e := range r.Engines {
-		if e.Engine == fetch.Chromium {
-			console = e.Console
+// blocked reports whether the page may not read the answer.
+func (st step) blocked() bool { return st.want == "blocked" || st.want == "refused" }
+
+// misjudged lists where the report is not what came of a step.
+func (tr trial) misjudged(r explain.Report, i int) (lines []string) {
+	about := tr.in(chromium) // or the first browser that blocks
+	for _, engine := range slices.Backward(fetch.Engines()) {
+		if tr := tr.in(engine); tr.steps[i].blocked() {
+			about = tr
 		}
 	}
-	if st.console != "" && !strings.Contains(console, st.console) {
-		lines = append(lines, "the console says "+console)
+	if st := about.steps[i]; r.Allowed == st.blocked() {
+		lines = append(lines, "the verdict is "+r.Because+", and was "+st.want)
+	}
+	for _, e := range r.Engines {
+		st := tr.in(e.Engine).steps[i]
+		if e.Allowed == st.blocked() {
+			lines = append(lines, fmt.Sprintf("allowed by %s is %t, and what came of it was %s", e.Engine, e.Allowed, st.want))
+		}
+		if !strings.Contains(e.Console, st.console[e.Engine]) {
+			lines = append(lines, fmt.Sprintf("the console of %s says %s", e.Engine, e.Console))
+		}
 	}
 	var reasons []string
 	for _, e := range []*explain.Exchange{r.Preflight, r.Request} {
-		if e != nil && st.on != "" && e.Reason != policy.ReasonNotCORS.String() {
+		if e != nil && tr.steps[i].on != "" && e.Reason != policy.ReasonNotCORS.String() {
 			reasons = append(reasons, e.Reason)
 		}
 	}
-	if got := strings.Join(reasons, " "); len(tr.steps) == 1 && got != tr.decided {
-		lines = append(lines, "the reasons are "+got+", and were "+tr.decided)
+	if got := strings.Join(reasons, " "); len(tr.steps) == 1 && got != about.decided {
+		lines = append(lines, "the reasons are "+got+", and were "+about.decided)
 	}
 	return lines
 }

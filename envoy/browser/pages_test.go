@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -48,6 +49,20 @@ func startPages(t *testing.T, cert tls.Certificate) pages {
 	serve(t, mux, plain)
 	serve(t, mux, tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{cert}}))
 	return p
+}
+
+// route sends the hosts of policies to the ports of their URLs on this machine,
+// and the hosts of pages to the pages.
+func (p pages) route(host, port string) string {
+	switch {
+	case strings.HasSuffix(host, ".api.test"):
+		return net.JoinHostPort("127.0.0.1", port)
+	case !strings.HasSuffix(strings.TrimSuffix(host, "."), ".test") && host != "localhost" && host != "127.0.0.1":
+		return "" // browsers call their makers
+	case port == "443" || port == "8443":
+		return p.secure
+	}
+	return p.plain
 }
 
 func listen(t *testing.T) net.Listener {

@@ -22,7 +22,7 @@ var policies string
 type lab struct {
 	cert     certificate
 	upstream *upstream
-	browser  *chromium
+	browser  *browser
 }
 
 // stack is an Envoy with corsgate and the upstream.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	fetch "github.com/corsgate/corsgate/policy/browser"
 )
 
 // trial is what pages do, one step after the other, and what has to come of it.
@@ -18,6 +19,19 @@ type trial struct {
 	record
 	// but replaces the record in a profile where it differs.
 	but map[envoy.Profile]record
+	// facts are what some browsers do otherwise.
+	facts facts
+}
+
+// facts are those of browsers, by their names.
+type facts map[fetch.Engine]fact
+
+// fact is what a browser does otherwise than the trial says: the outcome of each
+// step, unless it is empty, and the record in every profile.
+type fact struct {
+	why  string // for the reader
+	want string
+	record
 }
 
 // record is what stood behind what the pages saw.
@@ -62,8 +76,8 @@ type step struct {
 	// not.
 	sent, unsent string
 	// console is what the browser wrote into the page's console. For a step that
-	// is blocked in the page itself "CORS policy" is always wanted.
-	console string
+	// is blocked in the page itself it always has to say that CORS is why.
+	console said
 }
 
 // include is fetch with credentials.
@@ -78,15 +92,16 @@ const (
 )
 
 // run runs the trial and reports each difference in a line.
-func (tr trial) run(t *testing.T, c *chromium, s *stack, id string) {
+func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 	t.Helper()
+	tr = tr.in(b.name)
 	for i, st := range tr.steps {
-		page := c.tab(t, s.page(st.on))
-		got, err := page.run(s.order(st, id))
+		b.show(t, s.page(st.on))
+		got, err := b.run(s.order(st, id))
 		if err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
 		}
-		for _, line := range st.differences(got, page, id) {
+		for _, line := range st.differences(got, b, id) {
 			t.Errorf("step %d: %s", i+1, line)
 		}
 	}
@@ -100,6 +115,24 @@ func (tr trial) run(t *testing.T, c *chromium, s *stack, id string) {
 	if got := s.upstream.saw(id); got != want.seen {
 		t.Errorf("the upstream saw %d requests, want %d", got, want.seen)
 	}
+}
+
+// in returns the trial as it has to go in a browser.
+func (tr trial) in(engine fetch.Engine) trial {
+	f, differs := tr.facts[engine]
+	if !differs {
+		return tr
+	}
+	tr.record, tr.but = f.record, nil
+	if f.want == "" {
+		return tr
+	}
+	tr.steps = slices.Clone(tr.steps)
+	for i := range tr.steps {
+		st := &tr.steps[i]
+		st.want, st.console, st.shows, st.hides, st.sent, st.unsent = f.want, nil, "", "", "", ""
+	}
+	return tr
 }
 
 // page returns the URL of the page that a step is on.
@@ -155,14 +188,14 @@ func (s *stack) expand(answers, scheme, id string) string {
 }
 
 // differences lists what came of the step and was not wanted.
-func (st step) differences(got result, page *tab, id string) (lines []string) {
+func (st step) differences(got result, page *browser, id string) (lines []string) {
 	if got.Outcome != st.want {
 		lines = append(lines, fmt.Sprintf("the page saw %q (%s), want %q; the console says %q", got.Outcome, got.Body, st.want, page.about(id)))
 	}
 	lines = append(lines, st.visible(got)...)
 	lines = append(lines, st.echoed(got)...)
-	if st.blockedHere() && !page.said(id, "CORS policy", st.console) {
-		lines = append(lines, fmt.Sprintf("the console does not say %q of CORS policy, but %q", st.console, page.about(id)))
+	if words := st.console[page.name]; st.blockedHere() && !page.said(id, blames[page.name], words) {
+		lines = append(lines, fmt.Sprintf("the console does not say %q with %q, but %q", words, blames[page.name], page.about(id)))
 	}
 	return lines
 }

@@ -8,7 +8,7 @@ var redirects = []trial{
 		record: record{"request_allowed request_allowed", 2},
 	}, {
 		name:   "a redirect to another host loses the origin",
-		steps:  []step{{on: app, do: "GET list", answers: "302; Location: {second}", want: "blocked", console: "(redirected from"}},
+		steps:  []step{{on: app, do: "GET list", answers: "302; Location: {second}", want: "blocked", console: said{chromium: "(redirected from", webkit: "Origin null is not allowed"}}},
 		record: record{"request_allowed request_origin_denied", 2},
 	}, {
 		name:   "a redirect to a public host",
@@ -35,9 +35,46 @@ var redirects = []trial{
 		steps:  []step{{on: app, do: "PUT list", body: "x", answers: "307; Location: {list}", want: "200", sent: "method: PUT; origin: " + app}},
 		record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
 	}, {
-		name:   "a redirect of a preflighted request to another host",
-		steps:  []step{{on: app, do: "PUT list", body: "x", answers: "307; Location: {second}", want: "blocked", console: "preflight"}},
+		name: "a redirect of a preflighted request to another host",
+		steps: []step{{on: app, do: "PUT list", body: "x", answers: "307; Location: {second}", want: "blocked", console: said{
+			chromium: refused[chromium], firefox: noOrigin[firefox], webkit: refused[webkit],
+		}}},
 		record: record{"preflight_allowed request_allowed preflight_origin_denied", 1},
+		facts: facts{firefox: {
+			why:    "the preflight after a redirect still has the page's origin, and only the request has null",
+			record: record{"preflight_allowed request_allowed preflight_allowed request_origin_denied", 2},
+		}},
+	}, {
+		name: "a redirect of a preflighted request to a public host",
+		steps: []step{{
+			on: app, do: "PUT list", body: "x", answers: "307; Location: {stars}",
+			want: "200", sent: "method: PUT; origin: null",
+		}},
+		record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+	}, {
+		name: "a redirect on the same host keeps Authorization",
+		steps: []step{{
+			on: app, do: "GET list", with: "Authorization: Bearer t", answers: "302; Location: {list}",
+			want: "200", sent: "authorization: Bearer t",
+		}},
+		record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+	}, {
+		name: "a redirect to another host takes Authorization away, and with it the need of a preflight",
+		steps: []step{{
+			on: app, do: "GET list", with: "Authorization: Bearer t", answers: "302; Location: {public}",
+			want: "200", unsent: "authorization",
+		}},
+		record: record{"preflight_allowed request_allowed request_allowed", 2},
+		facts: facts{
+			firefox: {
+				why:    "a request that had a preflight has another one after a redirect, which asks for no header",
+				record: record{"preflight_allowed request_allowed preflight_allowed request_allowed", 2},
+			},
+			webkit: {
+				why: "the preflight after a redirect still asks for authorization", want: "blocked",
+				record: record{"preflight_allowed request_allowed preflight_header_denied", 1},
+			},
+		},
 	}, {
 		name: "a redirect that is not followed",
 		steps: []step{{

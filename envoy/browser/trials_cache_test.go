@@ -63,6 +63,10 @@ var httpCache = []trial{
 		record: record{"request_allowed", 2},
 		// Asked without an Origin, too, corsgate grants everybody the answer.
 		but: map[envoy.Profile]record{envoy.TwoPhase: {"", 1}},
+		facts: facts{firefox: {
+			why:    "what came with credentials, as an image does, is kept apart from what came without",
+			record: record{"request_allowed", 2},
+		}},
 	}, {
 		name: "an answer that is asked for again and has not changed",
 		steps: []step{

@@ -60,12 +60,31 @@ var otherMeans = []trial{
 		record: record{"preflight_allowed request_allowed", 1},
 	}, {
 		name:   "an upload that is listened to, of an unknown origin",
-		steps:  []step{{on: evil, by: "upload", do: "POST minimal", body: "x", want: "blocked", console: "preflight"}},
+		steps:  []step{{on: evil, by: "upload", do: "POST minimal", body: "x", want: "blocked", console: refused}},
 		record: record{"preflight_origin_denied", 0},
+	}, {
+		name:   "an upload that is listened to has a preflight, though nothing is sent",
+		steps:  []step{{on: app, by: "upload", do: "GET minimal", want: "200"}},
+		record: record{"preflight_allowed request_allowed", 1},
+		facts:  facts{chromium: {why: "listening to nothing needs no preflight", record: record{"request_allowed", 1}}},
+	}, {
+		name:   "a font",
+		steps:  []step{{on: app, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "loaded"}},
+		record: record{"request_allowed", 1},
+		facts:  facts{webkit: {why: "fonts are loaded without CORS", record: record{"", 1}}},
+	}, {
+		name:   "a font for an unknown origin",
+		steps:  []step{{on: evil, by: "font", do: "GET list", answers: "200; Content-Type: font/ttf", want: "blocked", console: noOrigin}},
+		record: record{"request_origin_denied", 1},
+		facts:  facts{webkit: {why: "fonts are loaded without CORS", want: "loaded", record: record{"", 1}}},
 	}, {
 		name:   "a stream that is sent has a preflight for POST",
 		steps:  []step{{on: app, by: "stream", do: "POST minimal", body: "x", want: "200"}},
 		record: record{"preflight_allowed request_allowed", 1},
+		facts: facts{
+			firefox: {why: "a stream is sent as the text of its name, which needs no preflight", record: record{"request_allowed", 1}},
+			webkit:  {why: "no stream can be sent", want: "refused"},
+		},
 	}, {
 		name:   "a script with CORS",
 		steps:  []step{{on: app, by: "script", do: "GET list", answers: "200; Content-Type: text/javascript", want: "loaded"}},

@@ -64,11 +64,11 @@ var methods = []trial{
 		record: record{"preflight_allowed request_allowed", 1},
 	}, {
 		name:   "PUT of an unknown origin is never sent",
-		steps:  []step{{on: evil, do: "PUT list", want: "blocked", console: "preflight"}},
+		steps:  []step{{on: evil, do: "PUT list", want: "blocked", console: refused}},
 		record: record{"preflight_origin_denied", 0},
 	}, {
 		name:   "PUT where no method is listed",
-		steps:  []step{{on: app, do: "PUT minimal", want: "blocked", console: "preflight"}},
+		steps:  []step{{on: app, do: "PUT minimal", want: "blocked", console: refused}},
 		record: record{"preflight_method_denied", 0},
 	}, {
 		name: "GET, HEAD and POST need not be listed",

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	_ "embed"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,9 @@ import (
 
 	"golang.org/x/net/websocket"
 )
+
+//go:embed testdata/font.ttf
+var font []byte
 
 // upstream is the application behind Envoy. The first segment of a path is the
 // id of a trial.
@@ -55,8 +59,12 @@ func (u *upstream) answer(w http.ResponseWriter, r *http.Request) {
 }
 
 // echo writes what came as the body, where there may be one.
-func echo(w io.Writer, r *http.Request, status int) {
+func echo(w http.ResponseWriter, r *http.Request, status int) {
 	if status == http.StatusNoContent || status == http.StatusNotModified {
+		return
+	}
+	if w.Header().Get("Content-Type") == "font/ttf" {
+		w.Write(font)
 		return
 	}
 	fmt.Fprintf(w, "method: %s\n", r.Method)

@@ -20,21 +20,26 @@ import (
 func TestVerdicts(t *testing.T) {
 	cert := makeCertificate(t)
 	up := startAnswers(t)
-	c := startChromium(t, resolverRules(startPages(t, cert.tls)), cert.hash)
 	_, port, _ := net.SplitHostPort(up.address)
 	target := "http://raw.api.test:" + port
+	inEachBrowser(t, startProxy(t, startPages(t, cert.tls).route), cert, func(t *testing.T, page *browser) {
+		testVerdicts(t, page, up, target)
+	})
+}
+
+func testVerdicts(t *testing.T, page *browser, up *answers, target string) {
 	rng := rand.New(rand.NewPCG(2, 7))
-	page := c.tab(t, plain+"/")
+	page.show(t, plain+"/")
 	blocked := 0
 	const cases = 500
 	for i := range cases {
 		v := randomVerdict(rng)
-		id := fmt.Sprintf("verdict-%d", i)
+		id := fmt.Sprintf("%s-verdict-%d", page.name, i)
 		got, err := page.run(v.order(target, id))
 		if err != nil {
 			t.Fatal(err)
 		}
-		plan := fetch.MakePlan(v.request(target))
+		plan := fetch.MakePlan(v.request(page.name, target))
 		want := v.judge(&plan)
 		if want.Blocked {
 			blocked++
@@ -110,7 +115,7 @@ func randomVerdict(rng *rand.Rand) verdict {
 	if v.by != "" && v.credentials == "omit" {
 		v.credentials = "same-origin" // XMLHttpRequest has no other
 	}
-	statuses := []string{"200", "204", "204", "204", "204", "204", "299", "301", "302; Location: /elsewhere", "304", "403", "500"}
+	statuses := []string{"200", "204", "204", "204", "204", "204", "299", "301", "302; Location: ?elsewhere", "304", "403", "500"}
 	v.preflight = pick(rng, statuses) + granted(rng) +
 		pick(rng, allowMethods) + pick(rng, allowHeaders)
 	if rng.IntN(3) == 0 {
@@ -147,6 +152,7 @@ var requestHeaders = []string{
 	"Accept-Language: de-DE, en;q=0.5", "Accept-Language: de_DE", "Content-Language: en", "Content-Language: e@n",
 	"Range: bytes=0-99", "Range: bytes=5-", "Range: bytes=-5", "Range: bytes=9-5", "Range: bytes=0-1,3-4", "Range: lines=0-1", "Range: bytes=0 - 9",
 	"Cookie: a=b", "X-HTTP-Method-Override: TRACE", "X-HTTP-Method-Override: PUT", "Sec-X: y", "Proxy-X: y",
+	"User-Agent: a page", "DPR: 2", "Save-Data: on", "Save-Data: off",
 }
 
 const (
@@ -182,11 +188,11 @@ func (v verdict) order(target, id string) order {
 
 // request is the same for package policy/browser. A body without a type of its
 // own is text, which needs no preflight.
-func (v verdict) request(target string) fetch.Request {
-	hasBody := v.method != "GET"
+func (v verdict) request(engine fetch.Engine, target string) fetch.Request {
 	return fetch.Request{
+		Engine: engine,
 		Origin: plain, Target: target, Method: v.method, Headers: headersOf(split(v.with, "\n")),
-		Credentials: fetch.Credentials(v.credentials), UsePreflight: v.by == "upload" && hasBody,
+		Credentials: fetch.Credentials(v.credentials), UsePreflight: v.by == "upload",
 	}
 }
 
@@ -206,13 +212,14 @@ func responseOf(answer string) fetch.Response {
 }
 
 // differences lists what the browser did otherwise.
-func (v verdict) differences(want fetch.Verdict, got result, page *tab, id, preflight string, p *fetch.Plan) (lines []string) {
+func (v verdict) differences(want fetch.Verdict, got result, page *browser, id, preflight string, p *fetch.Plan) (lines []string) {
 	if blocked := got.Outcome == "blocked"; blocked != want.Blocked {
 		lines = append(lines, fmt.Sprintf("the page saw %q, want blocked %t by %v", got.Outcome, want.Blocked, want.Steps))
 	}
 	if strings.Contains(v.with, "\n") {
-		// Of several names that are missing Chromium may tell another one.
-		want.Console, _, _ = strings.Cut(want.Console, " x-")
+		// Of several names that are missing a browser may tell another one.
+		want.Console, _, _ = strings.Cut(want.Console, "X-")
+		want.Console, _, _ = strings.Cut(want.Console, "x-")
 	}
 	if want.Console != "" && !page.said(id, want.Console) {
 		lines = append(lines, fmt.Sprintf("the console does not say %q, but %q", want.Console, page.about(id)))

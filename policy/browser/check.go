@@ -104,10 +104,13 @@ func (p *Plan) CheckPreflight(r Response) Verdict {
 }
 
 // preflightChecks are in the order of the engine: it decides what the console
-// says of an answer with several faults. The standard's is Chromium's, but for
-// redirects, where Chromium and Firefox stop at once.
+// says of an answer with several faults. The standard's is Firefox's; Chromium
+// stops at a redirect at once, and WebKit at any status.
 func (p *Plan) preflightChecks() []func(*Verdict, Response) {
-	if p.engine == WebKit {
+	switch p.engine {
+	case Firefox:
+		return []func(*Verdict, Response){p.checkPreflightOrigin, p.checkRedirect, p.checkStatus, p.checkLists}
+	case WebKit:
 		return []func(*Verdict, Response){p.checkStatus, p.checkPreflightOrigin, p.checkLists}
 	}
 	return []func(*Verdict, Response){p.checkRedirect, p.checkPreflightOrigin, p.checkStatus, p.checkLists}
@@ -179,7 +182,7 @@ func (p *Plan) list(v *Verdict, hs Headers, name string) []string {
 	if p.engine == Firefox {
 		value = names[wrong]
 	}
-	v.fail(preflightSection, p.said(noList, "{header}", name, "{value}", value), "%s is no list of names", name)
+	v.fail(preflightSection, p.said(noList, "{header}", name, "{value}", value), "%s is not a list of names", name)
 	return names
 }
 

@@ -76,14 +76,14 @@ func MakePlan(r Request) Plan {
 // what is no token and for forbidden methods.
 func refuse(r Request) string {
 	if !policy.IsToken(r.Method) {
-		return fmt.Sprintf("%q is no HTTP method", r.Method)
+		return fmt.Sprintf("%q is not an HTTP method", r.Method)
 	}
 	if policy.IsForbiddenMethod(r.Method) {
 		return r.Method + " is a method that no page can send"
 	}
 	for _, h := range r.Headers {
 		if !policy.IsToken(h.Name) {
-			return fmt.Sprintf("%q is no header name", h.Name)
+			return fmt.Sprintf("%q is not a header name", h.Name)
 		}
 	}
 	return ""

@@ -14,13 +14,19 @@ const (
 	maxSafelistedValues = 1024
 )
 
+// UnsafeValue is the value of a header that is known only for its preflight: it
+// needs one, whatever it is.
+const UnsafeValue = "(any)"
+
 // unsafeWhy returns why h is no CORS-safelisted request-header (Fetch,
 // #cors-safelisted-request-header); empty when it is one.
 func unsafeWhy(h Header) string {
 	rule, known := safelist[strings.ToLower(h.Name)]
 	switch {
 	case !known:
-		return "it is no CORS-safelisted request header"
+		return "it is not a CORS-safelisted request header"
+	case h.Value == UnsafeValue:
+		return "its value is not one that needs no preflight"
 	case len(h.Value) > maxSafelistedValue:
 		return "its value is longer than 128 bytes"
 	}
@@ -67,7 +73,7 @@ func unsafeLanguage(value string) string {
 	for i := range len(value) {
 		c := value[i]
 		if alphanumeric := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'; !alphanumeric && strings.IndexByte(" *,-.;=", c) < 0 {
-			return "its value is no list of languages"
+			return "its value is not a list of languages"
 		}
 	}
 	return ""
@@ -89,7 +95,7 @@ func unsafeType(value string) string {
 
 // unsafeRange is Fetch, #simple-range-header-value, with a start.
 func unsafeRange(value string) string {
-	const why = "its value is no single range such as bytes=0-99"
+	const why = "its value is not a single range such as bytes=0-99"
 	text, ok := strings.CutPrefix(value, "bytes=")
 	from, to, dash := strings.Cut(text, "-")
 	if !ok || !dash || !isDigits(from) {

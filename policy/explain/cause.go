@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/browser"
 )
 
 // cause says what in the policy s denied the request, and what came nearest.
@@ -20,6 +21,10 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 		return methodCause(s, method)
 	case policy.ReasonPreflightHeaderDenied.String():
 		return headerCause(s, missing(s, t.asks))
+	case policy.ReasonPreflightMalformed.String():
+		if t.plan.Refused == "" && o.Allowed {
+			return malformedCause(t.asks)
+		}
 	case policy.ReasonPreflightAllowed.String(), policy.ReasonRequestAllowed.String():
 		return t.grantedCause(s)
 	}
@@ -73,7 +78,30 @@ func methodCause(s *policy.Spec, method string) string {
 			return text + "; methods have case, and " + m + " is listed"
 		}
 	}
+	if sent := policy.NormaliseMethod(method); sent != method {
+		return text + "; browsers send it as " + sent
+	}
 	return text
+}
+
+// malformedCause is for a preflight that no browser sends, although its method
+// is one, and some entry allows every origin or this one.
+func malformedCause(asks browser.Headers) string {
+	if origin, _ := asks.Get("Origin"); !isOrigin(origin) {
+		return fmt.Sprintf("%+q is not an origin that a browser sends", origin)
+	}
+	value, _ := asks.Get("Access-Control-Request-Headers")
+	for name := range strings.SplitSeq(value, ",") {
+		if name = strings.Trim(name, " \t"); name != "" && !policy.IsToken(name) {
+			return fmt.Sprintf("the preflight lists %+q, which is not a header name", name)
+		}
+	}
+	return "the preflight lists more header names, or longer ones, than corsgate reads"
+}
+
+func isOrigin(text string) bool {
+	_, err := policy.ParseOrigin(text)
+	return err == nil || text == "null"
 }
 
 func headerCause(s *policy.Spec, names []string) string {
@@ -98,6 +126,15 @@ func (t *trip) grantedCause(s *policy.Spec) string {
 		return fmt.Sprintf("policy %s defers to the upstream, whose own CORS headers stand", s.Name)
 	case !s.CORS.AllowCredentials:
 		return fmt.Sprintf("policy %s allows the origin, but no credentials", s.Name)
+	case t.request == nil && t.asksOtherwise():
+		return "the preflight asks for the method as no browser spells it: it sends " + t.plan.Method
 	}
 	return ""
+}
+
+// asksOtherwise reports whether the preflight, a copied one, asks for another
+// method than the page's browser would.
+func (t *trip) asksOtherwise() bool {
+	method, _ := t.asks.Get("Access-Control-Request-Method")
+	return method != t.plan.Method
 }

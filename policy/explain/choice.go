@@ -92,7 +92,7 @@ func (ps Policies) best(a asked, path string, other bool) (index int, scope poli
 func (ps Policies) named(name string) Choice {
 	s := ps.spec(name)
 	if s == nil {
-		return Choice{Why: fmt.Sprintf("Envoy names the policy %q, and there is none of that name: everything is denied", name)}
+		return Choice{Why: fmt.Sprintf("Envoy names the policy %q, and no policy has that name: everything is denied", name)}
 	}
 	return Choice{Name: name, Mode: modeOf(s), Why: "Envoy names it, whatever its hosts and paths are"}
 }

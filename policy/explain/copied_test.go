@@ -126,8 +126,12 @@ func TestCopiedPreflightsOfOddClients(t *testing.T) {
 		{"a star as a name", "credentials", "GET", "*", "preflight_header_denied", "there is no Access-Control-Allow-Origin", "policy credentials does not allow *", "origin"},
 		{"a method that no page can send", "list", "TRACE", "", "preflight_method_denied", "every browser would refuse this", "no page can send it", "is listed"},
 		{"a method in lower case", "list", "put", "", "preflight_method_denied", "there is no Access-Control-Allow-Origin", "methods have case, and PUT is listed", "origin"},
+		{"a method in lower case that needs no preflight", "list", "get", "", "preflight_method_denied", "there is no Access-Control-Allow-Origin", "browsers send it as GET", "origin"},
+		{"a method in lower case and a star", "credentials", "put", "", "preflight_allowed", "does not list PUT", "as no browser spells it: it sends PUT", "origin"},
+		{"a forbidden name that is none", "list", "PUT", "sec-x y", "preflight_malformed", "there is no Access-Control-Allow-Origin", `lists "sec-x y", which is not a header name`, "origin"},
+		{"a letter that is only k in lower case", "list", "PUT", "\u212a", "preflight_malformed", "there is no Access-Control-Allow-Origin", `lists "\u212a", which is not`, "origin"},
 		{"a name that is none", "list", "PUT", "x y", "preflight_malformed", "every browser would refuse this", "", "origin"},
-		{"too many names", "list", "PUT", strings.Repeat("x-a,", 129), "preflight_malformed", "there is no Access-Control-Allow-Origin", "", "origin"},
+		{"too many names", "list", "PUT", strings.Repeat("x-a,", 129), "preflight_malformed", "there is no Access-Control-Allow-Origin", "more header names, or longer ones, than corsgate reads", "origin"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asks := browser.Headers{{Name: "Access-Control-Request-Method", Value: tc.method}, {Name: "Access-Control-Request-Headers", Value: tc.names}}
@@ -169,5 +173,110 @@ func TestACopiedPreflightOfTheOwnOriginBlocksNothing(t *testing.T) {
 	r, err := policies(t, namesSpecs()).Explain(explain.Question{Origin: "https://list.test", URL: "https://list.test/", Method: "OPTIONS", Headers: asks})
 	if err != nil || !r.Allowed || reasonsOf(r) != "preflight_origin_denied same_origin" {
 		t.Errorf("%q %q %v", reasonsOf(r), r.Because, err)
+	}
+}
+
+// TestCopiedPreflightsSayWhyTheyWereSent: nothing is made up.
+func TestCopiedPreflightsSayWhyTheyWereSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		method, names, private string
+		why                    []string
+	}{
+		"an upload":                     {"POST", "", "", []string{"an upload that is listened to needs a preflight"}},
+		"an empty list":                 {"POST", " , ", "", []string{"an upload that is listened to needs a preflight"}},
+		"a method":                      {"PUT", "", "", []string{"PUT needs a preflight: only GET, HEAD and POST do not"}},
+		"a method and forbidden names":  {"PUT", "origin", "", []string{"PUT needs a preflight: only GET, HEAD and POST do not"}},
+		"a header":                      {"GET", "x-a, origin", "", []string{"the header x-a needs a preflight: it is not a CORS-safelisted request header"}},
+		"a value that is not known":     {"GET", "accept", "", []string{"the header accept needs a preflight: its value is not one that needs no preflight"}},
+		"a range that is not known":     {"GET", "Range", "", []string{"the header range needs a preflight: its value is not one that needs no preflight"}},
+		"nothing but forbidden names":   {"GET", "origin, dnt", "", []string{"the preflight names only what no page sets (origin, dnt), so it does not tell what in the request needs it"}},
+		"a private network":             {"GET", "", "true", []string{"the preflight asks whether a public page may reach a private network"}},
+		"a private network and origin":  {"GET", "origin", "true", []string{"the preflight asks whether a public page may reach a private network"}},
+		"a private network and a name":  {"GET", "x-a", "true", []string{"the header x-a needs a preflight: it is not a CORS-safelisted request header"}},
+		"a method that no browser asks": {"get", "", "", []string{"no browser sends this preflight: for a page's get it asks for GET"}},
+		"a method that no browser writes": {"put", "", "", []string{
+			"PUT needs a preflight: only GET, HEAD and POST do not", "no browser sends this preflight: for a page's put it asks for PUT",
+		}},
+	} {
+		asks := browser.Headers{{Name: "Access-Control-Request-Method", Value: c.method}, {Name: "Access-Control-Request-Headers", Value: c.names}}
+		if c.private != "" {
+			asks = append(asks, browser.Header{Name: "Access-Control-Request-Private-Network", Value: c.private})
+		}
+		for _, origin := range []string{app, "https://list.test"} {
+			want := c.why
+			if origin != app {
+				want = nil // CORS has no say
+			}
+			r, err := policies(t, namesSpecs()).Explain(explain.Question{Origin: origin, URL: "https://list.test/", Method: "OPTIONS", Headers: asks})
+			var got []string
+			for _, s := range r.Before {
+				if !s.OK {
+					got = append(got, s.Says)
+				}
+			}
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s from %s: %q, %v", name, origin, got, err)
+			}
+		}
+	}
+}
+
+func TestAnOriginThatNoBrowserSendsIsTheCause(t *testing.T) {
+	asks := browser.Headers{{Name: "Access-Control-Request-Method", Value: "PUT"}}
+	r, err := policies(t, namesSpecs()).Explain(explain.Question{Origin: "nonsense", URL: "https://public.test/", Method: "OPTIONS", Headers: asks})
+	if err != nil || r.Allowed || r.Cause != `"nonsense" is not an origin that a browser sends` {
+		t.Errorf("%q, %v", r.Cause, err)
+	}
+}
+
+// No console speaks of a request that no browser sends.
+func TestARefusedRequestHasNoNoteOfConsoles(t *testing.T) {
+	asks := browser.Headers{{Name: "Access-Control-Request-Method", Value: "TRACE"}}
+	r, err := policies(t, namesSpecs()).Explain(explain.Question{Origin: app, URL: "https://list.test/", Method: "OPTIONS", Headers: asks})
+	if err != nil || strings.Contains(strings.Join(r.Notes, "\n"), "console") {
+		t.Errorf("%q, %v", r.Notes, err)
+	}
+}
+
+// TestRemediesOfCopiedPreflightsHelp: what is advised is enough, and lists no
+// star, which would grant all names instead of one. What is blocked has a cause
+// or a remedy, and each preflight of another origin a reason.
+func TestRemediesOfCopiedPreflightsHelp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 5))
+	remedies := 0
+	for range 3000 {
+		specs := namesSpecs()
+		name := specs[rng.IntN(len(specs)-1)].Name // the last is off
+		q := explain.Question{
+			Origin: []string{app, app, "https://stranger.test", "null", "nonsense"}[rng.IntN(5)], URL: "https://" + name + ".test/",
+			Method: "OPTIONS", Headers: copiedPreflight(rng), Credentials: []browser.Credentials{"", browser.Include}[rng.IntN(2)],
+		}
+		r, err := policies(t, specs).Explain(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refused := strings.HasPrefix(r.Because, "every browser")
+		if !r.Allowed && r.Cause == "" && r.Remedy == nil && !refused {
+			t.Fatalf("%+v: %s has no cause", q, r.Because)
+		}
+		if why := slices.ContainsFunc(r.Before, func(s browser.Step) bool { return !s.OK }); why == refused {
+			t.Fatalf("%+v: why there is a preflight: %+v", q, r.Before)
+		}
+		if r.Remedy == nil || len(r.Remedy.Refused) > 0 {
+			continue
+		}
+		remedies++
+		for _, c := range r.Remedy.Changes {
+			if slices.Contains(c.Add, "*") {
+				t.Fatalf("%+v: %+v grants more than one name", q, r.Remedy)
+			}
+		}
+		again, err := policies(t, apply(t, specs, *r.Remedy)).Explain(q)
+		if err != nil || !again.Allowed {
+			t.Fatalf("%+v: %+v did not help: %s %v", q, r.Remedy, again.Because, err)
+		}
+	}
+	if remedies < 300 {
+		t.Errorf("only %d remedies", remedies)
 	}
 }

@@ -25,7 +25,7 @@ const (
 func (m Mode) says() string {
 	switch m {
 	case Navigate:
-		return "a navigation is no CORS request: the browser opens the answer, whatever its headers are"
+		return "a navigation is not a CORS request: the browser opens the answer, whatever its headers are"
 	case NoCORS:
 		return "a no-cors request is sent without asking, and the page sees nothing of the answer"
 	}
@@ -67,7 +67,7 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 
 // navigationCause is for one that is blocked.
 func navigationCause(a asked) string {
-	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is no reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
+	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is not a reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
 }
 
 // letPass is the remedy for a navigation that the policy of that name blocks: a

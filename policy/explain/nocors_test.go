@@ -92,8 +92,8 @@ func TestWhatCORSIsNotAbout(t *testing.T) {
 		allowed         bool
 		reason, because string
 	}{
-		"a form's POST that passes":     {explain.Question{URL: "https://open.example.com/callback", Method: "POST", Mode: explain.Navigate}, true, "request_origin_denied", "a navigation is no CORS request"},
-		"a link has no Origin":          {explain.Question{URL: "https://narrow.example.com/callback", Mode: explain.Navigate}, true, "not_cors", "a navigation is no CORS request"},
+		"a form's POST that passes":     {explain.Question{URL: "https://open.example.com/callback", Method: "POST", Mode: explain.Navigate}, true, "request_origin_denied", "a navigation is not a CORS request"},
+		"a link has no Origin":          {explain.Question{URL: "https://narrow.example.com/callback", Mode: explain.Navigate}, true, "not_cors", "a navigation is not a CORS request"},
 		"a form of the site itself":     {explain.Question{Origin: "https://app.example.com", URL: "https://app.example.com/x", Method: "POST", Mode: explain.Navigate}, true, "same_origin", "navigation"},
 		"a beacon":                      {explain.Question{URL: "https://open.example.com/", Method: "POST", Mode: explain.NoCORS}, true, "request_origin_denied", "the page sees nothing of the answer"},
 		"a beacon that is blocked":      {explain.Question{URL: "https://app.example.com/", Method: "POST", Mode: explain.NoCORS}, false, "request_blocked", "policy app answers it with 403"},

@@ -70,7 +70,7 @@ func redirectNotes(t trip) []string {
 // hidesCause reports whether what was denied is not what consoles complain of.
 func (t *trip) hidesCause() bool {
 	last := t.last()
-	if t.allowed || last == nil || last.Status != 403 {
+	if t.allowed || last == nil || last.Status != 403 || t.plan.Refused != "" {
 		return false
 	}
 	switch last.Reason {

@@ -62,14 +62,16 @@ type asked struct {
 	readings []string
 	tooMany  bool
 	// copied has the headers of a preflight that was asked about as it was
-	// sent; else it is nil.
-	copied browser.Headers
+	// sent; else it is nil. sentFor says why it was sent if the request that it
+	// is for does not tell.
+	copied  browser.Headers
+	sentFor string
 }
 
 // read checks q and fills in what is left out. The error says what to write.
 func read(q Question) (asked, error) {
 	if q.Origin == "" {
-		return asked{}, errors.New("the origin is missing: a request without Origin is none that CORS is about; give the page's, such as https://app.example.com")
+		return asked{}, errors.New("the origin is missing: CORS is not about a request without Origin; give the page's, such as https://app.example.com")
 	}
 	u, err := url.Parse(q.URL)
 	if err != nil {
@@ -131,16 +133,37 @@ func fillIn(a asked) asked {
 			a.copied = append(a.copied, h)
 		}
 	}
-	// The names were unsafe, whatever their values. Without any, only an upload
-	// has a preflight for a safelisted method.
+	// The names were unsafe, whatever their values.
 	a.Method, a.Headers = method, nil
 	for _, name := range requestedNames(a.copied) {
 		if !policy.IsForbiddenRequestHeader(name) { // old browsers list what they set themselves
-			a.Headers = append(a.Headers, browser.Header{Name: name, Value: unsafeValue})
+			a.Headers = append(a.Headers, browser.Header{Name: name, Value: browser.UnsafeValue})
 		}
 	}
-	a.Upload = len(a.Headers) == 0
+	a.Upload = false
+	a.guessReason()
 	return a
+}
+
+// guessReason says why a preflight was sent that neither the method nor the
+// headers of its request need. A browser sends one for an upload (Fetch,
+// #use-cors-preflight-flag). Older ones sent one before they asked a private
+// network (Private Network Access, section 3.1.2), and listed their own headers.
+func (a *asked) guessReason() {
+	_, private := a.copied.Get("Access-Control-Request-Private-Network")
+	names := requestedNames(a.copied)
+	sent := policy.NormaliseMethod(a.Method)
+	switch {
+	case sent != a.Method:
+		a.sentFor = "no browser sends this preflight: for a page's " + a.Method + " it asks for " + sent
+	case len(a.Headers) > 0 || !policy.IsSafelistedMethod(sent):
+	case private:
+		a.sentFor = "the preflight asks whether a public page may reach a private network"
+	case len(names) > 0:
+		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not tell what in the request needs it"
+	default:
+		a.Upload = true
+	}
 }
 
 // requestedNames returns the names that a preflight asks for, in lower case.
@@ -154,15 +177,12 @@ func requestedNames(preflight browser.Headers) (names []string) {
 	return names
 }
 
-// unsafeValue needs a preflight in every header.
-const unsafeValue = "(any)"
-
 // originOf returns the origin of a page at u as browsers send it (HTML, section
 // "Origin"; Fetch, #origin-header).
 func originOf(u *url.URL) (string, error) {
 	scheme := strings.ToLower(u.Scheme)
 	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
-		return "", errors.New("it is none of http or https with a host, write it as in https://api.example.com/v1")
+		return "", errors.New("it is not an http or https URL with a host, write it as in https://api.example.com/v1")
 	}
 	origin := scheme + "://" + asciiHost(u)
 	if port := u.Port(); port != "" && port != defaultPorts[scheme] {

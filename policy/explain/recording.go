@@ -63,7 +63,7 @@ func (r *Report) hearRecording() {
 	case isOtherError(failed) && !r.Allowed:
 		r.note("the recording says " + failed + ", which is another failure than CORS's")
 	case isOtherError(failed):
-		r.Allowed, r.Because = false, fmt.Sprintf("the recording says %s, which is no failure of CORS: look at the network, TLS and the browser's extensions", failed)
+		r.Allowed, r.Because = false, fmt.Sprintf("the recording says %s, which is not a failure of CORS: look at the network, TLS and the browser's extensions", failed)
 	case r.Allowed:
 		r.Allowed, r.Because = false, fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, does the upstream answer otherwise, or did it not get there?", failed)
 	}

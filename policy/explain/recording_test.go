@@ -26,7 +26,7 @@ func TestRecordings(t *testing.T) {
 		"what failed, and nothing explains it": {explain.Question{URL: "https://private.example.com/", Failed: failed}, false,
 			"the recording says that it failed (net::ERR_FAILED), and nothing in these policies explains it", ""},
 		"what failed otherwise": {explain.Question{URL: "https://private.example.com/", Failed: "net::ERR_CONNECTION_REFUSED"}, false,
-			"the recording says net::ERR_CONNECTION_REFUSED, which is no failure of CORS", ""},
+			"the recording says net::ERR_CONNECTION_REFUSED, which is not a failure of CORS", ""},
 		"what failed otherwise, and would be blocked": {explain.Question{URL: "https://private.example.com/", Method: "PUT", Failed: "net::ERR_TIMED_OUT"}, false,
 			"browsers would block this", "the recording says net::ERR_TIMED_OUT, which is another failure than CORS's"},
 		"a status alone tells that it failed": {explain.Question{URL: "https://private.example.com/", Failed: "status 0"}, false, "(status 0), and nothing", ""},

@@ -117,13 +117,22 @@ func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 		last.Reason == policy.ReasonRequestOriginDenied.String(), last.Reason == policy.ReasonRequestBlocked.String():
 		return addOrigin(s, a)
 	case last.Reason == policy.ReasonPreflightMethodDenied.String():
-		return []Change{{Field: fieldMethods, Add: []string{t.plan.Method}}}
+		return addNames(fieldMethods, []string{t.plan.Method})
 	case last.Reason == policy.ReasonPreflightHeaderDenied.String():
-		return []Change{{Field: fieldHeaders, Add: missing(s, t.asks)}}
+		return addNames(fieldHeaders, missing(s, t.asks))
 	case a.Credentials == browser.Include && !s.CORS.AllowCredentials:
 		return allowCredentials(s, a)
 	}
 	return nil
+}
+
+// addNames adds names to a list, unless "*" is among them: listed, it would stand
+// for all.
+func addNames(field string, names []string) []Change {
+	if slices.Contains(names, "*") {
+		return nil
+	}
+	return []Change{{Field: field, Add: names}}
 }
 
 // addOrigin adds the page's origin, unless it is none that could be listed.

@@ -26,12 +26,18 @@ func (t *trip) last() *Exchange {
 	return t.preflight
 }
 
+// preflightSection is where Fetch has what a preflight tells.
+const preflightSection = "#cors-preflight-fetch"
+
 // run has the engine make the request, and set decide on it.
 func run(set *policy.Set, a asked, engine browser.Engine) trip {
 	t := trip{engine: engine, plan: browser.MakePlan(browser.Request{
 		Engine: engine, Origin: a.Origin, Target: a.target, Method: a.Method, Headers: a.Headers,
 		Credentials: a.Credentials, UsePreflight: a.Upload, Font: a.Font,
 	})}
+	if a.sentFor != "" && t.plan.Refused == "" && t.plan.CrossOrigin {
+		t.plan.Steps = append(t.plan.Steps, browser.Step{OK: false, Says: a.sentFor, Section: preflightSection})
+	}
 	if t.asks = a.copied; t.plan.Preflight && !a.Bare && t.asks == nil {
 		t.asks = t.plan.PreflightHeaders()
 	}

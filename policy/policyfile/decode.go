@@ -241,7 +241,7 @@ func (d *document) readSeconds(to **int) func(string, *yaml.Node) {
 		}
 		age, ok := seconds(n.Value)
 		if !ok {
-			d.fail(n, "max-age-syntax", field, n.Value, "this is no number of whole seconds",
+			d.fail(n, "max-age-syntax", field, n.Value, "this is not a number of whole seconds",
 				d.intHint(field, n.Value, `write seconds, as 600, or a duration, as "10m"`))
 			return
 		}

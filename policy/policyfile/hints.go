@@ -33,11 +33,17 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 		return "", true
 	}
 	examine([]policy.Spec{s}, func(p policy.Problem) {
-		if !refused && p.Level == policy.Error && strings.HasPrefix(p.Field, field) {
+		if !refused && isRefused(p) && strings.HasPrefix(p.Field, field) {
 			hint, refused = p.Hint, true
 		}
 	})
 	return hint, refused
+}
+
+// isRefused reports whether a hint may not propose what p is about. What looks
+// like a pattern is accepted, and not what was meant.
+func isRefused(p policy.Problem) bool {
+	return p.Level == policy.Error || p.Code == "looks-like-pattern"
 }
 
 const (
@@ -104,26 +110,21 @@ func (d *document) textHint(field string, n *yaml.Node) string {
 	return advice + strconv.Quote(text)
 }
 
-// matchers are the words of other systems for a text, and what they say of it
-// as a pattern. "%" is the text.
-var matchers = map[string]string{
-	"exact": "%", "value": "%", "origin": "%", "prefix": "%*", "suffix": "*%",
-	"regex": "%", "safe_regex": "%", "saferegex": "%",
-}
-
 // entryOf returns the text that another system would have in the mapping n, as
 // {exact: TEXT} or {type: Exact, value: TEXT}; else, without being sure, what
 // only a space may have made a mapping, as {group: NAME} or {https: //HOST}.
 func entryOf(n *yaml.Node) (text string, sure bool) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		format := matchers[strings.ToLower(key.Value)]
+		pattern, known := policy.Matched(key.Value, value.Value)
 		switch {
-		case format == "":
+		case !known:
 		case value.Kind == yaml.MappingNode:
 			return entryOf(value)
+		case strings.HasPrefix(value.Value, "/"):
+			return value.Value, true // a path is a prefix as it is
 		case value.Value != "":
-			return strings.Replace(format, "%", value.Value, 1), true
+			return pattern, true
 		}
 	}
 	if len(n.Content) == 2 && n.Content[1].Kind == yaml.ScalarNode {
@@ -242,6 +243,8 @@ func fieldHint(name string, known, free []string) string {
 		return didYouMean("", free, "")
 	case strings.HasPrefix(path, "cors."):
 		return "write " + strconv.Quote(field) + " under cors, in a policy"
+	case field == "cors":
+		return `write "cors" in a policy: policies is a list, and each of them has a name and a cors of its own`
 	case field == "policies" || field == "originGroups":
 		return "write " + strconv.Quote(field) + " at the top of the file"
 	}

@@ -27,13 +27,13 @@ func (l *loader) judge(specs []policy.Spec) {
 
 // examine reports what all rules say of specs, problem by problem.
 func examine(specs []policy.Spec, report func(policy.Problem)) {
-	suffixes := overSuffixes{}
+	regexes := regexFindings{}
 	checkLists(specs, func(p policy.Problem) {
-		suffixes.note(p)
+		regexes.note(p)
 		report(p)
 	})
 	policy.Examine(specs, func(p policy.Problem) {
-		if !suffixes.explain(p) {
+		if !regexes.cover(p) {
 			report(p)
 		}
 	})

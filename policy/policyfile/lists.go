@@ -42,7 +42,7 @@ func (c *listCheck) add(level policy.Level, code, field, value, reason, hint str
 func (c *listCheck) checkHosts() {
 	for i, h := range c.s.Hosts {
 		if label := badPunycode(h); label != "" {
-			c.add(policy.Error, "host-punycode", item("hosts", i), h, fmt.Sprintf("%q is no Punycode that a browser sends", label), "check the spelling")
+			c.add(policy.Error, "host-punycode", item("hosts", i), h, fmt.Sprintf("%q is not Punycode that a browser sends", label), "check the spelling")
 		}
 	}
 }
@@ -59,7 +59,7 @@ func (c *listCheck) checkOrigins() {
 		}
 		if label := badPunycode(p.Host); label != "" {
 			c.add(policy.Error, "origin-punycode", item("cors.allowOrigins", i), text,
-				fmt.Sprintf("can never match: %q is no Punycode that a browser sends", label), "check the spelling")
+				fmt.Sprintf("can never match: %q is not Punycode that a browser sends", label), "check the spelling")
 		} else if p.Form == policy.FormSubdomain || p.Form == policy.FormLabel {
 			c.checkSuffix(item("cors.allowOrigins", i), text, p)
 		}
@@ -87,8 +87,13 @@ func (c *listCheck) checkRegexes() {
 			continue // Validate says so
 		}
 		seen[expr] = true
-		if reason, witness := regexReason(expr); reason != "" {
-			c.refuseSuffix(item("cors.allowOriginRegexes", i), expr, reason, witness, `write the whole domain that is yours, with "\." before it and for each of its dots`)
+		field := item("cors.allowOriginRegexes", i)
+		reason, witness, err := regexReason(expr)
+		if err != nil {
+			c.add(policy.Warning, "regex-too-big", field, expr, err.Error(), "write several smaller ones, or list the origins")
+		}
+		if reason != "" {
+			c.refuseSuffix(field, expr, reason, witness, `write the whole domain that is yours, with "\." before it and for each of its dots`)
 		}
 	}
 }

@@ -232,7 +232,7 @@ func unreadable(err error) (code, reason string) {
 
 var (
 	errTooLarge   = errors.New("the file is too large")
-	errNotRegular = errors.New("it is no regular file")
+	errNotRegular = errors.New("it is not a regular file")
 )
 
 // readBounded reads a regular file. A pipe or a device could block forever.

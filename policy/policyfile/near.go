@@ -19,7 +19,7 @@ func didYouMean(name string, known []string, prefix string) string {
 	case best != "":
 		return "did you mean " + strconv.Quote(prefix+best) + "?"
 	case len(known) == 0:
-		return "there is none to name"
+		return "there are none yet"
 	case len(known) == 1, len(known) > 20:
 		return "write one such as " + strconv.Quote(prefix+known[0])
 	}

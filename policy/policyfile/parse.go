@@ -134,7 +134,7 @@ func syntaxError(data []byte, err error) *malformed {
 	case strings.Contains(e.Message, errDepth.Error()):
 		bad.Code, bad.Reason = "yaml-nesting", errDepth.Error()
 	case strings.HasPrefix(e.Message, "unknown anchor"):
-		bad.Code, bad.Hint = "yaml-anchor", `quote a star that is no alias, as in "*.example.com"`
+		bad.Code, bad.Hint = "yaml-anchor", `quote a star that is not an alias, as in "*.example.com"`
 	case strings.Contains(e.ContextMsg, "alias"):
 		bad.Hint = `quote the star: "*"`
 	case byteAt(data, bad.at) == '\t':

@@ -1,65 +1,183 @@
 package policyfile
 
 import (
+	"errors"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
 )
 
+// maxNames is how many names a label may have, besides those that are listed, to
+// be fixed, as "app[1-9]" is: nobody owns all of more.
+const maxNames = 9
+
+// maxWork bounds what workFor returns, and so the memory that it takes.
+const maxWork = 1 << 18
+
+// workFor bounds the places of a regex that are looked at, each once for every
+// text that may be right of it: a list of names takes few for each byte.
+func workFor(expr string) int { return min(1<<13+16*len(expr), maxWork) }
+
+// errTooBig is for a regex that would take more work.
+var errTooBig = errors.New("the regex is too big to be judged: whether it accepts names of others below a public suffix is not known")
+
 // regexReason is suffixReason for a regex: it says why others can have an
 // origin that the regex accepts, and names one. As a star of a pattern stands
 // in a label of the host, so there must be a label that the regex leaves open,
-// and what stands right of it, which the regex fixes, is a public suffix.
-func regexReason(expr string) (reason, witness string) {
-	own, accepts := policy.TryRegex(expr)
-	seen := map[string]bool{}
-	for _, text := range own {
-		o, err := policy.ParseOrigin(text)
-		if err != nil || seen[o.Host] || isIPv4(o.Host) {
-			continue
+// and what stands right of it, which the regex fixes, is a public suffix. A
+// label is fixed if it is one of some names that are written out.
+func regexReason(expr string) (reason, witness string, err error) {
+	accepts := policy.RegexAccepts(expr)
+	if accepts == nil {
+		return "", "", nil // policy.Validate says so
+	}
+	work := workFor(expr)
+	r := reverse(expr, work)
+	if r == nil {
+		return "", "", errTooBig
+	}
+	s := suffixSearch{regex: r, accepts: accepts, work: work, seen: map[suffixState]bool{}}
+	s.visit(suffixState{at: r.end, names: 1})
+	for len(s.queue) > 0 && s.witness == "" {
+		if s.work--; s.work <= 0 {
+			return "", "", errTooBig
 		}
-		seen[o.Host] = true
-		if reason, witness = tenantReason(o, accepts); reason != "" {
-			return reason, witness
+		s.leave(s.queue[0])
+		s.queue = s.queue[1:]
+	}
+	return s.reason, s.witness, nil
+}
+
+// suffixSearch reads the hosts that a regex accepts from the right, up to their
+// first label that is open.
+type suffixSearch struct {
+	regex           *reversed
+	accepts         func(origin string) bool
+	work            int
+	seen            map[suffixState]bool
+	queue           []suffixState
+	reason, witness string
+}
+
+// suffixState is a place of the regex, and what was read right of it: the
+// whole text of a host so far, or digits that may be a port.
+type suffixState struct {
+	at          *node
+	right, port string
+	inPort      bool
+	names       int // how many the label may have so far
+}
+
+func (s *suffixSearch) visit(st suffixState) {
+	if !s.seen[st] && len(st.right)+len(st.port) <= maxHost {
+		s.seen[st] = true
+		s.queue = append(s.queue, st)
+	}
+}
+
+// maxHost is longer than a host with a port.
+const maxHost = 260
+
+func (s *suffixSearch) leave(st suffixState) {
+	for _, step := range st.at.steps {
+		next := st
+		next.at = step.to
+		switch {
+		case step.runes == nil:
+			s.visit(next)
+		case st.inPort:
+			s.readPort(next, step)
+		default:
+			if st.right == "" {
+				s.readPort(next, step)
+			}
+			s.readDot(next, step)
+			s.readLabel(st, next, step)
 		}
 	}
-	return "", ""
+}
+
+// readPort reads one digit of those that may stand there, or the colon.
+func (s *suffixSearch) readPort(next suffixState, by step) {
+	if c, found := by.first("1234567890"); found && len(next.port) < len("65535") {
+		digit := next
+		digit.inPort, digit.port = true, string(c)+next.port
+		s.visit(digit)
+	}
+	if next.inPort && by.has(':') {
+		next.inPort, next.port = false, ":"+next.port
+		s.visit(next)
+	}
+}
+
+// readDot goes on if others can have names below the host that was read.
+func (s *suffixSearch) readDot(next suffixState, by step) {
+	if !by.has('.') || strings.HasPrefix(next.right, ".") {
+		return
+	}
+	if next.right != "" {
+		if reason, _ := suffixReason(hostOf(next.right)); reason == "" {
+			return
+		}
+	}
+	next.right, next.names = "."+next.right, 1
+	s.visit(next)
+}
+
+// readLabel reads each character of a label that is fixed so far.
+func (s *suffixSearch) readLabel(st, next suffixState, by step) {
+	if next.names *= by.names; next.names > maxNames {
+		s.readOpen(st, by)
+		return
+	}
+	for _, c := range by.oneOf(labelChars) {
+		next.right = string(c) + st.right
+		s.visit(next)
+	}
+}
+
+// readOpen is for a label that is open at by. If nothing is right of it, no
+// suffix is fixed: policy.Validate warns of that.
+func (s *suffixSearch) readOpen(st suffixState, by step) {
+	_, right, _ := strings.Cut(st.right, ".")
+	if right == "" {
+		return
+	}
+	reason, below := suffixReason(hostOf(right))
+	c, _ := by.first(labelChars)
+	text := s.regex.toStart(by.to, string(c)+st.right+st.port, &s.work)
+	if s.witness = s.choose(text, right, below); s.witness != "" {
+		s.reason = reason
+	}
+}
+
+// choose returns text, or an origin like it that tells more; empty if neither
+// is accepted. The label left of right is the open one.
+func (s *suffixSearch) choose(text, right, below string) string {
+	o, err := policy.ParseOrigin(text)
+	if err != nil || isIPv4(o.Host) {
+		return ""
+	}
+	left, label := cutLabel(strings.TrimSuffix(o.Host, "."+right))
+	hosts := []string{"attacker." + below}
+	for i := range len(label) {
+		hosts = append(hosts, left+label[:i]+"attacker"+label[i+1:]+"."+right)
+	}
+	for _, host := range append(hosts, o.Host) {
+		for _, scheme := range []string{"https", o.Scheme} {
+			named := policy.Origin{Scheme: scheme, Host: host, Port: o.Port}.String()
+			if s.accepts(named) {
+				return named
+			}
+		}
+	}
+	return ""
 }
 
 func isIPv4(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
-}
-
-// tenantReason is regexReason for an origin that the regex was made for. It
-// looks at the labels from the right, up to the first that is open.
-func tenantReason(o policy.Origin, accepts func(origin string) bool) (reason, witness string) {
-	named := func(host string) string {
-		o.Host = host
-		return o.String()
-	}
-	host := strings.TrimSuffix(o.Host, ".")
-	right := o.Host[len(host):]
-	for host != "" {
-		left, label := cutLabel(host)
-		name := otherName(label, func(name string) bool { return accepts(named(left + name + right)) })
-		parent := strings.Trim(right, ".")
-		switch {
-		case name == "":
-			host, right = strings.TrimSuffix(left, "."), "."+label+right
-			continue
-		case parent == "":
-			return "", "" // no suffix is fixed: policy.Validate warns of that
-		}
-		reason, below := suffixReason(parent)
-		if witness = named("attacker." + below); !accepts(witness) {
-			witness = named(left + name + right)
-		}
-		return reason, witness
-	}
-	return "", ""
 }
 
 // cutLabel cuts the last label off host; left keeps its dot.
@@ -68,34 +186,8 @@ func cutLabel(host string) (left, label string) {
 	return host[:dot+1], host[dot+1:]
 }
 
-// otherName returns what else may stand in the place of a label; empty when
-// the label is fixed. It is fixed if each part of it is one of some words, and
-// open if any letter may stand at a place in it, any digit, or one letter
-// thrice: nobody owns all such names.
-func otherName(label string, accepts func(name string) bool) string {
-	for _, openings := range []func(letter string) []string{anyLetter, anyDigit, thrice} {
-		for i := range len(label) {
-			letter := label[i : i+1]
-			with := func(text string) string { return label[:i] + text + label[i+1:] }
-			refuses := func(text string) bool { return !accepts(with(text)) }
-			texts := openings(letter)
-			if !slices.ContainsFunc(texts, refuses) {
-				names := []string{with("attacker"), with("attacker" + letter), with(letter + "attacker"), with(texts[len(texts)-1])}
-				return names[slices.IndexFunc(names, accepts)]
-			}
-		}
-	}
-	return ""
-}
-
-var letters, digits = strings.Split("abcdefghijklmnopqrstuvwxyz", ""), strings.Split("0123456789", "")
-
-func anyLetter(string) []string     { return letters }
-func anyDigit(string) []string      { return digits }
-func thrice(letter string) []string { return []string{letter + letter + letter} }
-
-// overSuffixes are the regexes that are open over a public suffix.
-type overSuffixes map[regexPlace]bool
+// regexFindings are the codes of what is said of regexes, by their place.
+type regexFindings map[regexPlace]string
 
 // regexPlace is the place of a regex in the specs.
 type regexPlace struct {
@@ -103,14 +195,21 @@ type regexPlace struct {
 	field string
 }
 
-// note enters the regex that p is about, if p says so of one.
-func (o overSuffixes) note(p policy.Problem) {
-	if p.Code == "public-suffix" {
-		o[regexPlace{p.Spec, p.Field}] = true
+// note enters what p says, if it is about a regex.
+func (f regexFindings) note(p policy.Problem) {
+	if p.Code == "public-suffix" || p.Code == "regex-too-big" {
+		f[regexPlace{p.Spec, p.Field}] = p.Code
 	}
 }
 
-// explain reports whether p is what a regex accepts because it is one of o.
-func (o overSuffixes) explain(p policy.Problem) bool {
-	return (p.Code == "regex-hostile" || p.Code == "regex-open-dot") && o[regexPlace{p.Spec, p.Field}]
+// cover reports whether p says no more of a regex than what is noted: what it
+// accepts because it is open over a public suffix, or that it is too big.
+func (f regexFindings) cover(p policy.Problem) bool {
+	switch noted := f[regexPlace{p.Spec, p.Field}]; p.Code {
+	case "regex-hostile", "regex-open-dot":
+		return noted == "public-suffix"
+	case "regex-too-big":
+		return noted != ""
+	}
+	return false
 }

@@ -15,7 +15,7 @@ func TestRegexReasonFindsNamesOfOthers(t *testing.T) {
 		`^https://([a-zA-Z0-9-]+\.)*vercel\.app$`:    "https://attacker.vercel.app",
 		`^https://\w+\.netlify\.app$`:                "https://attacker.netlify.app",
 		`^https://[a-z0-9-]+\.github\.io\.?$`:        "https://attacker.github.io",
-		`https://.*\.onrender\.com(:\d+)?`:           "https://attacker.onrender.com:1",
+		`https://.*\.onrender\.com(:\d+)?`:           "https://attacker.onrender.com",
 		`^https://.*\.up\.railway\.app$`:             "https://attacker.up.railway.app",
 		`https://.*\.s3\.amazonaws\.com`:             "https://attacker.s3.amazonaws.com",
 		`https://.*\.amazonaws\.com`:                 "https://attacker.s3.amazonaws.com",
@@ -33,25 +33,51 @@ func TestRegexReasonFindsNamesOfOthers(t *testing.T) {
 		`https://app\.[a-z0-9-]+\.amazonaws\.com`:    "https://app.attacker.amazonaws.com",
 		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.example\.com|https://.*\.vercel\.app`: "https://attacker.vercel.app",
 		// Parts of a name.
-		`^https://my-app-[a-z0-9]+-myteam\.vercel\.app$`:   "https://my-app-attacker-myteam.vercel.app",
-		`^https://my-app(-[a-z0-9]+-myteam)?\.vercel\.app`: "https://my-app-attacker-myteam.vercel.app",
-		`^https://frontend-.*\.vercel\.app$`:               "https://frontend-attacker.vercel.app",
-		`https://pr-\d+\.netlify\.app`:                     "https://pr-9.netlify.app",
-		`https://pr-[1-9][0-9]{0,3}\.netlify\.app`:         "https://pr-111.netlify.app",
-		`https://app[0-9]\.netlify\.app`:                   "https://app9.netlify.app",
-		`https://[a-f]{6,8}\.netlify\.app`:                 "https://aaaaaaaa.netlify.app",
-		`https://[a-z]{4}\.netlify\.app`:                   "https://zaaa.netlify.app",
-		`https://example\.bar-[0-9]+\.org`:                 "https://example.bar-9.org",
+		`^https://my-app-[a-z0-9]+-myteam\.vercel\.app$`:     "https://my-app-attacker-myteam.vercel.app",
+		`^https://my-app(-[a-z0-9]+-myteam)?\.vercel\.app`:   "https://my-app-attacker-myteam.vercel.app",
+		`^https://frontend-.*\.vercel\.app$`:                 "https://frontend-attacker.vercel.app",
+		`https://pr-\d+\.netlify\.app`:                       "https://pr-0.netlify.app",
+		`https://pr-[1-9][0-9]{0,3}\.netlify\.app`:           "https://pr-10.netlify.app",
+		`https://app[0-9]\.netlify\.app`:                     "https://app0.netlify.app",
+		`https://[a-f]{6,8}\.netlify\.app`:                   "https://aaaaaaa.netlify.app",
+		`https://[a-z]{4}\.netlify\.app`:                     "https://aaaa.netlify.app",
+		`https://example\.bar-[0-9]+\.org`:                   "https://example.bar-0.org",
+		`https://[a-f]{8}\.vercel\.app`:                      "https://aaaaaaaa.vercel.app",
+		`https://[bcdfghjklmnpqrstvwxz]{6}\.vercel\.app`:     "https://bbbbbb.vercel.app",
+		`(?i)https://[A-F]{8}\.vercel\.app`:                  "https://aaaaaaaa.vercel.app",
+		`https://[a-f]\.vercel\.app`:                         "",
+		`https://[a-j]\.vercel\.app`:                         "https://a.vercel.app",
+		`https://app[1-3][1-3]\.vercel\.app`:                 "",
+		`https://app[1-3][1-4]\.vercel\.app`:                 "https://app11.vercel.app",
+		`https://.{0,5}\.vercel\.app`:                        "https://a.vercel.app",
+		`https://x{1,2}\.vercel\.app`:                        "https://xx.vercel.app",
+		`https://x+\.vercel\.app`:                            "https://x.vercel.app",
+		`https://x{2}\.vercel\.app`:                          "",
+		`https://(a|b){8}\.vercel\.app`:                      "https://aaaaaaaa.vercel.app",
+		`https://((team|(a|b)+)-)?app\.vercel\.app`:          "https://a-app.vercel.app",
+		`https://[[:alnum:]]+-app\.vercel\.app`:              "https://attacker-app.vercel.app",
+		`https://([a-z]+\.)?vercel\.app`:                     "https://attacker.vercel.app",
+		`https://(mine|.{0,5})\.vercel\.app`:                 "https://a.vercel.app",
+		`^(https://a\.fly\.dev$|^https://[a-z]+\.fly\.dev)$`: "https://attacker.fly.dev",
+		`(^https://mine|https://\b[xyz]+\b)\.vercel\.app`:    "https://x.vercel.app",
+		`https://[a-z]+\.vercel\.app(:443|:8443)`:            "https://attacker.vercel.app:8443",
+		`ionic://[a-z]+\.vercel\.app`:                        "ionic://attacker.vercel.app",
+		`https://[a-z]+\.(mine|[a-z]+)\.vercel\.app`:         "https://a.attacker.vercel.app",
 		// What is open where a dot is meant.
 		`https://.*example\.com`:          "https://attackerexample.com",
-		`https://app.example\.com`:        "https://appzexample.com",
-		`https?://\w+\.site.example\.com`: "http://a.sitezexample.com",
+		`https://app.example\.com`:        "https://appaexample.com",
+		`https?://\w+\.site.example\.com`: "https://a.siteaexample.com",
 		// What is somebody's own.
 		`^https://myapp\.vercel\.app$`:                           "",
 		`^https://(app|www)\.vercel\.app$`:                       "",
 		`^https://app(1|2|3)(-eu)?\.vercel\.app$`:                "",
 		`^https://app[1-9]\.vercel\.app$`:                        "",
 		`^https://.*\.myapp\.vercel\.app$`:                       "",
+		`https://[a-z]+\.(mine|ours)\.vercel\.app`:               "",
+		`https://([a-z]+\.)*mine\.vercel\.app\.?(:\d+)?`:         "",
+		`https://[A-F]{8}\.vercel\.app`:                          "",
+		`https://\Qa|b\E\.vercel\.app`:                           "",
+		`https://[|x]\.vercel\.app`:                              "",
 		`https://mine\.s3\.amazonaws\.com`:                       "",
 		`https://.*\.example\.com`:                               "",
 		`https://.*\.staging\.example\.co\.uk`:                   "",
@@ -75,9 +101,51 @@ func TestRegexReasonFindsNamesOfOthers(t *testing.T) {
 		`https://app\.example\.com/`: "",
 		`(`:                          "",
 	} {
-		reason, witness := regexReason(expr)
-		if witness != want || (reason != "") != (want != "") {
-			t.Errorf("%s: got %q, %q, want %q", expr, reason, witness, want)
+		reason, witness, err := regexReason(expr)
+		if witness != want || (reason != "") != (want != "") || err != nil {
+			t.Errorf("%s: got %q, %q, %v, want %q", expr, reason, witness, err, want)
+		}
+	}
+}
+
+// listed are n alternatives of that form.
+func listed(n int, form string) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf(form, i)
+	}
+	return strings.Join(list, "|")
+}
+
+// However long a list of names is, they are somebody's own, and an alternative
+// that is open is found wherever it stands.
+func TestAnOpenAlternativeIsFoundWhereverItStands(t *testing.T) {
+	hosts, names := listed(500, `https://a%d\.example\.com`), listed(500, `app%d`)
+	for expr, want := range map[string]string{
+		hosts: "",
+		`https://(` + names + `)\.vercel\.app(:\d+)?`:                             "",
+		`https://(` + listed(100, "app%02d") + `)\.vercel\.app`:                   "",
+		hosts + `|https://[a-f]+\.vercel\.app`:                                    "https://a.vercel.app",
+		`https://[a-f]+\.vercel\.app|` + hosts:                                    "https://a.vercel.app",
+		hosts + `|https://[a-f]+\.vercel\.app|` + hosts:                           "https://a.vercel.app",
+		`https://(` + names + `|[b-d]{3})\.vercel\.app`:                           "https://bbb.vercel.app",
+		`https://(` + names + `|(` + names + `|x\d+))\.vercel\.app`:               "https://x0.vercel.app",
+		`https://app\.(` + listed(100, `a%d\.example\.com`) + `|\w+\.github\.io)`: "https://app.attacker.github.io",
+	} {
+		if _, witness, err := regexReason(expr); witness != want || err != nil {
+			t.Errorf("%.80s: got %q, %v, want %q", expr, witness, err, want)
+		}
+	}
+}
+
+// A regex that would take too much work is not passed over in silence.
+func TestARegexThatIsTooBigIsSaid(t *testing.T) {
+	names := `https://` + strings.Repeat(`(ab|cd)`, 30) + `\.vercel\.app`
+	places := `https://` + strings.Repeat(`\w{1,900}-`, 10) + `\.vercel\.app`
+	long := listed(maxWork/20, `https://a%05d\.example\.com`)
+	for _, expr := range []string{names, places, long, names + `|https://a\.example\.com`} {
+		if reason, _, err := regexReason(expr); err == nil || reason != "" {
+			t.Errorf("%s: %q, %v", expr, reason, err)
 		}
 	}
 }
@@ -172,6 +240,9 @@ func TestARegexHasOneFindingOfWhatItAccepts(t *testing.T) {
 		{`https://[^/]+`, "", "warning [regex-hostile]", true},
 		{`https://.*\.example\.com`, ", public-suffix", "warning [opt-in-unused]", true},
 		{`https://.*\.example\.com`, "", "", true},
+		{`https://` + strings.Repeat(`(ab|cd)`, 30) + `\.vercel\.app`, "", "warning [regex-too-big]", true},
+		{listed(3000, `https://a%d\.example\.com`), "", "warning [regex-too-big]", true},
+		{listed(maxWork/20, `https://a%05d\.example\.com`), "", "warning [regex-too-big]", true},
 	} {
 		optIns := "origin-regex" + tt.optIns
 		if tt.credentials {

@@ -87,7 +87,7 @@ func suffixReason(host string) (reason, below string) {
 	}
 	if suffix, known := publicsuffix.PublicSuffix(host); suffix == host {
 		if !known && !strings.Contains(host, ".") {
-			return fmt.Sprintf("%q is no top-level domain that the list of public suffixes knows: the names below it may be anybody's", host), host
+			return fmt.Sprintf("%q is not a top-level domain that the list of public suffixes knows: the names below it may be anybody's", host), host
 		}
 		return fmt.Sprintf("%q is a public suffix: anybody can have a name below it", host), host
 	}

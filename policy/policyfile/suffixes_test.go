@@ -68,7 +68,7 @@ func TestSuffixReasonNamesAnExampleOfTheRegion(t *testing.T) {
 	for host, want := range map[string]string{
 		"eu-west-3.on.aws": `it includes "lambda-url.eu-west-3.on.aws", below which anybody can have a name`,
 		"on.aws":           `it includes "lambda-url.us-east-1.on.aws", below which anybody can have a name`,
-		"lan":              `"lan" is no top-level domain that the list of public suffixes knows: the names below it may be anybody's`,
+		"lan":              `"lan" is not a top-level domain that the list of public suffixes knows: the names below it may be anybody's`,
 		"com":              `"com" is a public suffix: anybody can have a name below it`,
 		"onion":            `"onion" is a public suffix: anybody can have a name below it`,
 	} {

@@ -34,7 +34,7 @@ var (
 	wholeList  = regexp.MustCompile(`write (?:a list: )?(\[.*\])`)
 	moved      = regexp.MustCompile(`^write ("\w+") (under cors|in a policy|at the top)`)
 	// notToWrite are the texts in quotes that are no value of the field.
-	notToWrite = regexp.MustCompile(`"[^"]*" under dangerously|the host's "xn--" form|check the spelling of "[^"]*"|"\w+" is there already|"name: api"|write "policies: \[\]" if|with "\*" and without credentials|"apps: \[[^"]*|\{file: origins.txt\}|such as "tenants.txt"`)
+	notToWrite = regexp.MustCompile(`"[^"]*" under dangerously|the host's "xn--" form|check the spelling of "[^"]*"|"\w+" is there already|"name: api"|write "policies: \[\]" if|with "\*" and without credentials|"apps: \[[^"]*|\{file: origins.txt\}|such as "tenants.txt"|"[^"]*" under hosts`)
 )
 
 // suggestions returns what d says to write.

@@ -3,16 +3,21 @@ package policyfile
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
 
 // CheckText returns an error for each character of a file that a reader does
 // not see, or sees as something else: what it hides would take effect
-// unnoticed. So that lines are those of an editor, only a line feed ends one.
+// unnoticed. Those are what Unicode calls a space, a control, a format, or
+// ignorable, and the few that are drawn without ink. So that lines are those of an editor, only a line feed ends one.
 // Letters of any script are fine, and so is a byte order mark at the
 // beginning. It returns at most MaxDiagnostics.
 func CheckText(file string, text []byte) []Diagnostic {
+	if isUTF16(text) {
+		return []Diagnostic{{File: file, Line: 1, Column: 1, Code: "text-encoding", Reason: "the file is UTF-16", Hint: "save it as UTF-8"}}
+	}
 	var found []Diagnostic
 	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	line, start := 1, 0 // of the line: its number, and where its first character stands
@@ -43,6 +48,22 @@ func CheckText(file string, text []byte) []Diagnostic {
 // byteOrderMark may begin a file.
 const byteOrderMark = "\ufeff"
 
+// isUTF16 reports whether text begins with UTF-16's byte order mark, or with two
+// ASCII characters in UTF-16.
+func isUTF16(text []byte) bool {
+	if len(text) < 4 {
+		return false
+	}
+	a, b, c, d := text[0] == 0, text[1] == 0, text[2] == 0, text[3] == 0
+	mark := string(text[:2])
+	return mark == "\xff\xfe" || mark == "\xfe\xff" || a == c && b == d && a != b
+}
+
+// blanks are the characters without ink that Unicode does not call spaces: a
+// Braille pattern without dots, a note without head, and what only keeps room in
+// two scripts.
+var blanks = []rune{0x2800, 0x1d159, 0x13441, 0x13442, 0x16fe4}
+
 // isPlain reports whether the ASCII character at i is printable, a tab, or of
 // the end of a line.
 func isPlain(text []byte, i int) bool {
@@ -62,7 +83,7 @@ func whyHidden(r rune) (reason, hint string) {
 	switch {
 	case r == '\r', r == '\u0085', unicode.In(r, unicode.Zl, unicode.Zp):
 		return "some programs see the end of a line here, and others do not", "end lines with LF or CRLF"
-	case unicode.Is(unicode.Zs, r), r == 0x2800: // a Braille pattern without dots
+	case unicode.Is(unicode.Zs, r), slices.Contains(blanks, r):
 		return "this looks like a space and is not one", "write a space"
 	case unicode.Is(unicode.Bidi_Control, r):
 		return "this changes the direction in which text is shown, so that it reads otherwise than it stands here", "remove it"

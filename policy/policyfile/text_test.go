@@ -23,7 +23,7 @@ var ignorable = &unicode.RangeTable{
 func TestCheckTextTakesWhatAReaderSees(t *testing.T) {
 	taken, refused := 0, 0
 	for r := range rune(unicode.MaxRune + 1) {
-		blank := r == 0x2800 // a Braille pattern without dots
+		blank := strings.ContainsRune("\u2800\U0001d159\U00013441\U00013442\U00016fe4", r) // drawn without ink
 		seen := (unicode.IsPrint(r) || r == '\t' || r == '\n') && !unicode.Is(ignorable, r) && !blank
 		hidden := (unicode.In(r, ignorable, unicode.Cc, unicode.Cf, unicode.Z) || blank) && !seen
 		found := CheckText("", []byte("a"+string(r)+"b"))
@@ -75,6 +75,21 @@ func TestCheckTextPlacesWhatItFinds(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What PowerShell's ">" writes, and relatives.
+func TestCheckTextSaysThatAFileIsUTF16(t *testing.T) {
+	for _, text := range []string{"\xff\xfea\x00\n\x00", "\xfe\xff\x00a\x00\n", "a\x00b\x00", "\x00a\x00b", "\xff\xfe\x8b\x4f"} {
+		found := CheckText("p.yaml", []byte(text))
+		if len(found) != 1 || found[0].String() != "p.yaml:1:1: error [text-encoding] the file is UTF-16 (save it as UTF-8)" {
+			t.Errorf("%q: %v", text, found)
+		}
+	}
+	for _, text := range []string{"\xff", "a\x00", "\x00\x00\x00\x00", "ab\x00\x00"} {
+		if found := CheckText("p.yaml", []byte(text)); len(found) == 0 || found[0].Reason == "the file is UTF-16" {
+			t.Errorf("%q: %v", text, found)
 		}
 	}
 }

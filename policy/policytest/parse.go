@@ -231,13 +231,13 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 		return Outcome{}
 	}
 	if c.Asked(profile) {
-		p.check(line, isReason(raw.Reason) || p.partial && raw.Reason == "", "%q: want.reason: %q is no reason", name, raw.Reason)
+		p.check(line, isReason(raw.Reason) || p.partial && raw.Reason == "", "%q: want.reason: %q is not a reason", name, raw.Reason)
 	} else {
 		p.check(line, raw.Policy+raw.Reason == "" && raw.Shadow == nil,
 			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is decided there", name, profile)
 	}
 	if raw.Shadow != nil {
-		p.check(line, isReason(raw.Shadow.Reason), "%q: want.shadow.reason: %q is no reason", name, raw.Shadow.Reason)
+		p.check(line, isReason(raw.Shadow.Reason), "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)
 	}
 	for header := range raw.Headers {
 		p.check(line, isCORS(header), "%q: want.headers: %s is never compared; only Access-Control-*, Vary and %s are", name, header, reasonName)

@@ -63,7 +63,7 @@ func (h *Headers) UnmarshalYAML(n *yaml.Node) error {
 	for i := 0; i < len(n.Content); i += 2 {
 		name := n.Content[i].Value
 		if !policy.IsToken(name) || strings.ToLower(name) != name {
-			return mistake(n.Content[i], "%q is no header name in lower case", name)
+			return mistake(n.Content[i], "%q is not a header name in lower case", name)
 		}
 		if _, twice := (*h)[name]; twice {
 			return mistake(n.Content[i], "the header %s is written twice; write its lines as a list", name)

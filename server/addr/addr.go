@@ -44,11 +44,11 @@ func Parse(s string) (Address, error) {
 		return parseSocket(s, path)
 	}
 	if path, ok := strings.CutPrefix(s, "unix:"); ok && strings.HasPrefix(path, "/") {
-		return Address{}, fmt.Errorf("%q is no address: write %s%s", s, Unix, path)
+		return Address{}, fmt.Errorf("%q is not an address: write %s%s", s, Unix, path)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return Address{}, fmt.Errorf("%q is no address: write HOST:PORT or unix:///PATH", s)
+		return Address{}, fmt.Errorf("%q is not an address: write HOST:PORT or unix:///PATH", s)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {

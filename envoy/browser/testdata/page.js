@@ -8,7 +8,7 @@ function run(step) {
 }
 
 function here(step) {
-  const means = { xhr, upload: xhr, stream: viaFetch, script, image, events, socket, form };
+  const means = { xhr, upload: xhr, stream: viaFetch, script, font, image, events, socket, form };
   return (means[step.by] || viaFetch)(step);
 }
 
@@ -68,7 +68,7 @@ async function viaFetch(step) {
     if (r.type.startsWith("opaque")) return { outcome: r.type };
     return { outcome: String(r.status), headers: [...r.headers], body: await r.text() };
   } catch (e) {
-    return { outcome: "blocked", body: String(e) };
+    return { outcome: e.name === "NotSupportedError" ? "refused" : "blocked", body: String(e) };
   }
 }
 
@@ -94,6 +94,10 @@ function lines(text) {
 
 function script(step) {
   return element("script", { src: step.url, crossOrigin: step.options?.credentials === "include" ? "use-credentials" : "anonymous" });
+}
+
+function font(step) {
+  return new FontFace("a font", `url("${step.url}")`).load().then(() => ({ outcome: "loaded" }), (e) => ({ outcome: "blocked", body: String(e) }));
 }
 
 // image loads without CORS; whether it is one does not matter.

@@ -42,7 +42,7 @@ func Command(text string) ([]explain.Question, error) {
 		qs = append(qs, q)
 	}
 	if qs == nil {
-		return nil, errors.New(`that is no curl command: copy the request as "cURL" or "fetch" in the browser's developer tools`)
+		return nil, errors.New(`that is not a curl command: copy the request as "cURL" or "fetch" in the browser's developer tools`)
 	}
 	return qs, nil
 }

@@ -95,14 +95,14 @@ func compare(t *testing.T, text string, want ...explain.Question) {
 
 func TestCommandRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, command, want string }{
-		{"another command", "wget https://a.test", "no curl command"},
-		{"another command with an option", "echo curl https://a.test", "no curl command"},
+		{"another command", "wget https://a.test", "not a curl command"},
+		{"another command with an option", "echo curl https://a.test", "not a curl command"},
 		{"PowerShell's form", "$session = New-Object Microsoft.PowerShell.Commands.WebRequestSession\nInvoke-WebRequest -Uri \"https://a.test\" `\n-Method \"PUT\"", `copy the request as "cURL (bash)"`},
-		{"a HAR file", `{"log": {"entries": []}}`, "no curl command"},
+		{"a HAR file", `{"log": {"entries": []}}`, "not a curl command"},
 		{"a call of fetch by hand", "fetch('https://a.test', {method: 'PUT'})", "read the call of fetch"},
 		{"options of fetch by hand", `fetch("https://a.test", {method: "PUT"})`, "with JSON for the options"},
 		{"a call of fetch that is cut", `fetch("https://a.te`, "read the call of fetch"},
-		{"nothing", "", "no curl command"},
+		{"nothing", "", "not a curl command"},
 		{"no URL", "curl -s", "no URL"},
 		{"an option without its value", "curl https://a.test -H", "-H of the curl command has no value"},
 		{"the last of a word without its value", "curl https://a.test -sX", "-X of the curl command has no value"},

@@ -148,7 +148,7 @@ func (r *Recording) add(e *harEntry) {
 		r.Questions = append(r.Questions, q)
 	case q.Failed == "":
 	case strings.HasPrefix(q.Failed, "net::") && q.Failed != "net::ERR_FAILED":
-		r.skip(q, "it failed with "+q.Failed+", which is no failure of CORS")
+		r.skip(q, "it failed with "+q.Failed+", which is not a failure of CORS")
 	case q.Mode != "":
 		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a request of the mode "+string(q.Mode))
 	default:

@@ -114,7 +114,7 @@ func TestHAR(t *testing.T) {
 		"cookies": {[]string{`{"request": {"method": "GET", "url": "` + orders + `", "headers": [{"name": "Origin", "value": "https://app.example.com"}], "cookies": [{"name": "a"}]}}`},
 			[]string{"GET " + orders + " from https://app.example.com with credentials"}, nil},
 		"what failed otherwise": {[]string{entry("fetch", "GET", orders, referer, `{"status": 0, "_error": "net::ERR_NAME_NOT_RESOLVED"}`)}, nil,
-			[]string{"GET " + orders + ": it failed with net::ERR_NAME_NOT_RESOLVED, which is no failure of CORS"}},
+			[]string{"GET " + orders + ": it failed with net::ERR_NAME_NOT_RESOLVED, which is not a failure of CORS"}},
 		"an image that failed": {[]string{entry("image", "GET", orders, referer, failed)}, nil,
 			[]string{"GET " + orders + ": it failed (net::ERR_FAILED), and CORS has no say in a request of the mode no-cors"}},
 		"an image with CORS that failed": {[]string{entry("image", "GET", orders, origin, failed)}, []string{"GET " + orders + " from https://app.example.com failed: net::ERR_FAILED"}, nil},
