@@ -39,7 +39,7 @@ would load it, and prints one line a finding:
 
   FILE:LINE:COL: error|warning|note [CODE] message (hint)
 
-Exits 1 when there are errors.`,
+Exits 1 when there are errors, with --strict on warnings too.`,
 		Example: `  corsgate check policies/
   corsgate check --strict --format json cors.yaml`,
 		Args: func(_ *cobra.Command, paths []string) error {

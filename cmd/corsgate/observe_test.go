@@ -200,6 +200,31 @@ func TestDeniedOriginsAreWrittenAsInEnvoysAccessLog(t *testing.T) {
 	}
 }
 
+// TestHelpNamesEveryPage holds the help of --admin-listen and the README to the
+// pages that the listener names itself.
+func TestHelpNamesEveryPage(t *testing.T) {
+	o := observe(t, serveConfig{}, observedPolicies)
+	defer o.stop()
+	_, names, err := o.ask("GET", "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := regexp.MustCompile(`/[a-z/-]+`).FindAllString(names, -1)
+	if len(pages) < 7 {
+		t.Fatalf("only %q are named", pages)
+	}
+	row := regexp.MustCompile("(?m)^\\| `--admin-listen` .*").FindString(readme(t))
+	usage := newServe().Flags().Lookup("admin-listen").Usage
+	for _, page := range pages {
+		if status, _, err := o.ask("GET", page); err != nil || status == 404 {
+			t.Errorf("GET %s: %d, %v", page, status, err)
+		}
+		if !strings.Contains(usage, page) || !strings.Contains(row, "`"+page+"`") {
+			t.Errorf("%s is missing in %q or in %q", page, usage, row)
+		}
+	}
+}
+
 func TestWhatIsOffIsNotThere(t *testing.T) {
 	c := serveConfig{policies: "p", grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0"}
 	svc, err := c.build(slog.New(slog.DiscardHandler), nil)

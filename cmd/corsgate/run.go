@@ -30,14 +30,19 @@ gRPC (ext_proc or ext_authz); it answers preflights and says which CORS headers 
 response gets, from policies that may be changed while it runs.
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.`,
+CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.
+
+Exit codes: 0 when all went well, 1 for findings and failures, 2 for a wrong command
+line.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
   corsgate serve --policies policies/              # serve them
   corsgate envoy-config --upstream 127.0.0.1:8080  # Envoy's side`,
+		Version:       readBuild().String(),
 		SilenceErrors: true, // report prints them
 		SilenceUsage:  true,
 	}
+	root.SetVersionTemplate("{{.Version}}\n") // as 'corsgate version' prints it
 	root.AddCommand(
 		newServe(),
 		newCheck(),

@@ -76,7 +76,7 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; required")
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
-	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /explain, /healthz, /readyz and /-/reload")
+	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
 	flags.DurationVar(&c.poll, "poll-interval", file.DefaultPoll, "how often the policies' content is compared besides watching it")
 	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
