@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
 	"time"
 )
 
@@ -225,67 +226,76 @@ func TestSnapshotIsUnchangedByWhatWasNotRead(t *testing.T) {
 	}
 }
 
-func TestSnapshotIsChangedByAWriterThatGoesOn(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.yaml")
-	s := &Source{Path: path}
-	write(t, path, "half")
-	fsys, _ := snapshotOf(t, s)
-	content(t, fsys, "a.yaml")
-	wrote := make(chan error)
-	go func() {
-		time.Sleep(maxYoung / 3)
-		wrote <- os.WriteFile(path, []byte("half and half"), 0o600)
-	}()
-	if fsys.(*snapshot).Unchanged(t.Context()) {
-		t.Error("a half-written file is unchanged")
-	}
-	if err := <-wrote; err != nil {
+// young gives a file the age, by the clock of a bubble of synctest.
+func young(t *testing.T, path string, age time.Duration) {
+	t.Helper()
+	at := time.Now().Add(-age)
+	if err := os.Chtimes(path, at, at); err != nil {
 		t.Fatal(err)
 	}
 }
 
+func TestSnapshotIsChangedByAWriterThatGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.yaml")
+	synctest.Test(t, func(t *testing.T) {
+		write(t, path, "half")
+		young(t, path, 0)
+		fsys, _ := snapshotOf(t, &Source{Path: path})
+		content(t, fsys, "a.yaml")
+		go func() {
+			time.Sleep(maxYoung / 3)
+			write(t, path, "half and half")
+		}()
+		if fsys.(*snapshot).Unchanged(t.Context()) {
+			t.Error("a half-written file is unchanged")
+		}
+	})
+}
+
 func TestSnapshotWaitsForYoungFilesOnly(t *testing.T) {
 	for _, c := range []struct {
-		name        string
-		age         time.Duration
-		least, most time.Duration
+		name      string
+		age, want time.Duration
 	}{
-		{"a file of just now", 0, maxYoung / 2, time.Second},
-		{"a file of a while ago", time.Second, 0, maxYoung / 2},
-		{"a file of the future", -time.Hour, 0, maxYoung / 2},
+		{"a file of just now", 0, maxYoung},
+		{"a file of a moment ago", maxYoung / 5, maxYoung - maxYoung/5},
+		{"a file of a while ago", time.Second, 0},
+		{"a file of the future", -time.Hour, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "a.yaml")
-			replace(t, path, "a")
-			at := time.Now().Add(-c.age)
-			if err := os.Chtimes(path, at, at); err != nil {
-				t.Fatal(err)
-			}
-			fsys, _ := snapshotOf(t, &Source{Path: path})
-			content(t, fsys, "a.yaml")
-			start := time.Now()
-			if !fsys.(*snapshot).Unchanged(t.Context()) {
-				t.Error("changed")
-			}
-			if took := time.Since(start); took < c.least || took > c.most {
-				t.Errorf("took %v, want %v to %v", took, c.least, c.most)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				replace(t, path, "a")
+				young(t, path, c.age)
+				fsys, _ := snapshotOf(t, &Source{Path: path})
+				content(t, fsys, "a.yaml")
+				start := time.Now()
+				if !fsys.(*snapshot).Unchanged(t.Context()) {
+					t.Error("changed")
+				}
+				if took := time.Since(start); took != c.want {
+					t.Errorf("took %v, want %v", took, c.want)
+				}
+			})
 		})
 	}
 }
 
 func TestSnapshotWaitsNoLongerThanItsContext(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.yaml")
-	write(t, path, "a")
-	fsys, _ := snapshotOf(t, &Source{Path: path})
-	content(t, fsys, "a.yaml")
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	start := time.Now()
-	fsys.(*snapshot).Unchanged(ctx)
-	if took := time.Since(start); took > maxYoung/2 {
-		t.Errorf("took %v", took)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		write(t, path, "a")
+		young(t, path, 0)
+		fsys, _ := snapshotOf(t, &Source{Path: path})
+		content(t, fsys, "a.yaml")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		fsys.(*snapshot).Unchanged(ctx)
+		if took := time.Since(start); took != 0 {
+			t.Errorf("took %v", took)
+		}
+	})
 }
 
 func TestSnapshotNamesTheFileThatWasChosen(t *testing.T) {

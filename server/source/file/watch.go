@@ -18,12 +18,19 @@ const (
 // system it compares alone.
 func (s *Source) Watch(ctx context.Context, changed func()) error {
 	s.setup()
+	w := s.startWatches()
+	defer w.close()
+	s.follow(ctx, w, changed)
+	return nil
+}
+
+// follow is Watch with the notices of w.
+func (s *Source) follow(ctx context.Context, w *watches, changed func()) {
 	f := follower{
-		source: s, changed: changed, watches: s.startWatches(),
+		source: s, changed: changed, watches: w,
 		settle: orDefault(s.Settle, DefaultSettle), timer: time.NewTimer(time.Hour),
 	}
 	f.timer.Stop()
-	defer f.watches.close()
 	defer f.timer.Stop()
 	f.compare() // for what changed since the Snapshot
 	poll := time.NewTicker(orDefault(s.Poll, DefaultPoll))
@@ -31,7 +38,7 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case e := <-f.watches.events:
 			if f.watches.concerns(e) {
 				f.note()
