@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
@@ -53,6 +55,19 @@ func run(t *testing.T, s *server.Server, address string) *running {
 	return r
 }
 
+// runInMemory is run without a network, for a bubble of synctest.
+func runInMemory(t *testing.T, s *server.Server) *running {
+	t.Helper()
+	l := bufconn.Listen(1 << 20)
+	s.Listener = l
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{stop: cancel, ended: make(chan error, 1)}
+	go func() { r.ended <- s.Run(ctx) }()
+	r.conn = dial(t, l)
+	t.Cleanup(func() { r.conn.Close(); cancel() })
+	return r
+}
+
 // end waits for Run to return nil.
 func (r *running) end(t *testing.T) {
 	t.Helper()
@@ -61,7 +76,7 @@ func (r *running) end(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(giveUp):
 		t.Fatal("Run did not return")
 	}
 }
@@ -84,7 +99,7 @@ func (r *running) awaitHealth(t *testing.T, want healthv1.HealthCheckResponse_Se
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(giveUp); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s: waited in vain", what)
 		}
@@ -113,36 +128,44 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 }
 
 func TestServerDrains(t *testing.T) {
-	t.Parallel()
-	s := &server.Server{Store: testStore(t), DrainDelay: 2 * time.Second, DrainTimeout: 15 * time.Second}
-	r := run(t, s, "127.0.0.1:0")
-	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
-	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	exchange(t, stream, get("list.test", app)) // parked until the upstream answers
+	synctest.Test(t, func(t *testing.T) {
+		s := &server.Server{Store: testStore(t), DrainDelay: 2 * time.Second, DrainTimeout: 15 * time.Second}
+		r := runInMemory(t, s)
+		r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
+		stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, stream, get("list.test", app)) // parked until the upstream answers
 
-	r.stop()
-	r.awaitHealth(t, healthv1.HealthCheckResponse_NOT_SERVING)
-	if s.Ready() {
-		t.Error("ready while draining")
-	}
-	late, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	exchange(t, late, get("nowhere.test", app)) // the delay still takes new streams
-	select {
-	case err := <-r.ended:
-		t.Fatalf("Run returned %v with a stream open", err)
-	case <-time.After(s.DrainDelay + 200*time.Millisecond):
-	}
-	exchange(t, stream, responseHeaders(":status: 200"))
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("the parked stream ended with %v", err)
-	}
-	r.end(t)
+		r.stop()
+		synctest.Wait()
+		for _, name := range healthNames {
+			if got := r.health(t, name); got != healthv1.HealthCheckResponse_NOT_SERVING {
+				t.Errorf("health of %q while draining: %v", name, got)
+			}
+		}
+		if s.Ready() {
+			t.Error("ready while draining")
+		}
+		time.Sleep(s.DrainDelay - time.Millisecond)
+		late, err := extprocv3.NewExternalProcessorClient(r.conn).Process(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		exchange(t, late, get("nowhere.test", app)) // the delay still takes new streams
+		time.Sleep(s.DrainTimeout)
+		select {
+		case err := <-r.ended:
+			t.Fatalf("Run returned %v with a stream open", err)
+		default:
+		}
+		exchange(t, stream, responseHeaders(":status: 200"))
+		if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+			t.Errorf("the parked stream ended with %v", err)
+		}
+		r.end(t)
+	})
 }
 
 func TestServerCutsStreamsThatOutlastTheDrain(t *testing.T) {
@@ -327,7 +350,7 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 			if err == nil {
 				t.Error("Run returned nil")
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(giveUp):
 			t.Error("Run goes on")
 		}
 	})

