@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/corsgate/corsgate/server/addr"
 )
@@ -44,8 +43,6 @@ func probe(ctx context.Context, adminFile string) (Addresses, bool) {
 
 // get fetches a path of the admin listener; an answer other than 200 is an error.
 func get(ctx context.Context, admin, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+admin+path, nil)
 	if err != nil {
 		return nil, err

@@ -16,9 +16,10 @@ import (
 	"time"
 )
 
-// How long an Envoy may take to start and to end.
+// How long an Envoy may take to start and to end. It starts within a second,
+// but not where many others do, on a machine that has much else to do.
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = 3 * time.Minute
 	stopTimeout  = 5 * time.Second
 )
 
@@ -46,7 +47,7 @@ type Process struct {
 // Run starts the Envoy and returns when it has ended and its temporary folder
 // is gone. It ends Envoy when ctx is done, by SIGTERM and, if that does not do
 // within 5 seconds, by SIGKILL; then the error is nil. An Envoy that does not
-// get ready within 30 seconds, or ends by itself, is an error with the end of
+// get ready within three minutes, or ends by itself, is an error with the end of
 // its log.
 func (p *Process) Run(ctx context.Context) (err error) {
 	folder, err := os.MkdirTemp("", "corsgate-envoy-*")

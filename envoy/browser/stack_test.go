@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/envoytest"
@@ -48,8 +47,8 @@ var managed = []string{
 func (l *lab) startStack(t *testing.T, c envoy.Config, s *service) *stack {
 	t.Helper()
 	c.Listen, c.Upstream, c.ManagedHosts = "127.0.0.1:0", l.upstream.address, managed
-	c.AllowCustomMethods = true        // pages send what they like
-	c.MessageTimeout = 2 * time.Second // enough for a busy machine under the race detector
+	c.AllowCustomMethods = true // pages send what they like
+	c.MessageTimeout = envoytest.MessageTimeout
 	c.Service = cmp.Or(c.Service, s.address)
 	return &stack{profile: c.Profile, upstream: l.upstream, service: s, envoy: envoytest.Start(t, bootstrap(t, c, l.cert))}
 }
@@ -76,6 +75,7 @@ func bootstrap(t *testing.T, c envoy.Config, cert certificate) []byte {
 	if err := json.Unmarshal(doc, &b); err != nil {
 		t.Fatal(err)
 	}
+	envoytest.Patient(b)
 	resources := b["static_resources"].(object)
 	plain := resources["listeners"].([]any)[0].(object)
 	addLocalReplies(chain(plain))

@@ -19,9 +19,6 @@ import (
 	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
-// patience bounds each wait; what is waited for comes in a fraction of it.
-const patience = 30 * time.Second
-
 // Build builds the command and returns its path. The go command keeps what it
 // has compiled, so that only linking takes time.
 func Build(t testing.TB) string {
@@ -98,7 +95,7 @@ func (p *Process) Terminate(t testing.TB) int {
 	select {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(patience):
+	case <-time.After(envoytest.Patience):
 		t.Fatal("corsgate has not ended after SIGTERM")
 		return 0
 	}
@@ -107,7 +104,7 @@ func (p *Process) Terminate(t testing.TB) int {
 // awaitReady waits until the log has told the addresses and /readyz says yes.
 func (p *Process) awaitReady(t testing.TB) {
 	t.Helper()
-	for start := time.Now(); time.Since(start) < patience; time.Sleep(10 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < envoytest.Patience; time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-p.ended:
 			t.Fatalf("corsgate has ended: %s", p.Output)
@@ -154,7 +151,7 @@ func (p *Process) Get(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	// A connection of its own, so that none is left behind.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // object is a JSON object of a bootstrap.
@@ -22,6 +23,7 @@ func generate(t *testing.T, c envoy.Config) object {
 	if err := json.Unmarshal(doc, &b); err != nil {
 		t.Fatal(err)
 	}
+	envoytest.Patient(b)
 	log := manager(b)["access_log"].([]any)[0].(object)["typed_config"].(object)["log_format"].(object)
 	log["json_format"].(object)["case"] = "%REQ(" + caseHeader + ")%"
 	return b

@@ -121,22 +121,18 @@ func TestRestart(t *testing.T) {
 // foundDead waits until Envoy's health checks have found corsgate dead.
 func foundDead(t *testing.T, s *setup) {
 	t.Helper()
-	var clusters []byte
-	for start := time.Now(); time.Since(start) < 10*time.Second; time.Sleep(50 * time.Millisecond) {
+	envoytest.Await(t, "corsgate is taken for dead", func() bool {
 		resp, err := http.Get("http://" + s.envoy.Admin + "/clusters")
 		if err != nil {
 			t.Fatal(err)
 		}
-		clusters, err = io.ReadAll(resp.Body)
+		clusters, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(clusters, []byte("::health_flags::/failed_active_hc")) {
-			return
-		}
-	}
-	t.Fatalf("corsgate is still taken for healthy:\n%s", clusters)
+		return bytes.Contains(clusters, []byte("::health_flags::/failed_active_hc"))
+	})
 }
 
 // becomes waits until an allowed request is answered as wanted.
@@ -149,7 +145,7 @@ func becomes(t *testing.T, s *setup, when string, want []string) {
 		if len(lines) == 0 {
 			return
 		}
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > envoytest.Patience {
 			t.Fatalf("%s: %q", when, lines)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // inRow is how many requests TestMisuses sends: enough for what is only told
@@ -101,7 +102,7 @@ func awaitMisuse(t *testing.T, service *service, kind string) {
 		switch {
 		case kind == "" && len(found) == 0, len(found) == 1 && found[0].Kind == kind:
 			return
-		case time.Since(start) > 10*time.Second, kind == "":
+		case time.Since(start) > envoytest.Patience, kind == "":
 			t.Errorf("found %+v, want %q", found, kind)
 			return
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/websocket"
+
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 // TestConnections sends what is no ordinary request.
@@ -51,12 +53,12 @@ func (s *setup) testBrokenHTTP(t *testing.T) {
 // raw sends bytes and reads the head of the answer, whose form depends on the
 // request's method.
 func raw(address, method, request string) (*http.Response, error) {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(envoytest.Patience)); err != nil {
 		return nil, err
 	}
 	if _, err := io.WriteString(c, request); err != nil {
@@ -113,12 +115,12 @@ const handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Ve
 
 // echoes opens a WebSocket and sends a message to and fro.
 func echoes(address, host, origin string) error {
-	c, err := net.DialTimeout("tcp", address, 5*time.Second)
+	c, err := net.Dial("tcp", address)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(envoytest.Patience)); err != nil {
 		return err
 	}
 	config, err := websocket.NewConfig("ws://"+host+"/ws", origin)

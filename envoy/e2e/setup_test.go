@@ -4,9 +4,9 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/envoytest"
@@ -14,9 +14,6 @@ import (
 
 //go:embed testdata/policies.yaml
 var policies string
-
-// messageTimeout is long enough for a busy machine under the race detector.
-const messageTimeout = 2 * time.Second
 
 // setup is an Envoy with corsgate and the upstream.
 type setup struct {
@@ -59,7 +56,7 @@ func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *service,
 		c.Service = s.address
 	}
 	if c.MessageTimeout == 0 {
-		c.MessageTimeout = messageTimeout
+		c.MessageTimeout = envoytest.MessageTimeout
 	}
 	b := generate(t, c)
 	change(b)
@@ -117,12 +114,10 @@ func (s *setup) reasons(t *testing.T, cases int) map[string]string {
 func awaitLog(t *testing.T, e *envoytest.Running, cases int) map[string]logLine {
 	t.Helper()
 	var found map[string]logLine // :: case
-	for start := time.Now(); len(found) < cases; time.Sleep(20 * time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
-			t.Fatalf("the access log has %d cases, want %d", len(found), cases)
-		}
+	envoytest.Await(t, fmt.Sprintf("an access log of %d cases", cases), func() bool {
 		found = readLog(e.Output.String())
-	}
+		return len(found) >= cases
+	})
 	return found
 }
 

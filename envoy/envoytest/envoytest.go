@@ -16,6 +16,46 @@ import (
 // findTimeout bounds the installation of an Envoy.
 const findTimeout = 5 * time.Minute
 
+// Patience is far above what anything takes, on a machine that has much else to
+// do: what is waited for that long does not come.
+const Patience = 3 * time.Minute
+
+// MessageTimeout is for tests that are not about it: the longest there is.
+const MessageTimeout = time.Minute
+
+// Patient has a generated bootstrap take nobody for dead who is slow: its health
+// checks, pings and connections get as long as a message.
+func Patient(bootstrap map[string]any) {
+	patient(bootstrap["static_resources"].(map[string]any)["clusters"])
+}
+
+// patient lengthens the timeouts at any depth of v.
+func patient(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			patient(item)
+		}
+	case map[string]any:
+		for name, value := range v {
+			if name == "timeout" || name == "connect_timeout" {
+				v[name] = "60s"
+			}
+			patient(value)
+		}
+	}
+}
+
+// Await looks until it is ok; after Patience the test fails.
+func Await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for start := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > Patience {
+			t.Fatalf("%s: waited in vain", what)
+		}
+	}
+}
+
 // Binary returns the path of an Envoy. Where there is none and none can be
 // installed, the test is skipped, or fails when CI=true.
 func Binary(t testing.TB) string {

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"golang.org/x/sync/errgroup"
@@ -31,7 +30,6 @@ import (
 const (
 	traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
 	app     = "https://app.test"
-	patient = 20 * time.Second
 )
 
 type object = map[string]any
@@ -117,7 +115,7 @@ func bootstrap(t *testing.T, profile envoy.Profile, upstream, service, collector
 	t.Helper()
 	text, err := envoy.Config{
 		Profile: profile, Listen: "127.0.0.1:0", Upstream: upstream, Service: service,
-		Fail: envoy.FailClosed, MessageTimeout: 2 * time.Second, RouteName: true,
+		Fail: envoy.FailClosed, MessageTimeout: envoytest.MessageTimeout, RouteName: true,
 	}.JSON()
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +124,7 @@ func bootstrap(t *testing.T, profile envoy.Profile, upstream, service, collector
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
+	envoytest.Patient(b)
 	resources := b["static_resources"].(object)
 	manager := manager(b)
 	manager["tracing"] = object{"provider": object{"name": "envoy.tracers.opentelemetry", "typed_config": object{
@@ -177,16 +176,6 @@ func ask(t *testing.T, address, origin string) {
 	}
 }
 
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patient); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Errorf("%s: waited in vain", what)
-			return
-		}
-	}
-}
-
 // TestEnvoySaysWhichRouteAndTraceItIs runs each profile and looks for the same
 // words in the decision log, the trace, Envoy's access log and the metrics.
 func TestEnvoySaysWhichRouteAndTraceItIs(t *testing.T) {
@@ -203,9 +192,10 @@ func TestEnvoySaysWhichRouteAndTraceItIs(t *testing.T) {
 			address := e.Listeners["traffic"]
 			ask(t, address, app)
 			ask(t, address, "https://evil.test")
-			await(t, "corsgate's spans", func() bool { return len(ours(collector.Spans())) == 2 })
-			await(t, "Envoy's spans above them", func() bool { return parents(collector.Spans()) == 2 })
-			await(t, "the access log", func() bool { return strings.Count(e.Output.String(), `"trace_id":"`+traceID+`"`) == 2 })
+			envoytest.Await(t, "corsgate's spans", func() bool { return len(ours(collector.Spans())) == 2 })
+			envoytest.Await(t, "Envoy's spans above them", func() bool { return parents(collector.Spans()) == 2 })
+			envoytest.Await(t, "the access log", func() bool { return strings.Count(e.Output.String(), `"trace_id":"`+traceID+`"`) == 2 })
+			envoytest.Await(t, "the decision log", func() bool { return strings.Count(c.decisions.String(), "\n") == 2 })
 			c.stop()
 			checkDecisionLog(t, c.decisions.String())
 			checkAccessLog(t, e.Output.String())

@@ -145,7 +145,7 @@ func ruleTest(name string, series []any, due []string) object {
 func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (series []any) {
 	t.Helper()
 	address, admin := o.start(t, profile, upstream)
-	await(t, "the health checks", func() bool {
+	envoytest.Await(t, "the health checks", func() bool {
 		healthy, checked := sum(scrape(t, admin), "envoy_cluster_membership_healthy"), sum(scrape(t, admin), "envoy_cluster_health_check_attempt")
 		return healthy == o.healthy && checked > 0
 	})
@@ -177,6 +177,7 @@ func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (ad
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
+	envoytest.Patient(b)
 	if o.change != nil {
 		o.change(b)
 	}
@@ -193,7 +194,7 @@ func timeoutOf(o *outage) time.Duration {
 	if slices.Contains(o.due, "CorsgateUnanswered") {
 		return 100 * time.Millisecond
 	}
-	return patient
+	return envoytest.MessageTimeout
 }
 
 func answering(t *testing.T) string { return startServer(t, nil) }
