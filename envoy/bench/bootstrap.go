@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 )
@@ -15,11 +16,15 @@ type parts struct {
 	bootstrap, manager, host object
 }
 
+// patience is how long an answer may take: many processes are measured side by
+// side, and one that is slow must not be taken for dead.
+const patience = "60s"
+
 // generated returns the bootstrap that "corsgate envoy-config" prints for c. It
 // has no access log, in none of the measurements: what one costs depends on its
 // format.
 func generated(c envoy.Config) (parts, error) {
-	c.Listen = "127.0.0.1:0"
+	c.Listen, c.MessageTimeout = "127.0.0.1:0", time.Minute
 	doc, err := c.JSON()
 	if err != nil {
 		return parts{}, err
@@ -33,7 +38,9 @@ func generated(c envoy.Config) (parts, error) {
 	manager := chain["filters"].([]any)[0].(object)["typed_config"].(object)
 	host := manager["route_config"].(object)["virtual_hosts"].([]any)[0].(object)
 	delete(manager, "access_log")
-	return parts{bootstrap: b, manager: manager, host: host}, nil
+	p := parts{bootstrap: b, manager: manager, host: host}
+	p.clusters()[1].(object)["health_checks"].([]any)[0].(object)["timeout"] = patience
+	return p, nil
 }
 
 // plain returns a bootstrap with filters of one's own before the router, and
@@ -67,7 +74,7 @@ func withNoop(upstream, service string) (parts, error) {
 			"@type":           "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
 			"grpc_service":    object{"envoy_grpc": object{"cluster_name": "noop"}},
 			"processing_mode": object{"request_header_mode": "SEND", "response_header_mode": "SEND"},
-			"message_timeout": "0.5s",
+			"message_timeout": patience,
 		},
 	})
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 )
@@ -78,8 +77,6 @@ func envoyAt(admin string) (int, error) {
 
 // counter reads one of Envoy's counters; one that was never counted is 0.
 func (f *front) counter(ctx context.Context, name string) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.admin+"/stats?filter=^"+name+"$", nil)
 	if err != nil {
 		return 0, err

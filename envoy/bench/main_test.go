@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/xml"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/envoytest"
@@ -25,14 +23,12 @@ func runQuick(t *testing.T, folder string) string {
 		t.Skip("the benchmark runs on Linux")
 	}
 	t.Setenv(envoy.BinaryVariable, envoytest.Binary(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
 	binary := filepath.Join(t.TempDir(), "bench")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build the benchmark: %v\n%s", err, out)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, binary, "--quick", "--out", folder)
+	cmd := exec.CommandContext(t.Context(), binary, "--quick", "--out", folder)
 	cmd.Stderr = &stderr
 	report, err := cmd.Output()
 	if err != nil {

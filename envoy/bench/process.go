@@ -16,7 +16,7 @@ import (
 )
 
 // stopTimeout is how long a process may take to end.
-const stopTimeout = 5 * time.Second
+const stopTimeout = time.Minute
 
 // process is a process of the benchmark's own. It is told lines and answers
 // each with one line.

@@ -56,6 +56,15 @@ func Await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// Full skips a test that takes long, or needs much of the machine, unless all
+// are asked for by CORSGATE_TEST=full.
+func Full(t testing.TB) {
+	t.Helper()
+	if os.Getenv("CORSGATE_TEST") != "full" {
+		t.Skip("only in full: set CORSGATE_TEST=full")
+	}
+}
+
 // Binary returns the path of an Envoy. Where there is none and none can be
 // installed, the test is skipped, or fails when CI=true.
 func Binary(t testing.TB) string {

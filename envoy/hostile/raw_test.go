@@ -11,17 +11,16 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
+	"github.com/corsgate/corsgate/envoy/envoytest"
 	"github.com/corsgate/corsgate/server"
 )
 
-// writeLimit bounds a write: who is not read from is pushed back.
-const writeLimit = 10 * time.Second
-
 // raw is an HTTP/2 client that keeps to no rule by itself. What the server says
-// is thrown away.
+// is thrown away, but for answers to pings.
 type raw struct {
 	conn    net.Conn
 	framer  *http2.Framer
+	pongs   chan struct{} // closed when the server has hung up
 	block   bytes.Buffer
 	encoder *hpack.Encoder
 	last    uint32 // stream; the first one is 1
@@ -34,10 +33,10 @@ func dialRaw(t *testing.T, address string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	r := &raw{conn: conn, framer: http2.NewFramer(conn, nil)}
+	r := &raw{conn: conn, framer: http2.NewFramer(conn, conn), pongs: make(chan struct{}, 1)}
 	r.last-- // a client's streams are odd
 	r.encoder = hpack.NewEncoder(&r.block)
-	go io.Copy(io.Discard, conn)
+	go r.listen()
 	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +44,32 @@ func dialRaw(t *testing.T, address string) *raw {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// listen reads until the server hangs up.
+func (r *raw) listen() {
+	defer close(r.pongs)
+	for {
+		frame, err := r.framer.ReadFrame()
+		if err != nil {
+			_, _ = io.Copy(io.Discard, r.conn)
+			return
+		}
+		if ping, ok := frame.(*http2.PingFrame); ok && ping.IsAck() {
+			r.pongs <- struct{}{}
+		}
+	}
+}
+
+// taken returns when the server has read all that was sent before.
+func (r *raw) taken(t *testing.T) {
+	t.Helper()
+	if err := r.framer.WritePing(false, [8]byte{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := <-r.pongs; !ok {
+		t.Fatal("the server has hung up")
+	}
 }
 
 // open opens a call of ext_proc and sends nothing. Errors mean that the server
@@ -62,7 +87,8 @@ func (r *raw) open(more ...hpack.HeaderField) error {
 		}
 	}
 	r.last += 2
-	_ = r.conn.SetWriteDeadline(time.Now().Add(writeLimit))
+	// Who is not read from is pushed back.
+	_ = r.conn.SetWriteDeadline(time.Now().Add(envoytest.Patience))
 	return r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: r.last, BlockFragment: r.block.Bytes(), EndHeaders: true})
 }
 

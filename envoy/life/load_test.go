@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
 const (
@@ -17,12 +19,12 @@ const (
 	// itself.
 	upstreamGrant = "*"
 	// slowPath is what the upstream takes a while to answer.
-	slowPath  = "/slow"
-	slowness  = 300 * time.Millisecond
-	clients   = 8
+	slowPath = "/slow"
+	slowness = 300 * time.Millisecond
+	clients  = 8
+	// enough is what a load sends at least, or the test says nothing.
+	enough    = 50
 	thinkTime = 3 * time.Millisecond
-	// giveUp is far above every timeout of the chain.
-	giveUp = 10 * time.Second
 )
 
 // outcome is what of an answer tells whether it is right.
@@ -84,8 +86,15 @@ func (c *tally) add(a ask, want, got outcome, err error) {
 	}
 }
 
-// report logs the numbers and returns them.
-func (c *tally) report(t *testing.T, what string) (sent, failed, lost int) {
+// count is how many were sent.
+func (c *tally) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sent
+}
+
+// report logs the numbers and returns those of wrong answers.
+func (c *tally) report(t *testing.T, what string) (failed, lost int) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,13 +102,14 @@ func (c *tally) report(t *testing.T, what string) (sent, failed, lost int) {
 	for _, e := range c.examples {
 		t.Log(e)
 	}
-	return c.sent, c.failed, c.lost
+	return c.failed, c.lost
 }
 
 // load sends asks from several clients until it is stopped.
 type load struct {
 	tally tally
-	stop  func()
+	// stop ends it, once it has sent enough to say something.
+	stop func()
 }
 
 // startLoad sends the asks to address, whose answers should be what want says.
@@ -110,7 +120,13 @@ func startLoad(t *testing.T, address string, want func(ask) outcome) *load {
 	for i := range clients {
 		running.Go(func() { l.send(ctx, i, address, want) })
 	}
-	l.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
+	l.stop = sync.OnceFunc(func() {
+		for ctx.Err() == nil && l.tally.count() < enough {
+			time.Sleep(thinkTime)
+		}
+		cancel()
+		running.Wait()
+	})
 	t.Cleanup(l.stop)
 	return l
 }
@@ -129,7 +145,7 @@ func (l *load) send(ctx context.Context, first int, address string, want func(as
 }
 
 func newClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{}, Timeout: giveUp}
+	return &http.Client{Transport: &http.Transport{}, Timeout: envoytest.Patience}
 }
 
 // do sends a to Envoy and reads the whole answer.

@@ -2,6 +2,7 @@ package life
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,8 +36,20 @@ type stack struct {
 }
 
 // start starts a stack. The configuration is the generated one, with a second
-// endpoint.
+// endpoint, but nobody who is slow is taken for dead.
 func start(t *testing.T, binary string, c envoy.Config) *stack {
+	t.Helper()
+	return startWith(t, binary, c, envoytest.Patient)
+}
+
+// startImpatient starts one whose health checks are the generated ones.
+func startImpatient(t *testing.T, binary string, c envoy.Config) *stack {
+	t.Helper()
+	return startWith(t, binary, c, func(map[string]any) {})
+}
+
+// startWith starts one whose configuration change has changed.
+func startWith(t *testing.T, binary string, c envoy.Config, change func(map[string]any)) *stack {
 	t.Helper()
 	s := &stack{binary: binary, policies: filepath.Join(t.TempDir(), "policies.yaml")}
 	if err := os.WriteFile(s.policies, []byte(policies), 0o600); err != nil {
@@ -46,7 +59,7 @@ func start(t *testing.T, binary string, c envoy.Config) *stack {
 		s.instances[i] = s.instance(t, "127.0.0.1:0")
 	}
 	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", startUpstream(t), s.instances[0].GRPC
-	s.envoy = envoytest.Start(t, withEndpoint(t, c, s.instances[0].GRPC, s.instances[1].GRPC))
+	s.envoy = envoytest.Start(t, withEndpoint(t, c, change, s.instances[0].GRPC, s.instances[1].GRPC))
 	s.awaitHealthy(t, 2)
 	return s
 }
@@ -83,9 +96,9 @@ func startUpstream(t *testing.T) string {
 	return strings.TrimPrefix(srv.URL, "http://")
 }
 
-// withEndpoint generates c's bootstrap and adds a second endpoint beside the
-// first to corsgate's cluster.
-func withEndpoint(t *testing.T, c envoy.Config, first, second string) []byte {
+// withEndpoint generates c's bootstrap, changes it, and adds a second endpoint
+// beside the first to corsgate's cluster.
+func withEndpoint(t *testing.T, c envoy.Config, change func(map[string]any), first, second string) []byte {
 	t.Helper()
 	text, err := c.JSON()
 	if err != nil {
@@ -97,6 +110,7 @@ func withEndpoint(t *testing.T, c envoy.Config, first, second string) []byte {
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
+	change(b)
 	group := corsgateCluster(b)["load_assignment"].(map[string]any)["endpoints"].([]any)[0].(map[string]any)
 	one, err := json.Marshal(group["lb_endpoints"].([]any)[0])
 	if err != nil {
@@ -124,25 +138,21 @@ func corsgateCluster(b map[string]any) map[string]any {
 // awaitHealthy waits until Envoy takes n of the corsgates for healthy.
 func (s *stack) awaitHealthy(t *testing.T, n int) {
 	t.Helper()
-	var text string
-	for start := time.Now(); time.Since(start) < giveUp; time.Sleep(20 * time.Millisecond) {
-		text = s.clusters(t)
+	envoytest.Await(t, fmt.Sprintf("%d healthy corsgates", n), func() bool {
 		healthy := 0
-		for line := range strings.Lines(text) {
+		for line := range strings.Lines(s.page(t, "/clusters")) {
 			if strings.HasPrefix(line, "corsgate::") && strings.HasSuffix(line, "::health_flags::healthy\n") {
 				healthy++
 			}
 		}
-		if healthy == n {
-			return
-		}
-	}
-	t.Fatalf("envoy does not have %d healthy corsgates:\n%s", n, text)
+		return healthy == n
+	})
 }
 
-func (s *stack) clusters(t *testing.T) string {
+// page returns a page of Envoy's admin listener.
+func (s *stack) page(t *testing.T, path string) string {
 	t.Helper()
-	resp, err := http.Get("http://" + s.envoy.Admin + "/clusters")
+	resp, err := http.Get("http://" + s.envoy.Admin + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +172,3 @@ func eachProfile(t *testing.T, test func(t *testing.T, binary string, p envoy.Pr
 		t.Run(string(p), func(t *testing.T) { test(t, binary, p) })
 	}
 }
-
-// timeout is long enough for a busy machine.
-const timeout = 2 * time.Second

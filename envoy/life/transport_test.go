@@ -85,7 +85,7 @@ func becomes(t *testing.T, e *envoytest.Running, want func(ask) outcome) {
 	a, client := asks()[2], newClient()
 	var got outcome
 	var err error
-	for start := time.Now(); time.Since(start) < giveUp; time.Sleep(50 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < envoytest.Patience; time.Sleep(50 * time.Millisecond) {
 		if got, err = a.do(client, e.Listeners["traffic"]); err == nil && got == want(a) {
 			break
 		}
@@ -100,7 +100,7 @@ func becomes(t *testing.T, e *envoytest.Running, want func(ask) outcome) {
 func withTransport(t *testing.T, upstream, service string, transport any) []byte {
 	t.Helper()
 	c := envoy.Config{
-		Profile: envoy.OneTrip, Fail: envoy.FailClosed, MessageTimeout: timeout,
+		Profile: envoy.OneTrip, Fail: envoy.FailClosed, MessageTimeout: envoytest.MessageTimeout,
 		Listen: "127.0.0.1:0", Upstream: upstream, Service: service,
 	}
 	text, err := c.JSON()
@@ -111,6 +111,7 @@ func withTransport(t *testing.T, upstream, service string, transport any) []byte
 	if err := json.Unmarshal(text, &b); err != nil {
 		t.Fatal(err)
 	}
+	envoytest.Patient(b)
 	if transport != nil {
 		corsgateCluster(b)["transport_socket"] = transport
 	}
@@ -178,11 +179,7 @@ func TestCertificateRenewal(t *testing.T) {
 	before := serial(t, authority, p.GRPC)
 	l := startLoad(t, e.Listeners["traffic"], serves)
 	authority.Write(t, in("tls.crt"), in("tls.key"), "corsgate.example")
-	for start := time.Now(); serial(t, authority, p.GRPC) == before; time.Sleep(100 * time.Millisecond) {
-		if time.Since(start) > giveUp {
-			t.Fatal("the new certificate is not served")
-		}
-	}
+	envoytest.Await(t, "the new certificate", func() bool { return serial(t, authority, p.GRPC) != before })
 	time.Sleep(2 * time.Second) // some connections with the new one
 	l.stop()
 	none(t, l)

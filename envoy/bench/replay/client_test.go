@@ -99,7 +99,7 @@ func (s *service) ended(err error) {
 // await returns once n streams have ended.
 func (s *service) await(t *testing.T, n int) map[codes.Code]int {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if ends := s.endsNow(); sum(ends) == n {
 			return ends
 		}
