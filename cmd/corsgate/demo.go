@@ -206,6 +206,7 @@ func (d *demo) envoy(upstream, service string, entries chan<- accessEntry, ready
 	config := envoy.Config{
 		Profile: envoy.Profile(d.flags.profile.value),
 		Listen:  d.flags.listen, Upstream: upstream, Service: service,
+		MessageTimeout: time.Minute, // it shows answers, however busy the machine is
 	}
 	bootstrap, err := config.YAML()
 	if err != nil {

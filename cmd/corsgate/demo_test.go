@@ -126,7 +126,7 @@ func TestDemoWaitsForNobodyWhoReads(t *testing.T) {
 			defer cancel()
 			r, unread := io.Pipe()
 			defer r.Close()
-			address := envoytest.FreeAddress(t)
+			address := envoytest.FreeAddress()
 			ended := make(chan int, 1)
 			go func() { ended <- run(ctx, append(args, "--listen", address), nil, unread, unread) }()
 			for err := errors.New("not asked"); err != nil; time.Sleep(10 * time.Millisecond) {

@@ -40,8 +40,8 @@ type unread struct {
 // serveUnread starts one with text as its policies.
 func serveUnread(t *testing.T, text string) *unread {
 	t.Helper()
-	u := &unread{policies: filepath.Join(t.TempDir(), "cors.yaml"), grpc: envoytest.FreeAddress(t)}
-	u.admin = envoytest.FreeAddress(t)
+	u := &unread{policies: filepath.Join(t.TempDir(), "cors.yaml"), grpc: envoytest.FreeAddress()}
+	u.admin = envoytest.FreeAddress()
 	if err := os.WriteFile(u.policies, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

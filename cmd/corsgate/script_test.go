@@ -18,11 +18,12 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/pflag"
+
+	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
-// patience bounds every wait of a script; what is waited for comes in a
-// fraction of it.
-const patience = 20 * time.Second
+// patience bounds every wait of a script.
+const patience = envoytest.Patience
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"corsgate": main})
@@ -42,6 +43,8 @@ func TestScripts(t *testing.T) {
 			e.Defer(s.kill)
 			// Under the race detector every process would sleep a second at its end.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
+			// health gives up sooner than a busy machine answers.
+			e.Setenv("CORSGATE_TIMEOUT", patience.String())
 			return nil
 		},
 	})
@@ -83,10 +86,8 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(envoytest.FreeAddress())
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(errors.Join(err, l.Close()))
 	ts.Setenv(args[0], port)
 }
 

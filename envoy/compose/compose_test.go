@@ -79,7 +79,7 @@ func (s *stack) copyRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.envoy, s.admin = envoytest.FreeAddress(t), envoytest.FreeAddress(t)
+	s.envoy, s.admin = envoytest.FreeAddress(), envoytest.FreeAddress()
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:10000:`, `"`+s.envoy+`:`)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:9002:9002"`, `"`+s.admin+`:9002"`)
 	for _, name := range []string{"Dockerfile", "docker-compose.yml"} {

@@ -70,7 +70,7 @@ func TestOutage(t *testing.T) {
 				name := strings.Join([]string{string(profile), string(match), string(mode)}, "/")
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: envoytest.FreeAddress(t)}
+					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: envoytest.FreeAddress()}
 					s := start(t, name, c, up, nil)
 					got := map[string][]string{} // :: id -> lines
 					for _, e := range table {
@@ -105,7 +105,7 @@ func TestRestart(t *testing.T) {
 		t.Run(string(profile), func(t *testing.T) {
 			t.Parallel()
 			up := startUpstream(t)
-			first := startService(t, "127.0.0.1:0", policies)
+			first := startService(t, envoytest.FreeAddress(), policies)
 			s := start(t, "restart", envoy.Config{Profile: profile}, up, first)
 			granted, stripped := of("200", "seen", grants), of("200", "seen", vary)
 			becomes(t, s, "before", granted)

@@ -16,7 +16,7 @@ func TestSwitchedOff(t *testing.T) {
 			name := string(profile) + "/" + string(match)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				c := envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, Service: envoytest.FreeAddress(t)}
+				c := envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, Service: envoytest.FreeAddress()}
 				s := launch(t, name, c, up, nil, switchOff)
 				got := map[string][]string{} // :: id -> lines
 				table := []exchange{

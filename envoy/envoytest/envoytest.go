@@ -4,8 +4,10 @@ package envoytest
 import (
 	"bytes"
 	"context"
+	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -46,6 +48,18 @@ func patient(v any) {
 	}
 }
 
+// FreeAddress returns an address of loopback that nobody listens on and nobody
+// gets by chance: systems give out ports above these.
+func FreeAddress() string {
+	for {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nobody has connected
+			return address
+		}
+	}
+}
+
 // Await looks until it is ok; after Patience the test fails.
 func Await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -81,17 +95,6 @@ func Binary(t testing.TB) string {
 	}
 	t.Skipf("no envoy: %v\n%s", err, progress.String())
 	return ""
-}
-
-// FreeAddress returns an address of this machine that nobody listens on.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Running is an Envoy that takes traffic.

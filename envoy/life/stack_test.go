@@ -56,7 +56,7 @@ func startWith(t *testing.T, binary string, c envoy.Config, change func(map[stri
 		t.Fatal(err)
 	}
 	for i := range s.instances {
-		s.instances[i] = s.instance(t, "127.0.0.1:0")
+		s.instances[i] = s.instance(t, envoytest.FreeAddress())
 	}
 	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", startUpstream(t), s.instances[0].GRPC
 	s.envoy = envoytest.Start(t, withEndpoint(t, c, change, s.instances[0].GRPC, s.instances[1].GRPC))

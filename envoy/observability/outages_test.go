@@ -209,7 +209,7 @@ type never struct{}
 func (never) Observe(ctx context.Context, _ *policy.Request, _ *policy.Decision) { <-ctx.Done() }
 
 // gone has no corsgate at all.
-func gone(t *testing.T) string { return envoytest.FreeAddress(t) }
+func gone(*testing.T) string { return envoytest.FreeAddress() }
 
 // startServer serves a policy until the test ends.
 func startServer(t *testing.T, o server.Observer) (address string) {
