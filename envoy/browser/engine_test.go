@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/envoy/envoytest"
 	fetch "github.com/corsgate/corsgate/policy/browser"
 )
 
@@ -60,20 +61,14 @@ var kinds = []kind{
 		"libwebkit2gtk-4.1-0, which has a MiniBrowser, and xvfb", startWebKit, nil},
 }
 
-// fullVariable is the environment variable that has the tests run in full.
-const fullVariable = "CORSGATE_TEST"
-
-// furtherBrowsers reports whether the trials run in other browsers than Chromium.
-func furtherBrowsers() bool { return os.Getenv(fullVariable) == "full" }
-
 // inEachBrowser runs a test in each browser, which reaches every host through
-// the proxy.
+// the proxy. Others than Chromium are asked only in full.
 func inEachBrowser(t *testing.T, proxy string, cert certificate, test func(t *testing.T, b *browser)) {
 	t.Helper()
 	for _, k := range kinds {
 		t.Run(string(k.name), func(t *testing.T) {
-			if k.name != chromium && !furtherBrowsers() {
-				t.Skipf("only Chromium is asked: set %s=full to ask %s, too", fullVariable, k.name)
+			if k.name != chromium {
+				envoytest.Full(t)
 			}
 			test(t, &browser{kind: k, engine: k.start(t, k.find(t), proxy, cert)})
 		})
