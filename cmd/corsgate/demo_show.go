@@ -21,6 +21,9 @@ const logPatience = time.Minute
 func (d *demo) show(ctx context.Context, svc *service, ready <-chan string, entries <-chan accessEntry) error {
 	select {
 	case <-ctx.Done():
+		if d.flags.once {
+			return ctx.Err() // nothing was checked
+		}
 		return nil
 	case address := <-ready:
 		base := "http://" + address

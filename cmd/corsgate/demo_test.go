@@ -213,19 +213,16 @@ func TestDemoAsJSONPrintsALineForTheAddressesAndOneForEachDecision(t *testing.T)
 
 func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
 	taken := takenPort(t)
-	for _, c := range []struct {
-		name  string
-		asked bool
-		want  string
-	}{
-		{"asked for: it stays", true, taken},
-		{"by default: another one", false, "127.0.0.1:0"},
-	} {
-		f := demoFlags{listen: taken}
-		f.fallBackToFreePort(c.asked)
-		if f.listen != c.want {
-			t.Errorf("%s: %s, want %s", c.name, f.listen, c.want)
-		}
+	f := demoFlags{listen: taken}
+	if err := f.chooseListen(false); err != nil || f.listen != "127.0.0.1:0" {
+		t.Errorf("by default: %s, %v", f.listen, err)
+	}
+	var out, errs output
+	code := run(t.Context(), []string{"demo", "--listen", taken}, nil, &out, &errs)
+	want := "corsgate: cannot listen on --listen " + taken + ": address already in use\n" +
+		"corsgate: hint: choose another --listen, or leave it out to take a free port\n"
+	if code != exitFailure || errs.String() != want {
+		t.Errorf("asked for: exit code %d\n%s, want\n%s", code, &errs, want)
 	}
 }
 

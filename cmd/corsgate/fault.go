@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,9 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // findings, or something that did not work
 	exitUsage   = 2 // a command line that cannot be carried out
+	// exitInterrupted is work that a signal has ended early: what shells show for
+	// Ctrl-C, 128 and the number of SIGINT.
+	exitInterrupted = 130
 )
 
 // reported ends a command that has printed already what there is to say. Its
@@ -53,6 +57,14 @@ func hinted(err error, hints ...string) error {
 // misused returns the fault of a command line that cannot be carried out.
 func misused(hint, format string, args ...any) error {
 	return &fault{err: fmt.Errorf(format, args...), code: exitUsage, hints: []string{hint}}
+}
+
+// interrupted returns err, in plain words if it is that a signal came.
+func interrupted(err error) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &fault{err: errors.New("interrupted, nothing is left behind"), code: exitInterrupted}
 }
 
 // markFailures makes every error of a command's own work a failure, so that

@@ -33,7 +33,7 @@ Every flag --some-flag may also be given as the environment variable
 CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.
 
 Exit codes: 0 when all went well, 1 for findings and failures, 2 for a wrong command
-line.`,
+line, 130 for a demo that a signal ended before its work was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
   corsgate serve --policies policies/              # serve them

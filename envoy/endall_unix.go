@@ -1,0 +1,15 @@
+//go:build unix
+
+package envoy
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// endAll has all that cmd starts end with its context, and at once: a child that
+// is left would write on where the folder is removed.
+func endAll(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}
