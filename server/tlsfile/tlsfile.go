@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // checkInterval is how long the files are taken for unchanged.
@@ -123,7 +124,7 @@ func (f *Files) read() (content [3][]byte, err error) {
 			continue
 		}
 		content[i], err = os.ReadFile(path)
-		errs = append(errs, printable.Error(err))
+		errs = append(errs, access.Explain(printable.Error(err), path))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return content, fmt.Errorf("read the TLS files: %w", err)

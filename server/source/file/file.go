@@ -16,6 +16,7 @@ package file
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // The defaults of Source's fields.
@@ -75,7 +77,10 @@ func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error)
 	s.mu.Lock()
 	s.last = sn
 	s.mu.Unlock()
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, "", access.Explain(printable.Error(err), s.Path)
+	case err != nil:
 		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", printable.Error(err))
 	}
 	return sn, r.dir, nil

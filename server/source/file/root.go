@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // maxFile bounds what is read of one file, in bytes: far above what any policy
@@ -205,10 +206,11 @@ func readFingerprint(content []byte, err error) string {
 }
 
 // reason takes the path off an error: it is the resolved one, which the user
-// does not know and which differs from version to version.
+// does not know and which differs from version to version. Only of a missing
+// permission it says where that is to be given.
 func reason(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err
+		return access.Explain(pe.Err, pe.Path)
 	}
 	return err
 }
