@@ -85,21 +85,22 @@ func (p *Process) run(ctx context.Context, config, adminFile string) error {
 	return fmt.Errorf("envoy: %w: %s", cmp.Or(err, context.Cause(alive)), log)
 }
 
-// command is the command line of Envoy; it ends with ctx.
+// command is the command line of Envoy; it ends with ctx, or with this process.
+// Without hot restarts there is no shared memory, which Envoy would leave behind.
 func (p *Process) command(ctx context.Context, config, adminFile string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.Binary,
 		"--config-path", config, "--config-yaml", adminOverlay, "--admin-address-path", adminFile,
-		"--use-dynamic-base-id", "--log-level", "warning", "--concurrency", strconv.Itoa(max(1, p.Concurrency)),
+		"--disable-hot-restart", "--log-level", "warning", "--concurrency", strconv.Itoa(max(1, p.Concurrency)),
 		"--file-flush-interval-msec", "50", "--drain-time-s", "1")
 	cmd.Stdout = p.Stdout
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
+	endWithUs(cmd)
 	return cmd
 }
 
-// start runs cmd, tells died how it ended, and closes done. Envoy asks the
-// kernel for a SIGTERM when the thread that started it ends, so that thread is
-// kept for as long as it runs.
+// start runs cmd, tells died how it ended, and closes done. The thread that
+// starts it is kept for as long as it runs: see endWithUs.
 func start(cmd *exec.Cmd, died context.CancelCauseFunc) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {

@@ -53,16 +53,28 @@ const static = `{static_resources: {listeners: [{name: traffic, address: {socket
 
 func TestProcessServesOnThePortItTells(t *testing.T) {
 	e := envoytest.Start(t, []byte(static))
-	resp, err := http.Get("http://" + e.Listeners["traffic"] + "/some/path")
+	if body := get(t, "http://"+e.Listeners["traffic"]+"/some/path"); body != "here" {
+		t.Errorf("got %q", body)
+	}
+	if version := get(t, "http://"+e.Admin+"/hot_restart_version"); version != "disabled" {
+		t.Errorf("it has shared memory for hot restarts: %s", version)
+	}
+	envoytest.Await(t, "the access log", func() bool { return strings.Contains(e.Output.String(), "/some/path") })
+}
+
+// get returns the body of an answer.
+func get(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if err != nil || string(body) != "here" {
-		t.Errorf("got %q, %v", body, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	envoytest.Await(t, "the access log", func() bool { return strings.Contains(e.Output.String(), "/some/path") })
+	return string(body)
 }
 
 func TestProcessLeavesNothingBehind(t *testing.T) {
