@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/source/file"
@@ -101,10 +101,10 @@ type caseResult struct {
 
 // testReport is what came of all cases, as its JSON says it.
 type testReport struct {
-	Cases       []caseResult             `json:"cases"`
-	Passed      int                      `json:"passed"`
-	Failed      int                      `json:"failed"`
-	Unexercised []policytest.Unexercised `json:"unexercised"`
+	Cases       []caseResult        `json:"cases"`
+	Passed      int                 `json:"passed"`
+	Failed      int                 `json:"failed"`
+	Unexercised []cases.Unexercised `json:"unexercised"`
 }
 
 // run runs all cases on what the files hold now. The error is a
@@ -118,7 +118,7 @@ func (t *tester) run(ctx context.Context) (*testReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	coverage := policytest.NewCoverage(specs)
+	coverage := cases.NewCoverage(specs)
 	report := &testReport{Cases: []caseResult{}}
 	for _, f := range files {
 		if err := report.addFile(f, set, coverage); err != nil {
@@ -130,8 +130,8 @@ func (t *tester) run(ctx context.Context) (*testReport, error) {
 }
 
 // readCases reads all files with cases; the error has the mistakes of all.
-func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
-	var all []policytest.File
+func (t *tester) readCases(ctx context.Context) ([]cases.File, error) {
+	var all []cases.File
 	var bad []error
 	for _, source := range t.cases {
 		fsys, place, err := source.Snapshot(ctx)
@@ -149,8 +149,8 @@ func (t *tester) readCases(ctx context.Context) ([]policytest.File, error) {
 }
 
 // readFiles reads the case files of the path that was given.
-func readFiles(fsys fs.FS, place, path string) ([]policytest.File, error) {
-	files, err := policytest.Load(fsys, place)
+func readFiles(fsys fs.FS, place, path string) ([]cases.File, error) {
+	files, err := cases.Load(fsys, place)
 	if err == nil && len(files) == 0 {
 		err = fmt.Errorf("%s: no file with cases: put a .yaml, .yml or .json file there", printable.Name(path))
 	}
@@ -172,19 +172,19 @@ func (t *tester) readPolicies(ctx context.Context) ([]policy.Spec, *policy.Set, 
 }
 
 // addFile runs the cases of a file, by its own policies where it has some.
-func (r *testReport) addFile(f policytest.File, set *policy.Set, coverage *policytest.Coverage) error {
+func (r *testReport) addFile(f cases.File, set *policy.Set, coverage *cases.Coverage) error {
 	if f.HasPolicies() {
 		own, err := f.Set()
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
-		set, coverage = own, policytest.NewCoverage(nil) // of no interest
+		set, coverage = own, cases.NewCoverage(nil) // of no interest
 	}
 	if set == nil && len(f.Cases) > 0 {
 		return misused("name the policies: corsgate test --policies PATH CASES", "%s has no policies of its own", f.Path)
 	}
 	for _, c := range f.Cases {
-		if !c.Runs(policytest.Decide) {
+		if !c.Runs(cases.Decide) {
 			continue // it is about Envoy
 		}
 		request := c.Request()

@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/cases"
 )
 
 // print writes the results to out, and for people a summary to note.
@@ -43,7 +43,7 @@ func (res *caseResult) print(out io.Writer, paint painter) error {
 }
 
 // unexercisedLine says what no case is about.
-func unexercisedLine(u policytest.Unexercised) string {
+func unexercisedLine(u cases.Unexercised) string {
 	if u.Field == "" {
 		return "policy " + u.Policy
 	}

@@ -10,17 +10,18 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/cases"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// TestCases sends every case of package policytest through one Envoy for each
+// TestCases sends every case of package cases through one Envoy for each
 // setup, which all files share.
 func TestCases(t *testing.T) {
-	files, err := policytest.Files()
+	files, err := cases.Files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	policies, err := policytest.FS(files...)
+	policies, err := cases.FS(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +29,7 @@ func TestCases(t *testing.T) {
 	up, service := startUpstream(t), serve(t, "127.0.0.1:0", policies, nil)
 	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
 		s := launch(t, name, c, up, service, func(b object) { addHosts(b, hosts) })
-		got := map[string]policytest.Outcome{} // :: id -> what came of it
+		got := map[string]cases.Outcome{} // :: id -> what came of it
 		for _, w := range wires {
 			s.sendCases(t, files, w, got)
 		}
@@ -43,30 +44,30 @@ func TestCases(t *testing.T) {
 type wire struct {
 	name string
 	// carries reports whether it can carry what the client sends.
-	carries func(policytest.Request) bool
-	send    func(address string, r policytest.Request) (policytest.Response, error)
+	carries func(cases.Request) bool
+	send    func(address string, r cases.Request) (respond.Response, error)
 	// most of 100 cases that run in a profile must be sent over it.
 	most int
 }
 
 var wires = []wire{
-	{"http/1", func(policytest.Request) bool { return true }, sendHTTP1, 100},
+	{"http/1", func(cases.Request) bool { return true }, sendHTTP1, 100},
 	{"http/2", isHTTP2, sendHTTP2, 90},
 }
 
 // caseID names a case to the upstream and in the access log.
-func (s *setup) caseID(w wire, f policytest.File, c policytest.Case) string {
+func (s *setup) caseID(w wire, f cases.File, c cases.Case) string {
 	return fmt.Sprintf("%s %s %s.yaml:%d", s.name, w.name, f.Name, c.Line)
 }
 
 // sendCases sends all that can be sent, and adds what came of each to got,
 // without what only the access log tells.
-func (s *setup) sendCases(t *testing.T, files []policytest.File, w wire, got map[string]policytest.Outcome) {
+func (s *setup) sendCases(t *testing.T, files []cases.File, w wire, got map[string]cases.Outcome) {
 	t.Helper()
 	sent, all := 0, 0
 	for _, f := range files {
 		for _, c := range f.Cases {
-			if !c.Runs(policytest.Profile(s.config.Profile)) {
+			if !c.Runs(cases.Profile(s.config.Profile)) {
 				continue
 			}
 			all++
@@ -88,22 +89,22 @@ func (s *setup) sendCases(t *testing.T, files []policytest.File, w wire, got map
 	}
 }
 
-func (s *setup) sendCase(w wire, c policytest.Case, id string) (policytest.Outcome, error) {
+func (s *setup) sendCase(w wire, c cases.Case, id string) (cases.Outcome, error) {
 	answers, err := json.Marshal([]answer{answerOf(c.Upstream)})
 	if err != nil {
-		return policytest.Outcome{}, err
+		return cases.Outcome{}, err
 	}
 	r := c.Client
-	r.Headers = policytest.Headers{}
+	r.Headers = respond.Headers{}
 	maps.Copy(r.Headers, c.Client.Headers)
 	r.Headers[strings.ToLower(answerHeader)] = []string{string(answers)}
 	r.Headers[strings.ToLower(caseHeader)] = []string{id}
 	response, err := w.send(s.address(), r)
-	return policytest.Outcome{Forwarded: s.upstream.requests(id) > 0, Response: response}, err
+	return cases.Outcome{Forwarded: s.upstream.requests(id) > 0, Response: response}, err
 }
 
 // answerOf is what the upstream is told to answer.
-func answerOf(r policytest.Response) answer {
+func answerOf(r respond.Response) answer {
 	a := answer{Status: r.Status}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		for _, line := range r.Headers[name] {
@@ -114,7 +115,7 @@ func answerOf(r policytest.Response) answer {
 }
 
 // compareCases prints a line for each difference.
-func (s *setup) compareCases(t *testing.T, files []policytest.File, w wire, got map[string]policytest.Outcome, log map[string]logLine) {
+func (s *setup) compareCases(t *testing.T, files []cases.File, w wire, got map[string]cases.Outcome, log map[string]logLine) {
 	t.Helper()
 	for _, f := range files {
 		for _, c := range f.Cases {
@@ -124,7 +125,7 @@ func (s *setup) compareCases(t *testing.T, files []policytest.File, w wire, got 
 				continue
 			}
 			log[id].tell(&o)
-			want, _ := c.Want(policytest.Profile(s.config.Profile))
+			want, _ := c.Want(cases.Profile(s.config.Profile))
 			for _, line := range o.Diff(want) {
 				t.Errorf("%s: %s: %s", id, c.Name, line)
 			}
@@ -136,10 +137,10 @@ func (s *setup) compareCases(t *testing.T, files []policytest.File, w wire, got 
 }
 
 // tell adds what the access log has of the decision.
-func (l logLine) tell(o *policytest.Outcome) {
+func (l logLine) tell(o *cases.Outcome) {
 	o.Policy, o.Reason = l.Policy, l.Reason
 	if l.ShadowReason != "" {
-		o.Shadow = &policytest.Shadow{Policy: l.ShadowPolicy, Reason: l.ShadowReason, Differs: l.ShadowDiffers}
+		o.Shadow = &cases.Shadow{Policy: l.ShadowPolicy, Reason: l.ShadowReason, Differs: l.ShadowDiffers}
 	}
 }
 
@@ -148,7 +149,7 @@ var port = regexp.MustCompile(`:\d+$`)
 
 // caseHosts are the virtual hosts that cases need besides the generated one:
 // where Envoy names the policy, or corsgate.static must not serve.
-func caseHosts(t *testing.T, files []policytest.File) []testHost {
+func caseHosts(t *testing.T, files []cases.File) []testHost {
 	t.Helper()
 	hosts := map[string]testHost{} // :: domain
 	for _, f := range files {

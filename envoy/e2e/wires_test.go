@@ -7,16 +7,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/cases"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // sendHTTP1 writes the bytes of the request as they are, the header lines in
 // the order of their names.
-func sendHTTP1(address string, r policytest.Request) (policytest.Response, error) {
+func sendHTTP1(address string, r cases.Request) (respond.Response, error) {
 	return received(raw(address, r.Method, requestText(r)))
 }
 
-func requestText(r policytest.Request) string {
+func requestText(r cases.Request) string {
 	var b strings.Builder
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\r\n") }
 	line(r.Method, " ", r.Path, " HTTP/1.1")
@@ -37,21 +38,21 @@ func requestText(r policytest.Request) string {
 }
 
 // received is what a client gets; it closes the response.
-func received(resp *http.Response, err error) (policytest.Response, error) {
+func received(resp *http.Response, err error) (respond.Response, error) {
 	if err != nil {
-		return policytest.Response{}, err
+		return respond.Response{}, err
 	}
-	headers := policytest.Headers{}
+	headers := respond.Headers{}
 	for name, lines := range resp.Header {
 		headers[strings.ToLower(name)] = lines
 	}
-	return policytest.Response{Status: resp.StatusCode, Headers: headers}, resp.Body.Close()
+	return respond.Response{Status: resp.StatusCode, Headers: headers}, resp.Body.Close()
 }
 
 // isHTTP2 tells the requests that HTTP/2 has a form for: it has no headers of
 // the connection (RFC 9113, section 8.2.2), and Go's client takes a path for a
 // part of a URL.
-func isHTTP2(r policytest.Request) bool {
+func isHTTP2(r cases.Request) bool {
 	for _, name := range []string{"connection", "upgrade", "te"} {
 		if r.Headers[name] != nil {
 			return false
@@ -60,7 +61,7 @@ func isHTTP2(r policytest.Request) bool {
 	return strings.HasPrefix(r.Path, "/") && !strings.HasPrefix(r.Path, "//")
 }
 
-func sendHTTP2(address string, r policytest.Request) (policytest.Response, error) {
+func sendHTTP2(address string, r cases.Request) (respond.Response, error) {
 	headers := http.Header{}
 	for name, lines := range r.Headers {
 		headers[http.CanonicalHeaderKey(name)] = lines

@@ -7,7 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // request is what a Set sees of a request with these headers.
@@ -58,7 +58,7 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 	if d.Shadow.Answer != nil {
 		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers, d.Verdict.Differences(&d.Shadow)}
 	}
-	got := policytest.Respond(d, upstreamOf(a.Upstream))
+	got := respond.To(d, upstreamOf(a.Upstream))
 	e := &Exchange{
 		Method: r.Method, Reason: d.Reason.String(), Forwarded: d.Answer.Action != policy.Reply,
 		Status: got.Status, Headers: linesOf(got.Headers), Sent: t.sentHeaders(a),
@@ -69,17 +69,17 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 	return e
 }
 
-func upstreamOf(u Upstream) policytest.Response {
-	headers := policytest.Headers{}
+func upstreamOf(u Upstream) respond.Response {
+	headers := respond.Headers{}
 	for _, h := range u.Headers {
 		name := strings.ToLower(h.Name)
 		headers[name] = append(headers[name], h.Value)
 	}
-	return policytest.Response{Status: u.Status, Headers: headers}
+	return respond.Response{Status: u.Status, Headers: headers}
 }
 
 // linesOf returns the lines sorted by name.
-func linesOf(hs policytest.Headers) browser.Headers {
+func linesOf(hs respond.Headers) browser.Headers {
 	lines := browser.Headers{}
 	for _, name := range slices.Sorted(maps.Keys(hs)) {
 		for _, value := range hs[name] {

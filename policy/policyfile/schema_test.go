@@ -109,7 +109,7 @@ func corpus(t *testing.T) map[string]fs.FS {
 		}
 		all[name] = filesOf(archive)
 	}
-	cases, err := filepath.Glob("../policytest/cases/*.yaml")
+	cases, err := filepath.Glob("../cases/suite/*.yaml")
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no case files: %v", err)
 	}

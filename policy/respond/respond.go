@@ -1,4 +1,6 @@
-package policytest
+// Package respond says what a client gets: the upstream's answer as a decision
+// edits it, or the answer that takes its place.
+package respond
 
 import (
 	"maps"
@@ -11,12 +13,11 @@ const (
 	corsPrefix  = "access-control-"
 	allowOrigin = "access-control-allow-origin"
 	vary        = "vary"
-	reasonName  = "x-corsgate-reason"
 )
 
-// Respond returns what the client gets for d when the upstream would answer
-// up. It changes nothing of up.
-func Respond(d policy.Decision, up Response) Response {
+// To returns what the client gets for d if the upstream would answer up. It
+// changes nothing of up.
+func To(d policy.Decision, up Response) Response {
 	switch d.Answer.Action {
 	case policy.Reply:
 		headers := Headers{}
@@ -56,22 +57,10 @@ func set(headers Headers, v *policy.Verdict) {
 // caches"): what is there is kept, and "*" says it already (RFC 9110, section
 // 12.5.5).
 func varyByOrigin(headers Headers) {
-	for _, member := range members(headers[vary]) {
+	for _, member := range headers.Members(vary) {
 		if member == "*" || strings.EqualFold(member, "Origin") {
 			return
 		}
 	}
 	headers[vary] = append(headers[vary], "Origin")
-}
-
-// members returns the elements of a list that stands in several lines.
-func members(lines []string) []string {
-	if len(lines) == 0 {
-		return nil
-	}
-	list := strings.Split(strings.Join(lines, ","), ",")
-	for i := range list {
-		list[i] = strings.Trim(list[i], " \t")
-	}
-	return list
 }

@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"strings"
@@ -84,7 +84,7 @@ func TestParseRefuses(t *testing.T) {
 				if !strings.HasPrefix(line, "f.yaml:") {
 					t.Errorf("%q has no place", line)
 				}
-				if strings.Contains(line, "go-yaml") || strings.Contains(line, "YAML struct") || strings.Contains(line, "policytest.") {
+				if strings.Contains(line, "go-yaml") || strings.Contains(line, "YAML struct") || strings.Contains(line, "cases.") {
 					t.Errorf("%q speaks of the code", line)
 				}
 			}

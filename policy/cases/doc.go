@@ -1,4 +1,4 @@
-// Package policytest reads and runs decision cases: what a client sends, what
+// Package cases reads and runs decision cases: what a client sends, what
 // the upstream answers, and what must come back. One format serves the tests of
 // package policy, of the gRPC services, and of a real Envoy.
 //
@@ -42,4 +42,4 @@
 // {before: "a", repeat: "b", times: 100, after: "c"}, or a list of these:
 // several lines. The wanted headers are all Access-Control-*, Vary and
 // x-corsgate-reason headers that the client gets.
-package policytest
+package cases

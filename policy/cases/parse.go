@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"cmp"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
+
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // fileYAML is a case file as it is written. The nodes are decoded one by one,
@@ -39,25 +41,25 @@ type caseYAML struct {
 }
 
 type requestYAML struct {
-	Method   string  `yaml:"method"`
-	Host     string  `yaml:"host"`
-	Path     string  `yaml:"path"`
-	Protocol string  `yaml:"protocol"`
-	Headers  Headers `yaml:"headers"`
+	Method   string      `yaml:"method"`
+	Host     string      `yaml:"host"`
+	Path     string      `yaml:"path"`
+	Protocol string      `yaml:"protocol"`
+	Headers  headersYAML `yaml:"headers"`
 }
 
 type responseYAML struct {
-	Status  int     `yaml:"status"`
-	Headers Headers `yaml:"headers"`
+	Status  int         `yaml:"status"`
+	Headers headersYAML `yaml:"headers"`
 }
 
 type wantYAML struct {
-	Policy    string  `yaml:"policy"`
-	Reason    string  `yaml:"reason"`
-	Shadow    *Shadow `yaml:"shadow"`
-	Forwarded *bool   `yaml:"forwarded"`
-	Status    int     `yaml:"status"`
-	Headers   Headers `yaml:"headers"`
+	Policy    string      `yaml:"policy"`
+	Reason    string      `yaml:"reason"`
+	Shadow    *Shadow     `yaml:"shadow"`
+	Forwarded *bool       `yaml:"forwarded"`
+	Status    int         `yaml:"status"`
+	Headers   headersYAML `yaml:"headers"`
 }
 
 type exceptionYAML struct {
@@ -196,9 +198,9 @@ func (p *parser) readCase(n *yaml.Node) Case {
 			Host:     raw.Request.Host,
 			Path:     cmp.Or(raw.Request.Path, "/"),
 			Protocol: raw.Request.Protocol,
-			Headers:  raw.Request.Headers,
+			Headers:  respond.Headers(raw.Request.Headers),
 		},
-		Upstream: Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: raw.Upstream.Headers},
+		Upstream: respond.Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: respond.Headers(raw.Upstream.Headers)},
 	}
 	c.want = p.readWant(n.Line, raw.Name, raw.Want, &c, Decide)
 	if p.partial && raw.Want != nil {
@@ -240,7 +242,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 		p.check(line, isReason(raw.Shadow.Reason), "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)
 	}
 	for header := range raw.Headers {
-		p.check(line, isCORS(header), "%q: want.headers: %s is never compared; only Access-Control-*, Vary and %s are", name, header, reasonName)
+		p.check(line, isCORS(header), "%q: want.headers: %s is never compared; only Access-Control-*, Vary and x-corsgate-reason are", name, header)
 	}
 	forwarded := raw.Status == 0
 	if raw.Forwarded != nil {
@@ -248,7 +250,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 	}
 	return Outcome{
 		Policy: raw.Policy, Reason: raw.Reason, Shadow: raw.Shadow, Forwarded: forwarded,
-		Response: Response{Status: cmp.Or(raw.Status, c.Upstream.Status), Headers: raw.Headers},
+		Response: respond.Response{Status: cmp.Or(raw.Status, c.Upstream.Status), Headers: respond.Headers(raw.Headers)},
 	}
 }
 

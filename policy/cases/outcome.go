@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // Outcome is what came of a case, or what should.
@@ -20,7 +21,7 @@ type Outcome struct {
 	Forwarded bool
 	// Response is what the client got. Of its headers only those matter that
 	// are CORS's: Access-Control-*, Vary and x-corsgate-reason.
-	Response Response
+	Response respond.Response
 }
 
 // Shadow is what a shadow policy said.
@@ -33,12 +34,12 @@ type Shadow struct {
 }
 
 // OutcomeOf returns what comes of d when the upstream would answer up.
-func OutcomeOf(d policy.Decision, up Response) Outcome {
+func OutcomeOf(d policy.Decision, up respond.Response) Outcome {
 	o := Outcome{
 		Policy:    d.Policy,
 		Reason:    d.Reason.String(),
 		Forwarded: d.Answer.Action != policy.Reply,
-		Response:  Respond(d, up),
+		Response:  respond.To(d, up),
 	}
 	if d.Shadow.Answer != nil {
 		o.Shadow = &Shadow{Policy: d.Shadow.Policy, Reason: d.Shadow.Reason.String(), Differs: d.ShadowDiffers, Differences: d.Verdict.Differences(&d.Shadow)}
@@ -62,7 +63,7 @@ func (o Outcome) Diff(want Outcome) []string {
 	differ("forwarded", fmt.Sprint(o.Forwarded), fmt.Sprint(want.Forwarded))
 	differ("status", fmt.Sprint(o.Response.Status), fmt.Sprint(want.Response.Status))
 	for _, name := range corsNames(o.Response.Headers, want.Response.Headers) {
-		differ(name, list(o.Response.Headers[name]), list(want.Response.Headers[name]))
+		differ(name, list(o.Response.Headers, name), list(want.Response.Headers, name))
 	}
 	return lines
 }
@@ -85,9 +86,9 @@ func (s *Shadow) differences() string {
 }
 
 // corsNames returns the names of the headers in a and b that are CORS's, sorted.
-func corsNames(a, b Headers) []string {
+func corsNames(a, b respond.Headers) []string {
 	names := map[string]bool{}
-	for _, h := range []Headers{a, b} {
+	for _, h := range []respond.Headers{a, b} {
 		for name := range h {
 			if isCORS(name) {
 				names[name] = true
@@ -98,7 +99,7 @@ func corsNames(a, b Headers) []string {
 }
 
 func isCORS(name string) bool {
-	return strings.HasPrefix(name, corsPrefix) || name == vary || name == reasonName
+	return strings.HasPrefix(name, "access-control-") || name == "vary" || name == "x-corsgate-reason"
 }
 
 func shown(s string) string {
@@ -108,10 +109,10 @@ func shown(s string) string {
 	return s
 }
 
-// list returns the elements of lines quoted, so that an empty one is seen.
-func list(lines []string) string {
-	if len(lines) == 0 {
+// list returns the elements of a header quoted, so that an empty one is seen.
+func list(h respond.Headers, name string) string {
+	if len(h[name]) == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("%q", strings.Join(members(lines), ", "))
+	return fmt.Sprintf("%q", strings.Join(h.Members(name), ", "))
 }

@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"errors"
@@ -10,13 +10,14 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // maxValue bounds a header value in bytes, which repeat could make endless.
 const maxValue = 4 << 20
 
 // goType is what the YAML package says of the types of this one.
-var goType = regexp.MustCompile(` (in type|into) (\[|map\[|struct|\*|policytest\.).*`)
+var goType = regexp.MustCompile(` (in type|into) (\[|map\[|struct|\*|cases\.).*`)
 
 // placed puts the file and the line before each mistake in err; line is that
 // of a mistake that does not know its own.
@@ -54,12 +55,14 @@ func isReason(word string) bool {
 	return slices.ContainsFunc(policy.Reasons(), func(r policy.Reason) bool { return r.String() == word })
 }
 
+type headersYAML respond.Headers
+
 // UnmarshalYAML reads header lines by name.
-func (h *Headers) UnmarshalYAML(n *yaml.Node) error {
+func (h *headersYAML) UnmarshalYAML(n *yaml.Node) error {
 	if n.Kind != yaml.MappingNode {
 		return mistake(n, "headers are a mapping of names to values")
 	}
-	*h = make(Headers, len(n.Content)/2)
+	*h = make(headersYAML, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
 		name := n.Content[i].Value
 		if !policy.IsToken(name) || strings.ToLower(name) != name {

@@ -1,4 +1,4 @@
-package policytest
+package respond
 
 import (
 	"slices"
@@ -9,8 +9,20 @@ import (
 type Headers map[string][]string
 
 // Joined returns the lines of that name joined with ",", as Envoy gives them
-// to a filter; empty when there is none.
+// to a filter; empty if there are none.
 func (h Headers) Joined(name string) string { return strings.Join(h[name], ",") }
+
+// Members returns the elements of a list that stands in the lines of that name.
+func (h Headers) Members(name string) []string {
+	if len(h[name]) == 0 {
+		return nil
+	}
+	list := strings.Split(h.Joined(name), ",")
+	for i := range list {
+		list[i] = strings.Trim(list[i], " \t")
+	}
+	return list
+}
 
 // clone returns a copy that shares nothing with h.
 func (h Headers) clone() Headers {
@@ -19,14 +31,6 @@ func (h Headers) clone() Headers {
 		c[name] = slices.Clone(lines)
 	}
 	return c
-}
-
-// Request is what a client sends.
-type Request struct {
-	Method, Host, Path string
-	// Protocol is :protocol of an extended CONNECT (RFC 8441), else empty.
-	Protocol string
-	Headers  Headers
 }
 
 // Response is what an upstream answers, or what a client gets.

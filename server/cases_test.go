@@ -21,7 +21,8 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/cases"
+	"github.com/corsgate/corsgate/policy/respond"
 	"github.com/corsgate/corsgate/server"
 )
 
@@ -34,16 +35,16 @@ type way struct {
 	name string
 	// takes reports whether the way can show what is wanted of a case; nil: of
 	// each.
-	takes func(policytest.Case) bool
-	ask   func(context.Context, policytest.Case) (policytest.Outcome, error)
+	takes func(cases.Case) bool
+	ask   func(context.Context, cases.Case) (cases.Outcome, error)
 }
 
 func TestCasesOverGRPC(t *testing.T) {
-	files, err := policytest.Files()
+	files, err := cases.Files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	set, err := policytest.Compile(files...)
+	set, err := cases.Compile(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestCasesOverGRPC(t *testing.T) {
 }
 
 // run asks about each case that the way takes, and returns how many it took.
-func (w way) run(t *testing.T, files []policytest.File) (asked int) {
+func (w way) run(t *testing.T, files []cases.File) (asked int) {
 	ctx := testContext(t)
 	for _, f := range files {
 		for _, c := range f.Cases {
@@ -82,7 +83,7 @@ func (w way) run(t *testing.T, files []policytest.File) (asked int) {
 				t.Errorf("%s.yaml:%d: %s: %v", f.Name, c.Line, c.Name, err)
 				continue
 			}
-			want, _ := c.Want(policytest.Decide)
+			want, _ := c.Want(cases.Decide)
 			for _, line := range got.Diff(want) {
 				t.Errorf("%s.yaml:%d: %s: %s", f.Name, c.Line, c.Name, line)
 			}
@@ -92,7 +93,7 @@ func (w way) run(t *testing.T, files []policytest.File) (asked int) {
 }
 
 // requestLines are the headers of the request as Envoy sends them.
-func requestLines(c policytest.Case) *corev3.HeaderMap {
+func requestLines(c cases.Case) *corev3.HeaderMap {
 	pairs := []string{
 		":method: " + c.Client.Method, ":scheme: https", ":authority: " + c.Client.Host, ":path: " + c.Client.Path,
 	}
@@ -103,7 +104,7 @@ func requestLines(c policytest.Case) *corev3.HeaderMap {
 }
 
 // headerPairs lists the lines in the order of their names.
-func headerPairs(h policytest.Headers) (pairs []string) {
+func headerPairs(h respond.Headers) (pairs []string) {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, line := range h[name] {
 			pairs = append(pairs, name+": "+line)
@@ -118,12 +119,12 @@ type processor struct {
 }
 
 // oneTrip asks with the request; the apply filter edits the response.
-func (p processor) oneTrip(ctx context.Context, c policytest.Case) (policytest.Outcome, error) {
+func (p processor) oneTrip(ctx context.Context, c cases.Case) (cases.Outcome, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	_, answer, err := p.begin(ctx, c)
 	if err != nil {
-		return policytest.Outcome{}, err
+		return cases.Outcome{}, err
 	}
 	decided := answer.GetDynamicMetadata().GetFields()[casesNamespace].GetStructValue()
 	out := outcome(decided, c, answer.GetImmediateResponse())
@@ -133,12 +134,12 @@ func (p processor) oneTrip(ctx context.Context, c policytest.Case) (policytest.O
 
 // twoPhase asks with the request and with the response, which the service
 // edits itself.
-func (p processor) twoPhase(ctx context.Context, c policytest.Case) (policytest.Outcome, error) {
+func (p processor) twoPhase(ctx context.Context, c cases.Case) (cases.Outcome, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, answer, err := p.begin(ctx, c)
 	if err != nil {
-		return policytest.Outcome{}, err
+		return cases.Outcome{}, err
 	}
 	decided := answer.GetDynamicMetadata().GetFields()[casesNamespace].GetStructValue()
 	out := outcome(decided, c, answer.GetImmediateResponse())
@@ -161,7 +162,7 @@ func (p processor) twoPhase(ctx context.Context, c policytest.Case) (policytest.
 const casesNamespace = "corsgate"
 
 // begin sends the request headers of a new stream.
-func (p processor) begin(ctx context.Context, c policytest.Case) (extprocv3.ExternalProcessor_ProcessClient, *extprocv3.ProcessingResponse, error) {
+func (p processor) begin(ctx context.Context, c cases.Case) (extprocv3.ExternalProcessor_ProcessClient, *extprocv3.ProcessingResponse, error) {
 	stream, err := p.client.Process(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -191,10 +192,10 @@ func ask(stream extprocv3.ExternalProcessor_ProcessClient, in *extprocv3.Process
 
 // outcome is what comes of the case before the response is edited. Its headers
 // may be changed.
-func outcome(decided *structpb.Struct, c policytest.Case, reply *extprocv3.ImmediateResponse) policytest.Outcome {
+func outcome(decided *structpb.Struct, c cases.Case, reply *extprocv3.ImmediateResponse) cases.Outcome {
 	out := decision(decided)
 	if reply != nil {
-		out.Response = policytest.Response{Status: int(reply.GetStatus().GetCode()), Headers: policytest.Headers{}}
+		out.Response = respond.Response{Status: int(reply.GetStatus().GetCode()), Headers: respond.Headers{}}
 		mutate(out.Response.Headers, reply.GetHeaders())
 		return out
 	}
@@ -203,20 +204,20 @@ func outcome(decided *structpb.Struct, c policytest.Case, reply *extprocv3.Immed
 }
 
 // upstreamOf copies what the upstream answers.
-func upstreamOf(c policytest.Case) policytest.Response {
-	headers := policytest.Headers{}
+func upstreamOf(c cases.Case) respond.Response {
+	headers := respond.Headers{}
 	for name, lines := range c.Upstream.Headers {
 		headers[name] = slices.Clone(lines)
 	}
-	return policytest.Response{Status: c.Upstream.Status, Headers: headers}
+	return respond.Response{Status: c.Upstream.Status, Headers: headers}
 }
 
 // decision reads from the dynamic metadata what the access log shows.
-func decision(decided *structpb.Struct) policytest.Outcome {
+func decision(decided *structpb.Struct) cases.Outcome {
 	f := decided.GetFields()
-	out := policytest.Outcome{Policy: f["policy"].GetStringValue(), Reason: f["reason"].GetStringValue()}
+	out := cases.Outcome{Policy: f["policy"].GetStringValue(), Reason: f["reason"].GetStringValue()}
 	if reason := f["shadow_reason"].GetStringValue(); reason != "" {
-		out.Shadow = &policytest.Shadow{
+		out.Shadow = &cases.Shadow{
 			Policy: f["shadow_policy"].GetStringValue(), Reason: reason, Differs: f["shadow_differs"].GetBoolValue(),
 		}
 	}
@@ -225,7 +226,7 @@ func decision(decided *structpb.Struct) policytest.Outcome {
 
 // mutate edits headers as Envoy does for ext_proc: removals come first, only
 // raw_value is read, and only append makes a difference to overwriting.
-func mutate(h policytest.Headers, m *extprocv3.HeaderMutation) {
+func mutate(h respond.Headers, m *extprocv3.HeaderMutation) {
 	for _, name := range m.GetRemoveHeaders() {
 		delete(h, name)
 	}
@@ -243,7 +244,7 @@ func mutate(h policytest.Headers, m *extprocv3.HeaderMutation) {
 
 // applied edits the headers of a response, a reply's too, as decided. Where
 // nothing is decided, Envoy has written "strip".
-func applied(decided *structpb.Struct, h policytest.Headers) {
+func applied(decided *structpb.Struct, h respond.Headers) {
 	f := decided.GetFields()
 	word := cmp.Or(f["apply"].GetStringValue(), "strip")
 	switch word {
@@ -265,7 +266,7 @@ func applied(decided *structpb.Struct, h policytest.Headers) {
 }
 
 // setDecided sets the decision's headers; a value that is not there sets nothing.
-func setDecided(h policytest.Headers, f map[string]*structpb.Value) {
+func setDecided(h respond.Headers, f map[string]*structpb.Value) {
 	for name, key := range map[string]string{
 		"access-control-allow-origin":      "allow_origin",
 		"access-control-allow-credentials": "allow_credentials",
@@ -280,7 +281,7 @@ func setDecided(h policytest.Headers, f map[string]*structpb.Value) {
 // varies tells whether Vary, its lines joined, has Origin or a star.
 var varies = regexp.MustCompile(`(?i)(^|.*,)[ ]*(origin|[*])[ ]*(,.*|$)`)
 
-func varyByOrigin(h policytest.Headers) {
+func varyByOrigin(h respond.Headers) {
 	if !varies.MatchString(h.Joined("vary")) {
 		h["vary"] = append(h["vary"], "Origin")
 	}
@@ -292,13 +293,13 @@ type authorization struct {
 }
 
 // withApply asks with raw headers; the apply filter edits the response.
-func (a authorization) withApply(ctx context.Context, c policytest.Case) (policytest.Outcome, error) {
+func (a authorization) withApply(ctx context.Context, c cases.Case) (cases.Outcome, error) {
 	in := checkRequest(c)
 	in.Attributes.Request.Http.HeaderMap = requestLines(c)
 	in.Attributes.ContextExtensions["headers"] = "metadata"
 	answer, err := a.client.Check(ctx, in)
 	if err != nil {
-		return policytest.Outcome{}, err
+		return cases.Outcome{}, err
 	}
 	out, err := checked(answer, c)
 	applied(answer.GetDynamicMetadata(), out.Response.Headers)
@@ -306,19 +307,19 @@ func (a authorization) withApply(ctx context.Context, c policytest.Case) (policy
 }
 
 // plain asks with headers as text; Envoy adds to the response what it is told.
-func (a authorization) plain(ctx context.Context, c policytest.Case) (policytest.Outcome, error) {
+func (a authorization) plain(ctx context.Context, c cases.Case) (cases.Outcome, error) {
 	in := checkRequest(c)
 	in.Attributes.Request.Http.Headers = headerTexts(requestLines(c))
 	answer, err := a.client.Check(ctx, in)
 	if err != nil {
-		return policytest.Outcome{}, err
+		return cases.Outcome{}, err
 	}
 	return checked(answer, c)
 }
 
 // plainEnough tells the cases where nothing is lost without the apply filter,
 // which alone removes headers and merges Vary, and without raw headers.
-func plainEnough(c policytest.Case) bool {
+func plainEnough(c cases.Case) bool {
 	for name := range c.Upstream.Headers {
 		if strings.HasPrefix(name, "access-control-") || name == "vary" {
 			return false
@@ -348,7 +349,7 @@ func headerTexts(m *corev3.HeaderMap) map[string]string {
 
 // checkRequest asks about the case, but for its headers. What is not UTF-8
 // becomes "!", as in Envoy.
-func checkRequest(c policytest.Case) *authv3.CheckRequest {
+func checkRequest(c cases.Case) *authv3.CheckRequest {
 	extensions := map[string]string{}
 	if c.Policy != "" {
 		extensions["policy"] = c.Policy
@@ -365,10 +366,10 @@ func checkRequest(c policytest.Case) *authv3.CheckRequest {
 }
 
 // checked is what comes of the case without the apply filter.
-func checked(answer *authv3.CheckResponse, c policytest.Case) (policytest.Outcome, error) {
+func checked(answer *authv3.CheckResponse, c cases.Case) (cases.Outcome, error) {
 	out := decision(answer.GetDynamicMetadata())
 	if denied := answer.GetDeniedResponse(); denied != nil {
-		out.Response = policytest.Response{Status: int(denied.GetStatus().GetCode()), Headers: policytest.Headers{}}
+		out.Response = respond.Response{Status: int(denied.GetStatus().GetCode()), Headers: respond.Headers{}}
 		return out, addHeaders(out.Response.Headers, denied.GetHeaders())
 	}
 	out.Forwarded, out.Response = true, upstreamOf(c)
@@ -377,7 +378,7 @@ func checked(answer *authv3.CheckResponse, c policytest.Case) (policytest.Outcom
 
 // addHeaders edits headers as Envoy does for ext_authz, which reads
 // append_action, and adds where it is not set.
-func addHeaders(h policytest.Headers, set []*corev3.HeaderValueOption) error {
+func addHeaders(h respond.Headers, set []*corev3.HeaderValueOption) error {
 	for _, s := range set {
 		name, value := s.GetHeader().GetKey(), s.GetHeader().GetValue()
 		switch s.GetAppendAction() {

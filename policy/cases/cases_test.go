@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"fmt"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 func files(t *testing.T) []File {
@@ -207,7 +208,7 @@ func TestCasesThatNobodyIsAskedAboutWantWhatEnvoyDoes(t *testing.T) {
 					continue
 				}
 				want, _ := c.Want(p)
-				got := Outcome{Forwarded: true, Response: Respond(envoy, c.Upstream)}
+				got := Outcome{Forwarded: true, Response: respond.To(envoy, c.Upstream)}
 				for _, line := range got.Diff(want) {
 					t.Errorf("%s.yaml:%d: %s: %s", f.Name, c.Line, p, line)
 				}

@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // head is a case file up to its first case, which begins on line 3.
@@ -49,30 +50,30 @@ func TestParseReadsACase(t *testing.T) {
 		t.Errorf("got %q, %q, static %t", f.Name, f.About, f.Static)
 	}
 	everything, nothing := f.Cases[0], f.Cases[1]
-	client := Request{Method: "PUT", Host: "a.test", Path: "/x", Protocol: "websocket", Headers: Headers{
+	client := Request{Method: "PUT", Host: "a.test", Path: "/x", Protocol: "websocket", Headers: respond.Headers{
 		"origin": {"https://a.example"}, "x-lines": {"a", "b"}, "x-number": {"600"}, "x-empty": {""},
 	}}
 	same(t, "client", everything.Client, client)
-	same(t, "upstream", everything.Upstream, Response{Status: 404, Headers: Headers{"vary": {"Accept", "Cookie"}}})
+	same(t, "upstream", everything.Upstream, respond.Response{Status: 404, Headers: respond.Headers{"vary": {"Accept", "Cookie"}}})
 	same(t, "policy", everything.Policy, "p")
 	same(t, "line", everything.Line, 4)
 	want, because := everything.Want(OneTrip)
 	same(t, "want", want, Outcome{
 		Policy: "p", Reason: "request_allowed", Shadow: &Shadow{Policy: "q", Reason: "request_blocked", Differs: true},
-		Forwarded: true, Response: Response{Status: 404, Headers: Headers{"vary": {"Origin"}}},
+		Forwarded: true, Response: respond.Response{Status: 404, Headers: respond.Headers{"vary": {"Origin"}}},
 	})
 	same(t, "because", because, "")
 	want, because = everything.Want(ExtAuthz)
-	same(t, "exception", want, Outcome{Policy: "p", Reason: "request_blocked", Response: Response{Status: 403}})
+	same(t, "exception", want, Outcome{Policy: "p", Reason: "request_blocked", Response: respond.Response{Status: 403}})
 	same(t, "because", because, "it is so")
 
 	same(t, "client", nothing.Client, Request{Method: "GET", Host: "a.test", Path: "/"})
-	same(t, "upstream", nothing.Upstream, Response{Status: 200})
+	same(t, "upstream", nothing.Upstream, respond.Response{Status: 200})
 	same(t, "runs", []bool{nothing.Runs(Decide), nothing.Runs(OneTrip), nothing.Runs(TwoPhase)}, []bool{true, true, false})
 	want, _ = nothing.Want(TwoPhase)
-	same(t, "want", want, Outcome{Reason: "no_policy", Forwarded: true, Response: Response{Status: 200}})
+	same(t, "want", want, Outcome{Reason: "no_policy", Forwarded: true, Response: respond.Response{Status: 200}})
 	want, _ = nothing.Want(OneTrip)
-	same(t, "want of whom nobody asked", want, Outcome{Forwarded: true, Response: Response{Status: 200}})
+	same(t, "want of whom nobody asked", want, Outcome{Forwarded: true, Response: respond.Response{Status: 200}})
 }
 
 func same[T any](t *testing.T, what string, got, want T) {
@@ -93,7 +94,7 @@ func TestAStatusIsThatOfAReplyUnlessItSaysOtherwise(t *testing.T) {
 	}
 	for i, forwarded := range []bool{false, true, false} {
 		want, _ := f.Cases[i].Want(Decide)
-		same(t, f.Cases[i].Name, want, Outcome{Reason: "no_policy", Forwarded: forwarded, Response: Response{Status: 200}})
+		same(t, f.Cases[i].Name, want, Outcome{Reason: "no_policy", Forwarded: forwarded, Response: respond.Response{Status: 200}})
 	}
 }
 
@@ -137,9 +138,9 @@ func TestAliasesOfHeadersAreRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "headers", f.Cases[1].Client.Headers, Headers{"x": {"c"}, "y": {"a", "b"}, "z": {"c"}})
+	same(t, "headers", f.Cases[1].Client.Headers, respond.Headers{"x": {"c"}, "y": {"a", "b"}, "z": {"c"}})
 	want, _ := f.Cases[1].Want(Decide)
-	same(t, "want", want.Response.Headers, Headers{"vary": {"Origin"}})
+	same(t, "want", want.Response.Headers, respond.Headers{"vary": {"Origin"}})
 }
 
 func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {

@@ -1,10 +1,11 @@
-package policytest
+package cases
 
 import (
 	"maps"
 	"slices"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // Case is one situation and what must come of it. It is only read once Parse
@@ -18,7 +19,7 @@ type Case struct {
 	Policy string
 	// Client is what the client sends, Upstream what the upstream would answer.
 	Client   Request
-	Upstream Response
+	Upstream respond.Response
 	// Only are the profiles that it can run in, nil for all, and Because says
 	// what stands against the others.
 	Only    []Profile

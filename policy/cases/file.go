@@ -1,4 +1,4 @@
-package policytest
+package cases
 
 import (
 	"archive/zip"
@@ -34,13 +34,13 @@ type File struct {
 	texts map[string][]byte // :: policy file and group files
 }
 
-//go:embed cases/*.yaml
+//go:embed suite/*.yaml
 var embedded embed.FS
 
 // Files returns the case files of this package. Their policies and hosts are
 // unique, so that all can be loaded together and served by one Envoy.
 func Files() ([]File, error) {
-	fsys, err := fs.Sub(embedded, "cases")
+	fsys, err := fs.Sub(embedded, "suite")
 	if err != nil {
 		return nil, fmt.Errorf("case files: %w", err)
 	}
