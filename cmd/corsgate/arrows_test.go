@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/corsgate/corsgate/"
+
+// arrow says what packages may not import, themselves or by way of others.
+type arrow struct {
+	from    string // a package with all below it, or, ending in "$", it alone
+	because string
+	barred  func(path string) bool
+}
+
+// arrows point from what serves to what decides, and from all to policy.
+var arrows = []arrow{
+	{"policy$", "policy imports the standard library only", func(path string) bool {
+		return !isStandard(path) && !within(path, "policy/internal")
+	}},
+	{"policy", "what decides knows neither the service nor Envoy nor the command", anyOf("server", "envoy", "cmd")},
+	{"policy/policyfile", "policy files need a parser of YAML and the public suffixes, and nothing else", func(path string) bool {
+		return !isStandard(path) && !within(path, "policy") && !strings.HasPrefix(path, "go.yaml.in/yaml/") && !strings.HasPrefix(path, "golang.org/x/net/") && !strings.HasPrefix(path, "golang.org/x/text/")
+	}},
+	{"server", "the service knows neither Envoy's configuration nor the command", anyOf("envoy", "cmd")},
+	{"server", "what serves reads no cases", anyOf("policy/cases")},
+	{"envoy", "nothing imports the command", anyOf("cmd")},
+}
+
+// anyOf bars packages and what is below them.
+func anyOf(barred ...string) func(path string) bool {
+	return func(path string) bool {
+		for _, b := range barred {
+			if within(path, b) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// within reports whether path is a package of this module, or is below it.
+func within(path, of string) bool {
+	path, own := strings.CutPrefix(path, module)
+	return own && (path == of || strings.HasPrefix(path, of+"/"))
+}
+
+// isStandard reports whether path is of the standard library.
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// holds reports whether the arrow says something of a package.
+func (a arrow) holds(path string) bool {
+	if only, ok := strings.CutSuffix(a.from, "$"); ok {
+		return path == module+only
+	}
+	return within(path, a.from)
+}
+
+// listed is a package as go list prints it.
+type listed struct {
+	ImportPath string
+	Deps       []string
+}
+
+func packages(t *testing.T) (all []listed) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-json=ImportPath,Deps", "./...")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	all := packages(t)
+	for _, a := range arrows {
+		held := 0
+		for _, p := range all {
+			if !a.holds(p.ImportPath) {
+				continue
+			}
+			held++
+			for _, path := range p.Deps {
+				if a.barred(path) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, path, a.because)
+				}
+			}
+		}
+		if held == 0 {
+			t.Errorf("no package is at %s", a.from)
+		}
+	}
+}
+
+// TestPolicyBuildsForWebAssembly holds that package policy can decide where
+// there is no operating system.
+func TestPolicyBuildsForWebAssembly(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-C", root, "./policy")
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
