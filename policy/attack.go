@@ -47,7 +47,7 @@ func (v *validator) attack(field, expr string) {
 		v.fail("regex-syntax", field, expr, reason, "see https://github.com/google/re2/wiki/Syntax")
 		return
 	}
-	re, err := compileWhole(expr)
+	re, err := CompileRegex(expr)
 	if err != nil {
 		reason, hint := unwrap(err)
 		v.fail("regex-syntax", field, expr, reason, hint)
@@ -60,14 +60,14 @@ func (v *validator) attack(field, expr string) {
 	}
 }
 
-// compileWhole compiles a regex that matches whole texts only, whatever anchors
-// it has.
-func compileWhole(expr string) (*regexp.Regexp, error) {
+// CompileRegex compiles an entry of allowOriginRegexes. It matches whole origins
+// only, whatever anchors the entry has.
+func CompileRegex(expr string) (*regexp.Regexp, error) {
 	return regexp.Compile(`^(?:` + expr + `)$`)
 }
 
 // unwrap says why an expression that is a regex on its own is none to
-// compileWhole.
+// CompileRegex.
 func unwrap(err error) (reason, hint string) {
 	syntaxErr, ok := errors.AsType[*syntax.Error](err)
 	switch {
@@ -220,7 +220,7 @@ func parseRegex(expr string) (b battery, ok bool) {
 	if err != nil {
 		return battery{}, false
 	}
-	re, err := compileWhole(expr)
+	re, err := CompileRegex(expr)
 	if err != nil {
 		return battery{}, false
 	}

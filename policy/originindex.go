@@ -160,7 +160,7 @@ func compileOrigins(c *CORS) (originIndex, error) {
 		x.add(p, text)
 	}
 	for _, text := range c.AllowOriginRegexes {
-		re, err := compileWhole(text)
+		re, err := CompileRegex(text)
 		if err != nil {
 			return x, fmt.Errorf("origin regex %q: %w", text, err)
 		}

@@ -1,7 +1,6 @@
 package cases
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -127,9 +126,9 @@ func (e *exercise) hasOrigin(entry string) bool {
 	return e.anyOrigin(func(o policy.Origin, _ string) bool { return p.Matches(o) })
 }
 
-// hasMatch is hasOrigin for a regex, which the whole origin must match.
+// hasMatch is hasOrigin for a regex.
 func (e *exercise) hasMatch(expr string) bool {
-	re, err := regexp.Compile(`^(?:` + expr + `)$`)
+	re, err := policy.CompileRegex(expr)
 	return err == nil && e.anyOrigin(func(o policy.Origin, text string) bool { return !o.Anybodys() && re.MatchString(text) })
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -70,8 +69,7 @@ func (r *Origin) allow(entry string) {
 
 func (r *Origin) matchRegexes(s *policy.Spec, origin string) {
 	for _, text := range s.CORS.AllowOriginRegexes {
-		// As policy.Compile does it: the whole origin must match.
-		if re, err := regexp.Compile(`^(?:` + text + `)$`); err == nil && re.MatchString(origin) {
+		if re, err := policy.CompileRegex(text); err == nil && re.MatchString(origin) {
 			r.allow(text)
 		}
 	}
