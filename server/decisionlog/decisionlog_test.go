@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 func compile(t testing.TB) *policy.Set {
@@ -103,10 +104,10 @@ func TestLongValuesAreClipped(t *testing.T) {
 	if v["clipped"] != true {
 		t.Error("the line does not say that it is not whole")
 	}
-	if got := len(v["origin"].(string)); got != maxQuoted {
+	if got := len(v["origin"].(string)); got != printable.MaxBytes {
 		t.Errorf("%d bytes of the origin", got)
 	}
-	if got := len(v["path"].(string)); got > 4*maxQuoted+2 {
+	if got := len(v["path"].(string)); got > 4*printable.MaxBytes+2 {
 		t.Errorf("%d bytes of the path", got)
 	}
 }

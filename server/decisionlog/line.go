@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // RouteMetadata is the gRPC metadata key that carries the route's name, where
@@ -18,9 +19,6 @@ const RouteMetadata = "x-corsgate-route"
 
 // traceparent is the gRPC metadata key of W3C Trace Context.
 const traceparent = "traceparent"
-
-// maxQuoted is how many bytes of a request's value are logged.
-const maxQuoted = 256
 
 // appendDecision appends the line of a decision. Its words are those of the
 // metadata that Envoy gets; what is empty is left out.
@@ -52,7 +50,7 @@ func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Requ
 // for the request.
 func isClipped(r *policy.Request) bool {
 	for _, value := range []string{r.Origin, r.Method, r.Authority, withoutQuery(r.Path), r.RequestMethod, r.RequestHeaders, r.SecFetchSite, r.Upgrade, r.Protocol, r.Policy} {
-		if len(value) > maxQuoted {
+		if len(value) > printable.MaxBytes {
 			return true
 		}
 	}
@@ -91,12 +89,12 @@ func appendField(b []byte, key, value string) []byte {
 		return b
 	}
 	b = append(append(append(b, `,"`...), key...), `":"`...)
-	return append(appendText(b, value[:min(len(value), maxQuoted)]), '"')
+	return append(appendText(b, printable.Clip(value)), '"')
 }
 
 // appendText appends s as the inside of a JSON string.
 func appendText(b []byte, s string) []byte {
-	if isPlain(s) {
+	if printable.IsPlain(s) {
 		return append(b, s...)
 	}
 	return appendEscaped(b, strconv.QuoteToASCII(s))
@@ -111,15 +109,6 @@ func appendEscaped(b []byte, s string) []byte {
 		b = append(b, s[i])
 	}
 	return b
-}
-
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
 }
 
 // withoutQuery leaves out what often holds secrets.

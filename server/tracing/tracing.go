@@ -25,6 +25,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // scope names the instrumentation in each span.
@@ -36,9 +37,6 @@ const (
 	batchTimeout  = time.Second
 	lastExport    = 2 * time.Second
 )
-
-// maxQuoted is how many bytes of a request an attribute quotes.
-const maxQuoted = 256
 
 // Tracer makes the spans. New makes one; it is safe for concurrent use. It
 // implements server.Observer.
@@ -98,7 +96,7 @@ func (t *Tracer) Observe(ctx context.Context, r *policy.Request, d *policy.Decis
 	span.SetAttributes(
 		attribute.String("corsgate.policy", d.Policy),
 		attribute.String("corsgate.reason", d.Reason.String()),
-		attribute.String("corsgate.origin", strconv.QuoteToASCII(r.Origin[:min(len(r.Origin), maxQuoted)])),
+		attribute.String("corsgate.origin", strconv.QuoteToASCII(printable.Clip(r.Origin))),
 		attribute.Bool("corsgate.preflight", d.Preflight),
 	)
 	if d.Shadow.Answer != nil {

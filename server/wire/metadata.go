@@ -6,10 +6,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
-
-// maxQuoted is how many bytes of a request metadata quotes.
-const maxQuoted = 256
 
 // reasonEntries are the fields that name the reason of a decision.
 var reasonEntries = encodeReasons()
@@ -69,16 +67,14 @@ func appendShadow(b []byte, d *policy.Decision) []byte {
 func appendQuotedEntry(b []byte, key, s string) []byte {
 	b, entry, value := beginEntry(b, key)
 	b, content := begin(b, valueString)
-	b = appendQuoted(b, s[:min(len(s), maxQuoted)])
+	b = appendQuoted(b, printable.Clip(s))
 	return end(end(end(b, content), value), entry)
 }
 
 // appendQuoted is strconv.AppendQuote, and faster for what is common.
 func appendQuoted(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return strconv.AppendQuote(b, s)
-		}
+	if !printable.IsPlain(s) {
+		return strconv.AppendQuote(b, s)
 	}
 	return append(append(append(b, '"'), s...), '"')
 }
