@@ -64,9 +64,10 @@ func (c Config) render(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := template.New("")
+	t := template.New("").Option("missingkey=error")
 	t.Funcs(template.FuncMap{
 		"quote":    strconv.Quote,
+		"word":     words,
 		"indent":   indent,
 		"endpoint": func(cluster string, a address) endpoint { return endpoint{cluster, a} },
 		"include":  func(name string, data any) (string, error) { return include(t, name, data) },

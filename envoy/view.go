@@ -3,20 +3,16 @@ package envoy
 import (
 	"cmp"
 	"errors"
-)
 
-// corsgateNamespace and authzNamespace are where Envoy keeps what the service
-// answered: ext_authz gives its metadata a namespace of its own.
-const (
-	corsgateNamespace = "corsgate"
-	authzNamespace    = "envoy.filters.http.ext_authz"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // healthNames are the gRPC health services that the cluster asks for.
 var healthNames = map[Profile]string{
-	OneTrip:  "envoy.service.ext_proc.v3.ExternalProcessor",
-	TwoPhase: "envoy.service.ext_proc.v3.ExternalProcessor",
-	ExtAuthz: "envoy.service.auth.v3.Authorization",
+	OneTrip:  contract.ExtProc,
+	TwoPhase: contract.ExtProc,
+	ExtAuthz: contract.ExtAuthz,
 }
 
 // askNames are the canonical names of the filters that ask the service.
@@ -58,13 +54,13 @@ func (c Config) view() (view, error) {
 		RouteName:          c.RouteName,
 		AllowCustomMethods: c.AllowCustomMethods,
 		MergeSlashes:       c.MergeSlashes,
-		Namespace:          corsgateNamespace,
+		Namespace:          contract.Namespace,
 		HealthName:         healthNames[c.Profile],
 		AskName:            askNames[c.Profile],
 		MessageTimeout:     timeout,
 	}
 	if c.Profile == ExtAuthz {
-		v.Namespace, v.CallTimeout = authzNamespace, timeout
+		v.Namespace, v.CallTimeout = contract.AuthzNamespace, timeout
 	}
 	return v, errors.Join(
 		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
@@ -120,15 +116,16 @@ func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTi
 // branch is one way to edit a response.
 type branch struct {
 	Namespace string
-	// Name names the branch; where a decision takes it, it is the word for it.
-	Name, Comment string
+	// Name names the branch; if a decision takes it, it is the word for it.
+	Name    policy.Apply
+	Comment string
 	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
 	UnlessAllowed bool
 	// Set writes the decision's headers, and Merge merges "Origin" into Vary.
 	Set, Merge bool
 	// AddVary adds "Origin" to Vary: the part of Merge for a Vary that lacks it.
 	AddVary bool
-	Headers []header
+	Headers []contract.Edited
 }
 
 // Adding returns the part of b for answers whose Vary lacks "Origin".
@@ -137,24 +134,19 @@ func (b branch) Adding() branch {
 	return b
 }
 
-// header is a response header after "access-control-", and its metadata key.
-type header struct{ Name, Key string }
-
 // Branches returns the ways to edit a response. In the two-phase profile the
 // service sets the headers itself, after Envoy has stripped.
 func (v view) Branches() []branch {
 	set := !v.TwoPhase
 	branches := []branch{
-		{Name: "replace", Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Merge: true},
-		{Name: "defer", Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Merge: true},
-		{Name: "public", Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set},
-		{Name: "strip", Comment: "strip: corsgate has not answered.", Merge: true},
+		{Name: policy.ApplyReplace, Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Merge: true},
+		{Name: policy.ApplyDefer, Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Merge: true},
+		{Name: policy.ApplyPublic, Comment: "public: the answer is the same for every origin, so Vary stays as it is.", Set: set},
+		{Name: policy.ApplyStrip, Comment: "strip: corsgate has not answered.", Merge: true},
 	}
 	for i := range branches {
 		branches[i].Namespace = v.Namespace
-		branches[i].Headers = []header{
-			{"allow-origin", "allow_origin"}, {"allow-credentials", "allow_credentials"}, {"expose-headers", "expose_headers"},
-		}
+		branches[i].Headers = contract.EditedHeaders()
 	}
 	return branches
 }

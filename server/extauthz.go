@@ -9,11 +9,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
-
-// ExtAuthzService is the name of Envoy's external authorization service.
-const ExtAuthzService = "envoy.service.auth.v3.Authorization"
 
 // extAuthz is Envoy's external authorization service.
 type extAuthz struct {
@@ -26,7 +24,7 @@ type extAuthz struct {
 // service describes extAuthz to gRPC. Its messages are question and answer.
 func (a *extAuthz) service() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
-		ServiceName: ExtAuthzService,
+		ServiceName: contract.ExtAuthz,
 		Methods:     []grpc.MethodDesc{{MethodName: "Check", Handler: a.serve}},
 		Metadata:    "envoy/service/auth/v3/external_auth.proto",
 	}
@@ -46,7 +44,7 @@ func (a *extAuthz) serve(srv any, ctx context.Context, decode func(any) error, i
 	if interceptor == nil {
 		return call(ctx, q)
 	}
-	return interceptor(ctx, q, &grpc.UnaryServerInfo{Server: srv, FullMethod: "/" + ExtAuthzService + "/Check"}, call)
+	return interceptor(ctx, q, &grpc.UnaryServerInfo{Server: srv, FullMethod: "/" + contract.ExtAuthz + "/Check"}, call)
 }
 
 // check answers a request. An internal problem is an error without a verdict,

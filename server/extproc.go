@@ -12,14 +12,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
-
-// ExtProcService is the name of Envoy's external processor.
-const ExtProcService = "envoy.service.ext_proc.v3.ExternalProcessor"
-
-// PolicyMetadata is the gRPC metadata key that names a policy.
-const PolicyMetadata = "x-corsgate-policy"
 
 // extProc is Envoy's external processor. It serves the one-trip and the
 // two-phase profile alike: it answers what it is asked.
@@ -34,7 +29,7 @@ type extProc struct {
 // service describes extProc to gRPC. Its messages are question and answer.
 func (p *extProc) service() *grpc.ServiceDesc {
 	return &grpc.ServiceDesc{
-		ServiceName: ExtProcService,
+		ServiceName: contract.ExtProc,
 		Streams: []grpc.StreamDesc{{
 			StreamName:    "Process",
 			Handler:       func(_ any, stream grpc.ServerStream) error { return p.process(stream) },
@@ -135,7 +130,7 @@ func statusOf(err error) error {
 
 // rpcPolicy returns the policy that the gRPC metadata of ctx names.
 func rpcPolicy(ctx context.Context) string {
-	for _, v := range metadata.ValueFromIncomingContext(ctx, PolicyMetadata) {
+	for _, v := range metadata.ValueFromIncomingContext(ctx, contract.PolicyMetadata) {
 		if v != "" {
 			return v
 		}

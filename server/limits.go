@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/tap"
+
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // The limits of the gRPC listener, where Server's fields do not say otherwise.
@@ -92,8 +94,8 @@ func (s *Server) hurry(ctx context.Context, info *tap.Info) (context.Context, er
 
 // The methods whose calls are counted.
 const (
-	processMethod = "/" + ExtProcService + "/Process"
-	checkMethod   = "/" + ExtAuthzService + "/Check"
+	processMethod = "/" + contract.ExtProc + "/Process"
+	checkMethod   = "/" + contract.ExtAuthz + "/Check"
 )
 
 // waiting counts the calls whose first message has not come: hurry adds them.

@@ -19,6 +19,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -156,7 +157,7 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 // healthServices are the names that a health check may ask for. Envoy drops a
 // host at once whose health service does not know the name.
 func healthServices() []string {
-	return []string{"", ExtProcService, ExtAuthzService}
+	return []string{"", contract.ExtProc, contract.ExtAuthz}
 }
 
 func newHealth() *health.Server {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/corsgate/corsgate/envoy/envoytest"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // raw is an HTTP/2 client that keeps to no rule by itself. What the server says
@@ -78,7 +78,7 @@ func (r *raw) open(more ...hpack.HeaderField) error {
 	r.block.Reset()
 	fields := []hpack.HeaderField{
 		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"}, {Name: ":authority", Value: "corsgate"},
-		{Name: ":path", Value: "/" + server.ExtProcService + "/Process"},
+		{Name: ":path", Value: "/" + contract.ExtProc + "/Process"},
 		{Name: "content-type", Value: "application/grpc"}, {Name: "te", Value: "trailers"},
 	}
 	for _, f := range append(fields, more...) {

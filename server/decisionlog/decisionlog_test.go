@@ -18,6 +18,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 func compile(t testing.TB) *policy.Set {
@@ -34,7 +35,7 @@ const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 func asked() context.Context {
 	return metadata.NewIncomingContext(context.Background(), metadata.Pairs(
-		"traceparent", "00-"+trace+"-00f067aa0ba902b7-01", RouteMetadata, "to-api"))
+		"traceparent", "00-"+trace+"-00f067aa0ba902b7-01", contract.RouteMetadata, "to-api"))
 }
 
 // object returns the line of a decision on r.

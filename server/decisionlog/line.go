@@ -11,11 +11,8 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/contract"
 )
-
-// RouteMetadata is the gRPC metadata key that carries the route's name, where
-// Envoy is configured to send it and the request does not say.
-const RouteMetadata = "x-corsgate-route"
 
 // traceparent is the gRPC metadata key of W3C Trace Context.
 const traceparent = "traceparent"
@@ -41,7 +38,7 @@ func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Requ
 		b = append(b, `,"clipped":true`...)
 	}
 	b = appendShadow(b, d)
-	b = appendField(b, "route", cmp.Or(r.Route, first(ctx, RouteMetadata)))
+	b = appendField(b, "route", cmp.Or(r.Route, first(ctx, contract.RouteMetadata)))
 	b = appendField(b, "trace_id", traceID(first(ctx, traceparent)))
 	return append(b, "}\n"...)
 }

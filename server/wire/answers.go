@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 const allowOrigin = "access-control-allow-origin"
@@ -24,11 +25,13 @@ var corsResponseHeaders = []string{
 
 // metadataKeys are the response headers that the apply filter sets, and where
 // it reads them.
-var metadataKeys = map[string]string{
-	allowOrigin:                        "allow_origin",
-	"access-control-allow-credentials": "allow_credentials",
-	"access-control-expose-headers":    "expose_headers",
-}
+var metadataKeys = func() map[string]string {
+	keys := map[string]string{}
+	for _, h := range contract.EditedHeaders() {
+		keys[h.Name] = h.Key
+	}
+	return keys
+}()
 
 // answers is a set with its encoded answers.
 type answers struct {
@@ -63,7 +66,7 @@ func encodeAnswer(a *policy.Answer) answer {
 		e.status = appendStatus(nil, immediateStatus, a.Status)
 		inCheck.num = deniedHeaders
 	}
-	e.entries.fix(func(b []byte) []byte { return appendEntry(b, "apply", string(e.apply)) })
+	e.entries.fix(func(b []byte) []byte { return appendEntry(b, contract.Apply, string(e.apply)) })
 	for _, h := range a.Headers {
 		e.mutation.add(h, inMutation.overwrite, h.Name)
 		e.checked.add(h, inCheck.overwrite, h.Name)

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // Check answers a CheckRequest with a CheckResponse that it appends to dst. A
@@ -39,7 +40,7 @@ func (x *Exchange) appendCheckAnswer(b []byte) []byte {
 	}
 	b = appendEmpty(b, checkStatus) // the code OK is 0
 	b, content := begin(b, checkOK)
-	if x.in.check.headersMode != HeadersInMetadata {
+	if x.in.check.headersMode != contract.HeadersInMetadata {
 		b = x.appendAdded(b)
 	}
 	return end(b, content)

@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // The memory that an exchange keeps at most for the next one.
@@ -72,7 +73,7 @@ func (x *Exchange) Process(ctx context.Context, dst, message []byte) ([]byte, er
 func (x *Exchange) requestHeaders(ctx context.Context, dst []byte) ([]byte, error) {
 	x.in.buf = x.in.request.join(x.in.buf)
 	x.in.request.request(&x.request, x.processPolicy())
-	x.request.Route = x.in.attribute(routeName)
+	x.request.Route = x.in.attribute(contract.RouteName)
 	if x.in.bad { // of the attributes only what is asked for is read
 		return nil, ErrMalformed
 	}
@@ -138,7 +139,7 @@ func (x *Exchange) processPolicy() string {
 	if x.named != "" {
 		return x.named
 	}
-	for _, expression := range [...]string{routePolicy, virtualHostPolicy, eitherPolicy} {
+	for _, expression := range [...]string{contract.RoutePolicy, contract.VirtualHostPolicy, contract.EitherPolicy} {
 		if v := x.in.attribute(expression); v != "" {
 			return v
 		}
@@ -147,19 +148,14 @@ func (x *Exchange) processPolicy() string {
 }
 
 // attributeOf are the expressions of the request headers' values.
-var attributeOf = [fieldCount]string{
-	fieldMethod:                "request.headers[':method']",
-	fieldAuthority:             "request.headers[':authority']",
-	fieldPath:                  "request.headers[':path']",
-	fieldProtocol:              "request.headers[':protocol']",
-	fieldHost:                  "request.headers['host']",
-	fieldOrigin:                "request.headers['origin']",
-	fieldRequestMethod:         "request.headers['access-control-request-method']",
-	fieldRequestHeaders:        "request.headers['access-control-request-headers']",
-	fieldRequestPrivateNetwork: "request.headers['access-control-request-private-network']",
-	fieldSecFetchSite:          "request.headers['sec-fetch-site']",
-	fieldUpgrade:               "request.headers['upgrade']",
-}
+var attributeOf = func() (expressions [fieldCount]string) {
+	for _, fields := range fieldNames {
+		for _, f := range fields {
+			expressions[f.field] = contract.RequestHeader(f.name)
+		}
+	}
+	return expressions
+}()
 
 // requestOfAttributes takes the request of a stream that begins with the
 // response, which is how an earlier filter's own answer comes. Whether it had
@@ -171,10 +167,10 @@ func (x *Exchange) requestOfAttributes() {
 	}
 	r := &x.request
 	h.request(r, x.processPolicy())
-	r.Route = x.in.attribute(routeName)
-	r.Method = cmp.Or(x.in.attribute("request.method"), r.Method)
-	r.Authority = cmp.Or(x.in.attribute("request.host"), r.Authority)
-	r.Path = cmp.Or(x.in.attribute("request.path"), r.Path)
+	r.Route = x.in.attribute(contract.RouteName)
+	r.Method = cmp.Or(x.in.attribute(contract.RequestMethod), r.Method)
+	r.Authority = cmp.Or(x.in.attribute(contract.RequestHost), r.Authority)
+	r.Path = cmp.Or(x.in.attribute(contract.RequestPath), r.Path)
 }
 
 // appendRequestAnswer answers request headers.

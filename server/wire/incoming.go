@@ -8,22 +8,8 @@ import (
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
-)
 
-// Namespace is that of Envoy's metadata, static and dynamic, which the service
-// reads and writes.
-const Namespace = "corsgate"
-
-const (
-	policyKey         = "policy"
-	routeMetadata     = "xds.route_metadata.filter_metadata"
-	routePolicy       = routeMetadata + "['" + Namespace + "']." + policyKey
-	virtualHostPolicy = "xds.virtual_host_metadata.filter_metadata['" + Namespace + "']." + policyKey
-	// eitherPolicy is the route's or else the virtual host's, as generated
-	// configuration asks: two expressions would cost Envoy twice as much.
-	eitherPolicy = "'" + Namespace + "' in " + routeMetadata + " && '" + policyKey + "' in " + routeMetadata + "['" + Namespace + "'] && !(" + routePolicy +
-		" in ['', null]) ? " + routePolicy + " : " + virtualHostPolicy
-	routeName = "xds.route_name"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // noText stands for a value that can be no name, so that it is an unknown
@@ -177,8 +163,8 @@ func lastOfEach(entries []line) []line {
 func (m *incoming) readMetadata(b []byte, before string) string {
 	f := fields{rest: b}
 	for f.next() {
-		if f.isBytes(metadataFilterMetadata) && string(m.keyOf(f.data)) == Namespace {
-			before = m.structText(f.data, policyKey)
+		if f.isBytes(metadataFilterMetadata) && string(m.keyOf(f.data)) == contract.Namespace {
+			before = m.structText(f.data, contract.Policy)
 		}
 	}
 	m.note(&f)

@@ -1,17 +1,9 @@
 package wire
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"google.golang.org/protobuf/encoding/protowire"
 
-// The context extensions that Check reads.
-const (
-	// PolicyExtension names the policy.
-	PolicyExtension = "policy"
-	// HeadersExtension says how the headers of an upstream's response travel:
-	// HeadersInMetadata, or, when it is unset, as response_headers_to_add.
-	HeadersExtension = "headers"
-	// HeadersInMetadata leaves them to the apply filter, which alone can remove
-	// the upstream's.
-	HeadersInMetadata = "metadata"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // checked is what only a CheckRequest has.
@@ -124,9 +116,9 @@ func (m *incoming) addMapHeaders() {
 func (m *incoming) readExtension(entry []byte) {
 	key, value := m.readEntry(entry)
 	switch string(key) {
-	case PolicyExtension:
+	case contract.Policy:
 		m.check.policy = text(value)
-	case HeadersExtension:
+	case contract.Headers:
 		m.check.headersMode = text(value)
 	}
 }

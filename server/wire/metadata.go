@@ -7,6 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // reasonEntries are the fields that name the reason of a decision.
@@ -14,7 +15,7 @@ var reasonEntries = encodeReasons()
 
 func encodeReasons() (entries [][]byte) {
 	for _, r := range policy.Reasons() {
-		entries = append(entries, appendEntry(nil, "reason", r.String()))
+		entries = append(entries, appendEntry(nil, contract.Reason, r.String()))
 	}
 	return entries
 }
@@ -29,7 +30,7 @@ func (x *Exchange) appendMetadata(b []byte, num protowire.Number) []byte {
 // appendNamespaced appends the same under the namespace.
 func (x *Exchange) appendNamespaced(b []byte, num protowire.Number) []byte {
 	b, content := begin(b, num)
-	b, entry, value := beginEntry(b, Namespace)
+	b, entry, value := beginEntry(b, contract.Namespace)
 	b = x.appendMetadata(b, valueStruct)
 	return end(end(end(b, value), entry), content)
 }
@@ -38,9 +39,9 @@ func (x *Exchange) appendEntries(b []byte) []byte {
 	d := &x.decision
 	b = x.answer().entries.appendTo(b, &d.Verdict)
 	b = append(b, reasonEntries[d.Reason]...)
-	b = appendUsable(b, policyKey, d.Policy)
+	b = appendUsable(b, contract.Policy, d.Policy)
 	if x.request.Origin != "" {
-		b = appendQuotedEntry(b, "origin", x.request.Origin)
+		b = appendQuotedEntry(b, contract.Origin, x.request.Origin)
 	}
 	if d.Shadow.Answer != nil {
 		b = appendShadow(b, d)
@@ -57,9 +58,9 @@ func appendUsable(b []byte, key, s string) []byte {
 }
 
 func appendShadow(b []byte, d *policy.Decision) []byte {
-	b = appendUsable(b, "shadow_policy", d.Shadow.Policy)
-	b = appendEntry(b, "shadow_reason", d.Shadow.Reason.String())
-	b, entry, value := beginEntry(b, "shadow_differs")
+	b = appendUsable(b, contract.ShadowPolicy, d.Shadow.Policy)
+	b = appendEntry(b, contract.ShadowReason, d.Shadow.Reason.String())
+	b, entry, value := beginEntry(b, contract.ShadowDiffers)
 	return end(end(appendNumber(b, valueBool, protowire.EncodeBool(d.ShadowDiffers)), value), entry)
 }
 

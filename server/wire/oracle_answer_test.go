@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server/wire"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // corsResponseHeaders are the response headers of the CORS protocol (Fetch,
@@ -81,7 +81,7 @@ func continueOther(in *extprocv3.ProcessingRequest) *extprocv3.ProcessingRespons
 // withMetadata adds what the apply filter and the access log read.
 func withMetadata(out *extprocv3.ProcessingResponse, r *policy.Request, d *policy.Decision) *extprocv3.ProcessingResponse {
 	out.DynamicMetadata = &structpb.Struct{Fields: map[string]*structpb.Value{
-		wire.Namespace: structpb.NewStructValue(dynamicMetadata(r, d)),
+		contract.Namespace: structpb.NewStructValue(dynamicMetadata(r, d)),
 	}}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -28,7 +29,7 @@ func (x *oracle) check(message []byte) (out *authv3.CheckResponse, ok bool, err 
 	if !x.decide(&r) {
 		return nil, true, wire.ErrNoSet
 	}
-	return checkAnswer(&r, x.decision, attrs.GetContextExtensions()[wire.HeadersExtension]), true, nil
+	return checkAnswer(&r, x.decision, attrs.GetContextExtensions()[contract.Headers]), true, nil
 }
 
 // checkedRequest reads what Envoy sends as header_map (encode_raw_headers) or,
@@ -45,7 +46,7 @@ func (x *oracle) checkedRequest(attrs *authv3.AttributeContext) policy.Request {
 	r := h.request(firstOf(
 		x.named,
 		metadataPolicy(attrs.GetRouteMetadataContext()),
-		attrs.GetContextExtensions()[wire.PolicyExtension],
+		attrs.GetContextExtensions()[contract.Policy],
 		metadataPolicy(attrs.GetMetadataContext()),
 	))
 	r.Method = firstOf(http.GetMethod(), r.Method)
@@ -65,7 +66,7 @@ func checkAnswer(r *policy.Request, d *policy.Decision, headersMode string) *aut
 		return out
 	}
 	ok := &authv3.OkHttpResponse{}
-	if headersMode != wire.HeadersInMetadata {
+	if headersMode != contract.HeadersInMetadata {
 		ok.ResponseHeadersToAdd = addedHeaders(d)
 	}
 	out.Status = &rpcstatus.Status{Code: int32(codes.OK)}

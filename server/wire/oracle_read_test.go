@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server/wire"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 const (
@@ -198,7 +198,7 @@ func (a attributes) text(expression string) string {
 
 // metadataPolicy returns the policy that m names.
 func metadataPolicy(m *corev3.Metadata) string {
-	return valueText(m.GetFilterMetadata()[wire.Namespace].GetFields()[policyKey])
+	return valueText(m.GetFilterMetadata()[contract.Namespace].GetFields()[policyKey])
 }
 
 // valueText returns a name as text. Metadata is written in YAML, where a name
