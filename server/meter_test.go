@@ -183,32 +183,3 @@ func TestObserversAreToldInOrder(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 }
-
-func TestTheReloaderTellsOfEachLoad(t *testing.T) {
-	var loads []server.Load
-	src := &memory{}
-	src.set(policyFile(1))
-	begun := 0
-	r := &server.Reloader{Source: src, Store: &policy.Store{},
-		Loading: func() { begun++ },
-		Loaded: func(l server.Load) {
-			if loads = append(loads, l); begun != len(loads) {
-				t.Errorf("told of the end of load %d when %d had begun", len(loads), begun)
-			}
-		},
-	}
-	for _, content := range []string{policyFile(1), policyFile(1), "no policies", policyFile(2)} {
-		src.set(content)
-		_ = r.Load(t.Context()) // which is what is told
-	}
-	var got []string
-	for _, l := range loads {
-		if l.At.IsZero() || l.Took <= 0 {
-			t.Errorf("began at %v and took %v", l.At, l.Took)
-		}
-		got = append(got, fmt.Sprint(l.Changed, l.Err != nil, l.Status.Generation, l.Status.LastError != nil))
-	}
-	if want := []string{"true false 1 false", "false false 1 false", "false true 1 true", "true false 2 false"}; !slices.Equal(got, want) {
-		t.Errorf("told of %q, want %q", got, want)
-	}
-}

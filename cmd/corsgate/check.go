@@ -12,7 +12,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -68,7 +68,7 @@ Exits 1 when there are errors, with --strict on warnings too.`,
 func checkAll(ctx context.Context, paths []string) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
-		r, err := server.Check(ctx, &file.Source{Path: path})
+		r, err := live.Check(ctx, &file.Source{Path: path})
 		if err != nil {
 			r.Diagnostics = refusal(path, err)
 		}
@@ -80,7 +80,7 @@ func checkAll(ctx context.Context, paths []string) findings {
 // refusal returns the findings of policies that were refused. That they could
 // not be judged at all is a finding too.
 func refusal(path string, err error) []policyfile.Diagnostic {
-	var refused *server.LoadError
+	var refused *live.LoadError
 	if errors.As(err, &refused) && refused.Err == nil {
 		return refused.Diagnostics
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -94,7 +94,7 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 // loadSpecs returns the policies of a path, as serve would load them. It
 // prints why there are none.
 func loadSpecs(ctx context.Context, stderr io.Writer, path string) ([]policy.Spec, error) {
-	r, err := server.Check(ctx, &file.Source{Path: path})
+	r, err := live.Check(ctx, &file.Source{Path: path})
 	if err == nil {
 		return r.Specs, nil
 	}

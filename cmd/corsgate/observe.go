@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/lines"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
 )
@@ -97,7 +98,7 @@ func (c *observeConfig) build(version string, served func() (*policy.Set, []poli
 }
 
 // attach has o see what s and r do; r prepares s with each set.
-func (o *observation) attach(s *server.Server, r *server.Reloader) {
+func (o *observation) attach(s *server.Server, r *live.Reloader) {
 	observers := server.Observers{o.metrics, o.denied}
 	if o.decisions != nil {
 		observers = append(observers, o.decisions)

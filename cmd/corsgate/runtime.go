@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 const (
@@ -57,13 +57,13 @@ func (w *longWork) end() {
 // tuneProcs has questions answered on few CPUs from the end of r's first load
 // on, and loads and explanations made on all of them. What the user says with
 // GOMAXPROCS stays.
-func tuneProcs(r *server.Reloader, a *admin.Server) {
+func tuneProcs(r *live.Reloader, a *admin.Server) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
 	work, loaded := &longWork{}, r.Loaded
 	r.Loading = work.begin
-	r.Loaded = func(l server.Load) {
+	r.Loaded = func(l live.Load) {
 		work.end()
 		if loaded != nil {
 			loaded(l)

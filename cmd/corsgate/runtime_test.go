@@ -8,8 +8,8 @@ import (
 	"runtime/debug"
 	"testing"
 
-	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 func TestMemoryLimitReadsWhatTheKernelWrites(t *testing.T) {
@@ -69,7 +69,7 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 	all := runtime.GOMAXPROCS(0)
 	few := max(1, all/questionShare)
 	told := 0
-	r, a := &server.Reloader{Loaded: func(server.Load) { told++ }}, &admin.Server{}
+	r, a := &live.Reloader{Loaded: func(live.Load) { told++ }}, &admin.Server{}
 	tuneProcs(r, a)
 	check := func(when string, want int) {
 		t.Helper()
@@ -79,14 +79,14 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 	}
 	r.Loading()
 	check("during a load", all)
-	r.Loaded(server.Load{})
+	r.Loaded(live.Load{})
 	check("after it", few)
 	explained := a.Explaining()
 	check("during an explanation", all)
 	r.Loading()
 	explained()
 	check("after it, during a load", all)
-	r.Loaded(server.Load{})
+	r.Loaded(live.Load{})
 	check("after both", few)
 	if told != 2 {
 		t.Errorf("who else is told of loads was told of %d of 2", told)
@@ -96,15 +96,15 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 func TestTuneProcsNeedsNobodyElseToTell(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	t.Setenv("GOMAXPROCS", "")
-	r := &server.Reloader{}
+	r := &live.Reloader{}
 	tuneProcs(r, &admin.Server{})
 	r.Loading()
-	r.Loaded(server.Load{})
+	r.Loaded(live.Load{})
 }
 
 func TestTuneProcsLeavesWhatTheUserSaid(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	r, a := &server.Reloader{}, &admin.Server{}
+	r, a := &live.Reloader{}, &admin.Server{}
 	tuneProcs(r, a)
 	if r.Loading != nil || r.Loaded != nil || a.Explaining != nil {
 		t.Error("GOMAXPROCS is set, and long work changes it")

@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -115,7 +116,7 @@ func (c *serveConfig) explainLoad(w io.Writer, err error) error {
 // service is a whole corsgate with its listeners open.
 type service struct {
 	grpcListener, adminListener net.Listener
-	reloader                    *server.Reloader
+	reloader                    *live.Reloader
 	grpc                        *server.Server
 	admin                       *admin.Server
 	observation                 *observation
@@ -130,7 +131,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*servic
 	}
 	store := &policy.Store{}
 	source := &file.Source{Path: c.policies, Poll: c.poll, Logger: log}
-	reloader := &server.Reloader{Source: source, Store: store, Signals: hangups, Logger: log, Version: readBuild().Version}
+	reloader := &live.Reloader{Source: source, Store: store, Signals: hangups, Logger: log, Version: readBuild().Version}
 	grpc := &server.Server{
 		Listener: grpcListener, Store: store, Logger: log,
 		DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,

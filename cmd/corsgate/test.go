@@ -11,7 +11,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -163,7 +163,7 @@ func (t *tester) readPolicies(ctx context.Context) ([]policy.Spec, *policy.Set, 
 	if t.policies == nil {
 		return nil, nil, nil
 	}
-	r, err := server.Check(ctx, t.policies)
+	r, err := live.Check(ctx, t.policies)
 	if err != nil {
 		return nil, nil, &refusedPolicies{path: t.policies.Path, diagnostics: refusal(t.policies.Path, err)}
 	}

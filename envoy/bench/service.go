@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -42,7 +43,7 @@ func playService(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writ
 	}
 	store := &policy.Store{}
 	grpc := &server.Server{Listener: l, Store: store}
-	reloader := &server.Reloader{Source: &file.Source{Path: j.Policies}, Store: store, Prepare: grpc.Prepare}
+	reloader := &live.Reloader{Source: &file.Source{Path: j.Policies}, Store: store, Prepare: grpc.Prepare}
 	if err := reloader.Load(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}

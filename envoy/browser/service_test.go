@@ -12,6 +12,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -20,7 +21,7 @@ import (
 type service struct {
 	address  string
 	file     string // the policies
-	reloader *server.Reloader
+	reloader *live.Reloader
 
 	mu      sync.Mutex
 	reasons map[string][]string // :: id of a trial -> reasons, in order
@@ -34,7 +35,7 @@ func startService(t *testing.T, policies string) *service {
 	s.write(t, policies)
 	store := &policy.Store{}
 	grpc := &server.Server{Listener: l, Store: store, Observer: s}
-	s.reloader = &server.Reloader{Source: &file.Source{Path: s.file}, Store: store, Prepare: grpc.Prepare}
+	s.reloader = &live.Reloader{Source: &file.Source{Path: s.file}, Store: store, Prepare: grpc.Prepare}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -22,7 +23,7 @@ import (
 type service struct {
 	address  string
 	folder   string // of the policy files
-	reloader *server.Reloader
+	reloader *live.Reloader
 	grpc     *server.Server
 	stop     func()
 }
@@ -55,7 +56,7 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 	}
 	store := &policy.Store{}
 	s.grpc = &server.Server{Listener: l, Store: store, Observer: o}
-	s.reloader = &server.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: s.grpc.Prepare}
+	s.reloader = &live.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: s.grpc.Prepare}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

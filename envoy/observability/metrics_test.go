@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -71,7 +72,7 @@ func happen(m *metrics.Metrics) {
 	m.Answered(wire.KindRequestHeaders, time.Millisecond)
 	m.UpstreamCORS("api")
 	m.Misused(server.MisuseNoResponses)
-	m.Loaded(server.Load{Err: errors.New("refused")})
+	m.Loaded(live.Load{Err: errors.New("refused")})
 }
 
 // reporter is told of findings, as a *testing.T is.

@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // DefaultAddress is where Run listens when nothing else is said.
@@ -34,13 +35,13 @@ const (
 	maxHeaderBytes  = 16 << 10
 )
 
-// Reloader is what the listener shows and starts; *server.Reloader is one.
+// Reloader is what the listener shows and starts; *live.Reloader is one.
 type Reloader interface {
 	// Status returns the state after the last load.
-	Status() server.Status
+	Status() live.Status
 	// Reload loads what the source holds now and returns the state after it.
-	// The error is a *server.LoadError when the content was refused.
-	Reload(ctx context.Context) (server.Status, error)
+	// The error is a *live.LoadError when the content was refused.
+	Reload(ctx context.Context) (live.Status, error)
 }
 
 // Server serves the operators' pages.
@@ -188,14 +189,14 @@ func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
 
 // process is the status of the policies and of the process that serves them.
 type process struct {
-	server.Status
+	live.Status
 	// Misuses are the ways that spoil the answers in which Envoy has asked since
 	// the start.
 	Misuses []server.MisuseStatus `json:"misuses,omitempty"`
 }
 
 // shown is st as this process serves it: a draining one is not ready.
-func (s *Server) shown(st server.Status) process {
+func (s *Server) shown(st live.Status) process {
 	st.Ready = s.Ready()
 	p := process{Status: st}
 	if s.Misused != nil {
@@ -216,7 +217,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		s.writeJSON(w, http.StatusOK, s.shown(status))
 		return
 	}
-	refused, ok := errors.AsType[*server.LoadError](err)
+	refused, ok := errors.AsType[*live.LoadError](err)
 	if !ok {
 		s.writeJSON(w, http.StatusServiceUnavailable, refusal{err.Error(), []policyfile.Diagnostic{}})
 		return

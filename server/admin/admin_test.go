@@ -18,6 +18,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -39,7 +40,7 @@ func newPage(t *testing.T) *page {
 	t.Helper()
 	p := &page{path: filepath.Join(t.TempDir(), "p.yaml")}
 	p.write(t, goodFile)
-	r := &server.Reloader{Source: &file.Source{Path: p.path, Poll: time.Hour, Settle: time.Hour}, Store: &policy.Store{}, Version: "v9"}
+	r := &live.Reloader{Source: &file.Source{Path: p.path, Poll: time.Hour, Settle: time.Hour}, Store: &policy.Store{}, Version: "v9"}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +144,7 @@ func TestReload(t *testing.T) {
 	p := newPage(t)
 	p.write(t, betterFile)
 	status, _, body := p.ask(t, "POST", "/-/reload")
-	var served server.Status
+	var served live.Status
 	if err := json.Unmarshal([]byte(body), &served); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +202,7 @@ func TestDraining(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	idle := &server.Reloader{Source: &file.Source{}, Store: &policy.Store{}}
+	idle := &live.Reloader{Source: &file.Source{}, Store: &policy.Store{}}
 	t.Run("serves until its context ends", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

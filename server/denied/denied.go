@@ -142,7 +142,7 @@ func (t *Tracker) setup() {
 }
 
 // Prepare forgets the policies that a set no longer has: see
-// server.Reloader.Prepare.
+// live.Reloader.Prepare.
 func (t *Tracker) Prepare(set *policy.Set) {
 	t.once.Do(t.setup)
 	keep := map[string]bool{"": true}

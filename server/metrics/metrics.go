@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -133,8 +134,8 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// Loaded counts a load; it is for server.Reloader.
-func (m *Metrics) Loaded(l server.Load) {
+// Loaded counts a load; it is for live.Reloader.
+func (m *Metrics) Loaded(l live.Load) {
 	m.loads.WithLabelValues(result(l)).Inc()
 	m.loadSeconds.Set(l.Took.Seconds())
 	m.generation.Set(float64(l.Status.Generation))
@@ -148,7 +149,7 @@ func (m *Metrics) Loaded(l server.Load) {
 	}
 }
 
-func result(l server.Load) string {
+func result(l live.Load) string {
 	switch {
 	case l.Err != nil:
 		return resultRefused

@@ -17,6 +17,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -145,9 +146,9 @@ func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
 func TestLoadsAreCounted(t *testing.T) {
 	m := New("v")
 	at := time.Unix(1_700_000_000, 250e6)
-	m.Loaded(server.Load{At: at, Took: 2 * time.Second, Changed: true, Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
-	m.Loaded(server.Load{At: at.Add(time.Minute), Took: time.Second, Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
-	m.Loaded(server.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: server.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.Loaded(live.Load{At: at, Took: 2 * time.Second, Changed: true, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.Loaded(live.Load{At: at.Add(time.Minute), Took: time.Second, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.Loaded(live.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
 	check(t, m, "corsgate_loads_total", `corsgate_loads_total{result="changed"} 1`, `corsgate_loads_total{result="refused"} 1`, `corsgate_loads_total{result="unchanged"} 1`)
 	check(t, m, "corsgate_set_", `corsgate_set_generation 1`, `corsgate_set_hash 255`, `corsgate_set_loaded_timestamp_seconds 1.70000000025e+09`)
 	check(t, m, "corsgate_last_", `corsgate_last_load_duration_seconds 3`, `corsgate_last_load_success_timestamp_seconds 1.70000006025e+09`, `corsgate_last_load_successful 0`)

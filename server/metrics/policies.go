@@ -91,7 +91,7 @@ func (p *policies) keep(names []string) {
 }
 
 // Prepare makes the counters of a set before it serves, so that no request has
-// to, and forgets those of policies that are gone: see server.Reloader.Prepare.
+// to, and forgets those of policies that are gone: see live.Reloader.Prepare.
 func (m *Metrics) Prepare(set *policy.Set) { m.policies.keep(set.Names()) }
 
 // Observe implements server.Observer.

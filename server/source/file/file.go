@@ -36,7 +36,7 @@ const (
 	DefaultSettle = 100 * time.Millisecond
 )
 
-// Source is a file or a folder. It satisfies server.Source and is safe for
+// Source is a file or a folder. It satisfies live.Source and is safe for
 // concurrent use; its fields are not to be changed after the first call.
 type Source struct {
 	// Path is a policy file, or a folder with policy files at its root;

@@ -1,16 +1,16 @@
-package server_test
+package live_test
 
 import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // TestServed wants the specs of what serves, not those of a refused load.
 func TestServed(t *testing.T) {
 	src := &memory{content: policyFile(1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}}
 	if set, specs := r.Served(); set != nil || specs != nil {
 		t.Errorf("before a load: %v", specs)
 	}

@@ -1,4 +1,4 @@
-package server_test
+package live_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,12 +18,12 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // start runs r until the test ends.
-func start(t *testing.T, r *server.Reloader) {
+func start(t *testing.T, r *live.Reloader) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -64,12 +65,12 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &logged{}
-			r := &server.Reloader{Source: c.source, Store: &policy.Store{}, Logger: log.logger()}
+			r := &live.Reloader{Source: c.source, Store: &policy.Store{}, Logger: log.logger()}
 			err := r.Load(t.Context())
 			if text := log.String(); strings.Contains(text, "level=ERROR") {
 				t.Errorf("the caller tells the refusal, but it was logged:\n%s", text)
 			}
-			if _, checkErr := server.Check(t.Context(), c.source); (checkErr != nil) != (err != nil) {
+			if _, checkErr := live.Check(t.Context(), c.source); (checkErr != nil) != (err != nil) {
 				t.Errorf("Check: %v, but Load: %v", checkErr, err)
 			}
 			if (err != nil) != (c.want != "") {
@@ -78,7 +79,7 @@ func TestLoad(t *testing.T) {
 			if err == nil {
 				return
 			}
-			var le *server.LoadError
+			var le *live.LoadError
 			if !errors.As(err, &le) || len(le.Diagnostics) != c.diagnostics || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Load: %#v, want a LoadError with %d diagnostics and %q", err, c.diagnostics, c.want)
 			}
@@ -92,7 +93,7 @@ func TestLoad(t *testing.T) {
 func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	log := &logged{}
 	src := &memory{content: policyFile(1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}, Logger: log.logger(), Version: "v1.2.3"}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}, Logger: log.logger(), Version: "v1.2.3"}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 
 	src.set(brokenFile)
 	status, err := r.Reload(testContext(t))
-	var le *server.LoadError
+	var le *live.LoadError
 	if !errors.As(err, &le) || len(le.Diagnostics) != 1 {
 		t.Errorf("Reload of a broken file: %v", err)
 	}
@@ -130,7 +131,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 
 func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 	src := &memory{content: policyFile(1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +148,7 @@ func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 func TestReloadLogsWarningsOncePerLoad(t *testing.T) {
 	log := &logged{}
 	warned := strings.Replace(policyFile(1), "[\"", "[\"https://app.example.com\", \"", 1)
-	r := &server.Reloader{Source: &memory{content: warned}, Store: &policy.Store{}, Logger: log.logger()}
+	r := &live.Reloader{Source: &memory{content: warned}, Store: &policy.Store{}, Logger: log.logger()}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -162,13 +163,13 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 
 func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 10), changed: make(chan func(), 1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}}
 	start(t, r)
 	(<-src.changed)()
 	<-src.begun // a load is under way and has read version 1
 	src.set(policyFile(2))
 	type verdict struct {
-		status server.Status
+		status live.Status
 		err    error
 	}
 	verdicts := make(chan verdict, 5)
@@ -196,7 +197,7 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 func TestReloadOnNoticesAndSignals(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	src := &memory{content: policyFile(1), changed: make(chan func(), 1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}, Signals: signals}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}, Signals: signals}
 	start(t, r)
 	changed := <-src.changed
 	for i, notice := range []func(){changed, func() { signals <- syscall.SIGHUP }, changed} {
@@ -208,7 +209,7 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 
 func TestReloadOfABurstIsFewLoads(t *testing.T) {
 	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 100), changed: make(chan func(), 1)}
-	r := &server.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Store: &policy.Store{}}
 	start(t, r)
 	changed := <-src.changed
 	for range 50 {
@@ -227,25 +228,25 @@ func TestReloadEnds(t *testing.T) {
 	t.Run("with the caller's context", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		_, err := (&server.Reloader{Source: &memory{}, Store: &policy.Store{}}).Reload(ctx)
+		_, err := (&live.Reloader{Source: &memory{}, Store: &policy.Store{}}).Reload(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Reload: %v", err)
 		}
 	})
 	t.Run("with Run", func(t *testing.T) {
-		r := &server.Reloader{Source: &memory{}, Store: &policy.Store{}}
+		r := &live.Reloader{Source: &memory{}, Store: &policy.Store{}}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := r.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if _, err := r.Reload(testContext(t)); !errors.Is(err, server.ErrNotRunning) {
+		if _, err := r.Reload(testContext(t)); !errors.Is(err, live.ErrNotRunning) {
 			t.Errorf("Reload: %v", err)
 		}
 	})
 	t.Run("with a source that cannot be watched", func(t *testing.T) {
 		gone := errors.New("gone")
-		r := &server.Reloader{Source: &memory{watchErr: gone}, Store: &policy.Store{}}
+		r := &live.Reloader{Source: &memory{watchErr: gone}, Store: &policy.Store{}}
 		if err := r.Run(testContext(t)); !errors.Is(err, gone) {
 			t.Errorf("Run: %v", err)
 		}
@@ -264,7 +265,7 @@ func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := &memory{content: policyFile(1)}
-			r := &server.Reloader{Source: src, Store: &policy.Store{}}
+			r := &live.Reloader{Source: src, Store: &policy.Store{}}
 			if err := r.Load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -281,7 +282,7 @@ func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
 			if c.refused {
 				want = "1" // the last good set
 			}
-			var le *server.LoadError
+			var le *live.LoadError
 			if errors.As(err, &le) != c.refused || servedMaxAge(t, r.Store) != want || (r.Status().LastError != nil) != c.refused {
 				t.Errorf("got %v, serving %s", err, servedMaxAge(t, r.Store))
 			}
@@ -305,7 +306,7 @@ func TestFirstLoadHasPatience(t *testing.T) {
 					return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
 				}
 				start := time.Now()
-				err := (&server.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context())
+				err := (&live.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context())
 				if took := time.Since(start); (err != nil) != c.refused || took > 10*time.Second {
 					t.Errorf("got %v after %v", err, took)
 				}
@@ -315,7 +316,7 @@ func TestFirstLoadHasPatience(t *testing.T) {
 }
 
 func TestStatusAsJSON(t *testing.T) {
-	r := &server.Reloader{Source: &memory{content: brokenFile}, Store: &policy.Store{}, Version: "v1"}
+	r := &live.Reloader{Source: &memory{content: brokenFile}, Store: &policy.Store{}, Version: "v1"}
 	if err := r.Load(t.Context()); err == nil {
 		t.Fatal("loaded")
 	}
@@ -358,7 +359,7 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 	}
 	write(1)
 	store := &policy.Store{}
-	r := &server.Reloader{Source: &file.Source{Path: path, Settle: time.Millisecond}, Store: store}
+	r := &live.Reloader{Source: &file.Source{Path: path, Settle: time.Millisecond}, Store: store}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -390,4 +391,33 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 	}
 	write(99)
 	eventually(t, "the notice of the last write", func() bool { return servedMaxAge(t, store) == "99" })
+}
+
+func TestTheReloaderTellsOfEachLoad(t *testing.T) {
+	var loads []live.Load
+	src := &memory{}
+	src.set(policyFile(1))
+	begun := 0
+	r := &live.Reloader{Source: src, Store: &policy.Store{},
+		Loading: func() { begun++ },
+		Loaded: func(l live.Load) {
+			if loads = append(loads, l); begun != len(loads) {
+				t.Errorf("told of the end of load %d when %d had begun", len(loads), begun)
+			}
+		},
+	}
+	for _, content := range []string{policyFile(1), policyFile(1), "no policies", policyFile(2)} {
+		src.set(content)
+		_ = r.Load(t.Context()) // which is what is told
+	}
+	var got []string
+	for _, l := range loads {
+		if l.At.IsZero() || l.Took <= 0 {
+			t.Errorf("began at %v and took %v", l.At, l.Took)
+		}
+		got = append(got, fmt.Sprint(l.Changed, l.Err != nil, l.Status.Generation, l.Status.LastError != nil))
+	}
+	if want := []string{"true false 1 false", "false false 1 false", "false true 1 true", "true false 2 false"}; !slices.Equal(got, want) {
+		t.Errorf("told of %q, want %q", got, want)
+	}
 }

@@ -1,4 +1,4 @@
-package server
+package live
 
 import (
 	"context"
@@ -184,7 +184,7 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	if have := r.Store.Load(); have != nil && have.Hash() == hash {
 		r.accept(have, false)
 		r.logDiagnostics(res.Diagnostics)
-		orDiscard(r.Logger).Info("policies unchanged", "generation", r.Status().Generation)
+		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
 	set, err := compile(res.Specs, r.Prepare)
@@ -195,7 +195,7 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	r.keep(set, res.Specs)
 	status := r.accept(set, true)
 	r.logDiagnostics(res.Diagnostics)
-	orDiscard(r.Logger).Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
+	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
 	return nil
 }
 
@@ -234,14 +234,22 @@ func (r *Reloader) logRefusal(err error) {
 	if !r.Status().Ready {
 		kept = "there are none to serve yet"
 	}
-	orDiscard(r.Logger).Error("policies refused, "+kept, "error", text)
+	r.log().Error("policies refused, "+kept, "error", text)
 }
 
 var logLevels = map[policy.Level]slog.Level{policy.Error: slog.LevelError, policy.Warning: slog.LevelWarn, policy.Note: slog.LevelInfo}
 
 func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
-	log := orDiscard(r.Logger)
+	log := r.log()
 	for _, d := range ds {
 		log.Log(context.Background(), logLevels[d.Level], d.String(), "code", d.Code)
 	}
+}
+
+// log is the Logger, or silence.
+func (r *Reloader) log() *slog.Logger {
+	if r.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return r.Logger
 }

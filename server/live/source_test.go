@@ -1,4 +1,4 @@
-package server_test
+package live_test
 
 import (
 	"context"
@@ -7,11 +7,11 @@ import (
 	"sync"
 	"testing/fstest"
 
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-var _ server.Source = (*file.Source)(nil)
+var _ live.Source = (*file.Source)(nil)
 
 // policyFile is a file with one policy of that maxAge, which tells versions apart.
 func policyFile(maxAge int) string {

@@ -1,4 +1,4 @@
-package server_test
+package live_test
 
 import (
 	"errors"
@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 func TestReloaderPreparesEachGoodSetBeforeItServes(t *testing.T) {
 	store := &policy.Store{}
 	src := &memory{content: policyFile(1)}
 	var prepared []*policy.Set
-	r := &server.Reloader{Source: src, Store: store, Prepare: func(set *policy.Set) {
+	r := &live.Reloader{Source: src, Store: store, Prepare: func(set *policy.Set) {
 		if store.Load() == set {
 			t.Error("the set serves already")
 		}
@@ -44,8 +44,8 @@ func TestReloaderPreparesEachGoodSetBeforeItServes(t *testing.T) {
 
 func TestReloaderRefusesASetWhosePreparationPanics(t *testing.T) {
 	store := &policy.Store{}
-	r := &server.Reloader{Source: &memory{content: policyFile(1)}, Store: store, Prepare: func(*policy.Set) { panic("out of cheese") }}
-	var refused *server.LoadError
+	r := &live.Reloader{Source: &memory{content: policyFile(1)}, Store: store, Prepare: func(*policy.Set) { panic("out of cheese") }}
+	var refused *live.LoadError
 	if err := r.Load(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "out of cheese") {
 		t.Errorf("Load: %v", err)
 	}
