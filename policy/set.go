@@ -1,7 +1,5 @@
 package policy
 
-import "sync/atomic"
-
 // Set is an immutable set of compiled policies. The zero Set is not ready; a
 // set without policies comes from Compile, too.
 type Set struct {
@@ -26,14 +24,3 @@ func (s *Set) Names() []string { return s.names }
 // Answers returns all answers of the set; each stands at its ID. The caller
 // must not change them.
 func (s *Set) Answers() []*Answer { return s.answers }
-
-// Store holds the set that serves now. The zero Store is empty and ready. It
-// is safe for concurrent use; who decides loads once and keeps that set for
-// the whole of a request.
-type Store struct{ set atomic.Pointer[Set] }
-
-// Load returns the set that serves now, or nil before the first Swap.
-func (s *Store) Load() *Set { return s.set.Load() }
-
-// Swap makes set the one that serves and returns the one before, nil at first.
-func (s *Store) Swap(set *Set) *Set { return s.set.Swap(set) }

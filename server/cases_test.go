@@ -48,10 +48,9 @@ func TestCasesOverGRPC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, decisions := &policy.Store{}, atomic.Int64{}
-	store.Swap(set)
+	decisions := atomic.Int64{}
 	count := observerFunc(func(*policy.Request, *policy.Decision) { decisions.Add(1) })
-	conn := serve(t, &server.Server{Store: store, MaxMessage: casesMaxMessage, Observer: count})
+	conn := serve(t, &server.Server{Handler: handlerOf(t, set, count), MaxMessage: casesMaxMessage})
 	proc := processor{extprocv3.NewExternalProcessorClient(conn)}
 	authz := authorization{authv3.NewAuthorizationClient(conn)}
 	for _, w := range []way{

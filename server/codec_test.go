@@ -104,13 +104,17 @@ func TestCodecLeavesOtherMessagesAlone(t *testing.T) {
 }
 
 func TestExtAuthzRunsItsInterceptor(t *testing.T) {
-	store := &policy.Store{}
 	set, err := policy.Compile(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store.Swap(set)
-	a := &extAuthz{handler: &wire.Handler{Store: store}, meter: orNoMeter(nil), waiting: &waiting{}}
+	handler := &wire.Handler{}
+	commit, err := handler.Prepare(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	a := &extAuthz{handler: handler, meter: orNoMeter(nil), waiting: &waiting{}}
 	decode := func(v any) error { return newCodec().Unmarshal(nil, v) }
 	called := ""
 	interceptor := func(ctx context.Context, in any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // question is a request as Envoy asks about it; headers are "name: value".
@@ -71,7 +72,7 @@ func TestExtAuthz(t *testing.T) {
 		denied  = `metadata: apply=replace origin="https://evil.example" policy=list reason=request_origin_denied`
 	)
 	inMetadata := map[string]string{"headers": "metadata"}
-	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	for _, c := range []struct {
 		name     string
 		metadata []string
@@ -167,7 +168,7 @@ func TestExtAuthz(t *testing.T) {
 }
 
 func TestExtAuthzHeaderForm(t *testing.T) {
-	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	q := question{method: "GET", host: "list.test", headers: []string{"origin: " + app}}
 	out, err := client.Check(testContext(t), q.message())
 	if err != nil {
@@ -202,8 +203,8 @@ func TestExtAuthzHasNoVerdict(t *testing.T) {
 		server *server.Server
 		want   codes.Code
 	}{
-		{"before the first set", &server.Server{Store: &policy.Store{}}, codes.Unavailable},
-		{"when the decision panics", &server.Server{Store: testStore(t), Observer: bad}, codes.Internal},
+		{"before the first set", &server.Server{Handler: &wire.Handler{}}, codes.Unavailable},
+		{"when the decision panics", &server.Server{Handler: testHandler(t, bad)}, codes.Internal},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := authv3.NewAuthorizationClient(serve(t, c.server))

@@ -22,10 +22,11 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 func TestExtProc(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	for _, c := range slices.Concat(conversations(), namingConversations(), responseFirstConversations()) {
 		t.Run(c.name, func(t *testing.T) { hold(t, client, c) })
 	}
@@ -64,7 +65,7 @@ func hold(t *testing.T, client extprocv3.ExternalProcessorClient, c conversation
 }
 
 func TestExtProcHeaderForm(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	stream, err := client.Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +96,7 @@ func TestExtProcHeaderForm(t *testing.T) {
 }
 
 func TestExtProcAppendForm(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	stream, err := client.Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +127,7 @@ func exchange(t *testing.T, stream extprocv3.ExternalProcessor_ProcessClient, m 
 }
 
 func TestExtProcReadsValueWhereRawValueIsEmpty(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	m := get("list.test", app)
 	for _, h := range m.GetRequestHeaders().GetHeaders().GetHeaders() {
 		h.Value, h.RawValue = string(h.RawValue), nil
@@ -135,14 +136,14 @@ func TestExtProcReadsValueWhereRawValueIsEmpty(t *testing.T) {
 }
 
 func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
-	store := testStore(t)
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: store}))
+	handler := testHandler(t, nil)
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: handler}))
 	stream, err := client.Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	exchange(t, stream, get("list.test", app))
-	store.Swap(compile(t, []policy.Spec{{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}}))
+	swap(t, handler, compile(t, []policy.Spec{{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}}))
 	got := shown(exchange(t, stream, responseHeaders(":status: 200")))
 	want := lines("response continue", "remove 7", setOrigin, setCreds, setExpose, "append vary: Origin")
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -151,7 +152,7 @@ func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
 }
 
 func TestExtProcBeforeTheFirstSet(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: &policy.Store{}}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: &wire.Handler{}}))
 	t.Run("a request is Envoy's failure mode's", func(t *testing.T) {
 		stream, err := client.Process(testContext(t))
 		if err != nil {
@@ -199,7 +200,7 @@ func (f observerFunc) Observe(_ context.Context, r *policy.Request, d *policy.De
 func TestExtProcLetsThroughWhatPanics(t *testing.T) {
 	log := &logged{}
 	bad := observerFunc(func(*policy.Request, *policy.Decision) { panic("out of cheese") })
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t), Observer: bad, Logger: log.logger()}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, bad), Logger: log.logger()}))
 	hold(t, client, conversation{send: []*extprocv3.ProcessingRequest{get("list.test", app)}, ends: true})
 	text := log.String()
 	if n := strings.Count(text, "out of cheese"); n != 1 {
@@ -213,7 +214,7 @@ func TestExtProcLetsThroughWhatPanics(t *testing.T) {
 func TestExtProcObserves(t *testing.T) {
 	seen := make(chan string, 10)
 	o := observerFunc(func(r *policy.Request, d *policy.Decision) { seen <- r.Authority + " " + d.Reason.String() })
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t), Observer: o}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, o)}))
 	hold(t, client, conversation{
 		send: []*extprocv3.ProcessingRequest{get("list.test", app), responseHeaders(":status: 200")},
 		want: []string{lines("request continue", metaAllowed), lines("response continue", "remove 7", setOrigin, setCreds, setExpose, "append vary: Origin")},
@@ -231,7 +232,7 @@ func TestExtProcIsSilentAboutCancelledStreams(t *testing.T) {
 	log := &logged{}
 	decided := make(chan struct{}, 1)
 	o := observerFunc(func(*policy.Request, *policy.Decision) { decided <- struct{}{} })
-	s := &server.Server{Store: testStore(t), Observer: o, Logger: log.logger()}
+	s := &server.Server{Handler: testHandler(t, o), Logger: log.logger()}
 	t.Run("cancelled", func(t *testing.T) {
 		client := extprocv3.NewExternalProcessorClient(serve(t, s))
 		ctx, cancel := context.WithCancel(testContext(t))

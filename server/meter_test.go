@@ -79,7 +79,7 @@ func TestTheMeterIsToldOfStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMeter()
-			converse(t, &server.Server{Store: testStore(t), Meter: m}, c.send)
+			converse(t, &server.Server{Handler: testHandler(t, nil), Meter: m}, c.send)
 			<-m.ended
 			if !slices.Equal(m.lines, c.want) || m.open != 0 {
 				t.Errorf("told of\n%s\nwant\n%s\n%d streams are open", strings.Join(m.lines, "\n"), strings.Join(c.want, "\n"), m.open)
@@ -136,7 +136,7 @@ func TestTheMeterIsToldOfOpenStreamsAndPanics(t *testing.T) {
 		}
 		close(free)
 	}()
-	converse(t, &server.Server{Store: testStore(t), Observer: bad, Meter: m}, []*extprocv3.ProcessingRequest{get("list.test", app)})
+	converse(t, &server.Server{Handler: testHandler(t, bad), Meter: m}, []*extprocv3.ProcessingRequest{get("list.test", app)})
 	<-m.ended
 	if want := []string{"passed panic"}; !slices.Equal(m.lines, want) {
 		t.Errorf("told of %q, want %q", m.lines, want)
@@ -145,7 +145,7 @@ func TestTheMeterIsToldOfOpenStreamsAndPanics(t *testing.T) {
 
 func TestTheMeterIsToldOfChecks(t *testing.T) {
 	m := newMeter()
-	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Store: testStore(t), Meter: m}))
+	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Handler: testHandler(t, nil), Meter: m}))
 	if _, err := client.Check(testContext(t), &authv3.CheckRequest{}); err != nil {
 		t.Fatal(err)
 	}

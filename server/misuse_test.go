@@ -59,7 +59,7 @@ func TestMisusesAreFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			m := newMeter()
-			s := &server.Server{Store: testStore(t), Meter: m, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+			s := &server.Server{Handler: testHandler(t, nil), Meter: m, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 			client := extprocv3.NewExternalProcessorClient(serve(t, s))
 			for _, send := range c.streams {
 				talk(t, client, send)

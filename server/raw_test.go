@@ -29,7 +29,7 @@ func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
 func (rawCodec) Name() string { return "proto" }
 
 func TestMalformedMessages(t *testing.T) {
-	conn := serve(t, &server.Server{Store: testStore(t)})
+	conn := serve(t, &server.Server{Handler: testHandler(t, nil)})
 	garbage := []byte{0x12, 0x05, 'x'}
 	t.Run("ext_proc ends the stream with an error", func(t *testing.T) {
 		stream, err := conn.NewStream(testContext(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
@@ -57,7 +57,7 @@ func TestMalformedMessages(t *testing.T) {
 // TestLargeMessages sends what comes in several frames, and gets what goes in
 // more than one buffer.
 func TestLargeMessages(t *testing.T) {
-	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Store: testStore(t)}))
+	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	large := strings.Repeat("Accept-Encoding, ", 10_000)
 	hold(t, client, conversation{
 		send: []*extprocv3.ProcessingRequest{get("list.test", app, "cookie: "+large), responseHeaders(":status: 200", "vary: "+large)},

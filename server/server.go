@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,7 +17,6 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -29,9 +27,6 @@ const (
 	DefaultDrainTimeout = 30 * time.Second
 )
 
-// readyPoll is how often the health service looks for the first set.
-const readyPoll = 20 * time.Millisecond
-
 // Server serves both of Envoy's protocols and gRPC health on one listener.
 type Server struct {
 	// Listener is served when it is set, and closed at the end; else Address is
@@ -40,11 +35,10 @@ type Server struct {
 	Address  string
 	// SocketMode is the mode of a Unix socket; 0 means DefaultSocketMode.
 	SocketMode fs.FileMode
-	// Store has the policies; required. The health service says NOT_SERVING
-	// while it is empty, and questions are answered with the code Unavailable.
-	Store *policy.Store
-	// Observer is told of each decision; nil means nobody is.
-	Observer Observer
+	// Handler answers the questions; required. While it has no policies, the
+	// health service says NOT_SERVING, and questions are answered with the code
+	// Unavailable.
+	Handler *wire.Handler
 	// Meter is told what happens on the wire; nil means nobody is.
 	Meter Meter
 	// Interceptors are called around each question, as for tracing.
@@ -78,24 +72,9 @@ type Server struct {
 	// never.
 	MaxConnectionAge time.Duration
 
-	wiring  sync.Once
-	handler wire.Handler // see wired
 	waiting waiting
 	misuse  misuse
 	serving atomic.Bool // from the first set to the drain
-}
-
-// Prepare encodes the answers of a set before Store gets it, so that the first
-// requests after a reload do not wait for that: see Reloader.Prepare. It is
-// safe for concurrent use, before Run and beside it; the fields of s are not to
-// be changed after it.
-func (s *Server) Prepare(set *policy.Set) { s.wired().Prepare(set) }
-
-// wired returns the handler with its fields set, by whoever comes first: sets
-// are prepared in another goroutine than Run's.
-func (s *Server) wired() *wire.Handler {
-	s.wiring.Do(func() { s.handler.Store, s.handler.Observer = s.Store, s.Observer })
-	return &s.handler
 }
 
 // Ready reports whether the server has policies, listens, and does not drain.
@@ -142,14 +121,13 @@ func (s *Server) listen() (net.Listener, error) {
 }
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
-	handler := s.wired()
 	srv := grpc.NewServer(append(s.Interceptors.options(),
 		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
 	)...)
 	meter := orNoMeter(s.Meter)
 	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)
-	srv.RegisterService((&extProc{handler: handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}).service(), nil)
-	srv.RegisterService((&extAuthz{handler: handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extProc{handler: s.Handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}).service(), nil)
+	srv.RegisterService((&extAuthz{handler: s.Handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv
 }
@@ -172,20 +150,15 @@ func setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingSta
 	}
 }
 
-// awaitReady returns when the store has a set, and the health service says so,
-// or ctx has ended.
+// awaitReady returns when there are policies, and the health service says so, or
+// ctx has ended.
 func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
-	tick := time.NewTicker(readyPoll)
-	defer tick.Stop()
-	for !s.wired().Ready() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	select {
+	case <-ctx.Done():
+	case <-s.Handler.Ready():
+		s.serving.Store(true)
+		setHealth(hs, healthv1.HealthCheckResponse_SERVING)
 	}
-	s.serving.Store(true)
-	setHealth(hs, healthv1.HealthCheckResponse_SERVING)
 }
 
 // drain lets Envoy go elsewhere before streams are refused, and open streams

@@ -20,8 +20,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 var healthNames = []string{"", "envoy.service.ext_proc.v3.ExternalProcessor", "envoy.service.auth.v3.Authorization"}
@@ -107,8 +107,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
-	store := &policy.Store{}
-	s := &server.Server{Store: store}
+	handler := &wire.Handler{}
+	s := &server.Server{Handler: handler}
 	r := run(t, s, "127.0.0.1:0")
 	for _, name := range healthNames {
 		if got := r.health(t, name); got != healthv1.HealthCheckResponse_NOT_SERVING {
@@ -118,7 +118,7 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 	if s.Ready() {
 		t.Error("ready before the first set")
 	}
-	store.Swap(compile(t, testSpecs()))
+	swap(t, handler, compile(t, testSpecs()))
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	if !s.Ready() {
 		t.Error("not ready after the first set")
@@ -129,7 +129,7 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 
 func TestServerDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server.Server{Store: testStore(t), DrainDelay: 2 * time.Second, DrainTimeout: 15 * time.Second}
+		s := &server.Server{Handler: testHandler(t, nil), DrainDelay: 2 * time.Second, DrainTimeout: 15 * time.Second}
 		r := runInMemory(t, s)
 		r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 		stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(t.Context())
@@ -169,7 +169,7 @@ func TestServerDrains(t *testing.T) {
 }
 
 func TestServerCutsStreamsThatOutlastTheDrain(t *testing.T) {
-	r := run(t, &server.Server{Store: testStore(t), DrainTimeout: 100 * time.Millisecond}, "127.0.0.1:0")
+	r := run(t, &server.Server{Handler: testHandler(t, nil), DrainTimeout: 100 * time.Millisecond}, "127.0.0.1:0")
 	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestServerTakesEnvoysPings(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- (&server.Server{Store: testStore(t), Listener: l}).Run(ctx) }()
+	go func() { ended <- (&server.Server{Handler: testHandler(t, nil), Listener: l}).Run(ctx) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -239,7 +239,7 @@ func awaitPong(t *testing.T, framer *http2.Framer, i byte) {
 }
 
 func TestServerRefusesHugeMessages(t *testing.T) {
-	r := run(t, &server.Server{Store: testStore(t), MaxMessage: 1000}, "127.0.0.1:0")
+	r := run(t, &server.Server{Handler: testHandler(t, nil), MaxMessage: 1000}, "127.0.0.1:0")
 	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func socketPath(t *testing.T) string {
 func TestServerOnAUnixSocket(t *testing.T) {
 	path := socketPath(t)
 	leaveStaleSocket(t, path)
-	r := run(t, &server.Server{Store: testStore(t)}, "unix://"+path)
+	r := run(t, &server.Server{Handler: testHandler(t, nil)}, "unix://"+path)
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	info, err := os.Stat(path)
 	if err != nil {
@@ -330,7 +330,7 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		s := &server.Server{Store: testStore(t), Address: l.Addr().String()}
+		s := &server.Server{Handler: testHandler(t, nil), Address: l.Addr().String()}
 		if err := s.Run(testContext(t)); err == nil {
 			t.Error("Run returned nil")
 		}
@@ -340,7 +340,7 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := &server.Server{Store: testStore(t), Listener: l, DrainDelay: time.Hour}
+		s := &server.Server{Handler: testHandler(t, nil), Listener: l, DrainDelay: time.Hour}
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(testContext(t)) }()
 		eventually(t, "ready", s.Ready)
@@ -357,7 +357,7 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 	t.Run("a context that has ended already", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := (&server.Server{Store: testStore(t), Address: "127.0.0.1:0"}).Run(ctx); err != nil {
+		if err := (&server.Server{Handler: testHandler(t, nil), Address: "127.0.0.1:0"}).Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})

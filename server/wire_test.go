@@ -19,6 +19,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 const app = "https://app.example.com"
@@ -53,11 +54,27 @@ func compile(t testing.TB, specs []policy.Spec) *policy.Set {
 	return set
 }
 
-func testStore(t testing.TB) *policy.Store {
+func testHandler(t testing.TB, o wire.Observer) *wire.Handler {
 	t.Helper()
-	store := &policy.Store{}
-	store.Swap(compile(t, testSpecs()))
-	return store
+	return handlerOf(t, compile(t, testSpecs()), o)
+}
+
+// handlerOf returns a handler that serves set, and tells o of decisions.
+func handlerOf(t testing.TB, set *policy.Set, o wire.Observer) *wire.Handler {
+	t.Helper()
+	h := &wire.Handler{Observer: o}
+	swap(t, h, set)
+	return h
+}
+
+// swap has h serve set.
+func swap(t testing.TB, h *wire.Handler, set *policy.Set) {
+	t.Helper()
+	commit, err := h.Prepare(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
 }
 
 // serve runs s on an in-memory listener until the test ends.

@@ -97,7 +97,7 @@ func (c *observeConfig) build(version string, served func() (*policy.Set, []poli
 	return o
 }
 
-// attach has o see what s and r do; r prepares s with each set.
+// attach has o see what s and r do.
 func (o *observation) attach(s *server.Server, r *live.Reloader) {
 	observers := server.Observers{o.metrics, o.denied}
 	if o.decisions != nil {
@@ -107,17 +107,9 @@ func (o *observation) attach(s *server.Server, r *live.Reloader) {
 		observers = append(observers, o.tracer)
 		s.Interceptors = server.Interceptors{Stream: o.tracer.Stream, Unary: o.tracer.Unary}
 	}
-	s.Observer, s.Meter, r.Loaded = observers, o.metrics, o.metrics.Loaded
-	r.Prepare = func(set *policy.Set) { o.prepare(set, s.Prepare) }
-}
-
-// prepare has encode prepare the answers of set, and then forgets the policies
-// that set no longer has: they are served and seen until encode, which takes
-// longest, is done.
-func (o *observation) prepare(set *policy.Set, encode func(*policy.Set)) {
-	encode(set)
-	o.metrics.Prepare(set)
-	o.denied.Prepare(set)
+	s.Handler.Observer, s.Meter = observers, o.metrics
+	r.Sinks = append(r.Sinks, o.metrics, o.denied)
+	r.Watchers = append(r.Watchers, o.metrics)
 }
 
 // run runs what writes, in g, until ctx ends.

@@ -235,7 +235,7 @@ func TestWhatIsOffIsNotThere(t *testing.T) {
 	if svc.observation.tracer != nil || svc.observation.decisions != nil || svc.grpc.Interceptors.Stream != nil || svc.grpc.Interceptors.Unary != nil {
 		t.Error("tracing or the decision log is on")
 	}
-	if n := len(svc.grpc.Observer.(server.Observers)); n != 2 {
+	if n := len(svc.grpc.Handler.Observer.(server.Observers)); n != 2 {
 		t.Errorf("%d observers", n)
 	}
 }

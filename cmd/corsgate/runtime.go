@@ -54,6 +54,12 @@ func (w *longWork) end() {
 	}
 }
 
+// Loading implements live.Watcher.
+func (w *longWork) Loading() (loaded func(live.Load)) {
+	w.begin()
+	return func(live.Load) { w.end() }
+}
+
 // tuneProcs has questions answered on few CPUs from the end of r's first load
 // on, and loads and explanations made on all of them. What the user says with
 // GOMAXPROCS stays.
@@ -61,14 +67,8 @@ func tuneProcs(r *live.Reloader, a *admin.Server) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
-	work, loaded := &longWork{}, r.Loaded
-	r.Loading = work.begin
-	r.Loaded = func(l live.Load) {
-		work.end()
-		if loaded != nil {
-			loaded(l)
-		}
-	}
+	work := &longWork{}
+	r.Watchers = append(r.Watchers, work)
 	a.Explaining = func() (explained func()) {
 		work.begin()
 		return work.end

@@ -68,45 +68,33 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 	runtime.SetDefaultGOMAXPROCS()
 	all := runtime.GOMAXPROCS(0)
 	few := max(1, all/questionShare)
-	told := 0
-	r, a := &live.Reloader{Loaded: func(live.Load) { told++ }}, &admin.Server{}
+	r, a := &live.Reloader{}, &admin.Server{}
 	tuneProcs(r, a)
+	work := r.Watchers[0]
 	check := func(when string, want int) {
 		t.Helper()
 		if got := runtime.GOMAXPROCS(0); got != want {
 			t.Errorf("%s: %d of %d CPUs, want %d", when, got, all, want)
 		}
 	}
-	r.Loading()
+	loaded := work.Loading()
 	check("during a load", all)
-	r.Loaded(live.Load{})
+	loaded(live.Load{})
 	check("after it", few)
 	explained := a.Explaining()
 	check("during an explanation", all)
-	r.Loading()
+	loaded = work.Loading()
 	explained()
 	check("after it, during a load", all)
-	r.Loaded(live.Load{})
+	loaded(live.Load{})
 	check("after both", few)
-	if told != 2 {
-		t.Errorf("who else is told of loads was told of %d of 2", told)
-	}
-}
-
-func TestTuneProcsNeedsNobodyElseToTell(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	t.Setenv("GOMAXPROCS", "")
-	r := &live.Reloader{}
-	tuneProcs(r, &admin.Server{})
-	r.Loading()
-	r.Loaded(live.Load{})
 }
 
 func TestTuneProcsLeavesWhatTheUserSaid(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
 	r, a := &live.Reloader{}, &admin.Server{}
 	tuneProcs(r, a)
-	if r.Loading != nil || r.Loaded != nil || a.Explaining != nil {
+	if len(r.Watchers) > 0 || a.Explaining != nil {
 		t.Error("GOMAXPROCS is set, and long work changes it")
 	}
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // The defaults of the listeners; both are reached from this machine only.
@@ -129,11 +129,11 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*servic
 	if err != nil {
 		return nil, err
 	}
-	store := &policy.Store{}
+	handler := &wire.Handler{}
 	source := &file.Source{Path: c.policies, Poll: c.poll, Logger: log}
-	reloader := &live.Reloader{Source: source, Store: store, Signals: hangups, Logger: log, Version: readBuild().Version}
+	reloader := &live.Reloader{Source: source, Sinks: []live.Sink{handler}, Signals: hangups, Logger: log, Version: readBuild().Version}
 	grpc := &server.Server{
-		Listener: grpcListener, Store: store, Logger: log,
+		Listener: grpcListener, Handler: handler, Logger: log,
 		DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
 	}
 	watch := c.observe.build(reloader.Version, reloader.Served, log)

@@ -14,10 +14,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // serviceJob is a corsgate that tells about itself.
@@ -41,9 +41,9 @@ func playService(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writ
 	if err != nil {
 		return err
 	}
-	store := &policy.Store{}
-	grpc := &server.Server{Listener: l, Store: store}
-	reloader := &live.Reloader{Source: &file.Source{Path: j.Policies}, Store: store, Prepare: grpc.Prepare}
+	handler := &wire.Handler{}
+	grpc := &server.Server{Listener: l, Handler: handler}
+	reloader := &live.Reloader{Source: &file.Source{Path: j.Policies}, Sinks: []live.Sink{handler}}
 	if err := reloader.Load(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}

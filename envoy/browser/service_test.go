@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // service is corsgate, as "corsgate serve" wires it, with an observer that
@@ -33,9 +34,9 @@ func startService(t *testing.T, policies string) *service {
 	l := listen(t)
 	s := &service{address: l.Addr().String(), file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
 	s.write(t, policies)
-	store := &policy.Store{}
-	grpc := &server.Server{Listener: l, Store: store, Observer: s}
-	s.reloader = &live.Reloader{Source: &file.Source{Path: s.file}, Store: store, Prepare: grpc.Prepare}
+	handler := &wire.Handler{Observer: s}
+	grpc := &server.Server{Listener: l, Handler: handler}
+	s.reloader = &live.Reloader{Source: &file.Source{Path: s.file}, Sinks: []live.Sink{handler}}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,8 @@ func TestCases(t *testing.T) {
 	})
 }
 
-// wire is a version of HTTP to send cases over.
-type wire struct {
+// protocol is a version of HTTP to send cases over.
+type protocol struct {
 	name string
 	// carries reports whether it can carry what the client sends.
 	carries func(cases.Request) bool
@@ -50,19 +50,19 @@ type wire struct {
 	most int
 }
 
-var wires = []wire{
+var wires = []protocol{
 	{"http/1", func(cases.Request) bool { return true }, sendHTTP1, 100},
 	{"http/2", isHTTP2, sendHTTP2, 90},
 }
 
 // caseID names a case to the upstream and in the access log.
-func (s *setup) caseID(w wire, f cases.File, c cases.Case) string {
+func (s *setup) caseID(w protocol, f cases.File, c cases.Case) string {
 	return fmt.Sprintf("%s %s %s.yaml:%d", s.name, w.name, f.Name, c.Line)
 }
 
 // sendCases sends all that can be sent, and adds what came of each to got,
 // without what only the access log tells.
-func (s *setup) sendCases(t *testing.T, files []cases.File, w wire, got map[string]cases.Outcome) {
+func (s *setup) sendCases(t *testing.T, files []cases.File, w protocol, got map[string]cases.Outcome) {
 	t.Helper()
 	sent, all := 0, 0
 	for _, f := range files {
@@ -89,7 +89,7 @@ func (s *setup) sendCases(t *testing.T, files []cases.File, w wire, got map[stri
 	}
 }
 
-func (s *setup) sendCase(w wire, c cases.Case, id string) (cases.Outcome, error) {
+func (s *setup) sendCase(w protocol, c cases.Case, id string) (cases.Outcome, error) {
 	answers, err := json.Marshal([]answer{answerOf(c.Upstream)})
 	if err != nil {
 		return cases.Outcome{}, err
@@ -115,7 +115,7 @@ func answerOf(r respond.Response) answer {
 }
 
 // compareCases prints a line for each difference.
-func (s *setup) compareCases(t *testing.T, files []cases.File, w wire, got map[string]cases.Outcome, log map[string]logLine) {
+func (s *setup) compareCases(t *testing.T, files []cases.File, w protocol, got map[string]cases.Outcome, log map[string]logLine) {
 	t.Helper()
 	for _, f := range files {
 		for _, c := range f.Cases {

@@ -17,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // service is corsgate, as "corsgate serve" wires it.
@@ -54,9 +55,9 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 	if err := os.CopyFS(s.folder, policies); err != nil {
 		t.Fatal(err)
 	}
-	store := &policy.Store{}
-	s.grpc = &server.Server{Listener: l, Store: store, Observer: o}
-	s.reloader = &live.Reloader{Source: &file.Source{Path: s.folder}, Store: store, Prepare: s.grpc.Prepare}
+	handler := &wire.Handler{Observer: o}
+	s.grpc = &server.Server{Listener: l, Handler: handler}
+	s.reloader = &live.Reloader{Source: &file.Source{Path: s.folder}, Sinks: []live.Sink{handler}}
 	if err := s.reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 const (
@@ -61,21 +62,25 @@ type corsgate struct {
 	stop      func()
 }
 
-// newStore returns a store with a policy for every host.
-func newStore(t *testing.T) *policy.Store {
+// newHandler returns a handler with a policy for every host, that tells o of
+// decisions.
+func newHandler(t *testing.T, o wire.Observer) *wire.Handler {
 	t.Helper()
 	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := &policy.Store{}
-	store.Swap(set)
-	return store
+	h := &wire.Handler{Observer: o}
+	commit, err := h.Prepare(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	return h
 }
 
 func startCorsgate(t *testing.T, collector string) *corsgate {
 	t.Helper()
-	store := newStore(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +89,7 @@ func startCorsgate(t *testing.T, collector string) *corsgate {
 	log := decisionlog.New(&c.decisions, 1)
 	tracer := tracing.New("http://"+collector, "test", slog.New(slog.DiscardHandler))
 	srv := &server.Server{
-		Listener: l, Store: store, Meter: c.metrics, Observer: server.Observers{c.metrics, log, tracer},
+		Listener: l, Handler: newHandler(t, server.Observers{c.metrics, log, tracer}), Meter: c.metrics,
 		Interceptors: server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary},
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -72,7 +72,7 @@ func happen(m *metrics.Metrics) {
 	m.Answered(wire.KindRequestHeaders, time.Millisecond)
 	m.UpstreamCORS("api")
 	m.Misused(server.MisuseNoResponses)
-	m.Loaded(live.Load{Err: errors.New("refused")})
+	m.Loading()(live.Load{Err: errors.New("refused")})
 }
 
 // reporter is told of findings, as a *testing.T is.

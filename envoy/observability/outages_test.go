@@ -214,14 +214,14 @@ func gone(*testing.T) string { return envoytest.FreeAddress() }
 // startServer serves a policy until the test ends.
 func startServer(t *testing.T, o server.Observer) (address string) {
 	t.Helper()
-	store := newStore(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	handler := newHandler(t, o)
 	ctx, cancel := context.WithCancel(context.Background())
 	var g errgroup.Group
-	g.Go(func() error { return (&server.Server{Listener: l, Store: store, Observer: o}).Run(ctx) })
+	g.Go(func() error { return (&server.Server{Listener: l, Handler: handler}).Run(ctx) })
 	t.Cleanup(func() {
 		cancel()
 		if err := g.Wait(); err != nil {

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/live"
@@ -40,7 +39,7 @@ func newPage(t *testing.T) *page {
 	t.Helper()
 	p := &page{path: filepath.Join(t.TempDir(), "p.yaml")}
 	p.write(t, goodFile)
-	r := &live.Reloader{Source: &file.Source{Path: p.path, Poll: time.Hour, Settle: time.Hour}, Store: &policy.Store{}, Version: "v9"}
+	r := &live.Reloader{Source: &file.Source{Path: p.path, Poll: time.Hour, Settle: time.Hour}, Version: "v9"}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +201,7 @@ func TestDraining(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	idle := &live.Reloader{Source: &file.Source{}, Store: &policy.Store{}}
+	idle := &live.Reloader{Source: &file.Source{}}
 	t.Run("serves until its context ends", func(t *testing.T) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/live"
 )
@@ -50,7 +49,7 @@ func TestLoopbackAnswersToNoNameButItsOwn(t *testing.T) {
 // TestOtherAddressesAnswerToEveryName is for the listeners that others may
 // reach on purpose: a page could ask them by their own name as well.
 func TestOtherAddressesAnswerToEveryName(t *testing.T) {
-	s := &admin.Server{Reloader: &live.Reloader{Store: &policy.Store{}}, Ready: func() bool { return true }}
+	s := &admin.Server{Reloader: &live.Reloader{}, Ready: func() bool { return true }}
 	r := httptest.NewRequest(http.MethodGet, "http://corsgate.example/healthz", nil)
 	local := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9002}
 	w := httptest.NewRecorder()

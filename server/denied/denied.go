@@ -5,6 +5,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -141,21 +142,21 @@ func (t *Tracker) setup() {
 	t.byPolicy = map[string]*top{}
 }
 
-// Prepare forgets the policies that a set no longer has: see
-// live.Reloader.Prepare.
-func (t *Tracker) Prepare(set *policy.Set) {
-	t.once.Do(t.setup)
+// Prepare implements live.Sink: it forgets the policies that a set no longer has.
+func (t *Tracker) Prepare(set *policy.Set) (commit func(), err error) {
 	keep := map[string]bool{"": true}
 	for _, name := range set.Names() {
 		keep[name] = true
 	}
+	return func() { t.keep(keep) }, nil
+}
+
+// keep forgets all policies but these.
+func (t *Tracker) keep(names map[string]bool) {
+	t.once.Do(t.setup)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name := range t.byPolicy {
-		if !keep[name] {
-			delete(t.byPolicy, name)
-		}
-	}
+	maps.DeleteFunc(t.byPolicy, func(name string, _ *top) bool { return !names[name] })
 }
 
 // Run logs the most frequent denied origins from time to time, those that came

@@ -195,7 +195,7 @@ func TestReloadForgetsOnlyPoliciesThatAreGone(t *testing.T) {
 	var tr Tracker
 	ask(&tr, set, get("api.test", "https://evil.test"))
 	ask(&tr, set, get("web.test", "https://evil.test"))
-	tr.Prepare(compile(t, "web", "new"))
+	serve(t, &tr, compile(t, "web", "new"))
 	if list := tr.List(); len(list.Policies) != 1 || list.Policies[0].Policy != "web" || list.Policies[0].Denied != 1 {
 		t.Errorf("listed %+v", list)
 	}

@@ -75,7 +75,7 @@ func Check(ctx context.Context, src Source) (policyfile.Result, error) {
 	if err != nil {
 		return res, err
 	}
-	_, err = compile(res.Specs, nil)
+	_, _, err = prepare(res.Specs, nil)
 	return res, err
 }
 
@@ -114,7 +114,7 @@ func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
 	end := time.Now().Add(firstPatience)
 	for {
 		res, err := read(ctx, r.Source)
-		if !errors.Is(err, errChanging) || r.Store.Load() != nil || time.Now().After(end) {
+		if !errors.Is(err, errChanging) || r.Status().Ready || time.Now().After(end) {
 			return res, err
 		}
 		select {
@@ -131,9 +131,9 @@ func unchanged(ctx context.Context, fsys fs.FS) bool {
 	return !ok || v.Unchanged(ctx)
 }
 
-// compile returns the set of specs, given to prepare if that is set. The error
-// is a *LoadError.
-func compile(specs []policy.Spec, prepare func(*policy.Set)) (set *policy.Set, err error) {
+// prepare compiles specs and has the sinks prepare the set. The error is a
+// *LoadError.
+func prepare(specs []policy.Spec, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -141,10 +141,11 @@ func compile(specs []policy.Spec, prepare func(*policy.Set)) (set *policy.Set, e
 	}()
 	set, err = policy.Compile(specs)
 	if err != nil {
-		return nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
+		return nil, nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
 	}
-	if prepare != nil {
-		prepare(set)
+	commit, err = prepareAll(sinks, set)
+	if err != nil {
+		return nil, nil, &LoadError{Err: fmt.Errorf("serve the policies: %w", err)}
 	}
-	return set, nil
+	return set, commit, nil
 }

@@ -17,23 +17,16 @@ import (
 // ErrNotRunning is Reload's error when Run has ended.
 var ErrNotRunning = errors.New("the service is shutting down, ask the one that replaces it")
 
-// Reloader keeps a store at what a source holds. A load that fails changes
+// Reloader keeps sinks at what a source holds. A load that fails changes
 // nothing: the last good set keeps serving. Its methods are safe for concurrent
 // use; its fields are not to be changed after the first call.
 type Reloader struct {
 	// Source is where the policies come from; required.
 	Source Source
-	// Store gets each good set; required. Nobody else swaps it.
-	Store *policy.Store
-	// Prepare is given each good set before Store gets it, for Server.Prepare;
-	// nil means nobody is.
-	Prepare func(*policy.Set)
-	// Loading is told of each load when it begins; nil means nobody is. It must
-	// not block.
-	Loading func()
-	// Loaded is told of each load when it has ended; nil means nobody is. It
-	// must not block.
-	Loaded func(Load)
+	// Sinks get each good set, in this order.
+	Sinks []Sink
+	// Watchers are told of each load.
+	Watchers []Watcher
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
 	Signals <-chan os.Signal
 	// Logger gets the outcome of each load, a line for each diagnostic; nil
@@ -152,10 +145,8 @@ func (r *Reloader) gather() []chan<- verdict {
 func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	if r.Loading != nil {
-		r.Loading()
-	}
-	start := time.Now()
+	l := Load{At: time.Now()}
+	defer r.begin()(&l)
 	before := r.Status().Generation
 	res, err := r.read(ctx)
 	if err == nil {
@@ -164,47 +155,55 @@ func (r *Reloader) Load(ctx context.Context) error {
 	if err != nil {
 		r.refuse(err)
 	}
-	r.tell(start, before, err)
+	l.Err, l.Status = err, r.Status()
+	l.Changed = l.Status.Generation != before
 	return err
 }
 
-// tell tells of a load that began at start, on that generation.
-func (r *Reloader) tell(start time.Time, generation uint64, err error) {
-	if r.Loaded == nil {
-		return
+// begin tells the watchers that a load begins, and returns what tells them of it
+// when it has ended.
+func (r *Reloader) begin() (end func(*Load)) {
+	var loaded []func(Load)
+	for _, w := range r.Watchers {
+		loaded = append(loaded, w.Loading())
 	}
-	status := r.Status()
-	r.Loaded(Load{At: start, Took: time.Since(start), Err: err, Changed: status.Generation != generation, Status: status})
+	return func(l *Load) {
+		l.Took = time.Since(l.At)
+		for _, tell := range loaded {
+			tell(*l)
+		}
+	}
 }
 
 // serveSpecs makes the specs of res the ones served. The same content is no
 // new generation.
 func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	hash := policy.Hash(res.Specs)
-	if have := r.Store.Load(); have != nil && have.Hash() == hash {
-		r.accept(have, false)
+	if have := r.Status(); have.Ready && have.Hash == hash {
+		r.accept(nil)
 		r.logDiagnostics(res.Diagnostics)
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
-	set, err := compile(res.Specs, r.Prepare)
+	set, commit, err := prepare(res.Specs, r.Sinks)
 	if err != nil {
 		return err
 	}
-	r.Store.Swap(set)
+	commit()
 	r.keep(set, res.Specs)
-	status := r.accept(set, true)
+	status := r.accept(set)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
 	return nil
 }
 
-// accept notes that set is served, and that the last load was good.
-func (r *Reloader) accept(set *policy.Set, fresh bool) Status {
+// accept notes that the last load was good, and set is served; nil if that has
+// not changed.
+func (r *Reloader) accept(set *policy.Set) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status.LastError = nil
-	if fresh {
+	if set != nil {
 		r.status.Generation++
 		r.status.Hash = set.Hash()
 		r.status.LoadedAt = time.Now().UTC()

@@ -37,7 +37,7 @@ func start(t *testing.T, r *live.Reloader) {
 }
 
 // servedMaxAge asks the store as a browser would.
-func servedMaxAge(t *testing.T, store *policy.Store) string {
+func servedMaxAge(t *testing.T, store *kept) string {
 	t.Helper()
 	d := store.Load().Decide(&policy.Request{Method: "OPTIONS", Authority: "a", Path: "/", Origin: app, RequestMethod: "GET"})
 	for _, h := range d.Answer.Headers {
@@ -65,7 +65,7 @@ func TestLoad(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := &logged{}
-			r := &live.Reloader{Source: c.source, Store: &policy.Store{}, Logger: log.logger()}
+			r := &live.Reloader{Source: c.source, Sinks: []live.Sink{&kept{}}, Logger: log.logger()}
 			err := r.Load(t.Context())
 			if text := log.String(); strings.Contains(text, "level=ERROR") {
 				t.Errorf("the caller tells the refusal, but it was logged:\n%s", text)
@@ -83,7 +83,7 @@ func TestLoad(t *testing.T) {
 			if !errors.As(err, &le) || len(le.Diagnostics) != c.diagnostics || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Load: %#v, want a LoadError with %d diagnostics and %q", err, c.diagnostics, c.want)
 			}
-			if s := r.Status(); s.Ready || s.LastError == nil || r.Store.Load() != nil {
+			if s := r.Status(); s.Ready || s.LastError == nil || keptBy(r).Load() != nil {
 				t.Errorf("status after a refused load: %+v", s)
 			}
 		})
@@ -93,13 +93,13 @@ func TestLoad(t *testing.T) {
 func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	log := &logged{}
 	src := &memory{content: policyFile(1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}, Logger: log.logger(), Version: "v1.2.3"}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Logger: log.logger(), Version: "v1.2.3"}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	start(t, r)
 	first := r.Status()
-	if !first.Ready || first.Generation != 1 || first.Policies != 1 || first.Hash != r.Store.Load().Hash() || first.Version != "v1.2.3" || first.LoadedAt.IsZero() {
+	if !first.Ready || first.Generation != 1 || first.Policies != 1 || first.Hash != keptBy(r).Load().Hash() || first.Version != "v1.2.3" || first.LoadedAt.IsZero() {
 		t.Errorf("status after the first load: %+v", first)
 	}
 
@@ -112,7 +112,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	if status.LastError == nil || len(status.LastError.Diagnostics) != 1 || status.Generation != 1 || !status.Ready {
 		t.Errorf("status after a refused load: %+v", status)
 	}
-	if got := servedMaxAge(t, r.Store); got != "1" {
+	if got := servedMaxAge(t, keptBy(r)); got != "1" {
 		t.Errorf("served after a refused load: %s", got)
 	}
 	if text := log.String(); !strings.Contains(text, "memory/p.yaml:4:20") || !strings.Contains(text, "level=ERROR") {
@@ -124,23 +124,23 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	if err != nil || status.LastError != nil || status.Generation != 2 || status.Hash == first.Hash {
 		t.Errorf("Reload of a mended file: %+v, %v", status, err)
 	}
-	if got := servedMaxAge(t, r.Store); got != "2" {
+	if got := servedMaxAge(t, keptBy(r)); got != "2" {
 		t.Errorf("served after a good load: %s", got)
 	}
 }
 
 func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 	src := &memory{content: policyFile(1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	start(t, r)
-	set := r.Store.Load()
+	set := keptBy(r).Load()
 	src.set("# a comment\n" + policyFile(1))
 	before := r.Status()
 	status, err := r.Reload(testContext(t))
-	if err != nil || status != before || r.Store.Load() != set {
+	if err != nil || status != before || keptBy(r).Load() != set {
 		t.Errorf("Reload: %+v, %v, want %+v", status, err, before)
 	}
 }
@@ -148,7 +148,7 @@ func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 func TestReloadLogsWarningsOncePerLoad(t *testing.T) {
 	log := &logged{}
 	warned := strings.Replace(policyFile(1), "[\"", "[\"https://app.example.com\", \"", 1)
-	r := &live.Reloader{Source: &memory{content: warned}, Store: &policy.Store{}, Logger: log.logger()}
+	r := &live.Reloader{Source: &memory{content: warned}, Sinks: []live.Sink{&kept{}}, Logger: log.logger()}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 
 func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 10), changed: make(chan func(), 1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	start(t, r)
 	(<-src.changed)()
 	<-src.begun // a load is under way and has read version 1
@@ -186,7 +186,7 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 			t.Errorf("verdict: %+v, %v", v.status, v.err)
 		}
 	}
-	if got := servedMaxAge(t, r.Store); got != "2" {
+	if got := servedMaxAge(t, keptBy(r)); got != "2" {
 		t.Errorf("served: %s", got)
 	}
 	if n := src.count(); n != 2 {
@@ -197,7 +197,7 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 func TestReloadOnNoticesAndSignals(t *testing.T) {
 	signals := make(chan os.Signal, 1)
 	src := &memory{content: policyFile(1), changed: make(chan func(), 1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}, Signals: signals}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Signals: signals}
 	start(t, r)
 	changed := <-src.changed
 	for i, notice := range []func(){changed, func() { signals <- syscall.SIGHUP }, changed} {
@@ -209,7 +209,7 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 
 func TestReloadOfABurstIsFewLoads(t *testing.T) {
 	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 100), changed: make(chan func(), 1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	start(t, r)
 	changed := <-src.changed
 	for range 50 {
@@ -228,13 +228,13 @@ func TestReloadEnds(t *testing.T) {
 	t.Run("with the caller's context", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		_, err := (&live.Reloader{Source: &memory{}, Store: &policy.Store{}}).Reload(ctx)
+		_, err := (&live.Reloader{Source: &memory{}, Sinks: []live.Sink{&kept{}}}).Reload(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Reload: %v", err)
 		}
 	})
 	t.Run("with Run", func(t *testing.T) {
-		r := &live.Reloader{Source: &memory{}, Store: &policy.Store{}}
+		r := &live.Reloader{Source: &memory{}, Sinks: []live.Sink{&kept{}}}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := r.Run(ctx); err != nil {
@@ -246,7 +246,7 @@ func TestReloadEnds(t *testing.T) {
 	})
 	t.Run("with a source that cannot be watched", func(t *testing.T) {
 		gone := errors.New("gone")
-		r := &live.Reloader{Source: &memory{watchErr: gone}, Store: &policy.Store{}}
+		r := &live.Reloader{Source: &memory{watchErr: gone}, Sinks: []live.Sink{&kept{}}}
 		if err := r.Run(testContext(t)); !errors.Is(err, gone) {
 			t.Errorf("Run: %v", err)
 		}
@@ -265,7 +265,7 @@ func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := &memory{content: policyFile(1)}
-			r := &live.Reloader{Source: src, Store: &policy.Store{}}
+			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 			if err := r.Load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -283,8 +283,8 @@ func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
 				want = "1" // the last good set
 			}
 			var le *live.LoadError
-			if errors.As(err, &le) != c.refused || servedMaxAge(t, r.Store) != want || (r.Status().LastError != nil) != c.refused {
-				t.Errorf("got %v, serving %s", err, servedMaxAge(t, r.Store))
+			if errors.As(err, &le) != c.refused || servedMaxAge(t, keptBy(r)) != want || (r.Status().LastError != nil) != c.refused {
+				t.Errorf("got %v, serving %s", err, servedMaxAge(t, keptBy(r)))
 			}
 		})
 	}
@@ -306,7 +306,7 @@ func TestFirstLoadHasPatience(t *testing.T) {
 					return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
 				}
 				start := time.Now()
-				err := (&live.Reloader{Source: src, Store: &policy.Store{}}).Load(t.Context())
+				err := (&live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}).Load(t.Context())
 				if took := time.Since(start); (err != nil) != c.refused || took > 10*time.Second {
 					t.Errorf("got %v after %v", err, took)
 				}
@@ -316,7 +316,7 @@ func TestFirstLoadHasPatience(t *testing.T) {
 }
 
 func TestStatusAsJSON(t *testing.T) {
-	r := &live.Reloader{Source: &memory{content: brokenFile}, Store: &policy.Store{}, Version: "v1"}
+	r := &live.Reloader{Source: &memory{content: brokenFile}, Sinks: []live.Sink{&kept{}}, Version: "v1"}
 	if err := r.Load(t.Context()); err == nil {
 		t.Fatal("loaded")
 	}
@@ -358,8 +358,8 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 		}
 	}
 	write(1)
-	store := &policy.Store{}
-	r := &live.Reloader{Source: &file.Source{Path: path, Settle: time.Millisecond}, Store: store}
+	store := &kept{}
+	r := &live.Reloader{Source: &file.Source{Path: path, Settle: time.Millisecond}, Sinks: []live.Sink{store}}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -393,19 +393,24 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 	eventually(t, "the notice of the last write", func() bool { return servedMaxAge(t, store) == "99" })
 }
 
+type watcherFunc func() (loaded func(live.Load))
+
+func (f watcherFunc) Loading() (loaded func(live.Load)) { return f() }
+
 func TestTheReloaderTellsOfEachLoad(t *testing.T) {
 	var loads []live.Load
 	src := &memory{}
 	src.set(policyFile(1))
 	begun := 0
-	r := &live.Reloader{Source: src, Store: &policy.Store{},
-		Loading: func() { begun++ },
-		Loaded: func(l live.Load) {
+	w := watcherFunc(func() func(live.Load) {
+		begun++
+		return func(l live.Load) {
 			if loads = append(loads, l); begun != len(loads) {
 				t.Errorf("told of the end of load %d when %d had begun", len(loads), begun)
 			}
-		},
-	}
+		}
+	})
+	r := &live.Reloader{Source: src, Watchers: []live.Watcher{w}}
 	for _, content := range []string{policyFile(1), policyFile(1), "no policies", policyFile(2)} {
 		src.set(content)
 		_ = r.Load(t.Context()) // which is what is told

@@ -10,7 +10,7 @@ import (
 // TestServed wants the specs of what serves, not those of a refused load.
 func TestServed(t *testing.T) {
 	src := &memory{content: policyFile(1)}
-	r := &live.Reloader{Source: src, Store: &policy.Store{}}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	if set, specs := r.Served(); set != nil || specs != nil {
 		t.Errorf("before a load: %v", specs)
 	}
@@ -26,7 +26,7 @@ func TestServed(t *testing.T) {
 		src.set(step.content)
 		err := r.Load(t.Context())
 		set, specs := r.Served()
-		if set != r.Store.Load() || len(specs) != 1 || *specs[0].CORS.MaxAge != step.maxAge || policy.Hash(specs) != set.Hash() {
+		if set != keptBy(r).Load() || len(specs) != 1 || *specs[0].CORS.MaxAge != step.maxAge || policy.Hash(specs) != set.Hash() {
 			t.Errorf("%s: %+v %v", step.name, specs, err)
 		}
 	}

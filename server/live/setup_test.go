@@ -5,12 +5,26 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // app is the origin that the policies of the tests allow.
 const app = "https://app.example.com"
+
+// kept is a sink that keeps the set.
+type kept struct{ atomic.Pointer[policy.Set] }
+
+func (k *kept) Prepare(set *policy.Set) (commit func(), err error) {
+	return func() { k.Store(set) }, nil
+}
+
+// keptBy returns the first sink of r.
+func keptBy(r *live.Reloader) *kept { return r.Sinks[0].(*kept) }
 
 // giveUp is far above what anything takes, on a machine that has much else to do.
 const giveUp = 3 * time.Minute

@@ -134,8 +134,10 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// Loaded counts a load; it is for live.Reloader.
-func (m *Metrics) Loaded(l live.Load) {
+// Loading implements live.Watcher.
+func (m *Metrics) Loading() (loaded func(live.Load)) { return m.loaded }
+
+func (m *Metrics) loaded(l live.Load) {
 	m.loads.WithLabelValues(result(l)).Inc()
 	m.loadSeconds.Set(l.Took.Seconds())
 	m.generation.Set(float64(l.Status.Generation))

@@ -72,7 +72,7 @@ func check(t *testing.T, m *Metrics, prefix string, want ...string) {
 func TestDecisionsAreCountedByPolicyKindAndReason(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	m.Prepare(set)
+	serve(t, m, set)
 	for range 2 {
 		ask(m, set, policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"})
 	}
@@ -109,7 +109,7 @@ func TestEveryReasonHasItsCounter(t *testing.T) {
 func TestNothingOfARequestBecomesALabel(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	m.Prepare(set)
+	serve(t, m, set)
 	before := len(lines(t, m.Gatherer(), "corsgate_"))
 	for i := range 1000 {
 		for _, method := range []string{"GET", "OPTIONS", fmt.Sprint("M", i)} {
@@ -127,28 +127,28 @@ func TestNothingOfARequestBecomesALabel(t *testing.T) {
 func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
 	first, second := compile(t, "api", "web"), compile(t, "web", "new")
 	m := New("v")
-	m.Prepare(first)
+	serve(t, m, first)
 	get := func(host string) policy.Request {
 		return policy.Request{Method: "GET", Authority: host, Path: "/", Origin: "https://app.test"}
 	}
 	ask(m, first, get("api.test"))
 	ask(m, first, get("web.test"))
-	m.Prepare(second)
+	serve(t, m, second)
 	ask(m, first, get("api.test")) // it was under way
 	ask(m, second, get("web.test"))
 	check(t, m, "corsgate_decisions_total",
 		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
 		`corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
-	m.Prepare(second)
+	serve(t, m, second)
 	check(t, m, "corsgate_decisions_total", `corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
 }
 
 func TestLoadsAreCounted(t *testing.T) {
 	m := New("v")
 	at := time.Unix(1_700_000_000, 250e6)
-	m.Loaded(live.Load{At: at, Took: 2 * time.Second, Changed: true, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
-	m.Loaded(live.Load{At: at.Add(time.Minute), Took: time.Second, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
-	m.Loaded(live.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.loaded(live.Load{At: at, Took: 2 * time.Second, Changed: true, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.loaded(live.Load{At: at.Add(time.Minute), Took: time.Second, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.loaded(live.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
 	check(t, m, "corsgate_loads_total", `corsgate_loads_total{result="changed"} 1`, `corsgate_loads_total{result="refused"} 1`, `corsgate_loads_total{result="unchanged"} 1`)
 	check(t, m, "corsgate_set_", `corsgate_set_generation 1`, `corsgate_set_hash 255`, `corsgate_set_loaded_timestamp_seconds 1.70000000025e+09`)
 	check(t, m, "corsgate_last_", `corsgate_last_load_duration_seconds 3`, `corsgate_last_load_success_timestamp_seconds 1.70000006025e+09`, `corsgate_last_load_successful 0`)
@@ -199,7 +199,7 @@ func TestThePageIsServed(t *testing.T) {
 func TestCountingCostsNoMemory(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	m.Prepare(set)
+	serve(t, m, set)
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
 	d := set.Decide(&r)
 	n := testing.AllocsPerRun(100, func() {
@@ -219,7 +219,7 @@ func TestCountingCostsNoMemory(t *testing.T) {
 func BenchmarkObserve(b *testing.B) {
 	set := compile(b, "api")
 	m := New("v")
-	m.Prepare(set)
+	serve(b, m, set)
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
 	d := set.Decide(&r)
 	b.ReportAllocs()
@@ -234,4 +234,14 @@ func BenchmarkAnswered(b *testing.B) {
 	for b.Loop() {
 		m.Answered(wire.KindRequestHeaders, 42*time.Microsecond)
 	}
+}
+
+// serve has m go by set.
+func serve(t testing.TB, m *Metrics, set *policy.Set) {
+	t.Helper()
+	commit, err := m.Prepare(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
 }

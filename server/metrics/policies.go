@@ -90,9 +90,11 @@ func (p *policies) keep(names []string) {
 	p.byName.Store(&next)
 }
 
-// Prepare makes the counters of a set before it serves, so that no request has
-// to, and forgets those of policies that are gone: see live.Reloader.Prepare.
-func (m *Metrics) Prepare(set *policy.Set) { m.policies.keep(set.Names()) }
+// Prepare implements live.Sink: it makes the counters of a set's policies, so that
+// no request has to, and forgets those of policies that are gone.
+func (m *Metrics) Prepare(set *policy.Set) (commit func(), err error) {
+	return func() { m.policies.keep(set.Names()) }, nil
+}
 
 // Observe implements server.Observer.
 func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decision) {

@@ -28,6 +28,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 const (
@@ -65,7 +66,7 @@ func shown(s *tracev1.Span) string {
 	return text
 }
 
-func testStore(t testing.TB) *policy.Store {
+func testSet(t testing.TB) *policy.Set {
 	t.Helper()
 	set, err := policy.Compile([]policy.Spec{
 		{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
@@ -74,9 +75,19 @@ func testStore(t testing.TB) *policy.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := &policy.Store{}
-	store.Swap(set)
-	return store
+	return set
+}
+
+// testHandler returns a handler that serves the set, and tells o of decisions.
+func testHandler(t testing.TB, o wire.Observer) *wire.Handler {
+	t.Helper()
+	h := &wire.Handler{Observer: o}
+	commit, err := h.Prepare(testSet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit()
+	return h
 }
 
 // serve runs s in memory until stop is called.
@@ -107,7 +118,7 @@ func serve(t testing.TB, s *server.Server) (conn *grpc.ClientConn, stop func()) 
 // with returns s with a tracer, or without when it is nil.
 func with(s *server.Server, tr *tracing.Tracer) *server.Server {
 	if tr != nil {
-		s.Observer = tr
+		s.Handler.Observer = tr
 		s.Interceptors = server.Interceptors{Stream: tr.Stream, Unary: tr.Unary}
 	}
 	return s
@@ -169,7 +180,7 @@ func TestSpansContinueTheCallersTrace(t *testing.T) {
 	c := tracingtest.Start(t)
 	tr := tracing.New("http://"+c.Address, "v", slog.New(slog.DiscardHandler))
 	sent := run(t, tr)
-	conn, stop := serve(t, with(&server.Server{Store: testStore(t)}, tr))
+	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))
 	warmUps := func() []string { return all(c, true) }
 	await(t, 1, warmUps, func() error { return process(traced(t.Context(), sampled), conn, "https://app.test") })
 	for _, parent := range []string{sampled, skipped, "", "nonsense"} {
@@ -232,7 +243,7 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	var log logged
 	tr := tracing.New(nobody, "v", slog.New(slog.NewTextHandler(&log, nil)))
 	sent := run(t, tr)
-	conn, stop := serve(t, with(&server.Server{Store: testStore(t)}, tr))
+	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))
 	for range 3 {
 		if err := process(traced(t.Context(), sampled), conn, "https://app.test"); err != nil {
 			t.Fatal(err)
@@ -250,7 +261,7 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 func TestUnsampledDecisionsCostNoMemory(t *testing.T) {
 	tr := tracing.New("http://127.0.0.1:1", "v", slog.New(slog.DiscardHandler))
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
-	d := testStore(t).Load().Decide(&r)
+	d := testSet(t).Decide(&r)
 	if n := testing.AllocsPerRun(100, func() { tr.Observe(context.Background(), &r, &d) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -268,7 +279,7 @@ func BenchmarkTracing(b *testing.B) {
 				tr = tracing.New("http://"+tracingtest.Start(b).Address, "v", slog.New(slog.DiscardHandler))
 				defer run(b, tr)()
 			}
-			conn, stop := serve(b, with(&server.Server{Store: testStore(b)}, tr))
+			conn, stop := serve(b, with(&server.Server{Handler: testHandler(b, nil)}, tr))
 			defer stop()
 			ctx := traced(context.Background(), c.parent)
 			b.ReportAllocs()

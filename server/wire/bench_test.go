@@ -8,7 +8,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
 // sample is a message that comes often, with what has come before it.
@@ -43,8 +42,8 @@ func samples(t testing.TB) []sample {
 type answerer func(dst, message []byte) ([]byte, error)
 
 // wireAnswerer answers with the package.
-func wireAnswerer(t testing.TB, store *policy.Store, s sample) answerer {
-	x := (&wire.Handler{Store: store}).Begin("")
+func wireAnswerer(t testing.TB, set *policy.Set, s sample) answerer {
+	x := handlerOf(t, set, nil).Begin("")
 	ask := func(dst, message []byte) ([]byte, error) { return x.Process(t.Context(), dst, message) }
 	if s.check {
 		ask = func(dst, message []byte) ([]byte, error) { return x.Check(t.Context(), dst, message) }
@@ -53,8 +52,8 @@ func wireAnswerer(t testing.TB, store *policy.Store, s sample) answerer {
 }
 
 // generatedAnswerer answers as a server does that uses the generated code.
-func generatedAnswerer(t testing.TB, store *policy.Store, s sample) answerer {
-	o := &oracle{store: store, observe: func(*policy.Request, *policy.Decision) {}}
+func generatedAnswerer(t testing.TB, set *policy.Set, s sample) answerer {
+	o := &oracle{serves: set, observe: func(*policy.Request, *policy.Decision) {}}
 	ask := func(_, message []byte) ([]byte, error) {
 		out, _, err := o.process(message)
 		if err != nil {
@@ -89,14 +88,14 @@ func after(t testing.TB, s sample, ask answerer) answerer {
 // BenchmarkExchange compares decoding, deciding and encoding with the
 // generated code and with this package.
 func BenchmarkExchange(b *testing.B) {
-	store := testStore(b)
+	set := testSet(b)
 	for _, side := range []struct {
 		name string
-		of   func(testing.TB, *policy.Store, sample) answerer
+		of   func(testing.TB, *policy.Set, sample) answerer
 	}{{"generated", generatedAnswerer}, {"wire", wireAnswerer}} {
 		b.Run(side.name, func(b *testing.B) {
 			for _, s := range samples(b) {
-				b.Run(s.name, func(b *testing.B) { benchmark(b, side.of(b, store, s), s.message) })
+				b.Run(s.name, func(b *testing.B) { benchmark(b, side.of(b, set, s), s.message) })
 			}
 		})
 	}
@@ -116,10 +115,10 @@ func benchmark(b *testing.B, ask answerer, message []byte) {
 }
 
 func TestAnswersDoNotAllocate(t *testing.T) {
-	store := testStore(t)
+	set := testSet(t)
 	for _, s := range samples(t) {
 		t.Run(s.name, func(t *testing.T) {
-			ask := wireAnswerer(t, store, s)
+			ask := wireAnswerer(t, set, s)
 			buf := make([]byte, 0, 4<<10)
 			allocs := testing.AllocsPerRun(100, func() {
 				if _, err := ask(buf, s.message); err != nil {

@@ -120,12 +120,12 @@ func malformed() map[string][]byte {
 }
 
 func TestProcessReadsOddEncodings(t *testing.T) {
-	store := testStore(t)
+	set := testSet(t)
 	for name, message := range oddEncodings() {
 		t.Run(name, func(t *testing.T) {
-			d := newDuel(store, "")
+			d := newDuel(t, set, "")
 			defer d.exchange.End()
-			if _, ok, _ := (&oracle{store: store, observe: d.oracle.observe}).process(message); !ok {
+			if _, ok, _ := (&oracle{serves: set, observe: d.oracle.observe}).process(message); !ok {
 				t.Fatal("the generated code does not accept it")
 			}
 			d.want = seen{}
@@ -136,10 +136,10 @@ func TestProcessReadsOddEncodings(t *testing.T) {
 }
 
 func TestProcessRefusesMalformedMessages(t *testing.T) {
-	store := testStore(t)
+	set := testSet(t)
 	for name, message := range malformed() {
 		t.Run(name, func(t *testing.T) {
-			d := newDuel(store, "")
+			d := newDuel(t, set, "")
 			defer d.exchange.End()
 			if _, ok, _ := d.oracle.process(message); ok {
 				t.Fatal("the generated code accepts it")
@@ -163,7 +163,7 @@ func TestCheckRefusesMalformedMessages(t *testing.T) {
 		"route metadata that's cut": sub(1, sub(13, []byte{0x0a, 0x05})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDuel(testStore(t), "")
+			d := newDuel(t, testSet(t), "")
 			defer d.exchange.End()
 			answer, err := d.exchange.Check(t.Context(), nil, message)
 			if !errors.Is(err, wire.ErrMalformed) || answer != nil {
@@ -233,12 +233,12 @@ const nesting = 10
 
 func TestMangledMessages(t *testing.T) {
 	const rounds = 4
-	store := testStore(t)
+	set := testSet(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	compared := 0
 	for _, c := range conversations() {
 		for range rounds {
-			d := newDuel(store, c.named)
+			d := newDuel(t, set, c.named)
 			for _, message := range c.encoded(t) {
 				if !d.process(t, mangled(rng, message, nesting)) {
 					break
@@ -250,7 +250,7 @@ func TestMangledMessages(t *testing.T) {
 	}
 	for _, q := range questions() {
 		for range rounds {
-			d := newDuel(store, q.named)
+			d := newDuel(t, set, q.named)
 			d.check(t, mangled(rng, q.encoded(t), nesting))
 			d.exchange.End()
 		}

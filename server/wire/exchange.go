@@ -107,7 +107,7 @@ func (x *Exchange) responseHeaders(ctx context.Context, dst []byte) ([]byte, err
 // ErrNoSet.
 func (x *Exchange) decide(ctx context.Context) error {
 	if x.set == nil {
-		x.set = x.handler.current()
+		x.set = x.handler.serving.Load()
 	}
 	if x.set == nil {
 		return ErrNoSet

@@ -40,7 +40,7 @@ func (s *seen) note(r *policy.Request, d *policy.Decision) {
 
 // duel is the package against the generated code.
 type duel struct {
-	store      *policy.Store
+	serves     *policy.Set
 	named      string
 	want, have seen
 	oracle     oracle
@@ -48,10 +48,11 @@ type duel struct {
 	exchange   *wire.Exchange
 }
 
-func newDuel(store *policy.Store, named string) *duel {
-	d := &duel{store: store, named: named}
-	d.oracle = oracle{store: store, named: named, observe: d.want.note}
-	d.handler = &wire.Handler{Store: store, Observer: &d.have}
+func newDuel(t testing.TB, set *policy.Set, named string) *duel {
+	t.Helper()
+	d := &duel{serves: set, named: named}
+	d.oracle = oracle{serves: set, named: named, observe: d.want.note}
+	d.handler = handlerOf(t, set, &d.have)
 	d.exchange = d.handler.Begin(named)
 	return d
 }
@@ -140,10 +141,10 @@ func (d *duel) judge(t *testing.T, message, answer []byte, err error, ok bool, w
 }
 
 func TestProcessAnswersAsTheGeneratedCode(t *testing.T) {
-	store := testStore(t)
+	set := testSet(t)
 	for _, c := range conversations() {
 		t.Run(c.name, func(t *testing.T) {
-			d := newDuel(store, c.named)
+			d := newDuel(t, set, c.named)
 			defer d.exchange.End()
 			for _, message := range c.encoded(t) {
 				d.process(t, message)
@@ -153,10 +154,10 @@ func TestProcessAnswersAsTheGeneratedCode(t *testing.T) {
 }
 
 func TestCheckAnswersAsTheGeneratedCode(t *testing.T) {
-	store := testStore(t)
+	set := testSet(t)
 	for _, q := range questions() {
 		t.Run(q.name, func(t *testing.T) {
-			d := newDuel(store, q.named)
+			d := newDuel(t, set, q.named)
 			defer d.exchange.End()
 			d.check(t, q.encoded(t))
 		})

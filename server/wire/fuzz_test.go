@@ -25,9 +25,9 @@ func FuzzProcess(f *testing.F) {
 	for _, message := range malformed() {
 		f.Add(message, response, "", uint64(0))
 	}
-	store := testStore(f)
+	set := testSet(f)
 	f.Fuzz(func(t *testing.T, first, second []byte, named string, seed uint64) {
-		d := newDuel(store, named)
+		d := newDuel(t, set, named)
 		defer d.exchange.End()
 		if d.process(t, mangledBy(seed, first)) {
 			d.process(t, mangledBy(seed, second))
@@ -41,9 +41,9 @@ func FuzzCheck(f *testing.F) {
 		f.Add(q.encoded(f), q.named, uint64(0))
 		f.Add(q.encoded(f), q.named, uint64(1))
 	}
-	store := testStore(f)
+	set := testSet(f)
 	f.Fuzz(func(t *testing.T, message []byte, named string, seed uint64) {
-		d := newDuel(store, named)
+		d := newDuel(t, set, named)
 		defer d.exchange.End()
 		d.check(t, mangledBy(seed, message))
 	})

@@ -29,61 +29,45 @@ type Observer interface {
 	Observe(ctx context.Context, r *policy.Request, d *policy.Decision)
 }
 
-// Handler answers messages by the policies of a store. It is safe for
-// concurrent use; its fields are not to be changed after the first Begin. It
-// must not be copied.
+// Handler answers messages by a set of policies. It implements live.Sink, and is
+// safe for concurrent use; its fields are not to be changed after the first
+// Begin. It must not be copied.
 type Handler struct {
-	// Store has the set to decide by; required.
-	Store *policy.Store
 	// Observer is told of each decision; nil means nobody is.
 	Observer Observer
 
 	serving   atomic.Pointer[answers]
-	mu        sync.Mutex // held while answers are encoded
-	prepared  *answers   // guarded by mu
-	exchanges sync.Pool  // of *Exchange
+	exchanges sync.Pool // of *Exchange
+
+	once  sync.Once
+	first chan struct{} // closed with the first set
 }
 
-// Prepare encodes the answers of a set that the store is about to get, so that
-// its first requests do not wait for that.
-func (h *Handler) Prepare(set *policy.Set) {
+// Prepare implements live.Sink: it encodes the answers of set, so that the first
+// requests do not wait for that.
+func (h *Handler) Prepare(set *policy.Set) (commit func(), err error) {
 	encoded := encode(set)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.prepared = encoded
+	return func() {
+		if h.serving.Swap(encoded) == nil {
+			close(h.ready())
+		}
+	}, nil
 }
 
-// Ready reports whether there is a set. When it does, its answers are encoded.
-func (h *Handler) Ready() bool { return h.current() != nil }
-
-// current returns what serves now, nil before the first set.
-func (h *Handler) current() *answers {
-	set := h.Store.Load()
-	if have := h.serving.Load(); have != nil && have.set == set {
-		return have
+// Set returns the set that decides now, nil before the first.
+func (h *Handler) Set() *policy.Set {
+	if now := h.serving.Load(); now != nil {
+		return now.set
 	}
-	if set == nil {
-		return nil
-	}
-	return h.take()
+	return nil
 }
 
-// take makes the store's set the one that serves. Of those who come at once
-// one encodes it, unless it was prepared.
-func (h *Handler) take() *answers {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	set := h.Store.Load()
-	if have := h.serving.Load(); have != nil && have.set == set {
-		return have
-	}
-	next := h.prepared
-	if next == nil || next.set != set {
-		next = encode(set)
-	}
-	h.prepared = nil
-	h.serving.Store(next)
-	return next
+// Ready is closed when there is a set.
+func (h *Handler) Ready() <-chan struct{} { return h.ready() }
+
+func (h *Handler) ready() chan struct{} {
+	h.once.Do(func() { h.first = make(chan struct{}) })
+	return h.first
 }
 
 // Begin returns an exchange for one HTTP stream, or for one call. named is the

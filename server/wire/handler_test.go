@@ -22,7 +22,7 @@ func generationSpecs(name string) []policy.Spec {
 }
 
 func TestHandlerBeforeTheFirstSet(t *testing.T) {
-	h := &wire.Handler{Store: &policy.Store{}}
+	h := &wire.Handler{}
 	x := h.Begin("")
 	defer x.End()
 	if answer, err := x.Process(t.Context(), nil, encoded(t, get("list.test", app))); !errors.Is(err, wire.ErrNoSet) || answer != nil {
@@ -32,12 +32,22 @@ func TestHandlerBeforeTheFirstSet(t *testing.T) {
 	if answer, err := x.Check(t.Context(), nil, question.encoded(t)); !errors.Is(err, wire.ErrNoSet) || answer != nil {
 		t.Errorf("a question: %x, %v", answer, err)
 	}
-	if h.Ready() {
+	commit := prepare(t, h, testSet(t))
+	if isReady(h) || h.Set() != nil {
 		t.Error("ready without a set")
 	}
-	h.Store.Swap(compile(t, testSpecs()))
-	if !h.Ready() {
+	commit()
+	if !isReady(h) || h.Set() == nil {
 		t.Error("not ready with a set")
+	}
+}
+
+func isReady(h *wire.Handler) bool {
+	select {
+	case <-h.Ready():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -52,59 +62,39 @@ func exposed(answer []byte) string {
 	return fields["expose_headers"].GetStringValue()
 }
 
-func TestHandlerServesTheStoresSet(t *testing.T) {
-	first, second := compile(t, generationSpecs("first")), compile(t, generationSpecs("second"))
+func TestHandlerServesTheSetThatWasCommittedLast(t *testing.T) {
+	first, second, third := compile(t, generationSpecs("first")), compile(t, generationSpecs("second")), compile(t, generationSpecs("third"))
 	message := encoded(t, get("any.test", app))
-	for _, c := range []struct {
-		name    string
-		prepare []*policy.Set // in this order, before the swap to second
-	}{
-		{"a set that was not prepared", nil},
-		{"a set that was prepared", []*policy.Set{second}},
-		{"a set while another was prepared", []*policy.Set{second, compile(t, generationSpecs("third"))}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			h := &wire.Handler{Store: &policy.Store{}}
-			h.Store.Swap(first)
-			ask := func() string {
-				x := h.Begin("")
-				defer x.End()
-				answer, err := x.Process(t.Context(), nil, message)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return exposed(answer)
-			}
-			if got := ask(); got != "x-first" {
-				t.Errorf("at first: %q", got)
-			}
-			for _, set := range c.prepare {
-				h.Prepare(set)
-			}
-			if got := ask(); got != "x-first" {
-				t.Errorf("before the swap: %q", got)
-			}
-			h.Store.Swap(second)
-			if got := ask(); got != "x-second" {
-				t.Errorf("after the swap: %q", got)
-			}
-		})
+	h := handlerOf(t, first, nil)
+	ask := func(when, want string, set *policy.Set) {
+		t.Helper()
+		x := h.Begin("")
+		defer x.End()
+		answer, err := x.Process(t.Context(), nil, message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := exposed(answer); got != want || h.Set() != set {
+			t.Errorf("%s: %q", when, got)
+		}
 	}
+	ask("at first", "x-first", first)
+	commit := prepare(t, h, second)
+	prepare(t, h, third)
+	ask("before the commit", "x-first", first)
+	commit()
+	ask("after it", "x-second", second)
 }
 
 func TestExchangeKeepsItsSet(t *testing.T) {
-	h := &wire.Handler{Store: &policy.Store{}}
-	h.Store.Swap(compile(t, generationSpecs("first")))
+	h := handlerOf(t, compile(t, generationSpecs("first")), nil)
 	x := h.Begin("")
 	defer x.End()
 	message := encoded(t, get("any.test", app))
 	if _, err := x.Process(t.Context(), nil, message); err != nil {
 		t.Fatal(err)
 	}
-	h.Store.Swap(compile(t, generationSpecs("second")))
-	if !h.Ready() {
-		t.Fatal("not ready")
-	}
+	prepare(t, h, compile(t, generationSpecs("second")))()
 	answer, err := x.Process(t.Context(), nil, message)
 	if err != nil {
 		t.Fatal(err)
@@ -118,14 +108,13 @@ func TestExchangeKeepsItsSet(t *testing.T) {
 // must get the answers of one set, to its own origin, in both phases.
 func TestHandlerIsSafeForConcurrentUse(t *testing.T) {
 	const streams, rounds = 8, 100
-	h := &wire.Handler{Store: &policy.Store{}}
 	sets := make([]*policy.Set, 4)
 	for i := range sets {
 		specs := generationSpecs(fmt.Sprint(i))
 		specs[0].CORS.AllowOrigins = []string{"https://*.example.com"}
 		sets[i] = compile(t, specs)
 	}
-	h.Store.Swap(sets[0])
+	h := handlerOf(t, sets[0], nil)
 	response := encoded(t, responseMessage("vary: x"))
 	var all sync.WaitGroup
 	for i := range streams {
@@ -141,11 +130,7 @@ func TestHandlerIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	for i := range rounds {
-		next := sets[i%len(sets)]
-		if i%2 == 0 {
-			h.Prepare(next)
-		}
-		h.Store.Swap(next)
+		prepare(t, h, sets[i%len(sets)])()
 	}
 	all.Wait()
 }

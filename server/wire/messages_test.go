@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 const (
@@ -62,11 +63,27 @@ func compile(t testing.TB, specs []policy.Spec) *policy.Set {
 	return set
 }
 
-func testStore(t testing.TB) *policy.Store {
+func testSet(t testing.TB) *policy.Set {
 	t.Helper()
-	store := &policy.Store{}
-	store.Swap(compile(t, testSpecs()))
-	return store
+	return compile(t, testSpecs())
+}
+
+// handlerOf returns a handler that serves set, and tells o of decisions.
+func handlerOf(t testing.TB, set *policy.Set, o wire.Observer) *wire.Handler {
+	t.Helper()
+	h := &wire.Handler{Observer: o}
+	prepare(t, h, set)()
+	return h
+}
+
+// prepare returns what has h serve set.
+func prepare(t testing.TB, h *wire.Handler, set *policy.Set) (commit func()) {
+	t.Helper()
+	commit, err := h.Prepare(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return commit
 }
 
 func encoded(t testing.TB, m proto.Message) []byte {

@@ -13,7 +13,7 @@ import (
 // the generated code, where the runtime of Protocol Buffers says what a message
 // means.
 type oracle struct {
-	store   *policy.Store
+	serves  *policy.Set
 	named   string // policy by the transport's metadata
 	observe func(*policy.Request, *policy.Decision)
 
@@ -88,7 +88,7 @@ func (x *oracle) responseHeaders(in *extprocv3.ProcessingRequest, m *extprocv3.H
 // decide latches the set and the decision on r, if there is a set.
 func (x *oracle) decide(r *policy.Request) bool {
 	if x.set == nil {
-		x.set = x.store.Load()
+		x.set = x.serves
 	}
 	if x.set == nil {
 		return false

@@ -1,0 +1,36 @@
+package denied_test
+
+import (
+	"testing"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/denied"
+)
+
+// TestPoliciesThatGoAreForgottenWhenTheNewOnesServe denies a request by the old
+// policy while the new set is prepared.
+func TestPoliciesThatGoAreForgottenWhenTheNewOnesServe(t *testing.T) {
+	sets := map[string]*policy.Set{}
+	for _, name := range []string{"old", "new"} {
+		set, err := policy.Compile([]policy.Spec{{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sets[name] = set
+	}
+	tracker := &denied.Tracker{}
+	commit, err := tracker.Prepare(sets["new"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://evil.test"}
+	d := sets["old"].Decide(&r)
+	tracker.Observe(t.Context(), &r, &d)
+	if list := tracker.List(); len(list.Policies) != 1 {
+		t.Errorf("while the new set is prepared: %+v", list)
+	}
+	commit()
+	if list := tracker.List(); len(list.Policies) != 0 {
+		t.Errorf("the old policy is kept: %+v", list)
+	}
+}

@@ -1,0 +1,33 @@
+package live
+
+import "github.com/corsgate/corsgate/policy"
+
+// Sink is what serves policies, or counts, tells or explains what they decide.
+type Sink interface {
+	// Prepare makes what the sink needs of a set, beside what serves. If one sink
+	// returns an error, all of them keep what they have; else commit is called
+	// right after all have prepared. It cannot fail, and must be quick.
+	Prepare(set *policy.Set) (commit func(), err error)
+}
+
+// Watcher is told of loads. Its methods must not block.
+type Watcher interface {
+	// Loading is called when a load begins, and what it returns when that has ended.
+	Loading() (loaded func(Load))
+}
+
+// prepareAll has all sinks prepare a set, and returns what commits it to them, in
+// their order.
+func prepareAll(sinks []Sink, set *policy.Set) (commit func(), err error) {
+	commits := make([]func(), len(sinks))
+	for i, s := range sinks {
+		if commits[i], err = s.Prepare(set); err != nil {
+			return nil, err
+		}
+	}
+	return func() {
+		for _, commit := range commits {
+			commit()
+		}
+	}, nil
+}
