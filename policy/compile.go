@@ -44,7 +44,7 @@ func Compile(specs []Spec) (*Set, error) {
 	if problems := Validate(specs); problems.HasErrors() {
 		return nil, problems
 	}
-	b := builder{set: &Set{hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
+	b := builder{set: &Set{specs: specs, hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
 	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
 	b.set.denied = b.deniedAnswers()
 	otherwise := slices.ContainsFunc(specs, readsOtherwise)

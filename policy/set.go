@@ -3,6 +3,7 @@ package policy
 // Set is an immutable set of compiled policies. The zero Set is not ready; a
 // set without policies comes from Compile, too.
 type Set struct {
+	specs   []Spec
 	hash    string
 	names   []string
 	byName  map[string]*compiled // :: policy name
@@ -16,6 +17,10 @@ type Set struct {
 
 // Hash returns the hash of the specs that the set was compiled from.
 func (s *Set) Hash() string { return s.hash }
+
+// Specs returns the specs that the set was compiled from. The caller must not
+// change them.
+func (s *Set) Specs() []Spec { return s.specs }
 
 // Names returns the names of the policies in the order of their specs. The
 // caller must not change them.

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/corsgate/corsgate/server/contract"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -43,6 +42,8 @@ type Server struct {
 	Meter Meter
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
+	// Services are served besides Envoy's protocols and their health.
+	Services []Service
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 	// DrainDelay is how long the service still takes new streams after it has
@@ -92,7 +93,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	l = netutil.LimitListener(l, orDefault(s.MaxConnections, DefaultMaxConnections))
-	hs := newHealth()
+	hs := health.NewServer()
+	s.setHealth(hs, healthv1.HealthCheckResponse_NOT_SERVING)
 	srv := s.newGRPC(hs)
 	orDiscard(s.Logger).Info("listening", "grpc", l.Addr().String())
 	served := make(chan struct{}) // closed when nothing is served any more
@@ -126,27 +128,33 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	)...)
 	meter := orNoMeter(s.Meter)
 	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)
-	srv.RegisterService((&extProc{handler: s.Handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}).service(), nil)
-	srv.RegisterService((&extAuthz{handler: s.Handler, meter: meter, waiting: &s.waiting, log: s.Logger}).service(), nil)
+	for _, service := range s.services(meter) {
+		srv.RegisterService(service.Desc, service.Impl)
+	}
 	healthv1.RegisterHealthServer(srv, hs)
 	return srv
 }
 
-// healthServices are the names that a health check may ask for. Envoy drops a
-// host at once whose health service does not know the name.
-func healthServices() []string {
-	return []string{"", contract.ExtProc, contract.ExtAuthz}
+// Service is a gRPC service: its description, and what implements it.
+type Service struct {
+	Desc *grpc.ServiceDesc
+	Impl any
 }
 
-func newHealth() *health.Server {
-	hs := health.NewServer()
-	setHealth(hs, healthv1.HealthCheckResponse_NOT_SERVING)
-	return hs
+// services are those that have a health: Envoy's protocols, and what is served
+// besides.
+func (s *Server) services(meter Meter) []Service {
+	process := &extProc{handler: s.Handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}
+	check := &extAuthz{handler: s.Handler, meter: meter, waiting: &s.waiting, log: s.Logger}
+	return append([]Service{{Desc: process.service()}, {Desc: check.service()}}, s.Services...)
 }
 
-func setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingStatus) {
-	for _, name := range healthServices() {
-		hs.SetServingStatus(name, status)
+// setHealth sets the status of every name that a health check may ask for: Envoy
+// drops a host at once whose health service does not know the name.
+func (s *Server) setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingStatus) {
+	hs.SetServingStatus("", status)
+	for _, service := range s.services(nil) {
+		hs.SetServingStatus(service.Desc.ServiceName, status)
 	}
 }
 
@@ -157,7 +165,7 @@ func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
 	case <-ctx.Done():
 	case <-s.Handler.Ready():
 		s.serving.Store(true)
-		setHealth(hs, healthv1.HealthCheckResponse_SERVING)
+		s.setHealth(hs, healthv1.HealthCheckResponse_SERVING)
 	}
 }
 

@@ -191,14 +191,14 @@ func (d *demo) run(ctx context.Context) error {
 	ready := make(chan string, 1)
 	front, err := d.envoy(upstream.Addr().String(), svc.grpcAddress(), entries, ready)
 	if err != nil {
-		return errors.Join(err, upstream.Close(), svc.close())
+		return errors.Join(err, upstream.Close(), svc.Close())
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveUpstream(ctx, upstream) }) // the application
-	g.Go(func() error { return svc.run(ctx) })                 // the policy service
+	g.Go(func() error { return svc.Run(ctx) })                 // the policy service
 	g.Go(func() error { return front.Run(ctx) })               // the front door
 	g.Go(func() error {                                        // what the user sees
 		defer cancel()
@@ -209,7 +209,7 @@ func (d *demo) run(ctx context.Context) error {
 
 // service returns the corsgate of the demo with the sample policy loaded. It is
 // what serve runs, but that it ends without waiting for anybody.
-func (d *demo) service(ctx context.Context) (*service, error) {
+func (d *demo) service(ctx context.Context) (*wired, error) {
 	c := serveConfig{
 		policies:   d.policyFile,
 		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
@@ -220,8 +220,8 @@ func (d *demo) service(ctx context.Context) (*service, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := svc.reloader.Load(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("demo: %w", err), svc.close())
+	if err := svc.Load(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("demo: %w", err), svc.Close())
 	}
 	return svc, nil
 }

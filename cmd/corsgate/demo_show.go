@@ -18,7 +18,7 @@ const logPatience = time.Minute
 
 // show waits for Envoy, then shows what it does: with --once by making the
 // requests, else by telling the user and printing each decision until ctx ends.
-func (d *demo) show(ctx context.Context, svc *service, ready <-chan string, entries <-chan accessEntry) error {
+func (d *demo) show(ctx context.Context, svc *wired, ready <-chan string, entries <-chan accessEntry) error {
 	select {
 	case <-ctx.Done():
 		if d.flags.once {
@@ -30,7 +30,7 @@ func (d *demo) show(ctx context.Context, svc *service, ready <-chan string, entr
 		if d.flags.once {
 			return d.tryAll(ctx, base, entries)
 		}
-		d.guide(base, svc.adminListener.Addr().String())
+		d.guide(base, svc.admin.Listener.Addr().String())
 		d.follow(ctx, entries)
 		return nil
 	}

@@ -1,22 +1,13 @@
 package main
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"net/url"
 
 	"github.com/spf13/pflag"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server"
-	"github.com/corsgate/corsgate/server/decisionlog"
-	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/lines"
-	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/metrics"
-	"github.com/corsgate/corsgate/server/tracing"
+	"github.com/corsgate/corsgate/server/service"
 )
 
 // The values of --decision-log.
@@ -70,55 +61,10 @@ func (c *observeConfig) every() int {
 	return c.decisionSample
 }
 
-// observation is all that sees decisions. decisions and tracer are nil when
-// they are off.
-type observation struct {
-	metrics   *metrics.Metrics
-	denied    *denied.Tracker
-	decisions *decisionlog.Log
-	tracer    *tracing.Tracer
-}
-
-// build builds what observes; advice about denials goes by what served returns.
-func (c *observeConfig) build(version string, served func() (*policy.Set, []policy.Spec), log *slog.Logger) *observation {
-	o := &observation{metrics: metrics.New(version), denied: &denied.Tracker{Logger: log, Advise: denied.Advise(served)}}
+// apply sets what observes the service of config.
+func (c *observeConfig) apply(config *service.Config) {
+	config.Decisions, config.Every, config.TraceEndpoint = c.stdout, c.every(), c.traceEndpoint
 	if c.stderr != nil {
-		o.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.stderr.Dropped)
-	}
-	if every := c.every(); every > 0 {
-		o.decisions = decisionlog.New(c.stdout, every)
-		o.decisions.Logger = log
-		o.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", o.decisions.Written)
-		o.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", o.decisions.Dropped)
-	}
-	if c.traceEndpoint != "" {
-		o.tracer = tracing.New(c.traceEndpoint, version, log)
-	}
-	return o
-}
-
-// attach has o see what s and r do.
-func (o *observation) attach(s *server.Server, r *live.Reloader) {
-	observers := server.Observers{o.metrics, o.denied}
-	if o.decisions != nil {
-		observers = append(observers, o.decisions)
-	}
-	if o.tracer != nil {
-		observers = append(observers, o.tracer)
-		s.Interceptors = server.Interceptors{Stream: o.tracer.Stream, Unary: o.tracer.Unary}
-	}
-	s.Handler.Observer, s.Meter = observers, o.metrics
-	r.Sinks = append(r.Sinks, o.metrics, o.denied)
-	r.Watchers = append(r.Watchers, o.metrics)
-}
-
-// run runs what writes, in g, until ctx ends.
-func (o *observation) run(ctx context.Context, g *errgroup.Group) {
-	g.Go(func() error { return o.denied.Run(ctx) })
-	if o.decisions != nil {
-		g.Go(func() error { return o.decisions.Run(ctx) })
-	}
-	if o.tracer != nil {
-		g.Go(func() error { return o.tracer.Run(ctx) })
+		config.LogDropped = c.stderr.Dropped
 	}
 }

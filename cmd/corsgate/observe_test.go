@@ -57,19 +57,19 @@ func observe(t *testing.T, c serveConfig, text string) *observed {
 }
 
 // start runs svc until stop is called.
-func start(t *testing.T, svc *service) *observed {
+func start(t *testing.T, svc *wired) *observed {
 	t.Helper()
-	if err := svc.reloader.Load(t.Context()); err != nil {
+	if err := svc.Reloader.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- svc.run(ctx) }()
+	go func() { ended <- svc.Run(ctx) }()
 	conn, err := grpc.NewClient(svc.grpcAddress(), grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &observed{served: served{admin: svc.adminListener.Addr().String()}, conn: conn, stop: func() {
+	return &observed{served: served{admin: svc.admin.Listener.Addr().String()}, conn: conn, stop: func() {
 		conn.Close()
 		cancel()
 		if err := <-ended; err != nil {
@@ -231,8 +231,8 @@ func TestWhatIsOffIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer svc.close()
-	if svc.observation.tracer != nil || svc.observation.decisions != nil || svc.grpc.Interceptors.Stream != nil || svc.grpc.Interceptors.Unary != nil {
+	defer svc.Close()
+	if svc.grpc.Interceptors.Stream != nil || svc.grpc.Interceptors.Unary != nil {
 		t.Error("tracing or the decision log is on")
 	}
 	if n := len(svc.grpc.Handler.Observer.(server.Observers)); n != 2 {

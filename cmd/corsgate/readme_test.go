@@ -200,8 +200,8 @@ func TestReadmeRequestsWork(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- svc.run(ctx) }()
-	s := served{admin: svc.adminListener.Addr().String()}
+	go func() { ended <- svc.Run(ctx) }()
+	s := served{admin: svc.admin.Listener.Addr().String()}
 	asked := 0
 	for _, m := range regexp.MustCompile(`(?m)^curl (?:-X (POST) )?http://127\.0\.0\.1:9002(\S+)$`).FindAllStringSubmatch(readme(t), -1) {
 		asked++

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 )
 
 const (
@@ -60,16 +60,16 @@ func (w *longWork) Loading() (loaded func(live.Load)) {
 	return func(live.Load) { w.end() }
 }
 
-// tuneProcs has questions answered on few CPUs from the end of r's first load
-// on, and loads and explanations made on all of them. What the user says with
+// tuneProcs has questions answered on few CPUs from the end of the first load on,
+// and loads and explanations made on all of them. What the user says with
 // GOMAXPROCS stays.
-func tuneProcs(r *live.Reloader, a *admin.Server) {
+func (s *wired) tuneProcs(c *service.Config) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
 	}
 	work := &longWork{}
-	r.Watchers = append(r.Watchers, work)
-	a.Explaining = func() (explained func()) {
+	c.Watchers = append(c.Watchers, work)
+	s.admin.Explaining = func() (explained func()) {
 		work.begin()
 		return work.end
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 )
 
 func TestMemoryLimitReadsWhatTheKernelWrites(t *testing.T) {
@@ -68,9 +69,9 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 	runtime.SetDefaultGOMAXPROCS()
 	all := runtime.GOMAXPROCS(0)
 	few := max(1, all/questionShare)
-	r, a := &live.Reloader{}, &admin.Server{}
-	tuneProcs(r, a)
-	work := r.Watchers[0]
+	s, c := &wired{admin: &admin.Server{}}, service.Config{}
+	s.tuneProcs(&c)
+	work := c.Watchers[0]
 	check := func(when string, want int) {
 		t.Helper()
 		if got := runtime.GOMAXPROCS(0); got != want {
@@ -81,7 +82,7 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 	check("during a load", all)
 	loaded(live.Load{})
 	check("after it", few)
-	explained := a.Explaining()
+	explained := s.admin.Explaining()
 	check("during an explanation", all)
 	loaded = work.Loading()
 	explained()
@@ -92,9 +93,9 @@ func TestLongWorkUsesAllCPUsAndQuestionsFew(t *testing.T) {
 
 func TestTuneProcsLeavesWhatTheUserSaid(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "3")
-	r, a := &live.Reloader{}, &admin.Server{}
-	tuneProcs(r, a)
-	if len(r.Watchers) > 0 || a.Explaining != nil {
+	s, c := &wired{admin: &admin.Server{}}, service.Config{}
+	s.tuneProcs(&c)
+	if len(c.Watchers) > 0 || s.admin.Explaining != nil {
 		t.Error("GOMAXPROCS is set, and long work changes it")
 	}
 }

@@ -13,14 +13,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines"
-	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/source/file"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
 // The defaults of the listeners; both are reached from this machine only.
@@ -97,11 +95,10 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	tuneProcs(svc.reloader, svc.admin)
-	if err := svc.reloader.Load(ctx); err != nil {
-		return errors.Join(c.explainLoad(stderr, err), svc.close())
+	if err := svc.Load(ctx); err != nil {
+		return errors.Join(c.explainLoad(stderr, err), svc.Close())
 	}
-	return svc.run(ctx)
+	return svc.Run(ctx)
 }
 
 // explainLoad prints why a first load was refused, as check does, and returns
@@ -113,42 +110,37 @@ func (c *serveConfig) explainLoad(w io.Writer, err error) error {
 	return hinted(errors.New("no good policies to serve"), "mend what stands above; 'corsgate check' finds it too")
 }
 
-// service is a whole corsgate with its listeners open.
-type service struct {
-	grpcListener, adminListener net.Listener
-	reloader                    *live.Reloader
-	grpc                        *server.Server
-	admin                       *admin.Server
-	observation                 *observation
-}
-
 // build builds what serve runs and opens its listeners; the flags have been
 // checked. Nothing runs yet.
-func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*service, error) {
+func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired, error) {
 	grpcListener, adminListener, err := c.listen(log)
 	if err != nil {
 		return nil, err
 	}
-	handler := &wire.Handler{}
-	source := &file.Source{Path: c.policies, Poll: c.poll, Logger: log}
-	reloader := &live.Reloader{Source: source, Sinks: []live.Sink{handler}, Signals: hangups, Logger: log, Version: readBuild().Version}
-	grpc := &server.Server{
-		Listener: grpcListener, Handler: handler, Logger: log,
-		DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+	s := &wired{
+		grpc: &server.Server{
+			Listener: grpcListener, DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+		},
+		admin: &admin.Server{Listener: adminListener, Profiles: c.transport.pprof},
 	}
-	watch := c.observe.build(reloader.Version, reloader.Served, log)
-	watch.attach(grpc, reloader)
-	if err := c.transport.apply(grpc, log); err != nil {
+	if err := c.transport.apply(s.grpc, log); err != nil {
 		return nil, errors.Join(err, grpcListener.Close(), adminListener.Close())
 	}
-	return &service{
-		grpcListener: grpcListener, adminListener: adminListener,
-		reloader: reloader,
-		grpc:     grpc,
-		admin: &admin.Server{Listener: adminListener, Reloader: reloader, Ready: grpc.Ready, Misused: grpc.Misused, Profiles: c.transport.pprof, Served: reloader.Served,
-			Metrics: watch.metrics.Handler(log), Denied: watch.denied.List, Logger: log},
-		observation: watch,
-	}, nil
+	config := service.Config{
+		Source: &file.Source{Path: c.policies, Poll: c.poll, Logger: log},
+		GRPC:   s.grpc, Admin: s.admin, Signals: hangups, Logger: log, Version: readBuild().Version,
+	}
+	c.observe.apply(&config)
+	s.tuneProcs(&config)
+	s.Service = service.New(config)
+	return s, nil
+}
+
+// wired is a service with its listeners, as the flags of serve make it.
+type wired struct {
+	*service.Service
+	grpc  *server.Server
+	admin *admin.Server
 }
 
 // listen opens both listeners or none.
@@ -180,28 +172,12 @@ func (c *serveConfig) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	return tls.NewListener(l, config), nil
 }
 
-// close closes the listeners of a service that is not run.
-func (s *service) close() error {
-	return errors.Join(s.grpcListener.Close(), s.adminListener.Close())
-}
-
 // grpcAddress returns the address to ask the service at, as Envoy's
 // configuration takes it.
-func (s *service) grpcAddress() string {
-	a := s.grpcListener.Addr()
+func (s *wired) grpcAddress() string {
+	a := s.Address()
 	if a.Network() == "unix" {
 		return "unix://" + a.String()
 	}
 	return a.String()
-}
-
-// run runs the service until ctx ends, and returns when it has drained.
-func (s *service) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	afterDrain, drained := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return s.reloader.Run(ctx) })              // keeps the policies at what the files say
-	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
-	g.Go(func() error { return s.admin.Run(afterDrain) })          // answers people and health checks, while it drains too
-	s.observation.run(afterDrain, g)                               // writes what was decided, to the last request
-	return g.Wait()
 }

@@ -26,12 +26,12 @@ func TestServeReloadsWhileItAnswers(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	var g errgroup.Group
-	g.Go(func() error { return svc.run(ctx) })
+	g.Go(func() error { return svc.Run(ctx) })
 	g.Go(func() error { return askAgain(ctx, svc.grpcAddress()) })
 	for i := range 20 {
 		origin := fmt.Sprintf("https://app%d.example", i)
 		allowOnly(t, c.policies, origin)
-		if _, err := svc.reloader.Reload(t.Context()); err != nil {
+		if _, err := svc.Reloader.Reload(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := allowedFor(t.Context(), svc.grpcAddress(), origin); got != origin {

@@ -26,8 +26,8 @@ func TestFlagsReachWhatTheyConfigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer svc.close()
-	source := svc.reloader.Source.(*file.Source)
+	defer svc.Close()
+	source := svc.Reloader.Source.(*file.Source)
 	if source.Path != "p" || source.Poll != time.Second {
 		t.Errorf("source %q every %v", source.Path, source.Poll)
 	}

@@ -32,7 +32,7 @@ func TestAdminTLS(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- svc.run(ctx) }()
+	go func() { ended <- svc.Run(ctx) }()
 	for _, client := range []struct {
 		name string
 		in   bool
@@ -52,8 +52,8 @@ func TestAdminTLS(t *testing.T) {
 }
 
 // askTLS asks the admin listener for a page.
-func askTLS(ctx context.Context, svc *service, config *tls.Config) error {
-	_, port, err := net.SplitHostPort(svc.adminListener.Addr().String())
+func askTLS(ctx context.Context, svc *wired, config *tls.Config) error {
+	_, port, err := net.SplitHostPort(svc.admin.Listener.Addr().String())
 	if err != nil {
 		return err
 	}

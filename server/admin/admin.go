@@ -58,9 +58,9 @@ type Server struct {
 	// Misused returns how Envoy has asked in ways that spoil the answers, for
 	// /status; nil means that this is not told.
 	Misused func() []server.MisuseStatus
-	// Served returns the set that serves and its specs, for POST /explain; nil:
-	// there is no such page.
-	Served func() (*policy.Set, []policy.Spec)
+	// Set returns the set that serves now, nil before the first, for POST
+	// /explain; nil: there is no such page.
+	Set func() *policy.Set
 	// Explaining is called before each answer of POST /explain is worked out,
 	// and what it returns after that; nil means nothing is.
 	Explaining func() (explained func())
@@ -86,7 +86,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle("/readyz", allow(s.readyz, get...))
 	mux.Handle("/status", allow(s.status, get...))
 	mux.Handle("/-/reload", allow(s.reload, http.MethodPost))
-	if s.Served != nil {
+	if s.Set != nil {
 		mux.Handle("/explain", allow(s.explain, http.MethodPost))
 	}
 	if s.Profiles {

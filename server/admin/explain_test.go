@@ -17,15 +17,15 @@ import (
 // load.
 func explainPage(t *testing.T, specs []policy.Spec) *httptest.Server {
 	t.Helper()
-	served := func() (*policy.Set, []policy.Spec) { return nil, nil }
+	var set *policy.Set
 	if specs != nil {
-		set, err := policy.Compile(specs)
+		var err error
+		set, err = policy.Compile(specs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		served = func() (*policy.Set, []policy.Spec) { return set, specs }
 	}
-	s := httptest.NewServer((&admin.Server{Ready: func() bool { return true }, Served: served}).Handler())
+	s := httptest.NewServer((&admin.Server{Ready: func() bool { return true }, Set: func() *policy.Set { return set }}).Handler())
 	t.Cleanup(s.Close)
 	return s
 }

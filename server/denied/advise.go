@@ -14,19 +14,19 @@ import (
 // its host does not matter.
 const target = "https://corsgate.invalid/"
 
-// Advise returns a Tracker's Advise that goes by what serves now: its set, nil
-// before the first one, and the specs of that. An answer takes a time that
-// grows with the policy's origins: about a second for a million.
-func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Request) Advice {
+// Advise returns a Tracker's Advise that goes by the set that serves now, nil
+// before the first one. An answer takes a time that grows with the policy's
+// origins: about a second for a million.
+func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 	return func(name string, r *policy.Request) Advice {
-		set, specs := served()
+		set := serves()
 		if set == nil || name == "" {
 			return Advice{}
 		}
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
 		}
-		report, err := enforced(explain.Policies{Set: set, Specs: specs}, name).Explain(question(name, r))
+		report, err := enforced(explain.Policies{Set: set, Specs: set.Specs()}, name).Explain(question(name, r))
 		if err != nil {
 			return Advice{}
 		}

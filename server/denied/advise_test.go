@@ -13,7 +13,7 @@ func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) A
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Advise(func() (*policy.Set, []policy.Spec) { return set, specs })
+	return Advise(func() *policy.Set { return set })
 }
 
 func TestAdvice(t *testing.T) {
@@ -66,7 +66,7 @@ func TestAdvice(t *testing.T) {
 }
 
 func TestThereIsNoAdviceBeforeTheFirstSet(t *testing.T) {
-	advise := Advise(func() (*policy.Set, []policy.Spec) { return nil, nil })
+	advise := Advise(func() *policy.Set { return nil })
 	if a := advise("api", &policy.Request{Origin: "https://app.test"}); a != (Advice{}) {
 		t.Errorf("%+v", a)
 	}
@@ -82,7 +82,7 @@ func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := Tracker{Advise: Advise(func() (*policy.Set, []policy.Spec) { return set, specs })}
+	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	r := get("a.test", "https://app.test")
 	r.Path = "/private%2Fx"
 	ask(&tr, set, r)

@@ -48,7 +48,7 @@ func TestAMalformedPreflightOfAnAllowedOriginIsListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := Tracker{Advise: Advise(func() (*policy.Set, []policy.Spec) { return set, specs })}
+	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	ask(&tr, set, preflight("api.test", "https://app.test", "no method", ""))
 	list := tr.List()
 	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || list.Policies[0].Origins[0].Reason != "preflight_malformed" {

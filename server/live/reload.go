@@ -42,9 +42,8 @@ type Reloader struct {
 
 	loading sync.Mutex // held by a load
 
-	mu     sync.Mutex // guards status and served
+	mu     sync.Mutex // guards status
 	status Status
-	served served
 }
 
 // verdict is what came of a load.
@@ -190,7 +189,6 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 		return err
 	}
 	commit()
-	r.keep(set, res.Specs)
 	status := r.accept(set)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)

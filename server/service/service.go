@@ -1,0 +1,138 @@
+// Package service wires a whole corsgate: a source of policies, the gRPC listener
+// that Envoy asks, and what observes decisions and shows them to operators. The
+// command, the demo, tests and benchmarks all run this one.
+package service
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/tracing"
+	"github.com/corsgate/corsgate/server/wire"
+)
+
+// Config says what a corsgate is made of.
+type Config struct {
+	// Source is where the policies come from; required.
+	Source live.Source
+	// GRPC is the listener that Envoy asks, with its open Listener, its TLS, limits
+	// and drain; required. New fills in the rest.
+	GRPC *server.Server
+	// Admin is the listener for operators, with its open Listener; nil means none.
+	// New fills in the rest.
+	Admin *admin.Server
+	// Sinks get each good set of policies, after those of the service itself.
+	Sinks []live.Sink
+	// Watchers are told of each load, and Observers of each decision, besides.
+	Watchers  []live.Watcher
+	Observers server.Observers
+	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
+	Signals <-chan os.Signal
+	// Decisions gets one of so many decisions as JSON lines; Every 0 means none.
+	Decisions io.Writer
+	Every     int
+	// TraceEndpoint is the URL of an OpenTelemetry collector; empty means none.
+	TraceEndpoint string
+	// Logger gets what operators want to know; nil means nobody does. LogDropped
+	// counts the lines of it that were dropped; nil means that nobody counts.
+	Logger     *slog.Logger
+	LogDropped func() uint64
+	// Version is the program's version.
+	Version string
+}
+
+// Service is a corsgate that New has wired. It is safe for concurrent use.
+type Service struct {
+	// Reloader keeps the policies at what the source holds.
+	Reloader *live.Reloader
+
+	grpc    *server.Server
+	admin   *admin.Server
+	metrics *metrics.Metrics
+	denied  *denied.Tracker
+	runs    []func(context.Context) error // what writes until the drain has ended
+}
+
+// New wires a service. Nothing runs yet; whoever does not call Run calls Close.
+func New(c Config) *Service {
+	handler := &wire.Handler{}
+	s := &Service{grpc: c.GRPC, admin: c.Admin, metrics: metrics.New(c.Version)}
+	s.denied = &denied.Tracker{Logger: c.Logger, Advise: denied.Advise(handler.Set)}
+	s.runs = append(s.runs, s.denied.Run)
+	s.grpc.Handler, s.grpc.Meter, s.grpc.Logger = handler, s.metrics, c.Logger
+	s.Reloader = &live.Reloader{
+		Source: c.Source, Signals: c.Signals, Logger: c.Logger, Version: c.Version,
+		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
+		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
+	}
+	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
+	if s.admin != nil {
+		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
+		s.admin.Set, s.admin.Metrics, s.admin.Denied = handler.Set, s.metrics.Handler(c.Logger), s.denied.List
+	}
+	return s
+}
+
+// observers makes what observes decisions if it is asked for.
+func (s *Service) observers(c *Config) (observers server.Observers) {
+	if c.LogDropped != nil {
+		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
+	}
+	if c.Every > 0 {
+		log := decisionlog.New(c.Decisions, c.Every)
+		log.Logger = c.Logger
+		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
+		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
+		observers, s.runs = append(observers, log), append(s.runs, log.Run)
+	}
+	if c.TraceEndpoint != "" {
+		tracer := tracing.New(c.TraceEndpoint, c.Version, c.Logger)
+		s.grpc.Interceptors = server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary}
+		observers, s.runs = append(observers, tracer), append(s.runs, tracer.Run)
+	}
+	return observers
+}
+
+// Load loads the policies before Run, so that a service does not start without
+// any. The error is a *live.LoadError.
+func (s *Service) Load(ctx context.Context) error { return s.Reloader.Load(ctx) }
+
+// Address returns where Envoy asks.
+func (s *Service) Address() net.Addr { return s.grpc.Listener.Addr() }
+
+// Close closes the listeners of a service that is not run.
+func (s *Service) Close() error {
+	err := s.grpc.Listener.Close()
+	if s.admin != nil {
+		err = errors.Join(err, s.admin.Listener.Close())
+	}
+	return err
+}
+
+// Run runs the service until ctx ends, and returns when it has drained. It may be
+// called once.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	afterDrain, drained := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return s.Reloader.Run(ctx) })              // keeps the policies at what the source holds
+	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
+	if s.admin != nil {
+		g.Go(func() error { return s.admin.Run(afterDrain) }) // answers people and health checks, while it drains too
+	}
+	for _, run := range s.runs {
+		g.Go(func() error { return run(afterDrain) }) // writes what was decided, to the last request
+	}
+	return g.Wait()
+}
