@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
