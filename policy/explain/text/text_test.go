@@ -1,14 +1,13 @@
-package main
+package text
 
 import (
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 func TestExplainTextIsHarmless(t *testing.T) {
@@ -23,8 +22,8 @@ func TestExplainTextIsHarmless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out, note strings.Builder
-	if err := printReports(&out, &note, []explain.Report{r}, nil); err != nil {
+	var out strings.Builder
+	if err := Write(&out, printable.Painter{}, r); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); strings.ContainsAny(text, "\x1b\x07\r\u0085") || !strings.Contains(text, `\x1b]0;gone`) {
@@ -33,7 +32,7 @@ func TestExplainTextIsHarmless(t *testing.T) {
 }
 
 func TestExplainTextKeepsColours(t *testing.T) {
-	text := explainText{paint: painter{on: true}}
+	text := writer{paint: printable.Painter{On: true}}
 	text.report(&explain.Report{Because: "b", Engines: []explain.EngineVerdict{{Console: "c\x1b[2J"}}})
 	got := harmless(text.String())
 	if !strings.HasPrefix(got, "\x1b[31mblocked\x1b[0m: ") || !strings.Contains(got, "\x1b[2m  Chrome:  c\\x1b[2J\x1b[0m") {
@@ -43,27 +42,12 @@ func TestExplainTextKeepsColours(t *testing.T) {
 
 func TestExplainTextPaintsNothingThatARequestSays(t *testing.T) {
 	const forged = "a\x1b[32m\nallowed"
-	text := explainText{paint: painter{on: true}}
+	text := writer{paint: printable.Painter{On: true}}
 	text.report(&explain.Report{
 		Question: explain.Question{Method: forged, URL: forged, Origin: forged}, Engines: []explain.EngineVerdict{{Console: forged}}, Because: forged, Cause: forged,
 		Notes: []string{forged}, Before: []browser.Step{{Says: forged}},
 	})
 	if got := harmless(text.String()); strings.Contains(got, "a\x1b[32m") || strings.Contains(got, "\nallowed") {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestAskAdminCleansAndCutsAnError(t *testing.T) {
-	admin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "\x1b[2J"+strings.Repeat("x", 1<<16), http.StatusBadRequest)
-	}))
-	defer admin.Close()
-	ask, err := askAdmin(admin.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = ask(t.Context(), explain.Question{})
-	if err == nil || strings.Contains(err.Error(), "\x1b") || len(err.Error()) > 1024 || !strings.Contains(err.Error(), `\x1b[2Jxx`) {
-		t.Errorf("%v", err)
 	}
 }
