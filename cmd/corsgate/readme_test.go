@@ -279,7 +279,7 @@ func TestReadmeListsWhatThereIs(t *testing.T) {
 
 func TestReadmeNamesFoldersAndFilesThatThereAre(t *testing.T) {
 	text := readme(t)
-	named := regexp.MustCompile("`((?:policy|server|envoy|cmd)/[a-z0-9/]*)`").FindAllStringSubmatch(text, -1)
+	named := regexp.MustCompile("`((?:policy|server|envoy|internal|cmd)/[a-z0-9/]*)`").FindAllStringSubmatch(text, -1)
 	if len(named) < 20 {
 		t.Errorf("only %q in the project structure", named)
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/internal/outputtest"
 )
 
 // Build builds the command and returns its path. The go command keeps what it
@@ -38,7 +39,7 @@ type Process struct {
 	// Unix socket.
 	GRPC, Admin string
 	// Output is what it has logged.
-	Output *envoytest.Output
+	Output *outputtest.Buffer
 
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -49,7 +50,7 @@ type Process struct {
 // otherwise.
 func Start(t testing.TB, binary string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Output: &envoytest.Output{}, ended: make(chan struct{})}
+	p := &Process{Output: &outputtest.Buffer{}, ended: make(chan struct{})}
 	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stderr = p.Output

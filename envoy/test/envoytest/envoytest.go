@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/internal/outputtest"
 )
 
 // findTimeout bounds the installation of an Envoy.
@@ -102,7 +103,7 @@ type Running struct {
 	// Addresses are where it listens.
 	envoy.Addresses
 	// Output is what it has printed: the access log and its own log.
-	Output *Output
+	Output *outputtest.Buffer
 	stop   func() error
 }
 
@@ -116,7 +117,7 @@ func Start(t testing.TB, bootstrap []byte) *Running {
 	binary := Binary(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan envoy.Addresses, 1), make(chan error, 1)
-	out := &Output{}
+	out := &outputtest.Buffer{}
 	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
 	go func() { ended <- p.Run(ctx) }()
 	stop := sync.OnceValue(func() error {
@@ -139,24 +140,4 @@ func Start(t testing.TB, bootstrap []byte) *Running {
 		t.Fatalf("start envoy: %v", err)
 		return nil
 	}
-}
-
-// Output keeps what a process prints. It is safe for concurrent use.
-type Output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (o *Output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
-
-// String returns all that was printed so far.
-func (o *Output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
