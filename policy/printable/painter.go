@@ -4,9 +4,13 @@ package printable
 // nothing.
 type Painter struct{ On bool }
 
-// Red, Green and Yellow return s in that colour.
-func (p Painter) Red(s string) string    { return p.paint("31", s) }
-func (p Painter) Green(s string) string  { return p.paint("32", s) }
+// Red returns s in red.
+func (p Painter) Red(s string) string { return p.paint("31", s) }
+
+// Green returns s in green.
+func (p Painter) Green(s string) string { return p.paint("32", s) }
+
+// Yellow returns s in yellow.
 func (p Painter) Yellow(s string) string { return p.paint("33", s) }
 
 // Faint returns s as what matters less.
