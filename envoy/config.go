@@ -8,26 +8,6 @@ import (
 	"time"
 )
 
-// Profile says which of Envoy's protocols asks corsgate, and who writes the
-// CORS headers of a response.
-type Profile string
-
-// The profiles.
-const (
-	// OneTrip asks once, by ext_proc, for requests with an Origin; Envoy's own
-	// filters edit the response.
-	OneTrip Profile = "one-trip"
-	// TwoPhase sends each request and each response to the service, by
-	// ext_proc; the service edits the response.
-	TwoPhase Profile = "two-phase"
-	// ExtAuthz asks once, by ext_authz, for requests with an Origin; Envoy's
-	// own filters edit the response.
-	ExtAuthz Profile = "ext-authz"
-)
-
-// Profiles returns all profiles, the recommended one first.
-func Profiles() []Profile { return []Profile{OneTrip, TwoPhase, ExtAuthz} }
-
 // MatchBy says how Envoy tells the requests that corsgate is asked about.
 type MatchBy string
 

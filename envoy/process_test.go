@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 func TestEnvoyAcceptsTheBootstraps(t *testing.T) {

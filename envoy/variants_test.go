@@ -15,7 +15,7 @@ type variant struct {
 
 // options are what varies between the variants, and the choices of each.
 var options = [][]func(*envoy.Config) string{
-	{choose(envoy.OneTrip), choose(envoy.TwoPhase), choose(envoy.ExtAuthz)},
+	chooseProfile(),
 	{choose(envoy.ByMatcher), choose(envoy.ByRoute)},
 	{choose(envoy.FailOpen), choose(envoy.FailClosed)},
 	{choose(envoy.WithoutOriginStrip), choose(envoy.WithoutOriginLeave), manage("api.test"), manage("api.test", "*.api.test")},
@@ -38,6 +38,13 @@ func choose(v any) func(*envoy.Config) string {
 		}
 		return fmt.Sprint(v)
 	}
+}
+
+func chooseProfile() (choices []func(*envoy.Config) string) {
+	for _, p := range envoy.Profiles() {
+		choices = append(choices, choose(p))
+	}
+	return choices
 }
 
 func sendRouteName(send bool) func(*envoy.Config) string {

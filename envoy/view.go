@@ -8,30 +8,15 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// healthNames are the gRPC health services that the cluster asks for.
-var healthNames = map[Profile]string{
-	OneTrip:  contract.ExtProc,
-	TwoPhase: contract.ExtProc,
-	ExtAuthz: contract.ExtAuthz,
-}
-
-// askNames are the canonical names of the filters that ask the service.
-var askNames = map[Profile]string{
-	OneTrip:  "envoy.filters.http.ext_proc",
-	TwoPhase: "envoy.filters.http.ext_proc",
-	ExtAuthz: "envoy.filters.http.ext_authz",
-}
-
 // view is what the templates read.
 type view struct {
-	Profile                            string
-	Listen, Upstream, Service, Admin   address
-	ManagedHosts                       []string
-	TwoPhase, ByRoute, Strip, FailOpen bool
-	RouteName                          bool
-	AllowCustomMethods, MergeSlashes   bool
-	Namespace, HealthName, AskName     string
-	MessageTimeout, CallTimeout        string
+	facts
+	Listen, Upstream, Service, Admin address
+	ManagedHosts                     []string
+	ByRoute, Strip, FailOpen         bool
+	RouteName                        bool
+	AllowCustomMethods, MergeSlashes bool
+	MessageTimeout                   string
 }
 
 // endpoint is a cluster with one address.
@@ -43,24 +28,16 @@ type endpoint struct {
 // view resolves c's defaults. Addresses that are empty stay so: Filters needs
 // not all of them.
 func (c Config) view() (view, error) {
-	timeout := seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout))
 	v := view{
-		Profile:            string(c.Profile),
+		facts:              c.Profile.facts(),
 		ManagedHosts:       c.ManagedHosts,
-		TwoPhase:           c.Profile == TwoPhase,
 		ByRoute:            c.MatchBy == ByRoute,
 		Strip:              c.WithoutOrigin != WithoutOriginLeave,
 		FailOpen:           c.Fail != FailClosed,
 		RouteName:          c.RouteName,
 		AllowCustomMethods: c.AllowCustomMethods,
 		MergeSlashes:       c.MergeSlashes,
-		Namespace:          contract.Namespace,
-		HealthName:         healthNames[c.Profile],
-		AskName:            askNames[c.Profile],
-		MessageTimeout:     timeout,
-	}
-	if c.Profile == ExtAuthz {
-		v.Namespace, v.CallTimeout = contract.AuthzNamespace, timeout
+		MessageTimeout:     seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout)),
 	}
 	return v, errors.Join(
 		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
@@ -96,22 +73,22 @@ type virtualHost struct {
 	Routes bool
 }
 
-// VirtualHost makes a whole virtual host. In the two-phase profile the service
-// sees every response, and there is nothing static.
+// VirtualHost makes a whole virtual host. If the service is asked about every
+// request, there is nothing static.
 func (v view) VirtualHost(strip bool) virtualHost {
-	return virtualHost{view: v, Static: strip && !v.TwoPhase, Routes: true}
+	return virtualHost{view: v, Static: strip && !v.EveryRequest, Routes: true}
 }
 
 // VirtualHostPart makes what is to add to a virtual host.
 func (v view) VirtualHostPart() virtualHost {
-	return virtualHost{view: v, Static: v.Strip && !v.TwoPhase}
+	return virtualHost{view: v, Static: v.Strip && !v.EveryRequest}
 }
 
 // TwoRoutes tells that each route is there with an Origin and without.
-func (h virtualHost) TwoRoutes() bool { return h.ByRoute && !h.TwoPhase }
+func (h virtualHost) TwoRoutes() bool { return h.ByRoute && !h.EveryRequest }
 
 // PerFilter reports whether the virtual host, or its routes, configure filters.
-func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.CallTimeout != "" }
+func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.PerRoute != "" }
 
 // branch is one way to edit a response.
 type branch struct {
@@ -134,10 +111,10 @@ func (b branch) Adding() branch {
 	return b
 }
 
-// Branches returns the ways to edit a response. In the two-phase profile the
-// service sets the headers itself, after Envoy has stripped.
+// Branches returns the ways to edit a response. A service that is sent responses
+// sets the headers itself, after Envoy has stripped.
 func (v view) Branches() []branch {
-	set := !v.TwoPhase
+	set := !v.Responses
 	branches := []branch{
 		{Name: policy.ApplyReplace, Comment: "replace: the decision's headers instead of the upstream's.", Set: set, Merge: true},
 		{Name: policy.ApplyDefer, Comment: "defer: as replace, unless the upstream has allowed the origin itself.", UnlessAllowed: true, Set: set, Merge: true},

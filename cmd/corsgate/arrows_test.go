@@ -57,6 +57,12 @@ func isStandard(path string) bool {
 	return !strings.Contains(first, ".")
 }
 
+// isForTests reports whether a package is there for tests alone: what tests
+// through real Envoys, and helpers, whose names end in "test".
+func isForTests(path string) bool {
+	return within(path, "envoy/test") || strings.HasPrefix(path, module) && strings.HasSuffix(path, "test")
+}
+
 // holds reports whether the arrow says something of a package.
 func (a arrow) holds(path string) bool {
 	if only, ok := strings.CutSuffix(a.from, "$"); ok {
@@ -108,6 +114,24 @@ func TestImportsPointOneWay(t *testing.T) {
 		if held == 0 {
 			t.Errorf("no package is at %s", a.from)
 		}
+	}
+}
+
+func TestNothingIsBuiltOnWhatIsForTests(t *testing.T) {
+	helpers := 0
+	for _, p := range packages(t) {
+		if isForTests(p.ImportPath) {
+			helpers++
+			continue
+		}
+		for _, path := range p.Deps {
+			if isForTests(path) {
+				t.Errorf("%s imports %s, which is for tests", p.ImportPath, path)
+			}
+		}
+	}
+	if helpers < 5 {
+		t.Errorf("only %d packages are for tests", helpers)
 	}
 }
 

@@ -119,13 +119,13 @@ func (f *findings) print(out, note io.Writer, format string) error {
 }
 
 // findingLine returns a finding on one line, its level in colour.
-func findingLine(paint painter, d policyfile.Diagnostic) string {
-	level, colour := d.Level.String(), paint.yellow
+func findingLine(paint printable.Painter, d policyfile.Diagnostic) string {
+	level, colour := d.Level.String(), paint.Yellow
 	switch d.Level {
 	case policy.Error:
-		colour = paint.red
+		colour = paint.Red
 	case policy.Note:
-		colour = paint.green
+		colour = paint.Green
 	}
 	return strings.Replace(d.String(), ": "+level+" [", ": "+colour(level)+" [", 1)
 }
@@ -134,18 +134,10 @@ func findingLine(paint painter, d policyfile.Diagnostic) string {
 func (f *findings) summary() string {
 	notes := ""
 	if f.Notes > 0 {
-		notes = ", " + counted(f.Notes, "note", "notes")
+		notes = ", " + printable.Counted(f.Notes, "note", "notes")
 	}
 	if f.Errors+f.Warnings == 0 {
-		return counted(f.Policies, "policy", "policies") + ", nothing to complain about" + notes
+		return printable.Counted(f.Policies, "policy", "policies") + ", nothing to complain about" + notes
 	}
-	return counted(f.Errors, "error", "errors") + ", " + counted(f.Warnings, "warning", "warnings") + notes
-}
-
-// counted writes "1 error", "2 errors".
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
+	return printable.Counted(f.Errors, "error", "errors") + ", " + printable.Counted(f.Warnings, "warning", "warnings") + notes
 }

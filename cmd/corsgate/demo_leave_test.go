@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // demoProcess is a demo in a process of its own, whose output a test reads.

@@ -13,12 +13,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/internal/outputtest"
 )
 
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
@@ -244,22 +244,7 @@ func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 }
 
 // output is what a running command prints; it may be read meanwhile.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
+type output struct{ outputtest.Buffer }
 
 // await waits until the output matches re; on failure it shows errs too.
 func (o *output) await(t *testing.T, re *regexp.Regexp, errs *output) []string {

@@ -42,7 +42,7 @@ in shadow would do is no access.`,
   corsgate diff --log decisions.jsonl --format json deployed/ policies/`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) != 2 {
-				return misused("name both versions: corsgate diff OLD NEW", "%s given, and 2 are compared", counted(len(paths), "path", "paths"))
+				return misused("name both versions: corsgate diff OLD NEW", "%s given, and 2 are compared", printable.Counted(len(paths), "path", "paths"))
 			}
 			return nil
 		},
@@ -83,9 +83,9 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 			return policydiff.Report{}, hinted(err, "give --log a file with one decision a line, as JSON")
 		}
 		shown := printable.Name(name)
-		fmt.Fprintf(stderr, "%s: %s replayed\n", shown, counted(n, "decision", "decisions"))
+		fmt.Fprintf(stderr, "%s: %s replayed\n", shown, printable.Counted(n, "decision", "decisions"))
 		if clipped > 0 {
-			fmt.Fprintf(stderr, "%s: %s left out, whose values were too long for the log\n", shown, counted(clipped, "decision", "decisions"))
+			fmt.Fprintf(stderr, "%s: %s left out, whose values were too long for the log\n", shown, printable.Counted(clipped, "decision", "decisions"))
 		}
 	}
 	return c.Report(), nil
@@ -123,7 +123,7 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 }
 
 // changeLine returns what a change is, on one line.
-func changeLine(paint painter, c policydiff.Change) string {
+func changeLine(paint printable.Painter, c policydiff.Change) string {
 	var effect []string
 	if len(c.Gained) > 0 {
 		effect = append(effect, "gains "+printable.Text(strings.Join(c.Gained, ", ")))
@@ -138,12 +138,12 @@ func changeLine(paint painter, c policydiff.Change) string {
 		examples(c.Examples, c.Count), strings.Join(effect, "; "))
 }
 
-func paintKind(paint painter, k policydiff.Kind) string {
+func paintKind(paint printable.Painter, k policydiff.Kind) string {
 	switch k {
 	case policydiff.Widens:
-		return paint.red(string(k))
+		return paint.Red(string(k))
 	case policydiff.Narrows:
-		return paint.yellow(string(k))
+		return paint.Yellow(string(k))
 	}
 	return string(k)
 }
@@ -166,7 +166,7 @@ func policies(old, now string) string {
 func examples(list []string, count int) string {
 	var shown []string
 	for _, example := range list[:min(len(list), shownExamples)] {
-		shown = append(shown, shownValue(example))
+		shown = append(shown, printable.Value(example))
 	}
 	text := strings.Join(shown, ", ")
 	if rest := max(count, len(list)) - len(shown); len(list) > shownExamples && rest > 0 {
@@ -177,15 +177,15 @@ func examples(list []string, count int) string {
 
 // witnessLine returns the request that shows a change, and both decisions.
 func witnessLine(w policydiff.Witness) string {
-	text := fmt.Sprintf("%s %s%s, Origin: %s", shownValue(w.Method), shownValue(w.Host), shownValue(w.Path), shownValue(w.Origin))
+	text := fmt.Sprintf("%s %s%s, Origin: %s", printable.Value(w.Method), printable.Value(w.Host), printable.Value(w.Path), printable.Value(w.Origin))
 	if w.RequestMethod != "" {
-		text += ", Access-Control-Request-Method: " + shownValue(w.RequestMethod)
+		text += ", Access-Control-Request-Method: " + printable.Value(w.RequestMethod)
 	}
 	if w.RequestHeaders != "" {
-		text += ", Access-Control-Request-Headers: " + shownValue(w.RequestHeaders)
+		text += ", Access-Control-Request-Headers: " + printable.Value(w.RequestHeaders)
 	}
 	if w.Policy != "" {
-		text += ", where Envoy names the policy " + shownValue(w.Policy)
+		text += ", where Envoy names the policy " + printable.Value(w.Policy)
 	}
 	return text + ": " + w.OldReason + ", now " + w.NewReason
 }
@@ -208,12 +208,12 @@ func diffSummary(r policydiff.Report) string {
 		return "the policies are the same"
 	}
 	if len(r.Changes) == 0 {
-		return "no change in " + counted(r.Probes, "probe", "probes")
+		return "no change in " + printable.Counted(r.Probes, "probe", "probes")
 	}
 	count := map[policydiff.Kind]int{}
 	for _, c := range r.Changes {
 		count[c.Kind]++
 	}
 	return fmt.Sprintf("%s: %d widening access, %d narrowing it, %d with the same access",
-		counted(len(r.Changes), "change", "changes"), count[policydiff.Widens], count[policydiff.Narrows], count[policydiff.Changes])
+		printable.Counted(len(r.Changes), "change", "changes"), count[policydiff.Widens], count[policydiff.Narrows], count[policydiff.Changes])
 }

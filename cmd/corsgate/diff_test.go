@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 func TestReadmeShowsWhatDiffPrints(t *testing.T) {
@@ -47,7 +48,7 @@ func TestDiffQuotesWhatATerminalWouldObey(t *testing.T) {
 	const evil = "a\x1b[2J\nwidens"
 	w := policydiff.Witness{Method: evil, Host: evil, Path: evil, Origin: evil, RequestMethod: evil, RequestHeaders: evil, Policy: evil}
 	c := policydiff.Change{Examples: []string{evil}, Count: 1, Gained: []string{evil}, Lost: []string{evil}}
-	got := witnessLine(w) + changeLine(painter{}, c)
+	got := witnessLine(w) + changeLine(printable.Painter{}, c)
 	if strings.ContainsAny(got, "\x1b\n") || strings.Count(got, `a\x1b[2J\nwidens`) != 10 {
 		t.Errorf("%q", got)
 	}

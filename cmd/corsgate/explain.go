@@ -44,7 +44,7 @@ func (ask explainer) all(ctx context.Context, note io.Writer, questions []explai
 			continue
 		}
 		err = cmp.Or(err, failed)
-		fmt.Fprintf(&skipped, "skipped %s %s: %s\n", shownValue(q.Method), shownValue(q.URL), printable.Text(failed.Error()))
+		fmt.Fprintf(&skipped, "skipped %s %s: %s\n", printable.Value(q.Method), printable.Value(q.URL), printable.Text(failed.Error()))
 	}
 	if len(reports) == 0 || ctx.Err() != nil {
 		return nil, cmp.Or(err, ctx.Err())

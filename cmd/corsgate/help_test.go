@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // eachCommand calls visit for all commands of the tree that do something.
@@ -56,16 +58,16 @@ func TestEveryCommandThatPrintsDoesSoForProgramsToo(t *testing.T) {
 }
 
 func TestColoursAreWrittenOnlyWhereTheyAreOn(t *testing.T) {
-	on, off := painter{on: true}, painter{}
+	on, off := printable.Painter{On: true}, printable.Painter{}
 	for _, c := range []struct{ got, want string }{
-		{on.red("a"), "\x1b[31ma\x1b[0m"}, {on.green("a"), "\x1b[32ma\x1b[0m"}, {on.yellow("a"), "\x1b[33ma\x1b[0m"},
-		{off.red("a"), "a"}, {off.green("a"), "a"}, {off.yellow("a"), "a"},
+		{on.Red("a"), "\x1b[31ma\x1b[0m"}, {on.Green("a"), "\x1b[32ma\x1b[0m"}, {on.Yellow("a"), "\x1b[33ma\x1b[0m"},
+		{off.Red("a"), "a"}, {off.Green("a"), "a"}, {off.Yellow("a"), "a"},
 	} {
 		if c.got != c.want {
 			t.Errorf("got %q, want %q", c.got, c.want)
 		}
 	}
-	if painterFor(&output{}).on {
+	if painterFor(&output{}).On {
 		t.Error("what is no file is no terminal")
 	}
 }

@@ -24,7 +24,7 @@ prints their names. Pages of the same binary are the same, byte by byte.`,
 		Example: `  corsgate man ~/.local/share/man/man1 && man corsgate-check`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return misused("name the folder: corsgate man DIR", "%s given, and 1 is written to", counted(len(args), "folder", "folders"))
+				return misused("name the folder: corsgate man DIR", "%s given, and 1 is written to", printable.Counted(len(args), "folder", "folders"))
 			}
 			return nil
 		},

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/corsgate/corsgate/envoy/corsgatetest"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 

@@ -19,7 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/pflag"
 
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // patience bounds every wait of a script.

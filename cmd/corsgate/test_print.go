@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/cases"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // print writes the results to out, and for people a summary to note.
@@ -24,21 +25,21 @@ func (r *testReport) print(out, note io.Writer, c *testConfig) error {
 		}
 	}
 	for _, u := range r.Unexercised {
-		if _, err := fmt.Fprintf(out, "%s %s\n", paint.yellow("not exercised:"), unexercisedLine(u)); err != nil {
+		if _, err := fmt.Fprintf(out, "%s %s\n", paint.Yellow("not exercised:"), unexercisedLine(u)); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintf(note, "%s passed, %d failed, %s of the policies not exercised\n",
-		counted(r.Passed, "case", "cases"), r.Failed, counted(len(r.Unexercised), "part", "parts"))
+		printable.Counted(r.Passed, "case", "cases"), r.Failed, printable.Counted(len(r.Unexercised), "part", "parts"))
 	return err
 }
 
 // print writes a case that failed.
-func (res *caseResult) print(out io.Writer, paint painter) error {
+func (res *caseResult) print(out io.Writer, paint printable.Painter) error {
 	if res.Passed {
 		return nil
 	}
-	_, err := fmt.Fprintf(out, "%s:%d: %s %q\n  %s\n", res.File, res.Line, paint.red("failed:"), res.Name, strings.Join(res.Differences, "\n  "))
+	_, err := fmt.Fprintf(out, "%s:%d: %s %q\n  %s\n", res.File, res.Line, paint.Red("failed:"), res.Name, strings.Join(res.Differences, "\n  "))
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/envoytest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // runQuick builds the benchmark, as the race detector would slow down all of

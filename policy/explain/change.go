@@ -2,8 +2,10 @@ package explain
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // The fields that a remedy changes, with the policy file's names.
@@ -49,6 +51,27 @@ func (c Change) list(l *[]string) {
 		return
 	}
 	*l = append(slices.Clip(*l), c.Add...)
+}
+
+// inCORS begins the names of the fields in a policy's cors.
+const inCORS = "cors."
+
+// InCORS reports whether the field stands in the policy's cors.
+func (c Change) InCORS() bool { return strings.HasPrefix(c.Field, inCORS) }
+
+// Line returns the change as a line of a policy file, of a fresh policy or of one
+// that is there, whose list "..." stands for.
+func (c Change) Line(fresh bool) string {
+	field := strings.TrimPrefix(c.Field, inCORS)
+	switch {
+	case c.Add != nil && fresh:
+		return field + ": [" + printable.List(c.Add) + "]"
+	case c.Add != nil:
+		return field + ": [..., " + printable.List(c.Add) + "]"
+	case c.Only != nil:
+		return field + ": [" + printable.List(c.Only) + "]"
+	}
+	return field + ": " + c.Set
 }
 
 // changed returns the specs with r's changes made; specs is left as it is.

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/printable"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -86,10 +87,7 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	if _, refused := d.refusal(field, entries); refused || len(entries) == 0 {
 		return other
 	}
-	for i, text := range entries {
-		entries[i] = strconv.Quote(text)
-	}
-	return "write a list: [" + strings.Join(entries, ", ") + "]"
+	return "write a list: [" + printable.List(entries) + "]"
 }
 
 // textHint proposes the text for n, which is not text.

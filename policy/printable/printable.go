@@ -1,6 +1,7 @@
-// Package printable makes text of somebody else's harmless, file names above
-// all: nothing in it moves a terminal's cursor, begins a line, hides, or turns
-// the direction of what stands around it. Text that is printable stays as it is.
+// Package printable makes what people read at a terminal. Text of somebody
+// else's is made harmless, file names above all: nothing in it moves the cursor,
+// begins a line, hides, or turns the direction of what stands around it. Text
+// that is printable stays as it is.
 package printable
 
 import (
@@ -20,6 +21,33 @@ func Name(name string) string {
 		return name
 	}
 	return strconv.Quote(name)
+}
+
+// Value returns a value of a request as messages show it: quoted as in Go if
+// that changes it.
+func Value(value string) string {
+	if quoted := strconv.Quote(value); quoted != `"`+value+`"` {
+		return quoted
+	}
+	return value
+}
+
+// List returns the values as a list of a policy file has them, between its
+// brackets: YAML reads what Go quotes.
+func List(values []string) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = strconv.Quote(v)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// Counted returns n with the word for one or for several.
+func Counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }
 
 // Error returns err, of a function of package os, with the file's name as

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/policy/printable"
 )
@@ -33,6 +36,32 @@ func TestANameIsQuotedIfItIsNotPrintable(t *testing.T) {
 	} {
 		if got := printable.Name(name); got != want {
 			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}
+
+func TestAValueIsQuotedIfQuotingChangesIt(t *testing.T) {
+	for value, want := range map[string]string{
+		"": "", "a b, ü": "a b, ü", `a"b`: `"a\"b"`, `a\b`: `"a\\b"`, "a\n": `"a\n"`, "\u202e": `"\u202e"`,
+	} {
+		if got := printable.Value(value); got != want {
+			t.Errorf("%q: %s, want %s", value, got, want)
+		}
+	}
+}
+
+func TestAListIsReadAsItWasMeant(t *testing.T) {
+	values := []string{"https://a.test", "*", "", `a"b\c`, "a: b, c]", "ü\u202e\U000e0041\x1b\n"}
+	var got []string
+	if err := yaml.Unmarshal([]byte("["+printable.List(values)+"]"), &got); err != nil || !slices.Equal(got, values) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 entries", 1: "1 entry", 2: "2 entries"} {
+		if got := printable.Counted(n, "entry", "entries"); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

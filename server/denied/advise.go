@@ -2,7 +2,6 @@ package denied
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -95,8 +94,8 @@ func allowing(r *explain.Report) string {
 	}
 	var lines []string
 	for _, c := range r.Remedy.Changes {
-		if field, ok := strings.CutPrefix(c.Field, "cors."); ok && len(c.Add) > 0 {
-			lines = append(lines, field+": [..., "+strings.Join(quoted(c.Add), ", ")+"]")
+		if c.InCORS() && len(c.Add) > 0 {
+			lines = append(lines, c.Line(false))
 		}
 	}
 	return strings.Join(lines, ", ")
@@ -106,13 +105,4 @@ func allowing(r *explain.Report) string {
 // entry of its owner.
 func isStranger(o *explain.Origin) bool {
 	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n explain.Near) bool { return n.Kin })
-}
-
-// quoted returns values as they stand in a list of YAML's.
-func quoted(values []string) []string {
-	written := make([]string, len(values))
-	for i, v := range values {
-		written[i] = strconv.Quote(v)
-	}
-	return written
 }

@@ -1,7 +1,6 @@
 package tlsfile_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/internal/outputtest"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
@@ -26,14 +26,14 @@ const patience = 3 * time.Minute
 type files struct {
 	*tlsfile.Files
 	server *tlstest.Authority
-	log    *log
+	log    *outputtest.Buffer
 }
 
 // write writes a server's certificate for name, and clients' authority.
 func write(t *testing.T, name string, clients *tlstest.Authority, allowed ...string) files {
 	t.Helper()
 	folder := t.TempDir()
-	f := files{server: tlstest.New(t), log: &log{}}
+	f := files{server: tlstest.New(t), log: &outputtest.Buffer{}}
 	f.Files = &tlsfile.Files{
 		Cert: filepath.Join(folder, "tls.crt"), Key: filepath.Join(folder, "tls.key"),
 		AllowedSANs: allowed, Logger: slog.New(slog.NewTextHandler(f.log, nil)),
@@ -228,22 +228,4 @@ func await(t *testing.T, what string, done func() bool) {
 		}
 	}
 	t.Fatalf("not seen: %s", what)
-}
-
-// log is a buffer that is safe for concurrent use.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/corsgate/corsgate/internal/outputtest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -221,18 +222,6 @@ func all(c *tracingtest.Collector, warmUps bool) []string {
 	return found
 }
 
-// logged is a log that may be written while it is read.
-type logged struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
 func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -240,7 +229,7 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	}
 	nobody := "http://" + l.Addr().String()
 	l.Close()
-	var log logged
+	var log outputtest.Buffer
 	tr := tracing.New(nobody, "v", slog.New(slog.NewTextHandler(&log, nil)))
 	sent := run(t, tr)
 	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))
@@ -251,8 +240,8 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	}
 	stop()
 	sent()
-	if n := strings.Count(log.text.String(), "level=WARN"); n == 0 || n > 2 {
-		t.Errorf("%d warnings:\n%s", n, log.text.String())
+	if n := strings.Count(log.String(), "level=WARN"); n == 0 || n > 2 {
+		t.Errorf("%d warnings:\n%s", n, log.String())
 	}
 }
 

@@ -1,0 +1,42 @@
+package envoy
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corsgate/corsgate/policy/cases"
+)
+
+// TestCasesKnowTheProfiles holds package cases, which may not read the table of
+// profiles, to it.
+func TestCasesKnowTheProfiles(t *testing.T) {
+	asked := map[cases.Profile]bool{cases.Decide: true}
+	for _, f := range profiles {
+		asked[cases.Profile(f.Profile)] = f.EveryRequest
+	}
+	got := map[cases.Profile]bool{}
+	for _, p := range cases.Profiles() {
+		got[p] = cases.Case{}.Asked(p)
+	}
+	if diff := cmp.Diff(asked, got); diff != "" {
+		t.Errorf("who is asked without an Origin (-profiles +cases): %s", diff)
+	}
+}
+
+func TestReadmeSaysWhatProfilesAre(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := strings.Join(strings.Fields(strings.ReplaceAll(string(text), "`", "")), " ")
+	for _, f := range profiles {
+		says := regexp.MustCompile(`- \*\*` + string(f.Profile) + `\*\*(, recommended)?: ` + regexp.QuoteMeta(f.Summary) + `[.,]`)
+		if !says.MatchString(readme) {
+			t.Errorf("the README does not say of %s: %s", f.Profile, f.Summary)
+		}
+	}
+}

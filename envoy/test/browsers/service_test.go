@@ -1,0 +1,95 @@
+package browsers
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/wire"
+)
+
+// service is corsgate, as "corsgate serve" wires it, with an observer that
+// notes the reasons of decisions.
+type service struct {
+	address  string
+	file     string // the policies
+	reloader *live.Reloader
+
+	mu      sync.Mutex
+	reasons map[string][]string // :: id of a trial -> reasons, in order
+}
+
+// startService serves policies until the test ends.
+func startService(t *testing.T, policies string) *service {
+	t.Helper()
+	l := listen(t)
+	s := &service{address: l.Addr().String(), file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
+	s.write(t, policies)
+	handler := &wire.Handler{Observer: s}
+	grpc := &server.Server{Listener: l, Handler: handler}
+	s.reloader = &live.Reloader{Source: &file.Source{Path: s.file}, Sinks: []live.Sink{handler}}
+	if err := s.reloader.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.reloader.Run(ctx) })
+	g.Go(func() error { return grpc.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		if err := g.Wait(); err != nil {
+			t.Errorf("corsgate: %v", err)
+		}
+	})
+	return s
+}
+
+// replace has other policies served.
+func (s *service) replace(t *testing.T, policies string) {
+	t.Helper()
+	s.write(t, policies)
+	if _, err := s.reloader.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write replaces the policies' file.
+func (s *service) write(t *testing.T, policies string) {
+	t.Helper()
+	next := filepath.Join(filepath.Dir(s.file), ".next")
+	if err := os.WriteFile(next, []byte(policies), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, s.file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Observe implements server.Observer. Requests without an Origin are left out:
+// corsgate is asked about them in one profile only.
+func (s *service) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
+	if d.Reason == policy.ReasonNotCORS || r.Origin == "" {
+		return
+	}
+	id, _, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/")
+	id = strings.Clone(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reasons[id] = append(s.reasons[id], d.Reason.String())
+}
+
+// decided returns the reasons of the decisions of a trial, in order.
+func (s *service) decided(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.reasons[id], " ")
+}

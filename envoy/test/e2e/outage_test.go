@@ -1,0 +1,152 @@
+package e2e
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+)
+
+// While corsgate is down and Envoy fails open, the upstream's own headers are
+// stripped and nothing is granted; the access log says that it was not answered.
+var failedOpen = []exchange{
+	{
+		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "Vary of the upstream", do: "GET app.test/", with: []string{allowed}, answers: "200; Vary: Accept",
+		want: of("200", "seen", "unanswered", "vary: Accept, Origin"),
+	}, {
+		name: "a local reply", do: "GET app.test/limited", with: []string{allowed},
+		want: of("429", "unseen", "unanswered", vary),
+	}, {
+		name: "no origin", do: "GET app.test/", answers: owns,
+		want: unasked("200", "seen", vary),
+		but:  map[string][]string{twoPhase: of("200", "seen", "unanswered", vary)},
+	}, {
+		name: "no origin and an unmanaged host", do: "GET plain.test/", answers: owns,
+		want: unasked("200", "seen", owned),
+		but:  map[string][]string{twoPhase: of("200", "seen", "unanswered", vary)}, // every request depends on corsgate
+	}, {
+		name: "an unmanaged host", do: "GET plain.test/", with: []string{allowed}, answers: owns,
+		want: of("200", "seen", "unanswered", vary), // Envoy knows no policies
+	},
+}
+
+// While it fails closed, nothing that needs a decision reaches the upstream.
+var failedClosed = []exchange{
+	{
+		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
+		want: of("503", "unseen", "unanswered", vary),
+	}, {
+		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
+		want: of("503", "unseen", "unanswered", vary),
+	}, {
+		name: "no origin", do: "GET app.test/", answers: owns,
+		want: unasked("200", "seen", vary),
+		but:  map[string][]string{twoPhase: of("503", "unseen", "unanswered", vary)},
+	},
+}
+
+func TestOutage(t *testing.T) {
+	up := startUpstream(t)
+	tables := map[envoy.FailureMode][]exchange{envoy.FailOpen: failedOpen, envoy.FailClosed: failedClosed}
+	for mode, table := range tables {
+		for _, profile := range envoy.Profiles() {
+			for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
+				name := strings.Join([]string{string(profile), string(match), string(mode)}, "/")
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: envoytest.FreeAddress()}
+					s := start(t, name, c, up, nil)
+					got := map[string][]string{} // :: id -> lines
+					for _, e := range table {
+						got[e.id(s, "http/1")] = e.send(t, s, "http/1")
+					}
+					reasons := s.reasons(t, len(got))
+					for _, e := range table {
+						id := e.id(s, "http/1")
+						for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
+							t.Errorf("%s: %s", e.name, line)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestUnixSocket has Envoy reach corsgate by a socket instead of a port.
+func TestUnixSocket(t *testing.T) {
+	for _, profile := range envoy.Profiles() {
+		service := startService(t, "unix://"+filepath.Join(t.TempDir(), "corsgate.sock"), policies)
+		s := start(t, "socket", envoy.Config{Profile: profile, Fail: envoy.FailClosed}, startUpstream(t), service)
+		becomes(t, s, string(profile), of("200", "seen", grants))
+	}
+}
+
+// TestRestart stops corsgate and starts it again at the same address: Envoy
+// finds out by itself, both times.
+func TestRestart(t *testing.T) {
+	for _, profile := range envoy.Profiles() {
+		t.Run(string(profile), func(t *testing.T) {
+			t.Parallel()
+			up := startUpstream(t)
+			first := startService(t, envoytest.FreeAddress(), policies)
+			s := start(t, "restart", envoy.Config{Profile: profile}, up, first)
+			granted, stripped := of("200", "seen", grants), of("200", "seen", vary)
+			becomes(t, s, "before", granted)
+			first.stop()
+			becomes(t, s, "between", stripped)
+			foundDead(t, s)
+			startService(t, first.address, policies)
+			becomes(t, s, "after", granted)
+		})
+	}
+}
+
+// foundDead waits until Envoy's health checks have found corsgate dead.
+func foundDead(t *testing.T, s *setup) {
+	t.Helper()
+	envoytest.Await(t, "corsgate is taken for dead", func() bool {
+		resp, err := http.Get("http://" + s.envoy.Admin + "/clusters")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clusters, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Contains(clusters, []byte("::health_flags::/failed_active_hc"))
+	})
+}
+
+// becomes waits until an allowed request is answered as wanted.
+func becomes(t *testing.T, s *setup, when string, want []string) {
+	t.Helper()
+	e := exchange{name: when, do: "GET app.test/", with: []string{allowed}, answers: owns}
+	slices.Sort(want)
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		lines := differences(want, e.send(t, s, "http/1"))
+		if len(lines) == 0 {
+			return
+		}
+		if time.Since(start) > envoytest.Patience {
+			t.Fatalf("%s: %q", when, lines)
+		}
+	}
+}

@@ -1,0 +1,143 @@
+// Package envoytest runs real Envoys in tests.
+package envoytest
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/internal/outputtest"
+)
+
+// findTimeout bounds the installation of an Envoy.
+const findTimeout = 5 * time.Minute
+
+// Patience is far above what anything takes, on a machine that has much else to
+// do: what is waited for that long does not come.
+const Patience = 3 * time.Minute
+
+// MessageTimeout is for tests that are not about it: the longest there is.
+const MessageTimeout = time.Minute
+
+// Patient has a generated bootstrap take nobody for dead who is slow: its health
+// checks, pings and connections get as long as a message.
+func Patient(bootstrap map[string]any) {
+	patient(bootstrap["static_resources"].(map[string]any)["clusters"])
+}
+
+// patient lengthens the timeouts at any depth of v.
+func patient(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			patient(item)
+		}
+	case map[string]any:
+		for name, value := range v {
+			if name == "timeout" || name == "connect_timeout" {
+				v[name] = "60s"
+			}
+			patient(value)
+		}
+	}
+}
+
+// FreeAddress returns an address of loopback that nobody listens on and nobody
+// gets by chance: systems give out ports above these.
+func FreeAddress() string {
+	for {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close() // nobody has connected
+			return address
+		}
+	}
+}
+
+// Await looks until it is ok; after Patience the test fails.
+func Await(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for start := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > Patience {
+			t.Fatalf("%s: waited in vain", what)
+		}
+	}
+}
+
+// Full skips a test that takes long, or needs much of the machine, unless all
+// are asked for by CORSGATE_TEST=full.
+func Full(t testing.TB) {
+	t.Helper()
+	if os.Getenv("CORSGATE_TEST") != "full" {
+		t.Skip("only in full: set CORSGATE_TEST=full")
+	}
+}
+
+// Binary returns the path of an Envoy. Where there is none and none can be
+// installed, the test is skipped, or fails when CI=true.
+func Binary(t testing.TB) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), findTimeout)
+	defer cancel()
+	var progress bytes.Buffer
+	path, err := envoy.Find(ctx, &progress)
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("no envoy: %v\n%s", err, progress.String())
+	}
+	t.Skipf("no envoy: %v\n%s", err, progress.String())
+	return ""
+}
+
+// Running is an Envoy that takes traffic.
+type Running struct {
+	// Addresses are where it listens.
+	envoy.Addresses
+	// Output is what it has printed: the access log and its own log.
+	Output *outputtest.Buffer
+	stop   func() error
+}
+
+// Stop ends the Envoy and waits for it; a second call does nothing.
+func (r *Running) Stop() error { return r.stop() }
+
+// Start runs an Envoy until the test ends and waits until it takes traffic. Its
+// output is shown if the test fails.
+func Start(t testing.TB, bootstrap []byte) *Running {
+	t.Helper()
+	binary := Binary(t)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ready, ended := make(chan envoy.Addresses, 1), make(chan error, 1)
+	out := &outputtest.Buffer{}
+	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
+	go func() { ended <- p.Run(ctx) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("stop envoy: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("envoy printed:\n%s", out)
+		}
+	})
+	select {
+	case a := <-ready:
+		return &Running{Addresses: a, Output: out, stop: stop}
+	case err := <-ended:
+		ended <- nil
+		t.Fatalf("start envoy: %v", err)
+		return nil
+	}
+}

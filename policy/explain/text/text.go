@@ -1,0 +1,229 @@
+// Package text writes what package explain says as lines that people read.
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
+)
+
+// Write writes the reports as people read them, with an empty line between two.
+func Write(w io.Writer, paint printable.Painter, reports ...explain.Report) error {
+	for i := range reports {
+		t := writer{paint: paint}
+		if i > 0 {
+			t.line("")
+		}
+		t.report(&reports[i])
+		if _, err := io.WriteString(w, harmless(t.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// control finds control characters, and the colours of a painter as a whole.
+var control = regexp.MustCompile(`\x1b\[[0-9]+m|[^\P{Cc}\n]`)
+
+// harmless replaces control characters, which a HAR file may have anywhere and a
+// terminal would obey.
+func harmless(text string) string {
+	return control.ReplaceAllStringFunc(text, func(s string) string {
+		if len(s) > len("\x1b") && s[0] == '\x1b' {
+			return s
+		}
+		return "\ufffd"
+	})
+}
+
+// writer makes the text of a report.
+type writer struct {
+	strings.Builder
+	paint printable.Painter
+}
+
+func (t *writer) line(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
+
+// row writes a line under a heading of the left column.
+func (t *writer) row(heading, format string, args ...any) {
+	t.line("%-10s %s", heading, fmt.Sprintf(format, args...))
+}
+
+func (t *writer) report(r *explain.Report) {
+	head := t.paint.Green("allowed")
+	if !r.Allowed {
+		head = t.paint.Red("blocked")
+	}
+	q := r.Question
+	t.line("%s: %s %s from %s", head, printable.Value(q.Method), printable.Value(q.URL), printable.Value(q.Origin))
+	t.line("")
+	t.policy(r)
+	t.origin(r)
+	t.before(r.Before)
+	t.exchange("preflight", r.Preflight)
+	t.exchange("request", r.Request)
+	if r.Request == nil {
+		t.row("request", "is not sent")
+	}
+	for _, n := range r.Notes {
+		t.row("note", "%s", printable.Text(n))
+	}
+	t.line("")
+	t.line("%s", printable.Text(r.Because))
+	t.consoles(r.Engines)
+	if r.Cause != "" {
+		t.line("%s", printable.Text(r.Cause))
+	}
+	t.remedy(r.Remedy)
+}
+
+// consoles writes what each browser's console says.
+func (t *writer) consoles(engines []explain.EngineVerdict) {
+	for _, e := range engines {
+		if e.Console != "" {
+			t.line("%s", t.paint.Faint(fmt.Sprintf("  %-8s %s", e.Engine.Name()+":", printable.Text(e.Console))))
+		}
+	}
+}
+
+func (t *writer) policy(r *explain.Report) {
+	switch {
+	case r.Policy.Name == "":
+		t.row("policy", "none: %s", printable.Text(r.Policy.Why))
+	case r.Policy.Mode != "enforce":
+		t.row("policy", "%s, in mode %s: %s", r.Policy.Name, r.Policy.Mode, r.Policy.Why)
+	default:
+		t.row("policy", "%s: %s", r.Policy.Name, r.Policy.Why)
+	}
+	for _, o := range r.Policy.Otherwise {
+		t.row("", "or %s: %s", cmp.Or(o.Name, "none"), o.Why)
+	}
+	for _, o := range r.Policy.Others {
+		t.row("", "%s", t.paint.Faint("not "+o.Name+": "+o.Why))
+	}
+	if r.Policy.More > 0 {
+		t.row("", "%s", t.paint.Faint("and none of "+printable.Counted(r.Policy.More, "other", "others")))
+	}
+	if s := r.Shadow; s != nil {
+		t.shadow(s)
+	}
+}
+
+func (t *writer) shadow(s *explain.Shadow) {
+	if !s.Differs {
+		t.row("shadow", "%s decides the same: %s", s.Name, s.Reason)
+		return
+	}
+	t.row("shadow", "%s would decide otherwise:", s.Name)
+	for _, d := range s.Differences {
+		t.row("", "%s", printable.Text(d.String()))
+	}
+}
+
+func (t *writer) origin(r *explain.Report) {
+	switch o := r.Origin; {
+	case o == nil:
+	case o.Allowed:
+		t.row("origin", "allowed by %s", strings.Join(o.By, ", "))
+	default:
+		t.row("origin", "allowed by none of %s", printable.Counted(o.Tried, "entry", "entries"))
+		for _, n := range o.Near {
+			t.row("", "%s", printable.Text(t.near(n)))
+		}
+	}
+}
+
+func (t *writer) near(n explain.Near) string {
+	if n.Entry == "" {
+		return n.Why
+	}
+	return "near: " + n.Entry + ": " + n.Why
+}
+
+// before writes what the browser looks at before it sends anything.
+func (t *writer) before(steps []browser.Step) {
+	heading := "browser"
+	for _, s := range steps {
+		t.row(heading, "%s %s", printable.Text(s.Says), t.paint.Faint("("+s.Section+")"))
+		heading = ""
+	}
+}
+
+// checks writes what a browser checked of an answer.
+func (t *writer) checks(steps []browser.Step) {
+	for _, s := range steps {
+		mark := t.paint.Green("ok")
+		if !s.OK {
+			mark = t.paint.Red("no")
+		}
+		t.row("", "%s %s %s", mark, printable.Text(s.Says), t.paint.Faint("("+s.Section+")"))
+	}
+}
+
+// exchange writes a request and its answer as they are sent.
+func (t *writer) exchange(heading string, e *explain.Exchange) {
+	if e == nil {
+		return
+	}
+	t.row(heading, "%s", t.paint.Faint("> ")+printable.Value(e.Method))
+	t.headers("> ", e.Sent)
+	from := "by corsgate"
+	if e.Forwarded {
+		from = "by the upstream"
+	}
+	t.row("", "%s%d %s", t.paint.Faint("< "), e.Status, t.paint.Faint("("+from+", "+e.Reason+")"))
+	t.headers("< ", e.Headers)
+	t.checks(e.Steps)
+	if len(e.Hidden) > 0 {
+		t.row("", "%s", t.paint.Faint("the page does not see "+printable.Text(strings.Join(e.Hidden, ", "))))
+	}
+}
+
+func (t *writer) headers(arrow string, hs browser.Headers) {
+	for _, h := range hs {
+		t.row("", "%s%s: %s", t.paint.Faint(arrow), printable.Text(strings.ToLower(h.Name)), printable.Value(h.Value))
+	}
+}
+
+// remedy writes what to change, as it stands in a policy file.
+func (t *writer) remedy(r *explain.Remedy) {
+	if r == nil {
+		return
+	}
+	t.line("")
+	fresh := len(r.Changes) > 0 && r.Changes[0].Field == "name"
+	if fresh {
+		t.line("To allow it, add a policy")
+	} else {
+		t.line("To allow it, policy %s needs", r.Policy)
+	}
+	t.changes(r.Changes, fresh)
+	for _, why := range r.Refused {
+		t.line("but such a policy is refused: %s", why)
+	}
+}
+
+// changes writes them under each other; those of a new policy are all of it.
+func (t *writer) changes(changes []explain.Change, fresh bool) {
+	cors := false
+	for i, c := range changes {
+		indent := "  "
+		switch {
+		case c.InCORS():
+			indent = "    "
+		case fresh && i == 0:
+			indent = "- "
+		}
+		if c.InCORS() && !cors {
+			t.line("  cors:")
+			cors = true
+		}
+		t.line("%s%s", indent, t.paint.Green(c.Line(fresh)))
+	}
+}
