@@ -204,11 +204,11 @@ func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err er
 
 // checkHost refuses what is more than a host.
 func (c *explainConfig) checkHost() error {
-	host, path, found := strings.Cut(c.host, "/")
-	switch {
-	case strings.Contains(c.host, "://"):
+	if strings.Contains(c.host, "//") {
 		return misused("give it to --url, instead of --scheme, --host and --path", "--host wants a host, and %q is a URL", c.host)
-	case found:
+	}
+	if i := strings.IndexAny(c.host, "/?#"); i >= 0 {
+		host, path := c.host[:i], strings.TrimPrefix(c.host[i:], "/")
 		return misused(fmt.Sprintf("write --host %s --path /%s", host, path), "--host wants a host, and %q has a path", c.host)
 	}
 	return nil
