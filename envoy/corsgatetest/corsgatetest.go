@@ -3,6 +3,7 @@
 package corsgatetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,15 +129,8 @@ func (p *Process) readAddresses() {
 		if strings.HasPrefix(l.GRPC, "/") || strings.HasPrefix(l.GRPC, "@") {
 			l.GRPC = "unix://" + l.GRPC
 		}
-		p.GRPC, p.Admin = first(p.GRPC, l.GRPC), first(p.Admin, l.Admin)
+		p.GRPC, p.Admin = cmp.Or(p.GRPC, l.GRPC), cmp.Or(p.Admin, l.Admin)
 	}
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func (p *Process) ready(ctx context.Context) bool {
