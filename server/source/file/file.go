@@ -81,7 +81,7 @@ func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, "", access.Explain(printable.Error(err), s.Path)
 	case err != nil:
-		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", printable.Error(err))
+		return nil, "", fmt.Errorf("%w; give a file, or a folder of them", printable.Error(err))
 	}
 	return sn, r.dir, nil
 }
