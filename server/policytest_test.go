@@ -376,7 +376,7 @@ func checked(answer *authv3.CheckResponse, c policytest.Case) (policytest.Outcom
 }
 
 // addHeaders edits headers as Envoy does for ext_authz, which reads
-// append_action, and adds where it is not set.
+// append_action, and adds if it is not set.
 func addHeaders(h policytest.Headers, set []*corev3.HeaderValueOption) error {
 	for _, s := range set {
 		name, value := s.GetHeader().GetKey(), s.GetHeader().GetValue()

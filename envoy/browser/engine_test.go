@@ -75,7 +75,7 @@ func inEachBrowser(t *testing.T, proxy string, cert certificate, test func(t *te
 	}
 }
 
-// find returns the path of the program. Where there is none, the test is
+// find returns the path of the program. If there is none, the test is
 // skipped, or fails when CI=true.
 func (k *kind) find(t *testing.T) string {
 	t.Helper()
