@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/envoytest"
 )
 
@@ -54,6 +55,7 @@ func Start(t testing.TB, binary string, args ...string) *Process {
 	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stderr = p.Output
+	envoy.EndWithUs(p.cmd) // when the time of go test is over, nothing else does
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start corsgate: %v", err)
 	}
