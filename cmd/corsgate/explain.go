@@ -185,7 +185,10 @@ func (c *explainConfig) readHAR(stdin io.Reader, note io.Writer) ([]explain.Ques
 	for _, skipped := range r.Skipped {
 		fmt.Fprintf(note, "skipped %s\n", printable.Text(skipped))
 	}
-	if err == nil && len(r.Questions) == 0 {
+	switch {
+	case err == nil && r.Entries == 0:
+		err = errors.New("the HAR file has no requests")
+	case err == nil && len(r.Questions) == 0:
 		err = fmt.Errorf("none of the %d requests of the HAR file has an Origin, and none failed as CORS makes them fail", r.Entries)
 	}
 	return r.Questions, asFault(err, exitUsage, "give --har the file that \"Save all as HAR\" in the browser's developer tools writes")
