@@ -53,6 +53,9 @@ const (
 	// MaxOrigins is the number of origins of all policies, a group counted
 	// wherever it is used.
 	MaxOrigins = 10_000_000
+	// MaxRegexes is the number of characters of all policies' regexes, as they are
+	// written and once more with each repetition written out.
+	MaxRegexes = 1_000_000
 	// MaxDiagnostics is how many diagnostics are kept, besides one that says
 	// how many more there are.
 	MaxDiagnostics = policy.MaxProblems
@@ -60,14 +63,14 @@ const (
 
 // limits are the bounds as variables, for tests.
 type limits struct {
-	policyFile, groupFile             int64
-	nodes, aliased, origins, findings int
+	policyFile, groupFile                      int64
+	nodes, aliased, origins, regexes, findings int
 }
 
 func bounds() limits {
 	return limits{
 		policyFile: MaxPolicyFile, groupFile: MaxGroupFile,
-		nodes: MaxNodes, aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics,
+		nodes: MaxNodes, aliased: MaxAliased, origins: MaxOrigins, regexes: MaxRegexes, findings: MaxDiagnostics,
 	}
 }
 
