@@ -88,7 +88,10 @@ func (v *validator) hostCoveredBy(h string) string {
 // nothing is.
 func badHost(h string) (code, reason, hint string) {
 	if end := strings.LastIndex(h, "://"); end > 0 {
-		return "host-scheme", "a host has no scheme", mended(h[end+len("://"):], badHost)
+		return "host-scheme", "a host has no scheme", hostAlone(h[end+len("://"):])
+	}
+	if m := looseScheme.FindStringSubmatch(h); m != nil {
+		return "host-scheme", "a host has no scheme", hostAlone(m[2])
 	}
 	switch {
 	case h == "":
@@ -97,6 +100,8 @@ func badHost(h string) (code, reason, hint string) {
 		return "host-star", "every host is what a policy without hosts covers", "leave hosts out"
 	case strings.TrimSpace(h) != h:
 		return "host-syntax", "a host has no white space", mended(strings.TrimSpace(h), badHost)
+	case isRange(h):
+		return "host-syntax", "a range of addresses is not a host", "list the addresses one by one"
 	case strings.ContainsAny(h, "/?#"):
 		return "host-path", "a host has no path", hostAlone(h)
 	case strings.ToLower(h) != h:
@@ -116,13 +121,14 @@ func mended(text string, bad func(string) (code, reason, hint string)) string {
 	return didYouMean(text)
 }
 
-// hostAlone is the hint for a host with something behind it. A question mark may
+// hostAlone is the hint for a host with something around it. A question mark may
 // be of a pattern.
 func hostAlone(h string) string {
-	if host, _, _ := strings.Cut(h, "/"); !strings.ContainsAny(host, "?#") {
-		return mended(host, badHost)
+	host, _, _ := strings.Cut(strings.TrimLeft(h, "/"), "/")
+	if host == "" || strings.ContainsAny(host, "?#") {
+		return "write the host alone"
 	}
-	return "write the host alone"
+	return mended(host, badHost)
 }
 
 func badHostForm(h string) (code, reason, hint string) {
@@ -130,11 +136,16 @@ func badHostForm(h string) (code, reason, hint string) {
 		return "host-syntax", "an IPv6 address stands in brackets", didYouMean("[" + h + "]")
 	}
 	name, starred := strings.CutPrefix(h, "*.")
+	if host, port, ok := splitPort(name); (!ok || port != "") && strings.Trim(port, "0123456789*") == "" && isOriginHost(host) {
+		return "host-port", "a host has no port; requests match on any", mended(strings.TrimSuffix(h, name)+host, badHost)
+	}
 	if strings.Contains(name, "*") || starred && isIP(name) {
 		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
 	}
-	if host, port, ok := splitPort(h); (!ok || port != "") && isOriginHost(host) {
-		return "host-port", "a host has no port; requests match on any", mended(host, badHost)
+	if word, rest, _ := strings.Cut(h, ":"); rest != "" {
+		if text, known := Matched(word, strings.TrimSpace(rest)); known {
+			return "host-syntax", "an entry is a host, with nothing before it", mended(text, badHost)
+		}
 	}
 	if bare := strings.TrimRight(h, "."); bare != h {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", mended(bare, badHost)
