@@ -67,7 +67,7 @@ func (v *validator) checkHosts() {
 }
 
 // hostCoveredBy returns the "*." host of the same spec that makes h redundant.
-// It does not where another spec has that host too, for then h decides which
+// It does not if another spec has that host too, for then h decides which
 // of the two policies is chosen.
 func (v *validator) hostCoveredBy(h string) string {
 	_, parent, found := strings.Cut(strings.TrimPrefix(h, "*."), ".")
@@ -84,8 +84,8 @@ func (v *validator) hostCoveredBy(h string) string {
 	return ""
 }
 
-// badHost says what is wrong with an entry of hosts; code is empty when
-// nothing is.
+// badHost says what is wrong with an entry of hosts; code is empty if nothing
+// is.
 func badHost(h string) (code, reason, hint string) {
 	if end := strings.LastIndex(h, "://"); end > 0 {
 		return "host-scheme", "a host has no scheme", hostAlone(h[end+len("://"):])
@@ -215,7 +215,7 @@ func coveredByAny(path string, list map[string]bool) bool {
 func above(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }
 
 // pathCoveredBy returns the next shorter path that any spec names, when it is
-// one of those listed here. Where another spec stands between, path decides
+// one of those listed here. If another spec stands between, path decides
 // which of the two policies is chosen.
 func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 	for path != "/" && path != "" {

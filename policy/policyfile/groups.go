@@ -259,7 +259,7 @@ func (l *loader) findGroups(p *source) (origins int) {
 	return origins
 }
 
-// unknownGroup is silent where the group may be in a file that cannot be read.
+// unknownGroup is silent if the group may be in a file that cannot be read.
 func (l *loader) unknownGroup(p *source, i int, name string) {
 	if l.partial {
 		return

@@ -80,8 +80,8 @@ type single interface{ PolicyFile() string }
 
 // Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json,
 // in capitals too, in the order of their names, without hidden ones) and the
-// group files that they name. place is put before the names in diagnostics. Load keeps nothing of
-// fsys and is safe for concurrent use.
+// group files that they name. place is put before the names in diagnostics. Load
+// keeps nothing of fsys and is safe for concurrent use.
 func Load(fsys fs.FS, place string) Result {
 	return load(fsys, place, bounds())
 }
