@@ -166,6 +166,26 @@ func TestAPathThatIsMadeToHaveManyReadingsIsBlocked(t *testing.T) {
 	}
 }
 
+// Policies of every host name each.
+func TestAPathOfManyReadingsIsBlockedOnEveryHost(t *testing.T) {
+	set := mustCompile(t, specFor("private", "https://app.example.com", "/private"))
+	d := set.Decide(&Request{Method: "GET", Authority: "api.test", Path: hostilePath, Origin: "https://evil.test"})
+	if d.Reason != ReasonPathAmbiguous || d.Answer.Status != statusForbidden {
+		t.Errorf("%s, status %d", d.Reason, d.Answer.Status)
+	}
+}
+
+// What one policy's path may be read as stays the path of the policy that has it.
+func TestAReadingOfAPathTakesNothingFromThePolicyOfThat(t *testing.T) {
+	for other, paths := range map[string][]string{"/;a": nil, "/;b": {"/"}, "/x;c": {"/x"}} {
+		set := mustCompile(t, specFor("own", "https://app.example.com", paths...), specFor("read", "https://other.example.com", other))
+		d := set.Decide(&Request{Method: "GET", Path: "/x", Origin: "https://app.example.com"})
+		if d.Reason != ReasonRequestAllowed || d.Policy != "own" {
+			t.Errorf("paths %q: %s by %q", paths, d.Reason, d.Policy)
+		}
+	}
+}
+
 // Escapes in the path of one policy, and of several that answer alike, matter
 // to nobody.
 func TestPathsThatMakeNoDifferenceAreNotAmbiguous(t *testing.T) {

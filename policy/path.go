@@ -225,10 +225,16 @@ func cutParameters(path string) string {
 }
 
 func mergeSlashes(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
+	if !strings.Contains(path, "//") {
+		return path
 	}
-	return path
+	b := make([]byte, 0, len(path))
+	for i := range len(path) {
+		if path[i] != '/' || i == 0 || path[i-1] != '/' {
+			b = append(b, path[i])
+		}
+	}
+	return string(b)
 }
 
 // hasDotSegment reports whether a segment of path, behind a slash, is "." or "..".
