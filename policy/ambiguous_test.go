@@ -186,6 +186,16 @@ func TestAReadingOfAPathTakesNothingFromThePolicyOfThat(t *testing.T) {
 	}
 }
 
+func TestAShadowPolicysPathIsReadOtherwiseToo(t *testing.T) {
+	shadow := specFor("next", "https://app.example.com", "/a%2Fb")
+	shadow.Mode = ModeShadow
+	set := mustCompile(t, specFor("wide", "https://other.example.com"), shadow)
+	d := set.Decide(&Request{Method: "GET", Path: "/a/b", Origin: "https://app.example.com"})
+	if d.Reason != ReasonRequestOriginDenied || d.Shadow.Reason != ReasonPathAmbiguous || d.Shadow.Policy != "next" {
+		t.Errorf("%s, in shadow %s by %q", d.Reason, d.Shadow.Reason, d.Shadow.Policy)
+	}
+}
+
 // Escapes in the path of one policy, and of several that answer alike, matter
 // to nobody.
 func TestPathsThatMakeNoDifferenceAreNotAmbiguous(t *testing.T) {
