@@ -11,9 +11,9 @@ import (
 // CheckText returns an error for each character of a file that a reader does
 // not see, or sees as something else: what it hides would take effect
 // unnoticed. Those are what Unicode calls a space, a control, a format, or
-// ignorable, and the few that are drawn without ink. So that lines are those of an editor, only a line feed ends one.
-// Letters of any script are fine, and so is a byte order mark at the
-// beginning. It returns at most MaxDiagnostics.
+// ignorable, and the few that are drawn without ink. So that lines are those of
+// an editor, only a line feed ends one. Letters of any script are fine, and so is
+// a byte order mark at the beginning. It returns at most MaxDiagnostics.
 func CheckText(file string, text []byte) []Diagnostic {
 	if isUTF16(text) {
 		return []Diagnostic{{File: file, Line: 1, Column: 1, Code: "text-encoding", Reason: "the file is UTF-16", Hint: "save it as UTF-8"}}
