@@ -9,7 +9,7 @@ import (
 // Only a path that is made to have many readings has more.
 const (
 	maxReadings     = 64
-	maxReadingBytes = 512 << 10
+	maxReadingBytes = 128 << 10
 )
 
 // steps are what applications do to a path, as many of them as they like, in any

@@ -170,7 +170,8 @@ func TestReadingAPathIsBounded(t *testing.T) {
 	}{
 		{hostilePath, true},
 		{strings.Repeat("/a%2Fb", 10_000), false},
-		{strings.Repeat("/a%2Fb;c", 7_500), false},
+		{strings.Repeat("/a%2Fb;c", 1_500), false},
+		{strings.Repeat("/a%2Fb;c", 7_500), true},
 		{strings.Repeat("/a%2F..%5Cb;c%3Bd//", 3_000), true},
 		{"/proxy/https%3A%2F%2Fexample.com%2F..%2Fb;x/y", false},
 	} {
