@@ -5,8 +5,11 @@ import (
 	"syscall"
 )
 
-// endWithUs has the kernel send cmd a SIGTERM when the thread that started it
+// EndWithUs has the kernel send cmd a SIGTERM when the thread that starts it
 // ends, as it does when this process is killed.
-func endWithUs(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+func EndWithUs(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
 }

@@ -4,5 +4,5 @@ package envoy
 
 import "os/exec"
 
-// endWithUs can do nothing here: cmd outlives a process that is killed.
-func endWithUs(*exec.Cmd) {}
+// EndWithUs can do nothing here: cmd outlives a process that is killed.
+func EndWithUs(*exec.Cmd) {}

@@ -95,12 +95,12 @@ func (p *Process) command(ctx context.Context, config, adminFile string) *exec.C
 	cmd.Stdout = p.Stdout
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopTimeout
-	endWithUs(cmd)
+	EndWithUs(cmd)
 	return cmd
 }
 
 // start runs cmd, tells died how it ended, and closes done. The thread that
-// starts it is kept for as long as it runs: see endWithUs.
+// starts it is kept for as long as it runs: see EndWithUs.
 func start(cmd *exec.Cmd, died context.CancelCauseFunc) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {

@@ -65,9 +65,12 @@ func (s *Set) judge(v *Verdict, c chosen, r *Request, preflight bool) {
 // differs reports whether a policy of another reading does not, or may not,
 // answer r as the first one does, which says v.
 func (c chosen) differs(s *Set, v *Verdict, r *Request, preflight bool) bool {
-	for _, p := range c.others {
+	for i, p := range c.others {
 		if p == unread {
 			return true
+		}
+		if p == c.first || i > 0 && p == c.others[i-1] {
+			continue
 		}
 		if w := s.verdictOf(p, r, preflight); !v.sendsSame(&w) {
 			return true

@@ -28,6 +28,7 @@ func TestNoSpellingOfAPathLeavesItsPolicy(t *testing.T) {
 		"/private;%2F..%2Fx", "/x;%2F..%2Fprivate", "/%2Fprivate", "/x%5c..%5Cprivate", "/.;/private",
 		"/x%2F%2F..%2Fprivate%2Fs.txt", "/x/%2F../private", "/x/;/..%2Fprivate", "/private%2F..;%2F..%2Fs.txt", "/private;/..%2Fx", "/x//..%2Fprivate", "/x//..%2Fsecret",
 		"/private%2F..%2Fx", "/x%2F..%2Fprivate%2F%5C..%5C..%2Fz", "/x%2Fy/..;/z%2F..%2Fprivate", "/a//..%2F%2F..%2F%2Fprivate",
+		"/private%3Fx", "/private%23x", "/x%2F..%2Fprivate%3Fy", "/x/secret%3Fx%2F..%2F..",
 		"/x|y", "/x%7Cy", "/x%7cy",
 		"/m;v=1", "/m", "/m;v=2", "/m%3Bv=1",
 	} {
@@ -56,6 +57,7 @@ var (
 var actions = map[string]func(path string) string{
 	"decode":      strings.NewReplacer("%2F", "/", "%2f", "/", "%3B", ";", "%3b", ";", "%40", "@").Replace,
 	"backslashes": strings.NewReplacer("%5C", "/", "%5c", "/").Replace,
+	"query":       func(path string) string { return strings.Split(strings.ReplaceAll(path, "%3F", "?"), "?")[0] },
 	"cut":         func(path string) string { return parameters.ReplaceAllString(path, "") },
 	"merge":       func(path string) string { return slashes.ReplaceAllString(path, "/") },
 	"dots":        resolvedByTheBook,
@@ -101,7 +103,7 @@ func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
 	credentials.CORS.AllowCredentials, off.Mode = true, ModeOff
 	set := mustCompile(t, credentials, specFor("public", "*", "/p/q"), specFor("strange", "https://other.example.com", "/x/s"), off)
 	names := slices.Sorted(maps.Keys(actions))
-	pieces := []string{"/", "/", "/", "//", "p", "p", "q", "s", "s", "x", "x", ";", ";y", "%3B", "%3b", "%2F", "%2f", "%2F", "%5C", "%5c", "..", "..", "../", "/..%2F", "/..%2F", ".", "%2e%2E", "%40"}
+	pieces := []string{"/", "/", "/", "//", "p", "p", "q", "s", "s", "x", "x", ";", ";y", "%3B", "%3b", "%2F", "%2f", "%2F", "%5C", "%5c", "%3F", "..", "..", "../", "/..%2F", "/..%2F", ".", "%2e%2E", "%40"}
 	denied := 0
 	for range 10_000 {
 		rng.Shuffle(len(pieces), func(i, j int) { pieces[i], pieces[j] = pieces[j], pieces[i] })
@@ -161,6 +163,36 @@ func TestAPathThatIsMadeToHaveManyReadingsIsBlocked(t *testing.T) {
 				t.Errorf("%s: the shadow decision is %s", c.r.Authority, d.Shadow.Reason)
 			}
 		}
+	}
+}
+
+// Policies of every host name each.
+func TestAPathOfManyReadingsIsBlockedOnEveryHost(t *testing.T) {
+	set := mustCompile(t, specFor("private", "https://app.example.com", "/private"))
+	d := set.Decide(&Request{Method: "GET", Authority: "api.test", Path: hostilePath, Origin: "https://evil.test"})
+	if d.Reason != ReasonPathAmbiguous || d.Answer.Status != statusForbidden {
+		t.Errorf("%s, status %d", d.Reason, d.Answer.Status)
+	}
+}
+
+// What one policy's path may be read as stays the path of the policy that has it.
+func TestAReadingOfAPathTakesNothingFromThePolicyOfThat(t *testing.T) {
+	for other, paths := range map[string][]string{"/;a": nil, "/;b": {"/"}, "/x;c": {"/x"}} {
+		set := mustCompile(t, specFor("own", "https://app.example.com", paths...), specFor("read", "https://other.example.com", other))
+		d := set.Decide(&Request{Method: "GET", Path: "/x", Origin: "https://app.example.com"})
+		if d.Reason != ReasonRequestAllowed || d.Policy != "own" {
+			t.Errorf("paths %q: %s by %q", paths, d.Reason, d.Policy)
+		}
+	}
+}
+
+func TestAShadowPolicysPathIsReadOtherwiseToo(t *testing.T) {
+	shadow := specFor("next", "https://app.example.com", "/a%2Fb")
+	shadow.Mode = ModeShadow
+	set := mustCompile(t, specFor("wide", "https://other.example.com"), shadow)
+	d := set.Decide(&Request{Method: "GET", Path: "/a/b", Origin: "https://app.example.com"})
+	if d.Reason != ReasonRequestOriginDenied || d.Shadow.Reason != ReasonPathAmbiguous || d.Shadow.Policy != "next" {
+		t.Errorf("%s, in shadow %s by %q", d.Reason, d.Shadow.Reason, d.Shadow.Policy)
 	}
 }
 

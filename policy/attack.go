@@ -66,13 +66,13 @@ func CompileRegex(expr string) (*regexp.Regexp, error) {
 	return regexp.Compile(`^(?:` + expr + `)$`)
 }
 
-// unwrap says why an expression that is a regex on its own is none to
+// unwrap says why an expression that is a regex on its own is not one to
 // CompileRegex.
 func unwrap(err error) (reason, hint string) {
 	syntaxErr, ok := errors.AsType[*syntax.Error](err)
 	switch {
 	case ok && syntaxErr.Code == syntax.ErrMissingParen:
-		// All else that could take the parenthesis away is no regex on its own.
+		// All else that could take the parenthesis away is not a regex on its own.
 		return `\Q without \E takes all that follows for text`, `write \E where the text ends`
 	case ok:
 		return "this is not an RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
@@ -80,7 +80,7 @@ func unwrap(err error) (reason, hint string) {
 	return err.Error(), "write a smaller one"
 }
 
-// checkInsecure refuses a regex that accepts http origins, where browsers send
+// checkInsecure refuses a regex that accepts http origins, if browsers send
 // credentials.
 func (v *validator) checkInsecure(field, expr string, b battery) {
 	if !v.s.CORS.AllowCredentials {

@@ -17,7 +17,7 @@ func (s *Set) Decide(r *Request) Decision {
 		d.Verdict = s.unknownVerdict(d.Preflight)
 	}
 	if !shadow.isEmpty() {
-		// Where no shadow policy covers a reading of the path, the enforced one
+		// If no shadow policy covers a reading of the path, the enforced one
 		// would still act.
 		s.judge(&d.Shadow, shadow.orElse(enforced), r, d.Preflight)
 		d.Shadow.Policy = shadow.name()
@@ -33,7 +33,7 @@ func isPreflight(r *Request) bool {
 }
 
 // choose returns the enforced and the shadow policies of r. A policy that Envoy
-// names is used whatever its hosts and paths say; known is false when there is
+// names is used whatever its hosts and paths say; known is false if there is
 // none of that name, which must not fall back to another one.
 func (s *Set) choose(r *Request) (enforced, shadow chosen, known bool) {
 	path, others, tooMany := r.Path, []string(nil), false

@@ -36,7 +36,7 @@ func (v *Verdict) sent(i int) int {
 	return i
 }
 
-// The words of Difference.What that are no names of headers.
+// The words of Difference.What that are not names of headers.
 const (
 	DiffersReason    = "reason"
 	DiffersForwarded = "forwarded" // whether the upstream sees the request

@@ -227,10 +227,10 @@ func prefixes(path string) []string {
 }
 
 // decodedPrefix returns a policy's path as applications read it that decode it
-// and cut parameters.
+// and cut a query and parameters.
 func decodedPrefix(path string) string {
 	normalised, _, _ := ReadPath(path)
-	path = slashBackslashes(decodeReserved(normalised))
+	path = cutDecodedQuery(slashBackslashes(decodeReserved(normalised)))
 	return trimPrefix(mergeSlashes(removeDots(cutParameters(path))))
 }
 

@@ -192,8 +192,10 @@ func withScheme(s string) string {
 	if end := strings.IndexAny(s, "/?#"); end >= 0 {
 		s = s[:end]
 	}
-	host, port, _ := splitPort(s)
+	host, port, ok := splitPort(s)
 	switch {
+	case !ok || strings.Trim(port, "0123456789*[]") != "":
+		return "" // another scheme, or a word
 	case isLocal(host) && port == "":
 		return "http://" + host + ":*"
 	case isLocal(host), port == "80":

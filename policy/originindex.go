@@ -53,7 +53,7 @@ const (
 
 // match looks up the value of an Origin header. The value's exact bytes are
 // compared (Fetch, #cors-check). Nothing of a
-// value that is no serialized origin is looked at twice, whatever its length.
+// value that is not a serialized origin is looked at twice, whatever its length.
 func (x *originIndex) match(value string) originMatch {
 	if len(value) > maxOriginLen {
 		return originMalformed
@@ -149,7 +149,7 @@ func (x *originIndex) matchRegex(value string) bool {
 }
 
 // compileOrigins builds the index of c, whose entries have been validated. A
-// single "*" without credentials is no matter of matching: the policy is public.
+// single "*" without credentials needs no matching: the policy is public.
 func compileOrigins(c *CORS) (originIndex, error) {
 	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
 	for _, text := range c.AllowOrigins {

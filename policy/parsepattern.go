@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// PatternError says why a text is no origin pattern, and what to write.
+// PatternError says why a text is not an origin pattern, and what to write.
 type PatternError struct {
 	// Code is the rule's stable name, as in Problem.
 	Code string

@@ -9,13 +9,13 @@ import (
 // Only a path that is made to have many readings has more.
 const (
 	maxReadings     = 64
-	maxReadingBytes = 512 << 10
+	maxReadingBytes = 128 << 10
 )
 
 // steps are what applications do to a path, as many of them as they like, in any
 // order and repeatedly: one may decode and then resolve dot segments, and the one
 // behind it may decode, too. Each makes a path shorter or leaves it as it is.
-var steps = []func(string) string{decodeReserved, slashBackslashes, cutParameters, removeDots, mergeSlashes}
+var steps = []func(string) string{decodeReserved, slashBackslashes, cutDecodedQuery, cutParameters, removeDots, mergeSlashes}
 
 // ReadPath returns the path of a request as it is normalised, and how else
 // applications may read it: a page chooses how it spells a path, so that a policy
@@ -165,6 +165,15 @@ func decodeReserved(path string) string {
 // slashes.
 func slashBackslashes(path string) string { return strings.ReplaceAll(path, "%5C", "/") }
 
+// cutDecodedQuery cuts what follows a "?" or "#" that was decoded, as a proxy does
+// that decodes the path and hands it on as it is.
+func cutDecodedQuery(path string) string {
+	if end := strings.IndexAny(path, "?#"); end >= 0 {
+		return path[:end]
+	}
+	return path
+}
+
 // unlessSame returns b as a string, or path if it is the same.
 func unlessSame(path string, b []byte) string {
 	if path == string(b) {
@@ -216,10 +225,16 @@ func cutParameters(path string) string {
 }
 
 func mergeSlashes(path string) string {
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
+	if !strings.Contains(path, "//") {
+		return path
 	}
-	return path
+	b := make([]byte, 0, len(path))
+	for i := range len(path) {
+		if path[i] != '/' || i == 0 || path[i-1] != '/' {
+			b = append(b, path[i])
+		}
+	}
+	return string(b)
 }
 
 // hasDotSegment reports whether a segment of path, behind a slash, is "." or "..".

@@ -53,7 +53,8 @@ func TestReadPath(t *testing.T) {
 		{"/a/..%2Fb", "/a/..%2Fb", "/b", "/b"},
 		// Other reserved characters.
 		{"/%40admin", "/%40admin", "/@admin", "/@admin"},
-		{"/a%3Fb%23c", "/a%3Fb%23c", "/a?b#c", "/a?b#c"},
+		{"/a%3Fb%23c", "/a%3Fb%23c", "/a?b#c", "/a"},
+		{"/a%23b%3Fc", "/a%23b%3Fc", "/a#b?c", "/a"},
 		// Parameters, cut before or after decoding.
 		{"/a;v=1/b", "/a;v=1/b", "/a/b", "/a/b"},
 		{"/a/..;/b", "/a/..;/b", "/b", "/b"},
@@ -134,7 +135,7 @@ func FuzzReadPath(f *testing.F) {
 			if strings.Contains(r, "//") {
 				t.Errorf("%q: empty segments in %q", path, r)
 			}
-			if again, _ := readings(r); !tooMany && !isSubset(again, all) && !strings.ContainsAny(r, "?#") {
+			if again, _ := readings(r); !tooMany && !isSubset(again, all) {
 				t.Errorf("%q: read as %q, and of that %q as %q", path, all, r, again)
 			}
 		}
@@ -169,7 +170,8 @@ func TestReadingAPathIsBounded(t *testing.T) {
 	}{
 		{hostilePath, true},
 		{strings.Repeat("/a%2Fb", 10_000), false},
-		{strings.Repeat("/a%2Fb;c", 7_500), false},
+		{strings.Repeat("/a%2Fb;c", 1_500), false},
+		{strings.Repeat("/a%2Fb;c", 7_500), true},
 		{strings.Repeat("/a%2F..%5Cb;c%3Bd//", 3_000), true},
 		{"/proxy/https%3A%2F%2Fexample.com%2F..%2Fb;x/y", false},
 	} {

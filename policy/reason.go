@@ -22,7 +22,7 @@ const (
 	ReasonPreflightMethodDenied
 	// ReasonPreflightHeaderDenied: a requested header is not allowed.
 	ReasonPreflightHeaderDenied
-	// ReasonPreflightMalformed: the origin is no serialized origin, the method
+	// ReasonPreflightMalformed: the origin is not a serialized origin, the method
 	// or a header name no token, or the list of names is too long.
 	ReasonPreflightMalformed
 	// ReasonRequestAllowed: the origin is allowed.

@@ -63,7 +63,7 @@ func sampleLiteral(re *syntax.Regexp) string {
 	return string(re.Rune)
 }
 
-// sampleClass returns a letter, a digit and a dot where ranges have them, else
+// sampleClass returns a letter, a digit and a dot if ranges have them, else
 // the first rune.
 func sampleClass(ranges []rune) []string {
 	var found []string

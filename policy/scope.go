@@ -5,7 +5,7 @@ import "strings"
 // Scope says how a spec's hosts and paths cover a request.
 type Scope struct {
 	// Host is the best entry of Spec.Hosts that covers the request's host, and
-	// Path that of Spec.Paths; empty where the list is, which covers every one.
+	// Path that of Spec.Paths; empty if the list is, which covers every one.
 	Host, Path string
 	// HostCovers and PathCovers tell whether there is one.
 	HostCovers, PathCovers bool

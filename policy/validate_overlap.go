@@ -8,8 +8,8 @@ import (
 // checkOverlaps finds policies of the same layer that name the same host and
 // the same path: there would be no telling which of them is chosen. What a policy
 // lists is its own, however the paths of others may be read: requests for those
-// are ambiguous. Enforced
-// policies and those that are off make up one layer, shadow policies another.
+// are ambiguous. Enforced policies and those that are off make up one layer,
+// shadow policies another.
 func (v *validator) checkOverlaps(specs []Spec) {
 	for _, shadow := range []bool{false, true} {
 		o := overlaps{v: v, specs: specs, compared: map[string]bool{}, reported: map[overlap]bool{}}
@@ -60,7 +60,7 @@ func (o *overlaps) checkLayer(shadow bool) {
 	}
 }
 
-// orEvery returns the list, or every where it is empty.
+// orEvery returns the list, or every if it is empty.
 func orEvery(list []string, every string) []string {
 	if len(list) == 0 {
 		return []string{every}

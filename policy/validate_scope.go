@@ -67,7 +67,7 @@ func (v *validator) checkHosts() {
 }
 
 // hostCoveredBy returns the "*." host of the same spec that makes h redundant.
-// It does not where another spec has that host too, for then h decides which
+// It does not if another spec has that host too, for then h decides which
 // of the two policies is chosen.
 func (v *validator) hostCoveredBy(h string) string {
 	_, parent, found := strings.Cut(strings.TrimPrefix(h, "*."), ".")
@@ -84,11 +84,14 @@ func (v *validator) hostCoveredBy(h string) string {
 	return ""
 }
 
-// badHost says what is wrong with an entry of hosts; code is empty when
-// nothing is.
+// badHost says what is wrong with an entry of hosts; code is empty if nothing
+// is.
 func badHost(h string) (code, reason, hint string) {
 	if end := strings.LastIndex(h, "://"); end > 0 {
-		return "host-scheme", "a host has no scheme", mended(h[end+len("://"):], badHost)
+		return "host-scheme", "a host has no scheme", hostAlone(h[end+len("://"):])
+	}
+	if m := looseScheme.FindStringSubmatch(h); m != nil {
+		return "host-scheme", "a host has no scheme", hostAlone(m[2])
 	}
 	switch {
 	case h == "":
@@ -97,6 +100,8 @@ func badHost(h string) (code, reason, hint string) {
 		return "host-star", "every host is what a policy without hosts covers", "leave hosts out"
 	case strings.TrimSpace(h) != h:
 		return "host-syntax", "a host has no white space", mended(strings.TrimSpace(h), badHost)
+	case isRange(h):
+		return "host-syntax", "a range of addresses is not a host", "list the addresses one by one"
 	case strings.ContainsAny(h, "/?#"):
 		return "host-path", "a host has no path", hostAlone(h)
 	case strings.ToLower(h) != h:
@@ -116,13 +121,14 @@ func mended(text string, bad func(string) (code, reason, hint string)) string {
 	return didYouMean(text)
 }
 
-// hostAlone is the hint for a host with something behind it. A question mark may
+// hostAlone is the hint for a host with something around it. A question mark may
 // be of a pattern.
 func hostAlone(h string) string {
-	if host, _, _ := strings.Cut(h, "/"); !strings.ContainsAny(host, "?#") {
-		return mended(host, badHost)
+	host, _, _ := strings.Cut(strings.TrimLeft(h, "/"), "/")
+	if host == "" || strings.ContainsAny(host, "?#") {
+		return "write the host alone"
 	}
-	return "write the host alone"
+	return mended(host, badHost)
 }
 
 func badHostForm(h string) (code, reason, hint string) {
@@ -130,11 +136,16 @@ func badHostForm(h string) (code, reason, hint string) {
 		return "host-syntax", "an IPv6 address stands in brackets", didYouMean("[" + h + "]")
 	}
 	name, starred := strings.CutPrefix(h, "*.")
+	if host, port, ok := splitPort(name); (!ok || port != "") && strings.Trim(port, "0123456789*") == "" && isOriginHost(host) {
+		return "host-port", "a host has no port; requests match on any", mended(strings.TrimSuffix(h, name)+host, badHost)
+	}
 	if strings.Contains(name, "*") || starred && isIP(name) {
 		return "host-star", "a star stands only for the labels left of a domain", `write "*.example.com", or list the hosts one by one`
 	}
-	if host, port, ok := splitPort(h); (!ok || port != "") && isOriginHost(host) {
-		return "host-port", "a host has no port; requests match on any", mended(host, badHost)
+	if word, rest, _ := strings.Cut(h, ":"); rest != "" {
+		if text, known := Matched(word, strings.TrimSpace(rest)); known {
+			return "host-syntax", "an entry is a host, with nothing before it", mended(text, badHost)
+		}
 	}
 	if bare := strings.TrimRight(h, "."); bare != h {
 		return "host-trailing-dot", "a host has no trailing dot; requests match with and without", mended(bare, badHost)
@@ -204,7 +215,7 @@ func coveredByAny(path string, list map[string]bool) bool {
 func above(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }
 
 // pathCoveredBy returns the next shorter path that any spec names, when it is
-// one of those listed here. Where another spec stands between, path decides
+// one of those listed here. If another spec stands between, path decides
 // which of the two policies is chosen.
 func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 	for path != "/" && path != "" {

@@ -376,7 +376,7 @@ func checked(answer *authv3.CheckResponse, c cases.Case) (cases.Outcome, error) 
 }
 
 // addHeaders edits headers as Envoy does for ext_authz, which reads
-// append_action, and adds where it is not set.
+// append_action, and adds if it is not set.
 func addHeaders(h respond.Headers, set []*corev3.HeaderValueOption) error {
 	for _, s := range set {
 		name, value := s.GetHeader().GetKey(), s.GetHeader().GetValue()

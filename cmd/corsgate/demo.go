@@ -54,6 +54,7 @@ behind, the next one removes.`,
 				return err
 			}
 			defer surviveClosedPipes()()
+			defer endHungUp(cmd)()
 			if !f.once {
 				defer endUnread(cmd)()
 			}
@@ -102,7 +103,7 @@ func (f *demoFlags) chooseListen(asked bool) error {
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
-	return nil // it is no address, which Envoy's configuration tells
+	return nil // it is not an address, which Envoy's configuration tells
 }
 
 // endUnread ends the work of cmd when nobody can read its output any more.

@@ -134,6 +134,26 @@ func TestDemoLeavesNothingWhenNobodyReadsIt(t *testing.T) {
 	})
 }
 
+// TestDemoLeavesNothingAtASignal ends it as Ctrl-C does, a service manager, and a
+// terminal that is closed.
+func TestDemoLeavesNothingAtASignal(t *testing.T) {
+	envoytest.Binary(t)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(s.String(), func(t *testing.T) {
+			folder := t.TempDir()
+			d := startDemo(t, folder, "--listen", "127.0.0.1:0")
+			d.await(t, `Ctrl-C ends`)
+			if err := d.cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			d.ends(t, exitOK)
+			if found := left(t, folder); len(found) != 0 {
+				t.Errorf("left: %q", found)
+			}
+		})
+	}
+}
+
 // TestDemoThatIsInterruptedSaysSo interrupts an install that hangs.
 func TestDemoThatIsInterruptedSaysSo(t *testing.T) {
 	folder, bin, cache := t.TempDir(), t.TempDir(), t.TempDir()

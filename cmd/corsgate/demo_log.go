@@ -38,7 +38,7 @@ type accessLog struct {
 	rest []byte // a line that has begun
 }
 
-// Write takes any part of the log; lines that are no entry are dropped.
+// Write takes any part of the log; lines that are not entries are dropped.
 func (l *accessLog) Write(b []byte) (int, error) {
 	l.rest = append(l.rest, b...)
 	for {

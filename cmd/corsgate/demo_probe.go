@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 
@@ -92,7 +91,7 @@ func (p probe) wrong(resp *http.Response, reason string) []string {
 func headerLines(h http.Header) []string {
 	var lines []string
 	for _, name := range answerHeaders {
-		for _, value := range h[textproto.CanonicalMIMEHeaderKey(name)] {
+		for _, value := range h.Values(name) {
 			lines = append(lines, strings.ToLower(name)+": "+value)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // logPatience is how long an answer's line in the access log may take. Envoy
-// writes it every 50 ms, but where the machine has much else to do.
+// writes it every 50 ms, unless the machine has much else to do.
 const logPatience = time.Minute
 
 // show waits for Envoy, then shows what it does: with --once by making the

@@ -185,7 +185,10 @@ func (c *explainConfig) readHAR(stdin io.Reader, note io.Writer) ([]explain.Ques
 	for _, skipped := range r.Skipped {
 		fmt.Fprintf(note, "skipped %s\n", printable.Text(skipped))
 	}
-	if err == nil && len(r.Questions) == 0 {
+	switch {
+	case err == nil && r.Entries == 0:
+		err = errors.New("the HAR file has no requests")
+	case err == nil && len(r.Questions) == 0:
 		err = fmt.Errorf("none of the %d requests of the HAR file has an Origin, and none failed as CORS makes them fail", r.Entries)
 	}
 	return r.Questions, asFault(err, exitUsage, "give --har the file that \"Save all as HAR\" in the browser's developer tools writes")
@@ -204,11 +207,11 @@ func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err er
 
 // checkHost refuses what is more than a host.
 func (c *explainConfig) checkHost() error {
-	host, path, found := strings.Cut(c.host, "/")
-	switch {
-	case strings.Contains(c.host, "://"):
+	if strings.Contains(c.host, "//") {
 		return misused("give it to --url, instead of --scheme, --host and --path", "--host wants a host, and %q is a URL", c.host)
-	case found:
+	}
+	if i := strings.IndexAny(c.host, "/?#"); i >= 0 {
+		host, path := c.host[:i], strings.TrimPrefix(c.host[i:], "/")
 		return misused(fmt.Sprintf("write --host %s --path /%s", host, path), "--host wants a host, and %q has a path", c.host)
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
@@ -53,6 +54,7 @@ func serveUnread(t *testing.T, text string) *unread {
 	u.stdout, outer = fullPipe(t)
 	u.stderr, errer = fullPipe(t)
 	u.cmd.Stdout, u.cmd.Stderr = outer, errer
+	envoy.EndWithUs(u.cmd)
 	if err := errors.Join(u.cmd.Start(), outer.Close(), errer.Close()); err != nil {
 		t.Fatal(err)
 	}

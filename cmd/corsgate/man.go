@@ -68,7 +68,7 @@ func writeManual(root *cobra.Command, folder string) ([]string, error) {
 }
 
 // buildDate returns the date of the commit that this binary was built from,
-// or the epoch where the build knew none: never today's.
+// or the epoch if the build knew none: never today's.
 func buildDate() *time.Time {
 	date, err := time.Parse(time.RFC3339, readBuild().Time)
 	if err != nil {

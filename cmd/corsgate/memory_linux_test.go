@@ -51,19 +51,22 @@ func TestALoadKeepsToItsMemory(t *testing.T) {
 		many = policyfile.MaxNodes - 1000
 		n    = 200_000
 		// A policy whose origins are those of a file.
-		listed = "originGroups: {all: {file: origins.txt}}\npolicies:\n- name: api\n  cors: {allowOrigins: ['group:all']}\n"
+		listed  = "originGroups: {all: {file: origins.txt}}\npolicies:\n- name: api\n  cors: {allowOrigins: ['group:all']}\n"
+		regexes = "policies:\n- name: api\n  dangerously: [origin-regex]\n  cors:\n    allowOriginRegexes:\n"
 	)
 	binary := corsgatetest.Build(t)
 	for name, o := range map[string]offered{
-		"entries that are no policies":    {code: "yaml-type", policies: "policies: [" + strings.Repeat("a,", many/2) + "a]"},
-		"more of them than can be parsed": {code: "yaml-nodes", policies: "policies: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-10) + "a]"},
-		"methods of one letter":           {code: "yaml-nodes", policies: "policies:\n- name: a\n  cors: {allowMethods: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-100) + "a]}"},
-		"mappings in brackets":            {code: "unknown-field", policies: "policies: [{" + strings.Repeat("a: b,", many/4) + "a: b}]"},
-		"unknown fields":                  {code: "unknown-field", policies: "policies:\n- name: a\n" + repeated("  f%d:\n", many/2)},
-		"policies without origins":        {code: "origins-missing", policies: "policies:\n" + repeated("- name: a%d\n", many/3)},
-		"policies that overlap":           {code: "policy-overlap", policies: "policies:\n" + repeated("- {name: p%d, cors: {allowOrigins: ['*']}}\n", many/16)},
-		"tags of a long prefix":           {code: "yaml-tag-directive", policies: "%TAG !a! tag:" + strings.Repeat("x", 100_000) + "\n---\npolicies:\n" + strings.Repeat("- !a!a x\n", 20_000)},
-		"a long name of many mistakes":    {code: "group-name", policies: "originGroups:\n  ? " + strings.Repeat("x", 500_000) + "\n  : [" + strings.Repeat("1,", 2000) + "1]\n"},
+		"entries that are no policies":        {code: "yaml-type", policies: "policies: [" + strings.Repeat("a,", many/2) + "a]"},
+		"more of them than can be parsed":     {code: "yaml-nodes", policies: "policies: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-10) + "a]"},
+		"methods of one letter":               {code: "yaml-nodes", policies: "policies:\n- name: a\n  cors: {allowMethods: [" + strings.Repeat("a,", policyfile.MaxPolicyFile/2-100) + "a]}"},
+		"mappings in brackets":                {code: "unknown-field", policies: "policies: [{" + strings.Repeat("a: b,", many/4) + "a: b}]"},
+		"unknown fields":                      {code: "unknown-field", policies: "policies:\n- name: a\n" + repeated("  f%d:\n", many/2)},
+		"policies without origins":            {code: "origins-missing", policies: "policies:\n" + repeated("- name: a%d\n", many/3)},
+		"regexes that repeat more than fits":  {code: "regexes-too-big", policies: regexes + strings.Repeat("    - '"+strings.Repeat(".{1000}", 2000)+"'\n", 20)},
+		"regexes that repeat as much as fits": {policies: regexes + repeated("    - 'https://x%d([a-c]?){300}\\.example\\.com'\n", 1000)},
+		"policies that overlap":               {code: "policy-overlap", policies: "policies:\n" + repeated("- {name: p%d, cors: {allowOrigins: ['*']}}\n", many/16)},
+		"tags of a long prefix":               {code: "yaml-tag-directive", policies: "%TAG !a! tag:" + strings.Repeat("x", 100_000) + "\n---\npolicies:\n" + strings.Repeat("- !a!a x\n", 20_000)},
+		"a long name of many mistakes":        {code: "group-name", policies: "originGroups:\n  ? " + strings.Repeat("x", 500_000) + "\n  : [" + strings.Repeat("1,", 2000) + "1]\n"},
 		"a group of many names": {
 			code: "origin-trailing-slash", origins: n,
 			policies: "originGroups:\n" + repeated("  g%d: {file: origins.txt}\n", 50_000), list: repeated("https://t%07d.example.com/\n", n),

@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/pflag"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
@@ -139,6 +140,7 @@ func (s *served) start(ts *testscript.TestScript, name string, args []string) {
 	defer log.Close()
 	s.cmd = exec.Command("corsgate", args...)
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), serveEnvironment(ts), log, log
+	envoy.EndWithUs(s.cmd)
 	ts.Check(s.cmd.Start())
 	s.ended = make(chan struct{})
 	go func() {

@@ -66,7 +66,7 @@ func checkDuration(flag string, value, least time.Duration) error {
 	}
 }
 
-// checkListen reports a flag that is no address.
+// checkListen reports a flag that is not an address.
 func checkListen(flag, value string) error {
 	if _, err := addr.Parse(value); err != nil {
 		return asFault(fmt.Errorf("--%s: %w", flag, err), exitUsage)

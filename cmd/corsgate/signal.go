@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // untilSignal returns a context that ends at the first SIGINT or SIGTERM. From
@@ -23,6 +25,17 @@ func surviveClosedPipes() (stop func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGPIPE)
 	return func() { signal.Stop(ch) }
+}
+
+// endHungUp ends the work of cmd at a SIGHUP, as when its terminal is closed,
+// unless nohup has it ignored.
+func endHungUp(cmd *cobra.Command) (stop func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return func() {}
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGHUP)
+	cmd.SetContext(ctx)
+	return stop
 }
 
 // hangups returns a channel that gets every SIGHUP until stop is called.

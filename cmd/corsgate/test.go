@@ -108,7 +108,7 @@ type testReport struct {
 }
 
 // run runs all cases on what the files hold now. The error is a
-// *refusedPolicies where the policies do not load.
+// *refusedPolicies if the policies do not load.
 func (t *tester) run(ctx context.Context) (*testReport, error) {
 	files, err := t.readCases(ctx)
 	if err != nil {
@@ -171,7 +171,7 @@ func (t *tester) readPolicies(ctx context.Context) ([]policy.Spec, *policy.Set, 
 	return r.Specs, set, err
 }
 
-// addFile runs the cases of a file, by its own policies where it has some.
+// addFile runs the cases of a file, by its own policies if it has some.
 func (r *testReport) addFile(f cases.File, set *policy.Set, coverage *cases.Coverage) error {
 	if f.HasPolicies() {
 		own, err := f.Set()

@@ -15,10 +15,10 @@ import (
 
 // build says what this binary was built from, as its JSON does.
 type build struct {
-	// Version is the module's version, "(devel)" where it has none.
+	// Version is the module's version, "(devel)" if it has none.
 	Version string `json:"version"`
 	// Revision and Time are the commit's; Modified tells that the work tree had
-	// changes besides. Empty where the build knew no repository.
+	// changes besides. Empty if the build knew no repository.
 	Revision string `json:"revision,omitempty"`
 	Time     string `json:"time,omitempty"`
 	Modified bool   `json:"modified,omitempty"`

@@ -113,7 +113,7 @@ func judge(t *testing.T, promtool string, tests []any) {
 	}
 }
 
-// tool returns the path of a program. Where it is missing, the test is skipped,
+// tool returns the path of a program. If it is missing, the test is skipped,
 // or fails when CI=true.
 func tool(t *testing.T, name string) string {
 	t.Helper()
@@ -188,7 +188,7 @@ func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (ad
 	return e.Listeners["traffic"], e.Admin
 }
 
-// timeoutOf is long where an answer comes, for a busy machine, and short where
+// timeoutOf is long if an answer comes, for a busy machine, and short if
 // none does.
 func timeoutOf(o *outage) time.Duration {
 	if slices.Contains(o.due, "CorsgateUnanswered") {

@@ -73,7 +73,7 @@ func MakePlan(r Request) Plan {
 }
 
 // refuse is the constructor of a request (Fetch, #dom-request): it throws for
-// what is no token and for forbidden methods.
+// what is not a token and for forbidden methods.
 func refuse(r Request) string {
 	if !policy.IsToken(r.Method) {
 		return fmt.Sprintf("%q is not an HTTP method", r.Method)

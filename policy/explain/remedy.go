@@ -64,7 +64,7 @@ func (ps Policies) judge(r *Remedy) *Remedy {
 }
 
 // start returns a remedy without what the request lacks, and the policy without
-// other origins than the request's. Where there is no policy it is a new one.
+// other origins than the request's. If there is no policy, it is a new one.
 func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec) {
 	name := cmp.Or(a.Policy, ps.choice(a).Name)
 	if name == "" && t.shadow != nil {

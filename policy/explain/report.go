@@ -18,7 +18,7 @@ type Report struct {
 	// Engines are what each browser engine makes of it; none for a request that
 	// no browser sends or that CORS is not about.
 	Engines []EngineVerdict `json:"engines,omitempty"`
-	// Policy is the one chosen; its Name is empty where there is none.
+	// Policy is the one chosen; its Name is empty if there is none.
 	Policy Choice `json:"policy"`
 	// Shadow is what a shadow policy says, nil without one.
 	Shadow *Shadow `json:"shadow,omitempty"`
@@ -26,12 +26,12 @@ type Report struct {
 	Origin *Origin `json:"origin,omitempty"`
 	// Before are the browser's steps before anything is sent.
 	Before []browser.Step `json:"before"`
-	// Preflight and Request are what is sent; nil where it is not.
+	// Preflight and Request are what is sent; nil if it is not.
 	Preflight *Exchange `json:"preflight,omitempty"`
 	Request   *Exchange `json:"request,omitempty"`
 	// Notes are what else is worth knowing.
 	Notes []string `json:"notes,omitempty"`
-	// Remedy is what would allow it, nil where it is allowed or nothing would.
+	// Remedy is what would allow it, nil if it is allowed or nothing would.
 	Remedy *Remedy `json:"remedy,omitempty"`
 }
 
@@ -87,7 +87,7 @@ type Origin struct {
 
 // Near is an entry that nearly allows an origin.
 type Near struct {
-	// Entry is empty where it is about the origin alone.
+	// Entry is empty if it is about the origin alone.
 	Entry string `json:"entry,omitempty"`
 	Why   string `json:"why"`
 	// Kin tells that the entry and the origin are of one registrable domain, and

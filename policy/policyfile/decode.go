@@ -184,7 +184,7 @@ func readTexts[T ~string](d *document, to *[]T) func(string, *yaml.Node) {
 	return func(field string, n *yaml.Node) {
 		list := []T{} // an empty list is not one that was left out
 		if d.readEach(n, field, func(i int, n *yaml.Node) {
-			// An entry that is no text keeps its place: indices stay true.
+			// An entry that is not text keeps its place: indices stay true.
 			text, _ := d.readText(n, item(field, i))
 			list = append(list, T(text))
 		}) {

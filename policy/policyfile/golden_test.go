@@ -113,6 +113,8 @@ func limitsOf(t *testing.T, archive *txtar.Archive) limits {
 			lim.aliased = n
 		case "origins":
 			lim.origins = n
+		case "regexes":
+			lim.regexes = n
 		case "findings":
 			lim.findings = n
 		default:

@@ -212,21 +212,29 @@ const sharePatterns = `let policies share patterns, such as "https://*.example.c
 // specs returns the policies' specs with their groups' members in place.
 func (l *loader) specs() []policy.Spec {
 	specs := make([]policy.Spec, len(l.policies))
-	total := 0
+	total, room := 0, l.limits.regexes
 	for i, p := range l.policies {
 		origins := l.findGroups(p)
 		total += origins
 		if total > l.limits.origins {
-			l.add(p.file, p.at, Diagnostic{
-				Code: "too-many-origins", Field: p.field(), Value: p.spec.Name,
-				Reason: fmt.Sprintf("with this policy there are more than %d origins", l.limits.origins), Hint: sharePatterns,
-			})
+			l.refuse(p, "too-many-origins", fmt.Sprintf("with this policy there are more than %d origins", l.limits.origins))
 			return nil
+		}
+		for _, expr := range p.spec.CORS.AllowOriginRegexes {
+			if room -= regexSize(expr, room); room < 0 {
+				l.refuse(p, "regexes-too-big", fmt.Sprintf("with this policy the regexes have more than %d characters, each repetition written out", l.limits.regexes))
+				return nil
+			}
 		}
 		p.expand(origins)
 		specs[i] = p.spec
 	}
 	return specs
+}
+
+// refuse adds that p is too much.
+func (l *loader) refuse(p *source, code, reason string) {
+	l.add(p.file, p.at, Diagnostic{Code: code, Field: p.field(), Value: p.spec.Name, Reason: reason, Hint: sharePatterns})
 }
 
 // findGroups looks up the groups that p names and returns the number of its
@@ -251,7 +259,7 @@ func (l *loader) findGroups(p *source) (origins int) {
 	return origins
 }
 
-// unknownGroup is silent where the group may be in a file that cannot be read.
+// unknownGroup is silent if the group may be in a file that cannot be read.
 func (l *loader) unknownGroup(p *source, i int, name string) {
 	if l.partial {
 		return

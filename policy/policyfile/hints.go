@@ -154,7 +154,7 @@ func (d *document) intHint(field, text, other string) string {
 	return "write " + strconv.Itoa(n) + " without quotes"
 }
 
-// units are the words for lengths of time that are no duration's, in seconds.
+// units are the words for lengths of time that are not a duration's, in seconds.
 var units = map[string]float64{
 	"": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
 	"hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800, "week": 604800, "weeks": 604800,

@@ -66,7 +66,7 @@ func (c *listCheck) checkOrigins() {
 	}
 }
 
-// checkSuffix refuses a star right of which is a public suffix, where browsers
+// checkSuffix refuses a star right of which is a public suffix, if browsers
 // send credentials.
 func (c *listCheck) checkSuffix(field, text string, p policy.Pattern) {
 	reason, below := suffixReason(strings.TrimSuffix(p.Host, "."))
@@ -98,7 +98,7 @@ func (c *listCheck) checkRegexes() {
 	}
 }
 
-// refuseSuffix adds an error where browsers send credentials, unless the spec
+// refuseSuffix adds an error if browsers send credentials, unless the spec
 // opts in to it, else a warning.
 func (c *listCheck) refuseSuffix(field, text, reason, witness, hint string) {
 	reason += ", such as " + strconv.Quote(witness)

@@ -53,6 +53,9 @@ const (
 	// MaxOrigins is the number of origins of all policies, a group counted
 	// wherever it is used.
 	MaxOrigins = 10_000_000
+	// MaxRegexes is the number of characters of all policies' regexes, as they are
+	// written and once more with each repetition written out.
+	MaxRegexes = 1_000_000
 	// MaxDiagnostics is how many diagnostics are kept, besides one that says
 	// how many more there are.
 	MaxDiagnostics = policy.MaxProblems
@@ -60,14 +63,14 @@ const (
 
 // limits are the bounds as variables, for tests.
 type limits struct {
-	policyFile, groupFile             int64
-	nodes, aliased, origins, findings int
+	policyFile, groupFile                      int64
+	nodes, aliased, origins, regexes, findings int
 }
 
 func bounds() limits {
 	return limits{
 		policyFile: MaxPolicyFile, groupFile: MaxGroupFile,
-		nodes: MaxNodes, aliased: MaxAliased, origins: MaxOrigins, findings: MaxDiagnostics,
+		nodes: MaxNodes, aliased: MaxAliased, origins: MaxOrigins, regexes: MaxRegexes, findings: MaxDiagnostics,
 	}
 }
 
@@ -77,8 +80,8 @@ type single interface{ PolicyFile() string }
 
 // Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json,
 // in capitals too, in the order of their names, without hidden ones) and the
-// group files that they name. place is put before the names in diagnostics. Load keeps nothing of
-// fsys and is safe for concurrent use.
+// group files that they name. place is put before the names in diagnostics. Load
+// keeps nothing of fsys and is safe for concurrent use.
 func Load(fsys fs.FS, place string) Result {
 	return load(fsys, place, bounds())
 }

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 )
 
-// malformed is a file that is no single YAML document.
+// malformed is a file that is not a single YAML document.
 type malformed struct {
 	at pos
 	Diagnostic

@@ -33,14 +33,14 @@ type originEntry struct {
 // field returns the path of the policy in the file.
 func (p *source) field() string { return item("policies", p.index) }
 
-// place is the place of a field, and of its entries where it is a list.
+// place is the place of a field, and of its entries if it is a list.
 type place struct {
 	field string // path in the policy
 	at    pos
 	items []pos
 }
 
-// enter enters the place of a field: its value, or its name where the value is
+// enter enters the place of a field: its value, or its name if the value is
 // more than a word. A list that many aliases name has its places once.
 func (d *document) enter(p *source, field string, key, value *yaml.Node) {
 	if p == nil {
@@ -202,7 +202,7 @@ func (p *source) locateOrigin(list string, index int) (spot, string, *group) {
 	return spot{e.group.file, e.group.at(member)}, item("originGroups."+e.group.name, member), e.group
 }
 
-// cutIndex cuts "list[3]"; index is -1 where field has none.
+// cutIndex cuts "list[3]"; index is -1 if field has none.
 func cutIndex(field string) (list string, index int) {
 	list, rest, found := strings.Cut(field, "[")
 	if !found {

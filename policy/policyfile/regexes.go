@@ -161,8 +161,10 @@ func (s *suffixSearch) choose(text, right, below string) string {
 	}
 	left, label := cutLabel(strings.TrimSuffix(o.Host, "."+right))
 	hosts := []string{"attacker." + below}
-	for i := range len(label) {
-		hosts = append(hosts, left+label[:i]+"attacker"+label[i+1:]+"."+right)
+	for _, name := range []string{"attacker", "-attacker", "attacker-"} { // hyphens bound words
+		for i := range len(label) {
+			hosts = append(hosts, left+label[:i]+name+label[i+1:]+"."+right)
+		}
 	}
 	for _, host := range append(hosts, o.Host) {
 		for _, scheme := range []string{"https", o.Scheme} {

@@ -30,6 +30,8 @@ func TestRegexReasonFindsNamesOfOthers(t *testing.T) {
 		`https://.*\.ngrok-free\.app|https://a\.com`: "https://attacker.ngrok-free.app",
 		`https://.*\.fly\.dev\.`:                     "https://attacker.fly.dev.",
 		`https://www\.[a-z]+\.github\.io`:            "https://www.attacker.github.io",
+		`https://my\b.*\.github\.io`:                 "https://my-attacker.github.io",
+		`https://.*\bmy\.github\.io`:                 "https://attacker-my.github.io",
 		`https://app\.[a-z0-9-]+\.amazonaws\.com`:    "https://app.attacker.amazonaws.com",
 		`https?://(app|www|api|admin)-?[a-z0-9]*\.(preview|staging)\.example\.com|https://.*\.vercel\.app`: "https://attacker.vercel.app",
 		// Parts of a name.

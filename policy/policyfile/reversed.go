@@ -47,7 +47,7 @@ type reversed struct {
 }
 
 // barred finds the bars between alternatives, and what may hold a bar that is
-// none: a quoted text, an escape, a class.
+// not one: a quoted text, an escape, a class.
 var barred = regexp.MustCompile(`(?s)\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\|`)
 
 // apart keeps the parser from making a class of alternatives that differ in

@@ -11,9 +11,9 @@ import (
 // CheckText returns an error for each character of a file that a reader does
 // not see, or sees as something else: what it hides would take effect
 // unnoticed. Those are what Unicode calls a space, a control, a format, or
-// ignorable, and the few that are drawn without ink. So that lines are those of an editor, only a line feed ends one.
-// Letters of any script are fine, and so is a byte order mark at the
-// beginning. It returns at most MaxDiagnostics.
+// ignorable, and the few that are drawn without ink. So that lines are those of
+// an editor, only a line feed ends one. Letters of any script are fine, and so is
+// a byte order mark at the beginning. It returns at most MaxDiagnostics.
 func CheckText(file string, text []byte) []Diagnostic {
 	if isUTF16(text) {
 		return []Diagnostic{{File: file, Line: 1, Column: 1, Code: "text-encoding", Reason: "the file is UTF-16", Hint: "save it as UTF-8"}}
@@ -21,9 +21,10 @@ func CheckText(file string, text []byte) []Diagnostic {
 	var found []Diagnostic
 	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
 	line, start := 1, 0 // of the line: its number, and where its first character stands
+	before := rune(0)   // the character before
 	for i := 0; i < len(text) && len(found) < MaxDiagnostics; {
 		if c := text[i]; c < utf8.RuneSelf && isPlain(text, i) {
-			i++
+			i, before = i+1, rune(c)
 			if c == '\n' {
 				line, start = line+1, i
 			}
@@ -32,6 +33,7 @@ func CheckText(file string, text []byte) []Diagnostic {
 		r, size := utf8.DecodeRune(text[i:])
 		d := Diagnostic{File: file, Line: line, Column: i - start + 1}
 		switch reason, hint := whyHidden(r); {
+		case isEmoji(before, r):
 		case r == utf8.RuneError && size == 1:
 			d.Code, d.Value, d.Reason, d.Hint = "text-encoding", fmt.Sprintf("0x%02X", text[i]), "the file is not UTF-8 here", "save the file as UTF-8"
 			found = append(found, d)
@@ -39,7 +41,7 @@ func CheckText(file string, text []byte) []Diagnostic {
 			d.Code, d.Value, d.Reason, d.Hint = "hidden-character", fmt.Sprintf("U+%04X", r), reason, hint
 			found = append(found, d)
 		}
-		i += size
+		i, before = i+size, r
 		start += size - 1 // columns count characters
 	}
 	return found
@@ -77,6 +79,12 @@ func isPlain(text []byte, i int) bool {
 	}
 }
 
+// isEmoji reports whether r only says how the symbol before it is drawn: "⚠️" is
+// two characters.
+func isEmoji(before, r rune) bool {
+	return (r == '\ufe0e' || r == '\ufe0f') && unicode.Is(unicode.So, before)
+}
+
 // whyHidden says what a reader does not see of r, a character that isPlain
 // does not take; reason is empty for all other ones.
 func whyHidden(r rune) (reason, hint string) {
@@ -90,7 +98,7 @@ func whyHidden(r rune) (reason, hint string) {
 	case unicode.Is(unicode.Join_Control, r):
 		return "this is invisible", "remove it, though words of some scripts and some emoji are written with it: it can hide text as well"
 	case unicode.Is(unicode.Variation_Selector, r):
-		return "this is invisible", "remove it; an emoji before it remains one"
+		return "this is invisible", "remove it; only behind an emoji it is fine"
 	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point):
 		return "this is invisible, or changes how the text around it looks", "remove it"
 	}

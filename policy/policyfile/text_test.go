@@ -46,7 +46,7 @@ func TestCheckTextTakesWhatAReaderSees(t *testing.T) {
 }
 
 func TestCheckTextTakesAFileOfAnySystem(t *testing.T) {
-	for _, text := range []string{"", "a\n", "a\r\n\r\n\tb\r\n", "\ufeffa", "# für 例え, дом, בית, बात, e\u0301, \U0001f600, \ufffd\n"} {
+	for _, text := range []string{"", "a\n", "a\r\n\r\n\tb\r\n", "\ufeffa", "# für 例え, дом, בית, बात, e\u0301, \U0001f600, \u26a0\ufe0f, \ufffd\n"} {
 		if found := CheckText("", []byte(text)); found != nil {
 			t.Errorf("%q: %v", text, found)
 		}
@@ -57,6 +57,7 @@ func TestCheckTextTakesAFileOfAnySystem(t *testing.T) {
 // line.
 func TestCheckTextPlacesWhatItFinds(t *testing.T) {
 	for text, want := range map[string][]string{
+		"\u26a0\ufe0f\ufe0f":        {"1:3 U+FE0F"},
 		"a\r\nb\r\né\u200b\t\u200b": {"3:2 U+200B", "3:4 U+200B"},
 		"\ufeff\ufeff":              {"1:1 U+FEFF"},
 		"\ufeffa\n\ufeff":           {"2:1 U+FEFF"},

@@ -177,6 +177,8 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"blob:https://a.example.com/1b2c", `"https://a.example.com"`, ""},
 		{"view-source:https://a.example.com", none, "the pages that ask"},
 		{"admin@example.com", none, "such as"},
+		{"groups:apps", none, "such as"},
+		{"com.example.app:", none, "such as"},
 		// Misspelt schemes.
 		{"htps://a.example.com", `"https://a.example.com"`, ""},
 		{"htttps://*.example.com", `"https://*.example.com"`, ""},
@@ -211,6 +213,17 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"x.example.com?y", none, "the host alone"},
 		{`~^api\d+\.example\.com$`, none, "such as"},
 		{"a.example.com, b.example.com", none, "such as"},
+		// What stands around a host.
+		{"https:x.example.com", `"x.example.com"`, ""},
+		{"http:/x.example.com/v1", `"x.example.com"`, ""},
+		{"//x.example.com", `"x.example.com"`, ""},
+		{"https://", none, "the host alone"},
+		{"exact: x.example.com", `"x.example.com"`, ""},
+		{"suffix: .example.com", `"*.example.com"`, ""},
+		{"glob: x.example.com", none, "such as"},
+		{"x.example.com:*", `"x.example.com"`, ""},
+		{"*.example.com:8443", `"*.example.com"`, ""},
+		{"10.0.0.0/8", none, "one by one"},
 	},
 	`policies: [{name: a, cors: {allowOrigins: ["*"], allowMethods: [%s]}}]`: {
 		{" get", `"GET"`, ""},

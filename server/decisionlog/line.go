@@ -125,7 +125,7 @@ func first(ctx context.Context, key string) string {
 }
 
 // traceID returns the trace-id of a traceparent (W3C Trace Context, section
-// 3.2.2), or nothing where it is none.
+// 3.2.2), or nothing if it is not one.
 func traceID(parent string) string {
 	version, rest, _ := strings.Cut(parent, "-")
 	id, _, found := strings.Cut(rest, "-")

@@ -17,7 +17,7 @@ const (
 type key struct {
 	origin string
 	reason policy.Reason
-	// asked is what was denied where it was not the origin: the requested method
+	// asked is what was denied if it was not the origin: the requested method
 	// or headers.
 	asked string
 	// clipped tells that asked is not all of it.

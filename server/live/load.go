@@ -108,7 +108,7 @@ func judged(res policyfile.Result) (policyfile.Result, error) {
 }
 
 // read returns what r's source holds now, as the function of that name does.
-// Where there is nothing to serve yet it has patience with a source that
+// If there is nothing to serve yet it has patience with a source that
 // changes while it is read.
 func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
 	end := time.Now().Add(firstPatience)
@@ -125,7 +125,7 @@ func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
 	}
 }
 
-// unchanged is true where nobody can tell: then the source watches.
+// unchanged is true if nobody can tell: then the source watches.
 func unchanged(ctx context.Context, fsys fs.FS) bool {
 	v, ok := fsys.(verifier)
 	return !ok || v.Unchanged(ctx)

@@ -26,7 +26,7 @@ func (carrier) Set(string, string) {}
 // Keys implements propagation.TextMapCarrier.
 func (carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
 
-// start starts the span of a question; ok is false where its trace is not
+// start starts the span of a question; ok is false if its trace is not
 // sampled.
 func (t *Tracer) start(ctx context.Context, method string) (traced context.Context, span trace.Span, ok bool) {
 	parent := t.headers.Extract(ctx, carrier{ctx})

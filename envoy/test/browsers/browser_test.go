@@ -13,7 +13,7 @@ func TestBrowser(t *testing.T) {
 	cert := makeCertificate(t)
 	upstream, s := startUpstream(t), startService(t, policies)
 	proxy := startProxy(t, startPages(t, cert.tls).route)
-	inEachBrowser(t, proxy, cert, func(t *testing.T, b *browser) {
+	inEachBrowser(t, kinds, proxy, cert, func(t *testing.T, b *browser) {
 		l := &lab{cert: cert, upstream: upstream, browser: b}
 		for _, profile := range envoy.Profiles() {
 			t.Run(string(profile), func(t *testing.T) { l.testProfile(t, profile, s) })

@@ -61,9 +61,9 @@ var kinds = []kind{
 		"libwebkit2gtk-4.1-0, which has a MiniBrowser, and xvfb", startWebKit, nil},
 }
 
-// inEachBrowser runs a test in each browser, which reaches every host through
-// the proxy. Others than Chromium are asked only in full.
-func inEachBrowser(t *testing.T, proxy string, cert certificate, test func(t *testing.T, b *browser)) {
+// inEachBrowser runs a test in each browser of these kinds, which reaches every
+// host through the proxy. Others than Chromium are asked only in full.
+func inEachBrowser(t *testing.T, kinds []kind, proxy string, cert certificate, test func(t *testing.T, b *browser)) {
 	t.Helper()
 	for _, k := range kinds {
 		t.Run(string(k.name), func(t *testing.T) {
@@ -75,7 +75,7 @@ func inEachBrowser(t *testing.T, proxy string, cert certificate, test func(t *te
 	}
 }
 
-// find returns the path of the program. Where there is none, the test is
+// find returns the path of the program. If there is none, the test is
 // skipped, or fails when CI=true.
 func (k *kind) find(t *testing.T) string {
 	t.Helper()

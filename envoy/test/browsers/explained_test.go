@@ -48,7 +48,7 @@ func TestTrialsAreExplained(t *testing.T) {
 	}
 }
 
-// question is what the step asks, where it is one request of a page in cors mode
+// question is what the step asks, if it is one request of a page in cors mode
 // whose answer is not redirected.
 func (st step) question() (q explain.Question, ok bool) {
 	_, mode := st.options["mode"]

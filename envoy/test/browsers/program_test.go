@@ -7,18 +7,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/internal/outputtest"
 )
 
-// startProgram starts a program with a home of its own, until the test ends. All
-// that it started ends with it. What it prints is shown if the test fails.
+// startProgram starts a program with a home of its own, until the test ends, or
+// the tests are killed. All that it started ends with it. What it prints is shown
+// if the test fails.
 func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) {
 	t.Helper()
 	home, out := t.TempDir(), &outputtest.Buffer{}
 	cmd.Env = append(cmd.Environ(), "HOME="+home, "TMPDIR="+home, "XDG_RUNTIME_DIR="+home,
 		"XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home)
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, ownGroup()
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = out, out, &syscall.SysProcAttr{Setpgid: true}
+	envoy.EndWithUs(cmd)
 	// A process that it leaves behind may hold its output open.
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {

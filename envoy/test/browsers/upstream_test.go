@@ -58,7 +58,7 @@ func (u *upstream) answer(w http.ResponseWriter, r *http.Request) {
 	echo(w, r, status)
 }
 
-// echo writes what came as the body, where there may be one.
+// echo writes what came as the body, if there may be one.
 func echo(w http.ResponseWriter, r *http.Request, status int) {
 	if status == http.StatusNoContent || status == http.StatusNotModified {
 		return

@@ -22,7 +22,7 @@ func TestVerdicts(t *testing.T) {
 	up := startAnswers(t)
 	_, port, _ := net.SplitHostPort(up.address)
 	target := "http://raw.api.test:" + port
-	inEachBrowser(t, startProxy(t, startPages(t, cert.tls).route), cert, func(t *testing.T, page *browser) {
+	inEachBrowser(t, kinds, startProxy(t, startPages(t, cert.tls).route), cert, func(t *testing.T, page *browser) {
 		testVerdicts(t, page, up, target)
 	})
 }

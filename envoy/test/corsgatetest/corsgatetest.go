@@ -3,6 +3,7 @@
 package corsgatetest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/internal/outputtest"
 )
@@ -54,6 +56,7 @@ func Start(t testing.TB, binary string, args ...string) *Process {
 	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stderr = p.Output
+	envoy.EndWithUs(p.cmd) // when the time of go test is over, nothing else does
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("start corsgate: %v", err)
 	}
@@ -129,15 +132,8 @@ func (p *Process) readAddresses() {
 		if strings.HasPrefix(l.GRPC, "/") || strings.HasPrefix(l.GRPC, "@") {
 			l.GRPC = "unix://" + l.GRPC
 		}
-		p.GRPC, p.Admin = first(p.GRPC, l.GRPC), first(p.Admin, l.Admin)
+		p.GRPC, p.Admin = cmp.Or(p.GRPC, l.GRPC), cmp.Or(p.Admin, l.Admin)
 	}
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func (p *Process) ready(ctx context.Context) bool {

@@ -80,7 +80,7 @@ func Full(t testing.TB) {
 	}
 }
 
-// Binary returns the path of an Envoy. Where there is none and none can be
+// Binary returns the path of an Envoy. If there is none and none can be
 // installed, the test is skipped, or fails when CI=true.
 func Binary(t testing.TB) string {
 	t.Helper()

@@ -226,7 +226,7 @@ func unfinishedMessages(t *testing.T, p target) {
 }
 
 // idleCalls holds 10,000 calls open, asks meanwhile, and sees them go but for
-// those that may stay. Where it takes so long to open them that the first have
+// those that may stay. If it takes so long to open them that the first have
 // gone, fewer are held.
 func idleCalls(t *testing.T, p target) {
 	before := p.goroutines(t)

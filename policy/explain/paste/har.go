@@ -147,6 +147,8 @@ func (r *Recording) add(e *harEntry) {
 	case e.header("Origin") != "" || e.preflight != nil:
 		r.Questions = append(r.Questions, q)
 	case q.Failed == "":
+	case !isHTTP(q.URL):
+		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a URL that is not of http, https, ws or wss")
 	case strings.HasPrefix(q.Failed, "net::") && q.Failed != "net::ERR_FAILED":
 		r.skip(q, "it failed with "+q.Failed+", which is not a failure of CORS")
 	case q.Mode != "":
@@ -154,6 +156,13 @@ func (r *Recording) add(e *harEntry) {
 	default:
 		r.Questions = append(r.Questions, q)
 	}
+}
+
+// isHTTP reports whether Fetch asks a server for the URL (Fetch, #http-scheme and
+// #concept-websocket-connection-obtain).
+func isHTTP(url string) bool {
+	scheme, _, _ := strings.Cut(strings.ToLower(url), ":")
+	return slices.Contains([]string{"http", "https", "ws", "wss"}, scheme)
 }
 
 func (r *Recording) skip(q explain.Question, why string) {

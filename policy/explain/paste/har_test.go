@@ -117,6 +117,8 @@ func TestHAR(t *testing.T) {
 			[]string{"GET " + orders + ": it failed with net::ERR_NAME_NOT_RESOLVED, which is not a failure of CORS"}},
 		"an image that failed": {[]string{entry("image", "GET", orders, referer, failed)}, nil,
 			[]string{"GET " + orders + ": it failed (net::ERR_FAILED), and CORS has no say in a request of the mode no-cors"}},
+		"an extension's file that failed": {[]string{entry("fetch", "GET", "chrome-extension://abc/x.js", referer, failed)}, nil,
+			[]string{"GET chrome-extension://abc/x.js: it failed (net::ERR_FAILED), and CORS has no say in a URL that is not of http, https, ws or wss"}},
 		"an image with CORS that failed": {[]string{entry("image", "GET", orders, origin, failed)}, []string{"GET " + orders + " from https://app.example.com failed: net::ERR_FAILED"}, nil},
 		"a link that failed": {[]string{entry("document", "GET", orders, referer, failed)}, nil,
 			[]string{"GET " + orders + ": it failed (net::ERR_FAILED), and CORS has no say in a request of the mode navigate"}},

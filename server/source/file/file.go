@@ -8,7 +8,7 @@
 // every few seconds besides.
 //
 // A file that is written in place is seen while it is written. It is told only
-// when its content stayed the same for a while, longer where it ends in the
+// when its content stayed the same for a while, longer if it ends in the
 // middle of a line; a writer that pauses for longer than that cannot be told
 // from one that has finished. A file that is written beside the old one and
 // renamed over it is whole at any time.
@@ -46,7 +46,7 @@ type Source struct {
 	Poll time.Duration
 	// Settle is how long there must be no notice, so that a burst of writes is
 	// one change, and then how long the content must stay the same before it is
-	// told; 0 means DefaultSettle. Where a file ends in the middle of a line it
+	// told; 0 means DefaultSettle. If a file ends in the middle of a line it
 	// must stay so for ten times of it. Content that never stays is never told.
 	Settle time.Duration
 	// Logger gets why there are no notices; nil means nobody does.
@@ -81,7 +81,7 @@ func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, "", access.Explain(printable.Error(err), s.Path)
 	case err != nil:
-		return nil, "", fmt.Errorf("%w; give a policy file or a folder with policy files", printable.Error(err))
+		return nil, "", fmt.Errorf("%w; give a file, or a folder of them", printable.Error(err))
 	}
 	return sn, r.dir, nil
 }

@@ -150,7 +150,7 @@ func TestSnapshotRefuses(t *testing.T) {
 	}
 	t.Run("what is not there", func(t *testing.T) {
 		_, _, err := (&Source{Path: filepath.Join(dir, "none")}).Snapshot(t.Context())
-		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "give a policy file") {
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "give a file") {
 			t.Errorf("Snapshot: %v", err)
 		}
 	})

@@ -1,0 +1,35 @@
+package policyfile
+
+import "regexp/syntax"
+
+// regexSize returns how much memory a regex takes, in characters: those that are
+// written, and those that it has with each repetition written out. If it is
+// longer than most, it is not looked at.
+func regexSize(expr string, most int) int {
+	if len(expr) > most {
+		return len(expr)
+	}
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return len(expr) // policy.Validate says so
+	}
+	return len(expr) + sizeOf(tree, 1)
+}
+
+// sizeOf is for a part of a regex that is there so many times. The bounds of a
+// class are there once.
+func sizeOf(re *syntax.Regexp, times int) int {
+	size := times
+	switch re.Op {
+	case syntax.OpLiteral:
+		size = times * len(re.Rune)
+	case syntax.OpCharClass:
+		size += len(re.Rune)
+	case syntax.OpRepeat:
+		times *= max(re.Min, re.Max, 1)
+	}
+	for _, sub := range re.Sub {
+		size += sizeOf(sub, times)
+	}
+	return size
+}
