@@ -18,9 +18,9 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/corsgate/corsgate/internal/outputtest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -173,7 +173,7 @@ func TestExtProcBeforeTheFirstSet(t *testing.T) {
 }
 
 // logged is a log of the service.
-type logged struct{ outputtest.Buffer }
+type logged struct{ linestest.Buffer }
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 

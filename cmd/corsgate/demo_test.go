@@ -18,7 +18,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/internal/outputtest"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 )
 
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
@@ -244,7 +244,7 @@ func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 }
 
 // output is what a running command prints; it may be read meanwhile.
-type output struct{ outputtest.Buffer }
+type output struct{ linestest.Buffer }
 
 // await waits until the output matches re; on failure it shows errs too.
 func (o *output) await(t *testing.T, re *regexp.Regexp, errs *output) []string {

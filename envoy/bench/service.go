@@ -15,9 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/server"
-	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/source/file"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
 // serviceJob is a corsgate that tells about itself.
@@ -41,16 +40,14 @@ func playService(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writ
 	if err != nil {
 		return err
 	}
-	handler := &wire.Handler{}
-	grpc := &server.Server{Listener: l, Handler: handler}
-	reloader := &live.Reloader{Source: &file.Source{Path: j.Policies}, Sinks: []live.Sink{handler}}
-	if err := reloader.Load(ctx); err != nil {
-		return errors.Join(err, l.Close())
+	s := service.New(service.Config{Source: &file.Source{Path: j.Policies}, GRPC: &server.Server{Listener: l}})
+	if err := s.Load(ctx); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	fmt.Fprintln(out, dialable(l.Addr()))
 	ctx, cancel := context.WithCancel(ctx)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return grpc.Run(ctx) })
+	g.Go(func() error { return s.Run(ctx) })
 	g.Go(func() error {
 		defer cancel()
 		return tell(in, out)

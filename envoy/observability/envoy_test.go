@@ -18,10 +18,10 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/internal/outputtest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
@@ -39,7 +39,7 @@ type object = map[string]any
 type corsgate struct {
 	address   string
 	metrics   *metrics.Metrics
-	decisions outputtest.Buffer
+	decisions linestest.Buffer
 	stop      func()
 }
 

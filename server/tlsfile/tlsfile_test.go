@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/corsgate/corsgate/internal/outputtest"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
@@ -26,14 +26,14 @@ const patience = 3 * time.Minute
 type files struct {
 	*tlsfile.Files
 	server *tlstest.Authority
-	log    *outputtest.Buffer
+	log    *linestest.Buffer
 }
 
 // write writes a server's certificate for name, and clients' authority.
 func write(t *testing.T, name string, clients *tlstest.Authority, allowed ...string) files {
 	t.Helper()
 	folder := t.TempDir()
-	f := files{server: tlstest.New(t), log: &outputtest.Buffer{}}
+	f := files{server: tlstest.New(t), log: &linestest.Buffer{}}
 	f.Files = &tlsfile.Files{
 		Cert: filepath.Join(folder, "tls.crt"), Key: filepath.Join(folder, "tls.key"),
 		AllowedSANs: allowed, Logger: slog.New(slog.NewTextHandler(f.log, nil)),

@@ -24,9 +24,9 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 
-	"github.com/corsgate/corsgate/internal/outputtest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
 	"github.com/corsgate/corsgate/server/wire"
@@ -229,7 +229,7 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	}
 	nobody := "http://" + l.Addr().String()
 	l.Close()
-	var log outputtest.Buffer
+	var log linestest.Buffer
 	tr := tracing.New(nobody, "v", slog.New(slog.NewTextHandler(&log, nil)))
 	sent := run(t, tr)
 	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))

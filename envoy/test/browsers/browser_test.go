@@ -24,7 +24,7 @@ func TestBrowser(t *testing.T) {
 }
 
 // testProfile runs every trial.
-func (l *lab) testProfile(t *testing.T, profile envoy.Profile, s *service) {
+func (l *lab) testProfile(t *testing.T, profile envoy.Profile, s *corsgate) {
 	// No failure is hidden by forwarding.
 	st := l.startStack(t, envoy.Config{Profile: profile, Fail: envoy.FailClosed}, s)
 	for i, tr := range trials {
@@ -61,7 +61,7 @@ func (l *lab) testChange(t *testing.T) {
 
 // testOutage has Envoy fail open while corsgate cannot be reached: what the
 // upstream grants by itself is gone then, so that no page reads anything.
-func (l *lab) testOutage(t *testing.T, s *service) {
+func (l *lab) testOutage(t *testing.T, s *corsgate) {
 	const nobody = "127.0.0.1:1"
 	grants := "200; Access-Control-Allow-Origin: " + app + "; Access-Control-Allow-Credentials: true; Access-Control-Allow-Methods: PUT"
 	for _, profile := range envoy.Profiles() {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/internal/outputtest"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 )
 
 // startProgram starts a program with a home of its own, until the test ends, or
@@ -16,7 +16,7 @@ import (
 // if the test fails.
 func startProgram(t *testing.T, cmd *exec.Cmd, env ...string) {
 	t.Helper()
-	home, out := t.TempDir(), &outputtest.Buffer{}
+	home, out := t.TempDir(), &linestest.Buffer{}
 	cmd.Env = append(cmd.Environ(), "HOME="+home, "TMPDIR="+home, "XDG_RUNTIME_DIR="+home,
 		"XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "XDG_DATA_HOME="+home)
 	cmd.Env = append(cmd.Env, env...)

@@ -8,18 +8,16 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/source/file"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
-// service is corsgate, as "corsgate serve" wires it, with an observer that
+// corsgate is one, as "corsgate serve" wires it, with an observer that
 // notes the reasons of decisions.
-type service struct {
+type corsgate struct {
 	address  string
 	file     string // the policies
 	reloader *live.Reloader
@@ -29,24 +27,24 @@ type service struct {
 }
 
 // startService serves policies until the test ends.
-func startService(t *testing.T, policies string) *service {
+func startService(t *testing.T, policies string) *corsgate {
 	t.Helper()
 	l := listen(t)
-	s := &service{address: l.Addr().String(), file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
+	s := &corsgate{address: l.Addr().String(), file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
 	s.write(t, policies)
-	handler := &wire.Handler{Observer: s}
-	grpc := &server.Server{Listener: l, Handler: handler}
-	s.reloader = &live.Reloader{Source: &file.Source{Path: s.file}, Sinks: []live.Sink{handler}}
-	if err := s.reloader.Load(t.Context()); err != nil {
+	running := service.New(service.Config{
+		Source: &file.Source{Path: s.file}, GRPC: &server.Server{Listener: l}, Observers: server.Observers{s},
+	})
+	s.reloader = running.Reloader
+	if err := running.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.reloader.Run(ctx) })
-	g.Go(func() error { return grpc.Run(ctx) })
+	ended := make(chan error, 1)
+	go func() { ended <- running.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := g.Wait(); err != nil {
+		if err := <-ended; err != nil {
 			t.Errorf("corsgate: %v", err)
 		}
 	})
@@ -54,7 +52,7 @@ func startService(t *testing.T, policies string) *service {
 }
 
 // replace has other policies served.
-func (s *service) replace(t *testing.T, policies string) {
+func (s *corsgate) replace(t *testing.T, policies string) {
 	t.Helper()
 	s.write(t, policies)
 	if _, err := s.reloader.Reload(t.Context()); err != nil {
@@ -63,7 +61,7 @@ func (s *service) replace(t *testing.T, policies string) {
 }
 
 // write replaces the policies' file.
-func (s *service) write(t *testing.T, policies string) {
+func (s *corsgate) write(t *testing.T, policies string) {
 	t.Helper()
 	next := filepath.Join(filepath.Dir(s.file), ".next")
 	if err := os.WriteFile(next, []byte(policies), 0o600); err != nil {
@@ -76,7 +74,7 @@ func (s *service) write(t *testing.T, policies string) {
 
 // Observe implements server.Observer. Requests without an Origin are left out:
 // corsgate is asked about them in one profile only.
-func (s *service) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
+func (s *corsgate) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
 	if d.Reason == policy.ReasonNotCORS || r.Origin == "" {
 		return
 	}
@@ -88,7 +86,7 @@ func (s *service) Observe(_ context.Context, r *policy.Request, d *policy.Decisi
 }
 
 // decided returns the reasons of the decisions of a trial, in order.
-func (s *service) decided(id string) string {
+func (s *corsgate) decided(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.reasons[id], " ")

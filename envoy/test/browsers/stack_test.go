@@ -28,7 +28,7 @@ type lab struct {
 type stack struct {
 	profile  envoy.Profile
 	upstream *upstream
-	service  *service
+	service  *corsgate
 	envoy    *envoytest.Running
 }
 
@@ -44,7 +44,7 @@ var managed = []string{
 
 // startStack starts an Envoy with the profile and the failure mode of c, and the
 // service's address unless c has one.
-func (l *lab) startStack(t *testing.T, c envoy.Config, s *service) *stack {
+func (l *lab) startStack(t *testing.T, c envoy.Config, s *corsgate) *stack {
 	t.Helper()
 	c.Listen, c.Upstream, c.ManagedHosts = "127.0.0.1:0", l.upstream.address, managed
 	c.AllowCustomMethods = true // pages send what they like

@@ -19,7 +19,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/internal/outputtest"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 )
 
 // Build builds the command and returns its path. The go command keeps what it
@@ -41,7 +41,7 @@ type Process struct {
 	// Unix socket.
 	GRPC, Admin string
 	// Output is what it has logged.
-	Output *outputtest.Buffer
+	Output *linestest.Buffer
 
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -52,7 +52,7 @@ type Process struct {
 // otherwise.
 func Start(t testing.TB, binary string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Output: &outputtest.Buffer{}, ended: make(chan struct{})}
+	p := &Process{Output: &linestest.Buffer{}, ended: make(chan struct{})}
 	args = append([]string{"serve", "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}, args...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stderr = p.Output

@@ -92,7 +92,7 @@ func (s *setup) sendInRow(t *testing.T, want []string) {
 
 // awaitMisuse waits until the service has found that kind; an empty one means
 // none, once all streams have ended.
-func awaitMisuse(t *testing.T, service *service, kind string) {
+func awaitMisuse(t *testing.T, service *corsgate, kind string) {
 	t.Helper()
 	if kind == "" {
 		service.stop() // which waits for open streams

@@ -113,7 +113,7 @@ func fewestSent(sent *[loadClients]atomic.Int64) int64 {
 }
 
 // reload changes the policy file to version k and has it confirmed.
-func reload(t *testing.T, s *service, w *window, k int) {
+func reload(t *testing.T, s *corsgate, w *window, k int) {
 	t.Helper()
 	w.written.Store(int64(k))
 	s.write(t, reloadPolicy(k))

@@ -11,17 +11,15 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/source/file"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
-// service is corsgate, as "corsgate serve" wires it.
-type service struct {
+// corsgate is one, as "corsgate serve" wires it.
+type corsgate struct {
 	address  string
 	folder   string // of the policy files
 	reloader *live.Reloader
@@ -30,7 +28,7 @@ type service struct {
 }
 
 // startService serves policies on address until the test ends.
-func startService(t *testing.T, address, policies string) *service {
+func startService(t *testing.T, address, policies string) *corsgate {
 	t.Helper()
 	return serve(t, address, folderOf(policies), nil)
 }
@@ -42,29 +40,30 @@ func folderOf(policies string) fs.FS { return fstest.MapFS{policyFile: {Data: []
 
 // serve serves the policies of a folder on address until the test ends, and
 // tells o of each decision, unless it is nil.
-func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *service {
+func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *corsgate {
 	t.Helper()
 	l, err := server.Listen(address, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{address: address, folder: t.TempDir()}
+	s := &corsgate{address: address, folder: t.TempDir()}
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 		s.address = tcp.String() // with the port that the system chose
 	}
 	if err := os.CopyFS(s.folder, policies); err != nil {
 		t.Fatal(err)
 	}
-	handler := &wire.Handler{Observer: o}
-	s.grpc = &server.Server{Listener: l, Handler: handler}
-	s.reloader = &live.Reloader{Source: &file.Source{Path: s.folder}, Sinks: []live.Sink{handler}}
-	if err := s.reloader.Load(t.Context()); err != nil {
+	s.grpc = &server.Server{Listener: l}
+	config := service.Config{Source: &file.Source{Path: s.folder}, GRPC: s.grpc}
+	if o != nil {
+		config.Observers = server.Observers{o}
+	}
+	running := service.New(config)
+	s.reloader = running.Reloader
+	if err := running.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return s.reloader.Run(ctx) })
-	g.Go(func() error { return s.grpc.Run(ctx) })
 	ended := make(chan struct{})
 	s.stop = func() {
 		cancel()
@@ -72,7 +71,7 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 	}
 	go func() {
 		defer close(ended)
-		if err := g.Wait(); err != nil {
+		if err := running.Run(ctx); err != nil {
 			t.Errorf("corsgate: %v", err)
 		}
 	}()
@@ -81,7 +80,7 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *ser
 }
 
 // write replaces the policy file at once.
-func (s *service) write(t *testing.T, policies string) {
+func (s *corsgate) write(t *testing.T, policies string) {
 	t.Helper()
 	next := filepath.Join(s.folder, ".next")
 	if err := os.WriteFile(next, []byte(policies), 0o600); err != nil {

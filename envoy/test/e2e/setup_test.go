@@ -20,7 +20,7 @@ type setup struct {
 	name     string
 	config   envoy.Config
 	upstream *upstream
-	service  *service
+	service  *corsgate
 	envoy    *envoytest.Running
 }
 
@@ -42,14 +42,14 @@ var hosts = []testHost{
 }
 
 // start starts an Envoy with the profile and the rest of c.
-func start(t *testing.T, name string, c envoy.Config, up *upstream, s *service) *setup {
+func start(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate) *setup {
 	t.Helper()
 	c.ManagedHosts = managed
 	return launch(t, name, c, up, s, func(b object) { amend(b, hosts) })
 }
 
 // launch starts an Envoy with a bootstrap that change has changed.
-func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *service, change func(object)) *setup {
+func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate, change func(object)) *setup {
 	t.Helper()
 	c.Listen, c.Upstream = "127.0.0.1:0", up.address
 	if c.Service == "" {

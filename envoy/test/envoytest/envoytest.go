@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/internal/outputtest"
+	"github.com/corsgate/corsgate/server/lines/linestest"
 )
 
 // findTimeout bounds the installation of an Envoy.
@@ -103,7 +103,7 @@ type Running struct {
 	// Addresses are where it listens.
 	envoy.Addresses
 	// Output is what it has printed: the access log and its own log.
-	Output *outputtest.Buffer
+	Output *linestest.Buffer
 	stop   func() error
 }
 
@@ -117,7 +117,7 @@ func Start(t testing.TB, bootstrap []byte) *Running {
 	binary := Binary(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan envoy.Addresses, 1), make(chan error, 1)
-	out := &outputtest.Buffer{}
+	out := &linestest.Buffer{}
 	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
 	go func() { ended <- p.Run(ctx) }()
 	stop := sync.OnceValue(func() error {

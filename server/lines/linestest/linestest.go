@@ -1,5 +1,5 @@
-// Package outputtest keeps what is printed and logged in tests.
-package outputtest
+// Package linestest keeps what is printed and logged in tests.
+package linestest
 
 import (
 	"bytes"
