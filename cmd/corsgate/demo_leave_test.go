@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -140,6 +141,11 @@ func TestDemoLeavesNothingAtASignal(t *testing.T) {
 	envoytest.Binary(t)
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {
+			// What starts the tests may ignore the signal, as nohup does, and the demo
+			// would take over that.
+			signals := make(chan os.Signal, 1)
+			signal.Notify(signals, s)
+			defer signal.Stop(signals)
 			folder := t.TempDir()
 			d := startDemo(t, folder, "--listen", "127.0.0.1:0")
 			d.await(t, `Ctrl-C ends`)
