@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -105,10 +106,7 @@ func TestCodecLeavesOtherMessagesAlone(t *testing.T) {
 
 func TestExtAuthzRunsItsInterceptor(t *testing.T) {
 	store := &policy.Store{}
-	set, err := policy.Compile(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t)
 	store.Swap(set)
 	a := &extAuthz{handler: &wire.Handler{Store: store}, meter: orNoMeter(nil), waiting: &waiting{}}
 	decode := func(v any) error { return newCodec().Unmarshal(nil, v) }

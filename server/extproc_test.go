@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 )
 
@@ -142,7 +143,7 @@ func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchange(t, stream, get("list.test", app))
-	store.Swap(compile(t, []policy.Spec{{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}}))
+	store.Swap(policytest.Compile(t, policy.Spec{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}))
 	got := shown(exchange(t, stream, responseHeaders(":status: 200")))
 	want := lines("response continue", "remove 7", setOrigin, setCreds, setExpose, "append vary: Origin")
 	if diff := cmp.Diff(want, got); diff != "" {

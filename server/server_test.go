@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 )
 
@@ -118,7 +119,7 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 	if s.Ready() {
 		t.Error("ready before the first set")
 	}
-	store.Swap(compile(t, testSpecs()))
+	store.Swap(policytest.Compile(t, testSpecs()...))
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	if !s.Ready() {
 		t.Error("not ready after the first set")

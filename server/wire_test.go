@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 )
 
@@ -44,19 +45,10 @@ func testSpecs() []policy.Spec {
 	}
 }
 
-func compile(t testing.TB, specs []policy.Spec) *policy.Set {
-	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func testStore(t testing.TB) *policy.Store {
 	t.Helper()
 	store := &policy.Store{}
-	store.Swap(compile(t, testSpecs()))
+	store.Swap(policytest.Compile(t, testSpecs()...))
 	return store
 }
 

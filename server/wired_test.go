@@ -4,15 +4,13 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // TestPreparingSetsTheHandlerUp is for the reloader's goroutine, which prepares
 // sets before Run has begun, or beside it.
 func TestPreparingSetsTheHandlerUp(t *testing.T) {
-	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
 	s := &Server{Store: &policy.Store{}}
 	s.Prepare(set)
 	if s.handler.Store != s.Store {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // TestPoliciesThatGoAreForgottenAfterTheNewOnesAreEncoded denies a request by
@@ -12,10 +13,7 @@ import (
 func TestPoliciesThatGoAreForgottenAfterTheNewOnesAreEncoded(t *testing.T) {
 	sets := map[string]*policy.Set{}
 	for _, name := range []string{"old", "new"} {
-		set, err := policy.Compile([]policy.Spec{{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := policytest.Compile(t, policy.Spec{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
 		sets[name] = set
 	}
 	o := (&observeConfig{}).build("", nil, slog.New(slog.DiscardHandler))

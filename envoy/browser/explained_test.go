@@ -14,6 +14,7 @@ import (
 	fetch "github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // TestTrialsAreExplained asks explain about what the trials do, whose outcomes
@@ -21,10 +22,7 @@ import (
 // reasons of the decisions, and what the consoles say.
 func TestTrialsAreExplained(t *testing.T) {
 	loaded := policyfile.Load(fstest.MapFS{"policies.yaml": {Data: []byte(policies)}}, "")
-	set, err := policy.Compile(loaded.Specs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, loaded.Specs...)
 	ps := explain.Policies{Set: set, Specs: loaded.Specs}
 	explained := 0
 	for _, tr := range trials {

@@ -20,6 +20,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/envoytest"
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/metrics"
@@ -64,10 +65,7 @@ type corsgate struct {
 // newStore returns a store with a policy for every host.
 func newStore(t *testing.T) *policy.Store {
 	t.Helper()
-	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}})
 	store := &policy.Store{}
 	store.Swap(set)
 	return store

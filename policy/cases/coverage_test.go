@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestCoverage(t *testing.T) {
@@ -58,10 +59,7 @@ func TestCoverage(t *testing.T) {
 		}, []Unexercised{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := policy.Compile(specs)
-			if err != nil {
-				t.Fatal(err)
-			}
+			set := policytest.Compile(t, specs...)
 			c := NewCoverage(specs)
 			for _, r := range test.requests {
 				c.Add(r, set.Decide(&r))

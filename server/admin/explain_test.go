@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/admin"
 )
 
@@ -19,10 +20,7 @@ func explainPage(t *testing.T, specs []policy.Spec) *httptest.Server {
 	t.Helper()
 	served := func() (*policy.Set, []policy.Spec) { return nil, nil }
 	if specs != nil {
-		set, err := policy.Compile(specs)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := policytest.Compile(t, specs...)
 		served = func() (*policy.Set, []policy.Spec) { return set, specs }
 	}
 	s := httptest.NewServer((&admin.Server{Ready: func() bool { return true }, Served: served}).Handler())

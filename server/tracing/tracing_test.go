@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
@@ -67,13 +68,10 @@ func shown(s *tracev1.Span) string {
 
 func testStore(t testing.TB) *policy.Store {
 	t.Helper()
-	set, err := policy.Compile([]policy.Spec{
-		{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
-		{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t,
+		policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
+		policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}},
+	)
 	store := &policy.Store{}
 	store.Swap(set)
 	return store

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -35,7 +36,7 @@ func TestHandlerBeforeTheFirstSet(t *testing.T) {
 	if h.Ready() {
 		t.Error("ready without a set")
 	}
-	h.Store.Swap(compile(t, testSpecs()))
+	h.Store.Swap(policytest.Compile(t, testSpecs()...))
 	if !h.Ready() {
 		t.Error("not ready with a set")
 	}
@@ -53,7 +54,7 @@ func exposed(answer []byte) string {
 }
 
 func TestHandlerServesTheStoresSet(t *testing.T) {
-	first, second := compile(t, generationSpecs("first")), compile(t, generationSpecs("second"))
+	first, second := policytest.Compile(t, generationSpecs("first")...), policytest.Compile(t, generationSpecs("second")...)
 	message := encoded(t, get("any.test", app))
 	for _, c := range []struct {
 		name    string
@@ -61,7 +62,7 @@ func TestHandlerServesTheStoresSet(t *testing.T) {
 	}{
 		{"a set that was not prepared", nil},
 		{"a set that was prepared", []*policy.Set{second}},
-		{"a set while another was prepared", []*policy.Set{second, compile(t, generationSpecs("third"))}},
+		{"a set while another was prepared", []*policy.Set{second, policytest.Compile(t, generationSpecs("third")...)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := &wire.Handler{Store: &policy.Store{}}
@@ -94,14 +95,14 @@ func TestHandlerServesTheStoresSet(t *testing.T) {
 
 func TestExchangeKeepsItsSet(t *testing.T) {
 	h := &wire.Handler{Store: &policy.Store{}}
-	h.Store.Swap(compile(t, generationSpecs("first")))
+	h.Store.Swap(policytest.Compile(t, generationSpecs("first")...))
 	x := h.Begin("")
 	defer x.End()
 	message := encoded(t, get("any.test", app))
 	if _, err := x.Process(t.Context(), nil, message); err != nil {
 		t.Fatal(err)
 	}
-	h.Store.Swap(compile(t, generationSpecs("second")))
+	h.Store.Swap(policytest.Compile(t, generationSpecs("second")...))
 	if !h.Ready() {
 		t.Fatal("not ready")
 	}
@@ -123,7 +124,7 @@ func TestHandlerIsSafeForConcurrentUse(t *testing.T) {
 	for i := range sets {
 		specs := generationSpecs(fmt.Sprint(i))
 		specs[0].CORS.AllowOrigins = []string{"https://*.example.com"}
-		sets[i] = compile(t, specs)
+		sets[i] = policytest.Compile(t, specs...)
 	}
 	h.Store.Swap(sets[0])
 	response := encoded(t, responseMessage("vary: x"))

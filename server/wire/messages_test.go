@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 const (
@@ -53,19 +54,10 @@ func testSpecs() []policy.Spec {
 	}
 }
 
-func compile(t testing.TB, specs []policy.Spec) *policy.Set {
-	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func testStore(t testing.TB) *policy.Store {
 	t.Helper()
 	store := &policy.Store{}
-	store.Swap(compile(t, testSpecs()))
+	store.Swap(policytest.Compile(t, testSpecs()...))
 	return store
 }
 
