@@ -101,10 +101,10 @@ var elsewhere = map[int]struct{ folder, test string }{
 	9:   {"..", "TestMatchersAgreeOnRandomLists"},
 	115: {".", "TestEverySubsetOfTheListedNamesIsAllowed"},
 	116: {"..", "TestAnswersAreNotSharedAcrossAppends"},
-	117: {"../../server", "TestReloadOfFilesWhileDeciding"},
+	117: {"../../server/live", "TestReloadOfFilesWhileDeciding"},
 	118: {"..", "TestReloadsDoNotAccumulate"},
 	121: {"../../server", "TestExtProcKeepsItsDecisionOverAReload"},
-	122: {"../../server", "TestReloadKeepsTheLastGoodSet"},
+	122: {"../../server/live", "TestReloadKeepsTheLastGoodSet"},
 }
 
 func TestEverySituationOccurs(t *testing.T) {
