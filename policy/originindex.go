@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -148,25 +147,22 @@ func (x *originIndex) matchRegex(value string) bool {
 	return false
 }
 
-// compileOrigins builds the index of c, whose entries have been validated. A
-// single "*" without credentials is no matter of matching: the policy is public.
-func compileOrigins(c *CORS) (originIndex, error) {
+// compileOrigins builds the index of c, whose entries have been judged: each of
+// them parses. A single "*" without credentials is no matter of matching: the
+// policy is public.
+func compileOrigins(c *CORS) originIndex {
 	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
 	for _, text := range c.AllowOrigins {
-		p, err := ParsePattern(text)
-		if err != nil {
-			return x, err
+		if p, err := ParsePattern(text); err == nil {
+			x.add(p, text)
 		}
-		x.add(p, text)
 	}
 	for _, text := range c.AllowOriginRegexes {
-		re, err := CompileRegex(text)
-		if err != nil {
-			return x, fmt.Errorf("origin regex %q: %w", text, err)
+		if re, err := CompileRegex(text); err == nil {
+			x.regexes = append(x.regexes, re)
 		}
-		x.regexes = append(x.regexes, re)
 	}
-	return x, nil
+	return x
 }
 
 func (x *originIndex) add(p Pattern, text string) {

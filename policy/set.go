@@ -2,9 +2,11 @@ package policy
 
 import "sync/atomic"
 
-// Set is an immutable set of compiled policies. The zero Set is not ready; a
-// set without policies comes from Compile, too.
+// Set is an immutable set of compiled policies with the specs that it was
+// compiled from. The zero Set is not ready; a set without policies comes from
+// Compile, too. It is safe for concurrent use.
 type Set struct {
+	specs   []Spec
 	hash    string
 	names   []string
 	byName  map[string]*compiled // :: policy name
@@ -15,6 +17,10 @@ type Set struct {
 	pass             *Answer
 	denied           deniedAnswers
 }
+
+// Specs returns the specs that the set was compiled from. The caller must not
+// change them.
+func (s *Set) Specs() []Spec { return s.specs }
 
 // Hash returns the hash of the specs that the set was compiled from.
 func (s *Set) Hash() string { return s.hash }

@@ -14,7 +14,6 @@ import (
 	fetch "github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // TestTrialsAreExplained asks explain about what the trials do, whose outcomes
@@ -22,8 +21,11 @@ import (
 // reasons of the decisions, and what the consoles say.
 func TestTrialsAreExplained(t *testing.T) {
 	loaded := policyfile.Load(fstest.MapFS{"policies.yaml": {Data: []byte(policies)}}, "")
-	set := policytest.Compile(t, loaded.Specs...)
-	ps := explain.Policies{Set: set, Specs: loaded.Specs}
+	if loaded.HasErrors() {
+		t.Fatal(loaded.Diagnostics)
+	}
+	set := policy.Compile(loaded.Policies)
+	ps := explain.Policies{Set: set, Specs: set.Specs()}
 	explained := 0
 	for _, tr := range trials {
 		for i, st := range tr.steps {

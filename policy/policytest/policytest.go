@@ -10,9 +10,9 @@ import (
 // Compile returns the set of specs; the test fails if they have an error.
 func Compile(t testing.TB, specs ...policy.Spec) *policy.Set {
 	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
+	valid, problems := policy.Validate(specs)
+	if problems.HasErrors() {
+		t.Fatal(problems)
 	}
-	return set
+	return policy.Compile(valid)
 }

@@ -53,8 +53,8 @@ func enforced(ps explain.Policies, name string) explain.Policies {
 			continue
 		}
 		s.Mode = policy.ModeEnforce
-		if set, err := policy.Compile([]policy.Spec{s}); err == nil {
-			return explain.Policies{Set: set, Specs: []policy.Spec{s}}
+		if valid, problems := policy.Validate([]policy.Spec{s}); !problems.HasErrors() {
+			return explain.Policies{Set: policy.Compile(valid), Specs: valid.Specs()}
 		}
 	}
 	return ps

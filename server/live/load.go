@@ -71,15 +71,10 @@ func (e *LoadError) message() string {
 // diagnostics of the result are warnings and notes when the error is nil; the error is a
 // *LoadError.
 func Check(ctx context.Context, src Source) (policyfile.Result, error) {
-	res, err := read(ctx, src)
-	if err != nil {
-		return res, err
-	}
-	_, err = compile(res.Specs, nil)
-	return res, err
+	return read(ctx, src)
 }
 
-// read returns the specs that src holds now, with the warnings about them. The
+// read returns the policies that src holds now, with the warnings about them. The
 // error is a *LoadError.
 func read(ctx context.Context, src Source) (res policyfile.Result, err error) {
 	defer func() {
@@ -131,18 +126,15 @@ func unchanged(ctx context.Context, fsys fs.FS) bool {
 	return !ok || v.Unchanged(ctx)
 }
 
-// compile returns the set of specs, given to prepare if that is set. The error
-// is a *LoadError.
-func compile(specs []policy.Spec, prepare func(*policy.Set)) (set *policy.Set, err error) {
+// compile returns the set of what is valid, given to prepare if that is set. The
+// error is a *LoadError.
+func compile(valid *policy.Valid, prepare func(*policy.Set)) (set *policy.Set, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	set, err = policy.Compile(specs)
-	if err != nil {
-		return nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
-	}
+	set = policy.Compile(valid)
 	if prepare != nil {
 		prepare(set)
 	}

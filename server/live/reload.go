@@ -180,19 +180,18 @@ func (r *Reloader) tell(start time.Time, generation uint64, err error) {
 // serveSpecs makes the specs of res the ones served. The same content is no
 // new generation.
 func (r *Reloader) serveSpecs(res policyfile.Result) error {
-	hash := policy.Hash(res.Specs)
-	if have := r.Store.Load(); have != nil && have.Hash() == hash {
+	if have := r.Store.Load(); have != nil && have.Hash() == res.Policies.Hash() {
 		r.accept(have, false)
 		r.logDiagnostics(res.Diagnostics)
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
-	set, err := compile(res.Specs, r.Prepare)
+	set, err := compile(res.Policies, r.Prepare)
 	if err != nil {
 		return err
 	}
 	r.Store.Swap(set)
-	r.keep(set, res.Specs)
+	r.keep(set, set.Specs())
 	status := r.accept(set, true)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
