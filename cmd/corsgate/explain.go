@@ -136,8 +136,7 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	if err != nil {
 		return nil, asFault(err, exitUsage, "mend what stands above; 'corsgate check' finds it too")
 	}
-	ps := explain.Policies{Set: set, Specs: set.Specs()}
-	return policiesExplainer(ps), nil
+	return policiesExplainer(explain.Policies{Set: set}), nil
 }
 
 func policiesExplainer(ps explain.Policies) explainer {

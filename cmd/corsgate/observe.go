@@ -80,7 +80,7 @@ type observation struct {
 }
 
 // build builds what observes; advice about denials goes by what served returns.
-func (c *observeConfig) build(version string, served func() (*policy.Set, []policy.Spec), log *slog.Logger) *observation {
+func (c *observeConfig) build(version string, served func() *policy.Set, log *slog.Logger) *observation {
 	o := &observation{metrics: metrics.New(version), denied: &denied.Tracker{Logger: log, Advise: denied.Advise(served)}}
 	if c.stderr != nil {
 		o.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.stderr.Dropped)

@@ -24,8 +24,7 @@ func TestTrialsAreExplained(t *testing.T) {
 	if loaded.HasErrors() {
 		t.Fatal(loaded.Diagnostics)
 	}
-	set := policy.Compile(loaded.Policies)
-	ps := explain.Policies{Set: set, Specs: set.Specs()}
+	ps := explain.Policies{Set: policy.Compile(loaded.Policies)}
 	explained := 0
 	for _, tr := range trials {
 		for i, st := range tr.steps {

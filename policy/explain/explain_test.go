@@ -45,8 +45,7 @@ func specs() []policy.Spec {
 
 func policies(t testing.TB, specs []policy.Spec) explain.Policies {
 	t.Helper()
-	set := policytest.Compile(t, specs...)
-	return explain.Policies{Set: set, Specs: specs}
+	return explain.Policies{Set: policytest.Compile(t, specs...)}
 }
 
 func ask(t testing.TB, q explain.Question) explain.Report {

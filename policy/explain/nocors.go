@@ -90,7 +90,7 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 			pass, {Field: fieldOrigins, Add: []string{a.target}},
 		}
 	}
-	valid, problems := policy.Validate(r.changed(ps.Specs))
+	valid, problems := policy.Validate(r.changed(ps.Set.Specs()))
 	if problems.HasErrors() {
 		return r.refusedFor(problems)
 	}

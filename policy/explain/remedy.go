@@ -52,7 +52,7 @@ func try(s policy.Spec, a asked, t *trip) bool {
 
 // judge returns r with why the policies with its changes would not load.
 func (ps Policies) judge(r *Remedy) *Remedy {
-	_, problems := policy.Validate(r.changed(ps.Specs))
+	_, problems := policy.Validate(r.changed(ps.Set.Specs()))
 	return r.refusedFor(problems)
 }
 

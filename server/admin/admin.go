@@ -58,9 +58,9 @@ type Server struct {
 	// Misused returns how Envoy has asked in ways that spoil the answers, for
 	// /status; nil means that this is not told.
 	Misused func() []server.MisuseStatus
-	// Served returns the set that serves and its specs, for POST /explain; nil:
-	// there is no such page.
-	Served func() (*policy.Set, []policy.Spec)
+	// Served returns the set that serves, for POST /explain; nil: there is no
+	// such page.
+	Served func() *policy.Set
 	// Explaining is called before each answer of POST /explain is worked out,
 	// and what it returns after that; nil means nothing is.
 	Explaining func() (explained func())

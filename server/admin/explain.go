@@ -50,9 +50,9 @@ func (s *Server) answer(q explain.Question) (explain.Report, error) {
 	if s.Explaining != nil {
 		defer s.Explaining()()
 	}
-	set, specs := s.Served()
+	set := s.Served()
 	if set == nil {
 		return explain.Report{}, errNoPolicies
 	}
-	return explain.Policies{Set: set, Specs: specs}.Explain(q)
+	return explain.Policies{Set: set}.Explain(q)
 }

@@ -18,10 +18,10 @@ import (
 // load.
 func explainPage(t *testing.T, specs []policy.Spec) *httptest.Server {
 	t.Helper()
-	served := func() (*policy.Set, []policy.Spec) { return nil, nil }
+	served := func() *policy.Set { return nil }
 	if specs != nil {
 		set := policytest.Compile(t, specs...)
-		served = func() (*policy.Set, []policy.Spec) { return set, specs }
+		served = func() *policy.Set { return set }
 	}
 	s := httptest.NewServer((&admin.Server{Ready: func() bool { return true }, Served: served}).Handler())
 	t.Cleanup(s.Close)

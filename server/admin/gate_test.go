@@ -50,7 +50,7 @@ func TestOneWorksSomeWaitAndTheRestIsRefused(t *testing.T) {
 // looks that both pages pass the same gate.
 func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	s := &Server{
-		Served: func() (*policy.Set, []policy.Spec) { t.Error("asked what is served without a turn"); return nil, nil },
+		Served: func() *policy.Set { t.Error("asked what is served without a turn"); return nil },
 		Denied: func() denied.List { t.Error("listed without a turn"); return denied.List{} },
 	}
 	h := s.Handler()

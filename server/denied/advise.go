@@ -14,19 +14,19 @@ import (
 // its host does not matter.
 const target = "https://corsgate.invalid/"
 
-// Advise returns a Tracker's Advise that goes by what serves now: its set, nil
-// before the first one, and the specs of that. An answer takes a time that
-// grows with the policy's origins: about a second for a million.
-func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Request) Advice {
+// Advise returns a Tracker's Advise that goes by the set that serves now, nil
+// before the first one. An answer takes a time that grows with the policy's
+// origins: about a second for a million.
+func Advise(served func() *policy.Set) func(string, *policy.Request) Advice {
 	return func(name string, r *policy.Request) Advice {
-		set, specs := served()
+		set := served()
 		if set == nil || name == "" {
 			return Advice{}
 		}
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
 		}
-		report, err := enforced(explain.Policies{Set: set, Specs: specs}, name).Explain(question(name, r))
+		report, err := explain.Policies{Set: enforced(set, name)}.Explain(question(name, r))
 		if err != nil {
 			return Advice{}
 		}
@@ -45,19 +45,19 @@ func allows(set *policy.Set, name string, r policy.Request) bool {
 	return !isDenial(d.Reason)
 }
 
-// enforced returns ps, or the policy of that name alone and enforced when it is
+// enforced returns set, or the policy of that name alone and enforced if it is
 // in shadow: what a page may read is asked as if it acted.
-func enforced(ps explain.Policies, name string) explain.Policies {
-	for _, s := range ps.Specs {
+func enforced(set *policy.Set, name string) *policy.Set {
+	for _, s := range set.Specs() {
 		if s.Name != name || s.Mode != policy.ModeShadow {
 			continue
 		}
 		s.Mode = policy.ModeEnforce
 		if valid, problems := policy.Validate([]policy.Spec{s}); !problems.HasErrors() {
-			return explain.Policies{Set: policy.Compile(valid), Specs: valid.Specs()}
+			return policy.Compile(valid)
 		}
 	}
-	return ps
+	return set
 }
 
 func question(name string, r *policy.Request) explain.Question {

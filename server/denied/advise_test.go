@@ -11,7 +11,7 @@ import (
 func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) Advice {
 	t.Helper()
 	set := policytest.Compile(t, specs...)
-	return Advise(func() (*policy.Set, []policy.Spec) { return set, specs })
+	return Advise(func() *policy.Set { return set })
 }
 
 func TestAdvice(t *testing.T) {
@@ -64,7 +64,7 @@ func TestAdvice(t *testing.T) {
 }
 
 func TestThereIsNoAdviceBeforeTheFirstSet(t *testing.T) {
-	advise := Advise(func() (*policy.Set, []policy.Spec) { return nil, nil })
+	advise := Advise(func() *policy.Set { return nil })
 	if a := advise("api", &policy.Request{Origin: "https://app.test"}); a != (Advice{}) {
 		t.Errorf("%+v", a)
 	}
@@ -77,7 +77,7 @@ func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
 		{Name: "wide", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
 	}
 	set := policytest.Compile(t, specs...)
-	tr := Tracker{Advise: Advise(func() (*policy.Set, []policy.Spec) { return set, specs })}
+	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	r := get("a.test", "https://app.test")
 	r.Path = "/private%2Fx"
 	ask(&tr, set, r)

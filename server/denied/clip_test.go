@@ -46,7 +46,7 @@ func TestAPartOfWhatWasAskedGivesNoAdvice(t *testing.T) {
 func TestAMalformedPreflightOfAnAllowedOriginIsListed(t *testing.T) {
 	specs := []policy.Spec{{Name: "api", Hosts: []string{"api.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}}
 	set := policytest.Compile(t, specs...)
-	tr := Tracker{Advise: Advise(func() (*policy.Set, []policy.Spec) { return set, specs })}
+	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	ask(&tr, set, preflight("api.test", "https://app.test", "no method", ""))
 	list := tr.List()
 	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || list.Policies[0].Origins[0].Reason != "preflight_malformed" {

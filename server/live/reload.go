@@ -49,9 +49,8 @@ type Reloader struct {
 
 	loading sync.Mutex // held by a load
 
-	mu     sync.Mutex // guards status and served
+	mu     sync.Mutex // guards status
 	status Status
-	served served
 }
 
 // verdict is what came of a load.
@@ -191,7 +190,6 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 		return err
 	}
 	r.Store.Swap(set)
-	r.keep(set, set.Specs())
 	status := r.accept(set, true)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
