@@ -153,8 +153,10 @@ func (x *originIndex) matchRegex(value string) bool {
 func compileOrigins(c *CORS) originIndex {
 	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
 	for _, text := range c.AllowOrigins {
-		if p, err := ParsePattern(text); err == nil {
-			x.add(p, text)
+		if text != "null" && strings.IndexByte(text, '*') < 0 {
+			x.exact[text] = struct{}{} // no other form is without a star
+		} else if p, err := ParsePattern(text); err == nil {
+			x.add(p)
 		}
 	}
 	for _, text := range c.AllowOriginRegexes {
@@ -165,7 +167,8 @@ func compileOrigins(c *CORS) originIndex {
 	return x
 }
 
-func (x *originIndex) add(p Pattern, text string) {
+// add adds a pattern that is more than one origin.
+func (x *originIndex) add(p Pattern) {
 	at := endpoint{p.Scheme, p.Port}
 	switch p.Form {
 	case FormAny:
@@ -180,12 +183,8 @@ func (x *originIndex) add(p Pattern, text string) {
 	case FormLabel:
 		x.rules(p.Host).addLabel(p, at)
 	case FormExact:
-		if p.Port == AnyPort {
-			r := x.rules(p.Host)
-			r.anyPort = append(r.anyPort, at)
-			return
-		}
-		x.exact[text] = struct{}{}
+		r := x.rules(p.Host)
+		r.anyPort = append(r.anyPort, at)
 	}
 }
 

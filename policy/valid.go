@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
+	"strconv"
 )
 
 // Valid are specs that were judged and have no error, in their normal form. Only
@@ -39,6 +39,7 @@ func (v *Valid) Hash() string { return v.hash }
 // the same order.
 func hashOf(specs []Spec) string {
 	h := sha256.New()
+	var text []byte
 	for _, s := range specs {
 		// Origins apart, since there may be a million: JSON would be made whole,
 		// in memory that stays.
@@ -48,7 +49,10 @@ func hashOf(specs []Spec) string {
 		// encoding it to a hash cannot fail.
 		_ = json.NewEncoder(h).Encode(s)
 		for _, origin := range origins {
-			fmt.Fprintf(h, "%d:%s,", len(origin), origin)
+			text = strconv.AppendInt(text[:0], int64(len(origin)), 10)
+			text = append(text, ':')
+			text = append(text, origin...)
+			h.Write(append(text, ','))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
