@@ -294,14 +294,14 @@ func TestPoliciesThatOnlyTheirSpellingTellsApart(t *testing.T) {
 			one, two := specFor("one", "https://app.example.com", c.paths[0]), specFor("two", other, c.paths[1])
 			two.DeniedRequests = DeniedPass // the default
 			for _, specs := range [][]Spec{{one, two}, {two, one}} {
-				if got := overlapOf(Validate(specs), none); got != want {
+				if got := overlapOf(problemsOf(specs...), none); got != want {
 					t.Errorf("%s, and %s for %s: level %v, want %v", specs[0].Paths, specs[1].Paths, other, got, want)
 				}
 			}
 		}
 	}
 	three := []Spec{specFor("one", "*", "/a;x"), specFor("two", "https://app.example.com", "/a;y"), specFor("three", "https://b.example.com", "/a")}
-	if got := overlapOf(Validate(three), none); got != none {
+	if got := overlapOf(problemsOf(three...), none); got != none {
 		t.Errorf("two may be read as what a third lists: %v", got)
 	}
 }
@@ -318,7 +318,7 @@ func overlapOf(problems Problems, none Level) Level {
 
 // What an earlier overlap says does not hide a later one that is an error.
 func TestAnOverlapThatIsAnErrorStandsBesideAWarning(t *testing.T) {
-	problems := Validate([]Spec{specFor("one", "*", "/%61", "/b"), specFor("two", "*", "/a", "/b")})
+	problems := problemsOf(specFor("one", "*", "/%61", "/b"), specFor("two", "*", "/a", "/b"))
 	if !problems.HasErrors() || overlapOf(problems, Note) != Warning {
 		t.Error(problems)
 	}

@@ -37,14 +37,10 @@ func (l *nameList) has(name string) bool {
 	return ok
 }
 
-// Compile validates specs and compiles them from scratch into a Set. The error
-// is what Validate returns, warnings included, when at least one problem is an
-// error.
-func Compile(specs []Spec) (*Set, error) {
-	if problems := Validate(specs); problems.HasErrors() {
-		return nil, problems
-	}
-	b := builder{set: &Set{specs: specs, hash: Hash(specs), byName: make(map[string]*compiled, len(specs))}}
+// Compile compiles judged specs from scratch into a Set. It cannot fail.
+func Compile(valid *Valid) *Set {
+	specs := valid.specs
+	b := builder{set: &Set{specs: specs, hash: valid.hash, byName: make(map[string]*compiled, len(specs))}}
 	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
 	b.set.denied = b.deniedAnswers()
 	otherwise := slices.ContainsFunc(specs, readsOtherwise)
@@ -52,14 +48,12 @@ func Compile(specs []Spec) (*Set, error) {
 		b.set.enforced.others, b.set.shadow.others = &index{}, &index{}
 	}
 	for i := range specs {
-		if err := b.add(Normalise(specs[i])); err != nil {
-			return nil, err
-		}
+		b.add(&specs[i])
 	}
 	for i := 0; otherwise && i < len(specs); i++ {
 		b.layer(&specs[i]).addReadings(b.set.byName[specs[i].Name], specs[i].Hosts, specs[i].Paths)
 	}
-	return b.set, nil
+	return b.set
 }
 
 // readsOtherwise reports whether a path of s has other readings.
@@ -77,16 +71,12 @@ func (b *builder) answer(a Answer) *Answer {
 	return &a
 }
 
-func (b *builder) add(s Spec) error {
-	p, err := b.compile(s)
-	if err != nil {
-		return err
-	}
+func (b *builder) add(s *Spec) {
+	p := b.compile(s)
 	b.set.names = append(b.set.names, s.Name)
 	b.set.byName[s.Name] = p
 	b.set.shadows = b.set.shadows || p.mode == ModeShadow
-	b.layer(&s).add(p, s.Hosts, s.Paths)
-	return nil
+	b.layer(s).add(p, s.Hosts, s.Paths)
 }
 
 // layer returns the layer that s is chosen in.
@@ -97,11 +87,8 @@ func (b *builder) layer(s *Spec) *layer {
 	return &b.set.enforced
 }
 
-func (b *builder) compile(s Spec) (*compiled, error) {
-	origins, err := compileOrigins(&s.CORS)
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) compile(s *Spec) *compiled {
+	origins := compileOrigins(&s.CORS)
 	p := &compiled{
 		name:    s.Name,
 		mode:    s.Mode,
@@ -116,8 +103,8 @@ func (b *builder) compile(s Spec) (*compiled, error) {
 		private: s.AllowPrivateNetwork,
 		creds:   s.CORS.AllowCredentials,
 	}
-	p.answers = b.policyAnswers(p, &s)
-	return p, nil
+	p.answers = b.policyAnswers(p, s)
+	return p
 }
 
 func newNameList(names []string) nameList {

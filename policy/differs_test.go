@@ -7,13 +7,10 @@ import (
 )
 
 func TestDiffersIsWhatShadowCounts(t *testing.T) {
-	set, err := Compile([]Spec{
-		{Name: "now", CORS: CORS{AllowOrigins: []string{"https://a.example", "https://b.example"}, AllowMethods: []string{"PUT"}}},
-		{Name: "next", Mode: ModeShadow, CORS: CORS{AllowOrigins: []string{"https://a.example", "https://c.example"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := mustCompile(t,
+		Spec{Name: "now", CORS: CORS{AllowOrigins: []string{"https://a.example", "https://b.example"}, AllowMethods: []string{"PUT"}}},
+		Spec{Name: "next", Mode: ModeShadow, CORS: CORS{AllowOrigins: []string{"https://a.example", "https://c.example"}}},
+	)
 	differing := 0
 	for _, r := range []Request{
 		{Method: "GET", Origin: "https://a.example"}, {Method: "GET", Origin: "https://b.example"}, {Method: "GET", Origin: "https://c.example"},
@@ -57,10 +54,7 @@ func TestDifferencesSayWhat(t *testing.T) {
 	} {
 		now, next := Spec{Name: "now", CORS: base}, Spec{Name: "next", Mode: ModeShadow, CORS: base}
 		c.change(&next)
-		set, err := Compile([]Spec{now, next})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := mustCompile(t, now, next)
 		c.r.Authority = "api.test"
 		d := set.Decide(&c.r)
 		if got := d.Verdict.Differences(&d.Shadow).String(); got != c.want || d.ShadowDiffers != (c.want != "") {

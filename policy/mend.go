@@ -224,6 +224,9 @@ func bracketed(s string) string {
 // letter too much, too few or in another place, or masked as in "hxxps". It
 // returns every other scheme as it is.
 func webScheme(scheme string) string {
+	if isSpecial(scheme) {
+		return scheme
+	}
 	letters := strings.Replace(scheme, "xx", "tt", 1)
 	has := func(part string) bool { return strings.Contains(letters, part) }
 	switch {

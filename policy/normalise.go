@@ -2,11 +2,11 @@ package policy
 
 import "strings"
 
-// Normalise returns the one normal form of s: what is the default is left
+// normalise returns the one normal form of s: what is the default is left
 // out, header names are in lower case, paths have one form of escapes and no
 // trailing slash, and a repeated entry of a list is dropped, the order kept. It
 // is idempotent, keeps what s decides, and shares no list with s.
-func Normalise(s Spec) Spec {
+func normalise(s Spec) Spec {
 	s.Hosts = unique(s.Hosts, strings.ToLower)
 	s.Paths = unique(s.Paths, normalPrefix)
 	s.CORS = normaliseCORS(s.CORS)

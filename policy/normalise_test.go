@@ -24,11 +24,11 @@ func TestNormaliseGivesTheOneNormalForm(t *testing.T) {
 		},
 		Dangerously: []OptIn{OptInNullOrigin},
 	}
-	got := Normalise(in)
+	got := normalise(in)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if again := Normalise(got); !reflect.DeepEqual(again, got) {
+	if again := normalise(got); !reflect.DeepEqual(again, got) {
 		t.Errorf("again: got  %+v\nwant %+v", again, got)
 	}
 	if got.CORS.AllowOrigins[0] = "changed"; in.CORS.AllowOrigins[0] != "https://b.test" || got.CORS.MaxAge == in.CORS.MaxAge {
@@ -41,7 +41,7 @@ func TestNormaliseKeepsWhatIsNotTheDefault(t *testing.T) {
 		s.Mode, s.UpstreamHeaders, s.UnmatchedPreflights, s.DeniedRequests = ModeOff, UpstreamDefer, UnmatchedForward, DeniedBlock
 		s.PreflightStatus, s.PreflightLists, s.Debug, s.AllowPrivateNetwork = 200, ListsRequested, true, true
 	})
-	if got := Normalise(in); !reflect.DeepEqual(got, in) {
+	if got := normalise(in); !reflect.DeepEqual(got, in) {
 		t.Errorf("got  %+v\nwant %+v", got, in)
 	}
 }
@@ -54,12 +54,12 @@ func FuzzNormaliseIsIdempotentAndKeepsValidity(f *testing.F) {
 			Name: n, Hosts: []string{host, host}, Paths: []string{path, path + "/"}, PreflightStatus: status,
 			CORS: CORS{AllowOrigins: []string{origin, origin}, AllowMethods: []string{method}, AllowHeaders: []string{header}, ExposeHeaders: []string{header}},
 		}
-		once := Normalise(s)
-		if twice := Normalise(once); !reflect.DeepEqual(twice, once) {
+		once := normalise(s)
+		if twice := normalise(once); !reflect.DeepEqual(twice, once) {
 			t.Fatalf("once  %+v\ntwice %+v", once, twice)
 		}
-		if !Validate([]Spec{s}).HasErrors() && Validate([]Spec{once}).HasErrors() {
-			t.Fatalf("valid, but its normal form is not: %v", Validate([]Spec{once}))
+		if !problemsOf(s).HasErrors() && problemsOf(once).HasErrors() {
+			t.Fatalf("valid, but its normal form is not: %v", problemsOf(once))
 		}
 	})
 }

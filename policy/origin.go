@@ -229,9 +229,19 @@ func endsInNumber(h string) bool {
 	h = strings.TrimSuffix(h, ".")
 	last := h[strings.LastIndexByte(h, '.')+1:]
 	if hex, ok := strings.CutPrefix(last, "0x"); ok {
-		return strings.Trim(hex, "0123456789abcdef") == ""
+		return isEvery(hex, isHexDigit)
 	}
-	return strings.Trim(last, "0123456789") == ""
+	return isEvery(last, isDigit)
+}
+
+// isEvery reports whether every byte of s is of that kind.
+func isEvery(s string, is func(byte) bool) bool {
+	for i := range len(s) {
+		if !is(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func isIPv4(h string) bool {
@@ -267,5 +277,6 @@ func appendIPv6(b []byte, a netip.Addr) []byte {
 
 func isLower(c byte) bool     { return 'a' <= c && c <= 'z' }
 func isDigit(c byte) bool     { return '0' <= c && c <= '9' }
+func isHexDigit(c byte) bool  { return isDigit(c) || 'a' <= c && c <= 'f' }
 func isStarByte(c byte) bool  { return isLower(c) || isDigit(c) || c == '-' }
 func isLabelByte(c byte) bool { return isStarByte(c) || c == '_' }

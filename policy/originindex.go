@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -148,28 +147,28 @@ func (x *originIndex) matchRegex(value string) bool {
 	return false
 }
 
-// compileOrigins builds the index of c, whose entries have been validated. A
-// single "*" without credentials needs no matching: the policy is public.
-func compileOrigins(c *CORS) (originIndex, error) {
+// compileOrigins builds the index of c, whose entries have been judged: each of
+// them parses. A single "*" without credentials is no matter of matching: the
+// policy is public.
+func compileOrigins(c *CORS) originIndex {
 	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
 	for _, text := range c.AllowOrigins {
-		p, err := ParsePattern(text)
-		if err != nil {
-			return x, err
+		if text != "null" && strings.IndexByte(text, '*') < 0 {
+			x.exact[text] = struct{}{} // no other form is without a star
+		} else if p, err := ParsePattern(text); err == nil {
+			x.add(p)
 		}
-		x.add(p, text)
 	}
 	for _, text := range c.AllowOriginRegexes {
-		re, err := CompileRegex(text)
-		if err != nil {
-			return x, fmt.Errorf("origin regex %q: %w", text, err)
+		if re, err := CompileRegex(text); err == nil {
+			x.regexes = append(x.regexes, re)
 		}
-		x.regexes = append(x.regexes, re)
 	}
-	return x, nil
+	return x
 }
 
-func (x *originIndex) add(p Pattern, text string) {
+// add adds a pattern that is more than one origin.
+func (x *originIndex) add(p Pattern) {
 	at := endpoint{p.Scheme, p.Port}
 	switch p.Form {
 	case FormAny:
@@ -184,12 +183,8 @@ func (x *originIndex) add(p Pattern, text string) {
 	case FormLabel:
 		x.rules(p.Host).addLabel(p, at)
 	case FormExact:
-		if p.Port == AnyPort {
-			r := x.rules(p.Host)
-			r.anyPort = append(r.anyPort, at)
-			return
-		}
-		x.exact[text] = struct{}{}
+		r := x.rules(p.Host)
+		r.anyPort = append(r.anyPort, at)
 	}
 }
 

@@ -102,17 +102,7 @@ func (p Pattern) matchesLabel(label string) bool {
 		return false
 	}
 	star, ok := strings.CutSuffix(rest, p.Suffix)
-	return ok && star != "" && isStarText(star)
-}
-
-// isStarText reports whether the star within a label may stand for s.
-func isStarText(s string) bool {
-	for i := range len(s) {
-		if !isStarByte(s[i]) {
-			return false
-		}
-	}
-	return true
+	return ok && star != "" && isEvery(star, isStarByte)
 }
 
 // Covers reports whether every origin that q matches is one that p matches

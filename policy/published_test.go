@@ -44,10 +44,7 @@ func TestPublishedListsLoad(t *testing.T) {
 			s := change(func(s *Spec) {
 				s.CORS.AllowMethods, s.CORS.AllowHeaders, s.CORS.ExposeHeaders = strings.Fields(tt.methods), strings.Fields(tt.headers), strings.Fields(tt.exposed)
 			})
-			set, err := Compile([]Spec{s})
-			if err != nil {
-				t.Fatal(err)
-			}
+			set := mustCompile(t, s)
 			// They are granted as written, whatever the request lists.
 			d := set.Decide(&Request{Method: "OPTIONS", Authority: "a.test", Path: "/", Origin: s.CORS.AllowOrigins[0], RequestMethod: "POST", RequestHeaders: "origin"})
 			granted := d.Value(headerOf(t, d.Answer, headerAllowHeaders))

@@ -38,10 +38,7 @@ func TestScopeAgreesWithSet(t *testing.T) {
 	ambiguous := 0
 	for range 600 {
 		specs := distinctSpecs(rng, hosts, paths)
-		set, err := Compile(specs)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := mustCompile(t, specs...)
 		for range 30 {
 			r := randomRequest(rng, hosts)
 			d := set.Decide(&r)
@@ -91,7 +88,7 @@ func distinctSpecs(rng *rand.Rand, hosts, paths []string) []Spec {
 		if path != "" {
 			s.Paths = []string{path}
 		}
-		if next := append(specs[:len(specs):len(specs)], s); !Validate(next).HasErrors() {
+		if next := append(specs[:len(specs):len(specs)], s); !problemsOf(next...).HasErrors() {
 			specs = next
 		}
 	}

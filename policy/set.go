@@ -1,7 +1,8 @@
 package policy
 
-// Set is an immutable set of compiled policies. The zero Set is not ready; a
-// set without policies comes from Compile, too.
+// Set is an immutable set of compiled policies with the specs that it was
+// compiled from. The zero Set is not ready; a set without policies comes from
+// Compile, too. It is safe for concurrent use.
 type Set struct {
 	specs   []Spec
 	hash    string

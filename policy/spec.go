@@ -1,12 +1,5 @@
 package policy
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
-)
-
 // Mode says whether a policy acts.
 type Mode string
 
@@ -126,23 +119,4 @@ func (s *Spec) OptsIn(o OptIn) bool {
 		}
 	}
 	return false
-}
-
-// Hash returns a hexadecimal SHA-256 of specs, the same for the same specs in
-// the same order. It names a set in status, logs and metrics.
-func Hash(specs []Spec) string {
-	h := sha256.New()
-	for _, s := range specs {
-		// Origins apart, since there may be a million: JSON would be made whole,
-		// in memory that stays.
-		origins := s.CORS.AllowOrigins
-		s.CORS.AllowOrigins = nil
-		// A Spec has only strings, numbers, booleans and lists of them, so that
-		// encoding it to a hash cannot fail.
-		_ = json.NewEncoder(h).Encode(s)
-		for _, origin := range origins {
-			fmt.Fprintf(h, "%d:%s,", len(origin), origin)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

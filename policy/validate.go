@@ -15,13 +15,14 @@ import (
 // many more there are.
 const MaxProblems = 1000
 
-// Validate returns the mistakes in specs, and what is worth a look, ordered by
-// spec and by place in it; nil when there is nothing. Where there are more than
-// MaxProblems it returns the first of them, errors first. Examine says what it
+// Validate judges specs. The Valid is nil if they have an error, as HasErrors of
+// the problems tells. Those are the mistakes in specs, and what is worth a look,
+// ordered by spec and by place in it; nil if there is nothing. If there are more
+// than MaxProblems it returns the first of them, errors first. Examine says what it
 // looks at.
-func Validate(specs []Spec) Problems {
+func Validate(specs []Spec) (*Valid, Problems) {
 	found := few.New(MaxProblems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Level, b.Level), bySpec(a, b)) })
-	Examine(specs, found.Add)
+	valid := Examine(specs, found.Add)
 	problems, more, next := found.First()
 	if more > 0 {
 		problems = append(problems, Problem{
@@ -30,18 +31,18 @@ func Validate(specs []Spec) Problems {
 		})
 	}
 	slices.SortStableFunc(problems, bySpec)
-	return problems
+	return valid, problems
 }
 
 func bySpec(a, b Problem) int { return cmp.Compare(a.Spec, b.Spec) }
 
-// Examine calls report with every mistake in specs, and with what is worth a
-// look, one spec after the other; what several specs are about comes last. It
-// keeps none of them: there may be millions. Field paths are those of specs as
-// they are given, so that it should run before Normalise. It holds every rule
+// Examine is Validate for those who want each problem as it is found: it calls
+// report with them, one spec after the other; what several specs are about comes
+// last. It keeps none of them: there may be millions. Field paths are those of
+// specs as they are given. It returns nil if one is an error. It holds every rule
 // that needs neither a list of domains nor Unicode tables; package policyfile
 // adds those. Its time grows with the number of entries, not faster.
-func Examine(specs []Spec, report func(Problem)) {
+func Examine(specs []Spec, report func(Problem)) *Valid {
 	v := validator{report: report, scopes: newScopes(specs)}
 	for i := range specs {
 		v.spec, v.s, v.lifted = i, &specs[i], map[OptIn]bool{}
@@ -49,6 +50,10 @@ func Examine(specs []Spec, report func(Problem)) {
 	}
 	v.checkNames(specs)
 	v.checkOverlaps(specs)
+	if v.refused {
+		return nil
+	}
+	return newValid(specs)
 }
 
 // validator reports the problems of one spec after the other.
@@ -58,6 +63,8 @@ type validator struct {
 	spec   int
 	s      *Spec
 	lifted map[OptIn]bool // opt-ins that something needed
+	// refused tells that a problem was an error.
+	refused bool
 }
 
 func (v *validator) checkSpec() {
@@ -90,6 +97,7 @@ func (v *validator) note(code, field, value, reason, hint string) {
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
+	v.refused = v.refused || level == Error
 	v.report(Problem{Level: level, Code: code, Spec: v.spec, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 

@@ -163,7 +163,11 @@ func isLocal(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	host = strings.Trim(host, "[]")
+	if !endsInNumber(host) && !strings.Contains(host, ":") {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
 	return err == nil && a.IsLoopback()
 }
 

@@ -137,7 +137,7 @@ func (o *overlaps) report(first, second claim, host, path string) {
 func answersAlike(a, b *Spec) bool {
 	answers := func(s Spec) string {
 		s.Name, s.Hosts, s.Paths = "", nil, nil
-		return Hash([]Spec{Normalise(s)})
+		return hashOf([]Spec{normalise(s)})
 	}
 	return answers(*a) == answers(*b)
 }

@@ -7,6 +7,11 @@ import (
 	"testing"
 )
 
+func problemsOf(specs ...Spec) Problems {
+	_, problems := Validate(specs)
+	return problems
+}
+
 // found returns problems as "level [code] field".
 func found(problems Problems) []string {
 	lines := []string{}
@@ -71,7 +76,7 @@ func checkRules(t *testing.T, tests []ruleTest) {
 	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.title, func(t *testing.T) {
-			problems := Validate([]Spec{change(tt.by)})
+			problems := problemsOf(change(tt.by))
 			if got := found(problems); !slices.Equal(got, tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
@@ -319,7 +324,7 @@ func TestValidateComparesPolicies(t *testing.T) {
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			var got []string
-			for _, p := range Validate(tt.specs) {
+			for _, p := range problemsOf(tt.specs...) {
 				got = append(got, fmt.Sprintf("%d %s %s", p.Spec, p.Code, p.Field))
 			}
 			if !slices.Equal(got, tt.want) {
@@ -331,7 +336,7 @@ func TestValidateComparesPolicies(t *testing.T) {
 
 func TestValidateNamesBothPoliciesOfAnOverlap(t *testing.T) {
 	a, b := change(name("first")), change(name("second"))
-	problems := Validate([]Spec{a, b})
+	problems := problemsOf(a, b)
 	if len(problems) != 1 || !strings.Contains(problems[0].Reason, `"first"`) || !strings.Contains(problems[0].Reason, `"second"`) {
 		t.Errorf("got %v", problems)
 	}
@@ -391,7 +396,7 @@ func TestValidateHintsAtTheRightSpelling(t *testing.T) {
 		{optIn(func(*Spec) {}, "regex"), "origin-regex"},
 		{origins("null"), `list "null-origin" under dangerously`},
 	} {
-		problems := Validate([]Spec{change(tt.by)})
+		problems := problemsOf(change(tt.by))
 		if len(problems) != 1 || !strings.Contains(problems[0].Hint, tt.hint) {
 			t.Errorf("got %v, want the hint %s", problems, tt.hint)
 		}
@@ -405,7 +410,7 @@ func TestValidateListsProblemsInOrderOfPlace(t *testing.T) {
 	})
 	want := []string{"name", "hosts[0]", "paths[0]", "cors.allowOrigins[0]", "cors.allowOrigins[1]", "cors.allowMethods[0]", "cors.allowHeaders[0]", "cors.exposeHeaders[0]", "mode", "dangerously[0]"}
 	var got []string
-	for _, p := range Validate([]Spec{bad, bad})[:len(want)] {
+	for _, p := range problemsOf(bad, bad)[:len(want)] {
 		got = append(got, p.Field)
 		if p.Spec != 0 {
 			t.Errorf("%s is of spec %d", p.Field, p.Spec)
@@ -431,7 +436,7 @@ func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
 	}
 	other := s
 	other.Name, other.Paths = "other", []string{"/v1"}
-	problems := Validate([]Spec{s, other})
+	problems := problemsOf(s, other)
 	if len(problems) != 0 {
 		t.Errorf("%d problems, the first is %v", len(problems), problems[0])
 	}
@@ -441,7 +446,7 @@ func TestValidateTimeGrowsWithTheEntriesOnly(t *testing.T) {
 func TestValidateKeepsFewOfManyProblems(t *testing.T) {
 	specs := []Spec{change(methods(strings.Split(strings.Repeat("PUT,", 3*MaxProblems)+"PUT", ",")...)), change(maxAge(-1))}
 	specs[1].Name = "other"
-	problems := Validate(specs)
+	problems := problemsOf(specs...)
 	if len(problems) != MaxProblems+1 || !problems.HasErrors() {
 		t.Errorf("%d problems, with errors: %v", len(problems), problems.HasErrors())
 	}
@@ -464,8 +469,8 @@ func TestValidateKeepsFewOfManyProblems(t *testing.T) {
 func TestPathsThatAreAcceptedCompile(t *testing.T) {
 	for _, p := range []string{"/%2e%2e%2f", "/%2e%2e;x", "/%2e%2f", "/%2F%2E", "/%2e;", "/a%3Fb", "/a%2Ab", "/%252e", "/a%5Bb", "/%2e%2e%5cx", "/x;%2f.."} {
 		s := Spec{Name: "a", Paths: []string{p}, CORS: CORS{AllowOrigins: []string{"*"}}}
-		problems := Validate([]Spec{s})
-		if again := Validate([]Spec{Normalise(s)}); problems.HasErrors() != again.HasErrors() {
+		problems := problemsOf(s)
+		if again := problemsOf(normalise(s)); problems.HasErrors() != again.HasErrors() {
 			t.Errorf("%s: %v, and its normal form: %v", p, problems, again)
 		}
 		for _, problem := range problems {

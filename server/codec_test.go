@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -104,10 +104,7 @@ func TestCodecLeavesOtherMessagesAlone(t *testing.T) {
 }
 
 func TestExtAuthzRunsItsInterceptor(t *testing.T) {
-	set, err := policy.Compile(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t)
 	handler := &wire.Handler{}
 	commit, err := handler.Prepare(set)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/wire"
@@ -142,7 +143,7 @@ func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	exchange(t, stream, get("list.test", app))
-	swap(t, handler, compile(t, []policy.Spec{{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}}))
+	swap(t, handler, policytest.Compile(t, policy.Spec{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}))
 	got := shown(exchange(t, stream, responseHeaders(":status: 200")))
 	want := lines("response continue", "remove 7", setOrigin, setCreds, setExpose, "append vary: Origin")
 	if diff := cmp.Diff(want, got); diff != "" {

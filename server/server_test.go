@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -118,7 +119,7 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 	if s.Ready() {
 		t.Error("ready before the first set")
 	}
-	swap(t, handler, compile(t, testSpecs()))
+	swap(t, handler, policytest.Compile(t, testSpecs()...))
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	if !s.Ready() {
 		t.Error("not ready after the first set")

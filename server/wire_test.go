@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -45,18 +46,9 @@ func testSpecs() []policy.Spec {
 	}
 }
 
-func compile(t testing.TB, specs []policy.Spec) *policy.Set {
-	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func testHandler(t testing.TB, o wire.Observer) *wire.Handler {
 	t.Helper()
-	return handlerOf(t, compile(t, testSpecs()), o)
+	return handlerOf(t, policytest.Compile(t, testSpecs()...), o)
 }
 
 // handlerOf returns a handler that serves set, and tells o of decisions.

@@ -90,7 +90,9 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 // add counts the result of one path.
 func (f *findings) add(r policyfile.Result) {
 	f.Findings = append(f.Findings, r.Diagnostics...)
-	f.Policies += len(r.Specs)
+	if r.Policies != nil {
+		f.Policies += len(r.Policies.Specs())
+	}
 	for _, d := range r.Diagnostics {
 		switch d.Level {
 		case policy.Error:

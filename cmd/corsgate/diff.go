@@ -67,15 +67,12 @@ in shadow would do is no access.`,
 
 // diff compares two versions of policies.
 func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string) (policydiff.Report, error) {
-	a, errOld := loadSpecs(ctx, stderr, old)
-	b, errNew := loadSpecs(ctx, stderr, now)
+	a, errOld := loadSet(ctx, stderr, old)
+	b, errNew := loadSet(ctx, stderr, now)
 	if err := errors.Join(errOld, errNew); err != nil {
 		return policydiff.Report{}, hinted(err, "mend what stands above; 'corsgate check' finds it too")
 	}
-	c, err := policydiff.New(a, b)
-	if err != nil {
-		return policydiff.Report{}, err
-	}
+	c := policydiff.New(a, b)
 	c.Probe()
 	for _, name := range logs {
 		n, clipped, err := replay(ctx, name, c.Replay)
@@ -91,12 +88,12 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 	return c.Report(), nil
 }
 
-// loadSpecs returns the policies of a path, as serve would load them. It
-// prints why there are none.
-func loadSpecs(ctx context.Context, stderr io.Writer, path string) ([]policy.Spec, error) {
+// loadSet returns the policies of a path, as serve would load them. It prints why
+// there are none.
+func loadSet(ctx context.Context, stderr io.Writer, path string) (*policy.Set, error) {
 	r, err := live.Check(ctx, &file.Source{Path: path})
 	if err == nil {
-		return r.Specs, nil
+		return policy.Compile(r.Policies), nil
 	}
 	for _, d := range refusal(path, err) {
 		fmt.Fprintln(stderr, d)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/explain/paste"
@@ -133,16 +132,11 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	case c.admin != "":
 		return askAdmin(c.admin)
 	}
-	specs, err := loadSpecs(ctx, stderr, c.policies)
+	set, err := loadSet(ctx, stderr, c.policies)
 	if err != nil {
 		return nil, asFault(err, exitUsage, "mend what stands above; 'corsgate check' finds it too")
 	}
-	set, err := policy.Compile(specs)
-	if err != nil {
-		return nil, fmt.Errorf("compile the policies: %w", err)
-	}
-	ps := explain.Policies{Set: set, Specs: specs}
-	return policiesExplainer(ps), nil
+	return policiesExplainer(explain.Policies{Set: set}), nil
 }
 
 func policiesExplainer(ps explain.Policies) explainer {

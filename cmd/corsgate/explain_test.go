@@ -4,15 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestExplainerSkipsWhatHasNoAnswer(t *testing.T) {
-	set, err := policy.Compile(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t)
 	ask := policiesExplainer(explain.Policies{Set: set})
 	good := explain.Question{Origin: "https://a.test", URL: "https://b.test/"}
 	bad := explain.Question{Origin: "https://a.test", URL: "https:///", Method: "GET"}

@@ -114,11 +114,11 @@ func (t *tester) run(ctx context.Context) (*testReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	specs, set, err := t.readPolicies(ctx)
+	set, err := t.readPolicies(ctx)
 	if err != nil {
 		return nil, err
 	}
-	coverage := cases.NewCoverage(specs)
+	coverage := cases.NewCoverage(set)
 	report := &testReport{Cases: []caseResult{}}
 	for _, f := range files {
 		if err := report.addFile(f, set, coverage); err != nil {
@@ -159,16 +159,15 @@ func readFiles(fsys fs.FS, place, path string) ([]cases.File, error) {
 
 // readPolicies reads the policies that --policies names; the set is nil where
 // there are none.
-func (t *tester) readPolicies(ctx context.Context) ([]policy.Spec, *policy.Set, error) {
+func (t *tester) readPolicies(ctx context.Context) (*policy.Set, error) {
 	if t.policies == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
 	r, err := live.Check(ctx, t.policies)
 	if err != nil {
-		return nil, nil, &refusedPolicies{path: t.policies.Path, diagnostics: refusal(t.policies.Path, err)}
+		return nil, &refusedPolicies{path: t.policies.Path, diagnostics: refusal(t.policies.Path, err)}
 	}
-	set, err := policy.Compile(r.Specs)
-	return r.Specs, set, err
+	return policy.Compile(r.Policies), nil
 }
 
 // addFile runs the cases of a file, by its own policies if it has some.

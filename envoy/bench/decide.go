@@ -118,7 +118,7 @@ const maxOthers = 100_000
 // callsOfSize are the cases with n origins, and with n policies.
 func callsOfSize(n int) ([]call, error) {
 	origins := numbered("https://tenant-%07d.example.com", n)
-	exact, err := policy.Compile([]policy.Spec{benchSpec(origins)})
+	exact, err := compile(benchSpec(origins))
 	if err != nil {
 		return nil, err
 	}
@@ -130,11 +130,11 @@ func callsOfSize(n int) ([]call, error) {
 		return calls, nil
 	}
 	peer := peerHandler(origins)
-	wild, err := policy.Compile([]policy.Spec{benchSpec(numbered("https://*.tenant-%07d.example.com", n))})
+	wild, err := compile(benchSpec(numbered("https://*.tenant-%07d.example.com", n)))
 	if err != nil {
 		return nil, err
 	}
-	many, err := policy.Compile(benchSpecs(n))
+	many, err := compile(benchSpecs(n)...)
 	if err != nil {
 		return nil, err
 	}
@@ -173,6 +173,14 @@ func benchSpec(origins []string) policy.Spec {
 			ExposeHeaders: []string{"x-request-id"}, AllowCredentials: true, MaxAge: &age,
 		},
 	}
+}
+
+func compile(specs ...policy.Spec) (*policy.Set, error) {
+	valid, problems := policy.Validate(specs)
+	if problems.HasErrors() {
+		return nil, problems
+	}
+	return policy.Compile(valid), nil
 }
 
 // benchSpecs are n policies with a host each.
@@ -276,7 +284,7 @@ const smallHostile, bigHostile = 1 << 10, 64 << 10
 func hostiles() []string { return []string{",", " ", "a", "x-a,", "a, \t"} }
 
 func hostileCalls() ([]call, error) {
-	set, err := policy.Compile([]policy.Spec{benchSpec([]string{"https://app.example.com"})})
+	set, err := compile(benchSpec([]string{"https://app.example.com"}))
 	var calls []call
 	for _, fill := range hostiles() {
 		for _, size := range []int{smallHostile, bigHostile} {

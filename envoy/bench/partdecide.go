@@ -200,10 +200,10 @@ func (b *bench) writeOrigins(n int) (string, error) {
 // loadPolicies reads and compiles the policies in folder, as a reload does.
 func loadPolicies(folder string) (l loaded, err error) {
 	before := heap()
-	var specs []policy.Spec
+	var valid *policy.Valid
 	l.parse, err = cpuSeconds(func() error {
 		res := policyfile.Load(os.DirFS(folder), folder)
-		specs = res.Specs
+		valid = res.Policies
 		if res.HasErrors() {
 			return fmt.Errorf("the policies have mistakes: %v", res.Diagnostics[0])
 		}
@@ -213,11 +213,11 @@ func loadPolicies(folder string) (l loaded, err error) {
 		return l, err
 	}
 	var set *policy.Set
-	l.compile, err = cpuSeconds(func() (err error) {
-		set, err = policy.Compile(specs)
-		return err
+	l.compile, err = cpuSeconds(func() error {
+		set = policy.Compile(valid)
+		return nil
 	})
-	specs = nil
+	valid = nil
 	l.bytes = float64(heap() - before)
 	runtime.KeepAlive(set)
 	return l, err

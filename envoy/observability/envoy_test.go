@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/lines/linestest"
@@ -47,10 +48,7 @@ type corsgate struct {
 // decisions.
 func newHandler(t *testing.T, o wire.Observer) *wire.Handler {
 	t.Helper()
-	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}})
 	h := &wire.Handler{Observer: o}
 	commit, err := h.Prepare(set)
 	if err != nil {

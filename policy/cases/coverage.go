@@ -33,9 +33,13 @@ type exercise struct {
 	origins, methods, headers map[string]bool
 }
 
-// NewCoverage returns the coverage of specs, which must be normalised.
-func NewCoverage(specs []policy.Spec) *Coverage {
-	return &Coverage{specs: specs, seen: map[string]*exercise{}}
+// NewCoverage returns the coverage of the policies of set; nil has none.
+func NewCoverage(set *policy.Set) *Coverage {
+	c := &Coverage{seen: map[string]*exercise{}}
+	if set != nil {
+		c.specs = set.Specs()
+	}
+	return c
 }
 
 // Add enters a request and what was decided of it.

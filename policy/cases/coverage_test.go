@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestCoverage(t *testing.T) {
@@ -58,11 +59,8 @@ func TestCoverage(t *testing.T) {
 		}, []Unexercised{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			set, err := policy.Compile(specs)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := NewCoverage(specs)
+			set := policytest.Compile(t, specs...)
+			c := NewCoverage(set)
 			for _, r := range test.requests {
 				c.Add(r, set.Decide(&r))
 			}
@@ -76,7 +74,7 @@ func TestCoverageOfManyOriginsIsBounded(t *testing.T) {
 	for i := range 1000 {
 		s.CORS.AllowOrigins = append(s.CORS.AllowOrigins, fmt.Sprintf("https://a%d.example", i))
 	}
-	c := NewCoverage([]policy.Spec{s})
+	c := NewCoverage(policytest.Compile(t, s))
 	c.add(policy.Request{Origin: "https://a7.example"}, false, "one")
 	got := c.Unexercised()
 	if len(got) != 1 || got[0].Count != 999 || len(got[0].Values) != MaxUnexercised {

@@ -97,11 +97,7 @@ func Compile(files ...File) (*policy.Set, error) {
 	if loaded.HasErrors() {
 		return nil, fmt.Errorf("policies of the case files:\n%s", errorLines(loaded))
 	}
-	set, err := policy.Compile(loaded.Specs)
-	if err != nil {
-		return nil, fmt.Errorf("policies of the case files: %w", err)
-	}
-	return set, nil
+	return policy.Compile(loaded.Policies), nil
 }
 
 // FS returns the policy files of all files, and the group files that they

@@ -24,20 +24,21 @@ func (ps Policies) choice(a asked) Choice {
 	if a.Policy != "" {
 		return ps.named(a.Policy)
 	}
+	specs := ps.Set.Specs()
 	best, scope := ps.best(a, a.path, false)
 	asked, _, _ := strings.Cut(a.url.RequestURI(), "?") // as it is sent
 	c := Choice{Why: "no policy covers " + a.url.Host + asked + ": nothing is touched, the upstream's answer comes back as it is"}
 	if best >= 0 {
-		s := &ps.Specs[best]
+		s := &specs[best]
 		c = Choice{Name: s.Name, Mode: modeOf(s), Why: covers(scope)}
 	}
 	c.Otherwise = ps.otherwise(a, best)
 	var others []other
-	for i := range ps.Specs {
-		if i == best || chosenOtherwise(c.Otherwise, ps.Specs[i].Name) {
+	for i := range specs {
+		if i == best || chosenOtherwise(c.Otherwise, specs[i].Name) {
 			continue
 		}
-		others = nearest(others, passedOver(&ps.Specs[i], scope, a))
+		others = nearest(others, passedOver(&specs[i], scope, a))
 		c.More++
 	}
 	for _, o := range others {
@@ -64,7 +65,7 @@ func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
 		if best < 0 {
 			o.Why += ", which no policy covers"
 		} else {
-			o.Name, o.Why = ps.Specs[best].Name, o.Why+": "+covers(scope)
+			o.Name, o.Why = ps.Set.Specs()[best].Name, o.Why+": "+covers(scope)
 		}
 		if !slices.Contains(list, o) {
 			list = append(list, o)
@@ -77,11 +78,12 @@ func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
 // reads the path, -1 for none.
 func (ps Policies) best(a asked, path string, other bool) (index int, scope policy.Scope) {
 	index = -1
-	for i := range ps.Specs {
-		if ps.Specs[i].Mode == policy.ModeShadow {
+	specs := ps.Set.Specs()
+	for i := range specs {
+		if specs[i].Mode == policy.ModeShadow {
 			continue
 		}
-		sc := ps.Specs[i].Scope(a.url.Host, path, other)
+		sc := specs[i].Scope(a.url.Host, path, other)
 		if sc.Covers() && (index < 0 || sc.Beats(scope)) {
 			index, scope = i, sc
 		}

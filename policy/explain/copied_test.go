@@ -82,7 +82,7 @@ func TestExplainAgreesWithTheServiceOnCopiedPreflights(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 11))
 	reasons := map[string]int{}
 	for range 20_000 {
-		name := ps.Specs[rng.IntN(len(ps.Specs))].Name
+		name := ps.Set.Names()[rng.IntN(len(ps.Set.Names()))]
 		origin := []string{app, app, app, "https://stranger.test", "null", "https://" + name + ".test", "nonsense"}[rng.IntN(7)]
 		hs := copiedPreflight(rng)
 		r := policy.Request{

@@ -6,12 +6,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Policies are those to explain: a Set and the specs that it was compiled from.
-// It is safe for concurrent use.
-type Policies struct {
-	Set   *policy.Set
-	Specs []policy.Spec
-}
+// Policies are those to explain. It is safe for concurrent use.
+type Policies struct{ Set *policy.Set }
 
 // Explain answers q. The error says what of the question cannot be understood.
 // It takes a time that grows with the number of policies and of the chosen
@@ -60,9 +56,10 @@ func (ps Policies) report(q Question, a asked) Report {
 
 // spec returns the spec of that name, or nil.
 func (ps Policies) spec(name string) *policy.Spec {
-	for i := range ps.Specs {
-		if name != "" && ps.Specs[i].Name == name {
-			return &ps.Specs[i]
+	specs := ps.Set.Specs()
+	for i := range specs {
+		if name != "" && specs[i].Name == name {
+			return &specs[i]
 		}
 	}
 	return nil

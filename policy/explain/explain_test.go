@@ -11,6 +11,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 const app = "https://app.example.com"
@@ -44,11 +45,7 @@ func specs() []policy.Spec {
 
 func policies(t testing.TB, specs []policy.Spec) explain.Policies {
 	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return explain.Policies{Set: set, Specs: specs}
+	return explain.Policies{Set: policytest.Compile(t, specs...)}
 }
 
 func ask(t testing.TB, q explain.Question) explain.Report {

@@ -90,11 +90,11 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 			pass, {Field: fieldOrigins, Add: []string{a.target}},
 		}
 	}
-	set, err := policy.Compile(r.changed(ps.Specs))
-	if err != nil {
-		return ps.judge(r)
+	valid, problems := policy.Validate(r.changed(ps.Set.Specs()))
+	if problems.HasErrors() {
+		return r.refusedFor(problems)
 	}
-	if t := runWithoutCORS(set, a); !t.allowed {
+	if t := runWithoutCORS(policy.Compile(valid), a); !t.allowed {
 		return nil
 	}
 	return r

@@ -40,20 +40,25 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 }
 
 // try reports whether there is nothing more to change: the policy allows the
-// request, or it does not compile, which judge explains. Else t says what came
-// of it.
+// request, or it is not valid, which judge explains. Else t says what came of it.
 func try(s policy.Spec, a asked, t *trip) bool {
-	set, err := policy.Compile([]policy.Spec{s})
-	if err != nil {
+	valid, problems := policy.Validate([]policy.Spec{s})
+	if problems.HasErrors() {
 		return true
 	}
-	*t = runAll(set, a).telling()
+	*t = runAll(policy.Compile(valid), a).telling()
 	return t.allowed
 }
 
-// judge notes why the policies with r's changes would not load.
+// judge returns r with why the policies with its changes would not load.
 func (ps Policies) judge(r *Remedy) *Remedy {
-	for _, p := range policy.Validate(r.changed(ps.Specs)) {
+	_, problems := policy.Validate(r.changed(ps.Set.Specs()))
+	return r.refusedFor(problems)
+}
+
+// refusedFor returns r with the errors among problems.
+func (r *Remedy) refusedFor(problems policy.Problems) *Remedy {
+	for _, p := range problems {
 		if p.Level == policy.Error {
 			r.Refused = append(r.Refused, p.String())
 		}

@@ -1,7 +1,6 @@
 package policydiff
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/corsgate/corsgate/policy"
@@ -18,34 +17,21 @@ type Comparison struct {
 // side is one of the two sets.
 type side struct {
 	set    *policy.Set
-	specs  []policy.Spec
 	byName map[string]*policy.Spec
 }
 
-// New returns the comparison of two lists of policies, which must compile.
-func New(old, now []policy.Spec) (*Comparison, error) {
-	a, err := newSide(old)
-	if err != nil {
-		return nil, fmt.Errorf("old policies: %w", err)
-	}
-	b, err := newSide(now)
-	if err != nil {
-		return nil, fmt.Errorf("new policies: %w", err)
-	}
-	return &Comparison{old: a, new: b, found: groups{byKey: map[string]*Change{}}}, nil
+// New returns the comparison of two sets.
+func New(old, now *policy.Set) *Comparison {
+	return &Comparison{old: newSide(old), new: newSide(now), found: groups{byKey: map[string]*Change{}}}
 }
 
-func newSide(specs []policy.Spec) (side, error) {
-	set, err := policy.Compile(specs)
-	if err != nil {
-		return side{}, err
-	}
-	s := side{set: set, specs: make([]policy.Spec, len(specs)), byName: make(map[string]*policy.Spec, len(specs))}
+func newSide(set *policy.Set) side {
+	specs := set.Specs()
+	s := side{set: set, byName: make(map[string]*policy.Spec, len(specs))}
 	for i := range specs {
-		s.specs[i] = policy.Normalise(specs[i])
-		s.byName[s.specs[i].Name] = &s.specs[i]
+		s.byName[specs[i].Name] = &specs[i]
 	}
-	return s, nil
+	return s
 }
 
 // Report returns what was found so far.

@@ -56,10 +56,10 @@ func (c *Comparison) pairs() []pair {
 			s.add(policy.Request{Authority: host, Path: path})
 		}
 	}
-	for i := range c.new.specs {
+	for _, name := range c.new.set.Names() {
 		// Envoy may name a policy; where one side has none of that name, a
 		// configuration that names it is another one.
-		if name := c.new.specs[i].Name; c.old.byName[name] != nil {
+		if c.old.byName[name] != nil {
 			s.add(policy.Request{Policy: name, Authority: nobodysHost, Path: "/"})
 		}
 	}
@@ -78,7 +78,7 @@ type scopes struct {
 // collect enters all policies and returns hosts that they are about.
 func (s *scopes) collect() []string {
 	hosts := []string{nobodysHost}
-	for _, specs := range [][]policy.Spec{s.c.old.specs, s.c.new.specs} {
+	for _, specs := range [][]policy.Spec{s.c.old.set.Specs(), s.c.new.set.Specs()} {
 		for i := range specs {
 			if len(specs[i].Hosts) == 0 {
 				s.byHost[""] = append(s.byHost[""], &specs[i])

@@ -41,7 +41,7 @@ func TestSamplesOfEachVersionAreAccepted(t *testing.T) {
 					t.Error(d)
 				}
 			}
-			got := golden(Result{Specs: r.Specs})
+			got := golden(Result{Policies: r.Policies})
 			file := filepath.Join(dir, "want")
 			want, err := os.ReadFile(file)
 			if *update && errors.Is(err, fs.ErrNotExist) {
@@ -125,7 +125,7 @@ func TestSamplesUseEverything(t *testing.T) {
 				u.addFile(t, filepath.Join(dir, f.Name()))
 			}
 		}
-		u.addOrigins(t, Load(os.DirFS(dir), dir).Specs)
+		u.addOrigins(t, Load(os.DirFS(dir), dir).Policies.Specs())
 	}
 	for _, word := range everything(t) {
 		if !u[word] {

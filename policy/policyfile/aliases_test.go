@@ -15,7 +15,7 @@ func TestLoadSurvivesAliasesOfThemselves(t *testing.T) {
 		"&r {policies: *r, originGroups: *r}",
 	} {
 		if r := Load(files("p.yaml", data), ""); !r.HasErrors() {
-			t.Errorf("%s: accepted as %+v", data, r.Specs)
+			t.Errorf("%s: accepted as %+v", data, r.Policies.Specs())
 		}
 	}
 }

@@ -137,11 +137,11 @@ policies:
 - {name: c, hosts: [c.test], cors: {allowOrigins: ['group:c']}}
 `, "g.txt", "https://a.example\nhttps://b.example\n"), map[string]int{}}
 	r := Load(fsys, "")
-	if r.HasErrors() || len(r.Specs) != 3 {
+	if r.HasErrors() || len(r.Policies.Specs()) != 3 {
 		t.Fatal(r.Diagnostics)
 	}
 	for i, want := range [][]string{{"https://a.example", "https://b.example"}, {"https://a.example", "https://b.example", "https://last.example"}, {"https://a.example", "https://b.example"}} {
-		if got := r.Specs[i].CORS.AllowOrigins; !slices.Equal(got, want) {
+		if got := r.Policies.Specs()[i].CORS.AllowOrigins; !slices.Equal(got, want) {
 			t.Errorf("policy %d has %q, want %q", i, got, want)
 		}
 	}
@@ -251,7 +251,7 @@ func TestLoadRefusesWhateverIsShown(t *testing.T) {
 	lim := bounds()
 	lim.findings = 2
 	r := load(files("p.yaml", withGroup, "g.txt", strings.Repeat("https://a.example\n", 100)+"x\n"), "", lim)
-	if !r.HasErrors() || r.Specs != nil || r.Diagnostics[1].Level != policy.Error {
+	if !r.HasErrors() || r.Policies != nil || r.Diagnostics[1].Level != policy.Error {
 		t.Errorf("got %v", r.Diagnostics)
 	}
 }

@@ -41,10 +41,11 @@ func (d Diagnostic) String() string {
 
 // Result is what Load found.
 type Result struct {
-	// Specs are the policies, normalised, in the order of the files and of
-	// what stands in them; nil when a diagnostic is an error.
-	Specs []policy.Spec
-	// Diagnostics are sorted by file, line and column.
+	// Policies are in the order of the files and of what stands in them; nil if
+	// a diagnostic is an error.
+	Policies *policy.Valid
+	// Diagnostics are sorted by file, line and column. Those of good policies are
+	// warnings and notes.
 	Diagnostics []Diagnostic
 }
 

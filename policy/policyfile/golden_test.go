@@ -129,7 +129,10 @@ func golden(r Result) string {
 	for _, d := range r.Diagnostics {
 		fmt.Fprintln(&b, d)
 	}
-	for _, s := range r.Specs {
+	if r.Policies == nil {
+		return b.String()
+	}
+	for _, s := range r.Policies.Specs() {
 		text, err := json.Marshal(s)
 		if err != nil {
 			return err.Error()

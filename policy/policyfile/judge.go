@@ -8,11 +8,11 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// judge adds what the rules say of specs, which are those of l.policies.
-func (l *loader) judge(specs []policy.Spec) {
+// judge adds what the rules say of specs, which are those of l.policies. What it
+// returns is nil if the rules of package policy refuse them.
+func (l *loader) judge(specs []policy.Spec) *policy.Valid {
 	if len(specs) == 0 {
 		l.checkAny()
-		return
 	}
 	unsure := l.anyBroken()
 	report := func(p policy.Problem) {
@@ -22,17 +22,18 @@ func (l *loader) judge(specs []policy.Spec) {
 			l.addProblem(p, src)
 		}
 	}
-	examine(specs, report)
+	return examine(specs, report)
 }
 
-// examine reports what all rules say of specs, problem by problem.
-func examine(specs []policy.Spec, report func(policy.Problem)) {
+// examine reports what all rules say of specs, problem by problem. What it
+// returns is nil if the rules of package policy refuse them.
+func examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
 	regexes := regexFindings{}
 	checkLists(specs, func(p policy.Problem) {
 		regexes.note(p)
 		report(p)
 	})
-	policy.Examine(specs, func(p policy.Problem) {
+	return policy.Examine(specs, func(p policy.Problem) {
 		if !regexes.cover(p) {
 			report(p)
 		}

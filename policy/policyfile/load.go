@@ -89,15 +89,11 @@ func Load(fsys fs.FS, place string) Result {
 func load(fsys fs.FS, place string, lim limits) Result {
 	l := newLoader(fsys, place, lim)
 	l.readFiles()
-	specs := l.specs()
-	l.judge(specs)
+	valid := l.judge(l.specs())
 	l.checkUnused()
 	r := Result{Diagnostics: l.found.arranged()}
 	if !r.HasErrors() {
-		r.Specs = specs
-	}
-	for i := range r.Specs {
-		r.Specs[i] = policy.Normalise(r.Specs[i])
+		r.Policies = valid
 	}
 	return r
 }

@@ -44,7 +44,7 @@ func TestLoadReadsGroupFilesOfOtherSystems(t *testing.T) {
 		t.Fatal(r.Diagnostics)
 	}
 	want := []string{"https://a.example", "https://b.example", "https://c.example"}
-	if got := r.Specs[0].CORS.AllowOrigins; !slices.Equal(got, want) {
+	if got := r.Policies.Specs()[0].CORS.AllowOrigins; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -59,8 +59,8 @@ func TestLoadPlacesMistakesOfGroupFiles(t *testing.T) {
 	if len(got) != 3 || got[0] != want[0] || got[1] != want[1] || !strings.HasPrefix(got[2], "etc/sub/t.txt:4:1") {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if r.Specs != nil {
-		t.Error("specs beside errors")
+	if r.Policies != nil {
+		t.Error("policies beside errors")
 	}
 }
 
@@ -80,8 +80,8 @@ func TestLoadReadsAMountedFolder(t *testing.T) {
 		}
 	}
 	r := Load(os.DirFS(dir), dir)
-	if len(r.Diagnostics) != 0 || len(r.Specs) != 1 {
-		t.Errorf("got %d specs, %v", len(r.Specs), r.Diagnostics)
+	if len(r.Diagnostics) != 0 || len(r.Policies.Specs()) != 1 {
+		t.Errorf("got %+v, %v", r.Policies, r.Diagnostics)
 	}
 }
 
@@ -97,8 +97,8 @@ func TestLoadReadsAFileThatWasChosenWhateverItsName(t *testing.T) {
 	all := files("c.conf", "policies: [{name: a, cors: {allowOrigins: ['*']}}]", ".c", "policies: [{name: b, cors: {allowOrigins: ['*']}}]", "p.yaml", "policies: [{name: c, cors: {allowOrigins: ['*']}}]")
 	for chosen, want := range map[string]string{"c.conf": "a", ".c": "b", "p.yaml": "c", "": "c"} {
 		r := Load(chosenFS{all, chosen}, "")
-		if len(r.Specs) != 1 || r.Specs[0].Name != want {
-			t.Errorf("%q: got %+v, %v, want the policy %s", chosen, r.Specs, r.Diagnostics, want)
+		if r.HasErrors() || len(r.Policies.Specs()) != 1 || r.Policies.Specs()[0].Name != want {
+			t.Errorf("%q: got %+v, %v, want the policy %s", chosen, r.Policies, r.Diagnostics, want)
 		}
 	}
 }
@@ -260,16 +260,15 @@ func roundTrip(specs []policy.Spec) error {
 	if r.HasErrors() {
 		return fmt.Errorf("refused: %v", r.Diagnostics)
 	}
-	if !reflect.DeepEqual(r.Specs, specs) {
-		return fmt.Errorf("got  %+v\nwant %+v", r.Specs, specs)
+	if !reflect.DeepEqual(r.Policies.Specs(), specs) {
+		return fmt.Errorf("got  %+v\nwant %+v", r.Policies.Specs(), specs)
 	}
-	before, err := policy.Compile(specs)
-	if err != nil {
-		return err
+	again, problems := policy.Validate(specs)
+	if problems.HasErrors() {
+		return problems
 	}
-	after, err := policy.Compile(r.Specs)
-	if err != nil || before.Hash() != after.Hash() {
-		return fmt.Errorf("the sets differ: %w", err)
+	if r.Policies.Hash() != again.Hash() {
+		return errors.New("the hashes differ")
 	}
 	return nil
 }
@@ -282,11 +281,11 @@ func TestAcceptedSpecsRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := Load(filesOf(archive), "")
-		if len(r.Specs) == 0 {
+		if r.HasErrors() {
 			continue
 		}
 		accepted++
-		if err := roundTrip(r.Specs); err != nil {
+		if err := roundTrip(r.Policies.Specs()); err != nil {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
@@ -323,13 +322,13 @@ func FuzzLoad(f *testing.F) {
 		if !slices.IsSortedFunc(r.Diagnostics, byPlace) {
 			t.Fatalf("not sorted: %v", r.Diagnostics)
 		}
-		if r.HasErrors() != (r.Specs == nil) {
-			t.Fatalf("specs %v beside %v", r.Specs, r.Diagnostics)
+		if r.HasErrors() != (r.Policies == nil) {
+			t.Fatalf("policies %v beside %v", r.Policies, r.Diagnostics)
 		}
 		if r.HasErrors() {
 			return
 		}
-		if err := roundTrip(r.Specs); err != nil {
+		if err := roundTrip(r.Policies.Specs()); err != nil {
 			t.Fatalf("%v\nof\n%s", err, yaml)
 		}
 	})

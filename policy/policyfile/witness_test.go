@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // TestWitnessesOfRiskyOriginsAreAccepted asks a set about the origins that the
@@ -39,10 +40,7 @@ func TestWitnessesOfRiskyOriginsAreAccepted(t *testing.T) {
 		if tt.field == regexes {
 			spec.CORS.AllowOrigins, spec.CORS.AllowOriginRegexes = nil, spec.CORS.AllowOrigins
 		}
-		set, err := policy.Compile([]policy.Spec{spec})
-		if err != nil {
-			t.Fatal(err)
-		}
+		set := policytest.Compile(t, spec)
 		if d := set.Decide(&policy.Request{Method: "GET", Authority: "a.test", Origin: witness}); d.Reason != policy.ReasonRequestAllowed {
 			t.Errorf("%s: %s is %s", tt.entry, witness, d.Reason)
 		}

@@ -54,5 +54,5 @@ func (s *Server) answer(q explain.Question) (explain.Report, error) {
 	if set == nil {
 		return explain.Report{}, errNoPolicies
 	}
-	return explain.Policies{Set: set, Specs: set.Specs()}.Explain(q)
+	return explain.Policies{Set: set}.Explain(q)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/admin"
 )
 
@@ -19,11 +20,7 @@ func explainPage(t *testing.T, specs []policy.Spec) *httptest.Server {
 	t.Helper()
 	var set *policy.Set
 	if specs != nil {
-		var err error
-		set, err = policy.Compile(specs)
-		if err != nil {
-			t.Fatal(err)
-		}
+		set = policytest.Compile(t, specs...)
 	}
 	s := httptest.NewServer((&admin.Server{Ready: func() bool { return true }, Set: func() *policy.Set { return set }}).Handler())
 	t.Cleanup(s.Close)

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/contract"
 )
@@ -24,11 +25,7 @@ import (
 func compile(t testing.TB) *policy.Set {
 	t.Helper()
 	cors := policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowMethods: []string{"PUT"}}
-	set, err := policy.Compile([]policy.Spec{{Name: "api", CORS: cors}, {Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return policytest.Compile(t, policy.Spec{Name: "api", CORS: cors}, policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}})
 }
 
 const trace = "4bf92f3577b34da6a3ce929d0e0e4736"

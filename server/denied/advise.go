@@ -25,7 +25,7 @@ func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
 		}
-		report, err := enforced(explain.Policies{Set: set, Specs: set.Specs()}, name).Explain(question(name, r))
+		report, err := explain.Policies{Set: enforced(set, name)}.Explain(question(name, r))
 		if err != nil {
 			return Advice{}
 		}
@@ -44,19 +44,19 @@ func allows(set *policy.Set, name string, r policy.Request) bool {
 	return !isDenial(d.Reason)
 }
 
-// enforced returns ps, or the policy of that name alone and enforced when it is
+// enforced returns set, or the policy of that name alone and enforced if it is
 // in shadow: what a page may read is asked as if it acted.
-func enforced(ps explain.Policies, name string) explain.Policies {
-	for _, s := range ps.Specs {
+func enforced(set *policy.Set, name string) *policy.Set {
+	for _, s := range set.Specs() {
 		if s.Name != name || s.Mode != policy.ModeShadow {
 			continue
 		}
 		s.Mode = policy.ModeEnforce
-		if set, err := policy.Compile([]policy.Spec{s}); err == nil {
-			return explain.Policies{Set: set, Specs: []policy.Spec{s}}
+		if valid, problems := policy.Validate([]policy.Spec{s}); !problems.HasErrors() {
+			return policy.Compile(valid)
 		}
 	}
-	return ps
+	return set
 }
 
 func question(name string, r *policy.Request) explain.Question {

@@ -5,14 +5,12 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) Advice {
 	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, specs...)
 	return Advise(func() *policy.Set { return set })
 }
 
@@ -78,10 +76,7 @@ func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
 		{Name: "narrow", Hosts: []string{"a.test"}, Paths: []string{"/private"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
 		{Name: "wide", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
 	}
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, specs...)
 	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	r := get("a.test", "https://app.test")
 	r.Path = "/private%2Fx"

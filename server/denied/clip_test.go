@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestAListIsClippedBetweenNames(t *testing.T) {
@@ -44,10 +45,7 @@ func TestAPartOfWhatWasAskedGivesNoAdvice(t *testing.T) {
 
 func TestAMalformedPreflightOfAnAllowedOriginIsListed(t *testing.T) {
 	specs := []policy.Spec{{Name: "api", Hosts: []string{"api.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}}
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, specs...)
 	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
 	ask(&tr, set, preflight("api.test", "https://app.test", "no method", ""))
 	list := tr.List()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func compile(t testing.TB, names ...string) *policy.Set {
@@ -22,11 +23,7 @@ func compile(t testing.TB, names ...string) *policy.Set {
 		specs = append(specs, policy.Spec{Name: name, Hosts: []string{name + ".test"},
 			CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowMethods: []string{"PUT"}, AllowHeaders: []string{"x-ok"}}})
 	}
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return policytest.Compile(t, specs...)
 }
 
 // ask decides on r as a service does, and tells t of it.
@@ -92,10 +89,7 @@ func TestDenialsAreListedTheMostFrequentFirst(t *testing.T) {
 
 func TestShadowPoliciesAreListed(t *testing.T) {
 	spec := policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}
-	set, err := policy.Compile([]policy.Spec{spec})
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t, spec)
 	var tr Tracker
 	ask(&tr, set, get("api.test", "https://evil.test"))
 	if list := tr.List(); len(list.Policies) != 1 || list.Policies[0].Policy != "next" {

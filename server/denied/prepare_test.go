@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/denied"
 )
 
@@ -12,11 +13,7 @@ import (
 func TestPoliciesThatGoAreForgottenWhenTheNewOnesServe(t *testing.T) {
 	sets := map[string]*policy.Set{}
 	for _, name := range []string{"old", "new"} {
-		set, err := policy.Compile([]policy.Spec{{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sets[name] = set
+		sets[name] = policytest.Compile(t, policy.Spec{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
 	}
 	tracker := &denied.Tracker{}
 	commit, err := tracker.Prepare(sets["new"])

@@ -71,15 +71,10 @@ func (e *LoadError) message() string {
 // diagnostics of the result are warnings and notes when the error is nil; the error is a
 // *LoadError.
 func Check(ctx context.Context, src Source) (policyfile.Result, error) {
-	res, err := read(ctx, src)
-	if err != nil {
-		return res, err
-	}
-	_, _, err = prepare(res.Specs, nil)
-	return res, err
+	return read(ctx, src)
 }
 
-// read returns the specs that src holds now, with the warnings about them. The
+// read returns the policies that src holds now, with the warnings about them. The
 // error is a *LoadError.
 func read(ctx context.Context, src Source) (res policyfile.Result, err error) {
 	defer func() {
@@ -131,18 +126,15 @@ func unchanged(ctx context.Context, fsys fs.FS) bool {
 	return !ok || v.Unchanged(ctx)
 }
 
-// prepare compiles specs and has the sinks prepare the set. The error is a
+// prepare compiles what is valid and has the sinks prepare the set. The error is a
 // *LoadError.
-func prepare(specs []policy.Spec, sinks []Sink) (set *policy.Set, commit func(), err error) {
+func prepare(valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	set, err = policy.Compile(specs)
-	if err != nil {
-		return nil, nil, &LoadError{Err: fmt.Errorf("compile the policies: %w", err)}
-	}
+	set = policy.Compile(valid)
 	commit, err = prepareAll(sinks, set)
 	if err != nil {
 		return nil, nil, &LoadError{Err: fmt.Errorf("serve the policies: %w", err)}

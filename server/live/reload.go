@@ -177,14 +177,13 @@ func (r *Reloader) begin() (end func(*Load)) {
 // serveSpecs makes the specs of res the ones served. The same content is no
 // new generation.
 func (r *Reloader) serveSpecs(res policyfile.Result) error {
-	hash := policy.Hash(res.Specs)
-	if have := r.Status(); have.Ready && have.Hash == hash {
+	if have := r.Status(); have.Ready && have.Hash == res.Policies.Hash() {
 		r.accept(nil)
 		r.logDiagnostics(res.Diagnostics)
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
-	set, commit, err := prepare(res.Specs, r.Sinks)
+	set, commit, err := prepare(res.Policies, r.Sinks)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ type Status struct {
 	Ready bool `json:"ready"`
 	// Generation counts the sets that were served, the first is 1.
 	Generation uint64 `json:"generation"`
-	// Hash is the served set's, see policy.Hash.
+	// Hash is the served set's, see policy.Set.Hash.
 	Hash string `json:"hash"`
 	// LoadedAt is when the served set was loaded, the zero time before the first.
 	LoadedAt time.Time `json:"loadedAt,omitzero"`

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/wire"
@@ -28,11 +29,7 @@ func compile(t testing.TB, names ...string) *policy.Set {
 		specs = append(specs, policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
 	}
 	specs = append(specs, policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}})
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return policytest.Compile(t, specs...)
 }
 
 func ask(m *Metrics, set *policy.Set, r policy.Request) {

@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -69,14 +70,9 @@ func shown(s *tracev1.Span) string {
 
 func testSet(t testing.TB) *policy.Set {
 	t.Helper()
-	set, err := policy.Compile([]policy.Spec{
-		{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
-		{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return policytest.Compile(t,
+		policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}},
+		policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://other.test"}}})
 }
 
 // testHandler returns a handler that serves the set, and tells o of decisions.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -63,7 +64,7 @@ func exposed(answer []byte) string {
 }
 
 func TestHandlerServesTheSetThatWasCommittedLast(t *testing.T) {
-	first, second, third := compile(t, generationSpecs("first")), compile(t, generationSpecs("second")), compile(t, generationSpecs("third"))
+	first, second, third := policytest.Compile(t, generationSpecs("first")...), policytest.Compile(t, generationSpecs("second")...), policytest.Compile(t, generationSpecs("third")...)
 	message := encoded(t, get("any.test", app))
 	h := handlerOf(t, first, nil)
 	ask := func(when, want string, set *policy.Set) {
@@ -87,14 +88,14 @@ func TestHandlerServesTheSetThatWasCommittedLast(t *testing.T) {
 }
 
 func TestExchangeKeepsItsSet(t *testing.T) {
-	h := handlerOf(t, compile(t, generationSpecs("first")), nil)
+	h := handlerOf(t, policytest.Compile(t, generationSpecs("first")...), nil)
 	x := h.Begin("")
 	defer x.End()
 	message := encoded(t, get("any.test", app))
 	if _, err := x.Process(t.Context(), nil, message); err != nil {
 		t.Fatal(err)
 	}
-	prepare(t, h, compile(t, generationSpecs("second")))()
+	prepare(t, h, policytest.Compile(t, generationSpecs("second")...))()
 	answer, err := x.Process(t.Context(), nil, message)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestHandlerIsSafeForConcurrentUse(t *testing.T) {
 	for i := range sets {
 		specs := generationSpecs(fmt.Sprint(i))
 		specs[0].CORS.AllowOrigins = []string{"https://*.example.com"}
-		sets[i] = compile(t, specs)
+		sets[i] = policytest.Compile(t, specs...)
 	}
 	h := handlerOf(t, sets[0], nil)
 	response := encoded(t, responseMessage("vary: x"))

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -54,18 +55,9 @@ func testSpecs() []policy.Spec {
 	}
 }
 
-func compile(t testing.TB, specs []policy.Spec) *policy.Set {
-	t.Helper()
-	set, err := policy.Compile(specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
 func testSet(t testing.TB) *policy.Set {
 	t.Helper()
-	return compile(t, testSpecs())
+	return policytest.Compile(t, testSpecs()...)
 }
 
 // handlerOf returns a handler that serves set, and tells o of decisions.

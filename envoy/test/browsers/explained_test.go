@@ -21,11 +21,10 @@ import (
 // reasons of the decisions, and what the consoles say.
 func TestTrialsAreExplained(t *testing.T) {
 	loaded := policyfile.Load(fstest.MapFS{"policies.yaml": {Data: []byte(policies)}}, "")
-	set, err := policy.Compile(loaded.Specs)
-	if err != nil {
-		t.Fatal(err)
+	if loaded.HasErrors() {
+		t.Fatal(loaded.Diagnostics)
 	}
-	ps := explain.Policies{Set: set, Specs: loaded.Specs}
+	ps := explain.Policies{Set: policy.Compile(loaded.Policies)}
 	explained := 0
 	for _, tr := range trials {
 		for i, st := range tr.steps {

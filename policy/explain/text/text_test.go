@@ -4,17 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
 func TestExplainTextIsHarmless(t *testing.T) {
-	set, err := policy.Compile(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := policytest.Compile(t)
 	r, err := explain.Policies{Set: set}.Explain(explain.Question{
 		Origin: "https://a\x1b]0;gone\x07.test", URL: "https://api.example.com/", Credentials: browser.Include,
 		Upstream: explain.Upstream{Headers: browser.Headers{{Name: "X-A", Value: "\x1b[2J\r\u0085"}, {Name: "Access-Control-Allow-Origin", Value: "\x1b[2J"}}},
