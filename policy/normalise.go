@@ -56,8 +56,8 @@ func unique[T ~string](list []T, normal func(T) T) []T {
 	seen := make(map[T]struct{}, len(list))
 	for _, entry := range list {
 		entry = normal(entry)
-		if _, dup := seen[entry]; !dup {
-			seen[entry] = struct{}{}
+		seen[entry] = struct{}{}
+		if len(seen) > len(kept) {
 			kept = append(kept, entry)
 		}
 	}

@@ -20,11 +20,12 @@ func (v *validator) checkOrigins() {
 	stars := newStarred(list)
 	seen := make(map[string]struct{}, len(list))
 	for i, text := range list {
-		if _, dup := seen[text]; dup {
+		known := len(seen)
+		seen[text] = struct{}{}
+		if len(seen) == known {
 			v.warn("origin-redundant", at(originsField, i), text, "the origin is listed twice", "remove one")
 			continue
 		}
-		seen[text] = struct{}{}
 		v.checkOrigin(i, text, stars)
 	}
 }
@@ -32,7 +33,7 @@ func (v *validator) checkOrigins() {
 func (v *validator) checkOrigin(i int, text string, stars starred) {
 	field := at(originsField, i)
 	p, err := ParsePattern(text)
-	if bad := (*PatternError)(nil); errors.As(err, &bad) {
+	if bad, refused := errors.AsType[*PatternError](err); refused {
 		v.fail(bad.Code, field, bad.Value, bad.Reason, bad.Hint)
 		return
 	}

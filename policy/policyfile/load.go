@@ -1,6 +1,6 @@
 // Package policyfile reads what users write: policy files and the group files
-// that they name become [policy.Spec] values, or every mistake in them with its
-// file, line and column.
+// that they name become a [policy.Valid], for [policy.Compile], or every mistake in
+// them with its file, line and column.
 //
 // A policy file is YAML, and so JSON, read strictly. It has two lists:
 //
