@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -267,13 +268,16 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	at, hint := p.origins[i].at, ""
 	if l.found.wants(spot{p.file, at}) && l.unknown < l.limits.findings {
 		l.unknown++
-		hint = didYouMean(name, l.names(), groupPrefix)
+		hint = near.DidYouMean(name, l.names(), groupPrefix)
 	}
 	l.add(p.file, at, Diagnostic{
 		Code: "group-unknown", Field: p.field() + "." + item("cors.allowOrigins", i), Value: groupPrefix + name,
 		Reason: "there is no such group", Hint: hint,
 	})
 }
+
+// maxKnown is how many known names are looked at to propose one.
+const maxKnown = 1000
 
 // names returns the names of the first groups, sorted.
 func (l *loader) names() []string {

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -182,7 +183,7 @@ func seconds(text string) (int, bool) {
 	return n, err == nil && time.Duration(n)*time.Second == age // an int may have 32 bits
 }
 
-// theirs are the names that fields have in other systems, as plain writes them;
+// theirs are the names that fields have in other systems, as near.Plain writes them;
 // the first is our own.
 var theirs = []struct{ ours, names string }{
 	{"policies", "policies policy corspolicies rules"},
@@ -215,7 +216,7 @@ var theirs = []struct{ ours, names string }{
 // oursFor returns the path of the field that others call name; empty when
 // there is none.
 func oursFor(name string) string {
-	name = plain(name[strings.LastIndexAny(name, "/.")+1:])
+	name = near.Plain(name[strings.LastIndexAny(name, "/.")+1:])
 	for _, prefix := range []string{"", "cors", "accesscontrol"} {
 		for _, f := range theirs {
 			if slices.Contains(strings.Fields(f.names), strings.TrimPrefix(name, prefix)) {
@@ -232,7 +233,7 @@ func fieldHint(name string, known, free []string) string {
 	path := oursFor(name)
 	field := path[strings.LastIndexByte(path, '.')+1:]
 	if path == "" || len(known) == 1 {
-		path, field = "", nearest(name, known)
+		path, field = "", near.Nearest(name, known)
 	}
 	switch {
 	case slices.Contains(free, field):
@@ -240,7 +241,7 @@ func fieldHint(name string, known, free []string) string {
 	case slices.Contains(known, field):
 		return strconv.Quote(field) + " is there already: remove one"
 	case path == "":
-		return didYouMean("", free, "")
+		return near.DidYouMean("", free, "")
 	case strings.HasPrefix(path, "cors."):
 		return "write " + strconv.Quote(field) + " under cors, in a policy"
 	case field == "cors":

@@ -1,20 +1,17 @@
-package policyfile
+// Package near proposes a name for one that there is not.
+package near
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 )
 
-// maxKnown is how many known names are looked at to propose one.
-const maxKnown = 1000
-
-// didYouMean proposes the known name that is nearest to name, or says which
+// DidYouMean proposes the known name that is nearest to name, or says which
 // there are. A prefix is written before each.
-func didYouMean(name string, known []string, prefix string) string {
-	best := nearest(name, known)
+func DidYouMean(name string, known []string, prefix string) string {
+	best := Nearest(name, known)
 	switch {
 	case best != "":
 		return "did you mean " + strconv.Quote(prefix+best) + "?"
@@ -26,14 +23,14 @@ func didYouMean(name string, known []string, prefix string) string {
 	return "write one of " + prefix + strings.Join(known, ", "+prefix)
 }
 
-// nearest returns the known name that is nearest to name, if one is near.
-func nearest(name string, known []string) string {
-	best, least, bare := "", len(name)/3+1, plain(name)
+// Nearest returns the known name that is nearest to name, if one is near.
+func Nearest(name string, known []string) string {
+	best, least, bare := "", len(name)/3+1, Plain(name)
 	for _, k := range known {
 		if len(name) > 2*len(k)+2 {
 			continue
 		}
-		if plain(k) == bare {
+		if Plain(k) == bare {
 			return k
 		}
 		if d := distance(name, k); d <= least {
@@ -43,8 +40,8 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// plain is a name without case, "_" and "-", as other tools may write it.
-func plain(name string) string {
+// Plain is a name without case, "_" and "-", as other tools may write it.
+func Plain(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' {
 			return -1
@@ -73,15 +70,4 @@ func distance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// spelt returns a hint, but for one that proposes a host with a label that only
-// looks like Punycode.
-func spelt(hint string) string {
-	for label := range strings.FieldsFuncSeq(hint, func(r rune) bool { return strings.ContainsRune(" ./:\"", r) }) {
-		if label != acePrefix && badPunycode(label) != "" {
-			return fmt.Sprintf("check the spelling of %q", label)
-		}
-	}
-	return hint
 }
