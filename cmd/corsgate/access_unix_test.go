@@ -54,6 +54,18 @@ func TestPoliciesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
 	}
 }
 
+// The folder that is closed may be far above the case file that was asked for.
+func TestACaseFileThatMayNotBeReadIsNamed(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o022)) // others may read what is made here
+	folder := publicFolder(t)
+	closed := filepath.Join(folder, "q")
+	if err := errors.Join(os.MkdirAll(filepath.Join(closed, "r"), 0o755), os.WriteFile(filepath.Join(closed, "r", "case.yaml"), nil, 0o644), os.Chmod(closed, 0)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(closed, 0o700) }() // so that it can be removed
+	failsForReader(t, folder, copyOfTheCommand(t), "test q/r/case.yaml", "corsgate: q/r/case.yaml: "+needs(`search (x) on the folder "q"`, "0000", "x"))
+}
+
 func TestTLSFilesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
 	folder := publicFolder(t)
 	if err := os.WriteFile(filepath.Join(folder, "tls.key"), nil, 0); err != nil {
