@@ -42,12 +42,11 @@ request and what must come of it:
 
 With 'partial: true' above the cases only what "want" names is compared; without it
 everything is: the status (status), whether the upstream saw the request (forwarded),
-and each Access-Control-* and Vary header (headers), and what a policy in shadow says:
+each Access-Control-* and Vary header (headers), and what a policy in shadow says:
 
-    want: {shadow: {policy: api-next, reason: request_origin_denied, differs: true}}
+    want: {shadow: {policy: api-next, reason: preflight_origin_denied, differs: true}}
 
-A file that has policies of its
-own is judged by these.
+A file that has policies of its own is judged by these.
 
 Exits 1 when a case fails.`,
 		Example: `  corsgate test --policies policies/ cases/
