@@ -85,7 +85,12 @@ func TestNearestMiss(t *testing.T) {
 		{"a trailing slash", app + "/", "", "an origin has no path; browsers send https://app.example.com, which https://app.example.com allows"},
 		{"a default port", app + ":443", "", "browsers leave out the default port; browsers send https://app.example.com, which https://app.example.com allows"},
 		{"no origin at all", "nonsense", "", "an origin begins with a scheme"},
-		{"a star", "https://*.corp.test", "", "it is not one origin as browsers send it"},
+		{"a star", "https://*.corp.test", "", "it is malformed: no browser sends it as an origin"},
+		{"a quote and a backslash", `https://a"b\é`, "", "it is malformed: no browser sends it as an origin"},
+		{"two origins", "https://a.test, https://b.test", "", "it is malformed: no browser sends it as an origin"},
+		{"a word of a policy", "group:apps", "", "an origin begins with a scheme"},
+		{"a placeholder", "${ORIGIN}", "", "it is malformed: no browser sends it as an origin"},
+		{"a port that is too large", "https://app.corp.test:99999", "", "the port is not one"},
 		{"null", "null", "", "the page has no origin of its own"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

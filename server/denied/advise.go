@@ -20,8 +20,11 @@ const target = "https://corsgate.invalid/"
 func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Request) Advice {
 	return func(name string, r *policy.Request) Advice {
 		set, specs := served()
-		if set == nil || name == "" {
+		switch {
+		case set == nil, name == "" && r.Policy == "":
 			return Advice{}
+		case name == "":
+			return adviseOnName(specs, r.Policy)
 		}
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
@@ -32,6 +35,16 @@ func Advise(served func() (*policy.Set, []policy.Spec)) func(string, *policy.Req
 		}
 		return Advice{Nearest: nearest(&report), Allow: allowing(&report)}
 	}
+}
+
+// adviseOnName is for a request for which Envoy named a policy that there was
+// not: once there is, others than its name decide.
+func adviseOnName(specs []policy.Spec, named string) Advice {
+	isNamed := func(s policy.Spec) bool { return s.Name == named }
+	if slices.ContainsFunc(specs, isNamed) {
+		return Advice{Allowed: true}
+	}
+	return Advice{Nearest: "Envoy names this policy, and no file has it"}
 }
 
 // allows reports whether the policy of that name, which may be in shadow, does
