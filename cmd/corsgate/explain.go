@@ -16,6 +16,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // explainConfig is what the flags of explain say.
@@ -261,7 +262,7 @@ func readInput(name string, stdin io.Reader) (string, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", printable.Error(err)
+			return "", fmt.Errorf("HAR file: %w", access.Explain(printable.Error(err), name))
 		}
 		defer f.Close()
 		in = f
