@@ -6,6 +6,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/browser"
@@ -13,25 +14,45 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// print writes the reports; of several, people get those that are blocked, and
-// a summary to note. The error is errFindings when one is blocked.
+// print writes the reports; of several, people get those that are not allowed,
+// and a summary to note. The error is errFindings when one is blocked, and else
+// errUndecided when one depends on what is not known.
 func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, format string) error {
-	blocked := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
+	open := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
+	blocked := slices.DeleteFunc(slices.Clone(open), func(r explain.Report) bool { return r.Undecided })
 	if format == "json" {
 		if err := writeJSON(out, map[string][]explain.Report{"reports": reports}); err != nil {
 			return err
 		}
-	} else if err := printReports(out, note, reports, blocked); err != nil {
+	} else if err := printReports(out, reports, open); err != nil {
 		return err
 	}
-	if len(blocked) > 0 {
+	if format != "json" && len(reports) > 1 {
+		if _, err := io.WriteString(note, summary(len(reports), len(blocked), len(open)-len(blocked))); err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(blocked) > 0:
 		return errFindings
+	case len(open) > 0:
+		return errUndecided
 	}
 	return nil
 }
 
-func printReports(out, note io.Writer, reports, blocked []explain.Report) error {
-	shown := blocked
+// summary is a line that counts requests.
+func summary(all, blocked, undecided int) string {
+	text := fmt.Sprintf("%s, %d blocked", counted(all, "request", "requests"), blocked)
+	if undecided > 0 {
+		text += fmt.Sprintf(", %d undecided", undecided)
+	}
+	return text + "\n"
+}
+
+// printReports writes for people the only report, or those that are open.
+func printReports(out io.Writer, reports, open []explain.Report) error {
+	shown := open
 	if len(reports) == 1 {
 		shown = reports
 	}
@@ -45,11 +66,7 @@ func printReports(out, note io.Writer, reports, blocked []explain.Report) error 
 			return err
 		}
 	}
-	if len(reports) == 1 {
-		return nil
-	}
-	_, err := fmt.Fprintf(note, "%s, %d blocked\n", counted(len(reports), "request", "requests"), len(blocked))
-	return err
+	return nil
 }
 
 // control finds control characters, and the colours of a painter as a whole.
@@ -83,9 +100,12 @@ func (t *explainText) row(heading, format string, args ...any) {
 func (t *explainText) faint(s string) string { return t.paint.paint("2", s) }
 
 func (t *explainText) report(r *explain.Report) {
-	head := t.paint.green("allowed")
-	if !r.Allowed {
-		head = t.paint.red("blocked")
+	head := t.paint.red("blocked")
+	switch {
+	case r.Allowed:
+		head = t.paint.green("allowed")
+	case r.Undecided:
+		head = t.paint.yellow("undecided")
 	}
 	q := r.Question
 	t.line("%s: %s %s from %s", head, shownValue(q.Method), shownValue(q.URL), shownValue(q.Origin))
@@ -204,7 +224,11 @@ func (t *explainText) exchange(heading string, e *explain.Exchange) {
 	if e.Forwarded {
 		from = "by the upstream"
 	}
-	t.row("", "%s%d %s", t.faint("< "), e.Status, t.faint("("+from+", "+e.Reason+")"))
+	status := "not known"
+	if e.Status != 0 {
+		status = strconv.Itoa(e.Status)
+	}
+	t.row("", "%s%s %s", t.faint("< "), status, t.faint("("+from+", "+e.Reason+")"))
 	t.headers("< ", e.Headers)
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {

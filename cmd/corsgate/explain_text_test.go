@@ -23,8 +23,8 @@ func TestExplainTextIsHarmless(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out, note strings.Builder
-	if err := printReports(&out, &note, []explain.Report{r}, nil); err != nil {
+	var out strings.Builder
+	if err := printReports(&out, []explain.Report{r}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if text := out.String(); strings.ContainsAny(text, "\x1b\x07\r\u0085") || !strings.Contains(text, `\x1b]0;gone`) {

@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -37,8 +38,9 @@ func (m Mode) says() string {
 func runWithoutCORS(set *policy.Set, a asked) trip {
 	t := trip{plan: browser.Plan{CrossOrigin: a.Origin != a.target, Method: a.Method, Headers: a.Headers}}
 	t.plan.Steps = []browser.Step{{OK: true, Says: a.Mode.says(), Section: "#concept-request-mode"}}
-	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()))
+	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()), a.Upstream)
 	t.request.Sent = a.headersWithoutCORS()
+	t.request.Headers = slices.DeleteFunc(t.request.Headers, func(h browser.Header) bool { return strings.HasPrefix(h.Name, "access-control-") })
 	t.allowed = t.request.Forwarded
 	return t
 }
