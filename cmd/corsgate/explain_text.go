@@ -127,7 +127,7 @@ func (t *explainText) report(r *explain.Report) {
 	if r.Cause != "" {
 		t.line("%s", printable.Text(r.Cause))
 	}
-	t.remedy(r.Remedy)
+	t.remedy(r)
 }
 
 // consoles writes what each browser's console says.
@@ -251,20 +251,36 @@ func shownValue(value string) string {
 }
 
 // remedy writes what to change, as it stands in a policy file.
-func (t *explainText) remedy(r *explain.Remedy) {
+func (t *explainText) remedy(report *explain.Report) {
+	r := report.Remedy
 	if r == nil {
 		return
 	}
 	t.line("")
-	fresh := len(r.Changes) > 0 && r.Changes[0].Field == "name"
-	if fresh {
-		t.line("To allow it, add a policy")
-	} else {
-		t.line("To allow it, policy %s needs", r.Policy)
+	to, fresh := "To allow it, ", len(r.Changes) > 0 && r.Changes[0].Field == "name"
+	if report.Undecided {
+		to = "To allow it whatever the upstream answers, "
+	}
+	if r.Method != "" {
+		t.line("%slet the page send %s: methods have case", to, r.Method)
+		to = "and "
+	}
+	if r.Omit != nil {
+		t.line("%slet the page not set %s: only answers have that", to, strings.Join(r.Omit, ", "))
+		to = "and "
+	}
+	switch {
+	case fresh:
+		t.line("%sadd a policy (if the host is behind corsgate)", to)
+	case r.Changes != nil:
+		t.line("%spolicy %s needs", to, r.Policy)
 	}
 	t.changes(r.Changes, fresh)
 	for _, why := range r.Refused {
 		t.line("but such a policy is refused: %s", why)
+	}
+	for _, cost := range r.Costs {
+		t.line("but %s", printable.Text(cost))
 	}
 }
 

@@ -69,6 +69,10 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 
 // navigationCause is for one that is blocked.
 func navigationCause(a asked) string {
+	if a.Origin == "null" {
+		// Fetch, #append-a-request-origin-header; HTML, #concept-origin-opaque.
+		return "the page hides its origin (Referrer-Policy: no-referrer), or has none of its own (a sandboxed frame, a file, a redirect between other sites): every site can post a form so; have the page send its origin if it is yours"
+	}
 	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is not a reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
 }
 
@@ -94,10 +98,12 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 	}
 	set, err := policy.Compile(r.changed(ps.Specs))
 	if err != nil {
-		return ps.judge(r)
+		return ps.judge(r, a)
 	}
 	if t := runWithoutCORS(set, a); !t.allowed {
 		return nil
 	}
-	return r
+	r.Costs = []string{"deniedRequests: pass gives up the protection from forged requests (CSRF) here: forms of every site reach the application, which has to tell them apart itself, " +
+		"by a token of its own, or by the signature and the state of SAML and OpenID Connect"}
+	return ps.judge(r, a)
 }

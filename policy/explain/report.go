@@ -123,8 +123,14 @@ type Exchange struct {
 type Remedy struct {
 	// Policy is the policy to change.
 	Policy string `json:"policy"`
+	// Method is what the page has to send instead of its method; empty: it may
+	// stay. Omit are the headers that it must not set.
+	Method string   `json:"method,omitempty"`
+	Omit   []string `json:"omit,omitempty"`
 	// Changes are what to change, all of them.
 	Changes []Change `json:"changes,omitempty"`
+	// Costs are what the changes give up, or take away from others.
+	Costs []string `json:"costs,omitempty"`
 	// Refused says why a policy with the changes would not load; empty when it
 	// would.
 	Refused []string `json:"refused,omitempty"`

@@ -34,7 +34,7 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 	if err != nil {
 		return "", true
 	}
-	examine([]policy.Spec{s}, func(p policy.Problem) {
+	Examine([]policy.Spec{s}, func(p policy.Problem) {
 		if !refused && isRefused(p) && strings.HasPrefix(p.Field, field) {
 			hint, refused = p.Hint, true
 		}

@@ -22,11 +22,11 @@ func (l *loader) judge(specs []policy.Spec) {
 			l.addProblem(p, src)
 		}
 	}
-	examine(specs, report)
+	Examine(specs, report)
 }
 
-// examine reports what all rules say of specs, problem by problem.
-func examine(specs []policy.Spec, report func(policy.Problem)) {
+// Examine reports what all rules say of specs, problem by problem.
+func Examine(specs []policy.Spec, report func(policy.Problem)) {
 	regexes := regexFindings{}
 	checkLists(specs, func(p policy.Problem) {
 		regexes.note(p)

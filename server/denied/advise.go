@@ -112,6 +112,12 @@ func allowing(r *explain.Report) string {
 			lines = append(lines, field+": [..., "+strings.Join(quoted(c.Add), ", ")+"]")
 		}
 	}
+	if r.Remedy.Method != "" && lines != nil {
+		lines = append(lines, "and let the page send "+r.Remedy.Method)
+	}
+	if r.Remedy.Omit != nil && lines != nil {
+		lines = append(lines, "and let the page not set "+strings.Join(r.Remedy.Omit, ", "))
+	}
 	return strings.Join(lines, ", ")
 }
 
