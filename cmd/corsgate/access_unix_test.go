@@ -63,7 +63,7 @@ func TestACaseFileThatMayNotBeReadIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.Chmod(closed, 0o700) }() // so that it can be removed
-	failsForReader(t, folder, copyOfTheCommand(t), "test q/r/case.yaml", "corsgate: q/r/case.yaml: "+needs(`search (x) on the folder "q"`, "0000", "x"))
+	failsForReader(t, folder, copyOfTheCommand(t), exitFailure, "test q/r/case.yaml", "corsgate: q/r/case.yaml: "+needs(`search (x) on the folder "q"`, "0000", "x"))
 }
 
 func TestTLSFilesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
