@@ -12,6 +12,10 @@ func checkForeign(e *PatternError) error {
 	if len(s) > maxProposed { // so that what nests costs little
 		return nil
 	}
+	if strings.Contains(s, chromeStar) {
+		e.Code, e.Reason = "origin-star", "a star has no brackets"
+		return e.mend(strings.Replace(s, chromeStar, "*.", 1))
+	}
 	if inner := unbracketed(s); inner != s {
 		e.Code, e.Reason = "origin-list", "an entry is one origin, without brackets"
 		return e.mend(inner)
@@ -34,6 +38,10 @@ func checkForeign(e *PatternError) error {
 	}
 	return nil
 }
+
+// chromeStar stands before a domain in Chrome's settings and policies, for it
+// and all below it.
+const chromeStar = "[*.]"
 
 // unbracketed cuts the brackets of a list or of a link off s. An IPv6 address
 // keeps its own, and so does a placeholder.

@@ -10,6 +10,9 @@ import (
 // the path that was surely meant, else what the field takes.
 func pathHint(p string) string {
 	text := strings.TrimFunc(p, isAround)
+	if m := pathCall.FindStringSubmatch(text); m != nil {
+		text = "prefix:" + m[1]
+	}
 	if hint := hostHint(text); hint != "" {
 		return hint
 	}

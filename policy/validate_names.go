@@ -3,6 +3,8 @@ package policy
 import (
 	"slices"
 	"strings"
+
+	"github.com/corsgate/corsgate/policy/internal/near"
 )
 
 func (v *validator) checkMethods() {
@@ -22,6 +24,8 @@ func (v *validator) checkMethods() {
 			v.fail("method-case", place, m, "can never match: browsers send this method in upper case", didYouMean(normal))
 		case looksLikePattern(m):
 			v.warnOfPattern(place, m)
+		case meantMethod(m) != "":
+			v.warn("misspelt-method", place, m, "no method in use has this name", didYouMean(meantMethod(m)))
 		case seen[m]:
 			v.warn("method-redundant", place, m, "the method is listed twice", "remove one")
 		case star && m != "*":
@@ -118,16 +122,46 @@ func tokenHint(s, example string) string {
 }
 
 // looksLikePattern reports whether a name has what stands in patterns or for
-// variables. A token may have some of that (RFC 9110, section 5.6.2), but no
-// name that is in use has. "*" alone is not a pattern.
+// variables, or is a word for all of them. A token may have some of that (RFC
+// 9110, section 5.6.2), but no name that is in use has. "*" alone is not a pattern.
 func looksLikePattern(s string) bool {
-	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`)
+	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`) || everybody[strings.ToLower(s)]
 }
 
 const literalHint = `list the names one by one; only "*" alone is a star`
 
 func (v *validator) warnOfPattern(place, name string) {
-	v.warn("looks-like-pattern", place, name, "names are literal: this one matches itself alone", literalHint)
+	hint := literalHint
+	switch all := everybody[strings.ToLower(name)]; {
+	case all && v.s.CORS.AllowCredentials && strings.HasPrefix(place, exposeField):
+		hint = "list the names" // there is no star then, see checkExposeHeaders
+	case all:
+		hint = `write "*" alone`
+	}
+	v.warn("looks-like-pattern", place, name, "names are literal: this one matches itself alone", hint)
+}
+
+// standardMethods are those of RFC 9110, section 9, and RFC 5789 that a page can
+// send.
+var standardMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+// meantMethod returns the standard method that m, which is not one, is with a
+// slip, or the beginning of; empty if m may be a method of its own. A short name
+// with another letter is one: "SET".
+func meantMethod(m string) string {
+	m = strings.ToUpper(m)
+	if slices.Contains(standardMethods, m) {
+		return ""
+	}
+	for _, standard := range standardMethods {
+		begins := len(m) > 2 && strings.HasPrefix(standard, m)
+		wrong, exchanged := near.Slip(m, standard)
+		slip := wrong && (len(m) != len(standard) || len(m) > 4) || exchanged
+		if begins || slip && m[0] == standard[0] {
+			return standard
+		}
+	}
+	return ""
 }
 
 // neverExposed are the header names that no page can read from a response.
@@ -146,13 +180,14 @@ var neverExposed = map[string]string{
 	"access-control-max-age":                 "only the answer to a preflight has this header",
 }
 
+const exposeField = "cors.exposeHeaders"
+
 func (v *validator) checkExposeHeaders() {
-	const field = "cors.exposeHeaders"
 	list := v.s.CORS.ExposeHeaders
 	star := slices.Contains(list, "*")
 	seen := map[string]bool{}
 	for i, h := range list {
-		place, name := at(field, i), strings.ToLower(h)
+		place, name := at(exposeField, i), strings.ToLower(h)
 		switch reason := neverExposed[name]; {
 		case !IsToken(h):
 			v.fail("expose-token", place, h, "this is not a header name", tokenHint(h, "x-request-id"))

@@ -50,8 +50,10 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 	if web := webScheme(p.Scheme); web != p.Scheme {
 		v.warnOfScheme(field, text, web)
 	}
-	if isLikelyTypo(p) {
-		v.warn("single-label-host", field, text, "the host has a single label, which no public site has", `write the whole host, such as "https://app.example.com"`)
+	if isSingleLabel(p) {
+		// It is no risk: nobody can have such a name in public, and what an
+		// intranet serves under it is meant.
+		v.note("single-label-host", field, text, "the host has a single label, as in an intranet; no public site has", `write the whole host, such as "https://app.example.com", if it is one`)
 	}
 	if by, covered := stars.covering(p); covered {
 		v.warn("origin-redundant", field, text, fmt.Sprintf("already covered by %q", clip(by.String())), "remove it")
@@ -183,9 +185,9 @@ func hasEdgeHyphen(p Pattern) bool {
 		(strings.HasPrefix(host, "-") || strings.HasSuffix(host, "-") || strings.Contains(host, "-.") || strings.Contains(host, ".-"))
 }
 
-// isLikelyTypo reports whether p is a web origin like "https://com". Other
+// isSingleLabel reports whether p is a web origin like "https://intranet". Other
 // schemes do have such hosts: "chrome-extension://...".
-func isLikelyTypo(p Pattern) bool {
+func isSingleLabel(p Pattern) bool {
 	return p.Form == FormExact && (p.Scheme == "https" || p.Scheme == "http") &&
 		!strings.Contains(strings.TrimSuffix(p.Host, "."), ".") && !isLocal(p.Host) && !isIP(p.Host)
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -84,9 +85,18 @@ func (v *validator) hostCoveredBy(h string) string {
 	return ""
 }
 
-// badHost says what is wrong with an entry of hosts; code is empty if nothing
-// is.
+// hostCall and pathCall are matchers in the rules of Traefik.
+var (
+	hostCall = regexp.MustCompile("^(?i:Host|HostSNI|HostRegexp)\\(\\s*[`'\"]([^`'\"]+)[`'\"]\\s*\\)$")
+	pathCall = regexp.MustCompile("^(?i:Path|PathPrefix|PathRegexp)\\(\\s*[`'\"]([^`'\"]+)[`'\"]\\s*\\)$")
+)
+
+// badHost says what is wrong with an entry of hosts; code is empty if
+// nothing is.
 func badHost(h string) (code, reason, hint string) {
+	if m := hostCall.FindStringSubmatch(h); m != nil {
+		return "host-syntax", "a host stands alone, without a rule around it", mended(m[1], badHost)
+	}
 	if end := strings.LastIndex(h, "://"); end > 0 {
 		return "host-scheme", "a host has no scheme", hostAlone(h[end+len("://"):])
 	}
@@ -105,11 +115,20 @@ func badHost(h string) (code, reason, hint string) {
 	case strings.ContainsAny(h, "/?#"):
 		return "host-path", "a host has no path", hostAlone(h)
 	case strings.ToLower(h) != h:
-		return "host-case", "hosts are written in lower case; requests match in any case", mended(strings.ToLower(h), badHost)
+		return badHostCase(strings.ToLower(h))
 	case strings.IndexFunc(h, func(r rune) bool { return r >= 0x80 }) >= 0:
 		return "host-non-ascii", "requests carry the host in Punycode", `write the host's "xn--" form`
 	}
 	return badHostForm(h)
+}
+
+// badHostCase is for a host with capital letters, lower without: if that is not
+// a host either, the letters do not matter.
+func badHostCase(lower string) (code, reason, hint string) {
+	if code, reason, hint = badHost(lower); code == "host-syntax" {
+		return code, reason, hint
+	}
+	return "host-case", "hosts are written in lower case; requests match in any case", mended(lower, badHost)
 }
 
 // mended returns the hint to write text, or, if bad refuses that too, the hint
@@ -134,6 +153,9 @@ func hostAlone(h string) string {
 func badHostForm(h string) (code, reason, hint string) {
 	if isIPv6("[" + h + "]") {
 		return "host-syntax", "an IPv6 address stands in brackets", didYouMean("[" + h + "]")
+	}
+	if strings.HasPrefix(h, ".") || strings.HasPrefix(h, chromeStar) {
+		return "host-star", "the hosts below a domain are written with a star", mended("*."+strings.TrimLeft(h, "[*.]"), badHost)
 	}
 	name, starred := strings.CutPrefix(h, "*.")
 	if host, port, ok := splitPort(name); (!ok || port != "") && strings.Trim(port, "0123456789*") == "" && isOriginHost(host) {
@@ -174,6 +196,10 @@ func (v *validator) checkPaths() {
 		if pathPattern.MatchString(p) || isPathList(p) {
 			v.warn("looks-like-pattern", field, p, "paths are literal: a request must begin with this very text", pathHint(p))
 		}
+		if i := bareEscape(p); i >= 0 {
+			v.warn("path-escape", field, p, fmt.Sprintf(`%q begins no escape: it is read as a percent sign`, clip(p[i:])),
+				fmt.Sprintf("write %q, if that is meant", clip(path)))
+		}
 		if seen[path] {
 			v.warn("path-redundant", field, p, "the path is listed twice", "remove one")
 		} else if by := v.pathCoveredBy(path, listed); by != "" {
@@ -182,6 +208,17 @@ func (v *validator) checkPaths() {
 		seen[path] = true
 		v.checkDecoded(field, p, listed)
 	}
+}
+
+// bareEscape returns the place of the first "%" in p that begins no escape, else
+// -1. Of a request, too, normaliseEscapes takes it for a percent sign.
+func bareEscape(p string) int {
+	for i := range len(p) {
+		if _, escaped := escapeAt(p, i); p[i] == '%' && !escaped {
+			return i
+		}
+	}
+	return -1
 }
 
 // checkDecoded warns of a path that applications may read otherwise: requests

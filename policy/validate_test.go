@@ -136,6 +136,8 @@ func TestValidateNamesHostsAndPaths(t *testing.T) {
 			[]string{"error [path-dot-segment] paths[0]", "error [path-dot-segment] paths[1]", "error [path-dot-segment] paths[2]", "error [path-dot-segment] paths[3]"}},
 		{"a path that applications may read otherwise", paths("/a%2Fb", "/%40x", "/c;v=1", "/d%3Fx"),
 			[]string{"warning [path-decoded] paths[0]", "warning [path-decoded] paths[1]", "warning [path-decoded] paths[2]", "warning [path-decoded] paths[3]"}},
+		{"a percent sign that begins no escape", paths("/a%2", "/100%", "/%zz/b", "/a%252", "/b%C3%A9"),
+			[]string{"warning [path-escape] paths[0]", "warning [path-escape] paths[1]", "warning [path-escape] paths[2]", "warning [path-redundant] paths[3]"}},
 		{"a path in both readings", paths("/a%2Fb", "/a/b", "/c;v=1", "/c"), nil},
 		{"a path that requests have encoded", paths("/ä", "/a b"), []string{"error [path-characters] paths[0]", "error [path-characters] paths[1]"}},
 		{"a path with an empty segment", paths("//a", "/a//"), []string{"error [path-empty-segment] paths[0]", "error [path-empty-segment] paths[1]"}},
@@ -190,7 +192,7 @@ func TestValidateOrigins(t *testing.T) {
 		{"any port without credentials", origins("https://a.example.com:*"), nil},
 		{"an address with credentials", withCredentials("https://203.0.113.7", "https://[2001:db8::1]"),
 			[]string{"warning [ip-with-credentials] cors.allowOrigins[0]", "warning [ip-with-credentials] cors.allowOrigins[1]"}},
-		{"a host of one label", origins("https://com"), []string{"warning [single-label-host] cors.allowOrigins[0]"}},
+		{"a host of one label", origins("https://com"), []string{"note [single-label-host] cors.allowOrigins[0]"}},
 		{"a host of one label that is none of the web's", origins("chrome-extension://abcdef", "http://localhost", "https://[::1]"), nil},
 		{"an origin listed twice", origins("https://a.example", "https://a.example"), []string{"warning [origin-redundant] cors.allowOrigins[1]"}},
 		{"origins that a pattern covers", origins("https://a.b.example", "https://*.b.example", "https://b.example", "https://*.c.b.example", "https://x-*.b.example"),
@@ -204,7 +206,7 @@ func TestValidateOrigins(t *testing.T) {
 			[]string{"warning [any-host] cors.allowOrigins[0]", "warning [origin-redundant] cors.allowOrigins[1]", "warning [origin-redundant] cors.allowOrigins[2]"}},
 		{"a star without its apex", origins("https://*.b.example"), nil},
 		{"the apex is covered by a wider star", origins("https://*.b.example", "https://*.example", "https://example"),
-			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "warning [single-label-host] cors.allowOrigins[2]"}},
+			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "note [single-label-host] cors.allowOrigins[2]"}},
 	})
 }
 
@@ -234,6 +236,16 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 			"warning [looks-like-pattern] cors.allowMethods[0]", "warning [looks-like-pattern] cors.allowMethods[1]", "warning [looks-like-pattern] cors.allowMethods[2]",
 			"warning [looks-like-pattern] cors.allowMethods[3]", "warning [looks-like-pattern] cors.allowMethods[4]"}},
 		{"methods that do not", methods("M-SEARCH", "VERSION-CONTROL"), nil},
+		{"words for every method", methods("ALL", "ANY", "all"), []string{
+			"warning [looks-like-pattern] cors.allowMethods[0]", "warning [looks-like-pattern] cors.allowMethods[1]", "warning [looks-like-pattern] cors.allowMethods[2]"}},
+		{"words for every header", allowHeaders("All", "any"), []string{"warning [looks-like-pattern] cors.allowHeaders[0]", "warning [looks-like-pattern] cors.allowHeaders[1]"}},
+		{"a word for every exposed header", expose("all"), []string{"warning [looks-like-pattern] cors.exposeHeaders[0]"}},
+		{"methods with a slip", methods("DELET", "PUTT", "OPTION", "PATH", "PSOT", "Optoins", "DEL", "GETS", "PUTS", "DELATE"), []string{
+			"warning [misspelt-method] cors.allowMethods[0]", "warning [misspelt-method] cors.allowMethods[1]", "warning [misspelt-method] cors.allowMethods[2]", "warning [misspelt-method] cors.allowMethods[3]",
+			"warning [misspelt-method] cors.allowMethods[4]", "warning [misspelt-method] cors.allowMethods[5]", "warning [misspelt-method] cors.allowMethods[6]", "warning [misspelt-method] cors.allowMethods[7]",
+			"warning [misspelt-method] cors.allowMethods[8]", "warning [misspelt-method] cors.allowMethods[9]"}},
+		{"methods of other protocols and of applications", methods("ACL", "BATCH", "BIND", "COPY", "FETCH", "LINK", "LIST", "LOCK", "MERGE", "MKCOL", "MOVE", "NOTIFY", "POLL", "PROPFIND", "PROPPATCH",
+			"PURGE", "PUSH", "QUERY", "REBIND", "REPORT", "SEARCH", "SET", "SUBSCRIBE", "UNLINK", "UNLOCK", "UPDATE", "VIEW"), nil},
 		{"headers that look like patterns", allowHeaders("x-amz-*", "**", "x-a|x-b", "^x-a", "x-a$", "$http_x_forwarded_for", "x-%", "x-.+"), []string{
 			"warning [looks-like-pattern] cors.allowHeaders[0]", "warning [looks-like-pattern] cors.allowHeaders[1]", "warning [looks-like-pattern] cors.allowHeaders[2]", "warning [looks-like-pattern] cors.allowHeaders[3]",
 			"warning [looks-like-pattern] cors.allowHeaders[4]", "warning [looks-like-pattern] cors.allowHeaders[5]", "warning [looks-like-pattern] cors.allowHeaders[6]", "warning [looks-like-pattern] cors.allowHeaders[7]"}},

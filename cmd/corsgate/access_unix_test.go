@@ -48,10 +48,22 @@ func TestPoliciesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
 			}
 			defer func() { _ = os.Chmod(closed, 0o700) }() // so that it can be removed
 			for _, args := range []string{"check p", "serve --policies p --grpc-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0"} {
-				failsForReader(t, folder, binary, args, c.want)
+				failsForReader(t, folder, binary, exitFailure, args, c.want)
 			}
 		})
 	}
+}
+
+// The folder that is closed may be far above the case file that was asked for.
+func TestACaseFileThatMayNotBeReadIsNamed(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o022)) // others may read what is made here
+	folder := publicFolder(t)
+	closed := filepath.Join(folder, "q")
+	if err := errors.Join(os.MkdirAll(filepath.Join(closed, "r"), 0o755), os.WriteFile(filepath.Join(closed, "r", "case.yaml"), nil, 0o644), os.Chmod(closed, 0)); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.Chmod(closed, 0o700) }() // so that it can be removed
+	failsForReader(t, folder, copyOfTheCommand(t), exitFailure, "test q/r/case.yaml", "corsgate: q/r/case.yaml: "+needs(`search (x) on the folder "q"`, "0000", "x"))
 }
 
 func TestTLSFilesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
@@ -59,9 +71,24 @@ func TestTLSFilesThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "tls.key"), nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	failsForReader(t, folder, copyOfTheCommand(t),
+	failsForReader(t, folder, copyOfTheCommand(t), exitFailure,
 		"serve --policies p --grpc-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --grpc-tls-cert tls.key --grpc-tls-key tls.key",
 		"corsgate: read the TLS files: "+needs(`read (r) on "tls.key"`, "0000", "r"))
+}
+
+func TestRecordingsThatMayNotBeReadSayWhichPermissionIsMissing(t *testing.T) {
+	folder := publicFolder(t)
+	for _, name := range []string{"session.har", "access.log"} {
+		if err := os.WriteFile(filepath.Join(folder, name), nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "p.yaml"), []byte("policies:\n- {name: api, cors: {allowOrigins: [https://app.example.com]}}\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	binary := copyOfTheCommand(t)
+	failsForReader(t, folder, binary, exitUsage, "explain --policies p.yaml --har session.har", "corsgate: HAR file: "+needs(`read (r) on "session.har"`, "0000", "r"))
+	failsForReader(t, folder, binary, exitFailure, "diff --log access.log p.yaml p.yaml", "corsgate: decision log: "+needs(`read (r) on "access.log"`, "0000", "r"))
 }
 
 // needs is what is said of a file or folder that is the test's own.
@@ -75,16 +102,16 @@ func needs(what, mode, letters string) string {
 		id, what, mode, os.Geteuid(), os.Getegid(), whom, letters)
 }
 
-// failsForReader runs corsgate in a folder, as the reader, and wants a line of
-// what it prints.
-func failsForReader(t *testing.T, folder, binary, args, want string) {
+// failsForReader runs corsgate in a folder, as the reader, and wants an exit code
+// and the end of a line of what it prints.
+func failsForReader(t *testing.T, folder, binary string, want int, args, line string) {
 	t.Helper()
 	_, credential := reader()
 	cmd := exec.Command(binary, strings.Fields(args)...)
 	cmd.Dir, cmd.SysProcAttr = folder, &syscall.SysProcAttr{Credential: credential}
 	out, _ := cmd.CombinedOutput() // it fails, and says why
-	if code := cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(string(out), want+"\n") {
-		t.Errorf("corsgate %s: exit code %d\n%s, want\n%s", args, code, out, want)
+	if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(string(out), line+"\n") {
+		t.Errorf("corsgate %s: exit code %d\n%s, want %d and\n%s", args, code, out, want, line)
 	}
 }
 

@@ -27,6 +27,7 @@ const demoListen = "127.0.0.1:10000"
 type demoFlags struct {
 	profile, format               *choice
 	listen, grpc, admin, upstream string
+	taken                         string // what Envoy would listen on if it were free
 	once                          bool
 }
 
@@ -97,13 +98,21 @@ func (f *demoFlags) chooseListen(asked bool) error {
 		return l.Close()
 	}
 	if !asked {
-		f.listen = "127.0.0.1:0"
+		f.listen, f.taken = "127.0.0.1:0", f.listen
 		return nil
 	}
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
 	return nil // it is not an address, which Envoy's configuration tells
+}
+
+// starting says that Envoy is started, and if it is not where it usually is.
+func (f *demoFlags) starting() string {
+	if f.taken == "" {
+		return "starting envoy"
+	}
+	return "starting envoy on a free port: " + f.taken + " is taken (--listen chooses another)"
 }
 
 // endUnread ends the work of cmd when nobody can read its output any more.
@@ -167,7 +176,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	if d.binary, err = envoy.Find(ctx, d.stderr); err != nil {
 		return interrupted(err)
 	}
-	fmt.Fprintln(d.stderr, "starting envoy")
+	fmt.Fprintln(d.stderr, d.flags.starting())
 	file, remove, err := copyDemoPolicy()
 	if err != nil {
 		return err

@@ -214,8 +214,12 @@ func TestDemoAsJSONPrintsALineForTheAddressesAndOneForEachDecision(t *testing.T)
 func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
 	taken := takenPort(t)
 	f := demoFlags{listen: taken}
-	if err := f.chooseListen(false); err != nil || f.listen != "127.0.0.1:0" {
-		t.Errorf("by default: %s, %v", f.listen, err)
+	if err := f.chooseListen(false); err != nil || f.listen != "127.0.0.1:0" || !strings.Contains(f.starting(), taken+" is taken") {
+		t.Errorf("by default: %s, %q, %v", f.listen, f.starting(), err)
+	}
+	free := demoFlags{listen: "127.0.0.1:0"}
+	if err := free.chooseListen(false); err != nil || free.starting() != "starting envoy" {
+		t.Errorf("on a free port: %q, %v", free.starting(), err)
 	}
 	var out, errs output
 	code := run(t.Context(), []string{"demo", "--listen", taken}, nil, &out, &errs)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // maxLogLine bounds a line of a decision log in bytes.
@@ -59,7 +60,7 @@ func unquoted(s string) string {
 func replay(ctx context.Context, name string, each func(policy.Request)) (n, clipped int, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return 0, 0, fmt.Errorf("decision log: %w", printable.Error(err))
+		return 0, 0, fmt.Errorf("decision log: %w", access.Explain(printable.Error(err), name))
 	}
 	defer f.Close()
 	lines := bufio.NewScanner(f)

@@ -15,6 +15,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/access"
 )
 
 // explainConfig is what the flags of explain say.
@@ -65,12 +66,17 @@ that it follows; then what to add to the policy to allow it.
 
 The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
 fetch" in a browser's developer tools gives, or by a HAR file, of which each
-request that is blocked is explained; other flags add to these. The policies are
-those of --policies, or those that a running corsgate serves, asked at its admin
-listener.
+request that the page could not read is explained; other flags add to these. The
+policies are those of --policies, or those that a running corsgate serves, asked
+at its admin listener.
+
+If no policy covers the request, or if the policy leaves it to the upstream, the
+upstream's answer decides: a HAR file has it, else give it with --upstream-header
+and --upstream-status.
 
 Exits 0 when the page may read the answer, 1 when it is blocked, 2 when that
-cannot be told.`,
+cannot be told or depends on an answer of the upstream that is not given. Of
+several requests, one that is blocked makes it 1.`,
 		Example: `  corsgate explain --policies policies/ --origin https://app.example.com --host api.example.com --method PUT --headers content-type
   corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
   pbpaste | corsgate explain --policies policies/ --curl -
@@ -101,7 +107,7 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
-	flags.IntVar(&c.upstreamStatus, "upstream-status", 200, "status of the upstream's answer")
+	flags.IntVar(&c.upstreamStatus, "upstream-status", 0, "status of the upstream's answer (default 200)")
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
@@ -219,7 +225,10 @@ func (c *explainConfig) override(q *explain.Question) error {
 		q.URL = c.scheme + "://" + c.host + "/" + strings.TrimPrefix(c.path, "/")
 	}
 	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
-	q.Upload, q.Policy, q.Upstream.Status = q.Upload || c.upload, c.policy, c.upstreamStatus
+	q.Upload, q.Policy = q.Upload || c.upload, c.policy
+	if c.upstreamStatus != 0 || c.upstreamHeaders != nil { // instead of what was recorded
+		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: c.upstreamStatus}, nil
+	}
 	for _, text := range c.headers {
 		q.Headers = append(q.Headers, headersOf(text)...)
 	}
@@ -255,7 +264,7 @@ func readInput(name string, stdin io.Reader) (string, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return "", printable.Error(err)
+			return "", fmt.Errorf("HAR file: %w", access.Explain(printable.Error(err), name))
 		}
 		defer f.Close()
 		in = f

@@ -10,30 +10,46 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// print writes the reports; of several, people get those that are blocked, and
-// a summary to note. The error is errFindings when one is blocked.
+// print writes the reports; of several, people get those that are not allowed,
+// and a summary to note. The error is errFindings when one is blocked, and else
+// errUndecided when one depends on what is not known.
 func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, format string) error {
-	blocked := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
+	open := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
+	blocked := slices.DeleteFunc(slices.Clone(open), func(r explain.Report) bool { return r.Undecided })
+	write := func() error { return printReports(out, note, reports, open, len(blocked)) }
 	if format == "json" {
-		if err := writeJSON(out, map[string][]explain.Report{"reports": reports}); err != nil {
-			return err
-		}
-	} else if err := printReports(out, note, reports, blocked); err != nil {
+		write = func() error { return writeJSON(out, map[string][]explain.Report{"reports": reports}) }
+	}
+	if err := write(); err != nil {
 		return err
 	}
-	if len(blocked) > 0 {
+	switch {
+	case len(blocked) > 0:
 		return errFindings
+	case len(open) > 0:
+		return errUndecided
 	}
 	return nil
 }
 
-func printReports(out, note io.Writer, reports, blocked []explain.Report) error {
+// printReports writes for people the only report, or those that are open and how
+// many they are of all.
+func printReports(out, note io.Writer, reports, open []explain.Report, blocked int) error {
 	if len(reports) == 1 {
 		return text.Write(out, painterFor(out), reports...)
 	}
-	if err := text.Write(out, painterFor(out), blocked...); err != nil {
+	if err := text.Write(out, painterFor(out), open...); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(note, "%s, %d blocked\n", printable.Counted(len(reports), "request", "requests"), len(blocked))
+	_, err := io.WriteString(note, summary(len(reports), blocked, len(open)-blocked))
 	return err
+}
+
+// summary is a line that counts requests.
+func summary(all, blocked, undecided int) string {
+	line := fmt.Sprintf("%s, %d blocked", printable.Counted(all, "request", "requests"), blocked)
+	if undecided > 0 {
+		line += fmt.Sprintf(", %d undecided", undecided)
+	}
+	return line + "\n"
 }

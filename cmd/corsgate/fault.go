@@ -36,6 +36,9 @@ func (r reported) Error() string { return fmt.Sprintf("exit code %d", int(r)) }
 // errFindings ends a command whose findings have been printed already.
 const errFindings = reported(exitFailure)
 
+// errUndecided ends a command that has printed what is missing for a verdict.
+const errUndecided = reported(exitUsage)
+
 // fault is an error with the exit code that it means and what to try next.
 type fault struct {
 	err   error

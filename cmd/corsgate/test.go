@@ -42,8 +42,11 @@ request and what must come of it:
 
 With 'partial: true' above the cases only what "want" names is compared; without it
 everything is: the status (status), whether the upstream saw the request (forwarded),
-and each Access-Control-* and Vary header (headers). A file that has policies of its
-own is judged by these.
+each Access-Control-* and Vary header (headers), and what a policy in shadow says:
+
+    want: {shadow: {policy: api-next, reason: preflight_origin_denied, differs: true}}
+
+A file that has policies of its own is judged by these.
 
 Exits 1 when a case fails.`,
 		Example: `  corsgate test --policies policies/ cases/
@@ -136,7 +139,7 @@ func (t *tester) readCases(ctx context.Context) ([]cases.File, error) {
 	for _, source := range t.cases {
 		fsys, place, err := source.Snapshot(ctx)
 		if err != nil {
-			bad = append(bad, err)
+			bad = append(bad, named(source.Path, err))
 			continue
 		}
 		files, err := readFiles(fsys, place, source.Path)
@@ -146,6 +149,14 @@ func (t *tester) readCases(ctx context.Context) ([]cases.File, error) {
 		return nil, hinted(err, "'corsgate test --help' shows a case")
 	}
 	return all, nil
+}
+
+// named says which path was asked for if err names only a folder on the way to it.
+func named(path string, err error) error {
+	if _, names := errors.AsType[*fs.PathError](err); names || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", printable.Name(path), err)
 }
 
 // readFiles reads the case files of the path that was given.

@@ -1,6 +1,7 @@
 package observability_test
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"regexp"
@@ -11,8 +12,11 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/denied"
 )
 
 // TestEachAlertHasItsSection holds the runbook to the alerts: a section for
@@ -54,18 +58,43 @@ func runbook(t *testing.T) map[string]string {
 	return sections
 }
 
+// TestTheRunbookNamesTheFieldWithAnUnknownPolicy holds what it says of /denied to
+// what that lists.
+func TestTheRunbookNamesTheFieldWithAnUnknownPolicy(t *testing.T) {
+	set := policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
+	r := policy.Request{Method: "GET", Policy: "gone", Origin: "https://app.test"}
+	d := set.Decide(&r)
+	var tracker denied.Tracker
+	tracker.Observe(t.Context(), &r, &d)
+	listed, err := json.Marshal(tracker.List())
+	if err != nil {
+		t.Fatal(err)
+	}
+	section := runbook(t)["CorsgatePolicyUnknown"]
+	for said, field := range map[string]string{"under the policy `\"\"`": `"policy":""`, "`asked` is the name": `"asked":"\"gone\""`} {
+		if !strings.Contains(section, said) || !strings.Contains(string(listed), field) {
+			t.Errorf("the runbook says %q: %t, and /denied %s", said, strings.Contains(section, said), listed)
+		}
+	}
+}
+
 // TestSwitchesOfTheRunbook reads what it says to write: the policy that touches
 // nothing, and the filters to switch off.
 func TestSwitchesOfTheRunbook(t *testing.T) {
 	section := runbook(t)["Switching off and back"]
-	policy := regexp.MustCompile("`(\\{name: .*?\\})`").FindStringSubmatch(section)
+	off := regexp.MustCompile("`(\\{name: .*?\\})`").FindStringSubmatch(section)
 	block := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(section)
-	if policy == nil || block == nil {
+	if off == nil || block == nil {
 		t.Fatal("the policy or the configuration is missing")
 	}
-	loaded := policyfile.Load(fstest.MapFS{"off.yaml": {Data: []byte("policies: [" + policy[1] + "]")}}, "")
+	loaded := policyfile.Load(fstest.MapFS{"off.yaml": {Data: []byte("policies: [" + off[1] + "]")}}, "")
 	for _, d := range loaded.Diagnostics {
 		t.Error(d)
+	}
+	for _, switched := range []string{"`corsgate.static`", "`--without-origin leave`", "`--managed-host`"} {
+		if !strings.Contains(section, switched) {
+			t.Errorf("it does not say that %s switches requests without an Origin off", switched)
+		}
 	}
 	var host struct {
 		Filters map[string]struct{ Disabled bool } `yaml:"typed_per_filter_config"`

@@ -38,7 +38,7 @@ func (p *Plan) CheckResponse(r Response) Verdict {
 	v := Verdict{}
 	switch {
 	case !p.CrossOrigin:
-		v.pass("#main-fetch", "the page asks its own origin: it may read the answer")
+		v.pass("#main-fetch", "it is of the page's own origin")
 	case p.Unchecked:
 		v.pass("#cors-request", "%s loads fonts without CORS", p.engine.Name())
 	default:

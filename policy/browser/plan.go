@@ -137,9 +137,12 @@ func (p *Plan) PreflightHeaders() Headers {
 	return append(hs, Header{"Access-Control-Request-Headers", strings.Join(names, ",")})
 }
 
+// Checks reports whether the engine looks at the CORS headers of an answer.
+func (p *Plan) Checks() bool { return p.CrossOrigin && !p.Unchecked }
+
 // SendsOrigin reports whether the request itself carries Origin (Fetch,
 // #append-a-request-origin-header): the site's own only when it may change
 // something.
 func (p *Plan) SendsOrigin() bool {
-	return p.CrossOrigin && !p.Unchecked || p.Method != "GET" && p.Method != "HEAD"
+	return p.Checks() || p.Method != "GET" && p.Method != "HEAD"
 }

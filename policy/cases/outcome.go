@@ -26,11 +26,10 @@ type Outcome struct {
 
 // Shadow is what a shadow policy said.
 type Shadow struct {
-	Policy  string `yaml:"policy"`
-	Reason  string `yaml:"reason"`
-	Differs bool   `yaml:"differs"`
+	Policy, Reason string
+	Differs        bool
 	// Differences say in what, if that is known; no case names them.
-	Differences policy.Differences `yaml:"-"`
+	Differences policy.Differences
 }
 
 // OutcomeOf returns what comes of d when the upstream would answer up.

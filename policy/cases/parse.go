@@ -56,10 +56,16 @@ type responseYAML struct {
 type wantYAML struct {
 	Policy    string      `yaml:"policy"`
 	Reason    string      `yaml:"reason"`
-	Shadow    *Shadow     `yaml:"shadow"`
+	Shadow    *shadowYAML `yaml:"shadow"`
 	Forwarded *bool       `yaml:"forwarded"`
 	Status    int         `yaml:"status"`
 	Headers   headersYAML `yaml:"headers"`
+}
+
+type shadowYAML struct {
+	Policy  string `yaml:"policy"`
+	Reason  string `yaml:"reason"`
+	Differs *bool  `yaml:"differs"`
 }
 
 type exceptionYAML struct {
@@ -239,7 +245,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is decided there", name, profile)
 	}
 	if raw.Shadow != nil {
-		p.check(line, isReason(raw.Shadow.Reason), "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)
+		p.check(line, isReason(raw.Shadow.Reason) || p.partial && raw.Shadow.Reason == "", "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)
 	}
 	for header := range raw.Headers {
 		p.check(line, isCORS(header), "%q: want.headers: %s is never compared; only Access-Control-*, Vary and x-corsgate-reason are", name, header)
@@ -249,18 +255,30 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 		forwarded = *raw.Forwarded
 	}
 	return Outcome{
-		Policy: raw.Policy, Reason: raw.Reason, Shadow: raw.Shadow, Forwarded: forwarded,
+		Policy: raw.Policy, Reason: raw.Reason, Shadow: raw.Shadow.wanted(), Forwarded: forwarded,
 		Response: respond.Response{Status: cmp.Or(raw.Status, c.Upstream.Status), Headers: respond.Headers(raw.Headers)},
 	}
 }
 
+// wanted is what s wants a shadow policy to say.
+func (s *shadowYAML) wanted() *Shadow {
+	if s == nil {
+		return nil
+	}
+	return &Shadow{Policy: s.Policy, Reason: s.Reason, Differs: s.Differs != nil && *s.Differs}
+}
+
 // overlooked returns what a partial want does not name.
 func (w *wantYAML) overlooked() overlooks {
-	return overlooks{
+	o := overlooks{
 		some:   true,
 		policy: w.Policy == "", reason: w.Reason == "", shadow: w.Shadow == nil,
-		status: w.Status == 0, forwarded: w.Forwarded == nil && w.Status == 0,
+		status: w.Status == 0, forwarded: w.Forwarded == nil,
 	}
+	if s := w.Shadow; s != nil {
+		o.shadowPolicy, o.shadowReason, o.shadowDiffers = s.Policy == "", s.Reason == "", s.Differs == nil
+	}
+	return o
 }
 
 func (p *parser) readLoad(n *yaml.Node) LoadCase {

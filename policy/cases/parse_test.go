@@ -248,6 +248,9 @@ func TestAPartialWantComparesWhatItNames(t *testing.T) {
 - {name: another reason, request: {host: a.test, headers: {origin: https://a.example}}, want: {reason: no_policy}}
 - {name: another policy, request: {host: a.test, headers: {origin: https://a.example}}, want: {policy: q}}
 - {name: another status, request: {host: a.test, headers: {origin: https://a.example}}, want: {status: 403}}
+- {name: the status of a forwarded request, request: {host: a.test, headers: {origin: https://a.example}}, upstream: {status: 404}, want: {status: 404}}
+- {name: that it is forwarded, request: {host: a.test, headers: {origin: https://a.example}}, upstream: {status: 404}, want: {forwarded: true}}
+- {name: that it is not forwarded, request: {host: a.test, headers: {origin: https://a.example}}, want: {forwarded: false}}
 - {name: a missing header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {access-control-max-age: 5}}}
 - {name: a shadow, request: {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {policy: q, reason: no_policy}}}
 `))
@@ -259,9 +262,37 @@ func TestAPartialWantComparesWhatItNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"another reason": 1, "another policy": 1, "another status": 2, "a missing header": 1, "a shadow": 1}
+	want := map[string]int{"another reason": 1, "another policy": 1, "another status": 1, "that it is not forwarded": 1, "a missing header": 1, "a shadow": 1}
 	for _, c := range f.Cases {
 		if lines := c.Check(set); len(lines) != want[c.Name] {
+			t.Errorf("%s: %q", c.Name, lines)
+		}
+	}
+}
+
+func TestAPartialWantOfAShadowComparesWhatItNames(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(`partial: true
+policies:
+  policies:
+  - {name: p, cors: {allowOrigins: [https://a.example]}}
+  - {name: q, mode: shadow, cors: {allowOrigins: [https://b.example]}}
+cases:
+- {name: policy, request: &a {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {policy: q}}}
+- {name: reason, request: *a, want: {shadow: {reason: request_origin_denied}}}
+- {name: differs, request: *a, want: {shadow: {differs: true}}}
+- {name: another policy, request: *a, want: {shadow: {policy: p}}}
+- {name: another reason, request: *a, want: {shadow: {reason: not_cors}}}
+- {name: no difference, request: *a, want: {shadow: {differs: false}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := f.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range f.Cases {
+		if lines := c.Check(set); len(lines) != i/3 {
 			t.Errorf("%s: %q", c.Name, lines)
 		}
 	}

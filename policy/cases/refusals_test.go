@@ -20,16 +20,22 @@ var refusals = []struct {
 	{"what is invisible", head + "cases:\n- name: o\u200bne\n", []string{"f.yaml:4:10: error [hidden-character]"}},
 	{"a group's text that hides something", head + "groups:\n  t.txt: |\n    https://a.example # \rhttps://evil.example\n", []string{"f.yaml:5:25: error [hidden-character]"}},
 	{"what is not UTF-8", "about: \xff\n# \xff\n", []string{"f.yaml:1:8: error [text-encoding]", "f.yaml:2:3: error [text-encoding]"}},
-	{"what is no mapping", "- a", []string{"f.yaml:1: cannot construct !!seq here"}},
-	{"an empty file", "", []string{"f.yaml:1: "}},
-	{"an unknown field of the file", head + "case: []\n", []string{"f.yaml:3: field case not found here"}},
-	{"an unknown field of a case", one("  wants: {}\n"), []string{"f.yaml:7: field wants not found"}},
-	{"an unknown field of a request", head + "cases:\n- name: one\n  request:\n    host: a.test\n    header: {}\n", []string{"f.yaml:7: field header not found"}},
-	{"an unknown field of what is wanted", one("  want:\n    reasons: no_policy\n"), []string{"f.yaml:8: field reasons not found"}},
-	{"an unknown field of a shadow", one("  want:\n    reason: no_policy\n    shadow: {name: q}\n"), []string{"f.yaml:9: field name not found"}},
-	{"an unknown field of a long value", one("  upstream: {headers: {x: {text: a}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: field text not found"}},
+	{"what is no mapping", "- a", []string{"f.yaml:1: this is a list, and a mapping is meant"}},
+	{"an empty file", "", []string{"f.yaml:1: the file has no content"}},
+	{"comments alone", "# cases\n", []string{"f.yaml:1: the file has no content"}},
+	{"an unknown field of the file", head + "case: []\n", []string{"f.yaml:3: there is no field case here (did you mean \"cases\"?)"}},
+	{"an unknown field of a case", one("  wants: {}\n"), []string{`f.yaml:7: there is no field wants here (did you mean "want"?)`}},
+	{"an unknown field of a request", head + "cases:\n- name: one\n  request:\n    host: a.test\n    header: {}\n", []string{`f.yaml:7: there is no field header here (did you mean "headers"?)`}},
+	{"an unknown field of what is wanted", one("  want:\n    reasons: no_policy\n"), []string{`f.yaml:8: there is no field reasons here (did you mean "reason"?)`}},
+	{"an unknown field of a shadow", one("  want:\n    reason: no_policy\n    shadow: {name: q}\n"), []string{"f.yaml:9: there is no field name here (write one of policy, reason, differs)"}},
+	{"an unknown field of a long value", one("  upstream: {headers: {x: {text: a}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: there is no field text here (write one of before, repeat, times, after)"}},
 	{"a field twice", one("  why: again\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: ", "why"}},
-	{"a status that is no number", one("  want: {reason: no_policy, status: two}\n"), []string{"f.yaml:7: "}},
+	{"a status that is no number", one("  want: {reason: no_policy, status: two}\n"), []string{"f.yaml:7: this is text, and a whole number is meant"}},
+	{"a host that is a list", head + "cases:\n- name: one\n  request: {host: [a.test]}\n", []string{"f.yaml:5: this is a list, and text is meant"}},
+	{"a want that is text", one("  want: no_policy\n"), []string{"f.yaml:7: this is text, and a mapping is meant"}},
+	{"profiles that are text", one("  only: decide\n"), []string{"f.yaml:7: this is text, and a list is meant"}},
+	{"a word for true or false", one("  want: {forwarded: maybe}\n"), []string{"f.yaml:7: this is text, and true or false is meant"}},
+	{"cases that are a mapping", "cases: {name: one}\n", []string{"f.yaml:1: this is a mapping, and a list is meant"}},
 	{"a file without a case", "cases: []\n", []string{"f.yaml:1: the file has no case"}},
 	{"groups without policies", "about: a test\ngroups: {a.txt: https://a.example}\nload: []\n", []string{"f.yaml:1: groups without policies"}},
 	{"a group of the policy file's name", head + "groups: {f.yaml: https://a.example}\ncases: []\n", []string{"groups: f.yaml is the name of the policy file"}},
@@ -62,9 +68,9 @@ var refusals = []struct {
 	{"a long value that is too long", one("  upstream: {headers: {vary: {repeat: aaaa, times: 1048577}}}\n  want: {reason: no_policy}\n"), []string{"f.yaml:7: repeat and times make 1 to "}},
 	{"a load entry without policies", head + "load:\n- {name: one, why: a test, want: []}\n", []string{`f.yaml:4: "one": policies is missing`}},
 	{"a load entry that wants nothing", head + "load:\n- {name: one, why: a test, policies: {policies: []}}\n", []string{`f.yaml:4: "one": want is missing`}},
-	{"an unknown field of a load entry", head + "load:\n- {name: one, why: a test, policies: {policies: []}, errors: []}\n", []string{"f.yaml:4: field errors not found"}},
+	{"an unknown field of a load entry", head + "load:\n- {name: one, why: a test, policies: {policies: []}, errors: []}\n", []string{"f.yaml:4: there is no field errors here (write one of"}},
 	{"all mistakes at once", head + "cases:\n- {name: one}\n- {name: two, oops: 1}\n- {name: one}\n", []string{
-		`f.yaml:4: "one": request.host is missing`, "f.yaml:5: field oops not found", `f.yaml:6: "one": line 4 has the same name`,
+		`f.yaml:4: "one": request.host is missing`, `f.yaml:5: there is no field oops here (write one of`, `f.yaml:6: "one": line 4 has the same name`,
 	}},
 }
 
@@ -84,7 +90,7 @@ func TestParseRefuses(t *testing.T) {
 				if !strings.HasPrefix(line, "f.yaml:") {
 					t.Errorf("%q has no place", line)
 				}
-				if strings.Contains(line, "go-yaml") || strings.Contains(line, "YAML struct") || strings.Contains(line, "cases.") {
+				if strings.Contains(line, "go-yaml") || strings.Contains(line, "cannot construct") || strings.Contains(line, "YAML struct") || strings.Contains(line, "cases.") {
 					t.Errorf("%q speaks of the code", line)
 				}
 			}

@@ -1,8 +1,10 @@
 package cases
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,14 +12,73 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
 // maxValue bounds a header value in bytes, which repeat could make endless.
 const maxValue = 4 << 20
 
-// goType is what the YAML package says of the types of this one.
-var goType = regexp.MustCompile(` (in type|into) (\[|map\[|struct|\*|cases\.).*`)
+// What the YAML package says of the names and values of this package's types.
+var (
+	unknownField = regexp.MustCompile(`(?s)^field (.*) not found in type (.+)$`)
+	twiceField   = regexp.MustCompile(`(?s)^field (.*) already set in type .+$`)
+	wrongType    = regexp.MustCompile(`(?s)^cannot construct (!!\w+).* (?:into|as a) (\S+)$`)
+)
+
+// fieldsOf are the fields of this package's types :: type -> names.
+var fieldsOf = namesOf(fileYAML{}, caseYAML{}, requestYAML{}, responseYAML{}, wantYAML{}, shadowYAML{}, exceptionYAML{}, loadYAML{}, repeatYAML{})
+
+func namesOf(structs ...any) map[string][]string {
+	all := map[string][]string{}
+	for _, s := range structs {
+		t := reflect.TypeOf(s)
+		for i := range t.NumField() {
+			all[t.String()] = append(all[t.String()], t.Field(i).Tag.Get("yaml"))
+		}
+	}
+	return all
+}
+
+// plainly says what the YAML package says in words of case files.
+func plainly(message string) string {
+	if m := unknownField.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), near.DidYouMean(m[1], fieldsOf[m[2]], ""))
+	}
+	if m := twiceField.FindStringSubmatch(message); m != nil {
+		return fmt.Sprintf("the field %s is written twice", printable.Name(m[1]))
+	}
+	if m := wrongType.FindStringSubmatch(message); m != nil {
+		return cmp.Or(tagWords[m[1]], "this has a YAML tag") + ", and " + meantBy(m[2]) + " is meant"
+	}
+	if strings.Contains(message, "no documents in stream") {
+		return "the file has no content: write some cases"
+	}
+	return message
+}
+
+// tagWords say what YAML reads a value as.
+var tagWords = map[string]string{
+	"!!map": "this is a mapping", "!!seq": "this is a list", "!!str": "this is text", "!!null": "there is no value",
+	"!!int": "YAML reads this as a number", "!!float": "YAML reads this as a number", "!!bool": "YAML reads this as true or false",
+}
+
+// meantBy says what a field of that type takes.
+func meantBy(goType string) string {
+	goType = strings.TrimPrefix(goType, "*")
+	switch {
+	case fieldsOf[goType] != nil, strings.HasPrefix(goType, "map["):
+		return "a mapping"
+	case strings.HasPrefix(goType, "[]"):
+		return "a list"
+	case goType == "int":
+		return "a whole number"
+	case goType == "bool":
+		return "true or false"
+	}
+	return "text"
+}
 
 // placed puts the file and the line before each mistake in err; line is that
 // of a mistake that does not know its own.
@@ -41,7 +102,7 @@ func placed(file string, line int, err error) error {
 		if one.Mark.Line > 0 {
 			line = one.Mark.Line
 		}
-		return fmt.Errorf("%s:%d: %s", file, line, goType.ReplaceAllLiteralString(one.Message, " here"))
+		return fmt.Errorf("%s:%d: %s", file, line, plainly(one.Message))
 	default:
 		return fmt.Errorf("%s:%d: %w", file, line, err)
 	}
@@ -136,14 +197,17 @@ func headerBytes(n *yaml.Node) (string, error) {
 	return string(b), nil
 }
 
+// repeatYAML is a long text that is written short.
+type repeatYAML struct {
+	Before string `yaml:"before"`
+	Repeat string `yaml:"repeat"`
+	Times  int    `yaml:"times"`
+	After  string `yaml:"after"`
+}
+
 // repeated returns a long text that is written short.
 func repeated(n *yaml.Node) (string, error) {
-	var long struct {
-		Before string `yaml:"before"`
-		Repeat string `yaml:"repeat"`
-		Times  int    `yaml:"times"`
-		After  string `yaml:"after"`
-	}
+	var long repeatYAML
 	if err := n.Load(&long, yaml.WithKnownFields()); err != nil {
 		return "", err
 	}

@@ -27,11 +27,27 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 		}
 	case policy.ReasonPreflightAllowed.String(), policy.ReasonRequestAllowed.String():
 		return t.grantedCause(s)
+	case policy.ReasonPolicyOff.String():
+		return fmt.Sprintf("policy %s is off: %s", s.Name, upstreamsOwn)
 	}
 	if o.Allowed {
 		return ""
 	}
 	return originCause(s, o)
+}
+
+// upstreamsOwn is what holds of an answer that corsgate does not touch.
+const upstreamsOwn = "the upstream's own CORS headers stand, if it sends any"
+
+// causeWithoutPolicy is for a request that no policy decides.
+func (t *trip) causeWithoutPolicy(a asked) string {
+	switch {
+	case t.allowed || t.last() == nil:
+		return ""
+	case a.Policy != "":
+		return fmt.Sprintf("Envoy names the policy %q, and no policy has that name", a.Policy)
+	}
+	return "no policy covers it: " + upstreamsOwn
 }
 
 // ambiguousCause is for a path whose readings choose policies that answer

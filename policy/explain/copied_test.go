@@ -271,7 +271,11 @@ func TestRemediesOfCopiedPreflightsHelp(t *testing.T) {
 				t.Fatalf("%+v: %+v grants more than one name", q, r.Remedy)
 			}
 		}
-		again, err := policies(t, apply(t, specs, *r.Remedy)).Explain(q)
+		changed := apply(t, specs, *r.Remedy)
+		if worse := worse(namesSpecs(), changed); worse != nil {
+			t.Fatalf("%+v: %+v is not what check wants: %q", q, r.Remedy, worse)
+		}
+		again, err := policies(t, changed).Explain(asAdvised(q, r.Remedy))
 		if err != nil || !again.Allowed {
 			t.Fatalf("%+v: %+v did not help: %s %v", q, r.Remedy, again.Because, err)
 		}

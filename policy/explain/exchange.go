@@ -1,7 +1,9 @@
 package explain
 
 import (
+	"cmp"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -52,16 +54,17 @@ func (a *asked) fetchSite() string {
 	return "cross-site"
 }
 
-// ask returns the exchange of r without the browser's verdict.
-func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
+// ask returns the exchange of r, whose verdict judge has to give.
+func (t *trip) ask(set *policy.Set, a asked, r policy.Request, up Upstream) *Exchange {
 	d := set.Decide(&r)
 	if d.Shadow.Answer != nil {
 		t.shadow = &Shadow{d.Shadow.Policy, d.Shadow.Reason.String(), d.ShadowDiffers, d.Verdict.Differences(&d.Shadow)}
 	}
-	got := respond.To(d, upstreamOf(a.Upstream))
+	got := respond.To(d, a.upstreamOf(up))
 	e := &Exchange{
 		Method: r.Method, Reason: d.Reason.String(), Forwarded: d.Answer.Action != policy.Reply,
 		Status: got.Status, Headers: linesOf(got.Headers), Sent: t.sentHeaders(a),
+		defers: d.Answer.Action == policy.Pass || d.Answer.Apply == policy.ApplyDefer,
 	}
 	if d.Preflight {
 		e.Sent = t.asks
@@ -69,13 +72,41 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request) *Exchange {
 	return e
 }
 
-func upstreamOf(u Upstream) respond.Response {
+// judge has the browser check the answer. If up, which is not known, could make
+// it pass, it stays undecided.
+func (e *Exchange) judge(check func(browser.Response) browser.Verdict, up Upstream) {
+	v := check(e.response())
+	if v.Blocked && e.defers && !up.known() {
+		e.Undecided, e.Status, e.Headers = true, 0, browser.Headers{}
+		return
+	}
+	e.Verdict = v
+}
+
+// followFrom has a preflight pass whose answer is not known, if the request's
+// answer is: the request was sent.
+func (e *Exchange) followFrom(request Upstream) {
+	if e.Undecided && request.known() {
+		e.Undecided = false
+		e.Steps = []browser.Step{{OK: true, Says: "the request has an answer, so its preflight passed", Section: preflightSection}}
+	}
+}
+
+// isUndecided reports whether e is sent and its verdict is not known.
+func (e *Exchange) isUndecided() bool { return e != nil && e.Undecided }
+
+// upstreamOf returns u with its default status.
+func (a *asked) upstreamOf(u Upstream) respond.Response {
 	headers := respond.Headers{}
 	for _, h := range u.Headers {
 		name := strings.ToLower(h.Name)
 		headers[name] = append(headers[name], h.Value)
 	}
-	return respond.Response{Status: u.Status, Headers: headers}
+	status := http.StatusOK
+	if a.Mode == WebSocket {
+		status = http.StatusSwitchingProtocols // RFC 6455, section 4.2.2
+	}
+	return respond.Response{Status: cmp.Or(u.Status, status), Headers: headers}
 }
 
 // linesOf returns the lines sorted by name.

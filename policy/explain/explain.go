@@ -33,9 +33,13 @@ func (ps Policies) report(q Question, a asked) Report {
 	t := trips.telling()
 	r.Before, r.Preflight, r.Request = t.plan.Steps, t.preflight, t.request
 	r.Shadow = t.shadow
-	r.Allowed, r.Because, r.Engines = t.allowed, trips.because(a, ps.spec(r.Policy.Name)), trips.verdicts(a)
+	s := ps.spec(r.Policy.Name)
+	r.Allowed, r.Undecided, r.Because, r.Engines = t.allowed, t.undecided, trips.because(a, s), trips.verdicts(a)
 	r.Notes = slices.Concat(a.Notes, notes(q, a, t))
-	if s := ps.spec(r.Policy.Name); s != nil && a.Mode != Navigate {
+	switch {
+	case s == nil:
+		r.Cause = t.causeWithoutPolicy(a)
+	case a.Mode != Navigate:
 		r.Origin = originReport(s, a.Origin)
 		r.Cause = t.cause(s, r.Origin)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 )
 
 // nearMiss says why p does not match o although it nearly does. The distance
@@ -135,21 +136,6 @@ func tail(host string, n int) string {
 // together, as a letter too many, too few, wrong, or two exchanged.
 func misspelt(a, b string) bool {
 	const least = 5 // shorter names are all alike
-	if a == b || min(len(a), len(b)) < least || max(len(a)-len(b), len(b)-len(a)) > 1 {
-		return false
-	}
-	a, b = trimCommon(a, b)
-	exchanged := len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
-	return exchanged || max(len(a), len(b)) <= 1
-}
-
-// trimCommon cuts what a and b begin and end with alike.
-func trimCommon(a, b string) (string, string) {
-	for a != "" && b != "" && a[0] == b[0] {
-		a, b = a[1:], b[1:]
-	}
-	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
-		a, b = a[:len(a)-1], b[:len(b)-1]
-	}
-	return a, b
+	wrong, exchanged := near.Slip(a, b)
+	return min(len(a), len(b)) >= least && (wrong || exchanged)
 }

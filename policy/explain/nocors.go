@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -37,8 +38,9 @@ func (m Mode) says() string {
 func runWithoutCORS(set *policy.Set, a asked) trip {
 	t := trip{plan: browser.Plan{CrossOrigin: a.Origin != a.target, Method: a.Method, Headers: a.Headers}}
 	t.plan.Steps = []browser.Step{{OK: true, Says: a.Mode.says(), Section: "#concept-request-mode"}}
-	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()))
+	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()), a.Upstream)
 	t.request.Sent = a.headersWithoutCORS()
+	t.request.Headers = slices.DeleteFunc(t.request.Headers, func(h browser.Header) bool { return strings.HasPrefix(h.Name, "access-control-") })
 	t.allowed = t.request.Forwarded
 	return t
 }
@@ -67,6 +69,10 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 
 // navigationCause is for one that is blocked.
 func navigationCause(a asked) string {
+	if a.Origin == "null" {
+		// Fetch, #append-a-request-origin-header; HTML, #concept-origin-opaque.
+		return "the page hides its origin (Referrer-Policy: no-referrer), or has none of its own (a sandboxed frame, a file, a redirect between other sites): every site can post a form so; have the page send its origin if it is yours"
+	}
 	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is not a reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
 }
 
@@ -92,10 +98,12 @@ func (ps Policies) letPass(a asked, name string) *Remedy {
 	}
 	valid, problems := policy.Validate(r.changed(ps.Set.Specs()))
 	if problems.HasErrors() {
-		return r.refusedFor(problems)
+		return ps.judge(r, a)
 	}
 	if t := runWithoutCORS(policy.Compile(valid), a); !t.allowed {
 		return nil
 	}
-	return r
+	r.Costs = []string{"deniedRequests: pass gives up the protection from forged requests (CSRF) here: forms of every site reach the application, which has to tell them apart itself, " +
+		"by a token of its own, or by the signature and the state of SAML and OpenID Connect"}
+	return ps.judge(r, a)
 }

@@ -120,6 +120,25 @@ func TestWhatCORSIsNotAbout(t *testing.T) {
 	}
 }
 
+// Nothing looks at the CORS headers of a handshake's answer, or of a document.
+func TestCORSHeadersAreLeftOutWithoutCORS(t *testing.T) {
+	for mode, status := range map[explain.Mode]int{explain.WebSocket: 101, explain.Navigate: 200, explain.NoCORS: 200} {
+		r := ask(t, explain.Question{Origin: app, URL: "https://private.example.com/", Method: "POST", Mode: mode,
+			Upstream: explain.Upstream{Headers: browser.Headers{{Name: "Access-Control-Allow-Origin", Value: "*"}}}})
+		_, cors := r.Request.Headers.Get("Access-Control-Allow-Origin")
+		if r.Request.Status != status || cors || !r.Allowed {
+			t.Errorf("%s: %+v", mode, r.Request)
+		}
+	}
+}
+
+func TestAFormWithoutAnOriginIsNotTakenForAnIdentityProviders(t *testing.T) {
+	r := askLogin(t, loginSpecs(), explain.Question{Origin: "null", URL: "https://app.example.com/callback", Method: "POST", Mode: explain.Navigate})
+	if strings.Contains(r.Cause, "identity provider") || !strings.Contains(r.Cause, "every site can post a form so") {
+		t.Errorf("%q", r.Cause)
+	}
+}
+
 // Who sends a beacon may be allowed; who posts a form need not be.
 func TestABeaconThatIsBlockedIsAllowedByItsOrigin(t *testing.T) {
 	r := askLogin(t, loginSpecs(), explain.Question{Origin: "https://shop.example.com", URL: "https://app.example.com/", Method: "POST", Mode: explain.NoCORS})

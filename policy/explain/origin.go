@@ -95,11 +95,7 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 		r.null(s)
 		return
 	}
-	_, err := policy.ParsePattern(origin)
-	why := "it is not one origin as browsers send it"
-	if e, ok := errors.AsType[*policy.PatternError](err); ok {
-		why = strings.TrimPrefix(e.Reason, "can never match: ")
-	}
+	why := malformed(origin)
 	sent := PageOrigin(origin)
 	if sent == "" {
 		r.Near = []Near{{Why: why}}
@@ -113,6 +109,23 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	}
 	r.Near = append([]Near{{Why: why}}, r.Near...)
 }
+
+// malformed says why origin is not one. Of what is wrong with an entry of a
+// policy, only that is said which is wrong with a request's origin, too.
+func malformed(origin string) string {
+	_, err := policy.ParsePattern(origin)
+	e, _ := errors.AsType[*policy.PatternError](err)
+	if e == nil {
+		return noOrigin
+	}
+	why, never := strings.CutPrefix(e.Reason, "can never match: ")
+	if !never && !slices.Contains([]string{"origin-host", "origin-ip", "origin-label", "origin-port"}, e.Code) {
+		return noOrigin
+	}
+	return why
+}
+
+const noOrigin = "it is malformed: no browser sends it as an origin"
 
 // PageOrigin returns the origin that a browser sends for a page at that URL;
 // empty when it is none.

@@ -41,14 +41,25 @@ type Question struct {
 	// Policy is the name of the policy that Envoy gives; empty: none.
 	Policy string `json:"policy,omitempty"`
 	// Upstream is what the upstream would answer, to preflights that reach it
-	// too.
-	Upstream Upstream `json:"upstream,omitzero"`
+	// too if UpstreamPreflight is nil. A zero one is not known.
+	Upstream          Upstream  `json:"upstream,omitzero"`
+	UpstreamPreflight *Upstream `json:"upstreamPreflight,omitempty"`
 }
 
 // Upstream is what an upstream answers.
 type Upstream struct {
-	Status  int             `json:"status,omitempty"` // 0 means 200
+	Status  int             `json:"status,omitempty"` // 0 means 200, and 101 to a handshake of WebSocket
 	Headers browser.Headers `json:"headers,omitempty"`
+}
+
+func (u Upstream) known() bool { return u.Status != 0 || len(u.Headers) > 0 }
+
+// preflightUpstream is what the upstream answers to the preflight.
+func (q *Question) preflightUpstream() Upstream {
+	if q.UpstreamPreflight != nil {
+		return *q.UpstreamPreflight
+	}
+	return q.Upstream
 }
 
 // asked is a question that has been read.
@@ -119,9 +130,6 @@ func checkModes(q *Question) error {
 func fillIn(a asked) asked {
 	if a.Method == "" {
 		a.Method = "GET"
-	}
-	if a.Upstream.Status == 0 {
-		a.Upstream.Status = 200
 	}
 	method, preflight := a.Headers.Get("Access-Control-Request-Method")
 	if a.Method != "OPTIONS" || !preflight || method == "" {

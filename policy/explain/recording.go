@@ -58,16 +58,22 @@ func (r *Remedy) allowsCredentials() bool {
 // does not say that the page may read what it could not.
 func (r *Report) hearRecording() {
 	failed := r.Question.Failed
-	switch {
+	switch explained := !r.Allowed && !r.Undecided; {
 	case failed == "":
-	case isOtherError(failed) && !r.Allowed:
+	case isOtherError(failed) && explained:
 		r.note("the recording says " + failed + ", which is another failure than CORS's")
 	case isOtherError(failed):
-		r.Allowed, r.Because = false, fmt.Sprintf("the recording says %s, which is not a failure of CORS: look at the network, TLS and the browser's extensions", failed)
+		r.fail("the recording says " + failed + ", which is not a failure of CORS: look at the network, TLS and the browser's extensions")
+		r.Cause, r.Remedy = "", nil
+	case r.Undecided:
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and has no answer of the upstream, which decides here: look at its CORS headers, or did the request not get there?", failed))
 	case r.Allowed:
-		r.Allowed, r.Because = false, fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, does the upstream answer otherwise, or did it not get there?", failed)
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, does the upstream answer otherwise, or did it not get there?", failed))
 	}
 }
+
+// fail makes the verdict a blocked one.
+func (r *Report) fail(because string) { r.Allowed, r.Undecided, r.Because = false, false, because }
 
 // isOtherError reports whether Chromium names an error of the network. For CORS
 // it says net::ERR_FAILED.

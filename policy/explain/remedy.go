@@ -7,11 +7,12 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// maxRounds bounds the search: origin, method, headers and credentials are one
-// change each.
-const maxRounds = 5
+// maxRounds bounds the search: origin, how the page writes the method, method,
+// what the page leaves out, headers and credentials are one change each.
+const maxRounds = 7
 
 // remedy looks for the changes that allow what t could not, and proves them: the
 // policy, alone and named by Envoy, is changed, compiled, and asked again until
@@ -25,7 +26,17 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 	for range maxRounds {
 		originless := len(s.CORS.AllowOrigins)+len(s.CORS.AllowOriginRegexes) == 0
 		if !originless && try(s, a, &t) {
-			return ps.judge(r)
+			return ps.judge(r, a)
+		}
+		if method := spelled(&s, t); method != "" {
+			r.Method = method
+			a.send(method)
+			continue
+		}
+		if names := misplaced(&s, t); names != nil {
+			r.Omit = names
+			a.omit(names)
+			continue
 		}
 		changes := next(&s, a, t, originless)
 		if changes == nil {
@@ -50,22 +61,72 @@ func try(s policy.Spec, a asked, t *trip) bool {
 	return t.allowed
 }
 
-// judge returns r with why the policies with its changes would not load.
-func (ps Policies) judge(r *Remedy) *Remedy {
-	_, problems := policy.Validate(r.changed(ps.Set.Specs()))
-	return r.refusedFor(problems)
-}
-
-// refusedFor returns r with the errors among problems.
-func (r *Remedy) refusedFor(problems policy.Problems) *Remedy {
-	for _, p := range problems {
+// judge notes why the policies with r's changes would not load, or what else
+// comes of them.
+func (ps Policies) judge(r *Remedy, a asked) *Remedy {
+	policyfile.Examine(r.changed(ps.Set.Specs()), func(p policy.Problem) {
 		if p.Level == policy.Error {
 			r.Refused = append(r.Refused, p.String())
 		}
-	}
+	})
 	slices.Sort(r.Refused)
 	r.Refused = slices.Compact(r.Refused)
+	if r.Refused == nil {
+		r.Costs = append(r.Costs, ps.costs(r, a)...)
+	}
 	return r
+}
+
+// spelled returns how the page should write a method that the policy denies:
+// methods have case, and browsers leave that of most alone (Fetch,
+// #concept-method-normalize). Empty: as it does.
+func spelled(s *policy.Spec, t trip) string {
+	if t.last().Reason != policy.ReasonPreflightMethodDenied.String() {
+		return ""
+	}
+	method, _ := t.asks.Get("Access-Control-Request-Method")
+	upper := strings.ToUpper(method)
+	if upper == method || upper != "PATCH" && !slices.Contains(s.CORS.AllowMethods, upper) {
+		return ""
+	}
+	return upper
+}
+
+// misplaced returns the headers that the policy denies and that only answers
+// have: a page that sets them takes them for its own.
+func misplaced(s *policy.Spec, t trip) []string {
+	if t.last().Reason != policy.ReasonPreflightHeaderDenied.String() {
+		return nil
+	}
+	var names []string
+	for _, name := range missing(s, t.asks) {
+		if strings.HasPrefix(name, "access-control-") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// omit takes headers out of the page's request.
+func (a *asked) omit(names []string) {
+	omitted := func(name string) bool { return slices.Contains(names, strings.ToLower(strings.Trim(name, " \t"))) }
+	a.Headers = slices.DeleteFunc(slices.Clone(a.Headers), func(h browser.Header) bool { return omitted(h.Name) })
+	a.copied = slices.Clone(a.copied)
+	for i, h := range a.copied {
+		if strings.EqualFold(h.Name, "Access-Control-Request-Headers") {
+			a.copied[i].Value = strings.Join(slices.DeleteFunc(strings.Split(h.Value, ","), omitted), ",")
+		}
+	}
+}
+
+// send makes the page's request one with the method.
+func (a *asked) send(method string) {
+	a.Method, a.copied = method, slices.Clone(a.copied)
+	for i := range a.copied {
+		if strings.EqualFold(a.copied[i].Name, "Access-Control-Request-Method") {
+			a.copied[i].Value = method
+		}
+	}
 }
 
 // start returns a remedy without what the request lacks, and the policy without

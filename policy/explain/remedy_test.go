@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -11,6 +12,9 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/policydiff"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestRemedy(t *testing.T) {
@@ -34,6 +38,9 @@ func TestRemedy(t *testing.T) {
 			[]explain.Change{{Field: "cors.allowHeaders", Add: []string{"user-agent"}}}, false},
 		{"credentials of a public policy", explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include}, "api-all",
 			[]explain.Change{{Field: "cors.allowCredentials", Set: "true"}, {Field: "cors.allowOrigins", Only: []string{app}}}, false},
+		{"a method in lower case", explain.Question{Origin: app, URL: "https://api.example.com/", Method: "patch"}, "api-all",
+			[]explain.Change{{Field: "cors.allowMethods", Add: []string{"PATCH"}}}, false},
+		{"a method in lower case that is listed in upper case", explain.Question{Origin: app, URL: "https://api.example.com/v1", Method: "patch"}, "api", nil, false},
 		{"a policy that is off", explain.Question{Origin: app, URL: "https://off.example.com/"}, "off",
 			[]explain.Change{{Field: "mode", Set: "enforce"}}, false},
 		{"a policy in shadow", explain.Question{Origin: app, URL: "https://new.example.com/"}, "rehearsal",
@@ -88,7 +95,7 @@ func TestRemediesHelp(t *testing.T) {
 			Upload:      rng.IntN(4) == 0,
 		}
 		for range rng.IntN(3) {
-			q.Headers = append(q.Headers, browser.Header{Name: pick("X-Token", "Authorization", "Content-Type", "X-New"), Value: "v"})
+			q.Headers = append(q.Headers, browser.Header{Name: pick("X-Token", "Authorization", "Content-Type", "X-New", "Access-Control-Allow-Origin"), Value: "v"})
 		}
 		r := ask(t, q)
 		if r.Allowed || r.Remedy == nil || len(r.Remedy.Refused) > 0 {
@@ -96,13 +103,100 @@ func TestRemediesHelp(t *testing.T) {
 		}
 		remedies++
 		changed := apply(t, specs(), *r.Remedy)
-		again, err := policies(t, changed).Explain(q)
+		again, err := policies(t, changed).Explain(asAdvised(q, r.Remedy))
 		if err != nil || !again.Allowed {
-			t.Errorf("%+v: %+v did not help: %s %v", q, r.Remedy, again.Because, err)
+			t.Fatalf("%+v: %+v did not help: %s %v", q, r.Remedy, again.Because, err)
+		}
+		if worse := worse(specs(), changed); worse != nil {
+			t.Fatalf("%+v: %+v is not what check wants: %q", q, r.Remedy, worse)
+		}
+		if lose := othersLose(t, changed, q.Origin); lose != (len(r.Remedy.Costs) > 0) {
+			t.Fatalf("%+v: others lose something: %t, and the advice says %q", q, lose, r.Remedy.Costs)
 		}
 	}
 	if remedies < 200 {
 		t.Errorf("only %d remedies", remedies)
+	}
+}
+
+// asAdvised is the question of a page that does what the remedy says.
+func asAdvised(q explain.Question, r *explain.Remedy) explain.Question {
+	q.Headers = slices.DeleteFunc(slices.Clone(q.Headers), func(h browser.Header) bool { return slices.Contains(r.Omit, strings.ToLower(h.Name)) })
+	if r.Method == "" {
+		return q
+	}
+	i := slices.IndexFunc(q.Headers, func(h browser.Header) bool { return h.Name == "Access-Control-Request-Method" })
+	if i < 0 {
+		q.Method = r.Method
+	} else {
+		q.Headers[i].Value = r.Method
+	}
+	return q
+}
+
+// worse lists the errors and warnings that the changed specs alone have.
+func worse(specs, changed []policy.Spec) (list []string) {
+	var old []policy.Problem
+	policyfile.Examine(specs, func(p policy.Problem) { old = append(old, p) })
+	policyfile.Examine(changed, func(p policy.Problem) {
+		same := func(o policy.Problem) bool { return o.Code == p.Code && o.Spec == p.Spec && o.Value == p.Value }
+		if p.Level != policy.Note && !slices.ContainsFunc(old, same) {
+			list = append(list, p.Code+" "+p.String())
+		}
+	})
+	return list
+}
+
+// What check finds beyond the policies' own rules is refused as well.
+func TestARemedyThatCheckRefusesIsSaid(t *testing.T) {
+	shared := []policy.Spec{{Name: "shared", CORS: policy.CORS{AllowOrigins: []string{app, "https://*.github.io"}}}}
+	r := askLogin(t, shared, explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include})
+	if r.Remedy == nil || len(r.Remedy.Refused) != 1 || !strings.Contains(r.Remedy.Refused[0], "github.io") {
+		t.Errorf("%+v", r.Remedy)
+	}
+}
+
+func TestAHeaderOfAnswersIsForThePageToLeaveOut(t *testing.T) {
+	hs := browser.Headers{{Name: "Access-Control-Allow-Origin", Value: "*"}, {Name: "X-New", Value: "1"}}
+	asks := browser.Headers{{Name: "Access-Control-Request-Method", Value: "GET"}, {Name: "Access-Control-Request-Headers", Value: "access-control-allow-origin, x-new"}}
+	want := &explain.Remedy{Policy: "api", Omit: []string{"access-control-allow-origin"}, Changes: []explain.Change{{Field: "cors.allowHeaders", Add: []string{"x-new"}}}}
+	for _, q := range []explain.Question{{Headers: hs}, {Method: "OPTIONS", Headers: asks}} {
+		q.Origin, q.URL = app, "https://api.example.com/v1"
+		if diff := cmp.Diff(want, ask(t, q).Remedy); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// othersLose reports whether diff finds that others than the origin lose something.
+func othersLose(t *testing.T, changed []policy.Spec, origin string) bool {
+	c := policydiff.New(policytest.Compile(t, specs()...), policytest.Compile(t, changed...))
+	c.Probe()
+	return slices.ContainsFunc(c.Report().Changes, func(c policydiff.Change) bool {
+		return len(c.Lost) > 0 && slices.ContainsFunc(c.Examples, func(o string) bool { return o != origin })
+	})
+}
+
+func TestRemediesSayWhatTheyCost(t *testing.T) {
+	for name, c := range map[string]struct {
+		specs []policy.Spec
+		q     explain.Question
+		want  string
+	}{
+		"a star that does not go with credentials": {specs(), explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include},
+			"all other origins lose access, as * does not go with credentials: a policy of its own for the path keeps theirs, and a page that needs no cookie there writes credentials: 'omit'"},
+		"a new policy":           {specs(), explain.Question{Origin: app, URL: "https://nobody.example.com/"}, "the upstream's own CORS headers no longer stand"},
+		"a policy that was off":  {specs(), explain.Question{Origin: app, URL: "https://off.example.com/"}, "the upstream's own CORS headers no longer stand"},
+		"an origin more":         {specs(), explain.Question{Origin: "https://stranger.test", URL: "https://api.example.com/v1"}, ""},
+		"a form's POST":          {loginSpecs(), explain.Question{Origin: idp, URL: "https://app.example.com/cb", Method: "POST", Mode: explain.Navigate}, "gives up the protection from forged requests (CSRF)"},
+		"a form without origin":  {loginSpecs(), explain.Question{Origin: "null", URL: "https://narrow.example.com/callback", Method: "POST", Mode: explain.Navigate}, "gives up the protection from forged requests (CSRF)"},
+		"a policy for one path":  {loginSpecs(), explain.Question{Origin: idp, URL: "https://app.example.com/cb", Method: "POST", Mode: explain.Navigate}, "other origins lose what policy app allows them where policy new decides now (read), such as https://www.example.com"},
+		"what is refused anyway": {specs(), explain.Question{Origin: "http://stranger.test", URL: "https://private.example.com/"}, ""},
+	} {
+		r := askLogin(t, c.specs, c.q)
+		if costs := strings.Join(r.Remedy.Costs, "\n"); !strings.Contains(costs, c.want) || c.want == "" && costs != "" {
+			t.Errorf("%s: %q", name, costs)
+		}
 	}
 }
 

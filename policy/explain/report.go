@@ -9,10 +9,11 @@ import (
 type Report struct {
 	// Question is as it was understood.
 	Question Question `json:"question"`
-	// Allowed tells whether the page may read the answer, and Because why, on
-	// one line.
-	Allowed bool   `json:"allowed"`
-	Because string `json:"because"`
+	// Allowed tells whether the page may read the answer, Undecided that the
+	// upstream's answer decides and is not known, and Because why, on one line.
+	Allowed   bool   `json:"allowed"`
+	Undecided bool   `json:"undecided,omitempty"`
+	Because   string `json:"because"`
 	// Cause is what in the policy denied it, on one line; empty where nothing did.
 	Cause string `json:"cause,omitempty"`
 	// Engines are what each browser engine makes of it; none for a request that
@@ -31,16 +32,18 @@ type Report struct {
 	Request   *Exchange `json:"request,omitempty"`
 	// Notes are what else is worth knowing.
 	Notes []string `json:"notes,omitempty"`
-	// Remedy is what would allow it, nil if it is allowed or nothing would.
+	// Remedy is what would allow it, whatever the upstream answers; nil if it is
+	// allowed or nothing would.
 	Remedy *Remedy `json:"remedy,omitempty"`
 }
 
 // EngineVerdict is what one browser engine makes of a request.
 type EngineVerdict struct {
-	Engine  browser.Engine `json:"engine"`
-	Allowed bool           `json:"allowed"`
-	// Because is the check that failed, and Console the line of its console;
-	// empty if it is allowed.
+	Engine    browser.Engine `json:"engine"`
+	Allowed   bool           `json:"allowed"`
+	Undecided bool           `json:"undecided,omitempty"` // as Report.Undecided
+	// Because is the check that failed or cannot be made, and Console the line of
+	// its console; empty if it is allowed.
 	Because string `json:"because,omitempty"`
 	Console string `json:"console,omitempty"`
 }
@@ -103,21 +106,31 @@ type Exchange struct {
 	// Reason is corsgate's, and Forwarded tells whether the upstream sees it.
 	Reason    string `json:"reason"`
 	Forwarded bool   `json:"forwarded"`
-	// Status and Headers are what the browser gets, the headers sorted by name.
+	// Status and Headers are what the browser gets, the headers sorted by name:
+	// without CORS's if it does not look at them. The Status is 0 if it is not known.
 	Status  int             `json:"status"`
 	Headers browser.Headers `json:"headers"`
 	// Hidden are the names of headers that the page cannot see.
 	Hidden []string `json:"hidden,omitempty"`
-	// Verdict is the browser's.
+	// Verdict is the browser's; empty if it is Undecided, as Report.Undecided.
 	browser.Verdict
+	Undecided bool `json:"undecided,omitempty"`
+
+	defers bool // the upstream's own CORS headers stand if it sends any
 }
 
 // Remedy is what would allow a request.
 type Remedy struct {
 	// Policy is the policy to change.
 	Policy string `json:"policy"`
+	// Method is what the page has to send instead of its method; empty: it may
+	// stay. Omit are the headers that it must not set.
+	Method string   `json:"method,omitempty"`
+	Omit   []string `json:"omit,omitempty"`
 	// Changes are what to change, all of them.
 	Changes []Change `json:"changes,omitempty"`
+	// Costs are what the changes give up, or take away from others.
+	Costs []string `json:"costs,omitempty"`
 	// Refused says why a policy with the changes would not load; empty when it
 	// would.
 	Refused []string `json:"refused,omitempty"`

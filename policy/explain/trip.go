@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -15,15 +16,17 @@ type trip struct {
 	asks               browser.Headers // those of the preflight, nil without one
 	preflight, request *Exchange
 	shadow             *Shadow
-	allowed            bool
+	// allowed tells whether the page may read the answer, and undecided that an
+	// answer of the upstream decides which is not known.
+	allowed, undecided bool
 }
 
 // last returns the exchange that decided, nil when nothing was sent.
 func (t *trip) last() *Exchange {
-	if t.request != nil {
-		return t.request
+	if t.request == nil || !t.request.Blocked && t.preflight.isUndecided() {
+		return t.preflight
 	}
-	return t.preflight
+	return t.request
 }
 
 // preflightSection is where Fetch has what a preflight tells.
@@ -42,15 +45,17 @@ func run(set *policy.Set, a asked, engine browser.Engine) trip {
 		t.asks = t.plan.PreflightHeaders()
 	}
 	if t.asks != nil {
-		t.preflight = t.ask(set, a, a.request("OPTIONS", t.asks))
-		t.preflight.Verdict = t.plan.CheckPreflight(t.preflight.response())
+		t.preflight = t.ask(set, a, a.request("OPTIONS", t.asks), a.preflightUpstream())
+		t.preflight.judge(t.plan.CheckPreflight, a.preflightUpstream())
+		t.preflight.followFrom(a.Upstream)
 	}
 	if t.plan.Refused != "" || t.preflight != nil && t.preflight.Blocked {
 		return t
 	}
-	t.request = t.ask(set, a, a.request(t.plan.Method, t.sentHeaders(a)))
-	t.request.Verdict = t.plan.CheckResponse(t.request.response())
-	t.allowed = !t.request.Blocked
+	t.request = t.ask(set, a, a.request(t.plan.Method, t.sentHeaders(a)), a.Upstream)
+	t.request.judge(t.plan.CheckResponse, a.Upstream)
+	t.undecided = t.last().Undecided
+	t.allowed = !t.undecided && !t.request.Blocked
 	if t.allowed {
 		_, t.request.Hidden = t.plan.Readable(t.request.response())
 	}
@@ -79,17 +84,35 @@ func runAll(set *policy.Set, a asked) (all trips) {
 	return all
 }
 
-// telling returns the first trip that fails, or else the first one: of an engine
-// that sends a preflight which was copied, if there is one.
+// telling returns the first trip that fails, or else the first that is
+// undecided, or else the first one: of an engine that sends a preflight which
+// was copied, if there is one.
 func (ts trips) telling() trip {
 	best := ts[0]
 	for _, t := range ts[1:] {
-		fails, sends := best.allowed && !t.allowed, best.allowed == t.allowed && !best.sends() && t.sends()
-		if fails || sends {
+		worse := cmp.Compare(t.verdict(), best.verdict())
+		if worse > 0 || worse == 0 && !best.sends() && t.sends() {
 			best = t
 		}
 	}
 	return best
+}
+
+// The verdicts in their order: the last one counts most.
+const (
+	allowed = iota
+	undecided
+	blocked
+)
+
+func (t *trip) verdict() int {
+	switch {
+	case t.allowed:
+		return allowed
+	case t.undecided:
+		return undecided
+	}
+	return blocked
 }
 
 // sends reports whether the engine sends the preflight by itself.
@@ -105,6 +128,8 @@ func (ts trips) because(a asked, s *policy.Spec) string {
 		return "every browser would refuse this: " + t.plan.Refused
 	case t.allowed:
 		return "the page may read the answer: " + last.Steps[0].Says
+	case t.undecided:
+		return ts.whoDepends() + t.dependence()
 	default:
 		return ts.whoBlocks() + " because of " + t.failure()
 	}
@@ -112,18 +137,39 @@ func (ts trips) because(a asked, s *policy.Spec) string {
 
 // whoBlocks names the browsers that block, and those that do not if there are any.
 func (ts trips) whoBlocks() string {
-	var block, pass []string
-	for _, t := range ts {
-		if t.allowed {
-			pass = append(pass, t.engine.Name())
-		} else {
-			block = append(block, t.engine.Name())
-		}
-	}
-	if pass == nil {
+	pass := ts.names(allowed)
+	if pass == "" {
 		return "browsers would block this"
 	}
-	return strings.Join(block, " and ") + " would block this, " + strings.Join(pass, " and ") + " would not,"
+	return ts.names(blocked) + " would block this, " + pass + " would not,"
+}
+
+// whoDepends names the browsers that need the upstream's answer if not all do.
+func (ts trips) whoDepends() string {
+	if ts.names(allowed) == "" {
+		return ""
+	}
+	return "in " + ts.names(undecided) + " "
+}
+
+// names returns the names of the engines with that verdict.
+func (ts trips) names(verdict int) string {
+	var names []string
+	for _, t := range ts {
+		if t.verdict() == verdict {
+			names = append(names, t.engine.Name())
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+// dependence says which answer decides.
+func (t *trip) dependence() string {
+	answer := "the upstream's answer"
+	if t.last() == t.preflight {
+		answer += " to the preflight"
+	}
+	return fmt.Sprintf("it depends on %s, which is not known (%s): give its headers (--upstream-header) and status (--upstream-status)", answer, t.last().Reason)
 }
 
 // failure says which answer fails, and at what.
@@ -143,8 +189,11 @@ func (ts trips) verdicts(a asked) (list []EngineVerdict) {
 			return nil
 		}
 		last := t.last()
-		v := EngineVerdict{Engine: t.engine, Allowed: t.allowed, Console: t.plan.ConsoleLine(a.url.String(), last.Verdict)}
-		if !t.allowed {
+		v := EngineVerdict{Engine: t.engine, Allowed: t.allowed, Undecided: t.undecided, Console: t.plan.ConsoleLine(a.url.String(), last.Verdict)}
+		switch t.verdict() {
+		case undecided:
+			v.Because = t.dependence()
+		case blocked:
 			v.Because = t.failure()
 		}
 		list = append(list, v)

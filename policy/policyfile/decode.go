@@ -68,14 +68,15 @@ func (d *document) size(n *yaml.Node) int {
 // fields are the fields of a mapping :: name -> what reads its value.
 type fields map[string]func(field string, n *yaml.Node)
 
-// hints returns what proposes a field of the mapping n for an unknown name.
-func (known fields) hints(n *yaml.Node) func(name string) string {
+// hints returns what proposes a field of the mapping n for an unknown name and
+// its value.
+func (known fields) hints(n *yaml.Node) func(name string, value *yaml.Node) string {
 	free := maps.Clone(known)
 	for i := 0; i < len(n.Content); i += 2 {
 		delete(free, n.Content[i].Value)
 	}
-	return func(name string) string {
-		return fieldHint(name, slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(free)))
+	return func(name string, value *yaml.Node) string {
+		return fieldHint(name, value, slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(free)))
 	}
 }
 
@@ -90,7 +91,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fie
 		d.failType(n, prefix, "a mapping", "write fields and their values")
 		return
 	}
-	hints := sync.OnceValue(func() func(string) string { return known.hints(n) })
+	hints := sync.OnceValue(func() func(string, *yaml.Node) string { return known.hints(n) })
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -99,7 +100,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fie
 		}
 		read := known[key.Value]
 		if read == nil {
-			d.failField(key, prefix, hints)
+			d.failField(key, value, prefix, hints)
 			continue
 		}
 		d.enter(p, join(prefix, key.Value), key, value)
@@ -108,10 +109,10 @@ func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fie
 }
 
 // failField reports a field that there is not.
-func (d *document) failField(key *yaml.Node, prefix string, hints func() func(name string) string) {
+func (d *document) failField(key, value *yaml.Node, prefix string, hints func() func(name string, value *yaml.Node) string) {
 	hint := ""
 	if d.l.found.wants(spot{d.file, posOf(key)}) {
-		hint = hints()(key.Value)
+		hint = hints()(key.Value, value)
 	}
 	d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field", hint)
 }

@@ -7,9 +7,11 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -267,7 +269,14 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	at, hint := p.origins[i].at, ""
 	if l.found.wants(spot{p.file, at}) && l.unknown < l.limits.findings {
 		l.unknown++
-		hint = didYouMean(name, l.names(), groupPrefix)
+		hint = l.groupHint(name)
+	}
+	if parts := policy.SplitList(name); len(parts) > 1 {
+		l.add(p.file, at, Diagnostic{
+			Code: "origin-list", Field: p.field() + "." + item(originsField, i), Value: groupPrefix + name,
+			Reason: "an entry is one origin or one group", Hint: "write each as an entry of its own, the first as " + strconv.Quote(groupPrefix+parts[0]),
+		})
+		return
 	}
 	l.add(p.file, at, Diagnostic{
 		Code: "group-unknown", Field: p.field() + "." + item("cors.allowOrigins", i), Value: groupPrefix + name,
@@ -275,14 +284,22 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	})
 }
 
-// names returns the names of the first groups, sorted.
-func (l *loader) names() []string {
+// maxKnown is how many known names are looked at to propose one.
+const maxKnown = 1000
+
+// groupHint proposes a group for name, but none whose own name is refused.
+func (l *loader) groupHint(name string) string {
 	names := make([]string, min(len(l.named), maxKnown))
 	for i := range names {
 		names[i] = l.named[i].name
 	}
 	slices.Sort(names)
-	return names
+	meant := near.Nearest(name, names)
+	names = slices.DeleteFunc(names, func(name string) bool { return !policy.IsName(name) })
+	if meant != "" && !policy.IsName(meant) || len(names) == 0 && len(l.named) > 0 {
+		return "rename the group that is meant, and write its new name"
+	}
+	return near.DidYouMean(name, names, groupPrefix)
 }
 
 // expand fills the spec's origins, of which there are so many.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 	"github.com/corsgate/corsgate/policy/printable"
 	"go.yaml.in/yaml/v4"
 )
@@ -33,7 +35,7 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 	if err != nil {
 		return "", true
 	}
-	examine([]policy.Spec{s}, func(p policy.Problem) {
+	Examine([]policy.Spec{s}, func(p policy.Problem) {
 		if !refused && isRefused(p) && strings.HasPrefix(p.Field, field) {
 			hint, refused = p.Hint, true
 		}
@@ -42,14 +44,15 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 }
 
 // isRefused reports whether a hint may not propose what p is about. What looks
-// like a pattern is accepted, and not what was meant.
+// like a pattern or is misspelt is accepted, and not what was meant.
 func isRefused(p policy.Problem) bool {
-	return p.Level == policy.Error || p.Code == "looks-like-pattern"
+	return p.Level == policy.Error || p.Code == "looks-like-pattern" || p.Code == "misspelt-method"
 }
 
 const (
 	groupsField  = "originGroups."
 	originsField = "cors.allowOrigins"
+	regexesField = "cors.allowOriginRegexes"
 )
 
 // specWith returns a policy with nothing but one field.
@@ -109,16 +112,20 @@ func (d *document) textHint(field string, n *yaml.Node) string {
 }
 
 // entryOf returns the text that another system would have in the mapping n, as
-// {exact: TEXT} or {type: Exact, value: TEXT}; else, without being sure, what
+// {exact: TEXT} or {type: Exact, value: TEXT}, or {path: {...}} with that; else, without being sure, what
 // only a space may have made a mapping, as {group: NAME} or {https: //HOST}.
 func entryOf(n *yaml.Node) (text string, sure bool) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		pattern, known := policy.Matched(key.Value, value.Value)
+		if value.Kind == yaml.MappingNode {
+			if text, sure = entryOf(value); sure || known {
+				return text, sure
+			}
+			continue
+		}
 		switch {
 		case !known:
-		case value.Kind == yaml.MappingNode:
-			return entryOf(value)
 		case strings.HasPrefix(value.Value, "/"):
 			return value.Value, true // a path is a prefix as it is
 		case value.Value != "":
@@ -180,7 +187,7 @@ func seconds(text string) (int, bool) {
 	return n, err == nil && time.Duration(n)*time.Second == age // an int may have 32 bits
 }
 
-// theirs are the names that fields have in other systems, as plain writes them;
+// theirs are the names that fields have in other systems, as near.Plain writes them;
 // the first is our own.
 var theirs = []struct{ ours, names string }{
 	{"policies", "policies policy corspolicies rules"},
@@ -199,7 +206,8 @@ var theirs = []struct{ ours, names string }{
 	{"debug", "debug"},
 	{"dangerously", "dangerously"},
 	{"cors.allowOrigins", "alloworigins alloworigin allowedorigins allowedorigin origins origin alloworiginstringmatch " +
-		"alloworiginlist allowedoriginpatterns whitelist allowlist"},
+		"alloworiginlist alloworiginpatterns alloworiginpattern allowedoriginpatterns allowedoriginpattern originpatterns originpattern " +
+		"whitelist allowlist"},
 	{"cors.allowOriginRegexes", "alloworiginregexes alloworiginregex alloworiginlistregex alloworiginsbyregex allowedoriginregex " +
 		"allowedoriginregexes allowedoriginsregex originregex"},
 	{"cors.allowMethods", "allowmethods allowmethod allowedmethods allowedmethod methods method"},
@@ -213,7 +221,7 @@ var theirs = []struct{ ours, names string }{
 // oursFor returns the path of the field that others call name; empty when
 // there is none.
 func oursFor(name string) string {
-	name = plain(name[strings.LastIndexAny(name, "/.")+1:])
+	name = near.Plain(name[strings.LastIndexAny(name, "/.")+1:])
 	for _, prefix := range []string{"", "cors", "accesscontrol"} {
 		for _, f := range theirs {
 			if slices.Contains(strings.Fields(f.names), strings.TrimPrefix(name, prefix)) {
@@ -224,13 +232,37 @@ func oursFor(name string) string {
 	return ""
 }
 
-// fieldHint proposes a field for name, which its mapping does not have; free
+// byEntries returns the field that entries of origins are for by their look, if
+// a name for one of the two stands before them: a pattern with a star, or a
+// regex that says more than a pattern.
+func byEntries(path string, value *yaml.Node) string {
+	if path != originsField && path != regexesField {
+		return path
+	}
+	entries := value.Content
+	if value.Kind == yaml.ScalarNode {
+		entries = []*yaml.Node{value}
+	}
+	for _, n := range entries[:min(len(entries), maxKnown)] {
+		_, err := policy.ParsePattern(n.Value)
+		bad, _ := errors.AsType[*policy.PatternError](err)
+		switch {
+		case bad == nil && strings.Contains(n.Value, "*"):
+			return originsField
+		case bad != nil && bad.Code == "origin-regex" && bad.Mended == "":
+			return regexesField
+		}
+	}
+	return path
+}
+
+// fieldHint proposes a field for name, which stands before value and which its mapping does not have; free
 // are the fields that are not written yet, of those that the mapping has.
-func fieldHint(name string, known, free []string) string {
-	path := oursFor(name)
+func fieldHint(name string, value *yaml.Node, known, free []string) string {
+	path := byEntries(oursFor(name), value)
 	field := path[strings.LastIndexByte(path, '.')+1:]
 	if path == "" || len(known) == 1 {
-		path, field = "", nearest(name, known)
+		path, field = "", near.Nearest(name, known)
 	}
 	switch {
 	case slices.Contains(free, field):
@@ -238,7 +270,7 @@ func fieldHint(name string, known, free []string) string {
 	case slices.Contains(known, field):
 		return strconv.Quote(field) + " is there already: remove one"
 	case path == "":
-		return didYouMean("", free, "")
+		return near.DidYouMean("", free, "")
 	case strings.HasPrefix(path, "cors."):
 		return "write " + strconv.Quote(field) + " under cors, in a policy"
 	case field == "cors":

@@ -22,12 +22,12 @@ func (l *loader) judge(specs []policy.Spec) *policy.Valid {
 			l.addProblem(p, src)
 		}
 	}
-	return examine(specs, report)
+	return Examine(specs, report)
 }
 
-// examine reports what all rules say of specs, problem by problem. What it
+// Examine reports what all rules say of specs, problem by problem. What it
 // returns is nil if the rules of package policy refuse them.
-func examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
+func Examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
 	regexes := regexFindings{}
 	checkLists(specs, func(p policy.Problem) {
 		regexes.note(p)

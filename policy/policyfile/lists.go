@@ -197,3 +197,14 @@ func asciiHost(host string) string {
 	}
 	return strings.Join(labels, ".")
 }
+
+// spelt returns a hint, but for one that proposes a host with a label that only
+// looks like Punycode.
+func spelt(hint string) string {
+	for label := range strings.FieldsFuncSeq(hint, func(r rune) bool { return strings.ContainsRune(" ./:\"", r) }) {
+		if label != acePrefix && badPunycode(label) != "" {
+			return fmt.Sprintf("check the spelling of %q", label)
+		}
+	}
+	return hint
+}

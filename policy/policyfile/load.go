@@ -193,7 +193,7 @@ func (l *loader) readFile(name string) {
 		return
 	}
 	root, bad := parse(data, l.limits.nodes)
-	if bad != nil {
+	if bad = cmp.Or(foreign(data, root, bad), bad); bad != nil {
 		l.partial = true
 		l.add(l.shown(name), bad.at, bad.Diagnostic)
 		return

@@ -139,6 +139,12 @@ func syntaxError(data []byte, err error) *malformed {
 		bad.Hint = `quote the star: "*"`
 	case byteAt(data, bad.at) == '\t':
 		bad.Hint = "indent with spaces, not with tabs"
+	case strings.Contains(e.Message, "escape"), strings.Contains(e.Message, "hexadecimal"):
+		bad.Hint = `write the text in single quotes, in which "\" stands for itself`
+	case strings.Contains(e.ContextMsg, "block mapping"), strings.Contains(e.ContextMsg, "block collection"):
+		bad.Hint = "check the indentation of this line"
+	case strings.Contains(e.Message, "mapping values are not allowed"):
+		bad.Hint = `check the indentation of this line, and quote a text that has ": " in it`
 	}
 	return &bad
 }

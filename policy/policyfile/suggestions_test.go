@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/near"
 )
 
 // suggestion is what a hint says to write.
@@ -383,7 +384,7 @@ func TestForeignFieldsStandForOurs(t *testing.T) {
 		}
 		seen := map[string]bool{}
 		for _, name := range strings.Fields(f.names) {
-			if name != plain(name) || seen[name] {
+			if name != near.Plain(name) || seen[name] {
 				t.Errorf("%s: %q is written twice, or not as plain writes it", f.ours, name)
 			}
 			seen[name] = true

@@ -109,7 +109,10 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"PathPrefix:/api", `"/api"`, "covers all that is below it"},
 		{"prefix: /api", `"/api"`, "covers all that is below it"},
 		{"regex:/api/.*", `"/api"`, "covers all that is below it"},
-		{"PathPrefix(`/api`)", none, "such as"},
+		{"PathPrefix(`/api`)", `"/api"`, "covers all that is below it"}, // Traefik
+		{"Path('/api')", `"/api"`, "covers all that is below it"},
+		{"PathRegexp(`^/api/.*`)", `"/api"`, "covers all that is below it"},
+		{"PathPrefix(`/api`) || PathPrefix(`/v1`)", none, "such as"},
 		{"Host(`x.example.com`) && PathPrefix(`/api`)", none, "such as"},
 		{"path_beg /api", none, "such as"},
 		{"{ path_beg /api }", none, "such as"},
@@ -129,6 +132,7 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"/api?x=1", `"/api"`, ""},
 		{"/api#x", `"/api"`, ""},
 		{"/api/?", `"/api"`, ""},
+		{"/a%2", `"/a%252"`, "if that is meant"},
 		{"", none, "such as"},
 	},
 	`policies: [{name: a, cors: {allowOrigins: [%s]}}]`: {
@@ -151,6 +155,13 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"{https://a.example.com}", none, "such as"},
 		{"https://a.example.com:[80,443]", none, "an entry of its own"},
 		{"https://*.example.com:[*]", `"https://*.example.com:*"`, ""}, // Spring
+		{"https://[*.]example.com", `"https://*.example.com"`, ""},     // Chrome
+		{"[*.]example.com", `"https://*.example.com"`, ""},
+		{"[*.]example.com:443", `"https://*.example.com"`, ""},
+		{"http://[*.]example.com:8080", `"http://*.example.com:8080"`, ""},
+		{"group:u, https://c.example.com", `"group:u"`, "an entry of its own"},
+		{"group:u group:v", `"group:u"`, "an entry of its own"},
+		{"https://c.example.com, group:u", `"https://c.example.com"`, "an entry of its own"},
 		// Addresses.
 		{"2001:db8::1", `"https://[2001:db8::1]"`, ""},
 		{"https://2001:db8::1", `"https://[2001:db8::1]"`, ""},
@@ -212,6 +223,19 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"api?.example.com", none, "the host alone"},
 		{"x.example.com?y", none, "the host alone"},
 		{`~^api\d+\.example\.com$`, none, "such as"},
+		{"Host(`api.example.com`)", `"api.example.com"`, ""}, // Traefik
+		{"Host(\"API.example.com\")", `"api.example.com"`, ""},
+		{"HostSNI(`*.example.com`)", `"*.example.com"`, ""},
+		{"HostSNI(`*`)", none, "leave hosts out"},
+		{"HostRegexp(`^.+$`)", none, "such as"},
+		{"Host(`a.example.com`) || Host(`b.example.com`)", none, "such as"},
+		{".example.com", `"*.example.com"`, ""},
+		{".example.com:443", `"*.example.com"`, ""},
+		{"https://.example.com/", `"*.example.com"`, ""},
+		{"*.example.com:443", `"*.example.com"`, ""},
+		{"*.Example.com.", `"*.example.com"`, ""},
+		{"[*.]example.com", `"*.example.com"`, ""}, // Chrome
+		{"2001:DB8::1", `"[2001:db8::1]"`, ""},
 		{"a.example.com, b.example.com", none, "such as"},
 		// What stands around a host.
 		{"https:x.example.com", `"x.example.com"`, ""},
@@ -228,7 +252,15 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 	`policies: [{name: a, cors: {allowOrigins: ["*"], allowMethods: [%s]}}]`: {
 		{" get", `"GET"`, ""},
 		{"GET PUT", none, "such as"},
+		{"ALL", `"*"`, "alone"},
+		{"any", `"*"`, "alone"},
+		{"DELET", `"DELETE"`, ""},
+		{"putt", `"PUT"`, ""},
+		{"OPTION", `"OPTIONS"`, ""},
 	},
+	`policies: [{name: a, cors: {allowOrigins: ["*"], allowHeaders: [%s]}}]`:                                       {{"all", `"*"`, "alone"}},
+	`policies: [{name: a, cors: {allowOrigins: ["https://a.test"], exposeHeaders: [%s], allowCredentials: true}}]`: {{"all", none, "list the names"}},
+
 	`{cors: %s, policies: []}`:         {{"x", `"cors"`, "policies is a list, and each of them has a name and a cors of its own"}},
 	`{allowOrigins: %s, policies: []}`: {{"x", `"allowOrigins"`, `write "allowOrigins" under cors, in a policy`}},
 }
@@ -236,16 +268,20 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 // The same in the mappings of Envoy, Istio and the Gateway API.
 func TestHintsForMappingsProposeWhatWasMeant(t *testing.T) {
 	for value, want := range map[string]string{
-		"paths: [{prefix: /api}], cors: {allowOrigins: ['*']}":                            `"/api"`,
-		"paths: [{type: PathPrefix, value: /api}], cors: {allowOrigins: ['*']}":           `"/api"`,
-		"paths: [{regex: /api/.*}], cors: {allowOrigins: ['*']}":                          `"/api"`,
-		"paths: {prefix: /api}, cors: {allowOrigins: ['*']}":                              `["/api"]`,
-		"cors: {allowOrigins: [{exact: https://a.example.com}]}":                          `"https://a.example.com"`,
-		"cors: {allowOrigins: [{safe_regex: {regex: 'https://.*\\.example\\.com'}}]}":     `"https://*.example.com"`,
-		"cors: {allowOrigins: ['*'], allowHeaders: [{exact: x-a}]}":                       `"x-a"`,
-		"cors: {allowOrigins: ['*'], allowHeaders: [{prefix: x-}]}":                       none,
-		"cors: {allowOrigins: ['*'], allowMethods: {regex: GET|PUT}}":                     none,
-		"cors: {allowOrigins: ['*'], allowOriginRegexes: []}, hosts: [{suffix: .a.test}]": `"*.a.test"`,
+		"paths: [{prefix: /api}], cors: {allowOrigins: ['*']}":                                  `"/api"`,
+		"paths: [{type: PathPrefix, value: /api}], cors: {allowOrigins: ['*']}":                 `"/api"`,
+		"paths: [{regex: /api/.*}], cors: {allowOrigins: ['*']}":                                `"/api"`,
+		"paths: [{path: {type: PathPrefix, value: /api}}], cors: {allowOrigins: ['*']}":         `"/api"`,
+		"paths: [{method: GET, path: {type: Exact, value: /api}}], cors: {allowOrigins: ['*']}": `"/api"`,
+		"paths: [{match: {uri: {prefix: /api}}}], cors: {allowOrigins: ['*']}":                  `"/api"`,
+		"paths: [{headers: {x: y}}], cors: {allowOrigins: ['*']}":                               none,
+		"paths: {prefix: /api}, cors: {allowOrigins: ['*']}":                                    `["/api"]`,
+		"cors: {allowOrigins: [{exact: https://a.example.com}]}":                                `"https://a.example.com"`,
+		"cors: {allowOrigins: [{safe_regex: {regex: 'https://.*\\.example\\.com'}}]}":           `"https://*.example.com"`,
+		"cors: {allowOrigins: ['*'], allowHeaders: [{exact: x-a}]}":                             `"x-a"`,
+		"cors: {allowOrigins: ['*'], allowHeaders: [{prefix: x-}]}":                             none,
+		"cors: {allowOrigins: ['*'], allowMethods: {regex: GET|PUT}}":                           none,
+		"cors: {allowOrigins: ['*'], allowOriginRegexes: []}, hosts: [{suffix: .a.test}]":       `"*.a.test"`,
 	} {
 		found := Load(files("p.yaml", "policies: [{name: a, "+value+"}]"), "").Diagnostics
 		if len(found) == 0 || found[0].Code != "yaml-type" {
@@ -258,6 +294,39 @@ func TestHintsForMappingsProposeWhatWasMeant(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s\n\tgot the proposal %s, want %s", found[0], got, want)
+		}
+	}
+}
+
+// Which list of origins is meant by a field of another name is told by its name,
+// and better by the look of its entries.
+func TestHintsForFieldsOfOriginsGoByTheEntries(t *testing.T) {
+	for field, want := range map[string]string{
+		`allowOriginPatterns: ["https://*.example.com"]`:       `"allowOrigins"`,
+		`allowedOriginPatterns: "https://*.example.com"`:       `"allowOrigins"`,
+		`allowOriginPatterns: ["https://a.example.com"]`:       `"allowOrigins"`,
+		`allowOriginPatterns: ['https://.*\.example\.com']`:    `"allowOrigins"`,
+		`allowOriginPatterns: ['https://(a|b)\.example\.com']`: `"allowOriginRegexes"`,
+		`allowOriginRegex: ["https://*.example.com"]`:          `"allowOrigins"`,
+		`allowOriginRegex: ['https://a\.example\.com']`:        `"allowOriginRegexes"`,
+		`allowOriginPatterns: []`:                              `"allowOrigins"`,
+	} {
+		found := Load(files("p.yaml", "policies: [{name: a, cors: {"+field+"}}]"), "").Diagnostics
+		if len(found) == 0 || found[0].Code != "unknown-field" || proposals(found[0].Hint) != want {
+			t.Errorf("%s: %v, want the proposal %s", field, found, want)
+		}
+	}
+}
+
+// A group whose name is refused is not proposed.
+func TestHintsProposeGroupsThatMayBeNamed(t *testing.T) {
+	for name, want := range map[string]string{
+		"tx": "rename the group that is meant", "zzzz": `write one such as "group:u"`, "uu": `did you mean "group:u"?`,
+	} {
+		text := "originGroups: {T_x: [https://a.test], u: [https://b.test]}\npolicies: [{name: a, cors: {allowOrigins: [\"group:" + name + "\"]}}]"
+		found := Load(files("p.yaml", text), "").Diagnostics
+		if len(found) < 2 || !strings.Contains(found[1].Hint, want) {
+			t.Errorf("%s: %v, want %q", name, found, want)
 		}
 	}
 }

@@ -19,8 +19,11 @@ const target = "https://corsgate.invalid/"
 func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 	return func(name string, r *policy.Request) Advice {
 		set := serves()
-		if set == nil || name == "" {
+		switch {
+		case set == nil, name == "" && r.Policy == "":
 			return Advice{}
+		case name == "":
+			return adviseOnName(set.Specs(), r.Policy)
 		}
 		if allows(set, name, *r) {
 			return Advice{Allowed: true}
@@ -31,6 +34,16 @@ func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 		}
 		return Advice{Nearest: nearest(&report), Allow: allowing(&report)}
 	}
+}
+
+// adviseOnName is for a request for which Envoy named a policy that there was
+// not: once there is, others than its name decide.
+func adviseOnName(specs []policy.Spec, named string) Advice {
+	isNamed := func(s policy.Spec) bool { return s.Name == named }
+	if slices.ContainsFunc(specs, isNamed) {
+		return Advice{Allowed: true}
+	}
+	return Advice{Nearest: "Envoy names this policy, and no file has it"}
 }
 
 // allows reports whether the policy of that name, which may be in shadow, does
@@ -97,6 +110,12 @@ func allowing(r *explain.Report) string {
 		if c.InCORS() && len(c.Add) > 0 {
 			lines = append(lines, c.Line(false))
 		}
+	}
+	if r.Remedy.Method != "" && lines != nil {
+		lines = append(lines, "and let the page send "+r.Remedy.Method)
+	}
+	if r.Remedy.Omit != nil && lines != nil {
+		lines = append(lines, "and let the page not set "+strings.Join(r.Remedy.Omit, ", "))
 	}
 	return strings.Join(lines, ", ")
 }

@@ -77,7 +77,7 @@ func isDenial(r policy.Reason) bool {
 
 // Observe implements server.Observer. What policies in shadow deny counts too.
 func (t *Tracker) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
-	if isDenial(d.Reason) && r.Origin != "" {
+	if isDenial(d.Reason) && (r.Origin != "" || d.Reason == policy.ReasonPolicyUnknown) {
 		t.add(d.Policy, keyOf(r, d.Reason))
 	}
 	if d.Shadow.Answer != nil && isDenial(d.Shadow.Reason) {
@@ -89,6 +89,9 @@ func (t *Tracker) Observe(_ context.Context, r *policy.Request, d *policy.Decisi
 func keyOf(r *policy.Request, reason policy.Reason) key {
 	k := key{origin: clip(r.Origin, maxOrigin), reason: reason}
 	switch reason {
+	case policy.ReasonPolicyUnknown:
+		k.asked = clip(r.Policy, maxAsked)
+		k.clipped = len(r.Policy) > maxAsked
 	case policy.ReasonPreflightMethodDenied:
 		k.asked = clip(r.RequestMethod, maxAsked)
 		k.clipped = len(r.RequestMethod) > maxAsked

@@ -68,6 +68,7 @@ func TestDenialsAreListedTheMostFrequentFirst(t *testing.T) {
 	}
 	ask(&tr, set, get("web.test", "no origin \xff"))
 	ask(&tr, set, policy.Request{Method: "GET", Policy: "gone", Authority: "web.test", Path: "/", Origin: "https://app.test"})
+	ask(&tr, set, policy.Request{Method: "GET", Policy: "gone", Authority: "web.test", Path: "/"})
 	var got []string
 	for _, p := range tr.List().Policies {
 		for _, o := range p.Origins {
@@ -75,7 +76,8 @@ func TestDenialsAreListedTheMostFrequentFirst(t *testing.T) {
 		}
 	}
 	want := []string{
-		` 1 "https://app.test" policy_unknown  1`,
+		` 2 "" policy_unknown "gone" 1`,
+		` 2 "https://app.test" policy_unknown "gone" 1`,
 		`api 8 "https://evil.test" request_origin_denied  3`,
 		`api 8 "https://app.test" preflight_method_denied "DELETE" 2`,
 		`api 8 "https://app.test" preflight_header_denied "x-other" 2`,
@@ -84,6 +86,35 @@ func TestDenialsAreListedTheMostFrequentFirst(t *testing.T) {
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("listed\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A name is Envoy's, and may be any bytes and as long as a header.
+func TestNamesOfPoliciesThatThereAreNotAreQuotedAndClipped(t *testing.T) {
+	set := compile(t, "api")
+	var tr Tracker
+	ask(&tr, set, policy.Request{Method: "GET", Policy: "a\n\xff" + strings.Repeat("x", 10_000), Origin: "https://app.test"})
+	list := tr.List()
+	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 {
+		t.Fatalf("listed %+v", list)
+	}
+	if got, want := list.Policies[0].Origins[0].Asked, `"a\n\xff`+strings.Repeat("x", maxAsked-3)+`"...`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Once there is a policy of the name, nothing is left to do.
+func TestANameThatIsThereByNowIsLeftOut(t *testing.T) {
+	set := compile(t, "api")
+	serves := set
+	tr := Tracker{Advise: Advise(func() *policy.Set { return serves })}
+	ask(&tr, set, policy.Request{Method: "GET", Policy: "gone", Origin: "https://app.test"})
+	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || !strings.Contains(list.Policies[0].Origins[0].Nearest, "no file has it") {
+		t.Errorf("listed %+v", list)
+	}
+	serves = compile(t, "gone")
+	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 0 {
+		t.Errorf("listed %+v", list)
 	}
 }
 

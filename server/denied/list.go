@@ -35,9 +35,10 @@ type Policy struct {
 
 // Origin is a denied origin.
 type Origin struct {
-	// Origin is the value of Origin, and Asked the denied method or headers, both
-	// as Envoy's access log has the origin: in quotes, escaped as Go does it, at
-	// most 256 bytes. "..." after Asked stands for more of it.
+	// Origin is the value of Origin, and Asked the denied method or headers, or
+	// the policy that Envoy named and that does not exist, both as Envoy's access
+	// log has the origin: in quotes, escaped as Go does it, at most 256 bytes. "..."
+	// after Asked stands for more of it.
 	Origin string `json:"origin"`
 	Reason string `json:"reason"`
 	Asked  string `json:"asked,omitempty"`
@@ -121,6 +122,8 @@ func (e *entry) malformedAsked() bool {
 func (e *entry) request() *policy.Request {
 	r := &policy.Request{Origin: e.origin, Method: "GET"}
 	switch e.reason {
+	case policy.ReasonPolicyUnknown:
+		r.Policy = e.asked
 	case policy.ReasonPreflightMethodDenied:
 		r.RequestMethod = e.asked
 	case policy.ReasonPreflightHeaderDenied:

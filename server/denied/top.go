@@ -18,7 +18,7 @@ type key struct {
 	origin string
 	reason policy.Reason
 	// asked is what was denied if it was not the origin: the requested method
-	// or headers.
+	// or headers, or the policy that Envoy named.
 	asked string
 	// clipped tells that asked is not all of it.
 	clipped bool

@@ -180,13 +180,35 @@ func (e *harEntry) question() explain.Question {
 	if q.Mode == "" && e.header("Sec-Fetch-Mode") == "" {
 		q.Mode = e.modeOfType()
 	}
-	if e.preflight != nil {
+	q.Upstream, q.UpstreamPreflight = e.answer(), &explain.Upstream{}
+	switch {
+	case e.isPreflight():
+		*q.UpstreamPreflight, q.Upstream = q.Upstream, explain.Upstream{}
+	case e.preflight != nil:
+		*q.UpstreamPreflight = e.preflight.answer()
 		e.addPreflight(&q)
 	}
 	if refusal := e.refusal(&q); refusal != "" {
 		q.Failed, q.Credentials = refusal, cmp.Or(told(q.Credentials), browser.SameOrigin)
 	}
 	return q
+}
+
+// answer is what was recorded of the answer. If corsgate leaves the upstream's
+// own headers alone, it is the upstream's; if not, it sets the others anew. Only
+// what CORS is about is kept of the headers: others may have secrets.
+func (e *harEntry) answer() (u explain.Upstream) {
+	if e.Response == nil || e.Response.Status <= 0 || len(e.Response.Headers) == 0 {
+		return u
+	}
+	u.Status = e.Response.Status
+	for _, h := range e.Response.Headers {
+		name := strings.ToLower(h.Name)
+		if name == "vary" || name == "location" || strings.HasPrefix(name, "access-control-") {
+			u.Headers = append(u.Headers, h)
+		}
+	}
+	return u
 }
 
 // told returns the credentials mode if it is known, or else nothing.

@@ -140,6 +140,47 @@ func TestHAR(t *testing.T) {
 	}
 }
 
+// TestHARKeepsAnswers: what CORS is about of each answer, and nothing else, as it
+// may be secret.
+func TestHARKeepsAnswers(t *testing.T) {
+	answer := func(status int, name, value string) string {
+		return fmt.Sprintf(`{"status": %d, "headers": [{"name": "Set-Cookie", "value": "secret"}, {"name": %q, "value": %q}]}`, status, name, value)
+	}
+	const asks = origin + "\nAccess-Control-Request-Method: PUT"
+	preflight := entry("preflight", "OPTIONS", orders, asks, answer(204, "access-control-allow-methods", "PUT"))
+	put := entry("fetch", "PUT", orders, origin, answer(302, "Location", "/x"))
+	const methods, location = "204 access-control-allow-methods: PUT", "302 Location: /x"
+	for name, c := range map[string]struct {
+		entries            []string
+		request, preflight string
+	}{
+		"a request":                {[]string{entry("fetch", "GET", orders, origin, answer(404, "Access-Control-Allow-Origin", "*"))}, "404 Access-Control-Allow-Origin: *", "0"},
+		"one without CORS headers": {[]string{entry("fetch", "GET", orders, origin, answer(200, "Server", "s"))}, "200", "0"},
+		"with its preflight":       {[]string{preflight, put}, location, methods},
+		"without its preflight":    {[]string{put}, location, "0"},
+		"a preflight alone":        {[]string{preflight}, "0", methods},
+		"one that was not sent":    {[]string{preflight, entry("fetch", "PUT", orders, origin, failed)}, "0", methods},
+		"without an answer":        {[]string{entry("fetch", "GET", orders, origin, "")}, "0", "0"},
+		"without headers":          {[]string{entry("fetch", "GET", orders, origin, `{"status": 200}`)}, "0", "0"},
+	} {
+		q := read(t, c.entries...).Questions[0]
+		if got := shownAnswer(q.Upstream); got != c.request {
+			t.Errorf("%s: the answer is %q", name, got)
+		}
+		if got := shownAnswer(*q.UpstreamPreflight); got != c.preflight {
+			t.Errorf("%s: the preflight's answer is %q", name, got)
+		}
+	}
+}
+
+func shownAnswer(u explain.Upstream) string {
+	text := fmt.Sprint(u.Status)
+	for _, h := range u.Headers {
+		text += " " + h.Name + ": " + h.Value
+	}
+	return text
+}
+
 // TestHARGoesByTime joins what was recorded next to each other.
 func TestHARGoesByTime(t *testing.T) {
 	at := func(second int, text string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/browser"
@@ -56,9 +57,12 @@ func (t *writer) row(heading, format string, args ...any) {
 }
 
 func (t *writer) report(r *explain.Report) {
-	head := t.paint.Green("allowed")
-	if !r.Allowed {
-		head = t.paint.Red("blocked")
+	head := t.paint.Red("blocked")
+	switch {
+	case r.Allowed:
+		head = t.paint.Green("allowed")
+	case r.Undecided:
+		head = t.paint.Yellow("undecided")
 	}
 	q := r.Question
 	t.line("%s: %s %s from %s", head, printable.Value(q.Method), printable.Value(q.URL), printable.Value(q.Origin))
@@ -80,7 +84,7 @@ func (t *writer) report(r *explain.Report) {
 	if r.Cause != "" {
 		t.line("%s", printable.Text(r.Cause))
 	}
-	t.remedy(r.Remedy)
+	t.remedy(r)
 }
 
 // consoles writes what each browser's console says.
@@ -177,7 +181,11 @@ func (t *writer) exchange(heading string, e *explain.Exchange) {
 	if e.Forwarded {
 		from = "by the upstream"
 	}
-	t.row("", "%s%d %s", t.paint.Faint("< "), e.Status, t.paint.Faint("("+from+", "+e.Reason+")"))
+	status := "not known"
+	if e.Status != 0 {
+		status = strconv.Itoa(e.Status)
+	}
+	t.row("", "%s%s %s", t.paint.Faint("< "), status, t.paint.Faint("("+from+", "+e.Reason+")"))
 	t.headers("< ", e.Headers)
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {
@@ -192,20 +200,36 @@ func (t *writer) headers(arrow string, hs browser.Headers) {
 }
 
 // remedy writes what to change, as it stands in a policy file.
-func (t *writer) remedy(r *explain.Remedy) {
+func (t *writer) remedy(report *explain.Report) {
+	r := report.Remedy
 	if r == nil {
 		return
 	}
 	t.line("")
-	fresh := len(r.Changes) > 0 && r.Changes[0].Field == "name"
-	if fresh {
-		t.line("To allow it, add a policy")
-	} else {
-		t.line("To allow it, policy %s needs", r.Policy)
+	to, fresh := "To allow it, ", len(r.Changes) > 0 && r.Changes[0].Field == "name"
+	if report.Undecided {
+		to = "To allow it whatever the upstream answers, "
+	}
+	if r.Method != "" {
+		t.line("%slet the page send %s: methods have case", to, r.Method)
+		to = "and "
+	}
+	if r.Omit != nil {
+		t.line("%slet the page not set %s: only answers have that", to, strings.Join(r.Omit, ", "))
+		to = "and "
+	}
+	switch {
+	case fresh:
+		t.line("%sadd a policy (if the host is behind corsgate)", to)
+	case r.Changes != nil:
+		t.line("%spolicy %s needs", to, r.Policy)
 	}
 	t.changes(r.Changes, fresh)
 	for _, why := range r.Refused {
 		t.line("but such a policy is refused: %s", why)
+	}
+	for _, cost := range r.Costs {
+		t.line("but %s", printable.Text(cost))
 	}
 }
 

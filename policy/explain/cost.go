@@ -1,0 +1,57 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policydiff"
+)
+
+// costs says what r's changes take away from others.
+func (ps Policies) costs(r *Remedy, a asked) (list []string) {
+	if r.rescopes() {
+		return ps.losses(r, a.Origin)
+	}
+	// "*" does not go with credentials (Fetch, #cors-protocol-and-credentials).
+	if slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Only != nil }) {
+		list = append(list, "all other origins lose access, as * does not go with credentials: "+
+			"a policy of its own for the path keeps theirs, and a page that needs no cookie there writes credentials: 'omit' instead")
+	}
+	return list
+}
+
+// rescopes reports whether another policy decides than before. What else is
+// changed but a "*" only adds.
+func (r *Remedy) rescopes() bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Field == fieldName || c.Field == fieldMode })
+}
+
+// losses compares the policies with those that r makes of them.
+func (ps Policies) losses(r *Remedy, origin string) (list []string) {
+	valid, _ := policy.Validate(r.changed(ps.Set.Specs()))
+	if valid == nil {
+		return nil // Refused says why
+	}
+	c := policydiff.New(ps.Set, policy.Compile(valid))
+	c.Probe()
+	for _, change := range c.Report().Changes {
+		if text := loss(change, origin); text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+// loss says what others than the origin lose by a change; empty: nothing.
+func loss(c policydiff.Change, origin string) string {
+	others := slices.DeleteFunc(slices.Clone(c.Examples), func(o string) bool { return o == origin })
+	switch {
+	case len(others) == 0 || len(c.Lost) == 0:
+		return ""
+	case slices.Contains(c.Lost, policydiff.GrantUpstream):
+		return "the upstream's own CORS headers no longer stand: list the other origins that it allows, too"
+	}
+	return fmt.Sprintf("other origins lose what policy %s allows them where policy %s decides now (%s), such as %s", c.OldPolicy, c.NewPolicy, strings.Join(c.Lost, ", "), others[0])
+}
