@@ -24,6 +24,7 @@ import (
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/respond"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // casesMaxMessage takes the longest header of a case, which no Envoy would send.
@@ -70,7 +71,7 @@ func TestCasesOverGRPC(t *testing.T) {
 
 // run asks about each case that the way takes, and returns how many it took.
 func (w way) run(t *testing.T, files []cases.File) (asked int) {
-	ctx := testContext(t)
+	ctx := servertest.Context(t)
 	for _, f := range files {
 		for _, c := range f.Cases {
 			if w.takes != nil && !w.takes(c) {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -104,13 +105,8 @@ func TestCodecLeavesOtherMessagesAlone(t *testing.T) {
 }
 
 func TestExtAuthzRunsItsInterceptor(t *testing.T) {
-	set := policytest.Compile(t)
 	handler := &wire.Handler{}
-	commit, err := handler.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
+	servertest.Prepare(t, handler, policytest.Compile(t))()
 	a := &extAuthz{handler: handler, meter: orNoMeter(nil), waiting: &waiting{}}
 	decode := func(v any) error { return newCodec().Unmarshal(nil, v) }
 	called := ""

@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -156,7 +157,7 @@ func TestExtAuthz(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, err := client.Check(metadata.AppendToOutgoingContext(testContext(t), c.metadata...), c.question.message())
+			out, err := client.Check(metadata.AppendToOutgoingContext(servertest.Context(t), c.metadata...), c.question.message())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,7 +171,7 @@ func TestExtAuthz(t *testing.T) {
 func TestExtAuthzHeaderForm(t *testing.T) {
 	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
 	q := question{method: "GET", host: "list.test", headers: []string{"origin: " + app}}
-	out, err := client.Check(testContext(t), q.message())
+	out, err := client.Check(servertest.Context(t), q.message())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestExtAuthzHasNoVerdict(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := authv3.NewAuthorizationClient(serve(t, c.server))
-			out, err := client.Check(testContext(t), q.message())
+			out, err := client.Check(servertest.Context(t), q.message())
 			if status.Code(err) != c.want {
 				t.Errorf("got %v, %v, want %v", out, err, c.want)
 			}

@@ -22,6 +22,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/lines/linestest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -35,7 +36,7 @@ func TestExtProc(t *testing.T) {
 // hold sends the messages of c one by one and compares the answers.
 func hold(t *testing.T, client extprocv3.ExternalProcessorClient, c conversation) {
 	t.Helper()
-	stream, err := client.Process(metadata.AppendToOutgoingContext(testContext(t), c.metadata...))
+	stream, err := client.Process(metadata.AppendToOutgoingContext(servertest.Context(t), c.metadata...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func hold(t *testing.T, client extprocv3.ExternalProcessorClient, c conversation
 
 func TestExtProcHeaderForm(t *testing.T) {
 	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
-	stream, err := client.Process(testContext(t))
+	stream, err := client.Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestExtProcHeaderForm(t *testing.T) {
 
 func TestExtProcAppendForm(t *testing.T) {
 	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: testHandler(t, nil)}))
-	stream, err := client.Process(testContext(t))
+	stream, err := client.Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,12 +139,12 @@ func TestExtProcReadsValueWhereRawValueIsEmpty(t *testing.T) {
 func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
 	handler := testHandler(t, nil)
 	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: handler}))
-	stream, err := client.Process(testContext(t))
+	stream, err := client.Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	exchange(t, stream, get("list.test", app))
-	swap(t, handler, policytest.Compile(t, policy.Spec{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}))
+	servertest.Prepare(t, handler, policytest.Compile(t, policy.Spec{Name: "other", CORS: policy.CORS{AllowOrigins: []string{"https://other.example.com"}}}))()
 	got := shown(exchange(t, stream, responseHeaders(":status: 200")))
 	want := lines("response continue", "remove 7", setOrigin, setCreds, setExpose, "append vary: Origin")
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -154,7 +155,7 @@ func TestExtProcKeepsItsDecisionOverAReload(t *testing.T) {
 func TestExtProcBeforeTheFirstSet(t *testing.T) {
 	client := extprocv3.NewExternalProcessorClient(serve(t, &server.Server{Handler: &wire.Handler{}}))
 	t.Run("a request is Envoy's failure mode's", func(t *testing.T) {
-		stream, err := client.Process(testContext(t))
+		stream, err := client.Process(servertest.Context(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +221,7 @@ func TestExtProcIsSilentAboutCancelledStreams(t *testing.T) {
 	s := &server.Server{Handler: testHandler(t, o), Logger: log.logger()}
 	t.Run("cancelled", func(t *testing.T) {
 		client := extprocv3.NewExternalProcessorClient(serve(t, s))
-		ctx, cancel := context.WithCancel(testContext(t))
+		ctx, cancel := context.WithCancel(servertest.Context(t))
 		stream, err := client.Process(ctx)
 		if err != nil {
 			t.Fatal(err)

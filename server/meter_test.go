@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -97,7 +98,7 @@ func converse(t *testing.T, s *server.Server, send []*extprocv3.ProcessingReques
 // talk sends messages, reads what comes, and closes the stream.
 func talk(t *testing.T, client extprocv3.ExternalProcessorClient, send []*extprocv3.ProcessingRequest) {
 	t.Helper()
-	stream, err := client.Process(testContext(t))
+	stream, err := client.Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestTheMeterIsToldOfOpenStreamsAndPanics(t *testing.T) {
 func TestTheMeterIsToldOfChecks(t *testing.T) {
 	m := newMeter()
 	client := authv3.NewAuthorizationClient(serve(t, &server.Server{Handler: testHandler(t, nil), Meter: m}))
-	if _, err := client.Check(testContext(t), &authv3.CheckRequest{}); err != nil {
+	if _, err := client.Check(servertest.Context(t), &authv3.CheckRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"answered check"}; !slices.Equal(m.lines, want) || m.open != 0 {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/contract"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // rawCodec sends and receives []byte as they are.
@@ -32,7 +33,7 @@ func TestMalformedMessages(t *testing.T) {
 	conn := serve(t, &server.Server{Handler: testHandler(t, nil)})
 	garbage := []byte{0x12, 0x05, 'x'}
 	t.Run("ext_proc ends the stream with an error", func(t *testing.T) {
-		stream, err := conn.NewStream(testContext(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
+		stream, err := conn.NewStream(servertest.Context(t), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true},
 			"/"+contract.ExtProc+"/Process", grpc.ForceCodecV2(rawCodec{}))
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestMalformedMessages(t *testing.T) {
 	})
 	t.Run("ext_authz has no verdict", func(t *testing.T) {
 		var answer []byte
-		err := conn.Invoke(testContext(t), "/"+contract.ExtAuthz+"/Check", garbage, &answer, grpc.ForceCodecV2(rawCodec{}))
+		err := conn.Invoke(servertest.Context(t), "/"+contract.ExtAuthz+"/Check", garbage, &answer, grpc.ForceCodecV2(rawCodec{}))
 		if status.Code(err) != codes.Internal {
 			t.Errorf("got %x, %v, want Internal", answer, err)
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -77,14 +78,14 @@ func (r *running) end(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run: %v", err)
 		}
-	case <-time.After(giveUp):
+	case <-time.After(servertest.Patience):
 		t.Fatal("Run did not return")
 	}
 }
 
 func (r *running) health(t *testing.T, name string) healthv1.HealthCheckResponse_ServingStatus {
 	t.Helper()
-	out, err := healthv1.NewHealthClient(r.conn).Check(testContext(t), &healthv1.HealthCheckRequest{Service: name})
+	out, err := healthv1.NewHealthClient(r.conn).Check(servertest.Context(t), &healthv1.HealthCheckRequest{Service: name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,16 +95,7 @@ func (r *running) health(t *testing.T, name string) healthv1.HealthCheckResponse
 func (r *running) awaitHealth(t *testing.T, want healthv1.HealthCheckResponse_ServingStatus) {
 	t.Helper()
 	for _, name := range healthNames {
-		eventually(t, "health of "+name, func() bool { return r.health(t, name) == want })
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(giveUp); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%s: waited in vain", what)
-		}
+		servertest.Await(t, "health of "+name, func() bool { return r.health(t, name) == want })
 	}
 }
 
@@ -119,9 +111,9 @@ func TestAServiceJoinsTheListener(t *testing.T) {
 		},
 	}}}
 	r := run(t, &server.Server{Handler: testHandler(t, nil), Services: []server.Service{{Desc: echo}}}, "127.0.0.1:0")
-	eventually(t, "health", func() bool { return r.health(t, name) == healthv1.HealthCheckResponse_SERVING })
+	servertest.Await(t, "health", func() bool { return r.health(t, name) == healthv1.HealthCheckResponse_SERVING })
 	out := &healthv1.HealthCheckRequest{}
-	if err := r.conn.Invoke(testContext(t), "/"+name+"/Say", &healthv1.HealthCheckRequest{Service: "hello"}, out); err != nil || out.GetService() != "hello" {
+	if err := r.conn.Invoke(servertest.Context(t), "/"+name+"/Say", &healthv1.HealthCheckRequest{Service: "hello"}, out); err != nil || out.GetService() != "hello" {
 		t.Errorf("%v %v", out, err)
 	}
 }
@@ -138,7 +130,7 @@ func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 	if s.Ready() {
 		t.Error("ready before the first set")
 	}
-	swap(t, handler, policytest.Compile(t, testSpecs()...))
+	servertest.Prepare(t, handler, policytest.Compile(t, testSpecs()...))()
 	r.awaitHealth(t, healthv1.HealthCheckResponse_SERVING)
 	if !s.Ready() {
 		t.Error("not ready after the first set")
@@ -190,7 +182,7 @@ func TestServerDrains(t *testing.T) {
 
 func TestServerCutsStreamsThatOutlastTheDrain(t *testing.T) {
 	r := run(t, &server.Server{Handler: testHandler(t, nil), DrainTimeout: 100 * time.Millisecond}, "127.0.0.1:0")
-	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
+	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,7 +252,7 @@ func awaitPong(t *testing.T, framer *http2.Framer, i byte) {
 
 func TestServerRefusesHugeMessages(t *testing.T) {
 	r := run(t, &server.Server{Handler: testHandler(t, nil), MaxMessage: 1000}, "127.0.0.1:0")
-	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(testContext(t))
+	stream, err := extprocv3.NewExternalProcessorClient(r.conn).Process(servertest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +343,7 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 		}
 		defer l.Close()
 		s := &server.Server{Handler: testHandler(t, nil), Address: l.Addr().String()}
-		if err := s.Run(testContext(t)); err == nil {
+		if err := s.Run(servertest.Context(t)); err == nil {
 			t.Error("Run returned nil")
 		}
 	})
@@ -362,15 +354,15 @@ func TestServerRunEndsWithItsListenersError(t *testing.T) {
 		}
 		s := &server.Server{Handler: testHandler(t, nil), Listener: l, DrainDelay: time.Hour}
 		ended := make(chan error, 1)
-		go func() { ended <- s.Run(testContext(t)) }()
-		eventually(t, "ready", s.Ready)
+		go func() { ended <- s.Run(servertest.Context(t)) }()
+		servertest.Await(t, "ready", s.Ready)
 		l.Close()
 		select {
 		case err := <-ended:
 			if err == nil {
 				t.Error("Run returned nil")
 			}
-		case <-time.After(giveUp):
+		case <-time.After(servertest.Patience):
 			t.Error("Run goes on")
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -20,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -55,18 +55,8 @@ func testHandler(t testing.TB, o wire.Observer) *wire.Handler {
 func handlerOf(t testing.TB, set *policy.Set, o wire.Observer) *wire.Handler {
 	t.Helper()
 	h := &wire.Handler{Observer: o}
-	swap(t, h, set)
+	servertest.Prepare(t, h, set)()
 	return h
-}
-
-// swap has h serve set.
-func swap(t testing.TB, h *wire.Handler, set *policy.Set) {
-	t.Helper()
-	commit, err := h.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
 }
 
 // serve runs s on an in-memory listener until the test ends.
@@ -99,16 +89,7 @@ func dial(t testing.TB, l *bufconn.Listener) *grpc.ClientConn {
 	return conn
 }
 
-// giveUp is far above what anything takes, on a machine that has much else to do.
-const giveUp = 3 * time.Minute
-
 // testContext ends before the test binary would be killed without a word.
-func testContext(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), giveUp)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 // headerMap returns headers as Envoy sends them; pairs are "name: value".
 func headerMap(pairs ...string) *corev3.HeaderMap {
 	m := &corev3.HeaderMap{}

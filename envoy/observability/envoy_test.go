@@ -24,6 +24,7 @@ import (
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
 	"github.com/corsgate/corsgate/server/wire"
@@ -48,13 +49,8 @@ type corsgate struct {
 // decisions.
 func newHandler(t *testing.T, o wire.Observer) *wire.Handler {
 	t.Helper()
-	set := policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}})
 	h := &wire.Handler{Observer: o}
-	commit, err := h.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
+	servertest.Prepare(t, h, policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}))()
 	return h
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 func TestAListIsClippedBetweenNames(t *testing.T) {
@@ -72,20 +73,10 @@ func TestWhatChangesWhileNewsAreSortedIsToldLater(t *testing.T) {
 	if left := tr.untold(); len(left) != 1 || left[0].origin != "https://more.test" || left[0].times != 1 {
 		t.Errorf("left is %+v", left)
 	}
-	serve(t, &tr, compile(t, "new"))
+	servertest.Prepare(t, &tr, compile(t, "new"))()
 	ask(&tr, set, get("api.test", "https://anew.test"))
 	tr.noteTold(come)
 	if left := tr.untold(); len(left) != 1 || left[0].times != 1 {
 		t.Errorf("of what began anew is left %+v", left)
 	}
-}
-
-// serve has tr go by set.
-func serve(t *testing.T, tr *Tracker, set *policy.Set) {
-	t.Helper()
-	commit, err := tr.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 func compile(t testing.TB, names ...string) *policy.Set {
@@ -220,7 +221,7 @@ func TestReloadForgetsOnlyPoliciesThatAreGone(t *testing.T) {
 	var tr Tracker
 	ask(&tr, set, get("api.test", "https://evil.test"))
 	ask(&tr, set, get("web.test", "https://evil.test"))
-	serve(t, &tr, compile(t, "web", "new"))
+	servertest.Prepare(t, &tr, compile(t, "web", "new"))()
 	if list := tr.List(); len(list.Policies) != 1 || list.Policies[0].Policy != "web" || list.Policies[0].Denied != 1 {
 		t.Errorf("listed %+v", list)
 	}

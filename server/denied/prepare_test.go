@@ -6,6 +6,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // TestPoliciesThatGoAreForgottenWhenTheNewOnesServe denies a request by the old
@@ -16,10 +17,7 @@ func TestPoliciesThatGoAreForgottenWhenTheNewOnesServe(t *testing.T) {
 		sets[name] = policytest.Compile(t, policy.Spec{Name: name, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
 	}
 	tracker := &denied.Tracker{}
-	commit, err := tracker.Prepare(sets["new"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	commit := servertest.Prepare(t, tracker, sets["new"])
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://evil.test"}
 	d := sets["old"].Decide(&r)
 	tracker.Observe(t.Context(), &r, &d)

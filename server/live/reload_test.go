@@ -19,6 +19,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -104,7 +105,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	}
 
 	src.set(brokenFile)
-	status, err := r.Reload(testContext(t))
+	status, err := r.Reload(servertest.Context(t))
 	var le *live.LoadError
 	if !errors.As(err, &le) || len(le.Diagnostics) != 1 {
 		t.Errorf("Reload of a broken file: %v", err)
@@ -120,7 +121,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	}
 
 	src.set(policyFile(2))
-	status, err = r.Reload(testContext(t))
+	status, err = r.Reload(servertest.Context(t))
 	if err != nil || status.LastError != nil || status.Generation != 2 || status.Hash == first.Hash {
 		t.Errorf("Reload of a mended file: %+v, %v", status, err)
 	}
@@ -139,7 +140,7 @@ func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 	set := keptBy(r).Load()
 	src.set("# a comment\n" + policyFile(1))
 	before := r.Status()
-	status, err := r.Reload(testContext(t))
+	status, err := r.Reload(servertest.Context(t))
 	if err != nil || status != before || keptBy(r).Load() != set {
 		t.Errorf("Reload: %+v, %v, want %+v", status, err, before)
 	}
@@ -175,7 +176,7 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 	verdicts := make(chan verdict, 5)
 	for range cap(verdicts) {
 		go func() {
-			status, err := r.Reload(testContext(t))
+			status, err := r.Reload(servertest.Context(t))
 			verdicts <- verdict{status, err}
 		}()
 	}
@@ -203,7 +204,7 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 	for i, notice := range []func(){changed, func() { signals <- syscall.SIGHUP }, changed} {
 		src.set(policyFile(i + 10))
 		notice()
-		eventually(t, "generation", func() bool { return r.Status().Generation == uint64(i+1) })
+		servertest.Await(t, "generation", func() bool { return r.Status().Generation == uint64(i+1) })
 	}
 }
 
@@ -216,7 +217,7 @@ func TestReloadOfABurstIsFewLoads(t *testing.T) {
 		changed()
 	}
 	close(src.hold)
-	if _, err := r.Reload(testContext(t)); err != nil {
+	if _, err := r.Reload(servertest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	if n := src.count(); n > 3 {
@@ -240,14 +241,14 @@ func TestReloadEnds(t *testing.T) {
 		if err := r.Run(ctx); err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if _, err := r.Reload(testContext(t)); !errors.Is(err, live.ErrNotRunning) {
+		if _, err := r.Reload(servertest.Context(t)); !errors.Is(err, live.ErrNotRunning) {
 			t.Errorf("Reload: %v", err)
 		}
 	})
 	t.Run("with a source that cannot be watched", func(t *testing.T) {
 		gone := errors.New("gone")
 		r := &live.Reloader{Source: &memory{watchErr: gone}, Sinks: []live.Sink{&kept{}}}
-		if err := r.Run(testContext(t)); !errors.Is(err, gone) {
+		if err := r.Run(servertest.Context(t)); !errors.Is(err, gone) {
 			t.Errorf("Run: %v", err)
 		}
 	})
@@ -382,7 +383,7 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 	}
 	for i := 2; i < 30; i++ {
 		write(i)
-		if _, err := r.Reload(testContext(t)); err != nil {
+		if _, err := r.Reload(servertest.Context(t)); err != nil {
 			t.Fatal(err)
 		}
 		if got := servedMaxAge(t, store); got != fmt.Sprint(i) {
@@ -390,7 +391,7 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 		}
 	}
 	write(99)
-	eventually(t, "the notice of the last write", func() bool { return servedMaxAge(t, store) == "99" })
+	servertest.Await(t, "the notice of the last write", func() bool { return servedMaxAge(t, store) == "99" })
 }
 
 type watcherFunc func() (loaded func(live.Load))

@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -69,7 +70,7 @@ func check(t *testing.T, m *Metrics, prefix string, want ...string) {
 func TestDecisionsAreCountedByPolicyKindAndReason(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	serve(t, m, set)
+	servertest.Prepare(t, m, set)()
 	for range 2 {
 		ask(m, set, policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"})
 	}
@@ -106,7 +107,7 @@ func TestEveryReasonHasItsCounter(t *testing.T) {
 func TestNothingOfARequestBecomesALabel(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	serve(t, m, set)
+	servertest.Prepare(t, m, set)()
 	before := len(lines(t, m.Gatherer(), "corsgate_"))
 	for i := range 1000 {
 		for _, method := range []string{"GET", "OPTIONS", fmt.Sprint("M", i)} {
@@ -124,19 +125,19 @@ func TestNothingOfARequestBecomesALabel(t *testing.T) {
 func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
 	first, second := compile(t, "api", "web"), compile(t, "web", "new")
 	m := New("v")
-	serve(t, m, first)
+	servertest.Prepare(t, m, first)()
 	get := func(host string) policy.Request {
 		return policy.Request{Method: "GET", Authority: host, Path: "/", Origin: "https://app.test"}
 	}
 	ask(m, first, get("api.test"))
 	ask(m, first, get("web.test"))
-	serve(t, m, second)
+	servertest.Prepare(t, m, second)()
 	ask(m, first, get("api.test")) // it was under way
 	ask(m, second, get("web.test"))
 	check(t, m, "corsgate_decisions_total",
 		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
 		`corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
-	serve(t, m, second)
+	servertest.Prepare(t, m, second)()
 	check(t, m, "corsgate_decisions_total", `corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
 }
 
@@ -196,7 +197,7 @@ func TestThePageIsServed(t *testing.T) {
 func TestCountingCostsNoMemory(t *testing.T) {
 	set := compile(t, "api")
 	m := New("v")
-	serve(t, m, set)
+	servertest.Prepare(t, m, set)()
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
 	d := set.Decide(&r)
 	n := testing.AllocsPerRun(100, func() {
@@ -216,7 +217,7 @@ func TestCountingCostsNoMemory(t *testing.T) {
 func BenchmarkObserve(b *testing.B) {
 	set := compile(b, "api")
 	m := New("v")
-	serve(b, m, set)
+	servertest.Prepare(b, m, set)()
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
 	d := set.Decide(&r)
 	b.ReportAllocs()
@@ -231,14 +232,4 @@ func BenchmarkAnswered(b *testing.B) {
 	for b.Loop() {
 		m.Answered(wire.KindRequestHeaders, 42*time.Microsecond)
 	}
-}
-
-// serve has m go by set.
-func serve(t testing.TB, m *Metrics, set *policy.Set) {
-	t.Helper()
-	commit, err := m.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/lines/linestest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
 	"github.com/corsgate/corsgate/server/wire"
@@ -79,11 +80,7 @@ func testSet(t testing.TB) *policy.Set {
 func testHandler(t testing.TB, o wire.Observer) *wire.Handler {
 	t.Helper()
 	h := &wire.Handler{Observer: o}
-	commit, err := h.Prepare(testSet(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	commit()
+	servertest.Prepare(t, h, testSet(t))()
 	return h
 }
 

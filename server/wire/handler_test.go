@@ -14,6 +14,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -33,7 +34,7 @@ func TestHandlerBeforeTheFirstSet(t *testing.T) {
 	if answer, err := x.Check(t.Context(), nil, question.encoded(t)); !errors.Is(err, wire.ErrNoSet) || answer != nil {
 		t.Errorf("a question: %x, %v", answer, err)
 	}
-	commit := prepare(t, h, testSet(t))
+	commit := servertest.Prepare(t, h, testSet(t))
 	if isReady(h) || h.Set() != nil {
 		t.Error("ready without a set")
 	}
@@ -80,8 +81,8 @@ func TestHandlerServesTheSetThatWasCommittedLast(t *testing.T) {
 		}
 	}
 	ask("at first", "x-first", first)
-	commit := prepare(t, h, second)
-	prepare(t, h, third)
+	commit := servertest.Prepare(t, h, second)
+	servertest.Prepare(t, h, third)
 	ask("before the commit", "x-first", first)
 	commit()
 	ask("after it", "x-second", second)
@@ -95,7 +96,7 @@ func TestExchangeKeepsItsSet(t *testing.T) {
 	if _, err := x.Process(t.Context(), nil, message); err != nil {
 		t.Fatal(err)
 	}
-	prepare(t, h, policytest.Compile(t, generationSpecs("second")...))()
+	servertest.Prepare(t, h, policytest.Compile(t, generationSpecs("second")...))()
 	answer, err := x.Process(t.Context(), nil, message)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +132,7 @@ func TestHandlerIsSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	for i := range rounds {
-		prepare(t, h, sets[i%len(sets)])()
+		servertest.Prepare(t, h, sets[i%len(sets)])()
 	}
 	all.Wait()
 }

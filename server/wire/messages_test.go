@@ -13,6 +13,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -64,18 +65,8 @@ func testSet(t testing.TB) *policy.Set {
 func handlerOf(t testing.TB, set *policy.Set, o wire.Observer) *wire.Handler {
 	t.Helper()
 	h := &wire.Handler{Observer: o}
-	prepare(t, h, set)()
+	servertest.Prepare(t, h, set)()
 	return h
-}
-
-// prepare returns what has h serve set.
-func prepare(t testing.TB, h *wire.Handler, set *policy.Set) (commit func()) {
-	t.Helper()
-	commit, err := h.Prepare(set)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return commit
 }
 
 func encoded(t testing.TB, m proto.Message) []byte {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // scene is a folder with policies, one group file, and how to change them.
@@ -151,13 +153,10 @@ func followBy(t *testing.T, s *Source, watch func(context.Context, func()) error
 	return readings
 }
 
-// giveUp is far above what anything takes, on a machine that has much else to do.
-const giveUp = 3 * time.Minute
-
 // await waits for a reading.
 func await(t *testing.T, readings <-chan string, want string) {
 	t.Helper()
-	timeout := time.After(giveUp)
+	timeout := time.After(servertest.Patience)
 	last := "nothing"
 	for {
 		select {
