@@ -257,7 +257,7 @@ func TestFindLeavesNothingWhenItIsInterrupted(t *testing.T) {
 func TestFindRemovesWhatAKilledInstallLeft(t *testing.T) {
 	cache := machine(t, "", python(t, "1.40.0"))
 	folder := filepath.Join(cache, "corsgate", "envoy-1.40.0")
-	for range 2 { // before an install, and where there is one
+	for range 2 { // before an install, and after one
 		if err := os.MkdirAll(filepath.Join(folder, "build.1", "env"), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // starterVariable has TestEndWithUs be the process that is killed.
@@ -42,7 +42,7 @@ func TestEndWithUs(t *testing.T) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	envoytest.Await(t, "the end of what a killed process has started", func() bool { return !running(pid) })
+	servertest.Await(t, "the end of what a killed process has started", func() bool { return !running(pid) })
 }
 
 // startAndWait starts a program, prints its process id, and waits for it.

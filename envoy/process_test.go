@@ -15,6 +15,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 func TestEnvoyAcceptsTheBootstraps(t *testing.T) {
@@ -59,7 +60,7 @@ func TestProcessServesOnThePortItTells(t *testing.T) {
 	if version := get(t, "http://"+e.Admin+"/hot_restart_version"); version != "disabled" {
 		t.Errorf("it has shared memory for hot restarts: %s", version)
 	}
-	envoytest.Await(t, "the access log", func() bool { return strings.Contains(e.Output.String(), "/some/path") })
+	servertest.Await(t, "the access log", func() bool { return strings.Contains(e.Output.String(), "/some/path") })
 }
 
 // get returns the body of an answer.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // demoProcess is a demo in a process of its own, whose output a test reads.
@@ -94,7 +95,7 @@ func TestDemoRemovesWhatAKilledOneLeft(t *testing.T) {
 	if n := len(left(t, folder)); n != 2*of {
 		t.Fatalf("%d folders of two demos, one has %d: the test shows nothing", n, of)
 	}
-	envoytest.Await(t, "the end of the killed demo's Envoy", func() bool {
+	servertest.Await(t, "the end of the killed demo's Envoy", func() bool {
 		resp, err := http.Get(address)
 		if err == nil {
 			resp.Body.Close()
@@ -177,7 +178,7 @@ func TestDemoThatIsInterruptedSaysSo(t *testing.T) {
 	t.Setenv("HOME", cache)
 	t.Setenv("PATH", strings.Join([]string{bin, filepath.Dir(corsgate), "/usr/bin", "/bin"}, ":"))
 	d := startDemo(t, folder, "--listen", "127.0.0.1:0")
-	envoytest.Await(t, "the install", func() bool { _, err := os.Stat(started); return err == nil })
+	servertest.Await(t, "the install", func() bool { _, err := os.Stat(started); return err == nil })
 	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

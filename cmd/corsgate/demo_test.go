@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server/lines/linestest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
@@ -122,7 +123,7 @@ func TestDemoWaitsForNobodyWhoReads(t *testing.T) {
 	envoytest.Binary(t)
 	for _, args := range [][]string{{"demo"}, {"demo", "upstream"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), givenUp)
+			ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 			defer cancel()
 			r, unread := io.Pipe()
 			defer r.Close()
@@ -141,7 +142,7 @@ func TestDemoWaitsForNobodyWhoReads(t *testing.T) {
 				if code != exitOK {
 					t.Errorf("exit code %d", code)
 				}
-			case <-time.After(givenUp):
+			case <-time.After(servertest.Patience):
 				t.Fatal("it does not end")
 			}
 		})

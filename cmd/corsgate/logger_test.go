@@ -23,10 +23,8 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
-
-// givenUp is when a process that hangs is killed.
-const givenUp = 3 * time.Minute
 
 // unread is a corsgate serve whose standard output, with all decisions, and
 // standard error are pipes that are full from the start and that nobody reads.
@@ -46,7 +44,7 @@ func serveUnread(t *testing.T, text string) *unread {
 	if err := os.WriteFile(u.policies, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), givenUp)
+	ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 	u.ctx = ctx
 	u.cmd = exec.CommandContext(ctx, "corsgate", "serve", "--policies", u.policies, "--grpc-listen", u.grpc, "--admin-listen", u.admin,
 		"--decision-log", "all", "--drain-delay", "0s")

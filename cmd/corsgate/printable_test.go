@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // hostile is a name of a file that colours what follows, turns its direction,
@@ -97,7 +99,7 @@ func TestNamesOfFilesDoNoHarm(t *testing.T) {
 		"serve what is no key":       serve("--policies", good, "--grpc-tls-cert", in("decisions.jsonl"), "--grpc-tls-key", in("decisions.jsonl")),
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), givenUp) // one that serves does not end
+			ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience) // one that serves does not end
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "corsgate", args...)
 			// Under the race detector every process would sleep a second at its end.

@@ -21,10 +21,11 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // patience bounds every wait of a script.
-const patience = envoytest.Patience
+const patience = servertest.Patience
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"corsgate": main})

@@ -24,6 +24,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // outage is what may become of the questions of an Envoy.
@@ -145,7 +146,7 @@ func ruleTest(name string, series []any, due []string) object {
 func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (series []any) {
 	t.Helper()
 	address, admin := o.start(t, profile, upstream)
-	envoytest.Await(t, "the health checks", func() bool {
+	servertest.Await(t, "the health checks", func() bool {
 		healthy, checked := sum(scrape(t, admin), "envoy_cluster_membership_healthy"), sum(scrape(t, admin), "envoy_cluster_health_check_attempt")
 		return healthy == o.healthy && checked > 0
 	})

@@ -128,7 +128,7 @@ func TestCopiedPreflightsOfOddClients(t *testing.T) {
 		{"a method in lower case", "list", "put", "", "preflight_method_denied", "there is no Access-Control-Allow-Origin", "methods have case, and PUT is listed", "origin"},
 		{"a method in lower case that needs no preflight", "list", "get", "", "preflight_method_denied", "there is no Access-Control-Allow-Origin", "browsers send it as GET", "origin"},
 		{"a method in lower case and a star", "credentials", "put", "", "preflight_allowed", "does not list PUT", "as no browser spells it: it sends PUT", "origin"},
-		{"a forbidden name that is none", "list", "PUT", "sec-x y", "preflight_malformed", "there is no Access-Control-Allow-Origin", `lists "sec-x y", which is not a header name`, "origin"},
+		{"a forbidden name that is not a name", "list", "PUT", "sec-x y", "preflight_malformed", "there is no Access-Control-Allow-Origin", `lists "sec-x y", which is not a header name`, "origin"},
 		{"a letter that is only k in lower case", "list", "PUT", "\u212a", "preflight_malformed", "there is no Access-Control-Allow-Origin", `lists "\u212a", which is not`, "origin"},
 		{"a name that is none", "list", "PUT", "x y", "preflight_malformed", "every browser would refuse this", "", "origin"},
 		{"too many names", "list", "PUT", strings.Repeat("x-a,", 129), "preflight_malformed", "there is no Access-Control-Allow-Origin", "more header names, or longer ones, than corsgate reads", "origin"},

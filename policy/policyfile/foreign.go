@@ -20,7 +20,7 @@ var corsOf = map[string]string{
 }
 
 // foreign returns what is wrong with a file that is another system's as a
-// whole, so that not each of its fields is an unknown one; nil if it is none.
+// whole, so that not each of its fields is an unknown one; nil if it is not such a file.
 // bad is what its parser said if there is no root.
 func foreign(data []byte, root *yaml.Node, bad *malformed) *malformed {
 	switch {

@@ -75,7 +75,7 @@ func inEachBrowser(t *testing.T, kinds []kind, proxy string, cert certificate, t
 	}
 }
 
-// find returns the path of the program. If there is none, the test is
+// find returns the path of the program. If it is not installed, the test is
 // skipped, or fails when CI=true.
 func (k *kind) find(t *testing.T) string {
 	t.Helper()

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 //go:embed testdata/page.js
@@ -78,16 +80,7 @@ func listen(t *testing.T) net.Listener {
 func serve(t *testing.T, h http.Handler, l net.Listener) {
 	t.Helper()
 	// Browsers open connections that they do not use, which is no error to log.
-	srv := &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		srv.Serve(l)
-	}()
-	t.Cleanup(func() {
-		srv.Close()
-		<-served
-	})
+	envoytest.ServeHTTP(t, &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0)}, l)
 }
 
 // certificate is one that nobody else trusts.

@@ -67,20 +67,13 @@ type object = map[string]any
 // with TLS, and routes that Envoy answers itself.
 func bootstrap(t *testing.T, c envoy.Config, cert certificate) []byte {
 	t.Helper()
-	doc, err := c.JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b object
-	if err := json.Unmarshal(doc, &b); err != nil {
-		t.Fatal(err)
-	}
-	envoytest.Patient(b)
+	b := envoytest.Bootstrap(t, c)
 	resources := b["static_resources"].(object)
 	plain := resources["listeners"].([]any)[0].(object)
 	addLocalReplies(chain(plain))
 	resources["listeners"] = []any{plain, secured(plain, cert)}
-	if doc, err = json.Marshal(b); err != nil {
+	doc, err := json.Marshal(b)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return doc

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // root is the repository's.
@@ -122,7 +123,7 @@ func (s *stack) up(t *testing.T) {
 		}
 	})
 	s.compose(t, "up", "--build", "--detach")
-	envoytest.Await(t, "Envoy answers", func() bool {
+	servertest.Await(t, "Envoy answers", func() bool {
 		conn, err := net.Dial("tcp", s.envoy)
 		if err != nil {
 			return false
@@ -169,7 +170,7 @@ func (s *stack) answersRequests(t *testing.T) {
 		{"a request of another origin", http.MethodGet, deniedOrigin, answer{200, "", ""}},
 	} {
 		// Envoy goes on without an answer that takes half a second.
-		envoytest.Await(t, fmt.Sprintf("%s: %+v", c.name, c.want), func() bool { return s.ask(t, c.method, c.origin) == c.want })
+		servertest.Await(t, fmt.Sprintf("%s: %+v", c.name, c.want), func() bool { return s.ask(t, c.method, c.origin) == c.want })
 	}
 }
 
@@ -180,7 +181,7 @@ func (s *stack) takesEdits(t *testing.T) {
 	}
 	began := time.Now()
 	s.edit(t, policyFile, allowedOrigin, newOrigin)
-	envoytest.Await(t, "the new origin is allowed", func() bool { return s.ask(t, http.MethodGet, newOrigin).allowOrigin == newOrigin })
+	servertest.Await(t, "the new origin is allowed", func() bool { return s.ask(t, http.MethodGet, newOrigin).allowOrigin == newOrigin })
 	t.Logf("the edit was live after %v", time.Since(began).Round(time.Millisecond))
 	if got := s.ask(t, http.MethodGet, allowedOrigin); got.allowOrigin != "" {
 		t.Errorf("the old origin is still allowed: %+v", got)

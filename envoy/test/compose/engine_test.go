@@ -27,7 +27,7 @@ const (
 type engine struct{ host string }
 
 // startEngine runs an engine until the test ends, if the tests run in full: it
-// changes the machine's firewall meanwhile. Where there is none, or no right to
+// changes the machine's firewall meanwhile. If there is none, or no right to
 // run one, the test is skipped, or fails when CI=true.
 func startEngine(t *testing.T) engine {
 	t.Helper()

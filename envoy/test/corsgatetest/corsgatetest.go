@@ -12,14 +12,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server/lines/linestest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // Build builds the command and returns its path. The go command keeps what it
@@ -99,7 +101,7 @@ func (p *Process) Terminate(t testing.TB) int {
 	select {
 	case <-p.ended:
 		return p.cmd.ProcessState.ExitCode()
-	case <-time.After(envoytest.Patience):
+	case <-time.After(servertest.Patience):
 		t.Fatal("corsgate has not ended after SIGTERM")
 		return 0
 	}
@@ -108,7 +110,7 @@ func (p *Process) Terminate(t testing.TB) int {
 // awaitReady waits until the log has told the addresses and /readyz says yes.
 func (p *Process) awaitReady(t testing.TB) {
 	t.Helper()
-	for start := time.Now(); time.Since(start) < envoytest.Patience; time.Sleep(10 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(10 * time.Millisecond) {
 		select {
 		case <-p.ended:
 			t.Fatalf("corsgate has ended: %s", p.Output)
@@ -148,7 +150,7 @@ func (p *Process) Get(ctx context.Context, path string) (string, error) {
 		return "", err
 	}
 	// A connection of its own, so that none is left behind.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: envoytest.Patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: servertest.Patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
@@ -159,4 +161,18 @@ func (p *Process) Get(ctx context.Context, path string) (string, error) {
 		err = errors.Join(err, errors.New(resp.Status))
 	}
 	return string(body), err
+}
+
+// Number returns the number that the pattern's group finds in a text.
+func Number(t testing.TB, text, pattern string) int {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
+	if found == nil {
+		t.Fatalf("no %s in %.200q", pattern, text)
+	}
+	n, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -15,15 +15,7 @@ type object = map[string]any
 // generate writes c's bootstrap, whose access log names the test's case.
 func generate(t *testing.T, c envoy.Config) object {
 	t.Helper()
-	doc, err := c.JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b object
-	if err := json.Unmarshal(doc, &b); err != nil {
-		t.Fatal(err)
-	}
-	envoytest.Patient(b)
+	b := envoytest.Bootstrap(t, c)
 	log := manager(b)["access_log"].([]any)[0].(object)["typed_config"].(object)["log_format"].(object)
 	log["json_format"].(object)["case"] = "%REQ(" + caseHeader + ")%"
 	return b

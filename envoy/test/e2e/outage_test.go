@@ -12,6 +12,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // While corsgate is down and Envoy fails open, the upstream's own headers are
@@ -121,7 +122,7 @@ func TestRestart(t *testing.T) {
 // foundDead waits until Envoy's health checks have found corsgate dead.
 func foundDead(t *testing.T, s *setup) {
 	t.Helper()
-	envoytest.Await(t, "corsgate is taken for dead", func() bool {
+	servertest.Await(t, "corsgate is taken for dead", func() bool {
 		resp, err := http.Get("http://" + s.envoy.Admin + "/clusters")
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +146,7 @@ func becomes(t *testing.T, s *setup, when string, want []string) {
 		if len(lines) == 0 {
 			return
 		}
-		if time.Since(start) > envoytest.Patience {
+		if time.Since(start) > servertest.Patience {
 			t.Fatalf("%s: %q", when, lines)
 		}
 	}

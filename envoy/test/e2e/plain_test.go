@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // inRow is how many requests TestMisuses sends: enough for what is only told
@@ -102,7 +102,7 @@ func awaitMisuse(t *testing.T, service *corsgate, kind string) {
 		switch {
 		case kind == "" && len(found) == 0, len(found) == 1 && found[0].Kind == kind:
 			return
-		case time.Since(start) > envoytest.Patience, kind == "":
+		case time.Since(start) > servertest.Patience, kind == "":
 			t.Errorf("found %+v, want %q", found, kind)
 			return
 		}

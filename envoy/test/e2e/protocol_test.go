@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/net/websocket"
 
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // TestConnections sends what is no ordinary request.
@@ -58,7 +58,7 @@ func raw(address, method, request string) (*http.Response, error) {
 		return nil, err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(envoytest.Patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(servertest.Patience)); err != nil {
 		return nil, err
 	}
 	if _, err := io.WriteString(c, request); err != nil {
@@ -120,7 +120,7 @@ func echoes(address, host, origin string) error {
 		return err
 	}
 	defer c.Close()
-	if err := c.SetDeadline(time.Now().Add(envoytest.Patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(servertest.Patience)); err != nil {
 		return err
 	}
 	config, err := websocket.NewConfig("ws://"+host+"/ws", origin)

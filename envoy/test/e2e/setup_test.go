@@ -10,6 +10,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 //go:embed testdata/policies.yaml
@@ -114,7 +115,7 @@ func (s *setup) reasons(t *testing.T, cases int) map[string]string {
 func awaitLog(t *testing.T, e *envoytest.Running, cases int) map[string]logLine {
 	t.Helper()
 	var found map[string]logLine // :: case
-	envoytest.Await(t, fmt.Sprintf("an access log of %d cases", cases), func() bool {
+	servertest.Await(t, fmt.Sprintf("an access log of %d cases", cases), func() bool {
 		found = readLog(e.Output.String())
 		return len(found) >= cases
 	})

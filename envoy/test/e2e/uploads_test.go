@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // gate is an observer that holds each answer back until it is opened once.
@@ -152,7 +152,7 @@ func (s *setup) upload(t *testing.T, g gate, client string, size, before int) (g
 		got, err = s.send(t.Context(), client, size)
 		sent <- err
 	}()
-	for start := time.Now(); time.Since(start) < envoytest.Patience; time.Sleep(5 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(5 * time.Millisecond) {
 		if r, p := s.reading(t); r-read >= before || p > paused {
 			break
 		}
@@ -172,7 +172,7 @@ func (s *setup) upload(t *testing.T, g gate, client string, size, before int) (g
 // send posts a body of that size from an allowed origin; the answer is its
 // status and its CORS header lines.
 func (s *setup) send(ctx context.Context, client string, size int) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, envoytest.Patience) // a hang is a failure with a name
+	ctx, cancel := context.WithTimeout(ctx, servertest.Patience) // a hang is a failure with a name
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address()+"/", bytes.NewReader(make([]byte, size)))
 	if err != nil {

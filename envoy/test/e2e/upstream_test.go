@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/websocket"
+
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // The request headers that the upstream obeys. They name no CORS header, so that
@@ -57,15 +59,7 @@ func startUpstream(t *testing.T) *upstream {
 	srv := &http.Server{Handler: http.HandlerFunc(u.serve), Protocols: new(http.Protocols)}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		srv.Serve(l)
-	}()
-	t.Cleanup(func() {
-		srv.Close()
-		<-served
-	})
+	envoytest.ServeHTTP(t, srv, l)
 	return u
 }
 

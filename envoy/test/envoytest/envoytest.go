@@ -4,8 +4,10 @@ package envoytest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -18,10 +20,6 @@ import (
 
 // findTimeout bounds the installation of an Envoy.
 const findTimeout = 5 * time.Minute
-
-// Patience is far above what anything takes, on a machine that has much else to
-// do: what is waited for that long does not come.
-const Patience = 3 * time.Minute
 
 // MessageTimeout is for tests that are not about it: the longest there is.
 const MessageTimeout = time.Minute
@@ -61,14 +59,34 @@ func FreeAddress() string {
 	}
 }
 
-// Await looks until it is ok; after Patience the test fails.
-func Await(t testing.TB, what string, ok func() bool) {
+// Bootstrap returns the JSON object of c's bootstrap, with the timeouts of
+// Patient, for a test to change.
+func Bootstrap(t testing.TB, c envoy.Config) map[string]any {
 	t.Helper()
-	for start := time.Now(); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Since(start) > Patience {
-			t.Fatalf("%s: waited in vain", what)
-		}
+	doc, err := c.JSON()
+	if err != nil {
+		t.Fatal(err)
 	}
+	var b map[string]any
+	if err := json.Unmarshal(doc, &b); err != nil {
+		t.Fatal(err)
+	}
+	Patient(b)
+	return b
+}
+
+// ServeHTTP serves s on l until the test ends.
+func ServeHTTP(t testing.TB, s *http.Server, l net.Listener) {
+	t.Helper()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = s.Serve(l) // it ends with Close
+	}()
+	t.Cleanup(func() {
+		_ = s.Close()
+		<-served
+	})
 }
 
 // Full skips a test that takes long, or needs much of the machine, unless all
@@ -80,7 +98,7 @@ func Full(t testing.TB) {
 	}
 }
 
-// Binary returns the path of an Envoy. If there is none and none can be
+// Binary returns the path of an Envoy. If there is none, and it cannot be
 // installed, the test is skipped, or fails when CI=true.
 func Binary(t testing.TB) string {
 	t.Helper()

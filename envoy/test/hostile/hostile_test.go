@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,8 +24,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 const policies = `policies:
@@ -82,7 +81,7 @@ func TestHostileClient(t *testing.T) {
 // answers asks a question as Envoy does.
 func (p target) answers(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), envoytest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 	defer cancel()
 	stream := p.call(ctx, t)
 	if err := stream.Send(question()); err != nil {
@@ -130,7 +129,7 @@ func (p target) peak(t *testing.T) int {
 	if err != nil {
 		t.Skipf("this system does not tell a process's memory: %v", err)
 	}
-	return 1024 * number(t, string(text), `VmHWM:\s+(\d+) kB`)
+	return 1024 * corsgatetest.Number(t, string(text), `VmHWM:\s+(\d+) kB`)
 }
 
 // goroutines is how many the process has. To list them would take memory.
@@ -140,24 +139,11 @@ func (p target) goroutines(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return number(t, text, `(?m)^go_goroutines (\d+)`)
-}
-
-func number(t *testing.T, text, pattern string) int {
-	t.Helper()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
-	if found == nil {
-		t.Fatalf("no %s in %q", pattern, text)
-	}
-	n, err := strconv.Atoi(found[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return corsgatetest.Number(t, text, `(?m)^go_goroutines (\d+)`)
 }
 
 func noFirstMessage(t *testing.T, p target) {
-	ctx, cancel := context.WithTimeout(t.Context(), envoytest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), servertest.Patience)
 	defer cancel()
 	r := dialRaw(t, p.GRPC)
 	for range server.MaxWaiting {
@@ -246,7 +232,7 @@ func idleCalls(t *testing.T, p target) {
 		t.Errorf("%d goroutines: the calls are not held, the test shows nothing", held)
 	}
 	p.answers(t)
-	envoytest.Await(t, fmt.Sprintf("to have %d goroutines again, and those that may stay", before), func() bool {
+	servertest.Await(t, fmt.Sprintf("to have %d goroutines again, and those that may stay", before), func() bool {
 		return p.goroutines(t) <= before+server.MaxWaiting+5*connections
 	})
 }

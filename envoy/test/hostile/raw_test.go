@@ -11,8 +11,8 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server/contract"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // raw is an HTTP/2 client that keeps to no rule by itself. What the server says
@@ -88,7 +88,7 @@ func (r *raw) open(more ...hpack.HeaderField) error {
 	}
 	r.last += 2
 	// Who is not read from is pushed back.
-	_ = r.conn.SetWriteDeadline(time.Now().Add(envoytest.Patience))
+	_ = r.conn.SetWriteDeadline(time.Now().Add(servertest.Patience))
 	return r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: r.last, BlockFragment: r.block.Bytes(), EndHeaders: true})
 }
 

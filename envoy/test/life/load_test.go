@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 const (
@@ -145,7 +145,7 @@ func (l *load) send(ctx context.Context, first int, address string, want func(as
 }
 
 func newClient() *http.Client {
-	return &http.Client{Transport: &http.Transport{}, Timeout: envoytest.Patience}
+	return &http.Client{Transport: &http.Transport{}, Timeout: servertest.Patience}
 }
 
 // do sends a to Envoy and reads the whole answer.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
@@ -134,5 +135,5 @@ func (s *stack) answers(t *testing.T, want func(ask) outcome) {
 // asked is how often Envoy has asked a corsgate.
 func (s *stack) asked(t *testing.T) int {
 	t.Helper()
-	return number(t, s.page(t, "/stats?filter=^cluster.corsgate.upstream_rq_total$"), `upstream_rq_total: (\d+)`)
+	return corsgatetest.Number(t, s.page(t, "/stats?filter=^cluster.corsgate.upstream_rq_total$"), `upstream_rq_total: (\d+)`)
 }

@@ -9,8 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // soakFor is how long the soak lasts; the short form shows that it works.
@@ -67,7 +66,7 @@ func TestSoak(t *testing.T) {
 	s.run(t, *soakFor*3/4)
 	var after held
 	defer func() { t.Logf("held after a fourth: %+v, in the end: %+v", before, after) }()
-	envoytest.Await(t, "to hold no more than before", func() bool {
+	servertest.Await(t, "to hold no more than before", func() bool {
 		after = s.held(t)
 		return after.heap <= before.heap+moreHeap && after.goroutines <= before.goroutines+moreGoroutines && after.files <= before.files+moreFiles
 	})
@@ -128,7 +127,7 @@ func (s *soak) generation(t *testing.T) int {
 		t.Error(err)
 		return 0
 	}
-	return number(t, text, `"generation": (\d+)`)
+	return corsgatetest.Number(t, text, `"generation": (\d+)`)
 }
 
 // write replaces the policies at once.
@@ -206,18 +205,5 @@ func (s *soak) held(t *testing.T) held {
 	if err != nil {
 		t.Skipf("this system does not tell a process's files: %v", err)
 	}
-	return held{number(t, heap, `# HeapAlloc = (\d+)`), number(t, goroutines, `total (\d+)`), len(files)}
-}
-
-func number(t *testing.T, text, pattern string) int {
-	t.Helper()
-	found := regexp.MustCompile(pattern).FindStringSubmatch(text)
-	if found == nil {
-		t.Fatalf("no %s in %.200q", pattern, text)
-	}
-	n, err := strconv.Atoi(found[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	return held{corsgatetest.Number(t, heap, `# HeapAlloc = (\d+)`), corsgatetest.Number(t, goroutines, `total (\d+)`), len(files)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // policies allow the origin of the asks.
@@ -138,7 +139,7 @@ func corsgateCluster(b map[string]any) map[string]any {
 // awaitHealthy waits until Envoy takes n of the corsgates for healthy.
 func (s *stack) awaitHealthy(t *testing.T, n int) {
 	t.Helper()
-	envoytest.Await(t, fmt.Sprintf("%d healthy corsgates", n), func() bool {
+	servertest.Await(t, fmt.Sprintf("%d healthy corsgates", n), func() bool {
 		healthy := 0
 		for line := range strings.Lines(s.page(t, "/clusters")) {
 			if strings.HasPrefix(line, "corsgate::") && strings.HasSuffix(line, "::health_flags::healthy\n") {

@@ -13,6 +13,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
 
@@ -85,7 +86,7 @@ func becomes(t *testing.T, e *envoytest.Running, want func(ask) outcome) {
 	a, client := asks()[2], newClient()
 	var got outcome
 	var err error
-	for start := time.Now(); time.Since(start) < envoytest.Patience; time.Sleep(50 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(50 * time.Millisecond) {
 		if got, err = a.do(client, e.Listeners["traffic"]); err == nil && got == want(a) {
 			break
 		}
@@ -179,7 +180,7 @@ func TestCertificateRenewal(t *testing.T) {
 	before := serial(t, authority, p.GRPC)
 	l := startLoad(t, e.Listeners["traffic"], serves)
 	authority.Write(t, in("tls.crt"), in("tls.key"), "corsgate.example")
-	envoytest.Await(t, "the new certificate", func() bool { return serial(t, authority, p.GRPC) != before })
+	servertest.Await(t, "the new certificate", func() bool { return serial(t, authority, p.GRPC) != before })
 	time.Sleep(2 * time.Second) // some connections with the new one
 	l.stop()
 	none(t, l)
