@@ -9,10 +9,11 @@ import (
 	"github.com/corsgate/corsgate/policy/policydiff"
 )
 
-// costs says what r's changes take away from others.
-func (ps Policies) costs(r *Remedy, a asked) (list []string) {
+// costs says what r's changes, which make the policies changed, take away from
+// others.
+func (ps Policies) costs(r *Remedy, a asked, changed *policy.Valid) (list []string) {
 	if r.rescopes() {
-		return ps.losses(r, a.Origin)
+		return ps.losses(changed, a.Origin)
 	}
 	// "*" does not go with credentials (Fetch, #cors-protocol-and-credentials).
 	if slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Only != nil }) {
@@ -28,13 +29,9 @@ func (r *Remedy) rescopes() bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Field == fieldName || c.Field == fieldMode })
 }
 
-// losses compares the policies with those that r makes of them.
-func (ps Policies) losses(r *Remedy, origin string) (list []string) {
-	valid, _ := policy.Validate(r.changed(ps.Set.Specs()))
-	if valid == nil {
-		return nil // Refused says why
-	}
-	c := policydiff.New(ps.Set, policy.Compile(valid))
+// losses compares the policies with the changed ones.
+func (ps Policies) losses(changed *policy.Valid, origin string) (list []string) {
+	c := policydiff.New(ps.Set, policy.Compile(changed))
 	c.Probe()
 	for _, change := range c.Report().Changes {
 		if text := loss(change, origin); text != "" && !slices.Contains(list, text) {

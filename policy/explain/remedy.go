@@ -64,7 +64,7 @@ func try(s policy.Spec, a asked, t *trip) bool {
 // judge notes why the policies with r's changes would not load, or what else
 // comes of them.
 func (ps Policies) judge(r *Remedy, a asked) *Remedy {
-	policyfile.Examine(r.changed(ps.Set.Specs()), func(p policy.Problem) {
+	changed := policyfile.Examine(r.changed(ps.Set.Specs()), func(p policy.Problem) {
 		if p.Level == policy.Error {
 			r.Refused = append(r.Refused, p.String())
 		}
@@ -72,7 +72,7 @@ func (ps Policies) judge(r *Remedy, a asked) *Remedy {
 	slices.Sort(r.Refused)
 	r.Refused = slices.Compact(r.Refused)
 	if r.Refused == nil {
-		r.Costs = append(r.Costs, ps.costs(r, a)...)
+		r.Costs = append(r.Costs, ps.costs(r, a, changed)...)
 	}
 	return r
 }

@@ -68,15 +68,9 @@ func (e *LoadError) message() string {
 }
 
 // Check judges what src holds now, as a load does, and serves none of it. The
-// diagnostics of the result are warnings and notes when the error is nil; the error is a
-// *LoadError.
-func Check(ctx context.Context, src Source) (policyfile.Result, error) {
-	return read(ctx, src)
-}
-
-// read returns the policies that src holds now, with the warnings about them. The
-// error is a *LoadError.
-func read(ctx context.Context, src Source) (res policyfile.Result, err error) {
+// diagnostics of the result are warnings and notes when the error is nil; the error
+// is a *LoadError.
+func Check(ctx context.Context, src Source) (res policyfile.Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -102,13 +96,12 @@ func judged(res policyfile.Result) (policyfile.Result, error) {
 	return res, nil
 }
 
-// read returns what r's source holds now, as the function of that name does.
-// If there is nothing to serve yet it has patience with a source that
-// changes while it is read.
+// read judges what r's source holds now, as Check does. If there is nothing to
+// serve yet, it has patience with a source that changes while it is read.
 func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
 	end := time.Now().Add(firstPatience)
 	for {
-		res, err := read(ctx, r.Source)
+		res, err := Check(ctx, r.Source)
 		if !errors.Is(err, errChanging) || r.Status().Ready || time.Now().After(end) {
 			return res, err
 		}
