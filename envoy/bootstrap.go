@@ -64,6 +64,10 @@ func (c Config) render(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return renderView(name, v)
+}
+
+func renderView(name string, v view) ([]byte, error) {
 	t := template.New("").Option("missingkey=error")
 	t.Funcs(template.FuncMap{
 		"quote":    strconv.Quote,

@@ -61,7 +61,8 @@ type Config struct {
 	// Upstream is the application: HOST:PORT or "unix:///PATH". Required, but
 	// for Filters.
 	Upstream string
-	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required.
+	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required, but
+	// for NoTrip: empty means that there is nobody to ask.
 	Service string
 	// MatchBy defaults to ByMatcher.
 	MatchBy MatchBy
@@ -83,6 +84,8 @@ type Config struct {
 	// MergeSlashes has routes and the upstream see one slash instead of several.
 	// It changes no decision.
 	MergeSlashes bool
+	// Compiled is for NoTrip, and required there.
+	Compiled Compiled
 	// Admin is the address of Envoy's own admin listener: IP:PORT or
 	// "unix:///PATH". Empty means none.
 	Admin string
@@ -100,13 +103,21 @@ func (c Config) Validate() error {
 func (c Config) validateFilters() error {
 	return errors.Join(
 		oneOf("profile", c.Profile, Profiles()...),
-		remoteAddress("service", c.Service),
+		c.validateService(),
 		oneOf("match-by", c.MatchBy, "", ByMatcher, ByRoute),
 		oneOf("without-origin", c.WithoutOrigin, "", WithoutOriginStrip, WithoutOriginLeave),
 		oneOf("fail", c.Fail, "", FailOpen, FailClosed),
 		c.validateTimeout(),
 		c.validateManagedHosts(),
+		c.validateCompiled(),
 	)
+}
+
+func (c Config) validateService() error {
+	if c.Profile == NoTrip && c.Service == "" {
+		return nil
+	}
+	return remoteAddress("service", c.Service)
 }
 
 func (c Config) validateAdmin() error {

@@ -15,6 +15,7 @@ const (
 	OneTrip  Profile = "one-trip"
 	TwoPhase Profile = "two-phase"
 	ExtAuthz Profile = "ext-authz"
+	NoTrip   Profile = "no-trip"
 )
 
 // facts are what tells a profile from the others. The templates read them.
@@ -39,6 +40,9 @@ type facts struct {
 	Attributes bool
 	// CallTimeout tells that the call has a timeout, and not each message.
 	CallTimeout bool
+	// Compiled tells that the policies are compiled into the filter, which Envoy reads
+	// from files: it asks only about what does not compile exactly.
+	Compiled bool
 	// PerRoute is the template of what virtual hosts and routes tell the filter;
 	// it switches the filter on, too. Empty means nothing.
 	PerRoute string
@@ -70,6 +74,15 @@ var profiles = []facts{
 		Namespace:   contract.AuthzNamespace,
 		CallTimeout: true,
 		PerRoute:    "context",
+	},
+	{
+		Profile:     NoTrip,
+		Summary:     "the policies are compiled into Envoy's own filters; what does not compile exactly is asked as in one-trip, or refused without a service",
+		GRPCService: contract.ExtProc,
+		AskName:     "envoy.filters.http.ext_proc", AskTemplate: "ext_proc",
+		Namespace:    contract.Namespace,
+		EveryRequest: true, Attributes: true,
+		Compiled: true,
 	},
 }
 

@@ -17,6 +17,11 @@ type view struct {
 	RouteName                        bool
 	AllowCustomMethods, MergeSlashes bool
 	MessageTimeout                   string
+	// ErrorStatus is what a request gets if corsgate does not answer and Envoy fails
+	// closed.
+	ErrorStatus int
+	// Root is the filter of a compiled configuration, as YAML.
+	Root string
 }
 
 // endpoint is a cluster with one address.
@@ -38,8 +43,13 @@ func (c Config) view() (view, error) {
 		AllowCustomMethods: c.AllowCustomMethods,
 		MergeSlashes:       c.MergeSlashes,
 		MessageTimeout:     seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout)),
+		ErrorStatus:        503,
 	}
-	return v, errors.Join(
+	var err error
+	if v.facts.Compiled {
+		v.Root, err = c.root()
+	}
+	return v, errors.Join(err,
 		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
 	)
 }

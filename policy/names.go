@@ -1,6 +1,10 @@
 package policy
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // tokenBytes has the bytes of an HTTP token (RFC 9110, section 5.6.2).
 var tokenBytes = func() (t [256]bool) {
@@ -59,4 +63,10 @@ var forbiddenRequestHeaders = map[string]bool{
 // with the lower-case name (Fetch, #forbidden-request-header).
 func IsForbiddenRequestHeader(name string) bool {
 	return forbiddenRequestHeaders[name] || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
+}
+
+// ForbiddenRequestHeaders returns the lower-case names of Fetch,
+// #forbidden-request-header, sorted, but for those that begin with "proxy-" or "sec-".
+func ForbiddenRequestHeaders() []string {
+	return slices.Sorted(maps.Keys(forbiddenRequestHeaders))
 }

@@ -50,3 +50,9 @@ type Policy struct {
 	// Answers are those of the policy if it is enforced.
 	Answers Answers
 }
+
+// Denials returns the answers that deny what no policy answers: a request, one that
+// is blocked, and a preflight.
+func (s *Set) Denials() (request, blocked, preflight *Answer) {
+	return s.denied.request, s.denied.blocked, s.denied.preflight
+}

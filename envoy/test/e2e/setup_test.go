@@ -5,11 +5,14 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -59,9 +62,30 @@ func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate
 	if c.MessageTimeout == 0 {
 		c.MessageTimeout = envoytest.MessageTimeout
 	}
+	if c.Profile == envoy.NoTrip {
+		c.MatchBy, c.ManagedHosts = "", nil
+		c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
+		compile(t, c, s)
+	}
 	b := generate(t, c)
 	change(b)
 	return &setup{name: name, config: c, upstream: up, service: s, envoy: envoytest.Start(t, encode(t, b))}
+}
+
+// compile writes the filters of a service's policies where c's Envoy finds them.
+func compile(t *testing.T, c envoy.Config, s *corsgate) {
+	t.Helper()
+	res := policyfile.Load(os.DirFS(s.folder), "")
+	if res.HasErrors() {
+		t.Fatal(res.Diagnostics)
+	}
+	filters, err := c.Compile(policy.Compile(res.Policies))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := envoy.WriteFilters(c.Compiled.Folder, filters); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // address is where the Envoy listens.
@@ -81,6 +105,9 @@ func eachSetup(t *testing.T, test func(*testing.T, *setup)) {
 func eachConfig(t *testing.T, test func(t *testing.T, name string, c envoy.Config)) {
 	for _, profile := range envoy.Profiles() {
 		for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
+			if profile == envoy.NoTrip && match == envoy.ByRoute {
+				continue // the compiled filter matches by itself
+			}
 			name := string(profile) + "/" + string(match)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

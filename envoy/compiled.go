@@ -1,0 +1,201 @@
+package envoy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3" // what the chain that asks has
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/metadata/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"go.yaml.in/yaml/v4"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Compiled says how policies are compiled for the profile NoTrip.
+type Compiled struct {
+	// Folder is where Envoy finds the filters that WriteFilters writes: an absolute
+	// path, as Envoy sees it.
+	Folder string
+	// Ports are those that clients write in an authority, as in
+	// "api.example.com:8443"; requests with others are asked about.
+	Ports []uint16
+	// Shards divides the policies by their hosts over so many filters, so that a change
+	// writes one of them anew; 0 and 1 mean one.
+	Shards int
+	// NamedPolicies has requests asked about whose route or virtual host names a policy.
+	NamedPolicies bool
+	// PolicyNames writes the policy's name into the access log, too.
+	PolicyNames bool
+	// Reply says how Envoy answers; empty means notrip.ByAuthz.
+	Reply notrip.Reply
+	// Budget bounds the filters, in bytes; 0 means notrip.DefaultBudget.
+	Budget int
+}
+
+// maxShards bounds the filters of an Envoy.
+const maxShards = 256
+
+func (c Config) validateCompiled() error {
+	if c.Profile != NoTrip {
+		return nil
+	}
+	var errs []error
+	if !strings.HasPrefix(c.Compiled.Folder, "/") {
+		errs = append(errs, fmt.Errorf("folder %q: write the absolute path at which Envoy finds the filters", c.Compiled.Folder))
+	}
+	if c.Compiled.Shards < 0 || c.Compiled.Shards > maxShards {
+		errs = append(errs, fmt.Errorf("shards %d: write 1 to %d", c.Compiled.Shards, maxShards))
+	}
+	if c.MatchBy == ByRoute {
+		errs = append(errs, errors.New("match-by route: the compiled filter matches by itself, leave match-by out"))
+	}
+	if c.WithoutOrigin == WithoutOriginLeave || len(c.ManagedHosts) > 0 {
+		errs = append(errs, errors.New("without-origin and managed hosts: the compiled filter knows the policies' hosts, leave them out"))
+	}
+	if len(c.Compiled.Ports) > 0 && contains(c.Compiled.Ports, 0) {
+		errs = append(errs, errors.New("port 0: write 1 to 65535"))
+	}
+	return errors.Join(append(errs, oneOf("reply", c.Compiled.Reply, "", notrip.ByAuthz, notrip.ByLua))...)
+}
+
+func contains(list []uint16, v uint16) bool {
+	for _, have := range list {
+		if have == v {
+			return true
+		}
+	}
+	return false
+}
+
+// root returns the filter that finds the compiled ones, as YAML.
+func (c Config) root() (string, error) {
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(c.Compiled.Shards, func(name string) string {
+		return filepath.Join(c.Compiled.Folder, name+fileEnding)
+	}))
+	if err != nil {
+		return "", fmt.Errorf("write the root filter: %w", err)
+	}
+	var v any
+	if err := json.Unmarshal(doc, &v); err != nil {
+		return "", fmt.Errorf("read the root filter: %w", err)
+	}
+	text, err := yaml.Marshal(v)
+	return strings.TrimSpace(string(text)), err
+}
+
+// Compile compiles a set for the profile NoTrip.
+func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
+	if err := c.validateFilters(); err != nil {
+		return nil, err
+	}
+	o := notrip.Options{
+		Ports: c.Compiled.Ports, Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
+		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+	}
+	if c.Service != "" {
+		var err error
+		if o.Ask, err = c.ask(false); err != nil {
+			return nil, err
+		}
+		if o.AskBlocking, err = c.ask(true); err != nil {
+			return nil, err
+		}
+	}
+	return notrip.Compile(set, o)
+}
+
+// ask returns the chain that asks the service. A closed one refuses what is not
+// answered.
+func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
+	v, err := c.view()
+	if err != nil {
+		return nil, err
+	}
+	if closed {
+		v.FailOpen, v.ErrorStatus = false, 403
+	}
+	text, err := renderView("ask", v)
+	if err != nil {
+		return nil, err
+	}
+	var filters any
+	if err := yaml.Unmarshal(text, &filters); err != nil {
+		return nil, fmt.Errorf("read the chain that asks: %w", err)
+	}
+	doc, err := json.Marshal(map[string]any{"typed_config": filters})
+	if err != nil {
+		return nil, fmt.Errorf("write the chain that asks: %w", err)
+	}
+	chain := &composite.FilterChainConfiguration{}
+	if err := protojson.Unmarshal(doc, chain); err != nil {
+		return nil, fmt.Errorf("read the chain that asks: %w", err)
+	}
+	return chain.GetTypedConfig(), nil
+}
+
+// fileEnding is that of a filter's file. Envoy tells the format by it.
+const fileEnding = ".json"
+
+// WriteFilters writes the filters into a folder, which is made if need be. A file is
+// written beside the old one and renamed over it, which Envoy notices. A file that
+// would stay the same is not touched.
+func WriteFilters(folder string, res *notrip.Result) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, r := range res.Resources {
+		doc, err := fileOf(r)
+		if err != nil {
+			return err
+		}
+		if err := replaceFile(filepath.Join(folder, r.Name+fileEnding), doc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fileOf returns a discovery response with one filter, as Envoy reads it from a file.
+func fileOf(r notrip.Resource) ([]byte, error) {
+	resource, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Filter})
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", r.Name, err)
+	}
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(&discovery.DiscoveryResponse{
+		VersionInfo: r.Version, Resources: []*anypb.Any{resource},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", r.Name, err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, doc, "", " "); err != nil { // the same bytes for the same filter
+		return nil, fmt.Errorf("write %s: %w", r.Name, err)
+	}
+	return append(out.Bytes(), '\n'), nil
+}
+
+// replaceFile has the file hold doc, if it does not already.
+func replaceFile(path string, doc []byte) error {
+	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, doc) {
+		return nil
+	}
+	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".next")
+	if err := os.WriteFile(next, doc, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}

@@ -1,0 +1,87 @@
+package notrip
+
+import (
+	"slices"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// NeedsService is the reason of what only the service could decide, if there is no
+// service.
+const NeedsService = "needs_service"
+
+// ask gives requests with an Origin that one of the policies is about to the service.
+// If that does not answer, or if there is none, what a policy may block is refused;
+// so is every preflight if there is none.
+func (c *compiler) ask(policies []*compiled, preflight bool) node {
+	blocking := slices.DeleteFunc(slices.Clone(policies), func(p *compiled) bool { return !p.mayBlock() })
+	switch {
+	case preflight && len(c.Ask) == 0:
+		_, _, denied := c.set.Denials()
+		return c.answer("", NeedsService, denied)
+	case preflight && len(blocking) > 0:
+		return c.chains.run("ask_blocking", c.AskBlocking...)
+	case len(blocking) == 0:
+		return c.askOpen()
+	}
+	return first(c.askClosed(), unlessBlocked(blocking, c.askOpen())...)
+}
+
+// askEither is ask if it is not known yet whether a request is a preflight.
+func (c *compiler) askEither(policies []*compiled) node {
+	return first(c.ask(policies, false), when{isPreflight, c.ask(policies, true)})
+}
+
+// askOpen asks. Without an answer the upstream's CORS headers are removed.
+func (c *compiler) askOpen() node {
+	if len(c.Ask) > 0 {
+		return c.chains.run("ask", c.Ask...)
+	}
+	request, _, _ := c.set.Denials()
+	return c.answer("", NeedsService, request)
+}
+
+// askClosed asks. Without an answer the request is refused.
+func (c *compiler) askClosed() node {
+	if len(c.Ask) > 0 {
+		return c.chains.run("ask_blocking", c.AskBlocking...)
+	}
+	_, blocked, _ := c.set.Denials()
+	return c.answer("", NeedsService, blocked)
+}
+
+func (p *compiled) mayBlock() bool {
+	return p.spec.Mode != policy.ModeOff && (p.spec.DeniedRequests == policy.DeniedBlock || p.spec.DeniedRequests == policy.DeniedBlockUnsafe)
+}
+
+// unlessBlocked gives n the requests that none of the policies blocks, whatever their
+// origin: WebSocket handshakes, what the site sends to itself, and safe methods if
+// the policies block unsafe ones only.
+func unlessBlocked(policies []*compiled, n node) []when {
+	branches := []when{{isWebSocket, n}}
+	if !slices.ContainsFunc(policies, func(p *compiled) bool { return p.spec.DeniedRequests == policy.DeniedBlock }) {
+		branches = append(branches, when{isSafe, n})
+	}
+	return append(branches, when{saysSameOrigin, n})
+}
+
+// isPreflight is Fetch, #http-requests: a CORS-preflight request.
+var isPreflight = and(equals(method, "OPTIONS"), has(origin), has(requestMethod))
+
+// isWebSocket tells handshakes of HTTP/1 and of HTTP/2 (RFC 8441).
+var isWebSocket = or(matches(upgrade, `(?i)websocket`), equals(protocol, "websocket"))
+
+// isSafe holds for the methods that block-unsafe lets through.
+var isSafe = matches(method, "GET|HEAD|OPTIONS")
+
+// saysSameOrigin is Fetch Metadata, section 2.4: the browser says that the site, or
+// the user, has made the request.
+var saysSameOrigin = or(equals(secFetchSite, "same-origin"), equals(secFetchSite, "none"))
+
+// named asks about requests whose route or virtual host names a policy.
+func (c *compiler) named(policies []*compiled) []when {
+	if !c.NamedPolicies {
+		return nil
+	}
+	return []when{{namesPolicy, c.askEither(policies)}}
+}

@@ -1,0 +1,185 @@
+package notrip
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	authz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	metadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
+	inputs "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
+)
+
+// chains are the named chains of one composite: equal ones are there once.
+type chains map[string]*composite.FilterChainConfiguration
+
+// run enters a chain and returns the node that runs it. Its name says what it is
+// for, and tells it from other chains of that name by its content.
+func (c chains) run(name string, filters ...*core.TypedExtensionConfig) node {
+	chain := &composite.FilterChainConfiguration{TypedConfig: filters}
+	hash := sha256.Sum256(pack(chain).GetValue())
+	name += "." + hex.EncodeToString(hash[:4])
+	c[name] = chain
+	return run(name)
+}
+
+// nest returns a filter that goes on matching within a chain. A composite does not
+// see the chains around it: it has its own.
+func (c *compiler) nest(name string, of func(inner *compiler) node) *core.TypedExtensionConfig {
+	inner := *c
+	inner.chains = chains{}
+	return extension(name, inner.composite(of(&inner)))
+}
+
+// composite returns the filter that begins at n.
+func (c *compiler) composite(n node) *composite.Composite {
+	return &composite.Composite{Matcher: n.GetMatcher(), NamedFilterChains: c.chains}
+}
+
+func extension(name string, config proto.Message) *core.TypedExtensionConfig {
+	return &core.TypedExtensionConfig{Name: name, TypedConfig: pack(config)}
+}
+
+// decided notes a decision in the dynamic metadata, for logs.
+func (c *compiler) decided(policyName, reason string, apply policy.Apply) *core.TypedExtensionConfig {
+	fields := map[string]*structpb.Value{
+		contract.Reason: structpb.NewStringValue(reason),
+		contract.Apply:  structpb.NewStringValue(string(apply)),
+	}
+	if policyName != "" && c.PolicyNames {
+		fields[contract.Policy] = structpb.NewStringValue(policyName)
+	}
+	return extension("decision", &metadata.Config{Metadata: []*metadata.Metadata{{
+		MetadataNamespace: contract.Namespace, AllowOverwrite: true, Value: &structpb.Struct{Fields: fields},
+	}}})
+}
+
+// answer gives requests an answer of a policy, for the reason. The headers that echo
+// what skip says are left out: there is nothing to echo.
+func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
+	note := c.decided(policyName, reason, a.Apply)
+	switch {
+	case a.Action == policy.Reply:
+		return c.chains.run(reason, note, mutate(setAll(a.Headers, skip)), c.reply(a.Status))
+	case a.Action == policy.Pass:
+		return c.chains.run(reason, note)
+	case a.Apply == policy.ApplyPublic:
+		return c.chains.run(reason, note, mutate(edits(a, false)))
+	}
+	return c.chains.run(reason, note, c.nest("apply", func(*compiler) node {
+		return unlessDeferred(a, first(
+			execute("vary", headersOf(edits(a, true))),
+			when{varyHasOrigin, execute("headers", headersOf(edits(a, false)))},
+		))
+	}))
+}
+
+// edits are what a does to a response, whoever made it: an upstream, or a filter of
+// Envoy itself.
+func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
+	list := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, nil)...)
+	if addVary {
+		list = append(list, appended(vary, "Origin", core.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD))
+	}
+	return list
+}
+
+// varyHasOrigin matches a Vary that needs nothing: with "Origin" among its elements,
+// or "*" (RFC 9110, section 12.5.5).
+var varyHasOrigin = single(response(vary), re2(`(?i)(.*,)?[ \t]*(origin|[*])[ \t]*(,.*)?`))
+
+// unlessDeferred leaves answers alone that allow an origin themselves, if a defers
+// to them.
+func unlessDeferred(a *policy.Answer, n node) node {
+	if a.Apply != policy.ApplyDefer {
+		return n
+	}
+	return first(nil, when{not(single(response(allowOriginHeader), re2(someBytes))), n})
+}
+
+func headersOf(response []*mutation.HeaderMutation) *headers.HeaderMutation {
+	return &headers.HeaderMutation{Mutations: &headers.Mutations{ResponseMutations: response}}
+}
+
+func mutate(response []*mutation.HeaderMutation) *core.TypedExtensionConfig {
+	return extension("headers", headersOf(response))
+}
+
+func stripped() *mutation.HeaderMutation {
+	return &mutation.HeaderMutation{Action: &mutation.HeaderMutation_RemoveOnMatch_{
+		RemoveOnMatch: &mutation.HeaderMutation_RemoveOnMatch{KeyMatcher: &inputs.StringMatcher{
+			MatchPattern: &inputs.StringMatcher_Prefix{Prefix: "access-control-"}, IgnoreCase: true,
+		}},
+	}}
+}
+
+// setAll sets the headers of an answer, in their order, but for those from skip.
+func setAll(hs []policy.Header, skip []policy.Source) []*mutation.HeaderMutation {
+	var list []*mutation.HeaderMutation
+	for _, h := range hs {
+		if !slices.Contains(skip, h.From) {
+			list = append(list, appended(h.Name, valueOf(h), core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+		}
+	}
+	return list
+}
+
+func appended(name, value string, how core.HeaderValueOption_HeaderAppendAction) *mutation.HeaderMutation {
+	return &mutation.HeaderMutation{Action: &mutation.HeaderMutation_Append{Append: &core.HeaderValueOption{
+		Header: &core.HeaderValue{Key: name, Value: value}, AppendAction: how,
+	}}}
+}
+
+// valueOf returns the value of h as Envoy's format string: what is echoed are the
+// request's own bytes.
+func valueOf(h policy.Header) string {
+	switch h.From {
+	case policy.FromOrigin:
+		return "%REQ(" + origin + ")%"
+	case policy.FromMethod:
+		return "%REQ(" + requestMethod + ")%"
+	case policy.FromHeaders:
+		return "%REQ(" + requestHeaders + ")%"
+	default:
+		return strings.ReplaceAll(h.Value, "%", "%%")
+	}
+}
+
+// replyKey is the key of Envoy's runtime that an operator would have to set to have
+// requests forwarded that are answered here.
+const replyKey = "corsgate.reply.9b1f6c2e"
+
+// reply answers with an empty body, and with what the filter before it sets.
+func (c *compiler) reply(status int) *core.TypedExtensionConfig {
+	if c.Reply == ByLua {
+		return extension("reply", &lua.Lua{DefaultSourceCode: &core.DataSource{Specifier: &core.DataSource_InlineString{
+			InlineString: fmt.Sprintf(`function envoy_on_request(h) h:respond({[":status"]="%d"}) end`, status),
+		}}})
+	}
+	return extension("reply", &authz.ExtAuthz{
+		// The filter is off, and denies because it is. It never calls the cluster.
+		Services: &authz.ExtAuthz_GrpcService{GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
+			EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: contract.Namespace},
+		}}},
+		TransportApiVersion:        core.ApiVersion_V3,
+		StatPrefix:                 contract.Namespace,
+		ChargeClusterResponseStats: wrapperspb.Bool(false),
+		FilterEnabled:              &core.RuntimeFractionalPercent{DefaultValue: &types.FractionalPercent{}},
+		DenyAtDisable:              &core.RuntimeFeatureFlag{RuntimeKey: replyKey, DefaultValue: wrapperspb.Bool(true)},
+		StatusOnError:              &types.HttpStatus{Code: types.StatusCode(status)},
+	})
+}

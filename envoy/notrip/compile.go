@@ -1,0 +1,207 @@
+package notrip
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Reply says how Envoy answers by itself.
+type Reply string
+
+// The ways to answer.
+const (
+	// ByAuthz answers by an ext_authz filter that is switched off. Envoy's log has the
+	// response flag UAEX and the details ext_authz_error, on good preflights, too.
+	ByAuthz Reply = "ext-authz"
+	// ByLua answers by a line of Lua, with the details lua_response and without a flag.
+	// Each answer keeps a Lua state for each of Envoy's workers.
+	ByLua Reply = "lua"
+)
+
+// Options say what the Envoy is like that gets the filter. The zero Options are
+// those of an Envoy without a service.
+type Options struct {
+	// Ask is the chain of filters that asks the service, and AskBlocking the one that
+	// answers 403 if the service does not: for what a policy may block. Both are empty
+	// without a service.
+	Ask, AskBlocking []*core.TypedExtensionConfig
+	// Ports are those that clients write in an authority, as in
+	// "api.example.com:8443". Requests with other ports are asked about.
+	Ports []uint16
+	// Shards divides the hosts by their hash over so many resources; 0 and 1 mean one
+	// resource. The root of RootFilter finds them.
+	Shards int
+	// NamedPolicies has requests asked about whose route or virtual host names a policy.
+	NamedPolicies bool
+	// PolicyNames writes the policy's name into the metadata of each decision, for
+	// Envoy's log: chains are shared by fewer policies then.
+	PolicyNames bool
+	// Reply defaults to ByAuthz.
+	Reply Reply
+	// Budget bounds the resources, in bytes: policies that do not fit in are asked
+	// whole. 0 means DefaultBudget.
+	Budget int
+}
+
+// DefaultBudget is the budget if none is given, in bytes.
+const DefaultBudget = 64 << 20
+
+// Resource is one filter, for Envoy's extension config discovery.
+type Resource struct {
+	// Name is "corsgate", or "corsgate-N" if there are several.
+	Name string
+	// Version is a hexadecimal SHA-256 of the bytes of Filter.
+	Version string
+	// Filter is an envoy.extensions.filters.http.composite.v3.Composite.
+	Filter *anypb.Any
+}
+
+// Result is what policies compile into.
+type Result struct {
+	Resources []Resource
+	// Policies say of each policy what is asked about, in the order of the specs.
+	Policies []Report
+}
+
+// Compile compiles a set. The same set and options give the same bytes. An error is a
+// fault of the compiler, or a policy that is out of Envoy's own bounds.
+func Compile(set *policy.Set, o Options) (*Result, error) {
+	o.Shards = max(o.Shards, 1)
+	c := &compiler{Options: o, set: set}
+	specs := set.Specs()
+	for i := range specs {
+		c.policies = append(c.policies, newCompiled(set, &specs[i]))
+	}
+	c.oddOrigins = listOddOrigins(c.policies)
+	res := &Result{Policies: c.report()}
+	layers := layersOf(c.policies)
+	keys := shard(keysOf(layers, o.Ports), o.Shards)
+	for i := range o.Shards {
+		r, err := newResource(nameOf(i, o.Shards), c.compile(keys[i], layers))
+		if err != nil {
+			return nil, err
+		}
+		res.Resources = append(res.Resources, r)
+	}
+	return res, nil
+}
+
+func newResource(name string, filter *composite.Composite) (Resource, error) {
+	if err := verify(filter); err != nil {
+		return Resource{}, fmt.Errorf("%s: %w", name, err)
+	}
+	packed := pack(filter)
+	hash := sha256.Sum256(packed.GetValue())
+	return Resource{Name: name, Version: hex.EncodeToString(hash[:]), Filter: packed}, nil
+}
+
+// compiler compiles one resource.
+type compiler struct {
+	Options
+	set      *policy.Set
+	policies []*compiled // in the order of the specs
+	// oddOrigins are listed ones that are not plain, sorted.
+	oddOrigins []string
+	chains     chains
+}
+
+// compiled is one policy with what the compiler needs to know of it.
+type compiled struct {
+	policy.Policy
+	spec     *policy.Spec
+	patterns []policy.Pattern
+	// asked tells that every request with an Origin that the policy covers is asked
+	// about.
+	asked bool
+}
+
+// rule is a policy with one of its paths; the empty path is every path.
+type rule struct {
+	path   string
+	policy *compiled
+}
+
+// compile returns the composite filter of the keys, which are exact authorities, and
+// of everything that is not one.
+func (c *compiler) compile(keys []string, layers map[string][]rule) *composite.Composite {
+	c.chains = chains{}
+	h := c.resolve(keys, layers)
+	branches := append(c.named(c.policies),
+		when{not(has(origin)), c.withoutOrigin(h)},
+		when{c.oddRequest(), c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)},
+		when{isPreflight, c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...)},
+		when{has(origin), c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...)},
+	)
+	return c.composite(first(nil, branches...))
+}
+
+// odd asks about requests that may be malformed, if a policy is about the host.
+func (c *compiler) odd(s *site) node {
+	if len(s.rules) == 0 && !s.shadowed {
+		return c.noPolicy()
+	}
+	return c.askEither(s.policies())
+}
+
+// newCompiled reads a policy of the set.
+func newCompiled(set *policy.Set, s *policy.Spec) *compiled {
+	p := &compiled{spec: s}
+	p.Policy, _ = set.Policy(s.Name)
+	for _, text := range s.CORS.AllowOrigins {
+		if pattern, err := policy.ParsePattern(text); err == nil {
+			p.patterns = append(p.patterns, pattern)
+		}
+	}
+	return p
+}
+
+// layersOf returns the rules of each host, as policies write hosts; "" is every host.
+func layersOf(policies []*compiled) map[string][]rule {
+	layers := map[string][]rule{}
+	for _, p := range policies {
+		for _, host := range orEvery(p.spec.Hosts) {
+			for _, path := range orEvery(p.spec.Paths) {
+				layers[host] = append(layers[host], rule{strings.TrimRight(path, "/"), p})
+			}
+		}
+	}
+	for _, rules := range layers {
+		slices.SortStableFunc(rules, func(a, b rule) int { return cmp.Compare(len(b.path), len(a.path)) })
+	}
+	return layers
+}
+
+// orEvery returns the list; an empty one stands for everything.
+func orEvery(list []string) []string {
+	if len(list) == 0 {
+		return []string{""}
+	}
+	return list
+}
+
+// keysOf returns the authorities that are looked up: exact hosts, without a port and
+// with each of the ports.
+func keysOf(layers map[string][]rule, ports []uint16) (keys []string) {
+	for _, host := range slices.Sorted(maps.Keys(layers)) {
+		if host == "" || strings.HasPrefix(host, "*.") {
+			continue
+		}
+		keys = append(keys, host)
+		for _, port := range ports {
+			keys = append(keys, host+":"+strconv.Itoa(int(port)))
+		}
+	}
+	return keys
+}

@@ -1,0 +1,244 @@
+package notrip
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// target is what is known of the authority of the requests that rules are for: an
+// exact one, the parent of "*." hosts, or nothing.
+type target struct{ authority, parent string }
+
+// site has the rules of a target, the first that covers the path acts.
+type site struct {
+	target
+	rules []rule
+	// unread tells that a policy's own path has several readings, and shadowed that a
+	// shadow policy covers the site: its requests with an Origin are asked about.
+	unread, shadowed bool
+}
+
+// hosts are the sites of a resource.
+type hosts struct {
+	exact []site // by authority
+	stars []site // the longest parent first
+	every site
+	ports []uint16
+}
+
+// resolve finds the sites of the keys, and of what is not one.
+func (c *compiler) resolve(keys []string, layers map[string][]rule) *hosts {
+	h := &hosts{ports: c.Ports}
+	var parents []string
+	for host := range layers {
+		if parent, ok := strings.CutPrefix(host, "*."); ok {
+			parents = append(parents, parent)
+		}
+	}
+	slices.SortFunc(parents, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	for _, key := range keys {
+		host := withoutPort(key, c.Ports)
+		h.exact = append(h.exact, c.site(target{authority: key}, rulesOf(host, host, parents, layers)))
+	}
+	for _, parent := range parents {
+		h.stars = append(h.stars, c.site(target{parent: parent}, rulesOf("*."+parent, parent, parents, layers)))
+	}
+	h.every = c.site(target{}, layers[""])
+	return h
+}
+
+// withoutPort cuts one of the ports.
+func withoutPort(key string, ports []uint16) string {
+	for _, port := range ports {
+		if host, ok := strings.CutSuffix(key, ":"+strconv.Itoa(int(port))); ok {
+			return host
+		}
+	}
+	return key
+}
+
+// rulesOf returns the rules for the name of a host as policies write it: its own,
+// those of the "*." hosts that cover it, the longest first, and those of every host.
+func rulesOf(name, host string, parents []string, layers map[string][]rule) (rules []rule) {
+	rules = slices.Clone(layers[name])
+	for _, parent := range parents {
+		if strings.HasSuffix(host, "."+parent) {
+			rules = append(rules, layers["*."+parent]...)
+		}
+	}
+	return append(rules, layers[""]...)
+}
+
+// site makes a site of rules, of which those of shadow policies act not.
+func (c *compiler) site(t target, rules []rule) site {
+	s := site{target: t}
+	for _, r := range rules {
+		s.unread = s.unread || !readsOnce(r.path)
+		if r.policy.spec.Mode == policy.ModeShadow {
+			s.shadowed = true
+			continue
+		}
+		s.rules = append(s.rules, r)
+	}
+	if end := slices.IndexFunc(s.rules, func(r rule) bool { return r.path == "" }); end >= 0 {
+		s.rules = s.rules[:end+1] // what stands behind is never reached
+	}
+	return s
+}
+
+// readsOnce reports whether applications read a policy's path in one way only, that
+// of the policy, and so that no escape of a request means a byte of it.
+func readsOnce(path string) bool {
+	normalised, others, tooMany := policy.ReadPath(path)
+	return path == "" || normalised == path && len(others) == 0 && !tooMany && !strings.Contains(path, "%")
+}
+
+// plainPath matches the paths that have one reading, as far as the rules can tell.
+func (s *site) plainPath() string {
+	for _, r := range s.rules {
+		if !unreservedPath.MatchString(r.path) {
+			return onePath(strictByte)
+		}
+	}
+	return onePath(looseByte)
+}
+
+// unreservedPath matches paths of unreserved characters (RFC 3986, section 2.3).
+var unreservedPath = regexp.MustCompile(`^[A-Za-z0-9_~./-]*$`)
+
+// policies returns those of the rules, each once.
+func (s *site) policies() (list []*compiled) {
+	for _, r := range s.rules {
+		if !slices.Contains(list, r.policy) {
+			list = append(list, r.policy)
+		}
+	}
+	return list
+}
+
+// sites returns all of them.
+func (h *hosts) sites() []site { return append(slices.Concat(h.exact, h.stars), h.every) }
+
+// byHost finds the site of a request and gives it the node of that. What is for odd
+// authorities stands before what does not look them up.
+func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
+	exact := map[string]node{}
+	for i := range h.exact {
+		if n := of(&h.exact[i]); n != nil {
+			exact[h.exact[i].authority] = n
+		}
+	}
+	branches := odd
+	for i := range h.stars {
+		branches = append(branches, when{matches(authority, `\C+\.`+literal(h.stars[i].parent)+h.port()), of(&h.stars[i])})
+	}
+	return lookup(authority, exact, first(of(&h.every), branches...))
+}
+
+// all returns the policies of all sites.
+func (h *hosts) all() []*compiled {
+	found := map[*compiled]bool{}
+	var list []*compiled
+	for _, s := range h.sites() {
+		for _, p := range s.policies() {
+			if !found[p] {
+				found[p], list = true, append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// maxNamed is up to how many hosts an expression names each.
+const maxNamed = 100
+
+// oddAuthority gives n the requests whose authorities are written otherwise than they
+// are looked up, with another port, a trailing dot, capital letters or a user name,
+// and that may be of a policy's host.
+func (c *compiler) oddAuthority(h *hosts, n node) []when {
+	if len(h.exact)+len(h.stars) == 0 {
+		return nil
+	}
+	plain := map[string]bool{plainHost + h.port(): true}
+	names := map[string]bool{}
+	for _, s := range h.exact {
+		names[literal(withoutPort(s.authority, h.ports))] = true
+		if !isPlainHost.MatchString(withoutPort(s.authority, h.ports)) {
+			plain[literal(s.authority)] = true
+		}
+	}
+	for _, s := range h.stars {
+		names[`\C*\.`+literal(s.parent)] = true
+	}
+	odd := not(matches(authority, strings.Join(sortedKeys(plain), "|")))
+	if len(names) > maxNamed {
+		return []when{{odd, n}}
+	}
+	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(sortedKeys(names), "|")+`)\.?(?::\C*)?`)), n}}
+}
+
+var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
+
+func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
+
+// port matches no port or one of those that clients write.
+func (h *hosts) port() string {
+	if len(h.ports) == 0 {
+		return ""
+	}
+	texts := make([]string, len(h.ports))
+	for i, port := range h.ports {
+		texts[i] = strconv.Itoa(int(port))
+	}
+	return "(?::(?:" + strings.Join(texts, "|") + "))?"
+}
+
+// byPath finds the rule of a request with an Origin and gives it the node of its
+// policy.
+func (c *compiler) byPath(s *site, preflight bool, of func(*compiled) node) node {
+	if s.unread || s.shadowed {
+		return c.ask(s.policies(), preflight)
+	}
+	n := byRule(s.rules, c.noPolicy(), of)
+	if len(s.rules) == 0 || s.rules[0].path == "" {
+		return n
+	}
+	return first(n, when{not(matches(path, s.plainPath())), c.ask(s.policies(), preflight)})
+}
+
+// byRule gives requests the node of the first rule that covers the path. Paths of one
+// policy that follow each other share it.
+func byRule(rules []rule, otherwise node, of func(*compiled) node) node {
+	var branches []when
+	for len(rules) > 0 {
+		p, n := rules[0].policy, len(rules)
+		if rules[0].path == "" {
+			return first(of(p), branches...)
+		}
+		if end := slices.IndexFunc(rules, func(r rule) bool { return r.policy != p || r.path == "" }); end >= 0 {
+			n = end
+		}
+		branches = append(branches, when{covers(rules[:n]), of(p)})
+		rules = rules[n:]
+	}
+	return first(otherwise, branches...)
+}
+
+// covers holds for paths that one of the rules covers, by whole segments.
+func covers(rules []rule) predicate {
+	paths := make([]string, len(rules))
+	for i, r := range rules {
+		paths[i] = r.path
+	}
+	return matches(path, "(?:"+oneOf(paths)+`)(?:[/?#]\C*)?`)
+}

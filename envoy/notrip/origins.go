@@ -1,0 +1,119 @@
+package notrip
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// maxOdd bounds how many origins that are not plain are known at the top: app
+// origins, IP addresses and short ports.
+const maxOdd = 50
+
+// listOddOrigins returns the origins that policies list and that are not plain, so that
+// they need not be asked about. They are serialized origins all the same.
+func listOddOrigins(policies []*compiled) (list []string) {
+	for _, p := range policies {
+		for _, pattern := range p.patterns {
+			text := pattern.String()
+			_, err := policy.ParseOrigin(text)
+			if err == nil && isExact(pattern) && !isPlainOrigin.MatchString(text) {
+				list = append(list, text)
+			}
+		}
+	}
+	slices.Sort(list)
+	list = slices.Compact(list)
+	return list[:min(len(list), maxOdd)]
+}
+
+var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
+
+// isExact reports whether a pattern is one origin.
+func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
+
+// oddRequest holds for requests with an Origin that may be malformed, and for those whose
+// list of headers may be too long.
+func (c *compiler) oddRequest() predicate {
+	known := append([]string{plainOrigin, "null"}, oneOf(c.oddOrigins))
+	if len(c.oddOrigins) == 0 {
+		known = known[:2]
+	}
+	return or(
+		and(has(origin), not(matches(origin, strings.Join(known, "|")))),
+		and(has(requestHeaders), not(matches(requestHeaders, plainHeaders))),
+	)
+}
+
+// byOrigin divides requests with a plain Origin, or one of the odd ones, by whether p
+// allows it.
+func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
+	exact := map[string]node{}
+	var expressions []string
+	for _, pattern := range p.patterns {
+		switch {
+		case pattern.Form == policy.FormAny:
+			exact["null"] = deny // listed alone it means every origin that has a scheme
+		case isExact(pattern):
+			exact[pattern.String()] = allow
+		case pattern.Form != policy.FormNull:
+			expressions = append(expressions, expressionOf(pattern))
+		}
+	}
+	if slices.ContainsFunc(p.patterns, func(pattern policy.Pattern) bool { return pattern.Form == policy.FormNull }) {
+		exact["null"] = allow
+	}
+	for _, odd := range c.oddOrigins {
+		if exact[odd] == nil && (len(expressions) > 0 || p.allowsAny()) {
+			exact[odd] = either(p.allows(odd), allow, deny)
+		}
+	}
+	otherwise := either(p.allowsAny(), allow, deny)
+	if len(expressions) > 0 {
+		otherwise = first(otherwise, when{matches(origin, strings.Join(expressions, "|")), allow})
+	}
+	return lookup(origin, exact, otherwise)
+}
+
+func either(is bool, yes, no node) node {
+	if is {
+		return yes
+	}
+	return no
+}
+
+// allowsAny reports whether p echoes every origin, with credentials.
+func (p *compiled) allowsAny() bool {
+	return !p.Public && slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Form == policy.FormAny })
+}
+
+// allows reports whether p allows the serialized origin.
+func (p *compiled) allows(text string) bool {
+	o, err := policy.ParseOrigin(text)
+	return err == nil && slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Matches(o) })
+}
+
+// expressionOf matches the plain origins that a pattern with a star matches.
+func expressionOf(p policy.Pattern) string {
+	var host string
+	switch p.Form {
+	case policy.FormSubdomain:
+		host = `[^:]+\.` + literal(p.Host)
+	case policy.FormLabel:
+		host = literal(p.Prefix) + `[a-z0-9-]+` + literal(p.Suffix) + `\.` + literal(p.Host)
+	case policy.FormAnyHost:
+		host = `[^:]+`
+	default:
+		host = literal(p.Host)
+	}
+	switch {
+	case p.Port == policy.AnyPort:
+		host += `(?::[0-9]+)?`
+	case p.Port > 0:
+		host += ":" + strconv.Itoa(p.Port)
+	}
+	return literal(p.Scheme) + "://" + host
+}

@@ -1,0 +1,172 @@
+package notrip
+
+import (
+	"slices"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// preflight decides CORS-preflight requests as the server's side of Fetch,
+// #cors-preflight-fetch: origin, method, headers.
+func (c *compiler) preflight(s *site) node {
+	return c.byPath(s, true, func(p *compiled) node {
+		switch {
+		case p.spec.Mode == policy.ModeOff:
+			return c.off(p)
+		case p.asked:
+			return c.ask([]*compiled{p}, true)
+		}
+		return c.preflightOf(p)
+	})
+}
+
+// preflightOf is what p says of preflights.
+func (c *compiler) preflightOf(p *compiled) node {
+	if p.Public || len(p.patterns) == 1 {
+		return c.byPreflightOrigin(p, c.methods(p))
+	}
+	checks := c.chains.run("preflight", c.nest("preflight", func(inner *compiler) node { return inner.methods(p) }))
+	return c.byPreflightOrigin(p, checks)
+}
+
+func (c *compiler) byPreflightOrigin(p *compiled, allow node) node {
+	if p.Public {
+		return allow // every origin that is one
+	}
+	return c.byOrigin(p, allow, c.originDenied(p))
+}
+
+func (c *compiler) originDenied(p *compiled) node {
+	a := p.Answers.Rejected
+	switch {
+	case p.spec.UnmatchedPreflights == policy.UnmatchedForward:
+		a = p.Answers.Pass
+	case p.spec.Debug:
+		a = p.Answers.Debug.OriginDenied
+	}
+	return c.answer(p.spec.Name, policy.ReasonPreflightOriginDenied.String(), a)
+}
+
+// deny denies a preflight whose origin is allowed.
+func (c *compiler) deny(p *compiled, reason policy.Reason, debug *policy.Answer) node {
+	if p.spec.Debug {
+		return c.answer(p.spec.Name, reason.String(), debug)
+	}
+	return c.answer(p.spec.Name, reason.String(), p.Answers.Rejected)
+}
+
+// methods checks the requested method. The CORS-safelisted ones are always allowed
+// (Fetch, #cors-preflight-fetch, step 7), a forbidden one never is (Fetch,
+// #forbidden-method).
+func (c *compiler) methods(p *compiled) node {
+	names, star := withoutStar(p.spec.CORS.AllowMethods)
+	allowed := append([]string{"GET", "HEAD", "POST"}, slices.DeleteFunc(names, policy.IsForbiddenMethod)...)
+	denied := c.deny(p, policy.ReasonPreflightMethodDenied, p.Answers.Debug.Method)
+	malformed := c.deny(p, policy.ReasonPreflightMalformed, p.Answers.Debug.Method)
+	checks := c.headers(p)
+	branches := []when{
+		{matches(requestMethod, oneOf(allowed)), checks},
+		{matches(requestMethod, `(?i)connect|trace|track`), denied},
+		{not(matches(requestMethod, tokenByte+"+")), malformed},
+	}
+	if !star {
+		return first(denied, branches...)
+	}
+	if p.spec.CORS.AllowCredentials {
+		// Echoed, it would be a wildcard for requests without credentials.
+		branches = append(branches, when{equals(requestMethod, "*"), denied})
+	}
+	return first(checks, branches...)
+}
+
+// withoutStar returns the names without "*", and whether that is among them.
+func withoutStar(list []string) (names []string, star bool) {
+	for _, name := range list {
+		if name == "*" {
+			star = true
+			continue
+		}
+		names = append(names, name)
+	}
+	return names, star
+}
+
+// headers checks the requested headers.
+func (c *compiler) headers(p *compiled) node {
+	names, star := withoutStar(p.spec.CORS.AllowHeaders)
+	none := c.granted(p, policy.FromHeaders)
+	branches := []when{
+		{not(has(requestHeaders)), none},
+		{not(matches(requestHeaders, list(tokenByte+"+"))), c.deny(p, policy.ReasonPreflightMalformed, p.Answers.Debug.Malformed)},
+	}
+	denied := c.deny(p, policy.ReasonPreflightHeaderDenied, p.Answers.Debug.Header)
+	if star {
+		if uncovered := notCovered(p, names); uncovered != "" {
+			branches = append(branches, when{matches(requestHeaders, element(uncovered)), denied})
+		}
+		return first(c.echo(p, commonHeaders, none), branches...)
+	}
+	// Names that no page can set neither deny nor are they granted: old browsers list
+	// some (Fetch, #forbidden-request-header).
+	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, sorted(names), none)})
+	return first(denied, branches...)
+}
+
+// notCovered matches the names that "*" does not stand for and that are not listed
+// beside it (Fetch, #cors-non-wildcard-request-header-name).
+func notCovered(p *compiled, names []string) string {
+	var list []string
+	for _, name := range []string{"*", "authorization"} {
+		if !slices.Contains(names, name) && !policy.StarCoversHeader(name, p.spec.CORS.AllowCredentials) {
+			list = append(list, name)
+		}
+	}
+	return anyCases(list)
+}
+
+// skipped matches the names of Fetch, #forbidden-request-header, without case.
+var skipped = eitherOf(anyCases(policy.ForbiddenRequestHeaders()), forbiddenPrefix)
+
+// eitherOf matches what one of the expressions matches; an empty one matches nothing.
+func eitherOf(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "|" + b
+}
+
+// maxEchoed bounds the names of a list that is echoed: its expression grows with their
+// square.
+const maxEchoed = 64
+
+// echo grants a list of names that passed. If the answer lists those that were
+// requested, these are the request's own bytes if they are as a browser writes them,
+// and all of them are granted: then they are an ascending list of the known names, or
+// one name. Other spellings are asked about.
+func (c *compiler) echo(p *compiled, known []string, none node) node {
+	if !p.EchoesHeaders {
+		return none
+	}
+	names, star := withoutStar(p.spec.CORS.AllowHeaders)
+	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool {
+		return policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name)
+	})
+	branches := []when{{matches(requestHeaders, `[ \t,]*`), none}}
+	if 0 < len(known) && len(known) <= maxEchoed {
+		branches = append(branches, when{matches(requestHeaders, ascending(known)), c.granted(p)})
+	}
+	if star {
+		branches = append(branches, when{and(matches(requestHeaders, lowerTokenByte+"+"), not(matches(requestHeaders, skipped))), c.granted(p)})
+	}
+	return first(c.ask([]*compiled{p}, true), branches...)
+}
+
+// granted allows a preflight.
+func (c *compiler) granted(p *compiled, skip ...policy.Source) node {
+	reason := policy.ReasonPreflightAllowed.String()
+	plain := c.answer(p.spec.Name, reason, p.Answers.Granted, skip...)
+	if p.Answers.Private == nil {
+		return plain
+	}
+	return first(plain, when{equals(requestPrivate, "true"), c.answer(p.spec.Name, reason, p.Answers.Private, skip...)})
+}
