@@ -29,7 +29,12 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 
 // askEither is ask if it is not known yet whether a request is a preflight.
 func (c *compiler) askEither(policies []*compiled) node {
-	return first(c.ask(policies, false), when{isPreflight, c.ask(policies, true)})
+	if len(c.Ask) > 0 && !slices.ContainsFunc(policies, (*compiled).mayBlock) {
+		return c.askOpen()
+	}
+	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {
+		return first(inner.ask(policies, false), when{isPreflight, inner.ask(policies, true)})
+	}))
 }
 
 // askOpen asks. Without an answer the upstream's CORS headers are removed.

@@ -122,6 +122,9 @@ type compiled struct {
 	policy.Policy
 	spec     *policy.Spec
 	patterns []policy.Pattern
+	// hasStars tells that a pattern is more than one origin, and listsMany that the exact
+	// origins stand in a map.
+	hasStars, listsMany bool
 	// asked tells that every request with an Origin that the policy covers is asked
 	// about.
 	asked bool
@@ -164,6 +167,14 @@ func newCompiled(set *policy.Set, s *policy.Spec) *compiled {
 			p.patterns = append(p.patterns, pattern)
 		}
 	}
+	exact := 0
+	for _, pattern := range p.patterns {
+		if isExact(pattern) {
+			exact++
+		}
+		p.hasStars = p.hasStars || !isExact(pattern) && pattern.Form != policy.FormNull
+	}
+	p.listsMany = exact > maxListed
 	return p
 }
 

@@ -48,26 +48,25 @@ func (c *compiler) oddRequest() predicate {
 	)
 }
 
+// maxListed is up to how many exact origins stand in one expression, which is smaller
+// than a map. Above it they stand in a map, once for the policy.
+const maxListed = 16
+
 // byOrigin divides requests with a plain Origin, or one of the odd ones, by whether p
 // allows it.
 func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
-	exact := map[string]node{}
-	var expressions []string
+	exact, expressions := map[string]node{}, []string(nil)
 	for _, pattern := range p.patterns {
 		switch {
-		case pattern.Form == policy.FormAny:
-			exact["null"] = deny // listed alone it means every origin that has a scheme
-		case isExact(pattern):
+		case pattern.Form == policy.FormNull, p.listsMany && isExact(pattern):
 			exact[pattern.String()] = allow
-		case pattern.Form != policy.FormNull:
+		case pattern.Form != policy.FormAny:
 			expressions = append(expressions, expressionOf(pattern))
 		}
 	}
-	if slices.ContainsFunc(p.patterns, func(pattern policy.Pattern) bool { return pattern.Form == policy.FormNull }) {
-		exact["null"] = allow
-	}
-	for _, odd := range c.oddOrigins {
-		if exact[odd] == nil && (len(expressions) > 0 || p.allowsAny()) {
+	// What is said for plain origins need not hold for others.
+	for _, odd := range append([]string{"null"}, c.oddOrigins...) {
+		if exact[odd] == nil && p.hasStars {
 			exact[odd] = either(p.allows(odd), allow, deny)
 		}
 	}

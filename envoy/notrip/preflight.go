@@ -16,24 +16,27 @@ func (c *compiler) preflight(s *site) node {
 		case p.asked:
 			return c.ask([]*compiled{p}, true)
 		}
-		return c.preflightOf(p)
+		return c.preflightOf(p, &s.target)
 	})
 }
 
 // preflightOf is what p says of preflights.
-func (c *compiler) preflightOf(p *compiled) node {
-	if p.Public || len(p.patterns) == 1 {
-		return c.byPreflightOrigin(p, c.methods(p))
+func (c *compiler) preflightOf(p *compiled, t *target) node {
+	switch {
+	case p.Public:
+		return c.checks(p) // every origin that is one
+	case !p.isLarge():
+		return c.byOrigin(p, c.checks(p), c.originDenied(p))
+	case t.authority == "":
+		return c.shared(p, t)
 	}
-	checks := c.chains.run("preflight", c.nest("preflight", func(inner *compiler) node { return inner.methods(p) }))
-	return c.byPreflightOrigin(p, checks)
+	return c.shared(p, nil)
 }
 
-func (c *compiler) byPreflightOrigin(p *compiled, allow node) node {
-	if p.Public {
-		return allow // every origin that is one
-	}
-	return c.byOrigin(p, allow, c.originDenied(p))
+// checks are those that follow if the origin is allowed. Policies that list the same
+// share them.
+func (c *compiler) checks(p *compiled) node {
+	return c.chains.run("preflight", c.nest("preflight", func(inner *compiler) node { return inner.methods(p) }))
 }
 
 func (c *compiler) originDenied(p *compiled) node {

@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -21,12 +22,42 @@ func (c *compiler) request(s *site) node {
 
 // requestOf is what p says of requests with an Origin.
 func (c *compiler) requestOf(p *compiled, t *target) node {
-	name := p.spec.Name
-	allowed := c.answer(name, policy.ReasonRequestAllowed.String(), p.Answers.Allowed)
-	if p.Public {
-		return allowed
+	switch {
+	case p.Public:
+		return c.allowed(p)
+	case !p.isLarge():
+		return c.byOrigin(p, c.allowed(p), c.denied(p, t))
+	case t.authority == "":
+		return c.shared(p, t)
 	}
-	return c.byOrigin(p, allowed, c.denied(p, t))
+	// The chain is the same for all hosts if it need not know them.
+	denied := slices.DeleteFunc(t.ownOrigins(), p.allows)
+	if len(denied) == 0 {
+		return c.shared(p, nil)
+	}
+	own := and(matches(origin, oneOf(denied)), not(has(secFetchSite)))
+	return first(c.shared(p, nil), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
+}
+
+func (c *compiler) allowed(p *compiled) node {
+	return c.answer(p.spec.Name, policy.ReasonRequestAllowed.String(), p.Answers.Allowed)
+}
+
+// isLarge reports whether what p says stands in one chain, for requests and preflights
+// of all its hosts: another composite costs less than a copy for each.
+func (p *compiled) isLarge() bool { return p.listsMany || len(p.spec.Hosts) > maxListed }
+
+// shared is what p says of requests and of preflights. t is nil if the site's own
+// requests that do not say so are known already.
+func (c *compiler) shared(p *compiled, t *target) node {
+	return c.chains.run("policy", c.nest("policy", func(inner *compiler) node {
+		allowed := func(c *compiler) node { return first(c.allowed(p), when{isPreflight, c.methods(p)}) }
+		denied := first(inner.denied(p, t), when{isPreflight, inner.originDenied(p)})
+		if !p.listsMany {
+			return inner.byOrigin(p, allowed(inner), denied)
+		}
+		return inner.byOrigin(p, inner.chains.run("allowed", inner.nest("allowed", allowed)), denied)
+	}))
 }
 
 // denied is for requests whose origin p does not allow. It never blocks what the
@@ -42,12 +73,11 @@ func (c *compiler) denied(p *compiled, t *target) node {
 		}
 		denied = first(c.answer(p.spec.Name, policy.ReasonRequestBlocked.String(), p.Answers.Blocked), branches...)
 	}
-	return first(denied,
-		when{t.mayBeOwn(), first(nil,
-			when{saysSameOrigin, same},
-			when{not(has(secFetchSite)), c.own(p, t, same)})},
-		when{saysSameOrigin, same},
-	)
+	branches := []when{{saysSameOrigin, same}}
+	if t != nil {
+		branches = append(branches, when{and(t.mayBeOwn(), not(has(secFetchSite))), c.own(p, t, same)})
+	}
+	return first(denied, branches...)
 }
 
 // own is for requests of an origin that may be the site's own, if the browser does
@@ -64,28 +94,27 @@ func (c *compiler) own(p *compiled, t *target, same node) node {
 func (t *target) mayBeOwn() predicate {
 	switch {
 	case t.authority != "":
-		return matches(origin, t.ownOrigins())
+		return matches(origin, oneOf(t.ownOrigins()))
 	case t.parent != "":
 		return matches(origin, `https?://[^:]+\.`+literal(t.parent)+`(?::[0-9]+)?`)
 	}
 	return has(origin)
 }
 
-// ownOrigins matches the plain origins of an exact authority.
-func (t *target) ownOrigins() string {
+// ownOrigins returns the origins of an exact authority.
+func (t *target) ownOrigins() (own []string) {
 	host, port := t.authority, ""
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		host, port = host[:i], host[i+1:]
+		host, port = host[:i], host[i:]
 	}
-	var own []string
-	for scheme, byDefault := range map[string]string{"http": "80", "https": "443"} {
-		at := literal(scheme + "://" + host)
-		if port != "" && port != byDefault {
-			at += ":" + port
+	for _, s := range []struct{ scheme, port string }{{"http", ":80"}, {"https", ":443"}} {
+		if port == s.port {
+			own = append(own, s.scheme+"://"+host)
+			continue
 		}
-		own = append(own, at)
+		own = append(own, s.scheme+"://"+host+port)
 	}
-	return strings.Join(sorted(own), "|")
+	return own
 }
 
 // off leaves requests alone.
