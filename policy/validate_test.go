@@ -475,6 +475,9 @@ func TestValidateKeepsFewOfManyProblems(t *testing.T) {
 	if !slices.IsSortedFunc(problems, bySpec) {
 		t.Error("they are not sorted")
 	}
+	if alone := problemsOf(specs[0]); len(alone) != MaxProblems+1 || alone.HasErrors() {
+		t.Errorf("%d problems of one level, with errors: %v", len(alone), alone.HasErrors())
+	}
 }
 
 // What is accepted compiles in its normal form, too.
