@@ -95,7 +95,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil {
+	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // else Run ends at once, as it should
 		return errors.Join(c.explainLoad(stderr, err), svc.Close())
 	}
 	return svc.Run(ctx)
