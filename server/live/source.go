@@ -6,8 +6,8 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// Source is where policies come from: files, a store, an API. It is safe for
-// concurrent use.
+// Source is where policies come from: files, a store, an API. Package sourcetest
+// holds what every source does. A source is safe for concurrent use.
 type Source interface {
 	// Read judges the policies that the source holds now. Mistakes in them are
 	// diagnostics, with the places that their authors know. The error says why they

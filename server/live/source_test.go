@@ -2,16 +2,16 @@ package live_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
+	"testing"
 	"testing/fstest"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/source/sourcetest"
 )
-
-var _ live.Source = (*file.Source)(nil)
 
 // policyFile is a file with one policy of that maxAge, which tells versions apart.
 func policyFile(maxAge int) string {
@@ -93,6 +93,19 @@ func (m *memory) await() (next <-chan struct{}, differs bool) {
 		m.next = make(chan struct{})
 	}
 	return m.next, m.now != m.read
+}
+
+func TestMemory(t *testing.T) {
+	sourcetest.Test(t, func(*testing.T) *sourcetest.Held {
+		m := &memory{}
+		return &sourcetest.Held{
+			Source: m,
+			Put:    func(_ testing.TB, text string) { m.set(text) },
+			Place:  filepath.Join("memory", "p.yaml"),
+			Lose:   func(testing.TB) { m.hold(held{err: errors.New("nothing is held; set it")}) },
+			Advice: "set it",
+		}
+	})
 }
 
 // steered is a memory of which a test decides when a Read ends and what Watch
