@@ -95,7 +95,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil {
+	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // else Run ends at once, as it should
 		err = mendable(stderr, refusal(c.policies, err), errors.New("no good policies to serve"), exitFailure)
 		return errors.Join(err, svc.Close())
 	}

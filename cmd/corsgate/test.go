@@ -113,7 +113,7 @@ type testReport struct {
 // run runs all cases on what the files hold now. If the policies do not load, it
 // prints to stderr why.
 func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error) {
-	files, err := t.readCases(ctx)
+	files, err := t.readCases()
 	if err != nil {
 		return nil, err
 	}
@@ -135,11 +135,11 @@ func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error)
 }
 
 // readCases reads all files with cases; the error has the mistakes of all.
-func (t *tester) readCases(ctx context.Context) ([]cases.File, error) {
+func (t *tester) readCases() ([]cases.File, error) {
 	var all []cases.File
 	var bad []error
 	for _, source := range t.cases {
-		fsys, place, err := source.Snapshot(ctx)
+		fsys, place, err := source.Snapshot()
 		if err != nil {
 			bad = append(bad, named(source.Path, err))
 			continue
