@@ -23,27 +23,29 @@ const (
 	headerReason              = "x-corsgate-reason"
 )
 
-// answers are all that a policy may answer.
-type answers struct {
-	notCORS  *Answer // no Origin
-	allowed  *Answer // a request of an allowed origin
-	denied   *Answer // a request of another one
-	blocked  *Answer // the same where the policy blocks
-	pass     *Answer // unmatchedPreflights: forward
-	granted  *Answer // an allowed preflight
-	private  *Answer // the same, asked for by Access-Control-Request-Private-Network
-	rejected *Answer // a denied preflight
-	// byReason are denied preflights of a policy with debug, where the origin
-	// was not allowed; debug has those where it was.
-	byReason map[Reason]*Answer
-	debug    debugAnswers
+// Answers are all that a policy may answer, by what they answer. An Answer may
+// have several roles.
+type Answers struct {
+	NotCORS  *Answer // no Origin
+	Allowed  *Answer // a request of an allowed origin
+	Denied   *Answer // a request of another one, and of the site itself
+	Blocked  *Answer // a request of another one that the policy blocks
+	Pass     *Answer // a preflight that unmatchedPreflights forwards
+	Granted  *Answer // an allowed preflight
+	Private  *Answer // the same, asked for by Access-Control-Request-Private-Network; nil without allowPrivateNetwork
+	Rejected *Answer // a denied preflight
+	// Debug replaces Rejected in a policy with debug.
+	Debug DebugAnswers
 }
 
-// debugAnswers grant what was allowed before the check that failed.
-type debugAnswers struct {
-	method    *Answer // the method was denied or malformed
-	header    *Answer // a header was denied
-	malformed *Answer // a header was malformed, or there were too many
+// DebugAnswers are denied preflights of a policy with debug; nil without. If the
+// origin is allowed they grant what was allowed before the check that failed.
+type DebugAnswers struct {
+	OriginDenied    *Answer // the origin was denied
+	OriginMalformed *Answer // the origin was malformed
+	Method          *Answer // the method was denied or malformed
+	Header          *Answer // a header was denied
+	Malformed       *Answer // a header was malformed, or there were too many
 }
 
 // deniedAnswers are denials that are no policy's own: of a policy that does not
@@ -75,21 +77,21 @@ func debugReply(r Reason, vary Header) Answer {
 	return reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary)
 }
 
-func (b *builder) policyAnswers(p *compiled, s *Spec) answers {
+func (b *builder) policyAnswers(p *compiled, s *Spec) Answers {
 	apply := applyOf(p, s)
 	origin := originHeaders(p)
 	exposed := append(origin[:len(origin):len(origin)], listHeader(headerExposeHeaders, strings.Join(s.CORS.ExposeHeaders, ", "))...)
-	a := answers{
-		pass:    b.set.pass,
-		allowed: b.answer(Answer{Action: Edit, Apply: apply, Headers: exposed}),
-		denied:  b.answer(Answer{Action: Edit, Apply: apply}),
-		blocked: b.answer(blockedReply()),
+	a := Answers{
+		Pass:    b.set.pass,
+		Allowed: b.answer(Answer{Action: Edit, Apply: apply, Headers: exposed}),
+		Denied:  b.answer(Answer{Action: Edit, Apply: apply}),
+		Blocked: b.answer(blockedReply()),
 	}
-	a.notCORS = a.denied
+	a.NotCORS = a.Denied
 	if p.public {
 		// Fetch, #cors-protocol-and-http-caches: a static
 		// Access-Control-Allow-Origin belongs on every response.
-		a.notCORS = a.allowed
+		a.NotCORS = a.Allowed
 	}
 	b.preflightAnswers(&a, p, s, origin, exposed)
 	return a
@@ -121,7 +123,7 @@ func originHeaders(p *compiled) []Header {
 	return hs
 }
 
-func (b *builder) preflightAnswers(a *answers, p *compiled, s *Spec, origin, exposed []Header) {
+func (b *builder) preflightAnswers(a *Answers, p *compiled, s *Spec, origin, exposed []Header) {
 	status := s.PreflightStatus
 	if status == 0 {
 		status = statusNoContent
@@ -132,14 +134,14 @@ func (b *builder) preflightAnswers(a *answers, p *compiled, s *Spec, origin, exp
 		granted = append(granted, Header{Name: headerMaxAge, Value: strconv.Itoa(*s.CORS.MaxAge)})
 	}
 	vary := preflightVary(p.private)
-	a.granted = b.answer(reply(status, append(granted[:len(granted):len(granted)], vary)...))
+	a.Granted = b.answer(reply(status, append(granted[:len(granted):len(granted)], vary)...))
 	if p.private {
-		a.private = b.answer(reply(status, append(granted[:len(granted):len(granted)],
+		a.Private = b.answer(reply(status, append(granted[:len(granted):len(granted)],
 			Header{Name: headerAllowPrivateNetwork, Value: "true"}, vary)...))
 	}
 	// Fetch, #http-responses: a server that does not want to share omits the
 	// headers, and 403 is a status that goes with that.
-	a.rejected = b.answer(reply(statusForbidden, vary))
+	a.Rejected = b.answer(reply(statusForbidden, vary))
 	if p.debug {
 		b.debugAnswers(a, p, status, origin, vary)
 	}
@@ -147,17 +149,15 @@ func (b *builder) preflightAnswers(a *answers, p *compiled, s *Spec, origin, exp
 
 // debugAnswers lets the browser's own check fail on what was denied, so that
 // its console names it. Where the origin is not allowed no header could.
-func (b *builder) debugAnswers(a *answers, p *compiled, status int, origin []Header, vary Header) {
-	a.byReason = map[Reason]*Answer{}
-	for _, r := range []Reason{ReasonPreflightOriginDenied, ReasonPreflightMalformed} {
-		a.byReason[r] = b.answer(debugReply(r, vary))
-	}
-	a.debug.method = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
+func (b *builder) debugAnswers(a *Answers, p *compiled, status int, origin []Header, vary Header) {
+	a.Debug.OriginDenied = b.answer(debugReply(ReasonPreflightOriginDenied, vary))
+	a.Debug.OriginMalformed = b.answer(debugReply(ReasonPreflightMalformed, vary))
+	a.Debug.Method = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
 	methods := append(origin[:len(origin):len(origin)], methodsHeader(p)...)
-	a.debug.malformed = b.answer(reply(status, append(methods[:len(methods):len(methods)], vary)...))
+	a.Debug.Malformed = b.answer(reply(status, append(methods[:len(methods):len(methods)], vary)...))
 	// The listed names, never "*": what was denied must not pass by it.
 	names := append(methods[:len(methods):len(methods)], listHeader(headerAllowHeaders, p.headers.text)...)
-	a.debug.header = b.answer(reply(status, append(names, vary)...))
+	a.Debug.Header = b.answer(reply(status, append(names, vary)...))
 }
 
 func reply(status int, headers ...Header) Answer {

@@ -14,7 +14,7 @@ type compiled struct {
 	methods nameList
 	headers nameList
 	// answers are made at load.
-	answers answers
+	answers Answers
 	forward bool // unmatchedPreflights: forward
 	denied  DeniedRequests
 	lists   PreflightLists

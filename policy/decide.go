@@ -76,15 +76,15 @@ func (s *Set) verdictOf(p *compiled, r *Request, preflight bool) Verdict {
 func (p *compiled) decide(r *Request, preflight bool) Verdict {
 	switch {
 	case r.Origin == "":
-		return Verdict{Policy: p.name, Reason: ReasonNotCORS, Answer: p.answers.notCORS}
+		return Verdict{Policy: p.name, Reason: ReasonNotCORS, Answer: p.answers.NotCORS}
 	case preflight:
 		return p.decidePreflight(r)
 	case p.public:
-		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.allowed}
+		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.Allowed}
 	}
 	match := p.origins.match(r.Origin)
 	if match == originAllowed {
-		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.allowed, Origin: r.Origin}
+		return Verdict{Policy: p.name, Reason: ReasonRequestAllowed, Answer: p.answers.Allowed, Origin: r.Origin}
 	}
 	return p.denyRequest(r, match)
 }
@@ -93,12 +93,12 @@ func (p *compiled) decide(r *Request, preflight bool) Verdict {
 // as CORS keeps scripts from reading and not requests from being made, unless
 // the policy blocks; what the site sends to itself it never blocks.
 func (p *compiled) denyRequest(r *Request, match originMatch) Verdict {
-	v := Verdict{Policy: p.name, Reason: ReasonRequestOriginDenied, Answer: p.answers.denied}
+	v := Verdict{Policy: p.name, Reason: ReasonRequestOriginDenied, Answer: p.answers.Denied}
 	switch {
 	case isSameOrigin(r):
 		v.Reason = ReasonSameOrigin
 	case p.blocks(r):
-		v.Reason, v.Answer = ReasonRequestBlocked, p.answers.blocked
+		v.Reason, v.Answer = ReasonRequestBlocked, p.answers.Blocked
 	case match == originMalformed:
 		v.Reason = ReasonRequestOriginMalformed
 	}

@@ -11,19 +11,19 @@ func (p *compiled) decidePreflight(r *Request) Verdict {
 	}
 	v.Origin = r.Origin
 	if reason, ok := p.checkMethod(r.RequestMethod); !ok {
-		return p.denyNames(v, reason, p.answers.debug.method)
+		return p.denyNames(v, reason, p.answers.Debug.Method)
 	}
 	v.Method = r.RequestMethod
 	headers, reason := p.checkHeaders(r.RequestHeaders)
 	switch reason {
 	case ReasonPreflightHeaderDenied:
-		return p.denyNames(v, reason, p.answers.debug.header)
+		return p.denyNames(v, reason, p.answers.Debug.Header)
 	case ReasonPreflightMalformed:
-		return p.denyNames(v, reason, p.answers.debug.malformed)
+		return p.denyNames(v, reason, p.answers.Debug.Malformed)
 	}
-	v.Reason, v.Headers, v.Answer = ReasonPreflightAllowed, headers, p.answers.granted
+	v.Reason, v.Headers, v.Answer = ReasonPreflightAllowed, headers, p.answers.Granted
 	if p.private && r.RequestPrivateNetwork == "true" {
-		v.Answer = p.answers.private
+		v.Answer = p.answers.Private
 	}
 	return v
 }
@@ -44,18 +44,20 @@ func (p *compiled) denyOrigin(v Verdict, reason Reason) Verdict {
 	v.Reason = reason
 	switch {
 	case p.forward:
-		v.Answer = p.answers.pass
+		v.Answer = p.answers.Pass
+	case p.debug && reason == ReasonPreflightMalformed:
+		v.Answer = p.answers.Debug.OriginMalformed
 	case p.debug:
-		v.Answer = p.answers.byReason[reason]
+		v.Answer = p.answers.Debug.OriginDenied
 	default:
-		v.Answer = p.answers.rejected
+		v.Answer = p.answers.Rejected
 	}
 	return v
 }
 
 // denyNames denies a preflight whose origin is allowed.
 func (p *compiled) denyNames(v Verdict, reason Reason, debug *Answer) Verdict {
-	v.Reason, v.Answer = reason, p.answers.rejected
+	v.Reason, v.Answer = reason, p.answers.Rejected
 	if p.debug {
 		v.Answer = debug
 	}

@@ -30,3 +30,23 @@ func (s *Set) Names() []string { return s.names }
 // Answers returns all answers of the set; each stands at its ID. The caller
 // must not change them.
 func (s *Set) Answers() []*Answer { return s.answers }
+
+// Policy returns the policy of a name; ok is false if there is none.
+func (s *Set) Policy(name string) (p Policy, ok bool) {
+	c, ok := s.byName[name]
+	if !ok {
+		return Policy{}, false
+	}
+	return Policy{Public: c.public, EchoesHeaders: c.echoesHeaders(), Answers: c.answers}, true
+}
+
+// Policy is what follows from a spec, for what answers as Decide does without
+// asking it, such as the configuration of a proxy.
+type Policy struct {
+	// Public tells that every origin gets the same answer: "*" without credentials.
+	Public bool
+	// EchoesHeaders tells that the answer to a preflight lists the requested names.
+	EchoesHeaders bool
+	// Answers are those of the policy if it is enforced.
+	Answers Answers
+}
