@@ -80,9 +80,7 @@ func TestConfigurationSpeaksByContract(t *testing.T) {
 	want.add("request_attributes", contract.EitherPolicy, contract.RouteName)
 	want.add("metadata", contract.Apply+": "+string(policy.ApplyStrip), contract.Reason+": "+contract.Unanswered)
 	want.add("context_extensions", contract.Headers+": "+contract.HeadersInMetadata)
-	for _, word := range contract.Applies() {
-		want.add("custom_match", word)
-	}
+	want.add("custom_match", policy.ApplyReplace, policy.ApplyDefer, policy.ApplyPublic, policy.ApplyStrip)
 	for _, name := range contract.ForwardedHeaders() {
 		want.add("allowed_headers", "exact "+name)
 	}

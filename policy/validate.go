@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/corsgate/corsgate/policy/internal/few"
 )
 
 // MaxProblems is how many problems Validate returns, besides one that says how
@@ -18,15 +16,19 @@ const MaxProblems = 1000
 // Validate judges specs. The Valid is nil if they have an error, as HasErrors of
 // the problems tells. Those are the mistakes in specs, and what is worth a look,
 // ordered by spec and by place in it; nil if there is nothing. If there are more
-// than MaxProblems it returns the first of them, errors first. Examine says what it
-// looks at.
+// than MaxProblems it returns those that Examine finds first, errors before others.
 func Validate(specs []Spec) (*Valid, Problems) {
-	found := few.New(MaxProblems, func(a, b Problem) int { return cmp.Or(cmp.Compare(a.Level, b.Level), bySpec(a, b)) })
-	valid := Examine(specs, found.Add)
-	problems, more, next := found.First()
-	if more > 0 {
-		problems = append(problems, Problem{
-			Level: next.Level, Code: "diagnostics-limit", Spec: problems[len(problems)-1].Spec,
+	var problems Problems // of each level at most one more than is returned
+	var counts [len(levelWords)]int
+	valid := Examine(specs, func(p Problem) {
+		if counts[p.Level]++; counts[p.Level] <= MaxProblems+1 {
+			problems = append(problems, p)
+		}
+	})
+	if more := counts[Error] + counts[Warning] + counts[Note] - MaxProblems; more > 0 {
+		slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Level, b.Level) })
+		problems = append(problems[:MaxProblems], Problem{
+			Level: problems[MaxProblems].Level, Code: "diagnostics-limit", Spec: problems[MaxProblems-1].Spec,
 			Reason: fmt.Sprintf("%d more are not shown", more), Hint: "mend these first",
 		})
 	}
@@ -185,7 +187,7 @@ func (v *validator) checkMaxAge() {
 	const hint = "write 86400 or less; Chromium keeps it for 7200, Safari for 600"
 	switch {
 	case age < 0:
-		// Browsers take a value that is no delta-seconds for 5 seconds
+		// Browsers take a value that is not delta-seconds for 5 seconds
 		// (Fetch, #cors-preflight-fetch, "max-age is failure or null").
 		v.fail("max-age-negative", field, value, "an age is never negative", "write 0 to switch the cache off")
 	case age > maxMaxAge:

@@ -3,8 +3,6 @@ package policy
 import (
 	"slices"
 	"strings"
-
-	"github.com/corsgate/corsgate/policy/internal/near"
 )
 
 func (v *validator) checkMethods() {
@@ -155,7 +153,7 @@ func meantMethod(m string) string {
 	}
 	for _, standard := range standardMethods {
 		begins := len(m) > 2 && strings.HasPrefix(standard, m)
-		wrong, exchanged := near.Slip(m, standard)
+		wrong, exchanged := Slip(m, standard)
 		slip := wrong && (len(m) != len(standard) || len(m) > 4) || exchanged
 		if begins || slip && m[0] == standard[0] {
 			return standard

@@ -117,7 +117,7 @@ func TestValidateNamesHostsAndPaths(t *testing.T) {
 		{"a host in upper case", hosts("A.example.com"), []string{"error [host-case] hosts[0]"}},
 		{"a host with a trailing dot", hosts("a.example.com."), []string{"error [host-trailing-dot] hosts[0]"}},
 		{"a host that is not ASCII", hosts("bücher.example"), []string{"error [host-non-ascii] hosts[0]"}},
-		{"hosts that are none", hosts("a..b", "1.2.3", "a b", "[zz]", "::1", " a", "*..a"), []string{
+		{"what is not a host", hosts("a..b", "1.2.3", "a b", "[zz]", "::1", " a", "*..a"), []string{
 			"error [host-syntax] hosts[0]", "error [host-syntax] hosts[1]", "error [host-syntax] hosts[2]", "error [host-syntax] hosts[3]",
 			"error [host-syntax] hosts[4]", "error [host-syntax] hosts[5]", "error [host-syntax] hosts[6]"}},
 		{"a repeated host", hosts("a.test", "a.test"), []string{"warning [host-redundant] hosts[1]"}},
@@ -146,7 +146,7 @@ func TestValidateNamesHostsAndPaths(t *testing.T) {
 			"warning [looks-like-pattern] paths[4]", "warning [looks-like-pattern] paths[5]", "warning [looks-like-pattern] paths[6]", "warning [looks-like-pattern] paths[7]",
 			"warning [looks-like-pattern] paths[8]"}},
 		{"paths that do not", paths("/@scope/pkg", "/a+b", "/~user", "/v1/things:batchGet", "/odata/$metadata", "/odata/Products(1)", "/a,b", "/a!b'c", "/a=b&c", "/x_y.z", "/a%7Cb"), nil},
-		{"hosts that look like patterns are none", hosts("api.{tenant}.test", "(a|b).test", "^a.test$", `a\.test`, "<id>.test", "[ab].test", ":id.test", "~a.test"), []string{
+		{"hosts that only look like patterns", hosts("api.{tenant}.test", "(a|b).test", "^a.test$", `a\.test`, "<id>.test", "[ab].test", ":id.test", "~a.test"), []string{
 			"error [host-syntax] hosts[0]", "error [host-syntax] hosts[1]", "error [host-syntax] hosts[2]", "error [host-syntax] hosts[3]",
 			"error [host-syntax] hosts[4]", "error [host-syntax] hosts[5]", "error [host-syntax] hosts[6]", "error [host-syntax] hosts[7]"}},
 		{"a repeated path", paths("/v1", "/v1/"), []string{"warning [path-redundant] paths[1]"}},
@@ -159,7 +159,7 @@ func TestValidateOrigins(t *testing.T) {
 	const any = OptInAnyOriginWithCredentials
 	checkRules(t, []ruleTest{
 		{"no origins", origins(), []string{"error [origins-missing] cors.allowOrigins"}},
-		{"no origins where the policy is off", func(s *Spec) { s.CORS.AllowOrigins, s.Mode = nil, ModeOff }, nil},
+		{"no origins if the policy is off", func(s *Spec) { s.CORS.AllowOrigins, s.Mode = nil, ModeOff }, nil},
 		{"mistakes of ParsePattern, all of them", origins("https://a.example/", "https://A.example", "https://a.example:443"),
 			[]string{"error [origin-trailing-slash] cors.allowOrigins[0]", "error [origin-case] cors.allowOrigins[1]", "error [origin-default-port] cors.allowOrigins[2]"}},
 		{"a star alone", origins("*"), nil},
@@ -193,7 +193,7 @@ func TestValidateOrigins(t *testing.T) {
 		{"an address with credentials", withCredentials("https://203.0.113.7", "https://[2001:db8::1]"),
 			[]string{"warning [ip-with-credentials] cors.allowOrigins[0]", "warning [ip-with-credentials] cors.allowOrigins[1]"}},
 		{"a host of one label", origins("https://com"), []string{"note [single-label-host] cors.allowOrigins[0]"}},
-		{"a host of one label that is none of the web's", origins("chrome-extension://abcdef", "http://localhost", "https://[::1]"), nil},
+		{"a host of one label that is not one of the web's", origins("chrome-extension://abcdef", "http://localhost", "https://[::1]"), nil},
 		{"an origin listed twice", origins("https://a.example", "https://a.example"), []string{"warning [origin-redundant] cors.allowOrigins[1]"}},
 		{"origins that a pattern covers", origins("https://a.b.example", "https://*.b.example", "https://b.example", "https://*.c.b.example", "https://x-*.b.example"),
 			[]string{"warning [origin-redundant] cors.allowOrigins[0]", "warning [origin-redundant] cors.allowOrigins[3]", "warning [origin-redundant] cors.allowOrigins[4]"}},
@@ -216,7 +216,7 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 	}
 	checkRules(t, []ruleTest{
 		{"methods are accepted", methods("GET", "PUT", "PATCH", "PURGE"), nil},
-		{"what is no method", methods("", "GET, POST", "é"), []string{"error [method-token] cors.allowMethods[0]", "error [method-token] cors.allowMethods[1]", "error [method-token] cors.allowMethods[2]"}},
+		{"what is not a method", methods("", "GET, POST", "é"), []string{"error [method-token] cors.allowMethods[0]", "error [method-token] cors.allowMethods[1]", "error [method-token] cors.allowMethods[2]"}},
 		{"forbidden methods in any case", methods("CONNECT", "trace", "Track"), []string{"warning [method-forbidden] cors.allowMethods[0]", "warning [method-forbidden] cors.allowMethods[1]", "warning [method-forbidden] cors.allowMethods[2]"}},
 		{"methods that browsers send in upper case", methods("get", "put", "delete", "head", "post", "options", "Put", "GEt"), []string{
 			"error [method-case] cors.allowMethods[0]", "error [method-case] cors.allowMethods[1]", "error [method-case] cors.allowMethods[2]", "error [method-case] cors.allowMethods[3]",
@@ -229,8 +229,8 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 		{"OPTIONS among others is in most lists", methods("GET", "POST", "OPTIONS"), nil},
 		{"methods that change nothing", methods("GET", "HEAD", "OPTIONS"), []string{"note [post-always-allowed] cors.allowMethods"}},
 		{"one of them", methods("GET"), []string{"note [post-always-allowed] cors.allowMethods"}},
-		{"the same where writes are refused, or are not on purpose", func(s *Spec) { methods("GET")(s); s.DeniedRequests = DeniedPass }, nil},
-		{"the same where every origin is allowed", func(s *Spec) { methods("GET")(s); origins("*")(s) }, nil},
+		{"the same if writes are refused, or are not on purpose", func(s *Spec) { methods("GET")(s); s.DeniedRequests = DeniedPass }, nil},
+		{"the same if every origin is allowed", func(s *Spec) { methods("GET")(s); origins("*")(s) }, nil},
 		{"no methods", methods(), nil},
 		{"methods that look like patterns", methods("**", "GET|PUT", "P*", "^PUT$", "P.+"), []string{
 			"warning [looks-like-pattern] cors.allowMethods[0]", "warning [looks-like-pattern] cors.allowMethods[1]", "warning [looks-like-pattern] cors.allowMethods[2]",
@@ -255,7 +255,7 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 		{"exposed names that look like patterns", expose("x-amz-*", "**", "x-ratelimit-*"), []string{
 			"warning [looks-like-pattern] cors.exposeHeaders[0]", "warning [looks-like-pattern] cors.exposeHeaders[1]", "warning [looks-like-pattern] cors.exposeHeaders[2]"}},
 		{"headers are accepted", allowHeaders("content-type", "X-A", "authorization"), nil},
-		{"what is no header name", allowHeaders("", "x a", "x-a,x-b", "x-a:", "résumé", " x"), []string{
+		{"what is not a header name", allowHeaders("", "x a", "x-a,x-b", "x-a:", "résumé", " x"), []string{
 			"error [header-token] cors.allowHeaders[0]", "error [header-token] cors.allowHeaders[1]", "error [header-token] cors.allowHeaders[2]",
 			"error [header-token] cors.allowHeaders[3]", "error [header-token] cors.allowHeaders[4]", "error [header-token] cors.allowHeaders[5]"}},
 		{"headers that no page can set", allowHeaders("Cookie", "proxy-x", "Sec-Fetch-Site", "DNT", "Origin"), []string{
@@ -269,7 +269,7 @@ func TestValidateNamesOfMethodsAndHeaders(t *testing.T) {
 		{"a star without authorization", allowHeaders("*"), []string{"note [authorization-not-covered] cors.allowHeaders[0]"}},
 		{"a star with credentials echoes authorization too", creds(allowHeaders("*")), nil},
 		{"what is exposed is accepted", expose("x-a", "Content-Length", "access-control-allow-origin"), nil},
-		{"what is no exposed name", expose("x a"), []string{"error [expose-token] cors.exposeHeaders[0]"}},
+		{"what is not a header name to expose", expose("x a"), []string{"error [expose-token] cors.exposeHeaders[0]"}},
 		{"what is never exposed", expose("Set-Cookie", "origin", "access-control-max-age", "Access-Control-Request-Method"), []string{
 			"error [expose-never] cors.exposeHeaders[0]", "error [expose-never] cors.exposeHeaders[1]", "error [expose-never] cors.exposeHeaders[2]", "error [expose-never] cors.exposeHeaders[3]"}},
 		{"a star exposed with credentials", creds(expose("*")), []string{"error [expose-star-with-credentials] cors.exposeHeaders[0]"}},
@@ -297,7 +297,7 @@ func TestValidateTheRestOfASpec(t *testing.T) {
 		{"another status", func(s *Spec) { s.PreflightStatus = 201 }, []string{"error [preflight-status] preflightStatus"}},
 		{"private networks", func(s *Spec) { s.AllowPrivateNetwork = true }, []string{"error [private-network-access] allowPrivateNetwork"}},
 		{"private networks with their opt-in", optIn(func(s *Spec) { s.AllowPrivateNetwork = true }, OptInPrivateNetworkAccess), []string{"warning [private-network-withdrawn] allowPrivateNetwork"}},
-		{"an opt-in that is none", optIn(func(*Spec) {}, "everything"), []string{"error [opt-in-unknown] dangerously[0]"}},
+		{"what is not an opt-in", optIn(func(*Spec) {}, "everything"), []string{"error [opt-in-unknown] dangerously[0]"}},
 		{"opt-ins that lift nothing", optIn(func(*Spec) {}, OptInNullOrigin, OptInOriginRegex), []string{"warning [opt-in-unused] dangerously[0]", "warning [opt-in-unused] dangerously[1]"}},
 		{"an opt-in listed twice", optIn(origins("null"), OptInNullOrigin, OptInNullOrigin), []string{"warning [opt-in-redundant] dangerously[1]"}},
 		{"the opt-in for public suffixes is judged where their list is", optIn(func(*Spec) {}, OptInPublicSuffix), nil},
@@ -331,8 +331,8 @@ func TestValidateComparesPolicies(t *testing.T) {
 		{"two shadow policies", []Spec{spec("a", mode(ModeShadow)), spec("b", mode(ModeShadow))}, []string{"1 policy-overlap "}},
 		{"the exact host is more specific than a star", []Spec{spec("a", hosts("*.x.test")), spec("b", hosts("a.x.test")), spec("c")}, nil},
 		{"the longer path is more specific", []Spec{spec("a", paths("/v1")), spec("b", paths("/v1/x"))}, nil},
-		{"a host below a star decides where another policy has the star", []Spec{spec("a", hosts("*.x.test", "a.x.test")), spec("b", hosts("*.x.test"), paths("/v1"))}, nil},
-		{"a path below another decides where a policy stands between", []Spec{spec("a", paths("/v1", "/v1/x/y")), spec("b", paths("/v1/x"))}, nil},
+		{"a host below a star decides if another policy has the star", []Spec{spec("a", hosts("*.x.test", "a.x.test")), spec("b", hosts("*.x.test"), paths("/v1"))}, nil},
+		{"a path below another decides if a policy stands between", []Spec{spec("a", paths("/v1", "/v1/x/y")), spec("b", paths("/v1/x"))}, nil},
 	} {
 		t.Run(tt.title, func(t *testing.T) {
 			var got []string
@@ -474,6 +474,9 @@ func TestValidateKeepsFewOfManyProblems(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(problems, bySpec) {
 		t.Error("they are not sorted")
+	}
+	if alone := problemsOf(specs[0]); len(alone) != MaxProblems+1 || alone.HasErrors() {
+		t.Errorf("%d problems of one level, with errors: %v", len(alone), alone.HasErrors())
 	}
 }
 

@@ -21,9 +21,7 @@ type arrow struct {
 
 // arrows point from what serves to what decides, and from all to policy.
 var arrows = []arrow{
-	{"policy$", "policy imports the standard library only", func(path string) bool {
-		return !isStandard(path) && !within(path, "policy/internal")
-	}},
+	{"policy$", "policy imports the standard library only", func(path string) bool { return !isStandard(path) }},
 	{"policy", "what decides knows neither the service nor Envoy nor the command", anyOf("server", "envoy", "cmd")},
 	{"policy/policyfile", "policy files need a parser of YAML and the public suffixes, and nothing else", func(path string) bool {
 		return !isStandard(path) && !within(path, "policy") && !strings.HasPrefix(path, "go.yaml.in/yaml/") && !strings.HasPrefix(path, "golang.org/x/net/") && !strings.HasPrefix(path, "golang.org/x/text/")
@@ -74,12 +72,13 @@ func (a arrow) holds(path string) bool {
 // listed is a package as go list prints it.
 type listed struct {
 	ImportPath string
+	Imports    []string
 	Deps       []string
 }
 
 func packages(t *testing.T) (all []listed) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-json=ImportPath,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-json=ImportPath,Imports,Deps", "./...")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -133,6 +132,53 @@ func TestNothingIsBuiltOnWhatIsForTests(t *testing.T) {
 	if helpers < 5 {
 		t.Errorf("only %d packages are for tests", helpers)
 	}
+}
+
+// maxDepth is how many packages a chain of imports of what serves may have.
+const maxDepth = 5
+
+// TestWhatServesIsShallow holds every chain of imports that begins in server, as
+// all that serves does, to maxDepth packages. It counts the packages of this
+// module, the first and the last one and policy's internal ones too, but neither
+// the command, which reads flags for them, nor tests.
+func TestWhatServesIsShallow(t *testing.T) {
+	c := chains{imports: map[string][]string{}, longest: map[string][]string{}}
+	for _, p := range packages(t) {
+		c.imports[p.ImportPath] = p.Imports
+	}
+	if c.imports[module+"server/service"] == nil {
+		t.Fatal("server/service imports nothing")
+	}
+	for path := range c.imports {
+		if chain := c.from(path); within(path, "server") && !isForTests(path) && len(chain) > maxDepth {
+			t.Errorf("%d packages stand on each other, and %d may: %s", len(chain), maxDepth, strings.Join(chain, " > "))
+		}
+	}
+}
+
+// chains finds the longest chains of imports within this module.
+type chains struct {
+	imports map[string][]string // :: package -> packages
+	longest map[string][]string // :: package -> its longest chain, once known
+}
+
+// from returns the longest chain that begins with a package of this module, its
+// names without the module's.
+func (c chains) from(path string) []string {
+	if known, ok := c.longest[path]; ok {
+		return known
+	}
+	var below []string
+	for _, imported := range c.imports[path] {
+		if !strings.HasPrefix(imported, module) {
+			continue
+		}
+		if chain := c.from(imported); len(chain) > len(below) {
+			below = chain
+		}
+	}
+	c.longest[path] = append([]string{strings.TrimPrefix(path, module)}, below...)
+	return c.longest[path]
 }
 
 // TestPolicyBuildsForWebAssembly holds that package policy can decide where

@@ -77,6 +77,16 @@ func checkAll(ctx context.Context, paths []string) findings {
 	return all
 }
 
+// loadSet returns the policies of a source, as serve would load them. If they are
+// refused, it prints why, and the error has the exit code refused.
+func loadSet(ctx context.Context, stderr io.Writer, source *file.Source, refused int) (*policy.Set, error) {
+	r, err := live.Check(ctx, source)
+	if err != nil {
+		return nil, mendable(stderr, refusal(source.Path, err), fmt.Errorf("no good policies in %s", printable.Name(source.Path)), refused)
+	}
+	return policy.Compile(r.Policies), nil
+}
+
 // refusal returns the findings of policies that were refused. That they could
 // not be judged at all is a finding too.
 func refusal(path string, err error) []policyfile.Diagnostic {
@@ -85,6 +95,15 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 		return refused.Diagnostics
 	}
 	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
+}
+
+// mendable prints why policies were refused, and returns err, which says that they
+// were, as a fault with the hint to mend them.
+func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code int) error {
+	for _, d := range found {
+		fmt.Fprintln(stderr, d)
+	}
+	return &fault{err: err, code: code, hints: []string{"mend what stands above; 'corsgate check' finds it too"}}
 }
 
 // add counts the result of one path.

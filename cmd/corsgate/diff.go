@@ -12,7 +12,6 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -37,7 +36,7 @@ versions answer differently:
       HEADER: VALUE -> VALUE
 
 Exits 1 when access widens, so that a review can ask for a second look. What a policy
-in shadow would do is no access.`,
+in shadow would do is not access.`,
 		Example: `  corsgate diff deployed/ policies/
   corsgate diff --log decisions.jsonl --format json deployed/ policies/`,
 		Args: func(_ *cobra.Command, paths []string) error {
@@ -67,10 +66,10 @@ in shadow would do is no access.`,
 
 // diff compares two versions of policies.
 func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string) (policydiff.Report, error) {
-	a, errOld := loadSet(ctx, stderr, old)
-	b, errNew := loadSet(ctx, stderr, now)
+	a, errOld := loadSet(ctx, stderr, &file.Source{Path: old}, exitFailure)
+	b, errNew := loadSet(ctx, stderr, &file.Source{Path: now}, exitFailure)
 	if err := errors.Join(errOld, errNew); err != nil {
-		return policydiff.Report{}, hinted(err, "mend what stands above; 'corsgate check' finds it too")
+		return policydiff.Report{}, err
 	}
 	c := policydiff.New(a, b)
 	c.Probe()
@@ -86,19 +85,6 @@ func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string)
 		}
 	}
 	return c.Report(), nil
-}
-
-// loadSet returns the policies of a path, as serve would load them. It prints why
-// there are none.
-func loadSet(ctx context.Context, stderr io.Writer, path string) (*policy.Set, error) {
-	r, err := live.Check(ctx, &file.Source{Path: path})
-	if err == nil {
-		return policy.Compile(r.Policies), nil
-	}
-	for _, d := range refusal(path, err) {
-		fmt.Fprintln(stderr, d)
-	}
-	return nil, fmt.Errorf("no good policies in %s", printable.Name(path))
 }
 
 // printDiff writes the changes to out, and for people a summary to note.
@@ -182,7 +168,7 @@ func witnessLine(w policydiff.Witness) string {
 		text += ", Access-Control-Request-Headers: " + printable.Value(w.RequestHeaders)
 	}
 	if w.Policy != "" {
-		text += ", where Envoy names the policy " + printable.Value(w.Policy)
+		text += ", if Envoy names the policy " + printable.Value(w.Policy)
 	}
 	return text + ": " + w.OldReason + ", now " + w.NewReason
 }

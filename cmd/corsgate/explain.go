@@ -16,6 +16,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/access"
+	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // explainConfig is what the flags of explain say.
@@ -138,9 +139,9 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	case c.admin != "":
 		return askAdmin(c.admin)
 	}
-	set, err := loadSet(ctx, stderr, c.policies)
+	set, err := loadSet(ctx, stderr, &file.Source{Path: c.policies}, exitUsage)
 	if err != nil {
-		return nil, asFault(err, exitUsage, "mend what stands above; 'corsgate check' finds it too")
+		return nil, err
 	}
 	return policiesExplainer(explain.Policies{Set: set}), nil
 }

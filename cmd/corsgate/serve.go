@@ -95,19 +95,11 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil {
-		return errors.Join(c.explainLoad(stderr, err), svc.Close())
+	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // else Run ends at once, as it should
+		err = mendable(stderr, refusal(c.policies, err), errors.New("no good policies to serve"), exitFailure)
+		return errors.Join(err, svc.Close())
 	}
 	return svc.Run(ctx)
-}
-
-// explainLoad prints why a first load was refused, as check does, and returns
-// the error for the user.
-func (c *serveConfig) explainLoad(w io.Writer, err error) error {
-	for _, d := range refusal(c.policies, err) {
-		fmt.Fprintln(w, d)
-	}
-	return hinted(errors.New("no good policies to serve"), "mend what stands above; 'corsgate check' finds it too")
 }
 
 // build builds what serve runs and opens its listeners; the flags have been

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +37,26 @@ func TestFlagsReachWhatTheyConfigure(t *testing.T) {
 	got := []time.Duration{svc.grpc.DrainDelay, svc.grpc.DrainTimeout, svc.grpc.MaxConnectionAge}
 	if got[0] != 2*time.Second || got[1] != 3*time.Second || got[2] != 4*time.Second {
 		t.Errorf("durations %v", got)
+	}
+}
+
+func TestServeEndsWellIfItIsToldToWhileItLoads(t *testing.T) {
+	policies := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(policies, []byte("policies: [{name: a, cors: {allowOrigins: [https://app.example.com]}}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := newServe()
+	var c serveConfig
+	cmd.ResetFlags()
+	c.define(cmd)
+	if err := cmd.ParseFlags([]string{"--policies", policies, "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stderr bytes.Buffer
+	if err := c.serve(ctx, slog.New(slog.DiscardHandler), nil, &stderr); err != nil || stderr.Len() > 0 {
+		t.Errorf("serve: %v\n%s", err, &stderr)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,6 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -67,7 +67,7 @@ Exits 1 when a case fails.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed where all cases bring theirs")
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed if all cases bring theirs")
 	flags.BoolVar(&c.strict, "strict", false, "exit 1 when something is not exercised, too")
 	flags.BoolVar(&c.watch, "watch", false, "run again whenever the policies or the cases change, until Ctrl-C")
 	flags.Var(c.format, "format", "how to print the results")
@@ -77,7 +77,7 @@ Exits 1 when a case fails.`,
 // tester runs the cases of some files against policies.
 type tester struct {
 	config   *testConfig
-	policies *file.Source // nil where there are none
+	policies *file.Source // nil if they are not named
 	cases    []*file.Source
 }
 
@@ -110,16 +110,18 @@ type testReport struct {
 	Unexercised []cases.Unexercised `json:"unexercised"`
 }
 
-// run runs all cases on what the files hold now. The error is a
-// *refusedPolicies if the policies do not load.
-func (t *tester) run(ctx context.Context) (*testReport, error) {
-	files, err := t.readCases(ctx)
+// run runs all cases on what the files hold now. If the policies do not load, it
+// prints to stderr why.
+func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error) {
+	files, err := t.readCases()
 	if err != nil {
 		return nil, err
 	}
-	set, err := t.readPolicies(ctx)
-	if err != nil {
-		return nil, err
+	var set *policy.Set // nil if no --policies are named
+	if t.policies != nil {
+		if set, err = loadSet(ctx, stderr, t.policies, exitFailure); err != nil {
+			return nil, err
+		}
 	}
 	coverage := cases.NewCoverage(set)
 	report := &testReport{Cases: []caseResult{}}
@@ -133,11 +135,11 @@ func (t *tester) run(ctx context.Context) (*testReport, error) {
 }
 
 // readCases reads all files with cases; the error has the mistakes of all.
-func (t *tester) readCases(ctx context.Context) ([]cases.File, error) {
+func (t *tester) readCases() ([]cases.File, error) {
 	var all []cases.File
 	var bad []error
 	for _, source := range t.cases {
-		fsys, place, err := source.Snapshot(ctx)
+		fsys, place, err := source.Snapshot()
 		if err != nil {
 			bad = append(bad, named(source.Path, err))
 			continue
@@ -166,19 +168,6 @@ func readFiles(fsys fs.FS, place, path string) ([]cases.File, error) {
 		err = fmt.Errorf("%s: no file with cases: put a .yaml, .yml or .json file there", printable.Name(path))
 	}
 	return files, err
-}
-
-// readPolicies reads the policies that --policies names; the set is nil where
-// there are none.
-func (t *tester) readPolicies(ctx context.Context) (*policy.Set, error) {
-	if t.policies == nil {
-		return nil, nil
-	}
-	r, err := live.Check(ctx, t.policies)
-	if err != nil {
-		return nil, &refusedPolicies{path: t.policies.Path, diagnostics: refusal(t.policies.Path, err)}
-	}
-	return policy.Compile(r.Policies), nil
 }
 
 // addFile runs the cases of a file, by its own policies if it has some.

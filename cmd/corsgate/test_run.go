@@ -2,35 +2,17 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-// refusedPolicies is the error of policies that do not load.
-type refusedPolicies struct {
-	path        string
-	diagnostics []policyfile.Diagnostic
-}
-
-// Error returns what was refused; the diagnostics stand beside it.
-func (e *refusedPolicies) Error() string { return "no good policies in " + printable.Name(e.path) }
-
 // once runs the cases and prints what came of them.
 func (t *tester) once(ctx context.Context, stdout, stderr io.Writer) error {
-	report, err := t.run(ctx)
-	if refused := (*refusedPolicies)(nil); errors.As(err, &refused) {
-		for _, d := range refused.diagnostics {
-			fmt.Fprintln(stderr, d)
-		}
-		return hinted(err, "mend what stands above; 'corsgate check' finds it too")
-	}
+	report, err := t.run(ctx, stderr)
 	if err != nil {
 		return err
 	}

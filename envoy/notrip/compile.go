@@ -55,9 +55,6 @@ type Options struct {
 	Budget int
 }
 
-// DefaultBudget is the budget if none is given, in bytes.
-const DefaultBudget = 64 << 20
-
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
 	// Name is "corsgate", or "corsgate-N" if there are several.
@@ -76,26 +73,34 @@ type Result struct {
 }
 
 // Compile compiles a set. The same set and options give the same bytes. An error is a
-// fault of the compiler, or a policy that is out of Envoy's own bounds.
+// fault of the compiler.
 func Compile(set *policy.Set, o Options) (*Result, error) {
-	o.Shards = max(o.Shards, 1)
+	o.Shards, o.Budget = max(o.Shards, 1), cmp.Or(o.Budget, DefaultBudget)
 	c := &compiler{Options: o, set: set}
 	specs := set.Specs()
 	for i := range specs {
 		c.policies = append(c.policies, newCompiled(set, &specs[i]))
 	}
 	c.oddOrigins = listOddOrigins(c.policies)
-	res := &Result{Policies: c.report()}
-	layers := layersOf(c.policies)
-	keys := shard(keysOf(layers, o.Ports), o.Shards)
-	for i := range o.Shards {
-		r, err := newResource(nameOf(i, o.Shards), c.compile(keys[i], layers))
-		if err != nil {
-			return nil, err
-		}
-		res.Resources = append(res.Resources, r)
+	c.layers = layersOf(c.policies)
+	c.keys = keysOf(c.layers, o.Ports)
+	resources, err := c.fit()
+	if err != nil {
+		return nil, err
 	}
-	return res, nil
+	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
+}
+
+// resources compiles each resource, and returns their size in bytes.
+func (c *compiler) resources() (list []Resource, size int, err error) {
+	for i, keys := range shard(c.keys, c.Shards) {
+		r, err := newResource(nameOf(i, c.Shards), c.compile(keys))
+		if err != nil {
+			return nil, 0, err
+		}
+		list, size = append(list, r), size+len(r.Filter.GetValue())
+	}
+	return list, size, nil
 }
 
 func newResource(name string, filter *composite.Composite) (Resource, error) {
@@ -114,7 +119,10 @@ type compiler struct {
 	policies []*compiled // in the order of the specs
 	// oddOrigins are listed ones that are not plain, sorted.
 	oddOrigins []string
-	chains     chains
+	// layers has the rules of each host, and keys are the authorities to look up.
+	layers map[string][]rule
+	keys   []string
+	chains chains
 }
 
 // compiled is one policy with what the compiler needs to know of it.
@@ -128,6 +136,8 @@ type compiled struct {
 	// asked tells that every request with an Origin that the policy covers is asked
 	// about.
 	asked bool
+	// causes are why.
+	causes []Cause
 }
 
 // rule is a policy with one of its paths; the empty path is every path.
@@ -138,9 +148,9 @@ type rule struct {
 
 // compile returns the composite filter of the keys, which are exact authorities, and
 // of everything that is not one.
-func (c *compiler) compile(keys []string, layers map[string][]rule) *composite.Composite {
+func (c *compiler) compile(keys []string) *composite.Composite {
 	c.chains = chains{}
-	h := c.resolve(keys, layers)
+	h := c.resolve(keys)
 	branches := append(c.named(c.policies),
 		when{not(has(origin)), c.withoutOrigin(h)},
 		when{c.oddRequest(), c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)},
@@ -152,7 +162,7 @@ func (c *compiler) compile(keys []string, layers map[string][]rule) *composite.C
 
 // odd asks about requests that may be malformed, if a policy is about the host.
 func (c *compiler) odd(s *site) node {
-	if len(s.rules) == 0 && !s.shadowed {
+	if len(s.rules) == 0 && s.asker == nil {
 		return c.noPolicy()
 	}
 	return c.askEither(s.policies())
@@ -175,6 +185,8 @@ func newCompiled(set *policy.Set, s *policy.Spec) *compiled {
 		p.hasStars = p.hasStars || !isExact(pattern) && pattern.Form != policy.FormNull
 	}
 	p.listsMany = exact > maxListed
+	p.causes = p.wholeCauses()
+	p.asked = len(p.causes) > 0
 	return p
 }
 

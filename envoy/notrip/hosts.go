@@ -18,9 +18,22 @@ type target struct{ authority, parent string }
 type site struct {
 	target
 	rules []rule
-	// unread tells that a policy's own path has several readings, and shadowed that a
-	// shadow policy covers the site: its requests with an Origin are asked about.
-	unread, shadowed bool
+	// asker is why every request with an Origin is asked about: a shadow policy that
+	// covers the site, or one whose own path has several readings, for which unread
+	// stands. It is nil if that is not so.
+	asker  *compiled
+	unread bool
+}
+
+// String names the hosts.
+func (t target) String() string {
+	switch {
+	case t.authority != "":
+		return t.authority
+	case t.parent != "":
+		return "*." + t.parent
+	}
+	return "every host"
 }
 
 // hosts are the sites of a resource.
@@ -32,8 +45,8 @@ type hosts struct {
 }
 
 // resolve finds the sites of the keys, and of what is not one.
-func (c *compiler) resolve(keys []string, layers map[string][]rule) *hosts {
-	h := &hosts{ports: c.Ports}
+func (c *compiler) resolve(keys []string) *hosts {
+	h, layers := &hosts{ports: c.Ports}, c.layers
 	var parents []string
 	for host := range layers {
 		if parent, ok := strings.CutPrefix(host, "*."); ok {
@@ -83,12 +96,13 @@ func rulesOf(name, host string, parents []string, layers map[string][]rule) (rul
 func (c *compiler) site(t target, rules []rule) site {
 	s := site{target: t}
 	for _, r := range rules {
-		s.unread = s.unread || !readsOnce(r.path)
-		if r.policy.spec.Mode == policy.ModeShadow {
-			s.shadowed = true
-			continue
+		shadow := r.policy.spec.Mode == policy.ModeShadow
+		if unread := !readsOnce(r.path); shadow || unread {
+			s.asker, s.unread = r.policy, s.unread || unread
 		}
-		s.rules = append(s.rules, r)
+		if !shadow {
+			s.rules = append(s.rules, r)
+		}
 	}
 	if end := slices.IndexFunc(s.rules, func(r rule) bool { return r.path == "" }); end >= 0 {
 		s.rules = s.rules[:end+1] // what stands behind is never reached
@@ -206,7 +220,7 @@ func (h *hosts) port() string {
 // byPath finds the rule of a request with an Origin and gives it the node of its
 // policy.
 func (c *compiler) byPath(s *site, preflight bool, of func(*compiled) node) node {
-	if s.unread || s.shadowed {
+	if s.asker != nil {
 		return c.ask(s.policies(), preflight)
 	}
 	n := byRule(s.rules, c.noPolicy(), of)
@@ -242,3 +256,6 @@ func covers(rules []rule) predicate {
 	}
 	return matches(path, "(?:"+oneOf(paths)+`)(?:[/?#]\C*)?`)
 }
+
+// isStar reports whether a policy's host stands for several.
+func isStar(host string) bool { return strings.HasPrefix(host, "*.") }

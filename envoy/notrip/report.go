@@ -2,6 +2,7 @@ package notrip
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -11,9 +12,9 @@ type Asked string
 
 // How much is asked about.
 const (
-	AskedNothing Asked = "odd-spellings" // only requests that are spelled oddly
-	AskedSome    Asked = "some"          // some requests besides
-	AskedAll     Asked = "all"           // every request with an Origin
+	AskedOdd  Asked = "odd-spellings" // only requests that are spelled oddly
+	AskedSome Asked = "some"          // some others besides
+	AskedAll  Asked = "all"           // every request with an Origin
 )
 
 // Report says what of a policy is asked about.
@@ -24,25 +25,29 @@ type Report struct {
 	Causes []Cause `json:"causes,omitempty"`
 }
 
-// Cause is one field that is a reason to ask.
+// Cause is a reason to ask.
 type Cause struct {
-	// Field is a field of the policy, as the policy file names it.
-	Field string `json:"field"`
-	// Reason says what is asked about, and why, and Hint what would change it.
+	// Field is a field of the policy, as the policy file names it; empty means that the
+	// reason is none of its own.
+	Field string `json:"field,omitempty"`
+	// Reason says what is asked about and why, and Hint what would change it.
 	Reason string `json:"reason"`
 	Hint   string `json:"hint"`
 }
 
-// report judges each policy, and marks those that are asked about whole.
-func (c *compiler) report() (list []Report) {
+// report says of each policy what is asked about, and why.
+func (c *compiler) report(h *hosts) (list []Report) {
+	crossed := h.crossed()
 	for _, p := range c.policies {
-		r := Report{Policy: p.spec.Name, Asked: AskedNothing}
-		if p.spec.Mode != policy.ModeOff {
-			r.Causes = wholeCauses(p)
+		r := Report{Policy: p.spec.Name, Asked: AskedOdd}
+		switch {
+		case p.spec.Mode == policy.ModeOff:
+		case len(p.causes) > 0:
+			r.Asked, r.Causes = AskedAll, p.causes
+		default:
+			r.Causes = append(crossed[p], p.someCauses(c)...)
 		}
-		if len(r.Causes) > 0 {
-			r.Asked, p.asked = AskedAll, true
-		} else if r.Causes = someCauses(p); len(r.Causes) > 0 {
+		if r.Asked == AskedOdd && len(r.Causes) > 0 {
 			r.Asked = AskedSome
 		}
 		list = append(list, r)
@@ -51,22 +56,131 @@ func (c *compiler) report() (list []Report) {
 }
 
 // wholeCauses are why a policy is asked about whole.
-func wholeCauses(p *compiled) (causes []Cause) {
-	if len(p.spec.CORS.AllowOriginRegexes) > 0 {
-		causes = append(causes, Cause{"cors.allowOriginRegexes", "Envoy's regular expressions are not quite those of the service", "write patterns under cors.allowOrigins"})
+func (p *compiled) wholeCauses() (causes []Cause) {
+	for i := range p.spec.CORS.AllowOriginRegexes {
+		causes = append(causes, Cause{
+			Field:  fmt.Sprintf("cors.allowOriginRegexes[%d]", i),
+			Reason: "Envoy's regular expressions are not quite those that corsgate reads",
+			Hint:   "write patterns under cors.allowOrigins",
+		})
 	}
 	if p.spec.Mode == policy.ModeShadow {
-		causes = append(causes, Cause{"mode", "a rehearsal is decided by the service, with what is enforced on its hosts", "write enforce, or take the policy out, once the rehearsal is over"})
+		causes = append(causes, Cause{
+			Field: "mode", Reason: "corsgate decides a rehearsal, together with what is enforced on its hosts",
+			Hint: "write enforce, or take the policy out, when the rehearsal is over",
+		})
 	}
 	for i, path := range p.spec.Paths {
 		if !readsOnce(path) {
-			causes = append(causes, Cause{fmt.Sprintf("paths[%d]", i), "applications read this path in several ways", "write a path without escapes, and without \";\" and \"\\\""})
+			causes = append(causes, Cause{
+				Field: fmt.Sprintf("paths[%d]", i), Reason: fmt.Sprintf("applications read %q in several ways", path),
+				Hint: `write a path without escapes, ";" and "\"`,
+			})
 		}
 	}
 	return causes
 }
 
-// someCauses are why some requests are asked about, though they are not spelled oddly.
-func someCauses(p *compiled) (causes []Cause) {
+// crossed says of policies which others have requests of their hosts asked about.
+func (h *hosts) crossed() map[*compiled][]Cause {
+	causes := map[*compiled][]Cause{}
+	for _, s := range h.sites() {
+		if s.asker == nil {
+			continue
+		}
+		cause := Cause{Reason: fmt.Sprintf("the policy %q is about %s, too, and is asked about whole", s.asker.spec.Name, s.target), Hint: "see there"}
+		for _, p := range s.policies() {
+			if p != s.asker && !slices.Contains(causes[p], cause) {
+				causes[p] = append(causes[p], cause)
+			}
+		}
+	}
 	return causes
+}
+
+// someCauses are why some requests are asked about that are not spelled oddly.
+func (p *compiled) someCauses(c *compiler) (causes []Cause) {
+	if cause, ok := p.ownCause(); ok {
+		causes = append(causes, cause)
+	}
+	for i, text := range p.spec.CORS.AllowOrigins {
+		if cause, ok := c.originCause(i, text); ok {
+			causes = append(causes, cause)
+		}
+	}
+	if p.EchoesHeaders {
+		causes = append(causes, p.echoCause())
+	}
+	return causes
+}
+
+// ownCause is about the site's own requests.
+func (p *compiled) ownCause() (Cause, bool) {
+	const rest = "from an origin that is not allowed and may be the site's own, without Sec-Fetch-Site"
+	switch star := slices.IndexFunc(p.spec.Hosts, isStar); {
+	case p.Public:
+		return Cause{}, false
+	case len(p.spec.Hosts) == 0:
+		return Cause{Reason: "requests " + rest + ", since the policy is about every host", Hint: "write hosts"}, true
+	case star >= 0:
+		return Cause{
+			Field: fmt.Sprintf("hosts[%d]", star), Reason: "requests " + rest + ", since the host has a star", Hint: "list the hosts one by one",
+		}, true
+	}
+	return Cause{}, false
+}
+
+// originCause is about origins that are not plain: they are known only if they are
+// listed one by one.
+func (c *compiler) originCause(i int, text string) (cause Cause, found bool) {
+	cause.Field = fmt.Sprintf("cors.allowOrigins[%d]", i)
+	pattern, err := policy.ParsePattern(text)
+	switch {
+	case err != nil, pattern.Form == policy.FormAny, pattern.Form == policy.FormNull:
+		return cause, false
+	case isExact(pattern) && !isPlainOrigin.MatchString(text) && !slices.Contains(c.oddOrigins, text):
+		cause.Reason = fmt.Sprintf("of origins with other schemes than http and https, addresses and ports below 1000, the first %d are known", maxOdd)
+		cause.Hint = "list fewer of them"
+		return cause, true
+	case !isExact(pattern) && !hasPlain(pattern):
+		cause.Reason = "it is about origins with another scheme than http and https, an address, or a port below 1000 or above 59999"
+		cause.Hint = "list the origins one by one"
+		return cause, true
+	}
+	return cause, false
+}
+
+// hasPlain reports whether plain origins are among those of a pattern with a star.
+func hasPlain(p policy.Pattern) bool {
+	if p.Port == policy.AnyPort {
+		p.Port = 0
+	}
+	sample := p.Scheme + "://" + p.Prefix + "x" + p.Suffix + "." + p.Host
+	switch p.Form {
+	case policy.FormExact:
+		sample = p.Scheme + "://" + p.Host
+	case policy.FormAnyHost:
+		sample = p.Scheme + "://x.example"
+	}
+	if p.Port > 0 {
+		sample += fmt.Sprintf(":%d", p.Port)
+	}
+	return isPlainOrigin.MatchString(sample)
+}
+
+// echoCause is about answers that list the requested names.
+func (p *compiled) echoCause() Cause {
+	field, hint := "preflightLists", "write preflightLists: full"
+	names, star := withoutStar(p.spec.CORS.AllowHeaders)
+	if star {
+		field, hint = "cors.allowHeaders", `list the names instead of "*"`
+	}
+	reason := "preflights whose list of headers is not written as browsers write it, since the answer repeats it"
+	switch {
+	case star:
+		reason = "preflights for several headers that are not common ones, since the answer repeats the list"
+	case len(names) > maxEchoed:
+		reason = fmt.Sprintf("preflights with a list of headers, since the answer repeats it and the policy lists more than %d", maxEchoed)
+	}
+	return Cause{Field: field, Reason: reason, Hint: hint}
 }

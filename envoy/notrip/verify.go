@@ -19,7 +19,7 @@ const maxDepth = 90
 // named exists, in the composite that names it, for a request that meets an unknown
 // name passes untouched. It also checks each message as Envoy will.
 func verify(filter *composite.Composite) error {
-	v := &verifier{chains: filter.GetNamedFilterChains()}
+	v := &verifier{chains: filter.GetNamedFilterChains(), seen: map[proto.Message]bool{}}
 	if err := v.message(filter.ProtoReflect(), 0); err != nil {
 		return fmt.Errorf("compiled filter: %w; please report it", err)
 	}
@@ -29,12 +29,19 @@ func verify(filter *composite.Composite) error {
 // verifier walks the messages of one composite.
 type verifier struct {
 	chains map[string]*composite.FilterChainConfiguration
+	// seen are the messages that it has checked: a set's filter has many of them in
+	// many places.
+	seen map[proto.Message]bool
 }
 
 func (v *verifier) message(m protoreflect.Message, depth int) (err error) {
 	if depth > maxDepth {
 		return fmt.Errorf("messages stand %d deep in each other", depth)
 	}
+	if seen := v.seen[m.Interface()]; seen {
+		return nil
+	}
+	v.seen[m.Interface()] = true
 	if err := v.known(m.Interface()); err != nil {
 		return err
 	}
@@ -65,9 +72,6 @@ func (v *verifier) field(f protoreflect.FieldDescriptor, value protoreflect.Valu
 
 // known checks one message as its own kind.
 func (v *verifier) known(m proto.Message) error {
-	if checked, ok := m.(interface{ Validate() error }); ok && v == nil {
-		return checked.Validate()
-	}
 	switch m := m.(type) {
 	case *core.TypedExtensionConfig:
 		if m.GetTypedConfig() == nil {
@@ -94,7 +98,7 @@ func (v *verifier) packed(a *anypb.Any) error {
 	}
 	inner := v
 	if c, ok := m.(*composite.Composite); ok {
-		inner = &verifier{chains: c.GetNamedFilterChains()}
+		inner = &verifier{chains: c.GetNamedFilterChains(), seen: map[proto.Message]bool{}}
 	}
 	return inner.message(m.ProtoReflect(), 0)
 }

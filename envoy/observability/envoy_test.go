@@ -1,33 +1,28 @@
 package observability_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
-	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines/linestest"
-	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/servertest"
-	"github.com/corsgate/corsgate/server/tracing"
+	"github.com/corsgate/corsgate/server/service"
+	"github.com/corsgate/corsgate/server/source/file"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
 const (
@@ -37,48 +32,38 @@ const (
 
 type object = map[string]any
 
-// corsgate is a service that is observed in every way.
-type corsgate struct {
-	address   string
-	metrics   *metrics.Metrics
-	decisions linestest.Buffer
-	stop      func()
-}
-
-// newHandler returns a handler with a policy for every host, that tells o of
-// decisions.
-func newHandler(t *testing.T, o wire.Observer) *wire.Handler {
+// serve runs a service with a policy for every host until stop is called, or the
+// test ends.
+func serve(t *testing.T, c service.Config) (address string, stop func()) {
 	t.Helper()
-	h := &wire.Handler{Observer: o}
-	servertest.Prepare(t, h, policytest.Compile(t, policy.Spec{Name: "api", CORS: policy.CORS{AllowOrigins: []string{app}}}))()
-	return h
-}
-
-func startCorsgate(t *testing.T, collector string) *corsgate {
-	t.Helper()
+	policies := filepath.Join(t.TempDir(), "policies.yaml")
+	if err := os.WriteFile(policies, []byte("policies: [{name: api, cors: {allowOrigins: ["+app+"]}}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &corsgate{address: l.Addr().String(), metrics: metrics.New("test")}
-	log := decisionlog.New(&c.decisions, 1)
-	tracer := tracing.New("http://"+collector, "test", slog.New(slog.DiscardHandler))
-	srv := &server.Server{
-		Listener: l, Handler: newHandler(t, server.Observers{c.metrics, log, tracer}), Meter: c.metrics,
-		Interceptors: server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary},
+	c.Source, c.GRPC = &file.Source{Path: policies}, &server.Server{Listener: l}
+	s := service.New(c)
+	if err := s.Load(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var g errgroup.Group
-	for _, run := range []func(context.Context) error{log.Run, tracer.Run, srv.Run} {
-		g.Go(func() error { return run(ctx) })
-	}
-	c.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := g.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(c.stop)
+	return l.Addr().String(), servertest.Run(t, s.Run)
+}
+
+// corsgate is a service that is observed in every way.
+type corsgate struct {
+	address   string
+	admin     admin.Server
+	decisions linestest.Buffer
+	stop      func()
+}
+
+func startCorsgate(t *testing.T, collector string) *corsgate {
+	t.Helper()
+	c := &corsgate{admin: admin.Server{Address: "127.0.0.1:0"}}
+	c.address, c.stop = serve(t, service.Config{Admin: &c.admin, Decisions: &c.decisions, Every: 1, TraceEndpoint: "http://" + collector})
 	return c
 }
 
@@ -243,24 +228,21 @@ func parents(spans []*tracev1.Span) (count int) {
 
 func checkMetrics(t *testing.T, c *corsgate, profile envoy.Profile) {
 	t.Helper()
-	families, err := c.metrics.Gatherer().Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
+	page := httptest.NewRecorder()
+	c.admin.Handler().ServeHTTP(page, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
 	sums := map[string]float64{}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			sums[f.GetName()] += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-		}
+	for name, value := range samples(t, page.Body) {
+		metric, _, _ := strings.Cut(name, "{")
+		sums[metric] += value
 	}
 	want := map[string]float64{"corsgate_decisions_total": 2, "corsgate_active_streams": 0, "corsgate_upstream_cors_total": 0}
 	switch profile {
 	case envoy.OneTrip:
-		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"] = 2, 2
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds_count"] = 2, 2
 	case envoy.TwoPhase:
-		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"], want["corsgate_pass_through_closes_total"] = 2, 4, 2
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds_count"], want["corsgate_pass_through_closes_total"] = 2, 4, 2
 	case envoy.ExtAuthz:
-		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds"] = 0, 2
+		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds_count"] = 0, 2
 	}
 	for name, n := range want {
 		if sums[name] != n {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,13 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/service"
 )
 
 // outage is what may become of the questions of an Envoy.
@@ -198,10 +196,16 @@ func timeoutOf(o *outage) time.Duration {
 	return envoytest.MessageTimeout
 }
 
-func answering(t *testing.T) string { return startServer(t, nil) }
+func answering(t *testing.T) string {
+	address, _ := serve(t, service.Config{})
+	return address
+}
 
 // silent has a healthy corsgate that never answers.
-func silent(t *testing.T) string { return startServer(t, never{}) }
+func silent(t *testing.T) string {
+	address, _ := serve(t, service.Config{Observers: server.Observers{never{}}})
+	return address
+}
 
 // never is an observer that holds each answer back.
 type never struct{}
@@ -211,26 +215,6 @@ func (never) Observe(ctx context.Context, _ *policy.Request, _ *policy.Decision)
 
 // gone has no corsgate at all.
 func gone(*testing.T) string { return envoytest.FreeAddress() }
-
-// startServer serves a policy until the test ends.
-func startServer(t *testing.T, o server.Observer) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	handler := newHandler(t, o)
-	ctx, cancel := context.WithCancel(context.Background())
-	var g errgroup.Group
-	g.Go(func() error { return (&server.Server{Listener: l, Handler: handler}).Run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		if err := g.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Addr().String()
-}
 
 // allowNoCalls opens the circuit breaker of the cluster corsgate.
 func allowNoCalls(b object) {
@@ -266,7 +250,7 @@ func request(t *testing.T, address string) {
 }
 
 // sample is a line of a page for Prometheus.
-var sample = regexp.MustCompile(`(?m)^(envoy_\w+\{[^}]*\}) (\S+)$`)
+var sample = regexp.MustCompile(`(?m)^((?:corsgate|envoy)_\w+(?:\{[^}]*\})?) (\S+)$`)
 
 // scrape reads Envoy's page for Prometheus.
 func scrape(t *testing.T, admin string) map[string]float64 {
@@ -276,7 +260,13 @@ func scrape(t *testing.T, admin string) map[string]float64 {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	return samples(t, resp.Body)
+}
+
+// samples reads a page for Prometheus, without the buckets of histograms.
+func samples(t *testing.T, page io.Reader) map[string]float64 {
+	t.Helper()
+	text, err := io.ReadAll(page)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/internal/near"
 )
 
 // nearMiss says why p does not match o although it nearly does. The distance
@@ -136,6 +135,6 @@ func tail(host string, n int) string {
 // together, as a letter too many, too few, wrong, or two exchanged.
 func misspelt(a, b string) bool {
 	const least = 5 // shorter names are all alike
-	wrong, exchanged := near.Slip(a, b)
+	wrong, exchanged := policy.Slip(a, b)
 	return min(len(a), len(b)) >= least && (wrong || exchanged)
 }

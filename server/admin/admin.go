@@ -18,7 +18,6 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
-	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -68,9 +67,9 @@ type Server struct {
 	Profiles bool
 	// Metrics is the page that Prometheus reads; nil: there is no such page.
 	Metrics http.Handler
-	// Denied returns the most frequent denied origins, for /denied; nil: there is
-	// no such page.
-	Denied func() denied.List
+	// Denied returns the most frequent denied origins, for /denied, which shows
+	// them as JSON; nil: there is no such page.
+	Denied func() any
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 
@@ -179,7 +178,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
-	var list denied.List
+	var list any
 	if err := s.gate.pass(r.Context(), func() { list = s.Denied() }); err != nil {
 		writeText(w, http.StatusServiceUnavailable, err.Error())
 		return
@@ -265,6 +264,6 @@ func write(w http.ResponseWriter, code int, contentType string, body []byte) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
-	// A client that is gone is no problem of ours.
+	// It does not matter if the client is gone.
 	_, _ = w.Write(body)
 }

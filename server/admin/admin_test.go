@@ -109,7 +109,7 @@ func TestPages(t *testing.T) {
 		{name: "no such page", method: "GET", path: "/nothing", status: 404, body: "try /status"},
 		{name: "a page below a page", method: "GET", path: "/status/x", status: 404, body: "try /status"},
 		{name: "status cannot be posted", method: "POST", path: "/status", status: 405, body: "use GET", allow: "GET,HEAD"},
-		{name: "a reload is no GET", method: "GET", path: "/-/reload", status: 405, body: "use POST", allow: "POST"},
+		{name: "a reload is not a GET", method: "GET", path: "/-/reload", status: 405, body: "use POST", allow: "POST"},
 		{name: "a reload by curl", method: "POST", path: "/-/reload", status: 200, body: `"generation": 1`},
 		{
 			name: "a reload by a page of another site", method: "POST", path: "/-/reload", status: 403,

@@ -74,7 +74,7 @@ func TestExplainRefuses(t *testing.T) {
 		status             int
 		want               string
 	}{
-		{"what is no JSON", "origin", "", apiSpecs, http.StatusBadRequest, "send JSON as"},
+		{"what is not JSON", "origin", "", apiSpecs, http.StatusBadRequest, "send JSON as"},
 		{"an unknown field", `{"orign": "x"}`, "", apiSpecs, http.StatusBadRequest, "orign"},
 		{"a question without an origin", `{"url": "https://a.test"}`, "", apiSpecs, http.StatusBadRequest, "the origin is missing"},
 		{"a question that is too long", `{"origin": "` + strings.Repeat("a", 300<<10) + `"}`, "", apiSpecs, http.StatusBadRequest, "too large"},

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server/denied"
 )
 
 func TestOneWorksSomeWaitAndTheRestIsRefused(t *testing.T) {
@@ -51,7 +50,7 @@ func TestOneWorksSomeWaitAndTheRestIsRefused(t *testing.T) {
 func TestWhoLeavesWaitsNoLonger(t *testing.T) {
 	s := &Server{
 		Set:    func() *policy.Set { t.Error("asked what is served without a turn"); return nil },
-		Denied: func() denied.List { t.Error("listed without a turn"); return denied.List{} },
+		Denied: func() any { t.Error("listed without a turn"); return nil },
 	}
 	h := s.Handler()
 	ctx, leave := context.WithCancel(t.Context())

@@ -14,7 +14,7 @@ import (
 func TestMetricsAndDeniedArePagesToRead(t *testing.T) {
 	s := admin.Server{
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("corsgate_up 1\n")) }),
-		Denied: func() denied.List {
+		Denied: func() any {
 			return denied.List{Policies: []denied.Policy{{Policy: "api", Denied: 7}}, Untracked: 3}
 		},
 	}

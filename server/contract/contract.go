@@ -1,10 +1,8 @@
 // Package contract has the words that corsgate and Envoy's configuration share.
 // What reads and writes Envoy's messages and the templates of the generated
 // configuration take them from here; README.md names those that configuration
-// of one's own may use. It imports nothing but package policy.
+// of one's own may use. The words at Apply are package policy's. It imports nothing.
 package contract
-
-import "github.com/corsgate/corsgate/policy"
 
 // The services that Envoy calls, whose names are also those of their health.
 const (
@@ -65,11 +63,6 @@ func EditedHeaders() []Edited {
 		{"access-control-allow-credentials", "allow_credentials"},
 		{"access-control-expose-headers", "expose_headers"},
 	}
-}
-
-// Applies are the words at Apply for which corsgate.apply does something.
-func Applies() []policy.Apply {
-	return []policy.Apply{policy.ApplyReplace, policy.ApplyDefer, policy.ApplyPublic, policy.ApplyStrip}
 }
 
 const (

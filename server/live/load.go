@@ -4,26 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
-
-// maxReads bounds how often a load reads a source that changes while it does.
-const maxReads = 5
-
-// A load tries that long, and that often, while there is no set to serve and
-// the source changes while it is read.
-const (
-	firstPatience = 5 * time.Second
-	firstPause    = 100 * time.Millisecond
-)
-
-var errChanging = errors.New("the files change while they are read: reload when they are written, or write beside them and rename")
 
 // LoadError says why a load was refused.
 type LoadError struct {
@@ -76,47 +62,16 @@ func Check(ctx context.Context, src Source) (res policyfile.Result, err error) {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	for range maxReads {
-		fsys, place, err := src.Snapshot(ctx)
-		if err != nil {
-			return res, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
-		}
-		res = policyfile.Load(fsys, place)
-		if unchanged(ctx, fsys) {
-			return judged(res)
-		}
-	}
-	return policyfile.Result{}, &LoadError{Err: errChanging}
-}
-
-func judged(res policyfile.Result) (policyfile.Result, error) {
-	if res.HasErrors() {
+	res, err = src.Read(ctx)
+	switch {
+	case err != nil:
+		return policyfile.Result{}, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
+	case res.HasErrors():
 		return res, &LoadError{Diagnostics: res.Diagnostics}
+	case res.Policies == nil:
+		return res, &LoadError{Err: errors.New("the source gave neither policies nor errors, please report it")}
 	}
 	return res, nil
-}
-
-// read judges what r's source holds now, as Check does. If there is nothing to
-// serve yet, it has patience with a source that changes while it is read.
-func (r *Reloader) read(ctx context.Context) (policyfile.Result, error) {
-	end := time.Now().Add(firstPatience)
-	for {
-		res, err := Check(ctx, r.Source)
-		if !errors.Is(err, errChanging) || r.Status().Ready || time.Now().After(end) {
-			return res, err
-		}
-		select {
-		case <-ctx.Done():
-			return res, err
-		case <-time.After(firstPause):
-		}
-	}
-}
-
-// unchanged is true if nobody can tell: then the source watches.
-func unchanged(ctx context.Context, fsys fs.FS) bool {
-	v, ok := fsys.(verifier)
-	return !ok || v.Unchanged(ctx)
 }
 
 // prepare compiles what is valid and has the sinks prepare the set. The error is a

@@ -114,7 +114,10 @@ func (r *Reloader) serve(ctx context.Context) error {
 		}
 		waiting = append(waiting, r.gather()...)
 		err := r.Load(ctx)
-		if err != nil {
+		switch {
+		case err != nil && ctx.Err() != nil: // which ends the load, and Run
+			err = ErrNotRunning
+		case err != nil:
 			r.logRefusal(err)
 		}
 		v := verdict{r.Status(), err}
@@ -147,7 +150,7 @@ func (r *Reloader) Load(ctx context.Context) error {
 	l := Load{At: time.Now()}
 	defer r.begin()(&l)
 	before := r.Status().Generation
-	res, err := r.read(ctx)
+	res, err := Check(ctx, r.Source)
 	if err == nil {
 		err = r.serveSpecs(res)
 	}

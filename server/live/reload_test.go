@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,11 +12,11 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/source/file"
@@ -52,16 +51,20 @@ func servedMaxAge(t *testing.T, store *kept) string {
 func TestLoad(t *testing.T) {
 	for _, c := range []struct {
 		name        string
-		source      *memory
+		source      live.Source
 		want        string // in the error; empty means none
 		diagnostics int
 	}{
-		{name: "good policies are served", source: &memory{content: policyFile(1)}},
-		{name: "a mistake is told with its place", source: &memory{content: brokenFile}, want: "memory/p.yaml:4:20: error [origin-", diagnostics: 1},
-		{name: "a source that cannot be read says why", source: &memory{err: errors.New("no such luck")}, want: "no such luck"},
+		{name: "good policies are served", source: newMemory(policyFile(1))},
+		{name: "a mistake is told with its place", source: newMemory(brokenFile), want: "memory/p.yaml:4:20: error [origin-", diagnostics: 1},
+		{name: "a source that cannot be read says why", source: faulty{read: func() (policyfile.Result, error) { return policyfile.Result{}, errors.New("no such luck") }}, want: "no such luck"},
 		{
-			name: "a panic is an error of this load", source: &memory{fsys: func(string) fs.FS { return nil }},
-			want: "panicked",
+			name: "a panic is an error of this load", want: "panicked",
+			source: faulty{read: func() (policyfile.Result, error) { panic("out of cheese") }},
+		},
+		{
+			name: "no policies and no errors are an error", want: "neither policies nor errors",
+			source: faulty{read: func() (policyfile.Result, error) { return policyfile.Result{}, nil }},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -93,7 +96,7 @@ func TestLoad(t *testing.T) {
 
 func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	log := &logged{}
-	src := &memory{content: policyFile(1)}
+	src := newMemory(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Logger: log.logger(), Version: "v1.2.3"}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -131,7 +134,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 }
 
 func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
-	src := &memory{content: policyFile(1)}
+	src := newMemory(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -149,7 +152,7 @@ func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 func TestReloadLogsWarningsOncePerLoad(t *testing.T) {
 	log := &logged{}
 	warned := strings.Replace(policyFile(1), "[\"", "[\"https://app.example.com\", \"", 1)
-	r := &live.Reloader{Source: &memory{content: warned}, Sinks: []live.Sink{&kept{}}, Logger: log.logger()}
+	r := &live.Reloader{Source: newMemory(warned), Sinks: []live.Sink{&kept{}}, Logger: log.logger()}
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +166,7 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 }
 
 func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
-	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 10), changed: make(chan func(), 1)}
+	src := newSteered(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	start(t, r)
 	(<-src.changed)()
@@ -181,7 +184,7 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 		}()
 	}
 	synctest.Wait() // lets the callers wait, and so share a load
-	close(src.hold)
+	close(src.end)
 	for range cap(verdicts) {
 		if v := <-verdicts; v.err != nil || v.status.Generation != 2 {
 			t.Errorf("verdict: %+v, %v", v.status, v.err)
@@ -197,7 +200,8 @@ func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 
 func TestReloadOnNoticesAndSignals(t *testing.T) {
 	signals := make(chan os.Signal, 1)
-	src := &memory{content: policyFile(1), changed: make(chan func(), 1)}
+	src := newSteered(policyFile(1))
+	close(src.end)
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Signals: signals}
 	start(t, r)
 	changed := <-src.changed
@@ -209,14 +213,14 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 }
 
 func TestReloadOfABurstIsFewLoads(t *testing.T) {
-	src := &memory{content: policyFile(1), hold: make(chan struct{}), begun: make(chan struct{}, 100), changed: make(chan func(), 1)}
+	src := newSteered(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
 	start(t, r)
 	changed := <-src.changed
 	for range 50 {
 		changed()
 	}
-	close(src.hold)
+	close(src.end)
 	if _, err := r.Reload(servertest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -245,79 +249,37 @@ func TestReloadEnds(t *testing.T) {
 			t.Errorf("Reload: %v", err)
 		}
 	})
+	t.Run("with Run, in the middle of a load", func(t *testing.T) {
+		src, log := newSteered(policyFile(1)), &logged{}
+		r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Logger: log.logger()}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		go func() {
+			<-src.begun
+			cancel()
+		}()
+		if _, err := r.Reload(servertest.Context(t)); !errors.Is(err, live.ErrNotRunning) {
+			t.Errorf("Reload: %v", err)
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if text := log.String(); text != "" {
+			t.Errorf("the end of the service was logged as a refusal:\n%s", text)
+		}
+	})
 	t.Run("with a source that cannot be watched", func(t *testing.T) {
 		gone := errors.New("gone")
-		r := &live.Reloader{Source: &memory{watchErr: gone}, Sinks: []live.Sink{&kept{}}}
+		r := &live.Reloader{Source: faulty{watch: gone}, Sinks: []live.Sink{&kept{}}}
 		if err := r.Run(servertest.Context(t)); !errors.Is(err, gone) {
 			t.Errorf("Run: %v", err)
 		}
 	})
 }
 
-func TestLoadReadsAgainWhatChangedMeanwhile(t *testing.T) {
-	for _, c := range []struct {
-		name           string
-		changes, reads int
-		refused        bool
-	}{
-		{"content that stays is read once", 0, 1, false},
-		{"content that changed is read again", 2, 3, false},
-		{"content that never stays is not read for ever, and refused", 1000, 5, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			src := &memory{content: policyFile(1)}
-			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
-			if err := r.Load(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			src.set(policyFile(2))
-			src.fsys = func(content string) fs.FS {
-				return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
-			}
-			before := src.count()
-			err := r.Load(t.Context())
-			if n := src.count() - before; n != c.reads {
-				t.Errorf("read %d times, want %d", n, c.reads)
-			}
-			want := "2"
-			if c.refused {
-				want = "1" // the last good set
-			}
-			var le *live.LoadError
-			if errors.As(err, &le) != c.refused || servedMaxAge(t, keptBy(r)) != want || (r.Status().LastError != nil) != c.refused {
-				t.Errorf("got %v, serving %s", err, servedMaxAge(t, keptBy(r)))
-			}
-		})
-	}
-}
-
-func TestFirstLoadHasPatience(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		changes int
-		refused bool
-	}{
-		{"with content that changes for a while", 50, false},
-		{"but not with content that never stays", 100_000, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				src := &memory{content: policyFile(1)}
-				src.fsys = func(content string) fs.FS {
-					return fickle{fstest.MapFS{"p.yaml": {Data: []byte(content)}}, &c.changes}
-				}
-				start := time.Now()
-				err := (&live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}).Load(t.Context())
-				if took := time.Since(start); (err != nil) != c.refused || took > 10*time.Second {
-					t.Errorf("got %v after %v", err, took)
-				}
-			})
-		})
-	}
-}
-
 func TestStatusAsJSON(t *testing.T) {
-	r := &live.Reloader{Source: &memory{content: brokenFile}, Sinks: []live.Sink{&kept{}}, Version: "v1"}
+	r := &live.Reloader{Source: newMemory(brokenFile), Sinks: []live.Sink{&kept{}}, Version: "v1"}
 	if err := r.Load(t.Context()); err == nil {
 		t.Fatal("loaded")
 	}

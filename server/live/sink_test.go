@@ -15,7 +15,7 @@ type sinkFunc func(*policy.Set) error
 func (f sinkFunc) Prepare(set *policy.Set) (commit func(), err error) { return func() {}, f(set) }
 
 func TestSinksPrepareEachGoodSetBeforeOneServesIt(t *testing.T) {
-	src, serves := &memory{content: policyFile(1)}, &kept{}
+	src, serves := newMemory(policyFile(1)), &kept{}
 	var prepared []*policy.Set
 	prepares := sinkFunc(func(set *policy.Set) error {
 		if serves.Load() == set {
@@ -55,7 +55,7 @@ func TestWhatASinkCannotPrepareServesNowhere(t *testing.T) {
 		"a panic":  func() error { panic("out of cheese") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			src, first, last := &memory{content: policyFile(1)}, &kept{}, &kept{}
+			src, first, last := newMemory(policyFile(1)), &kept{}, &kept{}
 			fails := sinkFunc(func(*policy.Set) error {
 				if first.Load() == nil {
 					return nil

@@ -3,6 +3,7 @@ package servertest
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,22 @@ func Await(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("%s: waited in vain", what)
 		}
 	}
+}
+
+// Run has a service run until stop is called, which waits for its end, or the
+// test ends. If it returns an error, the test fails.
+func Run(t testing.TB, run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
 }
 
 // Prepare has a sink prepare a set, and returns what commits it.

@@ -67,6 +67,9 @@ type Service struct {
 
 // New wires a service. Nothing runs yet; whoever does not call Run calls Close.
 func New(c Config) *Service {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
 	handler := &wire.Handler{}
 	s := &Service{grpc: c.GRPC, admin: c.Admin, metrics: metrics.New(c.Version)}
 	s.denied = &denied.Tracker{Logger: c.Logger, Advise: denied.Advise(handler.Set)}
@@ -80,7 +83,8 @@ func New(c Config) *Service {
 	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
-		s.admin.Set, s.admin.Metrics, s.admin.Denied = handler.Set, s.metrics.Handler(c.Logger), s.denied.List
+		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
+		s.admin.Denied = func() any { return s.denied.List() }
 	}
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/source/file"
 )
@@ -63,19 +64,7 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *cor
 	if err := running.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan struct{})
-	s.stop = func() {
-		cancel()
-		<-ended
-	}
-	go func() {
-		defer close(ended)
-		if err := running.Run(ctx); err != nil {
-			t.Errorf("corsgate: %v", err)
-		}
-	}()
-	t.Cleanup(s.stop)
+	s.stop = servertest.Run(t, running.Run)
 	return s
 }
 

@@ -12,16 +12,20 @@
 // middle of a line; a writer that pauses for longer than that cannot be told
 // from one that has finished. A file that is written beside the old one and
 // renamed over it is whole at any time.
+//
+// Files that change while they are read are read again, and refused if that has
+// no end. If they were never read whole, there is nothing to go on with: then that
+// takes some seconds.
 package file
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -57,6 +61,8 @@ type Source struct {
 	once  sync.Once
 	reads chan struct{} // something new was read; holds one
 
+	whole atomic.Bool // the files were read whole: there is something to go on with
+
 	mu   sync.Mutex // guards last
 	last *snapshot  // the latest one
 }
@@ -65,12 +71,19 @@ func (s *Source) setup() {
 	s.once.Do(func() { s.reads = make(chan struct{}, 1) })
 }
 
-// Snapshot returns the files as they are now, and the folder that they are in.
-// The FS reads them when it is asked, whole, and remembers what it has read;
-// links are resolved once, so that all of it comes from one version of a
-// ConfigMap. Of a single file's folder only that file is listed, while others
-// can be opened. Hidden files are never listed.
-func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error) {
+// Snapshot returns the files as they are now, for what is not policies, and the
+// folder that they are in. Of a single file's folder only that file is listed,
+// while others can be opened. Hidden files are never listed.
+func (s *Source) Snapshot() (fsys fs.FS, place string, err error) {
+	sn, err := s.take()
+	if err != nil {
+		return nil, "", err
+	}
+	return sn, sn.root.dir, nil
+}
+
+// take takes a snapshot, from which Watch tells differences from now on.
+func (s *Source) take() (*snapshot, error) {
 	s.setup()
 	r, err := resolve(s.Path)
 	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}}
@@ -79,11 +92,11 @@ func (s *Source) Snapshot(context.Context) (fsys fs.FS, place string, err error)
 	s.mu.Unlock()
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, "", access.Explain(printable.Error(err), s.Path)
+		return nil, access.Explain(printable.Error(err), s.Path)
 	case err != nil:
-		return nil, "", fmt.Errorf("%w; give a file, or a folder of them", printable.Error(err))
+		return nil, fmt.Errorf("%w; give a file, or a folder of them", printable.Error(err))
 	}
-	return sn, r.dir, nil
+	return sn, nil
 }
 
 // noteRead wakes Watch, which may have another folder to watch.

@@ -30,7 +30,9 @@ func (l lookup) kind() string {
 	return "read"
 }
 
-// snapshot is the FS that Source.Snapshot returns.
+// snapshot is the FS that Source.Snapshot returns. It reads the files when it is
+// asked, whole, and remembers what it has read; links are resolved once, so that
+// all of it comes from one version of a ConfigMap.
 type snapshot struct {
 	source *Source
 	root   root
@@ -38,7 +40,7 @@ type snapshot struct {
 
 	mu   sync.Mutex        // guards seen and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
-	torn bool              // something changed while it was read
+	torn bool              // something changed while it was read, or that is not known
 }
 
 var (
@@ -120,13 +122,13 @@ func (s *snapshot) lookups() []lookup {
 // user chose; it is empty where all of a folder are.
 func (s *snapshot) PolicyFile() string { return s.root.only }
 
-// Unchanged reports whether all that was read is still the content now. A file
-// that was written just now may be half written, so that it waits until such a
-// file would have gone on; a tenth of a second at most.
-func (s *snapshot) Unchanged(ctx context.Context) bool {
+// unchanged reports whether all that was read is still the content now, and ctx
+// has not ended. A file that was written just now may be half written, so that it
+// waits until such a file would have gone on; a tenth of a second at most.
+func (s *snapshot) unchanged(ctx context.Context) bool {
 	s.rest(ctx)
 	now, _ := s.difference()
-	if now == "" {
+	if now == "" && ctx.Err() == nil {
 		return true
 	}
 	s.mu.Lock()

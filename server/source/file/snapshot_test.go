@@ -74,13 +74,13 @@ func configMap(t testing.TB, dir, version string, files map[string]string) {
 	}
 }
 
-func snapshotOf(t testing.TB, s *Source) (fsys fs.FS, place string) {
+func snapshotOf(t testing.TB, s *Source) *snapshot {
 	t.Helper()
-	fsys, place, err := s.Snapshot(t.Context())
+	sn, err := s.take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fsys, place
+	return sn
 }
 
 func names(t testing.TB, fsys fs.FS) string {
@@ -112,9 +112,9 @@ func TestSnapshotOfAFolder(t *testing.T) {
 	write(t, filepath.Join(dir, ".hidden.yaml"), "h")
 	write(t, filepath.Join(dir, "groups", "g.txt"), "g")
 	symlink(t, "a.yaml", filepath.Join(dir, "link.yaml"))
-	fsys, place := snapshotOf(t, &Source{Path: dir})
-	if place != dir {
-		t.Errorf("place %q, want %q", place, dir)
+	fsys, place, err := (&Source{Path: dir}).Snapshot()
+	if err != nil || place != dir {
+		t.Fatalf("place %q, %v, want %q", place, err, dir)
 	}
 	if got := names(t, fsys); got != "a.yaml b.yaml groups link.yaml" {
 		t.Errorf("listed: %s", got)
@@ -129,9 +129,9 @@ func TestSnapshotOfAFile(t *testing.T) {
 	write(t, filepath.Join(dir, "a.yaml"), "a")
 	write(t, filepath.Join(dir, "b.yaml"), "b")
 	write(t, filepath.Join(dir, "groups", "g.txt"), "g")
-	fsys, place := snapshotOf(t, &Source{Path: filepath.Join(dir, "a.yaml")})
-	if place != dir {
-		t.Errorf("place %q, want %q", place, dir)
+	fsys, place, err := (&Source{Path: filepath.Join(dir, "a.yaml")}).Snapshot()
+	if err != nil || place != dir {
+		t.Fatalf("place %q, %v, want %q", place, err, dir)
 	}
 	if got := names(t, fsys); got != "a.yaml" {
 		t.Errorf("listed: %s", got)
@@ -149,17 +149,17 @@ func TestSnapshotRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("what is not there", func(t *testing.T) {
-		_, _, err := (&Source{Path: filepath.Join(dir, "none")}).Snapshot(t.Context())
+		_, _, err := (&Source{Path: filepath.Join(dir, "none")}).Snapshot()
 		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "give a file") {
 			t.Errorf("Snapshot: %v", err)
 		}
 	})
 	t.Run("a pipe, which would never end", func(t *testing.T) {
-		if _, _, err := (&Source{Path: filepath.Join(dir, "pipe.yaml")}).Snapshot(t.Context()); err == nil {
+		if _, _, err := (&Source{Path: filepath.Join(dir, "pipe.yaml")}).Snapshot(); err == nil {
 			t.Error("Snapshot took it")
 		}
 	})
-	fsys, _ := snapshotOf(t, &Source{Path: dir})
+	fsys := snapshotOf(t, &Source{Path: dir})
 	if got := names(t, fsys); got != "a.yaml broken.yaml pipe.yaml" {
 		t.Errorf("listed: %s", got)
 	}
@@ -185,7 +185,7 @@ func TestSnapshotIsOneVersionOfAConfigMap(t *testing.T) {
 	configMap(t, dir, "..v1", version("1"))
 	for _, path := range []string{dir, filepath.Join(dir, "p.yaml")} {
 		s := &Source{Path: path}
-		fsys, _ := snapshotOf(t, s)
+		fsys := snapshotOf(t, s)
 		if got := content(t, fsys, "p.yaml"); got != "policies 1" {
 			t.Errorf("first file: %q", got)
 		}
@@ -198,7 +198,7 @@ func TestSnapshotIsOneVersionOfAConfigMap(t *testing.T) {
 		if got := content(t, fsys, "groups/g.txt"); got != "group 1" {
 			t.Errorf("second file, after the swap: %q", got)
 		}
-		if fsys.(*snapshot).Unchanged(t.Context()) {
+		if fsys.unchanged(t.Context()) {
 			t.Error("the swap is not a change")
 		}
 		configMap(t, dir, "..v1", version("1"))
@@ -209,19 +209,19 @@ func TestSnapshotIsUnchangedByWhatWasNotRead(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "p.yaml"), "p")
 	s := &Source{Path: dir}
-	fsys, _ := snapshotOf(t, s)
+	fsys := snapshotOf(t, s)
 	names(t, fsys)
 	content(t, fsys, "p.yaml")
 	write(t, filepath.Join(dir, ".p.yaml.swp"), "an editor's")
 	write(t, filepath.Join(dir, "other", "g.txt"), "g")
-	if fsys.(*snapshot).Unchanged(t.Context()) {
+	if fsys.unchanged(t.Context()) {
 		t.Error("a new entry is not a change")
 	}
-	fsys, _ = snapshotOf(t, s)
+	fsys = snapshotOf(t, s)
 	names(t, fsys)
 	content(t, fsys, "p.yaml")
 	write(t, filepath.Join(dir, "p.yaml"), "p")
-	if !fsys.(*snapshot).Unchanged(t.Context()) {
+	if !fsys.unchanged(t.Context()) {
 		t.Error("the same content is a change")
 	}
 }
@@ -240,13 +240,13 @@ func TestSnapshotIsChangedByAWriterThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		write(t, path, "half")
 		young(t, path, 0)
-		fsys, _ := snapshotOf(t, &Source{Path: path})
+		fsys := snapshotOf(t, &Source{Path: path})
 		content(t, fsys, "a.yaml")
 		go func() {
 			time.Sleep(maxYoung / 3)
 			write(t, path, "half and half")
 		}()
-		if fsys.(*snapshot).Unchanged(t.Context()) {
+		if fsys.unchanged(t.Context()) {
 			t.Error("a half-written file is unchanged")
 		}
 	})
@@ -267,10 +267,10 @@ func TestSnapshotWaitsForYoungFilesOnly(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				replace(t, path, "a")
 				young(t, path, c.age)
-				fsys, _ := snapshotOf(t, &Source{Path: path})
+				fsys := snapshotOf(t, &Source{Path: path})
 				content(t, fsys, "a.yaml")
 				start := time.Now()
-				if !fsys.(*snapshot).Unchanged(t.Context()) {
+				if !fsys.unchanged(t.Context()) {
 					t.Error("changed")
 				}
 				if took := time.Since(start); took != c.want {
@@ -286,12 +286,12 @@ func TestSnapshotWaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		write(t, path, "a")
 		young(t, path, 0)
-		fsys, _ := snapshotOf(t, &Source{Path: path})
+		fsys := snapshotOf(t, &Source{Path: path})
 		content(t, fsys, "a.yaml")
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		start := time.Now()
-		fsys.(*snapshot).Unchanged(ctx)
+		fsys.unchanged(ctx)
 		if took := time.Since(start); took != 0 {
 			t.Errorf("took %v", took)
 		}
@@ -302,8 +302,8 @@ func TestSnapshotNamesTheFileThatWasChosen(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "c.conf"), "c")
 	for path, want := range map[string]string{dir: "", filepath.Join(dir, "c.conf"): "c.conf"} {
-		fsys, _ := snapshotOf(t, &Source{Path: path})
-		if got := fsys.(*snapshot).PolicyFile(); got != want {
+		fsys := snapshotOf(t, &Source{Path: path})
+		if got := fsys.PolicyFile(); got != want {
 			t.Errorf("%s: %q, want %q", path, got, want)
 		}
 	}

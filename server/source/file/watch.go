@@ -13,8 +13,8 @@ const (
 	enoughLooks, cutLooks = 2, 10
 )
 
-// Watch calls changed when the content is another than that of the latest
-// Snapshot, until ctx ends. It returns nil: without notices of the operating
+// Watch calls changed when the content is another than what Read or Snapshot saw
+// last, until ctx ends. It returns nil: without notices of the operating
 // system it compares alone.
 func (s *Source) Watch(ctx context.Context, changed func()) error {
 	s.setup()
@@ -32,7 +32,7 @@ func (s *Source) follow(ctx context.Context, w *watches, changed func()) {
 	}
 	f.timer.Stop()
 	defer f.timer.Stop()
-	f.compare() // for what changed since the Snapshot
+	f.compare() // for what changed since it was read
 	poll := time.NewTicker(orDefault(s.Poll, DefaultPoll))
 	defer poll.Stop()
 	for {

@@ -97,7 +97,7 @@ func scenes() []scene {
 
 // readAll reads what a load would: the files that are listed, and the group file.
 func readAll(s *Source) string {
-	fsys, _, err := s.Snapshot(context.Background())
+	fsys, _, err := s.Snapshot()
 	if err != nil {
 		return ""
 	}
@@ -359,10 +359,10 @@ func TestWatchTellsALineWithoutAnEnd(t *testing.T) {
 
 func TestWatchTellsWhatCameBackAfterATornRead(t *testing.T) {
 	eachWay(t, 20*time.Millisecond, func(t *testing.T, b *bubble) {
-		fsys, _ := snapshotOf(t, b.Source)
+		fsys := snapshotOf(t, b.Source)
 		content(t, fsys, "a.yaml")
 		write(t, b.Path, "1\n")
-		if fsys.(*snapshot).Unchanged(t.Context()) {
+		if fsys.unchanged(t.Context()) {
 			t.Error("unchanged")
 		}
 		write(t, b.Path, "0\n") // what was read, but the load refused it

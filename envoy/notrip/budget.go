@@ -1,0 +1,56 @@
+package notrip
+
+import (
+	"fmt"
+	"strings"
+)
+
+// DefaultBudget is the budget if none is given, in bytes.
+const DefaultBudget = 64 << 20
+
+// fit has policies asked about whole until the resources are within the budget, the
+// last ones first. It returns the resources.
+func (c *compiler) fit() ([]Resource, error) {
+	compiled := c.policies
+	for {
+		resources, size, err := c.resources()
+		if err != nil || size <= c.Budget || len(compiled) == 0 {
+			return resources, err
+		}
+		compiled = c.askAbout(compiled, int(float64(weightOf(compiled))*0.95*float64(c.Budget)/float64(size)))
+	}
+}
+
+// askAbout has those of the policies asked about that go beyond a weight. It returns
+// the others, at least one less.
+func (c *compiler) askAbout(policies []*compiled, most int) (kept []*compiled) {
+	for i, p := range policies {
+		if w := p.weight(); w <= most && (len(kept) < i || i < len(policies)-1) {
+			most -= w
+			kept = append(kept, p)
+			continue
+		}
+		p.asked = true
+		p.causes = append(p.causes, Cause{
+			Reason: fmt.Sprintf("the policies before it take up the budget of %d bytes", c.Budget),
+			Hint:   "allow a larger budget, or move the policy to the front",
+		})
+	}
+	return kept
+}
+
+// weight is about how many bytes a policy compiles into.
+func (p *compiled) weight() int {
+	origins := len(strings.Join(p.spec.CORS.AllowOrigins, ""))
+	if p.listsMany {
+		origins += 150 * len(p.patterns)
+	}
+	return origins + 2500*max(len(p.spec.Hosts), 1)
+}
+
+func weightOf(policies []*compiled) (sum int) {
+	for _, p := range policies {
+		sum += p.weight()
+	}
+	return sum
+}

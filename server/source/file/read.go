@@ -1,0 +1,55 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// maxReads bounds how often files are read in a row that change meanwhile.
+const maxReads = 5
+
+// The first Read tries that long, and that often.
+const (
+	firstPatience = 5 * time.Second
+	firstPause    = 100 * time.Millisecond
+)
+
+var errChanging = errors.New("the files change while they are read: reload when they are written, or write beside them and rename")
+
+// Read judges the policies in the files as they are now, all at one time.
+func (s *Source) Read(ctx context.Context) (policyfile.Result, error) {
+	end := time.Now().Add(firstPatience)
+	for {
+		res, err := s.readWhole(ctx)
+		if !errors.Is(err, errChanging) || s.whole.Load() || time.Now().After(end) {
+			return res, err
+		}
+		select {
+		case <-ctx.Done():
+			return res, ctx.Err()
+		case <-time.After(firstPause):
+		}
+	}
+}
+
+// readWhole reads the files until they stay the same meanwhile.
+func (s *Source) readWhole(ctx context.Context) (policyfile.Result, error) {
+	for range maxReads {
+		sn, err := s.take()
+		if err != nil {
+			return policyfile.Result{}, err
+		}
+		res := policyfile.Load(sn, sn.root.dir)
+		if sn.unchanged(ctx) {
+			s.whole.Store(true)
+			return res, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return policyfile.Result{}, err
+		}
+	}
+	return policyfile.Result{}, errChanging
+}

@@ -1,0 +1,269 @@
+// Package sourcetest tests that a source of policies does what [live.Source] says.
+package sourcetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
+)
+
+// Held is a source, and how a test changes what it holds.
+type Held struct {
+	Source live.Source
+	// Put has the source hold the policies of this policy file, all at once and
+	// nothing else. It may be reached from then on.
+	Put func(t testing.TB, text string)
+	// Place is the file that diagnostics of these policies name.
+	Place string
+	// Lose has the source hold nothing that can be read.
+	Lose func(t testing.TB)
+	// Advice says what to do then; the error has it.
+	Advice string
+}
+
+// Test tests sources. Each test makes its own with hold, which may end what
+// it started by t.Cleanup.
+func Test(t *testing.T, hold func(t *testing.T) *Held) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, h *Held)
+	}{
+		{"Read returns what was put", readsWhatWasPut},
+		{"Read tells warnings with their place", tellsWarnings},
+		{"Read tells mistakes with their place", tellsMistakes},
+		{"Read says what to do if it cannot", saysWhatToDo},
+		{"Read ends with its context", readEnds},
+		{"Read is safe for concurrent use", readsAtTheSameTime},
+		{"Watch tells of a change, and of the next", tellsChanges},
+		{"Watch tells of a change before it", tellsEarlierChange},
+		{"Watch tells of what is back", tellsWhatIsBack},
+		{"Watch is silent about the same content", isSilent},
+		{"Watch ends with its context", watchEnds},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, hold(t)) })
+	}
+}
+
+// version returns a policy file of which the policies are others for each n.
+func version(n int) string {
+	return fmt.Sprintf("policies:\n- name: api\n  cors: {allowOrigins: [\"https://app.example.com\"], maxAge: %d}\n", n)
+}
+
+// hash returns the hash of what a good policy file says.
+func hash(text string) string {
+	return policyfile.Load(fstest.MapFS{"p.yaml": {Data: []byte(text)}}, "").Policies.Hash()
+}
+
+// read reads policies and returns their hash; it is empty, and the test fails, if
+// they are not good.
+func (h *Held) read(t testing.TB) string {
+	t.Helper()
+	res, err := h.Source.Read(servertest.Context(t))
+	if err != nil || res.HasErrors() || res.Policies == nil {
+		t.Errorf("Read: %+v, %v, want policies", res, err)
+		return ""
+	}
+	return res.Policies.Hash()
+}
+
+// putAndRead puts a version and reads it.
+func (h *Held) putAndRead(t testing.TB, n int) {
+	t.Helper()
+	h.Put(t, version(n))
+	if got := h.read(t); got != hash(version(n)) {
+		t.Fatalf("read other policies than version %d", n)
+	}
+}
+
+// watch watches until the test ends. What is told can be received; while it is
+// not, more of it is the same.
+func (h *Held) watch(t *testing.T) (told <-chan struct{}) {
+	t.Helper()
+	notices := make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- h.Source.Watch(ctx, func() {
+			select {
+			case notices <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("Watch: %v, want nil when its context ends", err)
+			}
+		case <-time.After(servertest.Patience):
+			t.Error("Watch goes on when its context has ended")
+		}
+	})
+	return notices
+}
+
+// await reads whenever Watch tells of a change, until version n is read.
+func (h *Held) await(t *testing.T, told <-chan struct{}, n int) {
+	t.Helper()
+	patience := time.After(servertest.Patience)
+	for {
+		select {
+		case <-told:
+			if h.read(t) == hash(version(n)) {
+				return
+			}
+		case <-patience:
+			t.Fatal("waited in vain for Watch to tell of a change")
+		}
+	}
+}
+
+func readsWhatWasPut(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	h.putAndRead(t, 2)
+	res, err := h.Source.Read(servertest.Context(t))
+	if err != nil || len(res.Diagnostics) > 0 {
+		t.Errorf("Read: %v, %v, want no diagnostics", res.Diagnostics, err)
+	}
+}
+
+func tellsWarnings(t *testing.T, h *Held) {
+	text := strings.Replace(version(1), "[\"", "[\"https://app.example.com\", \"", 1)
+	h.Put(t, text)
+	if got := h.read(t); got != hash(text) {
+		t.Error("read other policies than what was put")
+	}
+	h.expectDiagnostic(t, "origin-redundant")
+}
+
+func tellsMistakes(t *testing.T, h *Held) {
+	h.Put(t, strings.Replace(version(1), ".com", ".com/", 1))
+	h.expectDiagnostic(t, "origin-trailing-slash")
+	if res, _ := h.Source.Read(servertest.Context(t)); res.Policies != nil {
+		t.Error("read policies, and they have an error")
+	}
+}
+
+// expectDiagnostic reads, and expects one diagnostic.
+func (h *Held) expectDiagnostic(t *testing.T, code string) {
+	t.Helper()
+	res, err := h.Source.Read(servertest.Context(t))
+	if err != nil || len(res.Diagnostics) != 1 {
+		t.Fatalf("Read: %v, %v, want one diagnostic", res.Diagnostics, err)
+	}
+	if d := res.Diagnostics[0]; d.File != h.Place || d.Line < 1 || d.Column < 1 || d.Code != code {
+		t.Errorf("Read: %s, want %s at a place in %s", d, code, h.Place)
+	}
+}
+
+func saysWhatToDo(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	h.Lose(t)
+	res, err := h.Source.Read(servertest.Context(t))
+	if err == nil || h.Advice == "" || !strings.Contains(err.Error(), h.Advice) {
+		t.Errorf("Read: %v, want an error with the advice %q", err, h.Advice)
+	}
+	if res.Policies != nil || len(res.Diagnostics) > 0 {
+		t.Errorf("Read: %+v besides the error", res)
+	}
+	h.putAndRead(t, 2)
+}
+
+func readEnds(t *testing.T, h *Held) {
+	h.Put(t, version(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if res, err := h.Source.Read(ctx); !errors.Is(err, context.Canceled) || res.Policies != nil {
+		t.Errorf("Read: %+v, %v, want why its context ended", res, err)
+	}
+	if got := h.read(t); got != hash(version(1)) {
+		t.Error("then read other policies than what was put")
+	}
+}
+
+// readsAtTheSameTime has each reader read one version until it is the other.
+func readsAtTheSameTime(t *testing.T, h *Held) {
+	h.Put(t, version(1))
+	before, after := hash(version(1)), hash(version(2))
+	h.watch(t)
+	var first, all sync.WaitGroup
+	for range 4 {
+		first.Add(1)
+		all.Go(func() {
+			got := h.read(t)
+			for first.Done(); got == before; {
+				got = h.read(t)
+			}
+			if got != after {
+				t.Errorf("read %s, which was never put", got)
+			}
+		})
+	}
+	first.Wait()
+	h.Put(t, version(2))
+	all.Wait()
+}
+
+func tellsChanges(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	told := h.watch(t)
+	for n := 2; n < 5; n++ {
+		h.Put(t, version(n))
+		h.await(t, told, n)
+	}
+}
+
+func tellsEarlierChange(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	h.Put(t, version(2))
+	h.await(t, h.watch(t), 2)
+}
+
+// tellsWhatIsBack puts what was read well before: the last Read said otherwise.
+func tellsWhatIsBack(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	h.Lose(t)
+	if _, err := h.Source.Read(servertest.Context(t)); err == nil {
+		t.Fatal("read what is lost")
+	}
+	told := h.watch(t)
+	h.Put(t, version(1))
+	h.await(t, told, 1)
+}
+
+// isSilent waits a little for a notice that should not come, so that on a busy
+// machine it may miss one; it never finds one that is due.
+func isSilent(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	told := h.watch(t)
+	h.Put(t, version(1))
+	time.Sleep(200 * time.Millisecond)
+	select {
+	case <-told:
+		t.Error("told, and there was the same to be read")
+	default:
+	}
+	h.Put(t, version(2))
+	h.await(t, told, 2)
+}
+
+func watchEnds(t *testing.T, h *Held) {
+	h.putAndRead(t, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := h.Source.Watch(ctx, func() {}); err != nil {
+		t.Errorf("Watch: %v, want nil when its context ends", err)
+	}
+	h.watch(t) // which ends while it waits
+}
