@@ -76,7 +76,7 @@ func ascending(names []string) string {
 // that they are ascending.
 var commonHeaders = []string{
 	"accept", "accept-language", "apollographql-client-name", "authorization", "baggage", "cache-control",
-	"content-language", "content-type", "if-match", "if-modified-since", "if-none-match", "idempotency-key", "pragma",
+	"content-language", "content-type", "idempotency-key", "if-match", "if-modified-since", "if-none-match", "pragma",
 	"range", "sentry-trace", "traceparent", "tracestate", "x-api-key", "x-client-version", "x-csrf-token",
 	"x-request-id", "x-requested-with", "x-xsrf-token",
 }
