@@ -159,20 +159,6 @@ func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 	return lookup(authority, exact, first(of(&h.every), branches...))
 }
 
-// all returns the policies of all sites.
-func (h *hosts) all() []*compiled {
-	found := map[*compiled]bool{}
-	var list []*compiled
-	for _, s := range h.sites() {
-		for _, p := range s.policies() {
-			if !found[p] {
-				found[p], list = true, append(list, p)
-			}
-		}
-	}
-	return list
-}
-
 // maxNamed is up to how many hosts an expression names each.
 const maxNamed = 100
 
