@@ -41,6 +41,9 @@ type hosts struct {
 	exact []site // by authority
 	stars []site // the longest parent first
 	every site
+	// names are the exact hosts of all resources: an odd authority of one of them may
+	// come to any resource.
+	names []string
 	ports []uint16
 }
 
@@ -51,6 +54,8 @@ func (c *compiler) resolve(keys []string) *hosts {
 	for host := range layers {
 		if parent, ok := strings.CutPrefix(host, "*."); ok {
 			parents = append(parents, parent)
+		} else if host != "" {
+			h.names = append(h.names, host)
 		}
 	}
 	slices.SortFunc(parents, func(a, b string) int {
@@ -166,13 +171,15 @@ const maxNamed = 100
 // are looked up, with another port, a trailing dot, capital letters or a user name,
 // and that may be of a policy's host.
 func (c *compiler) oddAuthority(h *hosts, n node) []when {
-	if len(h.exact)+len(h.stars) == 0 {
+	if len(h.names)+len(h.stars) == 0 {
 		return nil
 	}
 	plain := map[string]bool{plainHost + h.port(): true}
 	names := map[string]bool{}
+	for _, name := range h.names {
+		names[literal(name)] = true
+	}
 	for _, s := range h.exact {
-		names[literal(withoutPort(s.authority, h.ports))] = true
 		if !isPlainHost.MatchString(withoutPort(s.authority, h.ports)) {
 			plain[literal(s.authority)] = true
 		}

@@ -46,10 +46,12 @@ type exception struct {
 // Runs reports whether the case can run in that profile.
 func (c Case) Runs(p Profile) bool { return c.Only == nil || slices.Contains(c.Only, p) }
 
-// Asked reports whether anything is decided in that profile: where Envoy does
-// not ask about requests without an Origin, nothing is.
+// Asked reports whether that profile tells what was decided. Of requests without
+// an Origin some do not: Envoy does not ask about them, or in NoTrip decides
+// without a note, unless it names a policy and so asks.
 func (c Case) Asked(p Profile) bool {
-	return p.asksWithoutOrigin() || c.Client.Headers.Joined("origin") != ""
+	named := p == NoTrip && c.Policy != ""
+	return p.asksWithoutOrigin() || named || c.Client.Headers.Joined("origin") != ""
 }
 
 // Want returns what must come of the case in that profile, and why it is not

@@ -32,4 +32,6 @@ func TestAsked(t *testing.T) {
 			same(t, "asked without an Origin: "+string(p), without.Asked(p), p == Decide || p == TwoPhase)
 		}
 	}
+	named := Case{Policy: "p"}
+	same(t, "asked without an Origin about a named policy", []bool{named.Asked(NoTrip), named.Asked(OneTrip)}, []bool{true, false})
 }

@@ -242,7 +242,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 		p.check(line, isReason(raw.Reason) || p.partial && raw.Reason == "", "%q: want.reason: %q is not a reason", name, raw.Reason)
 	} else {
 		p.check(line, raw.Policy+raw.Reason == "" && raw.Shadow == nil,
-			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is decided there", name, profile)
+			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is told there", name, profile)
 	}
 	if raw.Shadow != nil {
 		p.check(line, isReason(raw.Shadow.Reason) || p.partial && raw.Shadow.Reason == "", "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)

@@ -11,10 +11,11 @@ const (
 	OneTrip  Profile = "one-trip"  // ext_proc, request headers only
 	TwoPhase Profile = "two-phase" // ext_proc, request and response headers
 	ExtAuthz Profile = "ext-authz" // ext_authz
+	NoTrip   Profile = "no-trip"   // compiled into Envoy; ext_proc for the rest
 )
 
 // Profiles returns all profiles.
-func Profiles() []Profile { return []Profile{Decide, OneTrip, TwoPhase, ExtAuthz} }
+func Profiles() []Profile { return []Profile{Decide, OneTrip, TwoPhase, ExtAuthz, NoTrip} }
 
 // asksWithoutOrigin reports whether a request without an Origin is decided
 // about at all.
