@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -66,19 +68,10 @@ func (c Config) validateCompiled() error {
 	if c.WithoutOrigin == WithoutOriginLeave || len(c.ManagedHosts) > 0 {
 		errs = append(errs, errors.New("without-origin and managed hosts: the compiled filter knows the policies' hosts, leave them out"))
 	}
-	if len(c.Compiled.Ports) > 0 && contains(c.Compiled.Ports, 0) {
+	if slices.Contains(c.Compiled.Ports, 0) {
 		errs = append(errs, errors.New("port 0: write 1 to 65535"))
 	}
 	return errors.Join(append(errs, oneOf("reply", c.Compiled.Reply, "", notrip.ByAuthz, notrip.ByLua))...)
-}
-
-func contains(list []uint16, v uint16) bool {
-	for _, have := range list {
-		if have == v {
-			return true
-		}
-	}
-	return false
 }
 
 // root returns the filter that finds the compiled ones, as YAML.
@@ -150,19 +143,77 @@ func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 // fileEnding is that of a filter's file. Envoy tells the format by it.
 const fileEnding = ".json"
 
-// WriteFilters writes the filters into a folder, which is made if need be. A file is
-// written beside the old one and renamed over it, which Envoy notices. A file that
-// would stay the same is not touched.
+// WriteFilters writes the filters into a folder, as StageFilters and Commit do.
 func WriteFilters(folder string, res *notrip.Result) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	staged, err := StageFilters(folder, res)
+	if err != nil {
 		return err
 	}
+	return staged.Commit()
+}
+
+// Staged are the files of filters, those that change written beside the old ones.
+type Staged struct {
+	folder string
+	// Changed are the names of the files that Commit replaces, and Same of those that
+	// it does not touch, since they have the filter already.
+	Changed, Same []string
+}
+
+// StageFilters writes the filters into a folder, which is made if need be, beside
+// those that Envoy has. A folder keeps its number of shards: Envoy would go on with a
+// file that nobody writes any more.
+func StageFilters(folder string, res *notrip.Result) (*Staged, error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, err
+	}
+	s := &Staged{folder: folder}
 	for _, r := range res.Resources {
-		doc, err := fileOf(r)
-		if err != nil {
-			return err
+		if err := s.stage(r); err != nil {
+			return nil, err
 		}
-		if err := replaceFile(filepath.Join(folder, r.Name+fileEnding), doc); err != nil {
+	}
+	return s, s.checkOthers()
+}
+
+func (s *Staged) stage(r notrip.Resource) error {
+	doc, err := fileOf(r)
+	if err != nil {
+		return err
+	}
+	name := r.Name + fileEnding
+	if before, err := os.ReadFile(filepath.Join(s.folder, name)); err == nil && bytes.Equal(before, doc) {
+		s.Same = append(s.Same, name)
+		return nil
+	}
+	s.Changed = append(s.Changed, name)
+	return os.WriteFile(s.beside(name), doc, 0o644)
+}
+
+// beside returns the path of the file that replaces another one.
+func (s *Staged) beside(name string) string { return filepath.Join(s.folder, "."+name+".next") }
+
+// filterFile matches the names of the files of filters.
+var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+)?\.json$`)
+
+// checkOthers reports a filter of another number of shards.
+func (s *Staged) checkOthers() error {
+	entries, err := os.ReadDir(s.folder)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if name := e.Name(); filterFile.MatchString(name) && !slices.Contains(s.Changed, name) && !slices.Contains(s.Same, name) {
+			return fmt.Errorf("%s is of another number of shards: keep the number, or write into a new folder and start Envoy with what is there", filepath.Join(s.folder, name))
+		}
+	}
+	return nil
+}
+
+// Commit puts the filters in place. Envoy notices each file that is renamed.
+func (s *Staged) Commit() error {
+	for _, name := range s.Changed {
+		if err := os.Rename(s.beside(name), filepath.Join(s.folder, name)); err != nil {
 			return err
 		}
 	}
@@ -186,16 +237,4 @@ func fileOf(r notrip.Resource) ([]byte, error) {
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	return append(out.Bytes(), '\n'), nil
-}
-
-// replaceFile has the file hold doc, if it does not already.
-func replaceFile(path string, doc []byte) error {
-	if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, doc) {
-		return nil
-	}
-	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".next")
-	if err := os.WriteFile(next, doc, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(next, path)
 }

@@ -14,7 +14,7 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		change func(*envoy.Config)
 		want   string
 	}{
-		{"no profile", func(c *envoy.Config) { c.Profile = "" }, `profile "": write one of ["one-trip" "two-phase" "ext-authz"]`},
+		{"no profile", func(c *envoy.Config) { c.Profile = "" }, `profile "": write one of ["one-trip" "two-phase" "ext-authz" "no-trip"]`},
 		{"an unknown profile", func(c *envoy.Config) { c.Profile = "onetrip" }, `profile "onetrip"`},
 		{"an unknown match", func(c *envoy.Config) { c.MatchBy = "path" }, `match-by "path": write one of ["matcher" "route"]`},
 		{"an unknown failure mode", func(c *envoy.Config) { c.Fail = "ajar" }, `fail "ajar": write one of ["open" "closed"]`},
@@ -40,6 +40,12 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		{"a negative timeout", func(c *envoy.Config) { c.MessageTimeout = -time.Second }, "message timeout -1s: write 1ms to 1m"},
 		{"a timeout below a millisecond", func(c *envoy.Config) { c.MessageTimeout = time.Microsecond }, "message timeout 1µs"},
 		{"a timeout that is too long", func(c *envoy.Config) { c.MessageTimeout = time.Hour }, "message timeout 1h0m0s"},
+		{"a folder that is not absolute", compile(func(c *envoy.Config) { c.Compiled.Folder = "out" }), `folder "out": write the absolute path`},
+		{"too many shards", compile(func(c *envoy.Config) { c.Compiled.Shards = 257 }), "shards 257: write 1 to 256"},
+		{"a client's port 0", compile(func(c *envoy.Config) { c.Compiled.Ports = []uint16{8443, 0} }), "port 0: write 1 to 65535"},
+		{"an unknown reply", compile(func(c *envoy.Config) { c.Compiled.Reply = "wasm" }), `reply "wasm": write one of ["ext-authz" "lua"]`},
+		{"a compiled filter that routes enable", compile(func(c *envoy.Config) { c.MatchBy = envoy.ByRoute }), "match-by route: the compiled filter matches by itself"},
+		{"managed hosts of a compiled filter", compile(func(c *envoy.Config) { c.ManagedHosts = []string{"a.test"} }), "the compiled filter knows the policies' hosts"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := with(tc.change)
@@ -58,5 +64,13 @@ func TestValidateReportsAllMistakes(t *testing.T) {
 	err := envoy.Config{Profile: "x", Listen: "y", MessageTimeout: -1}.Validate()
 	if got := len(strings.Split(err.Error(), "\n")); got != 5 {
 		t.Errorf("%d mistakes, want 5 (profile, service, message timeout, listen, upstream): %v", got, err)
+	}
+}
+
+// compile changes a Config of compiled policies.
+func compile(change func(*envoy.Config)) func(*envoy.Config) {
+	return func(c *envoy.Config) {
+		*c = notripIn("/etc/envoy/corsgate", 1)
+		change(c)
 	}
 }

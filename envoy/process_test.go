@@ -23,6 +23,12 @@ func TestEnvoyAcceptsTheBootstraps(t *testing.T) {
 	for _, v := range sample() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
+			if v.config.Profile == envoy.NoTrip {
+				v.config.Compiled.Folder = t.TempDir()
+				if err := envoy.WriteFilters(v.config.Compiled.Folder, compiled(t, v.config, envoy.DemoPolicy())); err != nil {
+					t.Fatal(err)
+				}
+			}
 			accepts(t, binary, must(t)(v.config.YAML()))
 		})
 	}

@@ -2,6 +2,7 @@ package envoy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -29,6 +30,7 @@ func choose(v any) func(*envoy.Config) string {
 		switch v := v.(type) {
 		case envoy.Profile:
 			c.Profile = v
+			c.Compiled.Folder = "/etc/envoy/corsgate"
 		case envoy.MatchBy:
 			c.MatchBy = v
 		case envoy.FailureMode:
@@ -74,7 +76,8 @@ func connect(host string) func(*envoy.Config) string {
 	}
 }
 
-// variants are all combinations of the options.
+// variants are all combinations of the options that make sense: a compiled filter
+// matches by itself and knows the hosts.
 func variants() []variant {
 	all := []variant{{}}
 	for _, choices := range options {
@@ -88,7 +91,10 @@ func variants() []variant {
 		}
 		all = more
 	}
-	return all
+	return slices.DeleteFunc(all, func(v variant) bool {
+		c := v.config
+		return c.Profile == envoy.NoTrip && (c.MatchBy == envoy.ByRoute || c.WithoutOrigin == envoy.WithoutOriginLeave || len(c.ManagedHosts) > 0)
+	})
 }
 
 // sample is every seventh variant: each choice of each option is in it, since no

@@ -22,6 +22,8 @@ type view struct {
 	ErrorStatus int
 	// Root is the filter of a compiled configuration, as YAML.
 	Root string
+	// NamedPolicies tells that a compiled configuration looks for names of policies.
+	NamedPolicies bool
 }
 
 // endpoint is a cluster with one address.
@@ -43,6 +45,7 @@ func (c Config) view() (view, error) {
 		AllowCustomMethods: c.AllowCustomMethods,
 		MergeSlashes:       c.MergeSlashes,
 		MessageTimeout:     seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout)),
+		NamedPolicies:      c.Compiled.NamedPolicies,
 		ErrorStatus:        503,
 	}
 	var err error
@@ -93,6 +96,14 @@ func (v view) VirtualHost(strip bool) virtualHost {
 func (v view) VirtualHostPart() virtualHost {
 	return virtualHost{view: v, Static: v.Strip && !v.EveryRequest}
 }
+
+// Names tells that a route and a virtual host may name a policy by metadata.
+func (v view) Names() bool {
+	return v.PerRoute == "" && (!v.facts.Compiled || v.NamedPolicies && v.Service.IsSet())
+}
+
+// Asks tells that there is a service to ask.
+func (v view) Asks() bool { return v.Service.IsSet() }
 
 // TwoRoutes tells that each route is there with an Origin and without.
 func (h virtualHost) TwoRoutes() bool { return h.ByRoute && !h.EveryRequest }

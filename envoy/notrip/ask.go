@@ -4,11 +4,8 @@ import (
 	"slices"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
 )
-
-// NeedsService is the reason of what only the service could decide, if there is no
-// service.
-const NeedsService = "needs_service"
 
 // ask gives requests with an Origin that one of the policies is about to the service.
 // If that does not answer, or if there is none, what a policy may block is refused;
@@ -18,7 +15,7 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 	switch {
 	case preflight && len(c.Ask) == 0:
 		_, _, denied := c.set.Denials()
-		return c.answer("", NeedsService, denied)
+		return c.answer("", contract.NeedsService, denied)
 	case preflight && len(blocking) > 0:
 		return c.chains.run("ask_blocking", c.AskBlocking...)
 	case len(blocking) == 0:
@@ -43,7 +40,7 @@ func (c *compiler) askOpen() node {
 		return c.chains.run("ask", c.Ask...)
 	}
 	request, _, _ := c.set.Denials()
-	return c.answer("", NeedsService, request)
+	return c.answer("", contract.NeedsService, request)
 }
 
 // askClosed asks. Without an answer the request is refused.
@@ -52,7 +49,7 @@ func (c *compiler) askClosed() node {
 		return c.chains.run("ask_blocking", c.AskBlocking...)
 	}
 	_, blocked, _ := c.set.Denials()
-	return c.answer("", NeedsService, blocked)
+	return c.answer("", contract.NeedsService, blocked)
 }
 
 func (p *compiled) mayBlock() bool {

@@ -47,6 +47,18 @@ type Result struct {
 	// Diagnostics are sorted by file, line and column. Those of good policies are
 	// warnings and notes.
 	Diagnostics []Diagnostic
+	sources     []*source // of Policies, without their origins
+}
+
+// Locate returns the place and the path in the file of a field of a policy, which
+// has the index spec in Policies; an empty field is the whole policy. A field that
+// is not written has the place of the next one above it.
+func (r Result) Locate(spec int, field string) Diagnostic {
+	if list, _ := cutIndex(field); list == originsField {
+		field = list // where its entries are is not kept
+	}
+	at, path, _ := r.sources[spec].locate(field)
+	return Diagnostic{File: at.file, Line: int(at.at.line), Column: int(at.at.col), Field: path}
 }
 
 // HasErrors reports whether any diagnostic is an error.

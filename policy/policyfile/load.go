@@ -93,9 +93,23 @@ func load(fsys fs.FS, place string, lim limits) Result {
 	l.checkUnused()
 	r := Result{Diagnostics: l.found.arranged()}
 	if !r.HasErrors() {
-		r.Policies = valid
+		r.Policies, r.sources = valid, l.places()
 	}
 	return r
+}
+
+// places returns the policies as what they are located by: there may be millions of
+// origins, which are not kept.
+func (l *loader) places() []*source {
+	for _, p := range l.policies {
+		p.spec, p.origins = policy.Spec{}, nil
+		for i := range p.places {
+			if p.places[i].field == originsField {
+				p.places[i].items = nil
+			}
+		}
+	}
+	return l.policies
 }
 
 // loader is one Load.

@@ -350,3 +350,37 @@ func FuzzLoadReadsAnyGroupFile(f *testing.F) {
 		}
 	})
 }
+
+func TestLocateFindsFieldsOfPoliciesThatLoad(t *testing.T) {
+	r := Load(files("a.yaml", `policies:
+- name: one
+  paths: [/a,
+    /b]
+  cors:
+    allowOrigins: [https://a.example,
+      https://b.example]
+`, "b.yaml", `policies:
+- name: two
+  mode: shadow
+  cors: {allowOrigins: [https://a.example]}
+`), "etc")
+	if r.HasErrors() {
+		t.Fatal(r.Diagnostics)
+	}
+	for _, c := range []struct {
+		spec        int
+		field, want string
+	}{
+		{0, "", "etc/a.yaml:2:3 policies[0]"},
+		{0, "paths[1]", "etc/a.yaml:4:5 policies[0].paths[1]"},
+		{0, "cors.allowOrigins", "etc/a.yaml:6:5 policies[0].cors.allowOrigins"},
+		{0, "cors.allowOrigins[1]", "etc/a.yaml:6:5 policies[0].cors.allowOrigins"},
+		{0, "cors.maxAge", "etc/a.yaml:5:3 policies[0].cors.maxAge"},
+		{1, "mode", "etc/b.yaml:3:9 policies[0].mode"},
+	} {
+		d := r.Locate(c.spec, c.field)
+		if got := fmt.Sprintf("%s:%d:%d %s", d.File, d.Line, d.Column, d.Field); got != c.want {
+			t.Errorf("%d %q: %s, want %s", c.spec, c.field, got, c.want)
+		}
+	}
+}

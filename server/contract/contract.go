@@ -42,6 +42,10 @@ const (
 // policy.ApplyStrip, and that stays if it is not answered.
 const Unanswered = "unanswered"
 
+// NeedsService is the reason that a compiled filter notes of what only the service
+// could decide, if there is no service: what is not refused is stripped.
+const NeedsService = "needs_service"
+
 // Headers is a context extension of ext_authz. It says how the headers of an
 // upstream's response travel: HeadersInMetadata, or, if it is unset, as
 // response_headers_to_add.
