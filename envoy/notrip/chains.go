@@ -28,13 +28,17 @@ import (
 type chains map[string]*composite.FilterChainConfiguration
 
 // run enters a chain and returns the node that runs it. Its name says what it is
-// for, and tells it from other chains of that name by its content.
-func (c chains) run(name string, filters ...*core.TypedExtensionConfig) node {
+// for, and tells it from other chains of that name by the hash of its content.
+func (c chains) run(role string, filters ...*core.TypedExtensionConfig) node {
 	chain := &composite.FilterChainConfiguration{TypedConfig: filters}
 	hash := sha256.Sum256(pack(chain).GetValue())
-	name += "." + hex.EncodeToString(hash[:4])
-	c[name] = chain
-	return run(name)
+	for length := 4; ; length++ {
+		name := role + "." + hex.EncodeToString(hash[:length])
+		if other := c[name]; other == nil || proto.Equal(other, chain) || length == len(hash) {
+			c[name] = chain
+			return run(name)
+		}
+	}
 }
 
 // nest returns a filter that goes on matching within a chain. A composite does not
