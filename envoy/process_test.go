@@ -15,6 +15,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -23,6 +24,10 @@ func TestEnvoyAcceptsTheBootstraps(t *testing.T) {
 	for _, v := range sample() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
+			if v.config.Profile == envoy.NoTrip { // whose files must exist
+				v.config.Compiled.Folder = t.TempDir()
+				writeFilters(t, v.config, policytest.Compile(t))
+			}
 			accepts(t, binary, must(t)(v.config.YAML()))
 		})
 	}
