@@ -20,7 +20,7 @@ const maxDepth = 90
 // name passes untouched. It also checks each message as Envoy will.
 func verify(filter *composite.Composite) error {
 	v := &verifier{chains: filter.GetNamedFilterChains()}
-	if err := v.message(filter.ProtoReflect(), 0); err != nil {
+	if err := errors.Join(filter.ValidateAll(), v.message(filter.ProtoReflect(), 0)); err != nil {
 		return fmt.Errorf("compiled filter: %w; please report it", err)
 	}
 	return nil
@@ -65,9 +65,6 @@ func (v *verifier) field(f protoreflect.FieldDescriptor, value protoreflect.Valu
 
 // known checks one message as its own kind.
 func (v *verifier) known(m proto.Message) error {
-	if checked, ok := m.(interface{ Validate() error }); ok && v == nil {
-		return checked.Validate()
-	}
 	switch m := m.(type) {
 	case *core.TypedExtensionConfig:
 		if m.GetTypedConfig() == nil {
