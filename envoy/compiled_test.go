@@ -1,144 +1,227 @@
 package envoy_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/cases"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
-// compiled compiles a policy file for an Envoy.
-func compiled(t *testing.T, c envoy.Config, file []byte) *notrip.Result {
+// writeFilters compiles a set for c and writes the filters into its folder.
+func writeFilters(t *testing.T, c envoy.Config, set *policy.Set) *notrip.Result {
 	t.Helper()
-	r := policyfile.Load(fstest.MapFS{"p.yaml": {Data: file}}, "")
-	if r.HasErrors() {
-		t.Fatal(r.Diagnostics)
-	}
-	res, err := c.Compile(policy.Compile(r.Policies))
+	res, err := c.Compile(set)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := envoy.WriteFilters(c.Compiled.Folder, res); err != nil {
 		t.Fatal(err)
 	}
 	return res
 }
 
-// notripIn is an Envoy without a service that finds its filters in a folder.
-func notripIn(folder string, shards int) envoy.Config {
-	return with(func(c *envoy.Config) {
-		c.Profile, c.Service, c.Compiled = envoy.NoTrip, "", envoy.Compiled{Folder: folder, Shards: shards}
-	})
-}
-
-// hosts is a policy file with several hosts, each with an origin of its own.
-func hosts() []byte {
-	var b strings.Builder
-	b.WriteString("policies:\n")
-	for _, host := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-		b.WriteString("- {name: " + host + ", hosts: [" + host + ".test], cors: {allowOrigins: [https://" + host + ".example]}}\n")
-	}
-	return []byte(b.String())
-}
-
-func TestStageFiltersReplacesOnlyWhatChanges(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "made", "if need be")
-	c := notripIn(folder, 4)
-	first, err := envoy.StageFilters(folder, compiled(t, c, hosts()))
+// caseSet has the policies of all case files.
+func caseSet(t *testing.T) *policy.Set {
+	t.Helper()
+	files, err := cases.Files()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"corsgate-0.json", "corsgate-1.json", "corsgate-2.json", "corsgate-3.json"}
-	if !slices.Equal(first.Changed, all) || len(first.Same) > 0 || len(visible(t, folder)) > 0 {
-		t.Fatalf("staged: changed %q, same %q; in place %q", first.Changed, first.Same, visible(t, folder))
-	}
-	if err := first.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	before := visible(t, folder)
-	second, err := envoy.StageFilters(folder, compiled(t, c, []byte(strings.Replace(string(hosts()), "https://a.example", "https://new.example", 1))))
+	set, err := cases.Compile(files...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(second.Changed) != 1 || len(second.Same) != 3 {
-		t.Fatalf("one origin changes %q and leaves %q", second.Changed, second.Same)
-	}
-	if diff := cmp.Diff(before, visible(t, folder)); diff != "" {
-		t.Errorf("staged files are in place: %s", diff)
-	}
-	if err := second.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range visible(t, folder) {
-		if changed := text != before[name]; changed != slices.Contains(second.Changed, name) {
-			t.Errorf("%s: changed %v", name, changed)
+	return set
+}
+
+// TestWrittenFiltersAreValid reads the files back strictly: each has the filter of
+// its name, and the version is the hash of the filter's bytes.
+func TestWrittenFiltersAreValid(t *testing.T) {
+	set := caseSet(t)
+	for name, options := range map[string]envoy.Compiled{
+		"by default":       {},
+		"with all options": {Shards: 16, Ports: []uint16{8443}, NamedPolicies: true, PolicyNames: true, Reply: notrip.ByLua},
+	} {
+		for _, service := range []string{"127.0.0.1:9001", ""} {
+			t.Run(name+" "+service, func(t *testing.T) {
+				t.Parallel()
+				c := compiled(func(c *envoy.Config) { c.Compiled, c.Service = options, service })
+				c.Compiled.Folder = t.TempDir()
+				res := writeFilters(t, c, set)
+				if want := max(options.Shards, 1); len(res.Resources) != want {
+					t.Errorf("%d resources, want %d", len(res.Resources), want)
+				}
+				for _, r := range res.Resources {
+					checkFile(t, filepath.Join(c.Compiled.Folder, r.Name+".json"), r)
+				}
+			})
 		}
 	}
 }
 
-// visible returns the files of a folder, by name, that are not hidden.
-func visible(t *testing.T, folder string) map[string]string {
+func checkFile(t *testing.T, path string, r notrip.Resource) {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, "[^.]*"))
+	response := &discovery.DiscoveryResponse{}
+	if err := decodeInto(read(t, path), response); err != nil {
+		t.Fatal(err)
+	}
+	extension := &core.TypedExtensionConfig{}
+	if err := response.GetResources()[0].UnmarshalTo(extension); err != nil {
+		t.Fatal(err)
+	}
+	hash := sha256.Sum256(r.Filter.GetValue())
+	if version := hex.EncodeToString(hash[:]); version != r.Version || version != response.GetVersionInfo() {
+		t.Errorf("%s: the versions are %s and %s, want %s", r.Name, r.Version, response.GetVersionInfo(), version)
+	}
+	filter, written := &composite.Composite{}, &composite.Composite{}
+	if err := r.Filter.UnmarshalTo(filter); err != nil {
+		t.Fatal(err)
+	}
+	if err := extension.GetTypedConfig().UnmarshalTo(written); err != nil || extension.GetName() != r.Name {
+		t.Errorf("%s: %q, %v", r.Name, extension.GetName(), err)
+	}
+	if !proto.Equal(filter, written) {
+		t.Errorf("%s: what is written differs", r.Name)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	doc, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil {
+	return doc
+}
+
+// TestFilesThatStayTheSameAreNotTouched writes policies of which one has changed:
+// the file of its host is another one, and nothing else is.
+func TestFilesThatStayTheSameAreNotTouched(t *testing.T) {
+	c := compiled(func(c *envoy.Config) {
+		c.Compiled.Folder, c.Compiled.Shards = filepath.Join(t.TempDir(), "made", "here"), 16
+	})
+	specs := make([]policy.Spec, 0, 20)
+	for i := range 20 {
+		name := string(rune('a' + i))
+		specs = append(specs, policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
+	}
+	writeFilters(t, c, policytest.Compile(t, specs...))
+	before := files(t, c.Compiled.Folder)
+	specs[0].CORS.AllowOrigins = append(slices.Clone(specs[0].CORS.AllowOrigins), "https://next.example")
+	writeFilters(t, c, policytest.Compile(t, specs...))
+	after := files(t, c.Compiled.Folder)
+	changed := 0
+	for name, info := range before {
+		if after[name] == nil {
+			t.Errorf("%s is gone", name)
+		} else if !os.SameFile(info, after[name]) {
+			changed++
+		}
+	}
+	if changed != 1 || len(after) != 16 {
+		t.Errorf("%d of %d files are new, want 1 of 16", changed, len(after))
+	}
+}
+
+func files(t *testing.T, folder string) map[string]os.FileInfo {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]os.FileInfo{}
+	for _, e := range entries {
+		if found[e.Name()], err = e.Info(); err != nil {
 			t.Fatal(err)
 		}
-		files[filepath.Base(path)] = string(text)
 	}
-	return files
+	return found
 }
 
-// TestStageFiltersKeepsTheNumberOfShards has a folder that Envoy reads a filter of
-// which nobody would write again.
-func TestStageFiltersKeepsTheNumberOfShards(t *testing.T) {
-	folder := t.TempDir()
-	if err := envoy.WriteFilters(folder, compiled(t, notripIn(folder, 1), hosts())); err != nil {
+// TestCompiledFilterAsksAsOneTrip compares the chain that asks to the filters of
+// one-trip, whose decision the service takes it for. What a policy may block is
+// refused with 403 instead.
+func TestCompiledFilterAsksAsOneTrip(t *testing.T) {
+	asking := map[envoy.FailureMode]string{}
+	for _, fail := range []envoy.FailureMode{envoy.FailOpen, envoy.FailClosed} {
+		asking[fail] = askingOfOneTrip(t, with(func(c *envoy.Config) { c.Fail, c.RouteName = fail, true }))
+	}
+	refusing := strings.Replace(asking[envoy.FailClosed], `"code":"ServiceUnavailable"`, `"code":"Forbidden"`, 1)
+	for fail, oneTrip := range asking {
+		c := compiled(func(c *envoy.Config) { c.Fail, c.RouteName = fail, true })
+		for prefix, want := range map[string]string{"ask.": oneTrip, "ask_blocking.": refusing} {
+			if diff := cmp.Diff(want, chainOf(t, c, prefix)); diff != "" {
+				t.Errorf("%s: %s (-one-trip +no-trip): %s", fail, prefix, diff)
+			}
+		}
+	}
+}
+
+// askingOfOneTrip returns the filters of one-trip that ask and apply, as JSON.
+func askingOfOneTrip(t *testing.T, c envoy.Config) string {
+	t.Helper()
+	filters := manager(t, c).GetHttpFilters()
+	decide, execute := &composite.Composite{}, &composite.ExecuteFilterAction{}
+	if err := filters[0].GetTypedConfig().UnmarshalTo(decide); err != nil {
 		t.Fatal(err)
 	}
-	_, err := envoy.StageFilters(folder, compiled(t, notripIn(folder, 2), hosts()))
-	if err == nil || !strings.Contains(err.Error(), filepath.Join(folder, "corsgate.json")+" is of another number of shards: keep the number") {
-		t.Errorf("got %v", err)
+	action := decide.GetMatcher().GetMatcherList().GetMatchers()[0].GetOnMatch().GetAction()
+	if err := action.GetTypedConfig().UnmarshalTo(execute); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := envoy.StageFilters(folder, compiled(t, notripIn(folder, 1), hosts())); err != nil {
-		t.Errorf("the same number: %v", err)
-	}
+	apply := &core.TypedExtensionConfig{Name: filters[1].GetName(), TypedConfig: filters[1].GetTypedConfig()}
+	return asJSON(t, append(execute.GetFilterChain().GetTypedConfig(), apply))
 }
 
-func TestCompiledConfigurationSaysWhatNamesOfPoliciesDo(t *testing.T) {
-	for _, c := range []struct {
-		name       string
-		service    string
-		named      bool
-		want, lack string
-	}{
-		{"named, with a service", "127.0.0.1:9001", true, "names a policy is asked about", "change nothing here"},
-		{"named, without one", "", true, "names a policy is refused", "filter_metadata: {corsgate: {policy: NAME}}"},
-		{"not named, with a service", "127.0.0.1:9001", false, "that name a policy change nothing here", "filter_metadata: {corsgate: {policy: NAME}}"},
-		{"not named, without one", "", false, "that name a policy change nothing here", "is asked about"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			config := notripIn("/etc/envoy/corsgate", 1)
-			config.Service, config.Compiled.NamedPolicies = c.service, c.named
-			for _, doc := range [][]byte{must(t)(config.YAML()), must(t)(config.Filters())} {
-				if !strings.Contains(string(doc), c.want) || strings.Contains(string(doc), c.lack) {
-					t.Errorf("want %q and not %q in\n%s", c.want, c.lack, doc)
-				}
-				if hint := strings.Contains(string(doc), "id: corsgate, cluster: corsgate"); !hint {
-					t.Errorf("no node in\n%s", doc)
-				}
-			}
-		})
+// chainOf returns the filters of the chain whose name begins so.
+func chainOf(t *testing.T, c envoy.Config, prefix string) string {
+	t.Helper()
+	block := policy.Spec{Name: "block", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}, DeniedRequests: policy.DeniedBlock}
+	res, err := c.Compile(policytest.Compile(t, block))
+	if err != nil {
+		t.Fatal(err)
 	}
+	filter := &composite.Composite{}
+	if err := res.Resources[0].Filter.UnmarshalTo(filter); err != nil {
+		t.Fatal(err)
+	}
+	for name, chain := range filter.GetNamedFilterChains() {
+		if strings.HasPrefix(name, prefix) {
+			return asJSON(t, chain.GetTypedConfig())
+		}
+	}
+	t.Fatalf("no chain %s", prefix)
+	return ""
+}
+
+func asJSON(t *testing.T, filters []*core.TypedExtensionConfig) string {
+	t.Helper()
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(&composite.FilterChainConfiguration{TypedConfig: filters})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	unmarshal(t, doc, &v)
+	sorted, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sorted)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 func TestValidateSaysWhatIsWrong(t *testing.T) {
@@ -58,6 +59,43 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestValidateSaysWhatIsWrongWithACompiledProfile(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*envoy.Config)
+		want   string
+	}{
+		{"no folder", func(c *envoy.Config) { c.Compiled.Folder = "" }, `folder "": write the absolute path at which Envoy finds the filters`},
+		{"a relative folder", func(c *envoy.Config) { c.Compiled.Folder = "filters" }, `folder "filters": write the absolute path`},
+		{"less than no shards", func(c *envoy.Config) { c.Compiled.Shards = -1 }, "shards -1: write 1 to 256"},
+		{"too many shards", func(c *envoy.Config) { c.Compiled.Shards = 257 }, "shards 257: write 1 to 256"},
+		{"a match by route", func(c *envoy.Config) { c.MatchBy = envoy.ByRoute }, "match-by route: the compiled filter matches by itself, leave match-by out"},
+		{"leaving what has no Origin", func(c *envoy.Config) { c.WithoutOrigin = envoy.WithoutOriginLeave }, "the compiled filter knows the policies' hosts, leave them out"},
+		{"managed hosts", func(c *envoy.Config) { c.ManagedHosts = []string{"a.test"} }, "without-origin and managed hosts: the compiled filter knows"},
+		{"port 0", func(c *envoy.Config) { c.Compiled.Ports = []uint16{443, 0} }, "port 0: write 1 to 65535"},
+		{"an unknown reply", func(c *envoy.Config) { c.Compiled.Reply = "fault" }, `reply "fault": write one of ["ext-authz" "lua"]`},
+		{"a service on port 0", func(c *envoy.Config) { c.Service = "127.0.0.1:0" }, "has port 0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := compiled(tc.change)
+			for what, err := range map[string]error{"Validate": c.Validate(), "Compile": compileNothing(t, c)} {
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Errorf("%s: got %v, want %q in it", what, err, tc.want)
+				}
+			}
+		})
+	}
+	if err := compiled(func(c *envoy.Config) { c.Service = "" }).Validate(); err != nil {
+		t.Errorf("without a service: %v", err)
+	}
+}
+
+func compileNothing(t *testing.T, c envoy.Config) error {
+	t.Helper()
+	_, err := c.Compile(policytest.Compile(t))
+	return err
 }
 
 func TestValidateReportsAllMistakes(t *testing.T) {

@@ -64,7 +64,9 @@ func (s shared) note(field string, v any) {
 			s.add(field, key+": "+word.(string))
 		}
 	case "custom_match":
-		s.add(field, v.(map[string]any)["typed_config"].(map[string]any)["value"].(map[string]any)["string_match"].(map[string]any)["exact"])
+		if value, of := v.(map[string]any)["typed_config"].(map[string]any)["value"].(map[string]any); of { // of metadata
+			s.add(field, value["string_match"].(map[string]any)["exact"])
+		}
 	}
 }
 

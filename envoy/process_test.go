@@ -15,6 +15,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -23,11 +24,9 @@ func TestEnvoyAcceptsTheBootstraps(t *testing.T) {
 	for _, v := range sample() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
-			if v.config.Profile == envoy.NoTrip {
+			if v.config.Profile == envoy.NoTrip { // whose files must exist
 				v.config.Compiled.Folder = t.TempDir()
-				if err := envoy.WriteFilters(v.config.Compiled.Folder, compiled(t, v.config, envoy.DemoPolicy())); err != nil {
-					t.Fatal(err)
-				}
+				writeFilters(t, v.config, policytest.Compile(t))
 			}
 			accepts(t, binary, must(t)(v.config.YAML()))
 		})

@@ -2,7 +2,6 @@ package envoy_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -14,14 +13,27 @@ type variant struct {
 	config envoy.Config
 }
 
-// options are what varies between the variants, and the choices of each.
-var options = [][]func(*envoy.Config) string{
-	chooseProfile(),
+// option is what varies, with its choices: each sets one and returns its name.
+type option []func(*envoy.Config) string
+
+// options are what varies between the variants of the profiles that ask.
+var options = []option{
+	{choose(envoy.OneTrip), choose(envoy.TwoPhase), choose(envoy.ExtAuthz)},
 	{choose(envoy.ByMatcher), choose(envoy.ByRoute)},
 	{choose(envoy.FailOpen), choose(envoy.FailClosed)},
 	{choose(envoy.WithoutOriginStrip), choose(envoy.WithoutOriginLeave), manage("api.test"), manage("api.test", "*.api.test")},
 	{sendRouteName(false), sendRouteName(true)},
 	{connect("127.0.0.1"), connect("[::1]"), connect("some.host"), connect("unix")},
+}
+
+// compiledOptions are what varies between those of no-trip.
+var compiledOptions = []option{
+	{choose(envoy.NoTrip)},
+	{choose(envoy.FailOpen), choose(envoy.FailClosed)},
+	{sendRouteName(false), sendRouteName(true)},
+	{connect("127.0.0.1"), connect("[::1]"), connect("some.host"), connect("unix")},
+	{divide(0), divide(1), divide(16)},
+	{serve(true), serve(false)},
 }
 
 // choose sets the option that has the type of v.
@@ -30,7 +42,6 @@ func choose(v any) func(*envoy.Config) string {
 		switch v := v.(type) {
 		case envoy.Profile:
 			c.Profile = v
-			c.Compiled.Folder = "/etc/envoy/corsgate"
 		case envoy.MatchBy:
 			c.MatchBy = v
 		case envoy.FailureMode:
@@ -40,13 +51,6 @@ func choose(v any) func(*envoy.Config) string {
 		}
 		return fmt.Sprint(v)
 	}
-}
-
-func chooseProfile() (choices []func(*envoy.Config) string) {
-	for _, p := range envoy.Profiles() {
-		choices = append(choices, choose(p))
-	}
-	return choices
 }
 
 func sendRouteName(send bool) func(*envoy.Config) string {
@@ -76,9 +80,30 @@ func connect(host string) func(*envoy.Config) string {
 	}
 }
 
-// variants are all combinations of the options that make sense: a compiled filter
-// matches by itself and knows the hosts.
+// divide compiles into that many filters.
+func divide(shards int) func(*envoy.Config) string {
+	return func(c *envoy.Config) string {
+		c.Compiled = envoy.Compiled{Folder: "/var/lib/corsgate", Shards: shards}
+		return fmt.Sprintf("%d shards", shards)
+	}
+}
+
+// serve leaves the service, or takes it away.
+func serve(served bool) func(*envoy.Config) string {
+	return func(c *envoy.Config) string {
+		if !served {
+			c.Service = ""
+		}
+		return fmt.Sprintf("served %v", served)
+	}
+}
+
+// variants are all combinations of the options.
 func variants() []variant {
+	return append(combinations(options), combinations(compiledOptions)...)
+}
+
+func combinations(options []option) []variant {
 	all := []variant{{}}
 	for _, choices := range options {
 		var more []variant
@@ -91,9 +116,14 @@ func variants() []variant {
 		}
 		all = more
 	}
-	return slices.DeleteFunc(all, func(v variant) bool {
-		c := v.config
-		return c.Profile == envoy.NoTrip && (c.MatchBy == envoy.ByRoute || c.WithoutOrigin == envoy.WithoutOriginLeave || len(c.ManagedHosts) > 0)
+	return all
+}
+
+// compiled is a Config of no-trip that is valid, and changed.
+func compiled(change func(*envoy.Config)) envoy.Config {
+	return with(func(c *envoy.Config) {
+		c.Profile, c.Compiled.Folder = envoy.NoTrip, "/var/lib/corsgate"
+		change(c)
 	})
 }
 

@@ -20,7 +20,7 @@ const maxDepth = 90
 // name passes untouched. It also checks each message as Envoy will.
 func verify(filter *composite.Composite) error {
 	v := &verifier{chains: filter.GetNamedFilterChains(), seen: map[proto.Message]bool{}}
-	if err := v.message(filter.ProtoReflect(), 0); err != nil {
+	if err := errors.Join(filter.ValidateAll(), v.message(filter.ProtoReflect(), 0)); err != nil {
 		return fmt.Errorf("compiled filter: %w; please report it", err)
 	}
 	return nil

@@ -17,7 +17,9 @@ func generate(t *testing.T, c envoy.Config) object {
 	t.Helper()
 	b := envoytest.Bootstrap(t, c)
 	log := manager(b)["access_log"].([]any)[0].(object)["typed_config"].(object)["log_format"].(object)
-	log["json_format"].(object)["case"] = "%REQ(" + caseHeader + ")%"
+	format := log["json_format"].(object)
+	format["case"] = "%REQ(" + caseHeader + ")%"
+	format["asked"] = "%FILTER_STATE(corsgate:PLAIN)%" // what no-trip's ext_proc notes
 	return b
 }
 

@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/respond"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // TestCases sends every case of package cases through one Envoy for each
@@ -27,7 +30,7 @@ func TestCases(t *testing.T) {
 	}
 	hosts := caseHosts(t, files)
 	up, service := startUpstream(t), serve(t, "127.0.0.1:0", policies, nil)
-	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
+	test := func(t *testing.T, name string, c envoy.Config, service *corsgate) {
 		s := launch(t, name, c, up, service, func(b object) { addHosts(b, hosts) })
 		got := map[string]cases.Outcome{} // :: id -> what came of it
 		for _, w := range wires {
@@ -37,7 +40,31 @@ func TestCases(t *testing.T) {
 		for _, w := range wires {
 			s.compareCases(t, files, w, got, log)
 		}
+		s.countAsked(t, log)
+	}
+	eachConfig(t, func(t *testing.T, name string, c envoy.Config) { test(t, name, c, service) })
+	t.Run(alone, func(t *testing.T) {
+		t.Parallel()
+		test(t, alone, configs()[noTripOne], nobody(t, "", policies))
 	})
+}
+
+// mostAsked is how many of 100 cases no-trip may ask about. Cases stand at the
+// borders of rules, so that many are about what is spelled oddly.
+const mostAsked = 40
+
+// countAsked holds no-trip to decide most cases by itself.
+func (s *setup) countAsked(t *testing.T, log map[string]logLine) {
+	t.Helper()
+	asked := 0
+	for _, line := range log {
+		if line.Asked != "" || line.Reason == contract.NeedsService {
+			asked++
+		}
+	}
+	if asked*100 > len(log)*mostAsked {
+		t.Errorf("%d of %d cases were asked about, want at most %d %%", asked, len(log), mostAsked)
+	}
 }
 
 // protocol is a version of HTTP to send cases over.
@@ -126,6 +153,9 @@ func (s *setup) compareCases(t *testing.T, files []cases.File, w protocol, got m
 			}
 			log[id].tell(&o)
 			want, _ := c.Want(cases.Profile(s.config.Profile))
+			if s.config.Service == "" && o.Reason == contract.NeedsService {
+				want = unserved(c, want, o.Forwarded)
+			}
 			for _, line := range o.Diff(want) {
 				t.Errorf("%s: %s: %s", id, c.Name, line)
 			}
@@ -134,6 +164,28 @@ func (s *setup) compareCases(t *testing.T, files []cases.File, w protocol, got m
 			}
 		}
 	}
+}
+
+// unserved is what must come of a case that no-trip can only ask about, and nobody
+// is there: nothing is granted, preflights are refused, and so is what is blocked.
+// More may be refused, since it is not known which policy acts.
+func unserved(c cases.Case, want cases.Outcome, forwarded bool) cases.Outcome {
+	r := c.Request()
+	preflight := r.Method == http.MethodOptions && r.Origin != "" && r.RequestMethod != ""
+	switch {
+	case preflight:
+		return refused("Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+	case !want.Forwarded || !forwarded && r.Origin != "":
+		return refused("Origin")
+	}
+	strip := policy.Decision{Verdict: policy.Verdict{Answer: &policy.Answer{Action: policy.Edit, Apply: policy.ApplyStrip}}}
+	return cases.Outcome{Reason: contract.NeedsService, Forwarded: true, Response: respond.To(strip, c.Upstream)}
+}
+
+func refused(vary string) cases.Outcome {
+	return cases.Outcome{Reason: contract.NeedsService, Response: respond.Response{
+		Status: http.StatusForbidden, Headers: respond.Headers{"vary": {vary}},
+	}}
 }
 
 // tell adds what the access log has of the decision.

@@ -22,7 +22,7 @@ func TestDecisionsOfTwoTries(t *testing.T) {
 			{"/retried?", "503 | 200", []string{"/retried?"}},
 			{"/followed?", "302; Location: http://app.test/after?" + name + " | 200", []string{"/followed?", "/after?"}},
 		} {
-			e := exchange{name: tc.path, do: "GET app.test" + tc.path + name, with: []string{allowed}, answers: tc.answers, want: of("200", "seen", grants)}
+			e := exchange{name: tc.path, do: "GET app.test" + tc.path + name, with: []string{asked}, answers: tc.answers, want: of("200", "seen", grantsAsked)}
 			for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
 				t.Errorf("%s: %s", tc.path, line)
 			}

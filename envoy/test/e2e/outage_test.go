@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -17,26 +16,58 @@ import (
 
 // While corsgate is down and Envoy fails open, the upstream's own headers are
 // stripped and nothing is granted; the access log says that it was not answered.
+// In no-trip Envoy goes on to decide what it need not ask about, and refuses what
+// a policy may block.
 var failedOpen = []exchange{
 	{
 		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
 		want: of("200", "seen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("200", "seen", "request_allowed", grants)},
 	}, {
 		name: "an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns,
 		want: of("200", "seen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("200", "seen", "request_origin_denied", vary)},
 	}, {
 		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
 		want: of("200", "seen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("204", "unseen", "preflight_allowed", grantsPreflight)},
 	}, {
-		name: "Vary of the upstream", do: "GET app.test/", with: []string{allowed}, answers: "200; Vary: Accept",
+		name: "an origin that every profile asks about", do: "GET app.test/", with: []string{asked}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "a preflight of one", do: "OPTIONS app.test/", with: []string{asked, asksPut}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "what may be blocked", do: "POST block.test/", with: []string{asked}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("403", "unseen", "unanswered", vary)},
+	}, {
+		name: "a preflight of what may be blocked", do: "OPTIONS block.test/", with: []string{asked, asksPut}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("403", "unseen", "unanswered", vary)},
+	}, {
+		name: "what is safe where the rest may be blocked", do: "GET block.test/", with: []string{asked}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "what the site sends to itself", do: "POST block.test/", with: []string{asked, fromSite}, answers: owns,
+		want: of("200", "seen", "unanswered", vary),
+	}, {
+		name: "Vary of the upstream", do: "GET app.test/", with: []string{asked}, answers: "200; Vary: Accept",
 		want: of("200", "seen", "unanswered", "vary: Accept, Origin"),
 	}, {
-		name: "a local reply", do: "GET app.test/limited", with: []string{allowed},
+		name: "a local reply", do: "GET app.test/limited", with: []string{asked},
 		want: of("429", "unseen", "unanswered", vary),
 	}, {
 		name: "no origin", do: "GET app.test/", answers: owns,
 		want: unasked("200", "seen", vary),
 		but:  map[string][]string{twoPhase: of("200", "seen", "unanswered", vary)},
+	}, {
+		name: "no origin and a policy that the virtual host names", do: "POST named.test/", answers: owns,
+		want: unasked("200", "seen", vary),
+		but: map[string][]string{
+			twoPhase: of("200", "seen", "unanswered", vary),
+			noTrip:   of("200", "seen", "unanswered", vary), // no policy blocks it
+		},
 	}, {
 		name: "no origin and an unmanaged host", do: "GET plain.test/", answers: owns,
 		want: unasked("200", "seen", owned),
@@ -44,6 +75,7 @@ var failedOpen = []exchange{
 	}, {
 		name: "an unmanaged host", do: "GET plain.test/", with: []string{allowed}, answers: owns,
 		want: of("200", "seen", "unanswered", vary), // Envoy knows no policies
+		but:  map[string][]string{noTrip: of("200", "seen", "no_policy", owned)},
 	},
 }
 
@@ -52,9 +84,21 @@ var failedClosed = []exchange{
 	{
 		name: "an allowed origin", do: "GET app.test/", with: []string{allowed}, answers: owns,
 		want: of("503", "unseen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("200", "seen", "request_allowed", grants)},
 	}, {
 		name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns,
 		want: of("503", "unseen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("204", "unseen", "preflight_allowed", grantsPreflight)},
+	}, {
+		name: "an origin that every profile asks about", do: "GET app.test/", with: []string{asked}, answers: owns,
+		want: of("503", "unseen", "unanswered", vary),
+	}, {
+		name: "a preflight of one", do: "OPTIONS app.test/", with: []string{asked, asksPut}, answers: owns,
+		want: of("503", "unseen", "unanswered", vary),
+	}, {
+		name: "what may be blocked", do: "POST block.test/", with: []string{asked}, answers: owns,
+		want: of("503", "unseen", "unanswered", vary),
+		but:  map[string][]string{noTrip: of("403", "unseen", "unanswered", vary)},
 	}, {
 		name: "no origin", do: "GET app.test/", answers: owns,
 		want: unasked("200", "seen", vary),
@@ -64,29 +108,24 @@ var failedClosed = []exchange{
 
 func TestOutage(t *testing.T) {
 	up := startUpstream(t)
-	tables := map[envoy.FailureMode][]exchange{envoy.FailOpen: failedOpen, envoy.FailClosed: failedClosed}
-	for mode, table := range tables {
-		for _, profile := range envoy.Profiles() {
-			for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
-				name := strings.Join([]string{string(profile), string(match), string(mode)}, "/")
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					c := envoy.Config{Profile: profile, MatchBy: match, Fail: mode, Service: envoytest.FreeAddress()}
-					s := start(t, name, c, up, nil)
-					got := map[string][]string{} // :: id -> lines
-					for _, e := range table {
-						got[e.id(s, "http/1")] = e.send(t, s, "http/1")
+	for mode, table := range map[envoy.FailureMode][]exchange{envoy.FailOpen: failedOpen, envoy.FailClosed: failedClosed} {
+		t.Run(string(mode), func(t *testing.T) {
+			eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
+				c.Fail = mode
+				s := start(t, name+"/"+string(mode), c, up, nobody(t, envoytest.FreeAddress(), folderOf(policies)))
+				got := map[string][]string{} // :: id -> lines
+				for _, e := range table {
+					got[e.id(s, "http/1")] = e.send(t, s, "http/1")
+				}
+				reasons := s.reasons(t, len(got))
+				for _, e := range table {
+					id := e.id(s, "http/1")
+					for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
+						t.Errorf("%s: %s", e.name, line)
 					}
-					reasons := s.reasons(t, len(got))
-					for _, e := range table {
-						id := e.id(s, "http/1")
-						for _, line := range differences(e.wanted(s), append(got[id], reasons[id])) {
-							t.Errorf("%s: %s", e.name, line)
-						}
-					}
-				})
-			}
-		}
+				}
+			})
+		})
 	}
 }
 
@@ -95,7 +134,7 @@ func TestUnixSocket(t *testing.T) {
 	for _, profile := range envoy.Profiles() {
 		service := startService(t, "unix://"+filepath.Join(t.TempDir(), "corsgate.sock"), policies)
 		s := start(t, "socket", envoy.Config{Profile: profile, Fail: envoy.FailClosed}, startUpstream(t), service)
-		becomes(t, s, string(profile), of("200", "seen", grants))
+		becomes(t, s, string(profile), of("200", "seen", grantsAsked))
 	}
 }
 
@@ -108,7 +147,7 @@ func TestRestart(t *testing.T) {
 			up := startUpstream(t)
 			first := startService(t, envoytest.FreeAddress(), policies)
 			s := start(t, "restart", envoy.Config{Profile: profile}, up, first)
-			granted, stripped := of("200", "seen", grants), of("200", "seen", vary)
+			granted, stripped := of("200", "seen", grantsAsked), of("200", "seen", vary)
 			becomes(t, s, "before", granted)
 			first.stop()
 			becomes(t, s, "between", stripped)
@@ -136,10 +175,10 @@ func foundDead(t *testing.T, s *setup) {
 	})
 }
 
-// becomes waits until an allowed request is answered as wanted.
+// becomes waits until an allowed request that is asked about is answered as wanted.
 func becomes(t *testing.T, s *setup, when string, want []string) {
 	t.Helper()
-	e := exchange{name: when, do: "GET app.test/", with: []string{allowed}, answers: owns}
+	e := exchange{name: when, do: "GET app.test/", with: []string{asked}, answers: owns}
 	slices.Sort(want)
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
 		lines := differences(want, e.send(t, s, "http/1"))

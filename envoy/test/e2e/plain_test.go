@@ -37,7 +37,7 @@ func TestMisuses(t *testing.T) {
 			t.Parallel()
 			service := startService(t, "127.0.0.1:0", policies)
 			s := launch(t, name, envoy.Config{Profile: envoy.TwoPhase, MatchBy: envoy.ByRoute}, up, service, func(b object) { makePlain(b, c.mode, c.ignored) })
-			s.sendInRow(t, c.want)
+			s.sendInRow(t, allowed, c.want)
 			awaitMisuse(t, service, c.found)
 		})
 	}
@@ -47,12 +47,12 @@ func TestMisuses(t *testing.T) {
 // profile that asks by ext_proc.
 func TestGeneratedConfigurationIsNoMisuse(t *testing.T) {
 	up := startUpstream(t)
-	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.TwoPhase} {
+	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.TwoPhase, envoy.NoTrip} {
 		t.Run(string(profile), func(t *testing.T) {
 			t.Parallel()
 			service := startService(t, "127.0.0.1:0", policies)
 			s := start(t, "generated", envoy.Config{Profile: profile}, up, service)
-			s.sendInRow(t, of("200", grants))
+			s.sendInRow(t, asked, of("200", grantsAsked))
 			awaitMisuse(t, service, "")
 		})
 	}
@@ -74,12 +74,12 @@ func makePlain(b, mode object, ignored bool) {
 	}
 }
 
-// sendInRow sends requests whose upstream grants by itself, and compares their
-// answers, unless want is nil: then any will do.
-func (s *setup) sendInRow(t *testing.T, want []string) {
+// sendInRow sends requests of an origin whose upstream grants by itself, and
+// compares their answers, unless want is nil: then any will do.
+func (s *setup) sendInRow(t *testing.T, origin string, want []string) {
 	t.Helper()
 	for i := range inRow {
-		e := exchange{name: fmt.Sprint(i), do: "POST app.test/", with: []string{allowed}, answers: owns}
+		e := exchange{name: fmt.Sprint(i), do: "POST app.test/", with: []string{origin}, answers: owns}
 		got := e.send(t, s, "http/1")
 		if want == nil {
 			continue

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // How the reload test loads the service.
@@ -94,7 +95,7 @@ func TestReloadUnderLoad(t *testing.T) {
 				running.Go(func() { s.load(t, w, i%2 == 0, &sent[i], done) })
 			}
 			for k := 1; k <= reloads || fewestSent(&sent) < fewest; k++ {
-				reload(t, service, w, k)
+				s.reload(t, w, k)
 				time.Sleep(reloadPause)
 			}
 			close(done)
@@ -112,15 +113,41 @@ func fewestSent(sent *[loadClients]atomic.Int64) int64 {
 	return least
 }
 
-// reload changes the policy file to version k and has it confirmed.
-func reload(t *testing.T, s *corsgate, w *window, k int) {
+// reload changes the policy file to version k and has it confirmed: by the
+// service, or by Envoy for what is compiled.
+func (s *setup) reload(t *testing.T, w *window, k int) {
 	t.Helper()
 	w.written.Store(int64(k))
-	s.write(t, reloadPolicy(k))
-	if _, err := s.reloader.Reload(t.Context()); err != nil {
+	s.service.write(t, reloadPolicy(k))
+	if _, err := s.service.reloader.Reload(t.Context()); err != nil {
 		t.Errorf("version %d: %v", k, err)
 	}
+	if s.config.Profile == envoy.NoTrip {
+		before := s.filterReloads(t)
+		compile(t, s.config, s.service)
+		servertest.Await(t, "the new filter", func() bool { return s.filterReloads(t) > before })
+	}
 	w.confirmed.Store(int64(k))
+}
+
+// filterReloads tells how often all of Envoy's workers had taken a new filter.
+func (s *setup) filterReloads(t *testing.T) int {
+	t.Helper()
+	resp, err := http.Get("http://" + s.envoy.Admin + "/stats?filter=extension_config_discovery.http_filter.*config_reload$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, number, _ := strings.Cut(strings.TrimSpace(string(text)), ": ")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return n
 }
 
 // load sends preflights, or requests, until done, counts them in sent and checks

@@ -34,6 +34,17 @@ func startService(t *testing.T, address, policies string) *corsgate {
 	return serve(t, address, folderOf(policies), nil)
 }
 
+// nobody is a corsgate that does not run, with the policies of a folder. Without
+// an address there is none to ask.
+func nobody(t *testing.T, address string, policies fs.FS) *corsgate {
+	t.Helper()
+	s := &corsgate{address: address, folder: t.TempDir()}
+	if err := os.CopyFS(s.folder, policies); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 const policyFile = "policies.yaml"
 
 // folderOf is a folder with one policy file.
@@ -47,12 +58,9 @@ func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *cor
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &corsgate{address: address, folder: t.TempDir()}
+	s := nobody(t, address, policies)
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
 		s.address = tcp.String() // with the port that the system chose
-	}
-	if err := os.CopyFS(s.folder, policies); err != nil {
-		t.Fatal(err)
 	}
 	s.grpc = &server.Server{Listener: l}
 	config := service.Config{Source: &file.Source{Path: s.folder}, GRPC: s.grpc}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
@@ -55,15 +56,12 @@ func start(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate)
 // launch starts an Envoy with a bootstrap that change has changed.
 func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate, change func(object)) *setup {
 	t.Helper()
-	c.Listen, c.Upstream = "127.0.0.1:0", up.address
-	if c.Service == "" {
-		c.Service = s.address
-	}
+	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", up.address, s.address
 	if c.MessageTimeout == 0 {
 		c.MessageTimeout = envoytest.MessageTimeout
 	}
 	if c.Profile == envoy.NoTrip {
-		c.MatchBy, c.ManagedHosts = "", nil
+		c.ManagedHosts = nil // it knows the policies' hosts
 		c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
 		compile(t, c, s)
 	}
@@ -91,30 +89,46 @@ func compile(t *testing.T, c envoy.Config, s *corsgate) {
 // address is where the Envoy listens.
 func (s *setup) address() string { return s.envoy.Listeners["traffic"] }
 
-// eachSetup runs test with each profile, and each way to match requests, at the
-// same time. They share an upstream and a service.
+// eachSetup runs test with each of configs, and with no-trip without a service,
+// at the same time. They share an upstream, and a service.
 func eachSetup(t *testing.T, test func(*testing.T, *setup)) {
 	up := startUpstream(t)
 	s := startService(t, "127.0.0.1:0", policies)
 	eachConfig(t, func(t *testing.T, name string, c envoy.Config) { test(t, start(t, name, c, up, s)) })
+	t.Run(alone, func(t *testing.T) {
+		t.Parallel()
+		test(t, start(t, alone, configs()[noTripOne], up, nobody(t, "", folderOf(policies))))
+	})
 }
 
-// eachConfig runs test with each profile, and each way to match requests, at
-// the same time. They fail closed, so that no failure is hidden by forwarding,
-// and let every method through.
+// eachConfig runs test with each of configs at the same time.
 func eachConfig(t *testing.T, test func(t *testing.T, name string, c envoy.Config)) {
-	for _, profile := range envoy.Profiles() {
+	for name, c := range configs() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, name, c)
+		})
+	}
+}
+
+// configs are each profile and each way to match requests, by name; no-trip, which
+// matches by itself, is there as one filter and as several. They fail closed, so
+// that no failure is hidden by forwarding, and let every method through.
+func configs() map[string]envoy.Config {
+	all := map[string]envoy.Config{
+		noTripOne:    {Profile: envoy.NoTrip},
+		noTripShards: {Profile: envoy.NoTrip, Compiled: envoy.Compiled{Shards: 16, Ports: []uint16{8443}, Reply: notrip.ByLua}},
+	}
+	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.TwoPhase, envoy.ExtAuthz} {
 		for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
-			if profile == envoy.NoTrip && match == envoy.ByRoute {
-				continue // the compiled filter matches by itself
-			}
-			name := string(profile) + "/" + string(match)
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				test(t, name, envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, AllowCustomMethods: true})
-			})
+			all[string(profile)+"/"+string(match)] = envoy.Config{Profile: profile, MatchBy: match}
 		}
 	}
+	for name, c := range all {
+		c.Fail, c.AllowCustomMethods = envoy.FailClosed, true
+		all[name] = c
+	}
+	return all
 }
 
 // logLine is what a test reads of a line of the access log.
@@ -123,6 +137,7 @@ type logLine struct {
 	Policy        string `json:"policy"`
 	Reason        string `json:"reason"`
 	Origin        string `json:"origin"`
+	Asked         string `json:"asked"` // in no-trip, empty if nobody was asked
 	ShadowPolicy  string `json:"shadow_policy"`
 	ShadowReason  string `json:"shadow_reason"`
 	ShadowDiffers bool   `json:"shadow_differs"`

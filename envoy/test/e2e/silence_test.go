@@ -20,7 +20,7 @@ const patience = 300 * time.Millisecond
 // TestSilence asks a service that is healthy and never answers: Envoy gives up
 // after the message timeout, and not before.
 func TestSilence(t *testing.T) {
-	address := startSilent(t)
+	silent := startSilent(t)
 	for _, profile := range envoy.Profiles() {
 		for mode, want := range map[envoy.FailureMode][]string{
 			envoy.FailOpen:   of("200", "seen", "unanswered", vary),
@@ -29,10 +29,9 @@ func TestSilence(t *testing.T) {
 			name := string(profile) + "/" + string(mode)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				c := envoy.Config{Profile: profile, Fail: mode, Service: address, MessageTimeout: patience}
-				s := start(t, name, c, startUpstream(t), nil)
+				s := start(t, name, envoy.Config{Profile: profile, Fail: mode, MessageTimeout: patience}, startUpstream(t), silent)
 				e := exchange{
-					name: name, do: "GET app.test/", with: []string{allowed}, answers: owns, want: want,
+					name: name, do: "GET app.test/", with: []string{asked}, answers: owns, want: want,
 					but: map[string][]string{"ext-authz/closed": of("503", "unseen", "unanswered", vary)},
 				}
 				sent := time.Now()
@@ -65,9 +64,9 @@ func TestSlow(t *testing.T) {
 	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
 		s := start(t, name, c, up, service)
 		for _, e := range []exchange{
-			{name: "a request", do: "GET app.test/", with: []string{allowed}, answers: owns, want: of("200", "seen", grants)},
-			{name: "a request of an unknown origin", do: "GET app.test/", with: []string{denied}, answers: owns, want: of("200", "seen", vary)},
-			{name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, want: of("204", "unseen", grantsPreflight)},
+			{name: "a request", do: "GET app.test/", with: []string{asked}, answers: owns, want: of("200", "seen", grantsAsked)},
+			{name: "a request of an unknown origin", do: "GET app.test/", with: []string{askedDenied}, answers: owns, want: of("200", "seen", vary)},
+			{name: "a preflight", do: "OPTIONS app.test/", with: []string{asked, asksPut}, want: of("204", "unseen", grantsAskedPreflight)},
 		} {
 			sent := time.Now()
 			for _, line := range differences(e.wanted(s), e.send(t, s, "http/1")) {
@@ -81,7 +80,7 @@ func TestSlow(t *testing.T) {
 }
 
 // startSilent serves health, and takes every other call without an answer.
-func startSilent(t *testing.T) (address string) {
+func startSilent(t *testing.T) *corsgate {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,5 +104,5 @@ func startSilent(t *testing.T) (address string) {
 		srv.Stop()
 		<-served
 	})
-	return l.Addr().String()
+	return nobody(t, l.Addr().String(), folderOf(policies))
 }

@@ -11,31 +11,24 @@ import (
 // says: Envoy asks nobody, and the upstream's own headers come through.
 func TestSwitchedOff(t *testing.T) {
 	up := startUpstream(t)
-	for _, profile := range envoy.Profiles() {
-		for _, match := range []envoy.MatchBy{envoy.ByMatcher, envoy.ByRoute} {
-			name := string(profile) + "/" + string(match)
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				c := envoy.Config{Profile: profile, MatchBy: match, Fail: envoy.FailClosed, Service: envoytest.FreeAddress()}
-				s := launch(t, name, c, up, nil, switchOff)
-				got := map[string][]string{} // :: id -> lines
-				table := []exchange{
-					{name: "a request", do: "GET app.test/", with: []string{allowed}, answers: owns},
-					{name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns},
-					{name: "no origin", do: "GET app.test/", answers: owns},
-				}
-				for _, e := range table {
-					got[e.id(s, "http/1")] = e.send(t, s, "http/1")
-				}
-				reasons := s.reasons(t, len(got))
-				for id, lines := range got {
-					for _, line := range differences(unasked("200", "seen", owned), append(lines, reasons[id])) {
-						t.Errorf("%s: %s", id, line)
-					}
-				}
-			})
+	eachConfig(t, func(t *testing.T, name string, c envoy.Config) {
+		s := launch(t, name, c, up, nobody(t, envoytest.FreeAddress(), folderOf(policies)), switchOff)
+		got := map[string][]string{} // :: id -> lines
+		table := []exchange{
+			{name: "a request", do: "GET app.test/", with: []string{allowed}, answers: owns},
+			{name: "a preflight", do: "OPTIONS app.test/", with: []string{allowed, asksPut}, answers: owns},
+			{name: "no origin", do: "GET app.test/", answers: owns},
 		}
-	}
+		for _, e := range table {
+			got[e.id(s, "http/1")] = e.send(t, s, "http/1")
+		}
+		reasons := s.reasons(t, len(got))
+		for id, lines := range got {
+			for _, line := range differences(unasked("200", "seen", owned), append(lines, reasons[id])) {
+				t.Errorf("%s: %s", id, line)
+			}
+		}
+	})
 }
 
 // switchOff switches the filters off in all virtual hosts, and in their routes.
@@ -45,7 +38,7 @@ func switchOff(b object) {
 	}
 	for _, host := range manager(b)["route_config"].(object)["virtual_hosts"].([]any) {
 		for _, part := range append([]any{host}, host.(object)["routes"].([]any)...) {
-			part.(object)["typed_per_filter_config"] = object{"corsgate.decide": off(), "corsgate.static": off()}
+			part.(object)["typed_per_filter_config"] = object{"corsgate": off(), "corsgate.decide": off(), "corsgate.static": off()}
 		}
 	}
 }

@@ -16,6 +16,17 @@ const (
 	oneRoute  = "one-trip/route"
 	twoRoute  = "two-phase/route"
 	authRoute = "ext-authz/route"
+	noTrip    = "no-trip"
+	// Setups of no-trip: in one filter, in several, and without a service.
+	noTripOne, noTripShards, alone = "no-trip/one", "no-trip/shards", "no-trip/alone"
+)
+
+// Origins that every profile asks about: no-trip leaves labels of more than 40
+// bytes to the service.
+const (
+	askedOrigin = "https://a-label-of-more-than-forty-bytes-is-asked-about.apps.example"
+	asked       = "Origin: " + askedOrigin
+	askedDenied = "Origin: https://a-label-of-more-than-forty-bytes-is-asked-about.evil.example"
 )
 
 // owned are the lines of an answer of owns that is left alone.
@@ -44,6 +55,9 @@ var grants = []string{
 	"access-control-expose-headers: x-request-id", vary,
 }
 
+// grantsAsked are those that let askedOrigin read it.
+var grantsAsked = of(grants[:1], "access-control-allow-origin: "+askedOrigin, grants[2:])
+
 // grantsPreflight are the lines that let it send what it asked for.
 var grantsPreflight = []string{
 	"access-control-allow-credentials: true", "access-control-allow-origin: https://app.example",
@@ -51,10 +65,22 @@ var grantsPreflight = []string{
 	"access-control-allow-methods: GET, PUT, QUERY", "access-control-max-age: 600", preVary,
 }
 
+var grantsAskedPreflight = of(grantsPreflight[:1], "access-control-allow-origin: "+askedOrigin, grantsPreflight[2:])
+
 // publicGrants are those of public.test.
 var publicGrants = []string{"access-control-allow-origin: *", "access-control-expose-headers: etag"}
 
-// Requests without an Origin are asked about in two-phase only.
+// What no-trip answers without a service to what it must ask about: it strips,
+// but refuses preflights, and what one of the policies may block. If Envoy names
+// the policy, or an authority is odd, that may be any policy.
+var (
+	strippedAlone  = map[string][]string{alone: of("200", "seen", "needs_service", vary)}
+	refusedAlone   = map[string][]string{alone: of("403", "unseen", "needs_service", vary)}
+	preflightAlone = map[string][]string{alone: of("403", "unseen", "needs_service", preVary)}
+)
+
+// Requests without an Origin are asked about in two-phase only, and no-trip notes
+// nothing of them.
 func unasked(lines ...any) []string { return of(append(lines, "-")...) }
 
 var exchanges = concat(preflights, requests, upstreamHeaders, varies, localReplies, twice, modes, oddRequests, grpcRequests)
@@ -85,9 +111,11 @@ var preflights = []exchange{
 	}, {
 		name: "a preflight of what is no origin", do: "OPTIONS app.test/", with: []string{"Origin: https://app.example/", asksPut},
 		want: of("403", "unseen", "preflight_malformed", preVary),
+		but:  preflightAlone,
 	}, {
 		name: "a preflight with two origins", do: "OPTIONS app.test/", with: []string{allowed, denied, asksPut},
 		want: of("403", "unseen", "preflight_malformed", preVary),
+		but:  preflightAlone,
 	}, {
 		name: "a preflight where a route leads nowhere", do: "OPTIONS app.test/dead", with: []string{allowed, asksPut},
 		want: of("204", "unseen", "preflight_allowed", grantsPreflight),
@@ -129,12 +157,15 @@ var requests = []exchange{
 	}, {
 		name: "a request of what is no origin", do: "GET app.test/", with: []string{"Origin: https://app.example:443"},
 		want: of("200", "seen", "request_origin_malformed", vary),
+		but:  strippedAlone,
 	}, {
 		name: "a request with two origins", do: "GET app.test/", with: []string{allowed, allowed},
 		want: of("200", "seen", "request_origin_malformed", vary),
+		but:  strippedAlone,
 	}, {
 		name: "a request with an origin that is no text", do: "GET app.test/", with: []string{"Origin: https://\xff\xfe.example"},
 		want: of("200", "seen", "request_origin_malformed", vary),
+		but:  strippedAlone,
 	}, {
 		name: "a request of no origin in particular", do: "GET app.test/", with: []string{"Origin: null"},
 		want: of("200", "seen", "request_origin_denied", vary),
@@ -158,7 +189,10 @@ var requests = []exchange{
 	}, {
 		name: "no origin at all of a public policy", do: "GET public.test/",
 		want: unasked("200", "seen", vary), // nobody is asked, so Vary takes the place of "*"
-		but:  map[string][]string{twoPhase: of("200", "seen", "not_cors", publicGrants)},
+		but: map[string][]string{
+			twoPhase: of("200", "seen", "not_cors", publicGrants),
+			noTrip:   unasked("200", "seen", publicGrants), // Envoy knows the policy
+		},
 	},
 }
 
@@ -257,7 +291,10 @@ var localReplies = concat(
 		}, {
 			name: "404 without a route and without an origin", do: "GET noroute.test/other",
 			want: unasked("404", "unseen"), // what a virtual host enables comes with a route
-			but:  map[string][]string{twoRoute: unasked("404", "unseen"), twoPhase: of("404", "unseen", "not_cors", vary)},
+			but: map[string][]string{
+				twoRoute: unasked("404", "unseen"), twoPhase: of("404", "unseen", "not_cors", vary),
+				noTrip: unasked("404", "unseen", vary), // the filter needs no route
+			},
 		}, {
 			name: "429 for anybody", do: "GET public.test/limited", with: []string{denied},
 			want: of("429", "unseen", "request_allowed", publicGrants),

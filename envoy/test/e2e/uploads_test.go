@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,10 +50,10 @@ func TestUploads(t *testing.T) {
 			addFilters(b, filters...)
 		}, func(t *testing.T, s *setup, g gate) {
 			for client := range clients {
-				s.uploads(t, g, client, bodyLimit-1000, connectionLimit, of("200", grants))
-				s.uploads(t, g, client, 10*bodyLimit, connectionLimit, of("413", grants))
+				s.uploads(t, g, client, bodyLimit-1000, connectionLimit, of("200", grantsAsked))
+				s.uploads(t, g, client, 10*bodyLimit, connectionLimit, of("413", grantsAsked))
 			}
-			s.uploads(t, g, "http/1", bodyLimit+1000, connectionLimit, of("413", grants))
+			s.uploads(t, g, "http/1", bodyLimit+1000, connectionLimit, of("413", grantsAsked))
 		})
 	}
 }
@@ -66,7 +67,7 @@ func TestUploadsBeyondTheAdvice(t *testing.T) {
 	const limit = 1000
 	eachUpload(t, "lost limit", func(b object) { addFilters(b, bufferFilter(limit)) }, func(t *testing.T, s *setup, g gate) {
 		for client := range clients {
-			s.uploads(t, g, client, 5*limit, 5*limit, of("200", grants))
+			s.uploads(t, g, client, 5*limit, 5*limit, of("200", grantsAsked))
 		}
 	})
 	eachUpload(t, "hang", func(b object) {
@@ -91,14 +92,15 @@ func TestBodyLimitByLength(t *testing.T) {
 		host["routes"] = append([]any{tooLong}, routes...)
 	}, func(t *testing.T, s *setup, g gate) {
 		for client := range clients {
-			s.uploads(t, g, client, 1000, 1000, of("200", grants))
-			s.uploads(t, g, client, 1001, 1001, of("413", grants))
+			s.uploads(t, g, client, 1000, 1000, of("200", grantsAsked))
+			s.uploads(t, g, client, 1001, 1001, of("413", grantsAsked))
 		}
 	})
 }
 
 // TestBufferBeforeCorsgate puts the filter that waits before corsgate's: the
-// limit holds, but corsgate is not asked, and no page can read the 413.
+// limit holds, but corsgate is not asked, and no page can read the 413, unless
+// nobody need be asked.
 func TestBufferBeforeCorsgate(t *testing.T) {
 	up, service := startUpstream(t), startService(t, "127.0.0.1:0", policies)
 	for _, profile := range envoy.Profiles() {
@@ -108,18 +110,67 @@ func TestBufferBeforeCorsgate(t *testing.T) {
 				m := manager(b)
 				m["http_filters"] = append([]any{bufferFilter(1000)}, m["http_filters"].([]any)...)
 			})
-			got, err := s.send(t.Context(), "http/1", 5000)
+			got, err := s.send(t.Context(), "http/1", allowed, 5000)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, line := range differences(of("413"), got) {
+			want := of("413")
+			if profile == envoy.NoTrip {
+				want = of("413", grants) // what it decides by itself it decides at the answer, too
+			}
+			for _, line := range differences(want, got) {
 				t.Error(line)
 			}
 		})
 	}
 }
 
-// eachUpload runs test with each profile, and a service behind a gate.
+// TestUploadsThatNobodyAsksAbout has filters behind corsgate wait for the body of
+// what no-trip decides by itself: what comes of it is what comes of it in an Envoy
+// without corsgate, whatever the limits.
+func TestUploadsThatNobodyAsksAbout(t *testing.T) {
+	up := startUpstream(t)
+	for name, filter := range map[string]object{
+		"a small buffer":     bufferFilter(1000),
+		"buffer":             bufferFilter(1 << 20),
+		"Lua":                luaFilter(),
+		"ext_authz":          bodyAuthz(1 << 20),
+		"a small ext_authz":  bodyAuthz(1000),
+		"a partial question": partialAuthz(1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			start := func(name string, change func(object)) *setup {
+				return launch(t, name, envoy.Config{Profile: envoy.NoTrip}, up, nobody(t, "", folderOf(policies)), func(b object) {
+					addFilters(b, filter)
+					change(b)
+				})
+			}
+			with, without := start("with", func(object) {}), start("without", removeFirst)
+			for _, size := range []int{5 << 10, 900 << 10, 3 << 20} {
+				for client := range clients {
+					want, err := without.send(t.Context(), client, allowed, size)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := with.send(t.Context(), client, allowed, size)
+					if err != nil {
+						t.Errorf("%d bytes over %s: %v", size, client, err)
+					}
+					for _, line := range differences(of(want, grants), got) {
+						t.Errorf("%d bytes over %s: %s", size, client, line)
+					}
+				}
+			}
+		})
+	}
+}
+
+// removeFirst removes the filter that stands first.
+func removeFirst(b object) { manager(b)["http_filters"] = manager(b)["http_filters"].([]any)[1:] }
+
+// eachUpload runs test with each profile, and a service behind a gate. All are
+// asked about its requests.
 func eachUpload(t *testing.T, name string, change func(object), test func(*testing.T, *setup, gate)) {
 	up := startUpstream(t)
 	for _, profile := range envoy.Profiles() {
@@ -149,10 +200,10 @@ func (s *setup) upload(t *testing.T, g gate, client string, size, before int) (g
 	sent := make(chan error, 1)
 	go func() {
 		var err error
-		got, err = s.send(t.Context(), client, size)
+		got, err = s.send(t.Context(), client, asked, size)
 		sent <- err
 	}()
-	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(5 * time.Millisecond) {
+	for start := time.Now(); time.Since(start) < servertest.Patience && len(sent) == 0; time.Sleep(5 * time.Millisecond) {
 		if r, p := s.reading(t); r-read >= before || p > paused {
 			break
 		}
@@ -169,9 +220,9 @@ func (s *setup) upload(t *testing.T, g gate, client string, size, before int) (g
 	return got
 }
 
-// send posts a body of that size from an allowed origin; the answer is its
-// status and its CORS header lines.
-func (s *setup) send(ctx context.Context, client string, size int) ([]string, error) {
+// send posts a body of that size from an origin; the answer is its status and its
+// CORS header lines.
+func (s *setup) send(ctx context.Context, client, origin string, size int) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, servertest.Patience) // a hang is a failure with a name
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address()+"/", bytes.NewReader(make([]byte, size)))
@@ -179,7 +230,8 @@ func (s *setup) send(ctx context.Context, client string, size int) ([]string, er
 		return nil, err
 	}
 	r.Host = "app.test"
-	r.Header.Set("Origin", "https://app.example")
+	name, value, _ := strings.Cut(origin, ": ")
+	r.Header.Set(name, value)
 	resp, err := clients[client].RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -240,4 +292,11 @@ func bodyAuthz(limit int) object {
 		"@type":             "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
 		"http_service":      object{"server_uri": object{"uri": "http://upstream.test", "cluster": "upstream", "timeout": "30s"}},
 		"with_request_body": object{"max_request_bytes": limit}}}
+}
+
+// partialAuthz is bodyAuthz that shows what there is of a body that is too long.
+func partialAuthz(limit int) object {
+	filter := bodyAuthz(limit)
+	filter["typed_config"].(object)["with_request_body"].(object)["allow_partial_message"] = true
+	return filter
 }
