@@ -59,7 +59,7 @@ func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policy
 	case report.Asked == notrip.AskedAll && service:
 		d.Code, d.Reason = codeAskedWhole, "the service is asked about every request with an Origin"
 	case report.Asked == notrip.AskedAll:
-		d.Level, d.Code, d.Reason = policy.Error, codeNeedsService, "Envoy cannot decide about it, and there is no service to ask"
+		d.Level, d.Code, d.Reason = policy.Error, codeNeedsService, "Envoy alone cannot decide about it"
 		d.Hint = strings.TrimPrefix(d.Hint+", or have a service", ", or ")
 	case report.Asked == notrip.AskedSome && service:
 		d.Code, d.Reason = codeAskedSome, "the service is asked about some requests"
