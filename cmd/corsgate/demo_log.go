@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+
+	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // accessEntry is one line of the access log that generated configuration has
@@ -14,9 +16,10 @@ type accessEntry struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	Status int    `json:"status"`
-	// Origin is quoted, as all that comes from a request; Policy and Reason are
+	// Origin is quoted if corsgate was asked; Policy and Reason are
 	// corsgate's, but the reason of a question without an answer, which is
-	// Envoy's and the only one then. Empty where Envoy did not ask.
+	// Envoy's and the only one then. Empty if nothing was decided, for want of an
+	// Origin.
 	Origin string `json:"origin"`
 	Policy string `json:"policy"`
 	Reason string `json:"reason"`
@@ -26,9 +29,9 @@ type accessEntry struct {
 func (e accessEntry) String() string {
 	from := ""
 	if e.Origin != "" {
-		from = " from " + e.Origin
+		from = " from " + printable.Text(e.Origin)
 	}
-	return fmt.Sprintf("%d %s %s%s: %s", e.Status, e.Method, strconv.Quote(e.Path), from, cmp.Or(e.Reason, "corsgate was not asked"))
+	return fmt.Sprintf("%d %s %s%s: %s", e.Status, e.Method, strconv.Quote(e.Path), from, cmp.Or(e.Reason, "no decision"))
 }
 
 // accessLog is a writer of Envoy's access log that hands on each entry. It is

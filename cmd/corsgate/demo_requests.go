@@ -12,6 +12,10 @@ const (
 	deniedOrigin  = "https://evil.example.net"
 )
 
+// crossSite is what browsers say of such a request (Fetch Metadata, section 2.4). A
+// policy for every host does not know which origins are the site's own.
+var crossSite = [2]string{"Sec-Fetch-Site", "cross-site"}
+
 // demoProbes returns the requests of the demo: a preflight and a request of an
 // allowed origin and of a denied one, as the sample policy answers them.
 func demoProbes() []probe {
@@ -47,7 +51,7 @@ func demoProbes() []probe {
 		{
 			title:   "A request of an allowed origin: the upstream answers, the policy's headers replace its own.",
 			method:  http.MethodGet,
-			headers: [][2]string{{"Origin", allowedOrigin}},
+			headers: [][2]string{{"Origin", allowedOrigin}, crossSite},
 			status:  http.StatusOK,
 			reason:  policy.ReasonRequestAllowed,
 			answer: map[string]string{
@@ -60,7 +64,7 @@ func demoProbes() []probe {
 		{
 			title:   "A request of another origin: the upstream answers, but no page of that origin may read it.",
 			method:  http.MethodGet,
-			headers: [][2]string{{"Origin", deniedOrigin}},
+			headers: [][2]string{{"Origin", deniedOrigin}, crossSite},
 			status:  http.StatusOK,
 			reason:  policy.ReasonRequestOriginDenied,
 			answer:  map[string]string{"Vary": "Origin"},

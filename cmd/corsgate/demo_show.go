@@ -18,7 +18,7 @@ const logPatience = time.Minute
 
 // show waits for Envoy, then shows what it does: with --once by making the
 // requests, else by telling the user and printing each decision until ctx ends.
-func (d *demo) show(ctx context.Context, svc *wired, ready <-chan string, entries <-chan accessEntry) error {
+func (d *demo) show(ctx context.Context, status string, ready <-chan string, entries <-chan accessEntry) error {
 	select {
 	case <-ctx.Done():
 		if d.flags.once {
@@ -30,7 +30,7 @@ func (d *demo) show(ctx context.Context, svc *wired, ready <-chan string, entrie
 		if d.flags.once {
 			return d.tryAll(ctx, base, entries)
 		}
-		d.guide(base, svc.admin.Listener.Addr().String())
+		d.guide(base, status)
 		d.follow(ctx, entries)
 		return nil
 	}
@@ -39,18 +39,23 @@ func (d *demo) show(ctx context.Context, svc *wired, ready <-chan string, entrie
 // json reports whether the demo prints for programs.
 func (d *demo) json() bool { return d.flags.format.value == "json" }
 
-// guide says what is there and what to try; for programs on one line of JSON.
-func (d *demo) guide(base, admin string) {
+// guide says what is there and what to try; for programs on one line of JSON. Without
+// a service there is no status.
+func (d *demo) guide(base, status string) {
 	file := printable.Name(d.policyFile)
 	if d.json() {
-		_ = json.NewEncoder(d.out).Encode(map[string]string{
-			"envoy": base, "policies": file, "status": "http://" + admin + "/status",
-		})
+		there := map[string]string{"envoy": base, "policies": file}
+		if status != "" {
+			there["status"] = status
+		}
+		_ = json.NewEncoder(d.out).Encode(there)
 		return
 	}
 	fmt.Fprintf(d.out, "Envoy answers on %s, in front of an upstream that grants every origin.\n", base)
 	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", file)
-	fmt.Fprintf(d.out, "Status: http://%s/status\n", admin)
+	if status != "" {
+		fmt.Fprintf(d.out, "Status: %s\n", status)
+	}
 	for i, p := range demoProbes() {
 		fmt.Fprintf(d.out, "\n%d. %s\n\n   %s\n", i+1, p.title, p.curl(base))
 	}

@@ -24,10 +24,10 @@ import (
 
 func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
 	envoytest.Binary(t)
-	for _, profile := range envoy.Profiles() {
-		t.Run(string(profile), func(t *testing.T) {
+	for _, flags := range demoProfiles() {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			var out, errs output
-			code := run(t.Context(), []string{"demo", "--once", "--listen", "127.0.0.1:0", "--profile", string(profile)}, nil, &out, &errs)
+			code := run(t.Context(), append([]string{"demo", "--once", "--listen", "127.0.0.1:0", "--profile"}, flags...), nil, &out, &errs)
 			if code != exitOK {
 				t.Fatalf("exit code %d\n%s\n%s", code, &out, &errs)
 			}
@@ -42,6 +42,15 @@ func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// demoProfiles are the profiles of the demo, and what goes with them.
+func demoProfiles() [][]string {
+	all := [][]string{{string(envoy.NoTrip), "--without-service"}}
+	for _, profile := range envoy.Profiles() {
+		all = append(all, []string{string(profile)})
+	}
+	return all
 }
 
 // TestDemoIsNoPartOfServesEnvironment runs it where serve is set up for a
@@ -59,42 +68,70 @@ func TestDemoIsNoPartOfServesEnvironment(t *testing.T) {
 
 func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
 	envoytest.Binary(t)
+	for _, flags := range [][]string{{"one-trip"}, {"no-trip"}, {"no-trip", "--without-service"}} {
+		t.Run(strings.Join(flags, " "), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var out, errs output
+			ended := make(chan int, 1)
+			go func() {
+				ended <- run(ctx, append([]string{"demo", "--listen", "127.0.0.1:0", "--profile"}, flags...), nil, &out, &errs)
+			}()
+			guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*?(?:Status: (\S+)/status.*)?Ctrl-C ends`), &errs)
+			base, policyFile, admin := guide[1], guide[2], guide[3]
+			if service := len(flags) == 1; service != (admin != "") {
+				t.Errorf("status on %q:\n%s", admin, &out)
+			}
+
+			if got := allowOrigin(t, base, "https://new.example.org"); got != "" {
+				t.Fatalf("the origin is allowed before the edit: %q", got)
+			}
+			replaceIn(t, policyFile, "https://app.example.com", "https://new.example.org")
+			servertest.Await(t, "the edit", func() bool { return allowOrigin(t, base, "https://new.example.org") != "" })
+			out.await(t, regexp.MustCompile(`200 GET "/" from "?https://new.example.org"?: request_allowed`), &errs)
+
+			cancel()
+			select {
+			case code := <-ended:
+				if code != exitOK {
+					t.Errorf("exit code %d\n%s", code, &errs)
+				}
+			case <-time.After(patience):
+				t.Fatal("the demo does not end")
+			}
+			if _, err := os.Stat(filepath.Dir(policyFile)); !os.IsNotExist(err) {
+				t.Errorf("the policy's folder is still there: %v", err)
+			}
+			for _, url := range []string{base, admin} {
+				if resp, err := http.Get(url); err == nil {
+					resp.Body.Close()
+					t.Errorf("%s still answers", url)
+				}
+			}
+		})
+	}
+}
+
+// TestDemoWithoutAServiceRefusesWhatNeedsOne edits the policy so that Envoy cannot
+// decide about it: the one before stays.
+func TestDemoWithoutAServiceRefusesWhatNeedsOne(t *testing.T) {
+	envoytest.Binary(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out, errs output
 	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0"}, nil, &out, &errs) }()
-	guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*Status: (\S+)/status.*Ctrl-C ends`), &errs)
-	base, policyFile, admin := guide[1], guide[2], guide[3]
-
-	if got := allowOrigin(t, base, "https://new.example.org"); got != "" {
-		t.Fatalf("the origin is allowed before the edit: %q", got)
+	go func() {
+		ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--profile", "no-trip", "--without-service"}, nil, &out, &errs)
+	}()
+	guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*Ctrl-C ends`), &errs)
+	replaceIn(t, guide[2], "- name: public\n", "- name: public\n  mode: shadow\n")
+	errs.await(t, regexp.MustCompile(`policies refused, the last good ones keep serving.*public.*because of mode: `), &out)
+	if got := allowOrigin(t, guide[1], "https://app.example.com"); got != "https://app.example.com" {
+		t.Errorf("the policies before do not serve: %q", got)
 	}
-	replaceIn(t, policyFile, "https://app.example.com", "https://new.example.org")
-	for end := time.Now().Add(patience); allowOrigin(t, base, "https://new.example.org") == ""; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the edit is not live\n%s\n%s", &out, &errs)
-		}
-	}
-	out.await(t, regexp.MustCompile(`200 GET "/" from "https://new.example.org": request_allowed`), &errs)
-
 	cancel()
-	select {
-	case code := <-ended:
-		if code != exitOK {
-			t.Errorf("exit code %d\n%s", code, &errs)
-		}
-	case <-time.After(patience):
-		t.Fatal("the demo does not end")
-	}
-	if _, err := os.Stat(filepath.Dir(policyFile)); !os.IsNotExist(err) {
-		t.Errorf("the policy's folder is still there: %v", err)
-	}
-	for _, url := range []string{base, admin} {
-		if resp, err := http.Get(url); err == nil {
-			resp.Body.Close()
-			t.Errorf("%s still answers", url)
-		}
+	if code := <-ended; code != exitOK {
+		t.Errorf("exit code %d\n%s", code, &errs)
 	}
 }
 
@@ -202,7 +239,7 @@ func TestDemoAsJSONPrintsALineForTheAddressesAndOneForEachDecision(t *testing.T)
 	defer cancel()
 	var out, errs output
 	d := &demo{out: &out, flags: &demoFlags{format: oneOf("json")}, policyFile: "demo.yaml"}
-	d.guide("http://127.0.0.1:1", "127.0.0.1:2")
+	d.guide("http://127.0.0.1:1", "http://127.0.0.1:2/status")
 	entries := make(chan accessEntry, 1)
 	entries <- accessEntry{Method: "GET", Path: "/", Status: 200, Reason: "request_allowed"}
 	ended := make(chan struct{})
@@ -233,7 +270,7 @@ func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
 
 func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 	const log = `{"method":"GET","path":"/a","status":200,"origin":"\"https://a.example\"","reason":"request_allowed"}` + "\n" +
-		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n" + `{"method":"PUT","path":"/b","status":200,"reason":"unanswered"}` + "\n"
+		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n" + `{"method":"PUT","path":"/b","status":200,"origin":"https://\u202eb","reason":"unanswered"}` + "\n"
 	for size := 1; size <= len(log); size += 7 {
 		var got []string
 		w := &accessLog{each: func(e accessEntry) { got = append(got, e.String()) }}
@@ -241,7 +278,7 @@ func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 			n, _ := w.Write(b[:min(size, len(b))])
 			b = b[n:]
 		}
-		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": corsgate was not asked|200 PUT "/b": unanswered`
+		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": no decision|200 PUT "/b" from https://\u202eb: unanswered`
 		if strings.Join(got, "|") != want {
 			t.Errorf("in writes of %d bytes: %q", size, got)
 		}

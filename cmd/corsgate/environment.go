@@ -17,7 +17,8 @@ func variable(flag string) string {
 }
 
 // withoutVariables is the annotation of a command whose flags, and its
-// subcommands', have no environment variables; its value says why.
+// subcommands', have no environment variables, or of such a flag; its value says
+// why.
 const withoutVariables = "without-variables"
 
 // bindEnvironment gives every flag of root and its subcommands an environment
@@ -40,7 +41,11 @@ func nameVariables(cmd *cobra.Command) {
 	if !hasVariables(cmd) {
 		return
 	}
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { f.Usage += " [$" + variable(f.Name) + "]" })
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if _, without := f.Annotations[withoutVariables]; !without {
+			f.Usage += " [$" + variable(f.Name) + "]"
+		}
+	})
 	for _, sub := range cmd.Commands() {
 		nameVariables(sub)
 	}
@@ -59,7 +64,8 @@ func hasVariables(cmd *cobra.Command) bool {
 // empty variable counts as none, as container files often have them.
 func fromEnvironment(f *pflag.Flag) error {
 	value := os.Getenv(variable(f.Name))
-	if f.Changed || value == "" || f.Name == "help" {
+	_, without := f.Annotations[withoutVariables]
+	if f.Changed || value == "" || f.Name == "help" || without {
 		return nil
 	}
 	if err := f.Value.Set(value); err != nil {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/corsgate/corsgate/envoy"
 )
@@ -9,6 +12,9 @@ import (
 // envoyConfigFlags are the flags of envoy-config.
 type envoyConfigFlags struct {
 	config       envoy.Config
+	compile      compileFlags
+	policies     string
+	out          string
 	only, format *choice
 	// Flags of closed lists; run copies them into config.
 	profile, matchBy, withoutOrigin, fail *choice
@@ -25,20 +31,33 @@ func newEnvoyConfig() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "envoy-config",
-		Short: "Print the configuration that makes an Envoy ask corsgate",
+		Short: "Print the configuration that makes an Envoy ask corsgate, or compile policies into it",
 		Long: `Prints a complete Envoy bootstrap, or with --only filters what goes into a
 configuration that is there already: the HTTP filters, what the connection manager
-needs beside them, the virtual host's part and the cluster. Every part says in a comment what it is for.`,
+needs beside them, the virtual host's part and the cluster. Every part says in a comment what it is for.
+
+With --profile no-trip it compiles the policies and writes into the folder --out: the
+bootstrap, envoy.yaml, and the filters, which Envoy watches. Run it again when the
+policies have changed, and a running Envoy reads what is new; a file that stays the
+same is not touched. An envoy.yaml that is there and says something else may be
+edited: it is left, and the new one is envoy.yaml.new. Without --service there is
+nobody to ask: a policy that Envoy cannot decide about is an error then.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
-  corsgate envoy-config --only filters --service unix:///run/corsgate.sock`,
+  corsgate envoy-config --only filters --service unix:///run/corsgate.sock
+  corsgate envoy-config --profile no-trip --policies policies/ --out envoy/ --upstream 127.0.0.1:8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out, err := f.generate()
+			if err := f.check(cmd.Flags()); err != nil {
+				return err
+			}
+			c, err := f.envoy(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			_, err = cmd.OutOrStdout().Write(out)
-			return err
+			if f.out != "" {
+				return f.write(cmd, c)
+			}
+			return f.print(cmd, c)
 		},
 	}
 	f.define(cmd)
@@ -46,12 +65,13 @@ needs beside them, the virtual host's part and the cluster. Every part says in a
 }
 
 // profileChoice returns the --profile of commands that configure an Envoy.
-func profileChoice() *choice {
-	var words []string
+func profileChoice() *choice { return oneOf(profileWords()...) }
+
+func profileWords() (words []string) {
 	for _, p := range envoy.Profiles() {
 		words = append(words, string(p))
 	}
-	return oneOf(words...)
+	return words
 }
 
 // define defines the flags of cmd.
@@ -60,10 +80,10 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&c.Listen, "listen", "127.0.0.1:10000", "IP:PORT or unix:///PATH where Envoy takes traffic")
 	flags.StringVar(&c.Upstream, "upstream", "", "HOST:PORT or unix:///PATH of the application; required for a whole bootstrap")
-	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate")
+	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; none by default in no-trip")
 	flags.StringVar(&c.Admin, "envoy-admin", "", "IP:PORT of Envoy's own admin listener; none by default")
 	flags.Var(f.only, "only", "print this part alone")
-	flags.Var(f.format, "format", "how to print it; json has no comments")
+	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written")
 	flags.Var(f.matchBy, "match-by", "how Envoy tells the requests to ask about")
 	flags.Var(f.withoutOrigin, "without-origin", "what answers to requests without an Origin get: strip removes the upstream's CORS headers and adds Vary")
 	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
@@ -72,24 +92,89 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&c.AllowCustomMethods, "allow-custom-methods", false, "let methods through that Envoy does not know, over HTTP/1; Envoy warns of it at every start")
 	flags.BoolVar(&c.MergeSlashes, "merge-slashes", false, "let routes and the upstream see one slash instead of several; decisions are the same without it")
 	flags.DurationVar(&c.MessageTimeout, "message-timeout", envoy.DefaultMessageTimeout, "how long Envoy waits for an answer")
+	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder to compile")
+	flags.StringVar(&f.out, "out", "", "no-trip: `DIR` to write into")
+	flags.StringVar(&c.Compiled.Folder, "folder", "", "no-trip: `DIR` where Envoy sees what is written into --out; by default the same")
+	f.compile.define(cmd)
 }
 
-// generate returns what the flags ask for.
-func (f *envoyConfigFlags) generate() ([]byte, error) {
+// noTrip reports whether policies are compiled.
+func (f *envoyConfigFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
+
+// hasService reports whether there is a service to ask. In no-trip it must be named.
+func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
+	return f.config.Service != "" && (!f.noTrip() || flags.Changed("service"))
+}
+
+// check reports flags that have no place in the profile, or beside each other.
+func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
+	if !f.noTrip() {
+		return misplaced(flags, append([]string{"policies", "out", "folder"}, compileFlagNames...),
+			"is of the profile no-trip alone", "leave it out, or add --profile no-trip")
+	}
+	if err := misplaced(flags, []string{"match-by", "without-origin", "managed-host"}, "has no use in no-trip",
+		"leave it out: the compiled filter matches by itself, and knows the policies' hosts"); err != nil {
+		return err
+	}
+	if !f.hasService(flags) {
+		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name"}, "is about the service, and there is none",
+			"name the service with --service ADDRESS, or leave this out"); err != nil {
+			return err
+		}
+	}
+	return f.checkFolders(flags)
+}
+
+// checkFolders reports what is missing to write the filters, or to say where they are.
+func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
+	switch {
+	case f.out != "" && f.policies == "":
+		return misused("name the policy file or folder with --policies PATH", "no --policies given")
+	case f.out == "" && f.only.value == "":
+		return misused("name the folder to write into with --out DIR, or print what to paste with --only filters --folder DIR", "no --out given")
+	case f.out == "" && f.config.Compiled.Folder == "":
+		return misused("name the folder where Envoy finds the compiled policies with --folder DIR, or have them written with --policies PATH --out DIR", "no --folder given")
+	case f.out == "":
+		return misplaced(flags, []string{"policies"}, "has nowhere to be compiled to", "name the folder to write into with --out DIR")
+	}
+	return nil
+}
+
+// envoy returns the Envoy that the flags describe.
+func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	c := f.config
 	c.Profile = envoy.Profile(f.profile.value)
 	c.MatchBy = envoy.MatchBy(f.matchBy.value)
 	c.WithoutOrigin = envoy.WithoutOrigin(f.withoutOrigin.value)
 	c.Fail = envoy.FailureMode(f.fail.value)
 	if f.only.value == "" && c.Upstream == "" {
-		return nil, misused("name the application with --upstream HOST:PORT, or print the filters alone with --only filters",
+		return c, misused("name the application with --upstream HOST:PORT, or print the filters alone with --only filters",
 			"no --upstream given")
 	}
-	out, err := f.printer(c)()
-	if err != nil {
-		return nil, asFault(err, exitUsage, "see 'corsgate envoy-config --help'")
+	if !f.noTrip() {
+		return c, nil
 	}
-	return out, nil
+	service := f.hasService(flags)
+	if !service {
+		c.Service = ""
+	}
+	folder := c.Compiled.Folder
+	c.Compiled = f.compile.compiled(flags, service)
+	var err error
+	if c.Compiled.Folder = folder; folder == "" {
+		c.Compiled.Folder, err = filepath.Abs(f.out)
+	}
+	return c, err
+}
+
+// print prints what the flags ask for.
+func (f *envoyConfigFlags) print(cmd *cobra.Command, c envoy.Config) error {
+	doc, err := f.printer(c)()
+	if err != nil {
+		return asFault(err, exitUsage, "see 'corsgate envoy-config --help'")
+	}
+	_, err = cmd.OutOrStdout().Write(doc)
+	return err
 }
 
 // printer returns the method of c that prints what the flags ask for.

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// The codes of what the profile no-trip says of a policy.
+const (
+	codeCompiled     = "compiled"      // Envoy decides
+	codeAskedSome    = "asked-some"    // some requests are asked about
+	codeAskedWhole   = "asked-whole"   // every request with an Origin is
+	codeNeedsService = "needs-service" // they would be, and there is no service
+)
+
+// compileFor compiles policies for an Envoy, and says of each one what is asked
+// about. A policy that needs a service where there is none is an
+// error.
+func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfile.Diagnostic, error) {
+	filters, err := c.Compile(policy.Compile(r.Policies))
+	if err != nil {
+		return nil, nil, err
+	}
+	var found []policyfile.Diagnostic
+	for i, report := range filters.Policies {
+		for _, cause := range causesOf(report) {
+			d := askedFinding(report, cause, c.Service != "")
+			at := r.Locate(i, cause.Field)
+			d.File, d.Line, d.Column, d.Field, d.Value = at.File, at.Line, at.Column, at.Field, report.Policy
+			found = append(found, d)
+		}
+	}
+	return filters, found, nil
+}
+
+func byPlace(a, b policyfile.Diagnostic) int {
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+}
+
+// causesOf returns at least one cause: an empty one is about the whole policy.
+func causesOf(report notrip.Report) []notrip.Cause {
+	if len(report.Causes) == 0 {
+		return make([]notrip.Cause, 1)
+	}
+	return report.Causes
+}
+
+// askedFinding says of a policy what is asked about because of one cause, without its
+// place. Without a service that is refused.
+func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policyfile.Diagnostic {
+	d := policyfile.Diagnostic{Level: policy.Note, Hint: cause.Hint}
+	switch {
+	case report.Asked == notrip.AskedAll && service:
+		d.Code, d.Reason = codeAskedWhole, "the service is asked about every request with an Origin"
+	case report.Asked == notrip.AskedAll:
+		d.Level, d.Code, d.Reason = policy.Error, codeNeedsService, "Envoy alone cannot decide about it"
+		d.Hint = strings.TrimPrefix(d.Hint+", or have a service", ", or ")
+	case report.Asked == notrip.AskedSome && service:
+		d.Code, d.Reason = codeAskedSome, "the service is asked about some requests"
+	case report.Asked == notrip.AskedSome:
+		d.Code, d.Reason = codeAskedSome, "some requests are refused, since there is no service to ask"
+	case service:
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, the service is asked about odd spellings only"
+	default:
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, odd spellings are refused"
+	}
+	if cause.Reason != "" {
+		d.Reason += fmt.Sprintf(", because of %s: %s", cause.Field, cause.Reason)
+	}
+	return d
+}

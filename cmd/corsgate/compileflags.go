@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
+)
+
+// compileFlags are the flags that say how policies are compiled for the profile
+// no-trip.
+type compileFlags struct {
+	ports        ports
+	shards       int
+	named, names bool
+	reply        *choice
+	budget       size
+}
+
+// compileFlagNames are those that define defines.
+var compileFlagNames = []string{"port", "shards", "named-policies", "policy-names", "reply", "no-trip-budget"}
+
+// define defines the flags of cmd.
+func (f *compileFlags) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.reply, f.budget = oneOf(string(notrip.ByAuthz), string(notrip.ByLua)), notrip.DefaultBudget
+	flags.Var(&f.ports, "port", "no-trip: `PORT` that clients write behind the host, repeatable; what has another one is asked about")
+	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
+	flags.IntVar(&f.shards, "shards", 1, "no-trip: divide the policies by their hosts over so many files, for large sets: a change writes one of them anew")
+	flags.BoolVar(&f.named, "named-policies", false, "no-trip: look whether a route or virtual host names a policy, and ask about such a request; on by default if there is a service")
+	flags.BoolVar(&f.names, "policy-names", false, "no-trip: have Envoy's access log name the policy, too; more memory for many policies")
+	flags.Var(f.reply, "reply", "no-trip: how Envoy answers by itself; lua without the flag UAEX in the log, for a Lua state for each answer and worker")
+	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; what does not fit in is asked about")
+}
+
+// compiled returns what the flags say for an Envoy that has a service, or none.
+func (f *compileFlags) compiled(flags *pflag.FlagSet, service bool) envoy.Compiled {
+	c := envoy.Compiled{
+		Ports: f.ports, Shards: f.shards, NamedPolicies: service, PolicyNames: f.names,
+		Reply: notrip.Reply(f.reply.value), Budget: int(f.budget),
+	}
+	if flags.Changed("named-policies") {
+		c.NamedPolicies = f.named
+	}
+	return c
+}
+
+// misplaced reports a flag of the command line that is one of names, and says why
+// it has no place there. What the environment says is for other commands, too.
+func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if err == nil && slices.Contains(names, f.Name) {
+			err = misused(hint, "--%s %s", f.Name, why)
+		}
+	})
+	return err
+}
+
+// ports is a flag that takes ports and may be repeated.
+type ports []uint16
+
+// String returns the ports.
+func (p *ports) String() string {
+	texts := make([]string, len(*p))
+	for i, port := range *p {
+		texts[i] = strconv.Itoa(int(port))
+	}
+	return strings.Join(texts, ",")
+}
+
+// Type returns the flag's placeholder in the help.
+func (p *ports) Type() string { return "PORT" }
+
+// Set adds ports.
+func (p *ports) Set(text string) error {
+	for one := range strings.SplitSeq(text, ",") {
+		port, err := strconv.ParseUint(one, 10, 16)
+		if err != nil || port == 0 {
+			return errors.New("want a port, 1 to 65535")
+		}
+		*p = append(*p, uint16(port))
+	}
+	return nil
+}
+
+// size is a flag that takes a number of bytes.
+type size int
+
+// units are what sizes are written in.
+var units = []struct {
+	name  string
+	bytes size
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+var sizeText = regexp.MustCompile(`^([1-9][0-9]{0,5})([KMG]iB)$`)
+
+// String returns the size in the largest unit that it is a multiple of.
+func (s *size) String() string {
+	for _, u := range units {
+		if *s%u.bytes == 0 {
+			return strconv.Itoa(int(*s/u.bytes)) + u.name
+		}
+	}
+	return strconv.Itoa(int(*s))
+}
+
+// Type returns the flag's placeholder in the help.
+func (s *size) Type() string { return "SIZE" }
+
+// Set takes a size.
+func (s *size) Set(text string) error {
+	m := sizeText.FindStringSubmatch(text)
+	if m == nil {
+		return errors.New("want a size such as 256KiB or 64MiB")
+	}
+	n, _ := strconv.Atoi(m[1]) // they are digits
+	for _, u := range units {
+		if u.name == m[2] {
+			*s = size(n) * u.bytes
+		}
+	}
+	return nil
+}

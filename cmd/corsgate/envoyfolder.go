@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// The files that envoy-config writes beside the filters.
+const (
+	bootstrapName = "envoy.yaml"
+	// newBootstrapName is what it would have written if the other one were not there.
+	newBootstrapName = bootstrapName + ".new"
+)
+
+// fileState says what became of a file.
+type fileState string
+
+const (
+	stateWritten   fileState = "written"
+	stateUnchanged fileState = "unchanged"
+	stateKept      fileState = "kept" // it says something else, and may be edited
+)
+
+// folderReport says what was written, as its JSON says it.
+type folderReport struct {
+	Files []fileReport `json:"files"`
+	// Policies counts those that are compiled, and Findings say what of them is asked
+	// about.
+	Policies int                     `json:"policies"`
+	Findings []policyfile.Diagnostic `json:"findings"`
+	// Next says what to do now.
+	Next []string `json:"next"`
+}
+
+type fileReport struct {
+	File  string    `json:"file"`
+	State fileState `json:"state"`
+}
+
+// write compiles the policies into the folder, and says what it has written.
+func (f *envoyConfigFlags) write(cmd *cobra.Command, c envoy.Config) error {
+	doc, err := f.document(c)
+	if err != nil { // before anything is written
+		return asFault(err, exitUsage, "see 'corsgate envoy-config --help'")
+	}
+	r, err := f.load(cmd)
+	if err != nil {
+		return err
+	}
+	filters, found, err := compileFor(c, r)
+	if err != nil {
+		return err
+	}
+	if err := needService(cmd.ErrOrStderr(), found); err != nil {
+		return err
+	}
+	report := &folderReport{Policies: len(filters.Policies), Findings: found}
+	if err := f.place(report, filters, doc); err != nil {
+		return hinted(printable.Error(err), "name another folder, that you may write to, with --out DIR")
+	}
+	f.advise(report, c)
+	return f.tell(cmd, report, doc)
+}
+
+// document returns the bootstrap, or what to paste.
+func (f *envoyConfigFlags) document(c envoy.Config) ([]byte, error) {
+	if f.only.value != "" {
+		return f.printer(c)()
+	}
+	return c.YAML()
+}
+
+// load loads the policies. What is wrong with them goes to standard error, as check
+// finds it.
+func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
+	r, err := live.Check(cmd.Context(), &file.Source{Path: f.policies})
+	if err != nil {
+		r.Diagnostics = refusal(f.policies, err)
+		err = hinted(errors.New("no good policies to compile"), "mend what stands above; 'corsgate check' finds it too")
+	}
+	for _, d := range r.Diagnostics {
+		fmt.Fprintln(cmd.ErrOrStderr(), d)
+	}
+	return r, err
+}
+
+// needService prints the errors among what is found, and returns one if there are
+// any.
+func needService(stderr io.Writer, found []policyfile.Diagnostic) (err error) {
+	for _, d := range found {
+		if d.Level == policy.Error {
+			fmt.Fprintln(stderr, d)
+			err = hinted(errors.New("there are policies that Envoy cannot decide about, and there is no service to ask"),
+				"change what stands above, or run 'corsgate serve' and name it with --service ADDRESS")
+		}
+	}
+	return err
+}
+
+// place writes the filters, and beside them the bootstrap unless it is printed: the
+// filters first, since Envoy does not start without them.
+func (f *envoyConfigFlags) place(report *folderReport, filters *notrip.Result, doc []byte) error {
+	staged, err := envoy.StageFilters(f.out, filters)
+	if err != nil {
+		return err
+	}
+	if err := staged.Commit(); err != nil {
+		return err
+	}
+	report.add(f.out, stateWritten, staged.Changed...)
+	report.add(f.out, stateUnchanged, staged.Same...)
+	if f.only.value != "" {
+		return nil
+	}
+	return report.keepBootstrap(f.out, doc)
+}
+
+// tell says what was done: what is to paste on standard output, and the rest beside
+// it then.
+func (f *envoyConfigFlags) tell(cmd *cobra.Command, report *folderReport, doc []byte) error {
+	switch {
+	case f.only.value != "":
+		_, err := cmd.OutOrStdout().Write(doc)
+		return errors.Join(err, report.print(cmd.ErrOrStderr()))
+	case f.format.value == "json":
+		return writeJSON(cmd.OutOrStdout(), report)
+	default:
+		return report.print(cmd.OutOrStdout())
+	}
+}
+
+// add adds files of a folder.
+func (r *folderReport) add(folder string, state fileState, names ...string) {
+	for _, name := range names {
+		r.Files = append(r.Files, fileReport{printable.Name(filepath.Join(folder, name)), state})
+	}
+}
+
+// keepBootstrap writes the bootstrap if there is none. One that says something else
+// may be edited: it stays, and the new one stands beside it.
+func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
+	path := filepath.Join(folder, bootstrapName)
+	before, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.add(folder, stateWritten, bootstrapName)
+		return os.WriteFile(path, doc, 0o644)
+	case err != nil:
+		return err
+	case bytes.Equal(before, doc):
+		r.add(folder, stateUnchanged, bootstrapName)
+		return nil
+	}
+	r.add(folder, stateKept, bootstrapName)
+	r.add(folder, stateWritten, newBootstrapName)
+	return os.WriteFile(filepath.Join(folder, newBootstrapName), doc, 0o644)
+}
+
+// state returns what became of a file, or "".
+func (r *folderReport) state(folder, name string) fileState {
+	for _, f := range r.Files {
+		if f.File == printable.Name(filepath.Join(folder, name)) {
+			return f.State
+		}
+	}
+	return ""
+}
+
+// advise says what to do next.
+func (f *envoyConfigFlags) advise(r *folderReport, c envoy.Config) {
+	seen := printable.Name(filepath.Join(c.Compiled.Folder, bootstrapName))
+	switch r.state(f.out, bootstrapName) {
+	case "":
+		r.Next = append(r.Next, "paste what is printed into your configuration; an Envoy that has it reads the filters by itself")
+	case stateWritten:
+		r.Next = append(r.Next, "start Envoy: envoy -c "+seen)
+	case stateUnchanged:
+		r.Next = append(r.Next, "an Envoy that runs with it reads the filters by itself")
+	case stateKept:
+		r.Next = append(r.Next, bootstrapName+" says something else than these flags, and stays, since it may be edited: take over what is new in "+newBootstrapName+", and restart Envoy")
+	}
+	if c.Service != "" {
+		r.Next = append(r.Next, fmt.Sprintf("serve what is asked about, at %s: corsgate serve --policies %s", c.Service, printable.Name(f.policies)))
+	}
+	r.Next = append(r.Next, "when the policies have changed, run this again")
+}
+
+// print writes the report for people.
+func (r *folderReport) print(out io.Writer) error {
+	for _, f := range r.Files {
+		fmt.Fprintf(out, "%-9s %s\n", f.State, f.File)
+	}
+	paint, whole := painterFor(out), 0
+	for _, d := range r.Findings {
+		if d.Code == codeCompiled {
+			whole++
+			continue
+		}
+		fmt.Fprintln(out, findingLine(paint, d))
+	}
+	fmt.Fprintf(out, "%s: Envoy decides about %d by itself, about %d not always\n",
+		printable.Counted(r.Policies, "policy", "policies"), whole, r.Policies-whole)
+	for _, next := range r.Next {
+		if _, err := fmt.Fprintln(out, "next: "+next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
