@@ -24,7 +24,7 @@ type explainConfig struct {
 	origin, method, url      string
 	scheme, host, path       string
 	headers, upstreamHeaders []string
-	upstreamStatus           int
+	upstreamStatus           status
 	credentials              *choice
 	upload                   bool
 	policy, curl, har        string
@@ -107,7 +107,7 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
-	flags.IntVar(&c.upstreamStatus, "upstream-status", 0, "status of the upstream's answer (default 200)")
+	flags.Var(&c.upstreamStatus, "upstream-status", "status of the upstream's answer (default 200)")
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
@@ -227,7 +227,7 @@ func (c *explainConfig) override(q *explain.Question) error {
 	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
 	q.Upload, q.Policy = q.Upload || c.upload, c.policy
 	if c.upstreamStatus != 0 || c.upstreamHeaders != nil { // instead of what was recorded
-		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: c.upstreamStatus}, nil
+		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: int(c.upstreamStatus)}, nil
 	}
 	for _, text := range c.headers {
 		q.Headers = append(q.Headers, headersOf(text)...)

@@ -417,6 +417,9 @@ func TestQuestionsThatCannotBeRead(t *testing.T) {
 		{"another scheme", explain.Question{Origin: app, URL: "ftp://a.test"}, "http or https"},
 		{"no URL at all", explain.Question{Origin: app, URL: "https://a.test:b"}, "read the URL"},
 		{"a credentials mode", explain.Question{Origin: app, URL: "https://a.test", Credentials: "always"}, "write omit, same-origin or include"},
+		{"a status below 100", explain.Question{Origin: app, URL: "https://a.test", Upstream: explain.Upstream{Status: 99}}, "no answer has the status 99: give one of 100 to 999"},
+		{"a status above 999", explain.Question{Origin: app, URL: "https://a.test", Upstream: explain.Upstream{Status: 1000}}, "no answer has the status 1000"},
+		{"a preflight's status", explain.Question{Origin: app, URL: "https://a.test", UpstreamPreflight: &explain.Upstream{Status: -1}}, "no answer has the status -1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := policies(t, specs()).Explain(tc.q); err == nil || !strings.Contains(err.Error(), tc.want) {

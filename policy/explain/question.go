@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -52,6 +53,18 @@ type Upstream struct {
 	Headers browser.Headers `json:"headers,omitempty"`
 }
 
+// IsStatus reports whether n is a status of HTTP: three digits (RFC 9112, section
+// 4), of which browsers take those above 599 too (Fetch, #concept-status).
+func IsStatus(n int) bool { return n >= 100 && n <= 999 }
+
+// check refuses a status that no answer has.
+func (u Upstream) check() error {
+	if u.Status != 0 && !IsStatus(u.Status) {
+		return fmt.Errorf("no answer has the status %d: give one of 100 to 999", u.Status)
+	}
+	return nil
+}
+
 func (u Upstream) known() bool { return u.Status != 0 || len(u.Headers) > 0 }
 
 // preflightUpstream is what the upstream answers to the preflight.
@@ -96,7 +109,7 @@ func read(q Question) (asked, error) {
 		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
 	}
 	u.Host = asciiHost(u) + portOf(u)
-	if err := checkModes(&q); err != nil {
+	if err := cmp.Or(checkModes(&q), q.Upstream.check(), q.preflightUpstream().check()); err != nil {
 		return asked{}, err
 	}
 	a := asked{Question: q, url: u, target: target}
