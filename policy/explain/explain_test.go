@@ -282,7 +282,7 @@ func TestVerdicts(t *testing.T) {
 			"not_cors", "the page may read the answer: it is of the page's own origin", ""},
 		{"a policy that is off, and an upstream that refuses", explain.Question{Origin: app, URL: "https://off.example.com/", Upstream: explain.Upstream{Headers: upstream}},
 			"policy_off", "browsers would block this because of the answer", "policy off is off: the upstream's own CORS headers stand"},
-		{"no policy, and an upstream that refuses", explain.Question{Origin: app, URL: "https://nobody.example.com/", Upstream: explain.Upstream{Status: 200}},
+		{"no policy, and an upstream that refuses", explain.Question{Origin: app, URL: "https://nobody.example.com/", Upstream: answered()},
 			"no_policy", "browsers would block this because of the answer: there is no Access-Control-Allow-Origin", "no policy covers it: the upstream's own CORS headers stand"},
 		{"a policy that is not there", explain.Question{Origin: app, URL: "https://nobody.example.com/", Policy: "gone"},
 			"policy_unknown", "browsers would block this", `Envoy names the policy "gone", and no policy has that name`},

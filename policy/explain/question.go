@@ -49,8 +49,11 @@ type Question struct {
 
 // Upstream is what an upstream answers.
 type Upstream struct {
-	Status  int             `json:"status,omitempty"` // 0 means 200, and 101 to a handshake of WebSocket
-	Headers browser.Headers `json:"headers,omitempty"`
+	// Status is 0 if it is not known: it is taken for 200, and 101 to a handshake
+	// of WebSocket.
+	Status int `json:"status,omitempty"`
+	// Headers are nil if they are not known, and empty if there are none.
+	Headers browser.Headers `json:"headers,omitzero"`
 }
 
 // IsStatus reports whether n is a status of HTTP: three digits (RFC 9112, section
@@ -65,7 +68,10 @@ func (u Upstream) check() error {
 	return nil
 }
 
-func (u Upstream) known() bool { return u.Status != 0 || len(u.Headers) > 0 }
+// known reports whether u tells what CORS looks at, and answers whether u is an
+// answer at all.
+func (u Upstream) known() bool   { return u.Headers != nil }
+func (u Upstream) answers() bool { return u.Status != 0 || u.known() }
 
 // preflightUpstream is what the upstream answers to the preflight.
 func (q *Question) preflightUpstream() Upstream {
