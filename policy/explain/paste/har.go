@@ -56,8 +56,9 @@ type harEntry struct {
 // and is explained with it.
 func HAR(text string) (Recording, error) {
 	var f harFile
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, byteOrderMark)), &f); err != nil {
-		return Recording{}, fmt.Errorf("read the HAR file: %w", err)
+	text = strings.TrimPrefix(text, byteOrderMark)
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		return Recording{}, fmt.Errorf("read the HAR file: %w", misread(text, err))
 	}
 	entries := slices.DeleteFunc(f.Log.Entries, func(e *harEntry) bool { return e == nil })
 	if !slices.ContainsFunc(entries, func(e *harEntry) bool { return e.Started == "" }) {

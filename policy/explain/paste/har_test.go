@@ -209,8 +209,19 @@ func TestHARGoesByTime(t *testing.T) {
 }
 
 func TestHARRefuses(t *testing.T) {
-	for _, text := range []string{"", "policies: []", `{"log": {"entries": {}}}`} {
-		if _, err := HAR(text); err == nil || !strings.HasPrefix(err.Error(), "read the HAR file: ") {
+	entry := func(text string) string { return "\ufeff{\"log\": {\"entries\": [\n" + text + "]}}" }
+	for text, want := range map[string]string{
+		"":                                       "line 1: it is not JSON: ",
+		"policies: []":                           "line 1: it is not JSON: ",
+		"{\n\"log\": \n{":                        "line 3: it is not JSON: ",
+		"[]":                                     "line 1: the whole of it is a list, and has to be an object",
+		`{"log": {"entries": {}}}`:               "line 1: log.entries is an object, and has to be a list",
+		entry(`{"response": {"status": "200"}}`): "line 2: log.entries.response.status is text, and has to be a whole number",
+		entry(`{"response": {"status": 200.5}}`): "line 2: log.entries.response.status is a number, and has to be a whole number",
+		entry(`{"request": {"url": 5}}`):         "line 2: log.entries.request.url is a number, and has to be text",
+		entry(`{"request": {"headers": [{"value": true}]}}`): "line 2: log.entries.request.headers.value is true or false, and has to be text",
+	} {
+		if _, err := HAR(text); err == nil || !strings.HasPrefix(err.Error(), "read the HAR file: "+want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
