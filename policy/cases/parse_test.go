@@ -162,7 +162,7 @@ func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {
 	same(t, "names", names, []string{"a", "b"})
 
 	fsys["a.yaml"], fsys["b.yml"] = &fstest.MapFile{Data: []byte("a: 1")}, &fstest.MapFile{Data: []byte("b: 1")}
-	if _, err = Load(fsys, ""); err == nil || !strings.Contains(err.Error(), "a.yaml:1: ") || !strings.Contains(err.Error(), "b.yml:1: ") {
+	if _, err = Load(fsys, ""); err == nil || !strings.Contains(err.Error(), "a.yaml:1:1: ") || !strings.Contains(err.Error(), "b.yml:1:1: ") {
 		t.Errorf("got %v, want the mistakes of both files", err)
 	}
 }
