@@ -237,8 +237,11 @@ func (p *part) checkCase(raw *caseYAML) {
 
 func exceptField(profile Profile) string { return "except." + printable.Name(string(profile)) }
 
+// leftOut is told of what only a partial want need not name.
+const leftOut = "it is missing: with partial: true above the cases it may be left out"
+
 func (p *part) checkReason(field, word string, partial bool) {
-	p.check(partial || word != "", field, "it is missing: with partial: true above the cases it may be left out")
+	p.check(partial || word != "", field, leftOut)
 	p.check(word == "" || isReason(word), field, "%q is not a reason", word)
 }
 
@@ -254,6 +257,7 @@ func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, p
 	}
 	p.check(asked || raw.Policy+raw.Reason == "" && raw.Shadow == nil, field, "leave policy, reason and shadow out: without an Origin nothing is decided there")
 	if raw.Shadow != nil {
+		p.check(partial || raw.Shadow.Policy != "", field+".shadow.policy", leftOut)
 		p.checkReason(field+".shadow.reason", raw.Shadow.Reason, partial)
 	}
 	headers := p.headers(field+".headers", &raw.Headers)

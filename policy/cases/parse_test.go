@@ -298,6 +298,32 @@ cases:
 	}
 }
 
+func TestAPartialWantOfAShadowShowsWhatItNames(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(`partial: true
+policies:
+  policies:
+  - {name: p, hosts: [a.test], cors: {allowOrigins: [https://a.example]}}
+  - {name: q, mode: shadow, hosts: [a.test], cors: {allowOrigins: [https://b.example]}}
+cases:
+- {name: any passes, request: &with {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {}}}
+- {name: "shadow: got none, want any", request: &without {host: b.test}, want: {shadow: {}}}
+- {name: "shadow: got none, want q", request: *without, want: {shadow: {policy: q}}}
+- {name: "shadow: got none, want not_cors differs=false", request: *without, want: {shadow: {reason: not_cors, differs: false}}}
+- {name: "shadow: got q (reason: request_allowed -> request_origin_denied; access-control-allow-origin: \"https://a.example\" -> none), want p", request: *with, want: {shadow: {policy: p}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := f.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "lines", f.Cases[0].Check(set), nil)
+	for _, c := range f.Cases[1:] {
+		same(t, "lines", strings.Join(c.Check(set), "\n"), c.Name)
+	}
+}
+
 func TestAFileNeedsNoPoliciesAndSaysWhetherItHasThem(t *testing.T) {
 	const cases = "cases: [{name: one, request: {host: a.test}, want: {reason: no_policy}}]\n"
 	for text, has := range map[string]bool{cases: false, "policies: {policies: []}\n" + cases: true} {

@@ -34,6 +34,7 @@ var refusals = []struct {
 	}},
 	{"an unknown field of what is wanted", one("  want:\n    reasons: no_policy\n"), []string{`f.yaml:8:5: "one": want: there is no field reasons here (did you mean "reason"?)`}},
 	{"an unknown field of a shadow", one("  want:\n    reason: no_policy\n    shadow: {name: q}\n"), []string{
+		`f.yaml:9:13: "one": want.shadow.policy: it is missing: with partial: true above the cases it may be left out`,
 		`f.yaml:9:13: "one": want.shadow.reason: it is missing: with partial: true above the cases it may be left out`,
 		`f.yaml:9:14: "one": want.shadow: there is no field name here (write one of policy, reason, differs)`,
 	}},
