@@ -42,7 +42,7 @@ func namesOf(structs ...any) map[string][]string {
 // plainly says what the YAML package says in words of case files.
 func plainly(message string) string {
 	if m := unknownField.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), near.DidYouMean(m[1], fieldsOf[m[2]], ""))
+		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), insteadOf(m[1], m[2]))
 	}
 	if m := wrongType.FindStringSubmatch(message); m != nil {
 		return cmp.Or(tagWords[m[1]], "this has a YAML tag") + ", and " + meantBy(m[2]) + " is meant"
@@ -51,6 +51,27 @@ func plainly(message string) string {
 		return "the file has no content: write some cases"
 	}
 	return message
+}
+
+// unlisted are the fields that a hint names only to who nearly wrote one: they
+// are for the tests of corsgate itself.
+var unlisted = map[string]bool{"static": true, "groups": true, "load": true, "except": true, "only": true, "because": true}
+
+// insteadOf says what to write instead of a field that the type does not have.
+func insteadOf(field, goType string) string {
+	name, fields := strings.ToLower(field), fieldsOf[goType]
+	if header := name == "origin" || name == "vary" || policy.IsToken(name) && strings.Contains(name, "-"); header {
+		switch where := "headers: {" + name + ": ...}"; {
+		case slices.Contains(fields, "headers"):
+			return "it is a header: write " + where
+		case slices.Contains(fields, "request"):
+			return "it is a header: write request: {" + where + "}"
+		}
+	}
+	if near.Nearest(field, fields) == "" {
+		fields = slices.DeleteFunc(slices.Clone(fields), func(f string) bool { return unlisted[f] })
+	}
+	return near.DidYouMean(field, fields, "")
 }
 
 // tagWords say what YAML reads a value as.
@@ -91,17 +112,37 @@ func (p *part) headers(field string, n *yaml.Node) respond.Headers {
 	hs := make(respond.Headers, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
 		key, name := n.Content[i], n.Content[i].Value
-		if !policy.IsToken(name) || strings.ToLower(name) != name {
-			p.tell(placeOf(key), field, fmt.Sprintf("%q is not a header name in lower case", name))
-			continue
-		}
-		if _, twice := hs[name]; twice {
-			p.tell(placeOf(key), field, fmt.Sprintf("the header %s is written twice; write its lines as a list", name))
+		_, twice := hs[name]
+		if wrong := headerName(field, name, twice); wrong != "" {
+			p.tell(placeOf(key), field, wrong)
 			continue
 		}
 		hs[name] = p.headerLines(field+"."+name, behind(n.Content[i+1]))
 	}
 	return hs
+}
+
+// requestFields are the fields for what some take for headers of a request (RFC
+// 9113, section 8.3.1).
+var requestFields = map[string]string{
+	"host": "request.host", ":authority": "request.host", ":method": "request.method", ":path": "request.path", ":protocol": "request.protocol",
+}
+
+// headerName says what is wrong with a name among the headers of that field.
+func headerName(field, name string, twice bool) string {
+	lower := strings.ToLower(name)
+	own := requestFields[lower]
+	switch {
+	case field == "request.headers" && own != "":
+		return fmt.Sprintf("%q has a field of its own: write it as %s", name, own)
+	case !policy.IsToken(name):
+		return fmt.Sprintf("%q is not a header name", name)
+	case lower != name:
+		return fmt.Sprintf("%q is not in lower case: write %s", name, lower)
+	case twice:
+		return fmt.Sprintf("the header %s is written twice; write its lines as a list", name)
+	}
+	return ""
 }
 
 func (p *part) headerLines(field string, n *yaml.Node) (lines []string) {
