@@ -341,3 +341,29 @@ func TestHintsProposeGroupsThatMayBeNamed(t *testing.T) {
 		}
 	}
 }
+
+// The policies are a list; the hint shows one of what is written instead.
+func TestHintsForPoliciesShowThemAsAList(t *testing.T) {
+	const named, single = "write a list, of policies that have their names in them: ", "write a list with the one policy: "
+	for text, want := range map[string]string{
+		"{api: {cors: {}}, b: {hosts: [b.test], cors: {}}}":                       named + "[{name: api, cors: ...}, {name: b, hosts: ..., cors: ...}]",
+		"{API: {name: x, mode: off, hosts: [a.test], paths: [/], cors: {}}, b: }": named + "[{name: ..., mode: ..., hosts: ..., paths: ..., ...}, {name: b}]",
+		"{a: {}, b: {}, c: {}, d: {}, e: {}}":                                     named + "[{name: a}, {name: b}, {name: c}, ...]",
+		"{hosts: {cors: {}}}":                                                     named + "[{name: hosts, cors: ...}]",
+		"{name: api, cors: {}}":                                                   single + "[{name: api, cors: ...}]",
+		"{cors: {}}":                                                              single + "[{cors: ...}]",
+		"{hosts: [a.test]}":                                                       single + "[{hosts: ...}]",
+		"{allowOrigins: [https://a.test]}":                                        somePolicies,
+		"{}":                                                                      somePolicies,
+		"api":                                                                     somePolicies,
+	} {
+		found := Load(files("p.yaml", "policies: "+text), "").Diagnostics
+		if len(found) == 0 || found[0].Code != "yaml-type" || found[0].Hint != want {
+			t.Errorf("%s: got %v, want %s", text, found, want)
+		}
+	}
+	example := strings.TrimPrefix(somePolicies, "write a list, such as ")
+	if found := Load(files("p.yaml", "policies: "+example), ""); found.HasErrors() {
+		t.Errorf("%s: %v", example, found.Diagnostics)
+	}
+}
