@@ -56,8 +56,19 @@ func (v *validator) attack(field, expr string) {
 	b := newBattery(expr, re, tree)
 	v.checkInsecure(field, expr, b)
 	if code, reason, hint := b.run(); code != "" {
+		if all, listed := apart(expr, urlRegex); listed && code == "regex-never-matches" {
+			hint = all
+		}
 		v.warn(code, field, expr, reason, hint)
 	}
+}
+
+// urlRegex returns expr if it is a regex with a scheme, else nothing.
+func urlRegex(expr string) string {
+	if _, err := CompileRegex(expr); err != nil || !strings.Contains(expr, "://") {
+		return ""
+	}
+	return expr
 }
 
 // CompileRegex compiles an entry of allowOriginRegexes. It matches whole origins

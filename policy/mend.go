@@ -140,8 +140,8 @@ func checkSingle(e *PatternError, head string) error {
 	alike := first != "" && second != "" && strings.Contains(parts[0], "://") == strings.Contains(parts[1], "://")
 	switch {
 	case alike || strings.Contains(head, ","):
-		e.Code, e.Reason, e.Hint = "origin-list", "an entry is one origin", "write each as an entry of its own"
-		if first != "" {
+		e.Code, e.Reason, e.Hint = "origin-list", "an entry is one origin", OriginsApart(e.Value)
+		if e.Hint == eachApart && first != "" {
 			e.Hint += ", the first as " + strconv.Quote(first)
 		}
 	case strings.ContainsAny(head, separators):
@@ -150,6 +150,37 @@ func checkSingle(e *PatternError, head string) error {
 		e.Code, e.Reason, e.Hint = "origin-whitespace", "can never match: an origin has no white space", `write one such as "https://app.example.com"`
 	}
 	return e
+}
+
+// eachApart is the hint for entries that stand in one text.
+const eachApart = "write each as an entry of its own"
+
+// apart is that hint with the entries of text as they are meant, if meant knows
+// that of all of them; it returns nothing for what is not known. listed tells
+// whether it does, and that there are several.
+func apart(text string, meant func(string) string) (hint string, listed bool) {
+	parts := SplitList(text)
+	if len(parts) < 2 || len(text) > maxProposed {
+		return eachApart, false
+	}
+	for i, part := range parts {
+		if parts[i] = meant(part); parts[i] == "" {
+			return eachApart, false
+		}
+		parts[i] = strconv.Quote(parts[i])
+	}
+	return eachApart + ": " + strings.Join(parts, ", "), true
+}
+
+// OriginsApart is the hint for origins, and groups of them, that stand in one text.
+func OriginsApart(text string) string {
+	hint, _ := apart(text, func(part string) string {
+		if name, isGroup := strings.CutPrefix(part, "group:"); isGroup && IsName(name) {
+			return part
+		}
+		return MeantPattern(part)
+	})
+	return hint
 }
 
 // SplitList returns the entries of a list that is written as one text: what

@@ -17,7 +17,8 @@ func pathHint(p string) string {
 		return hint
 	}
 	if isPathList(text) {
-		return "write each as an entry of its own"
+		hint, _ := apart(text, servedPath)
+		return hint
 	}
 	if m := markedPath.FindStringSubmatch(text); m != nil && !strings.HasPrefix(m[2], "//") {
 		return patternHint(m[2], m[1] != "")
@@ -38,6 +39,14 @@ func isPathList(p string) bool {
 		}
 	}
 	return len(parts) > 1 && !strings.ContainsAny(p, ";(") // of parameters and of a regex
+}
+
+// servedPath returns p if it is a path that is accepted as it is, else nothing.
+func servedPath(p string) string {
+	if code, _ := badPrefixText(p); code != "" || pathPattern.MatchString(p) {
+		return ""
+	}
+	return p
 }
 
 // urlText is a URL, perhaps without its scheme.

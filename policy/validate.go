@@ -254,7 +254,7 @@ func (v *validator) checkOptIns() {
 		field := at("dangerously", i)
 		switch {
 		case !slices.Contains(optIns, o):
-			v.fail("opt-in-unknown", field, string(o), "there is no such opt-in", oneOf(optInWords()))
+			v.fail("opt-in-unknown", field, string(o), "there is no such opt-in", optInHint(string(o)))
 		case seen[o]:
 			v.warn("opt-in-redundant", field, string(o), "the opt-in is listed twice", "remove one")
 		case !v.lifted[o] && o != OptInPublicSuffix: // that one needs the list of public suffixes
@@ -267,6 +267,19 @@ func (v *validator) checkOptIns() {
 var optIns = []OptIn{
 	OptInOriginRegex, OptInNullOrigin, OptInAnyOriginWithCredentials,
 	OptInPublicSuffix, OptInInsecureOrigins, OptInPrivateNetworkAccess,
+}
+
+func optInHint(text string) string {
+	hint, listed := apart(text, func(word string) string {
+		if slices.Contains(optIns, OptIn(word)) {
+			return word
+		}
+		return ""
+	})
+	if listed {
+		return hint
+	}
+	return oneOf(optInWords())
 }
 
 func optInWords() []string {

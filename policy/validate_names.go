@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -14,14 +15,14 @@ func (v *validator) checkMethods() {
 		place := at(field, i)
 		switch normal := NormaliseMethod(m); {
 		case !IsToken(m):
-			v.fail("method-token", place, m, "this is not a method", tokenHint(NormaliseMethod(strings.TrimSpace(m)), "PUT"))
+			v.fail("method-token", place, m, "this is not a method", tokenHint(m, "PUT", properMethod))
 		case IsForbiddenMethod(m):
 			// Fetch, #forbidden-method.
 			v.warn("method-forbidden", place, m, "no page can send this method", "remove it")
 		case m != normal:
 			v.fail("method-case", place, m, "can never match: browsers send this method in upper case", didYouMean(normal))
 		case looksLikePattern(m):
-			v.warnOfPattern(place, m)
+			v.warnOfPattern(place, m, properMethod)
 		case meantMethod(m) != "":
 			v.warn("misspelt-method", place, m, "no method in use has this name", didYouMean(meantMethod(m)))
 		case seen[m]:
@@ -58,7 +59,7 @@ func (v *validator) checkAllowHeaders() {
 		switch {
 		case v.checkRequestHeader(place, h, name):
 		case looksLikePattern(h):
-			v.warnOfPattern(place, h)
+			v.warnOfPattern(place, h, literal)
 		case seen[name]:
 			v.warn("header-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*" && name != authorization:
@@ -76,7 +77,7 @@ func (v *validator) checkAllowHeaders() {
 func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
-		v.fail("header-token", place, h, "this is not a header name", tokenHint(h, "x-request-id"))
+		v.fail("header-token", place, h, "this is not a header name", tokenHint(h, "x-request-id", literal))
 	case name == "cookie":
 		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
@@ -104,19 +105,53 @@ func (v *validator) coversAuthorization() bool {
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// tokenHint says how to write what is not a token; example is a token.
-func tokenHint(s, example string) string {
+// tokenHint says how to write what is not a token; example is a token, and meant
+// returns what one is to be written as, or nothing.
+func tokenHint(s, example string, meant func(string) string) string {
+	bare := strings.TrimSuffix(strings.TrimFunc(s, isAround), ":")
+	hint, listed := apart(s, func(part string) string {
+		if !strings.ContainsAny(s, separators) && !isSurelyName(part) {
+			return ""
+		}
+		return meant(part)
+	})
 	switch {
-	case strings.Contains(s, ","):
-		return "write each name as an entry of its own"
-	case strings.HasSuffix(s, ":") && IsToken(strings.TrimSuffix(s, ":")):
-		return didYouMean(strings.TrimSuffix(s, ":"))
-	case IsToken(strings.TrimSpace(s)):
-		return didYouMean(strings.TrimSpace(s))
+	case listed || strings.Contains(s, ",") && len(SplitList(s)) > 1:
+		return hint
+	case meant(bare) != "":
+		return didYouMean(meant(bare))
 	case looksLikePattern(s):
 		return literalHint
 	}
 	return "write one such as " + quote(example)
+}
+
+// isSurelyName reports whether a word between spaces is a name of its own: "content
+// type" is one that lacks its hyphen.
+func isSurelyName(word string) bool {
+	return strings.Contains(word, "-") || slices.Contains(standardMethods, NormaliseMethod(word)) || slices.Contains(oneWordHeaders, strings.ToLower(word))
+}
+
+// oneWordHeaders are those that pages often set or read.
+var oneWordHeaders = []string{authorization, "accept", "etag", "link", "location", "range"}
+
+// literal returns a name that is accepted as it is, else nothing.
+func literal(name string) string {
+	if !IsToken(name) || looksLikePattern(name) || name == "*" {
+		return ""
+	}
+	return name
+}
+
+// properMethod is literal for methods, with their case.
+func properMethod(m string) string { return literal(cmp.Or(meantMethod(m), NormaliseMethod(m))) }
+
+// exposable is literal for headers of a response that pages can read.
+func exposable(name string) string {
+	if neverExposed[strings.ToLower(name)] != "" {
+		return ""
+	}
+	return literal(name)
 }
 
 // looksLikePattern reports whether a name has what stands in patterns or for
@@ -128,8 +163,11 @@ func looksLikePattern(s string) bool {
 
 const literalHint = `list the names one by one; only "*" alone is a star`
 
-func (v *validator) warnOfPattern(place, name string) {
-	hint := literalHint
+func (v *validator) warnOfPattern(place, name string, meant func(string) string) {
+	hint, listed := apart(name, meant)
+	if !listed {
+		hint = literalHint
+	}
 	switch all := everybody[strings.ToLower(name)]; {
 	case all && v.s.CORS.AllowCredentials && strings.HasPrefix(place, exposeField):
 		hint = "list the names" // there is no star then, see checkExposeHeaders
@@ -188,7 +226,7 @@ func (v *validator) checkExposeHeaders() {
 		place, name := at(exposeField, i), strings.ToLower(h)
 		switch reason := neverExposed[name]; {
 		case !IsToken(h):
-			v.fail("expose-token", place, h, "this is not a header name", tokenHint(h, "x-request-id"))
+			v.fail("expose-token", place, h, "this is not a header name", tokenHint(h, "x-request-id", exposable))
 		case reason != "":
 			v.fail("expose-never", place, h, reason, "remove it")
 		case name == "*" && v.s.CORS.AllowCredentials:
@@ -196,7 +234,7 @@ func (v *validator) checkExposeHeaders() {
 			// is a header that is called "*".
 			v.fail("expose-star-with-credentials", place, h, `with credentials "*" exposes nothing`, "list the names")
 		case looksLikePattern(h):
-			v.warnOfPattern(place, h)
+			v.warnOfPattern(place, h, exposable)
 		case seen[name]:
 			v.warn("expose-redundant", place, h, "the header is listed twice", "remove one")
 		case star && name != "*":

@@ -97,6 +97,9 @@ func badHost(h string) (code, reason, hint string) {
 	if m := hostCall.FindStringSubmatch(h); m != nil {
 		return "host-syntax", "a host stands alone, without a rule around it", mended(m[1], badHost)
 	}
+	if hint, listed := apart(h, meantHost); listed {
+		return "host-syntax", "an entry is one host", hint
+	}
 	if end := strings.LastIndex(h, "://"); end > 0 {
 		return "host-scheme", "a host has no scheme", hostAlone(h[end+len("://"):])
 	}
@@ -120,6 +123,19 @@ func badHost(h string) (code, reason, hint string) {
 		return "host-non-ascii", "requests carry the host in Punycode", `write the host's "xn--" form`
 	}
 	return badHostForm(h)
+}
+
+// meantHost returns the host that s, an entry of a list, surely is, perhaps with a
+// scheme before it; else nothing.
+func meantHost(s string) string {
+	if _, rest, found := strings.Cut(s, "://"); found {
+		s = strings.TrimRight(rest, "/")
+	}
+	s = strings.ToLower(s)
+	if code, _, _ := badHost(s); code != "" || !isLocal(s) && !strings.ContainsAny(s, ".[") {
+		return ""
+	}
+	return s
 }
 
 // badHostCase is for a host with capital letters, lower without: if that is not

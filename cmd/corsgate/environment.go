@@ -69,7 +69,7 @@ func fromEnvironment(f *pflag.Flag) error {
 		return nil
 	}
 	if err := f.Value.Set(value); err != nil {
-		return fmt.Errorf("environment variable %s: invalid value %q: %w", variable(f.Name), value, err)
+		return fmt.Errorf("environment variable %s: invalid value %q: %w", variable(f.Name), value, plainValue(f, err))
 	}
 	f.Changed = true
 	return nil

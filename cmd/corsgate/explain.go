@@ -25,7 +25,7 @@ type explainConfig struct {
 	origin, method, url      string
 	scheme, host, path       string
 	headers, upstreamHeaders []string
-	upstreamStatus           int
+	upstreamStatus           status
 	credentials              *choice
 	upload                   bool
 	policy, curl, har        string
@@ -75,9 +75,10 @@ If no policy covers the request, or if the policy leaves it to the upstream, the
 upstream's answer decides: a HAR file has it, else give it with --upstream-header
 and --upstream-status.
 
-Exits 0 when the page may read the answer, 1 when it is blocked, 2 when that
-cannot be told or depends on an answer of the upstream that is not given. Of
-several requests, one that is blocked makes it 1.`,
+Exits 0 when the page may read the answer, or when a recorded request failed for
+another reason than CORS or a policy, such as the network; 1 when it is blocked,
+2 when that cannot be told or depends on an answer of the upstream that is not
+given. Of several requests, one that is blocked makes it 1.`,
 		Example: `  corsgate explain --policies policies/ --origin https://app.example.com --host api.example.com --method PUT --headers content-type
   corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
   pbpaste | corsgate explain --policies policies/ --curl -
@@ -108,7 +109,7 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
-	flags.IntVar(&c.upstreamStatus, "upstream-status", 0, "status of the upstream's answer (default 200)")
+	flags.Var(&c.upstreamStatus, "upstream-status", "status of the upstream's answer (default 200)")
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
@@ -228,7 +229,7 @@ func (c *explainConfig) override(q *explain.Question) error {
 	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
 	q.Upload, q.Policy = q.Upload || c.upload, c.policy
 	if c.upstreamStatus != 0 || c.upstreamHeaders != nil { // instead of what was recorded
-		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: c.upstreamStatus}, nil
+		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: int(c.upstreamStatus), Headers: browser.Headers{}}, nil
 	}
 	for _, text := range c.headers {
 		q.Headers = append(q.Headers, headersOf(text)...)

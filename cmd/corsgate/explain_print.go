@@ -10,13 +10,31 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
+// verdicts counts reports of each verdict.
+type verdicts struct{ all, blocked, undecided, otherwise int }
+
+func count(reports []explain.Report) (n verdicts) {
+	n.all = len(reports)
+	for i := range reports {
+		switch r := &reports[i]; {
+		case r.Allowed:
+		case r.Undecided:
+			n.undecided++
+		case r.FailsOtherwise:
+			n.otherwise++
+		default:
+			n.blocked++
+		}
+	}
+	return n
+}
+
 // print writes the reports; of several, people get those that are not allowed,
 // and a summary to note. The error is errFindings when one is blocked, and else
 // errUndecided when one depends on what is not known.
 func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, format string) error {
-	open := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
-	blocked := slices.DeleteFunc(slices.Clone(open), func(r explain.Report) bool { return r.Undecided })
-	write := func() error { return printReports(out, note, reports, open, len(blocked)) }
+	n := count(reports)
+	write := func() error { return printReports(out, note, reports, n) }
 	if format == "json" {
 		write = func() error { return writeJSON(out, map[string][]explain.Report{"reports": reports}) }
 	}
@@ -24,32 +42,36 @@ func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, for
 		return err
 	}
 	switch {
-	case len(blocked) > 0:
+	case n.blocked > 0:
 		return errFindings
-	case len(open) > 0:
+	case n.undecided > 0:
 		return errUndecided
 	}
 	return nil
 }
 
-// printReports writes for people the only report, or those that are open and how
-// many they are of all.
-func printReports(out, note io.Writer, reports, open []explain.Report, blocked int) error {
+// printReports writes for people the only report, or those that are not allowed
+// and how many they are.
+func printReports(out, note io.Writer, reports []explain.Report, n verdicts) error {
 	if len(reports) == 1 {
 		return text.Write(out, painterFor(out), reports...)
 	}
+	open := slices.DeleteFunc(slices.Clone(reports), func(r explain.Report) bool { return r.Allowed })
 	if err := text.Write(out, painterFor(out), open...); err != nil {
 		return err
 	}
-	_, err := io.WriteString(note, summary(len(reports), blocked, len(open)-blocked))
+	_, err := io.WriteString(note, n.summary())
 	return err
 }
 
 // summary is a line that counts requests.
-func summary(all, blocked, undecided int) string {
-	line := fmt.Sprintf("%s, %d blocked", printable.Counted(all, "request", "requests"), blocked)
-	if undecided > 0 {
-		line += fmt.Sprintf(", %d undecided", undecided)
+func (n verdicts) summary() string {
+	line := fmt.Sprintf("%s, %d blocked", printable.Counted(n.all, "request", "requests"), n.blocked)
+	if n.undecided > 0 {
+		line += fmt.Sprintf(", %d undecided", n.undecided)
+	}
+	if n.otherwise > 0 {
+		line += fmt.Sprintf(", %d failed for another reason", n.otherwise)
 	}
 	return line + "\n"
 }

@@ -56,6 +56,7 @@ line, 130 for a demo that a signal ended before its work was done.`,
 		newMan(),
 		newVersion(),
 	)
+	root.SetFlagErrorFunc(plainFlagError)
 	bindEnvironment(root)
 	markFailures(root)
 	completeChoices(root)

@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,7 +48,9 @@ func OutcomeOf(d policy.Decision, up respond.Response) Outcome {
 }
 
 // Diff returns one line for each difference of what is had from what is wanted.
-func (o Outcome) Diff(want Outcome) []string {
+func (o Outcome) Diff(want Outcome) []string { return o.diff(want, overlooks{}) }
+
+func (o Outcome) diff(want Outcome, over overlooks) []string {
 	var lines []string
 	differ := func(what, got, want string) {
 		if got != want {
@@ -56,7 +59,7 @@ func (o Outcome) Diff(want Outcome) []string {
 	}
 	differ("policy", shown(o.Policy), shown(want.Policy))
 	differ("reason", shown(o.Reason), shown(want.Reason))
-	if got, want := o.Shadow.String(), want.Shadow.String(); got != want {
+	if got, want := o.Shadow.shown(over), want.Shadow.shown(over); got != want {
 		differ("shadow", got+o.Shadow.differences(), want)
 	}
 	differ("forwarded", fmt.Sprint(o.Forwarded), fmt.Sprint(want.Forwarded))
@@ -68,11 +71,24 @@ func (o Outcome) Diff(want Outcome) []string {
 }
 
 // String returns what the shadow policy said on one line; none for nil.
-func (s *Shadow) String() string {
+func (s *Shadow) String() string { return s.shown(overlooks{}) }
+
+// shown is String without what is overlooked.
+func (s *Shadow) shown(over overlooks) string {
 	if s == nil {
 		return "none"
 	}
-	return fmt.Sprintf("%s %s differs=%t", s.Policy, s.Reason, s.Differs)
+	var parts []string
+	if !over.shadowPolicy {
+		parts = append(parts, shown(s.Policy))
+	}
+	if !over.shadowReason {
+		parts = append(parts, shown(s.Reason))
+	}
+	if !over.shadowDiffers {
+		parts = append(parts, fmt.Sprintf("differs=%t", s.Differs))
+	}
+	return cmp.Or(strings.Join(parts, " "), "any")
 }
 
 // differences says in brackets in what the shadow policy differs; nothing if

@@ -41,16 +41,16 @@ type caseYAML struct {
 }
 
 type requestYAML struct {
-	Method   string      `yaml:"method"`
-	Host     string      `yaml:"host"`
-	Path     string      `yaml:"path"`
-	Protocol string      `yaml:"protocol"`
-	Headers  headersYAML `yaml:"headers"`
+	Method   string    `yaml:"method"`
+	Host     string    `yaml:"host"`
+	Path     string    `yaml:"path"`
+	Protocol string    `yaml:"protocol"`
+	Headers  yaml.Node `yaml:"headers"`
 }
 
 type responseYAML struct {
-	Status  int         `yaml:"status"`
-	Headers headersYAML `yaml:"headers"`
+	Status  int       `yaml:"status"`
+	Headers yaml.Node `yaml:"headers"`
 }
 
 type wantYAML struct {
@@ -59,7 +59,7 @@ type wantYAML struct {
 	Shadow    *shadowYAML `yaml:"shadow"`
 	Forwarded *bool       `yaml:"forwarded"`
 	Status    int         `yaml:"status"`
-	Headers   headersYAML `yaml:"headers"`
+	Headers   yaml.Node   `yaml:"headers"`
 }
 
 type shadowYAML struct {
@@ -83,31 +83,36 @@ type loadYAML struct {
 }
 
 // Parse reads the case file of that name. The error has every mistake, one a
-// line, as FILE:LINE: message, or as a policyfile.Diagnostic.
+// line, as FILE:LINE:COL: message, or as a policyfile.Diagnostic.
 func Parse(name string, data []byte) (File, error) {
 	shown := printable.Name(name)
 	if hidden := policyfile.CheckText(shown, data); hidden != nil {
 		return File{}, refused(hidden)
 	}
-	var raw fileYAML
-	if err := yaml.Load(data, &raw, yaml.WithKnownFields()); err != nil {
-		return File{}, placed(shown, 1, err)
+	p := parser{mistakes: mistakes{file: shown}, seen: map[string]int{}}
+	root := yaml.Node{Line: 1, Column: 1}
+	file := p.part(&root)
+	if file.refused(yaml.Load(data, &root)); p.err() != nil {
+		return File{}, p.err()
 	}
-	p := parser{file: shown, partial: raw.Partial, seen: map[string]int{}}
+	p.dropRepeated(&root)
+	var raw fileYAML
+	file.load(&root, &raw)
+	p.partial = raw.Partial
 	f := File{
 		Name:   strings.TrimSuffix(filepath.Base(name), filepath.Ext(name)),
 		Path:   shown,
 		About:  raw.About,
 		Static: raw.Static == nil || *raw.Static,
 	}
-	f.texts = p.texts(f.Name+".yaml", 1, &raw.Policies, raw.Groups)
+	f.texts = file.texts(f.Name+".yaml", &raw.Policies, raw.Groups)
 	for i := range raw.Cases {
 		f.Cases = append(f.Cases, p.readCase(&raw.Cases[i]))
 	}
 	for i := range raw.Load {
 		f.Loads = append(f.Loads, p.readLoad(&raw.Load[i]))
 	}
-	p.check(1, len(f.Cases)+len(f.Loads) > 0, "the file has no case: write some under cases or load")
+	file.check(len(f.Cases)+len(f.Loads) > 0, "cases", "there is none: write some")
 	if err := p.err(); err != nil {
 		return File{}, err
 	}
@@ -125,66 +130,66 @@ func refused(found []policyfile.Diagnostic) error {
 
 // parser is one Parse.
 type parser struct {
-	file    string
-	partial bool // what a want does not name is not compared
-	found   []error
-	more    int            // mistakes that are not in found
+	mistakes
+	partial bool           // what a want does not name is not compared
 	seen    map[string]int // :: name of a case -> line
 }
 
-// maxFound is how many mistakes of a file are told.
-const maxFound = 1000
-
-func (p *parser) add(err error) {
-	if len(p.found) == maxFound {
-		p.more++
-		return
+// dropRepeated tells which fields are written twice, and drops the later ones,
+// so that the rest can be read. The policies are read by others, and headers
+// have lines.
+func (p *parser) dropRepeated(n *yaml.Node) {
+	seen := map[string]int{} // :: field -> line
+	var kept []*yaml.Node
+	for i, inner := range n.Content {
+		if n.Kind != yaml.MappingNode {
+			p.dropRepeated(inner)
+			continue
+		}
+		if i%2 == 1 {
+			continue
+		}
+		value := n.Content[i+1]
+		if first := seen[inner.Value]; first > 0 && inner.Kind == yaml.ScalarNode {
+			p.add(placeOf(inner), fmt.Sprintf("the field %s is written twice, first on line %d", printable.Name(inner.Value), first))
+			continue
+		}
+		seen[inner.Value] = inner.Line
+		kept = append(kept, inner, value)
+		if inner.Value != "policies" && inner.Value != "headers" {
+			p.dropRepeated(value)
+		}
 	}
-	p.found = append(p.found, err)
+	if n.Kind == yaml.MappingNode {
+		n.Content = kept
+	}
 }
 
-// err returns the mistakes that were found, or nil.
-func (p *parser) err() error {
-	if p.more > 0 {
-		p.found = append(p.found, notShown(p.file, 1, p.more))
+// entry returns the part of a case or a load entry that has that name.
+func (p *parser) entry(n *yaml.Node, out any, name *string) *part {
+	e := p.part(n)
+	if named, _ := fieldOf(n, "name"); named != nil {
+		e.name = named.Value
 	}
-	return errors.Join(p.found...)
-}
-
-func (p *parser) check(line int, ok bool, format string, args ...any) {
-	if !ok {
-		p.add(fmt.Errorf("%s:%d: %s", p.file, line, fmt.Sprintf(format, args...)))
-	}
-}
-
-// decode decodes n strictly into out.
-func (p *parser) decode(n *yaml.Node, out any) bool {
-	err := n.Load(out, yaml.WithKnownFields())
-	if err != nil {
-		p.add(placed(p.file, n.Line, err))
-	}
-	return err == nil
-}
-
-// name checks what cases and load entries have in common.
-func (p *parser) name(line int, name string) {
-	p.check(line, name != "", "name is missing: say in a sentence what the case shows")
-	first := p.seen[name]
-	p.check(line, name == "" || first == 0, "%q: line %d has the same name", name, first)
-	p.seen[name] = line
+	e.load(n, out)
+	e.check(*name != "", "name", "it is missing: say in a sentence what the case shows")
+	first := p.seen[*name]
+	e.check(*name == "" || first == 0, "name", "line %d has the same name", first)
+	p.seen[*name] = n.Line
+	return e
 }
 
 // texts returns the policy file and the group files that stand in a case file.
-func (p *parser) texts(name string, line int, policies *yaml.Node, groups map[string]string) map[string][]byte {
+func (p *part) texts(name string, policies *yaml.Node, groups map[string]string) map[string][]byte {
 	if policies.IsZero() {
-		p.check(line, len(groups) == 0, "groups without policies: no policy file names them")
+		p.check(len(groups) == 0, "groups", "there are no policies that name them")
 		return nil
 	}
 	text, err := yaml.Dump(policies, yaml.WithUnicode(false)) // what the case file writes as an escape stays one
-	p.check(policies.Line, err == nil, "policies: %v", err)
+	p.check(err == nil, "policies", "%v", err)
 	texts := map[string][]byte{name: text}
 	for group, origins := range groups {
-		p.check(line, group != name, "groups: %s is the name of the policy file", printable.Name(group))
+		p.check(group != name, "groups", "%s is the name of the policy file", printable.Name(group))
 		texts[group] = []byte(origins)
 	}
 	return texts
@@ -192,11 +197,8 @@ func (p *parser) texts(name string, line int, policies *yaml.Node, groups map[st
 
 func (p *parser) readCase(n *yaml.Node) Case {
 	var raw caseYAML
-	if !p.decode(n, &raw) {
-		return Case{}
-	}
-	p.name(n.Line, raw.Name)
-	p.checkCase(n.Line, &raw)
+	e := p.entry(n, &raw, &raw.Name)
+	e.checkCase(&raw)
 	c := Case{
 		Name: raw.Name, Why: raw.Why, Line: n.Line, Policy: raw.Policy, Only: raw.Only, Because: raw.Because,
 		Client: Request{
@@ -204,51 +206,63 @@ func (p *parser) readCase(n *yaml.Node) Case {
 			Host:     raw.Request.Host,
 			Path:     cmp.Or(raw.Request.Path, "/"),
 			Protocol: raw.Request.Protocol,
-			Headers:  respond.Headers(raw.Request.Headers),
+			Headers:  e.headers("request.headers", &raw.Request.Headers),
 		},
-		Upstream: respond.Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: respond.Headers(raw.Upstream.Headers)},
+		Upstream: respond.Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: e.headers("upstream.headers", &raw.Upstream.Headers)},
 	}
-	c.want = p.readWant(n.Line, raw.Name, raw.Want, &c, Decide)
+	c.want = e.readWant("want", raw.Want, &c, Decide, p.partial)
 	if p.partial && raw.Want != nil {
 		c.overlooks = raw.Want.overlooked()
 	}
 	c.except = make(map[Profile]exception, len(raw.Except))
 	for profile, x := range raw.Except {
-		c.except[profile] = exception{because: x.Because, want: p.readWant(n.Line, raw.Name, x.Want, &c, profile)}
+		c.except[profile] = exception{because: x.Because, want: e.readWant(exceptField(profile)+".want", x.Want, &c, profile, p.partial)}
 	}
 	return c
 }
 
-func (p *parser) checkCase(line int, raw *caseYAML) {
-	p.check(line, raw.Request.Host != "", "%q: request.host is missing", raw.Name)
-	p.check(line, (raw.Only == nil) == (raw.Because == ""), "%q: only and because come together: name the profiles and what stands against the others", raw.Name)
+func (p *part) checkCase(raw *caseYAML) {
+	p.check(raw.Request.Host != "", "request.host", "it is missing")
+	p.check((raw.Only == nil) == (raw.Because == ""), "only", "it and because come together: name the profiles and what stands against the others")
 	for _, profile := range raw.Only {
-		p.check(line, profile.known(), "%q: only: unknown profile %q; there are %q", raw.Name, profile, Profiles())
+		p.check(profile.known(), "only", "unknown profile %q; there are %q", profile, Profiles())
 	}
 	for profile, x := range raw.Except {
-		p.check(line, profile.known(), "%q: except: unknown profile %q; there are %q", raw.Name, profile, Profiles())
-		p.check(line, raw.Only == nil || slices.Contains(raw.Only, profile), "%q: except: only leaves %q out", raw.Name, profile)
-		p.check(line, x.Because != "", "%q: except.%s: because is missing: say what Envoy does", raw.Name, profile)
+		field := exceptField(profile)
+		p.check(profile.known(), field, "unknown profile; there are %q", Profiles())
+		p.check(raw.Only == nil || slices.Contains(raw.Only, profile), field, "only leaves it out")
+		p.check(x.Because != "", field+".because", "it is missing: say what Envoy does")
 	}
 }
 
-// readWant returns what is wanted of c in that profile.
-func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile Profile) Outcome {
-	p.check(line, raw != nil, "%q: want is missing for %q", name, profile)
+func exceptField(profile Profile) string { return "except." + printable.Name(string(profile)) }
+
+// leftOut is told of what only a partial want need not name.
+const leftOut = "it is missing: with partial: true above the cases it may be left out"
+
+func (p *part) checkReason(field, word string, partial bool) {
+	p.check(partial || word != "", field, leftOut)
+	p.check(word == "" || isReason(word), field, "%q is not a reason", word)
+}
+
+// readWant returns what that field wants of c in that profile.
+func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, partial bool) Outcome {
+	p.check(raw != nil, field, "it is missing")
 	if raw == nil {
 		return Outcome{}
 	}
-	if c.Asked(profile) {
-		p.check(line, isReason(raw.Reason) || p.partial && raw.Reason == "", "%q: want.reason: %q is not a reason", name, raw.Reason)
-	} else {
-		p.check(line, raw.Policy+raw.Reason == "" && raw.Shadow == nil,
-			"%q: except.%s: leave policy, reason and shadow out: without an Origin nothing is told there", name, profile)
+	asked := c.Asked(profile)
+	if asked {
+		p.checkReason(field+".reason", raw.Reason, partial)
 	}
+	p.check(asked || raw.Policy+raw.Reason == "" && raw.Shadow == nil, field, "leave policy, reason and shadow out: without an Origin nothing is told there")
 	if raw.Shadow != nil {
-		p.check(line, isReason(raw.Shadow.Reason) || p.partial && raw.Shadow.Reason == "", "%q: want.shadow.reason: %q is not a reason", name, raw.Shadow.Reason)
+		p.check(partial || raw.Shadow.Policy != "", field+".shadow.policy", leftOut)
+		p.checkReason(field+".shadow.reason", raw.Shadow.Reason, partial)
 	}
-	for header := range raw.Headers {
-		p.check(line, isCORS(header), "%q: want.headers: %s is never compared; only Access-Control-*, Vary and x-corsgate-reason are", name, header)
+	headers := p.headers(field+".headers", &raw.Headers)
+	for header := range headers {
+		p.check(isCORS(header), field+".headers."+header, "it is never compared; only Access-Control-*, Vary and x-corsgate-reason are")
 	}
 	forwarded := raw.Status == 0
 	if raw.Forwarded != nil {
@@ -256,7 +270,7 @@ func (p *parser) readWant(line int, name string, raw *wantYAML, c *Case, profile
 	}
 	return Outcome{
 		Policy: raw.Policy, Reason: raw.Reason, Shadow: raw.Shadow.wanted(), Forwarded: forwarded,
-		Response: respond.Response{Status: cmp.Or(raw.Status, c.Upstream.Status), Headers: respond.Headers(raw.Headers)},
+		Response: respond.Response{Status: cmp.Or(raw.Status, c.Upstream.Status), Headers: headers},
 	}
 }
 
@@ -283,15 +297,12 @@ func (w *wantYAML) overlooked() overlooks {
 
 func (p *parser) readLoad(n *yaml.Node) LoadCase {
 	var raw loadYAML
-	if !p.decode(n, &raw) {
-		return LoadCase{}
-	}
-	p.name(n.Line, raw.Name)
-	p.check(n.Line, !raw.Policies.IsZero(), "%q: policies is missing", raw.Name)
-	p.check(n.Line, raw.Want != nil, `%q: want is missing: write "want: []" where it loads`, raw.Name)
+	e := p.entry(n, &raw, &raw.Name)
+	e.check(!raw.Policies.IsZero(), "policies", "it is missing")
+	e.check(raw.Want != nil, "want", `it is missing: write "want: []" where it loads`)
 	l := LoadCase{
 		Name: raw.Name, Why: raw.Why, Line: n.Line, Warnings: raw.Warnings,
-		texts: p.texts("policies.yaml", n.Line, &raw.Policies, raw.Groups),
+		texts: e.texts("policies.yaml", &raw.Policies, raw.Groups),
 	}
 	if raw.Want != nil {
 		l.Errors = *raw.Want

@@ -162,7 +162,7 @@ func TestLoadReadsTheCaseFilesOfAFolder(t *testing.T) {
 	same(t, "names", names, []string{"a", "b"})
 
 	fsys["a.yaml"], fsys["b.yml"] = &fstest.MapFile{Data: []byte("a: 1")}, &fstest.MapFile{Data: []byte("b: 1")}
-	if _, err = Load(fsys, ""); err == nil || !strings.Contains(err.Error(), "a.yaml:1: ") || !strings.Contains(err.Error(), "b.yml:1: ") {
+	if _, err = Load(fsys, ""); err == nil || !strings.Contains(err.Error(), "a.yaml:1:1: ") || !strings.Contains(err.Error(), "b.yml:1:1: ") {
 		t.Errorf("got %v, want the mistakes of both files", err)
 	}
 }
@@ -295,6 +295,32 @@ cases:
 		if lines := c.Check(set); len(lines) != i/3 {
 			t.Errorf("%s: %q", c.Name, lines)
 		}
+	}
+}
+
+func TestAPartialWantOfAShadowShowsWhatItNames(t *testing.T) {
+	f, err := Parse("some.yaml", []byte(`partial: true
+policies:
+  policies:
+  - {name: p, hosts: [a.test], cors: {allowOrigins: [https://a.example]}}
+  - {name: q, mode: shadow, hosts: [a.test], cors: {allowOrigins: [https://b.example]}}
+cases:
+- {name: any passes, request: &with {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {}}}
+- {name: "shadow: got none, want any", request: &without {host: b.test}, want: {shadow: {}}}
+- {name: "shadow: got none, want q", request: *without, want: {shadow: {policy: q}}}
+- {name: "shadow: got none, want not_cors differs=false", request: *without, want: {shadow: {reason: not_cors, differs: false}}}
+- {name: "shadow: got q (reason: request_allowed -> request_origin_denied; access-control-allow-origin: \"https://a.example\" -> none), want p", request: *with, want: {shadow: {policy: p}}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := f.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "lines", f.Cases[0].Check(set), nil)
+	for _, c := range f.Cases[1:] {
+		same(t, "lines", strings.Join(c.Check(set), "\n"), c.Name)
 	}
 }
 

@@ -2,7 +2,6 @@ package cases
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -23,7 +22,6 @@ const maxValue = 4 << 20
 // What the YAML package says of the names and values of this package's types.
 var (
 	unknownField = regexp.MustCompile(`(?s)^field (.*) not found in type (.+)$`)
-	twiceField   = regexp.MustCompile(`(?s)^field (.*) already set in type .+$`)
 	wrongType    = regexp.MustCompile(`(?s)^cannot construct (!!\w+).* (?:into|as a) (\S+)$`)
 )
 
@@ -44,10 +42,7 @@ func namesOf(structs ...any) map[string][]string {
 // plainly says what the YAML package says in words of case files.
 func plainly(message string) string {
 	if m := unknownField.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), near.DidYouMean(m[1], fieldsOf[m[2]], ""))
-	}
-	if m := twiceField.FindStringSubmatch(message); m != nil {
-		return fmt.Sprintf("the field %s is written twice", printable.Name(m[1]))
+		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), insteadOf(m[1], m[2]))
 	}
 	if m := wrongType.FindStringSubmatch(message); m != nil {
 		return cmp.Or(tagWords[m[1]], "this has a YAML tag") + ", and " + meantBy(m[2]) + " is meant"
@@ -56,6 +51,27 @@ func plainly(message string) string {
 		return "the file has no content: write some cases"
 	}
 	return message
+}
+
+// unlisted are the fields that a hint names only to who nearly wrote one: they
+// are for the tests of corsgate itself.
+var unlisted = map[string]bool{"static": true, "groups": true, "load": true, "except": true, "only": true, "because": true}
+
+// insteadOf says what to write instead of a field that the type does not have.
+func insteadOf(field, goType string) string {
+	name, fields := strings.ToLower(field), fieldsOf[goType]
+	if header := name == "origin" || name == "vary" || policy.IsToken(name) && strings.Contains(name, "-"); header {
+		switch where := "headers: {" + name + ": ...}"; {
+		case slices.Contains(fields, "headers"):
+			return "it is a header: write " + where
+		case slices.Contains(fields, "request"):
+			return "it is a header: write request: {" + where + "}"
+		}
+	}
+	if near.Nearest(field, fields) == "" {
+		fields = slices.DeleteFunc(slices.Clone(fields), func(f string) bool { return unlisted[f] })
+	}
+	return near.DidYouMean(field, fields, "")
 }
 
 // tagWords say what YAML reads a value as.
@@ -80,121 +96,97 @@ func meantBy(goType string) string {
 	return "text"
 }
 
-// placed puts the file and the line before each mistake in err; line is that
-// of a mistake that does not know its own.
-func placed(file string, line int, err error) error {
-	var all *yaml.LoadErrors
-	var one *yaml.LoadError
-	switch {
-	case errors.As(err, &all):
-		var found []error
-		for _, e := range all.Errors[:min(len(all.Errors), maxFound)] {
-			found = append(found, placed(file, line, e))
-		}
-		if more := len(all.Errors) - len(found); more > 0 {
-			found = append(found, notShown(file, line, more))
-		}
-		return errors.Join(found...)
-	case errors.As(err, &one):
-		for inner := one; errors.As(inner.Unwrap(), &inner); {
-			one = inner // what a method of this package said
-		}
-		if one.Mark.Line > 0 {
-			line = one.Mark.Line
-		}
-		return fmt.Errorf("%s:%d: %s", file, line, plainly(one.Message))
-	default:
-		return fmt.Errorf("%s:%d: %w", file, line, err)
-	}
-}
-
-func notShown(file string, line, more int) error {
-	return fmt.Errorf("%s:%d: %d more mistakes are not shown: mend these first", file, line, more)
-}
-
 func isReason(word string) bool {
 	return slices.ContainsFunc(policy.Reasons(), func(r policy.Reason) bool { return r.String() == word })
 }
 
-type headersYAML respond.Headers
-
-// UnmarshalYAML reads header lines by name.
-func (h *headersYAML) UnmarshalYAML(n *yaml.Node) error {
+// headers reads header lines by name from the field, which may be left out.
+func (p *part) headers(field string, n *yaml.Node) respond.Headers {
+	if n = behind(n); n.IsZero() || n.ShortTag() == "!!null" {
+		return nil
+	}
 	if n.Kind != yaml.MappingNode {
-		return mistake(n, "headers are a mapping of names to values")
+		p.tell(placeOf(n), field, "headers are a mapping of names to values")
+		return nil
 	}
-	*h = make(headersYAML, len(n.Content)/2)
+	hs := make(respond.Headers, len(n.Content)/2)
 	for i := 0; i < len(n.Content); i += 2 {
-		name := n.Content[i].Value
-		if !policy.IsToken(name) || strings.ToLower(name) != name {
-			return mistake(n.Content[i], "%q is not a header name in lower case", name)
+		key, name := n.Content[i], n.Content[i].Value
+		_, twice := hs[name]
+		if wrong := headerName(field, name, twice); wrong != "" {
+			p.tell(placeOf(key), field, wrong)
+			continue
 		}
-		if _, twice := (*h)[name]; twice {
-			return mistake(n.Content[i], "the header %s is written twice; write its lines as a list", name)
-		}
-		lines, err := headerLines(n.Content[i+1])
-		if err != nil {
-			return err
-		}
-		(*h)[name] = lines
+		hs[name] = p.headerLines(field+"."+name, behind(n.Content[i+1]))
 	}
-	return nil
+	return hs
 }
 
-func headerLines(n *yaml.Node) ([]string, error) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+// requestFields are the fields for what some take for headers of a request (RFC
+// 9113, section 8.3.1).
+var requestFields = map[string]string{
+	"host": "request.host", ":authority": "request.host", ":method": "request.method", ":path": "request.path", ":protocol": "request.protocol",
+}
+
+// headerName says what is wrong with a name among the headers of that field.
+func headerName(field, name string, twice bool) string {
+	lower := strings.ToLower(name)
+	own := requestFields[lower]
+	switch {
+	case field == "request.headers" && own != "":
+		return fmt.Sprintf("%q has a field of its own: write it as %s", name, own)
+	case !policy.IsToken(name):
+		return fmt.Sprintf("%q is not a header name", name)
+	case lower != name:
+		return fmt.Sprintf("%q is not in lower case: write %s", name, lower)
+	case twice:
+		return fmt.Sprintf("the header %s is written twice; write its lines as a list", name)
 	}
+	return ""
+}
+
+func (p *part) headerLines(field string, n *yaml.Node) (lines []string) {
 	if n.Kind != yaml.SequenceNode {
-		line, err := headerLine(n)
-		return []string{line}, err
+		return []string{p.headerLine(field, n)}
 	}
 	if len(n.Content) == 0 {
-		return nil, mistake(n, "a header has at least one line; leave it out instead")
+		p.tell(placeOf(n), field, "a header has at least one line; leave it out instead")
 	}
-	lines := make([]string, 0, len(n.Content))
 	for _, entry := range n.Content {
-		line, err := headerLine(entry)
-		if err != nil {
-			return nil, err
-		}
-		lines = append(lines, line)
+		lines = append(lines, p.headerLine(field, behind(entry)))
 	}
-	return lines, nil
+	return lines
 }
 
-func headerLine(n *yaml.Node) (string, error) {
+func (p *part) headerLine(field string, n *yaml.Node) string {
 	switch n.Kind {
-	case yaml.AliasNode:
-		return headerLine(n.Alias)
 	case yaml.ScalarNode:
-		return headerBytes(n)
+		return p.headerBytes(field, n)
 	case yaml.MappingNode:
-		return repeated(n)
-	default:
-		return "", mistake(n, "a header line is a text, a !!binary, or {before, repeat, times, after}")
+		return p.repeated(field, n)
 	}
+	p.tell(placeOf(n), field, "a header line is a text, a !!binary, or {before, repeat, times, after}")
+	return ""
 }
 
 // headerBytes returns the bytes of a scalar: of !!binary as they are, of a
 // text one for each character. The text of what YAML takes for a number or a
 // boolean is as it is written.
-func headerBytes(n *yaml.Node) (string, error) {
+func (p *part) headerBytes(field string, n *yaml.Node) string {
 	if n.ShortTag() == "!!binary" {
 		var b string
-		if err := n.Load(&b); err != nil {
-			return "", err
-		}
-		return b, nil
+		p.load(n, &b)
+		return b
 	}
 	b := make([]byte, 0, len(n.Value))
 	for _, c := range n.Value {
 		if c > 0xff {
-			return "", mistake(n, "%q has no byte in ISO-8859-1; write !!binary", c)
+			p.tell(placeOf(n), field, fmt.Sprintf("%q has no byte in ISO-8859-1; write !!binary", c))
+			return ""
 		}
 		b = append(b, byte(c))
 	}
-	return string(b), nil
+	return string(b)
 }
 
 // repeatYAML is a long text that is written short.
@@ -206,18 +198,12 @@ type repeatYAML struct {
 }
 
 // repeated returns a long text that is written short.
-func repeated(n *yaml.Node) (string, error) {
+func (p *part) repeated(field string, n *yaml.Node) string {
 	var long repeatYAML
-	if err := n.Load(&long, yaml.WithKnownFields()); err != nil {
-		return "", err
-	}
+	p.load(n, &long)
 	if long.Repeat == "" || long.Times < 1 || long.Times > maxValue/len(long.Repeat) {
-		return "", mistake(n, "repeat and times make 1 to %d bytes", maxValue)
+		p.tell(placeOf(n), field, fmt.Sprintf("repeat and times make 1 to %d bytes", maxValue))
+		return ""
 	}
-	return long.Before + strings.Repeat(long.Repeat, long.Times) + long.After, nil
-}
-
-func mistake(n *yaml.Node, format string, args ...any) error {
-	mark := yaml.Mark{Line: n.Line, Column: n.Column}
-	return yaml.NewLoadError(yaml.ConstructorStage, fmt.Sprintf(format, args...), mark, nil)
+	return long.Before + strings.Repeat(long.Repeat, long.Times) + long.After
 }

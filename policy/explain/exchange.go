@@ -77,7 +77,7 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request, up Upstream) *Exc
 func (e *Exchange) judge(check func(browser.Response) browser.Verdict, up Upstream) {
 	v := check(e.response())
 	if v.Blocked && e.defers && !up.known() {
-		e.Undecided, e.Status, e.Headers = true, 0, browser.Headers{}
+		e.Undecided, e.Status, e.Headers = true, up.Status, browser.Headers{}
 		return
 	}
 	e.Verdict = v
@@ -86,7 +86,7 @@ func (e *Exchange) judge(check func(browser.Response) browser.Verdict, up Upstre
 // followFrom has a preflight pass whose answer is not known, if the request's
 // answer is: the request was sent.
 func (e *Exchange) followFrom(request Upstream) {
-	if e.Undecided && request.known() {
+	if e.Undecided && request.answers() {
 		e.Undecided = false
 		e.Steps = []browser.Step{{OK: true, Says: "the request has an answer, so its preflight passed", Section: preflightSection}}
 	}

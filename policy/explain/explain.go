@@ -55,6 +55,7 @@ func (ps Policies) report(q Question, a asked) Report {
 	default:
 		r.Remedy = ps.remedy(a, t, r.Origin)
 	}
+	r.hearHandshake()
 	return r
 }
 

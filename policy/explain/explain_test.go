@@ -282,7 +282,7 @@ func TestVerdicts(t *testing.T) {
 			"not_cors", "the page may read the answer: it is of the page's own origin", ""},
 		{"a policy that is off, and an upstream that refuses", explain.Question{Origin: app, URL: "https://off.example.com/", Upstream: explain.Upstream{Headers: upstream}},
 			"policy_off", "browsers would block this because of the answer", "policy off is off: the upstream's own CORS headers stand"},
-		{"no policy, and an upstream that refuses", explain.Question{Origin: app, URL: "https://nobody.example.com/", Upstream: explain.Upstream{Status: 200}},
+		{"no policy, and an upstream that refuses", explain.Question{Origin: app, URL: "https://nobody.example.com/", Upstream: answered()},
 			"no_policy", "browsers would block this because of the answer: there is no Access-Control-Allow-Origin", "no policy covers it: the upstream's own CORS headers stand"},
 		{"a policy that is not there", explain.Question{Origin: app, URL: "https://nobody.example.com/", Policy: "gone"},
 			"policy_unknown", "browsers would block this", `Envoy names the policy "gone", and no policy has that name`},
@@ -417,6 +417,9 @@ func TestQuestionsThatCannotBeRead(t *testing.T) {
 		{"another scheme", explain.Question{Origin: app, URL: "ftp://a.test"}, "http or https"},
 		{"no URL at all", explain.Question{Origin: app, URL: "https://a.test:b"}, "read the URL"},
 		{"a credentials mode", explain.Question{Origin: app, URL: "https://a.test", Credentials: "always"}, "write omit, same-origin or include"},
+		{"a status below 100", explain.Question{Origin: app, URL: "https://a.test", Upstream: explain.Upstream{Status: 99}}, "no answer has the status 99: give one of 100 to 999"},
+		{"a status above 999", explain.Question{Origin: app, URL: "https://a.test", Upstream: explain.Upstream{Status: 1000}}, "no answer has the status 1000"},
+		{"a preflight's status", explain.Question{Origin: app, URL: "https://a.test", UpstreamPreflight: &explain.Upstream{Status: -1}}, "no answer has the status -1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := policies(t, specs()).Explain(tc.q); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -3,6 +3,7 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -65,6 +66,18 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 	}
 	return fmt.Sprintf("policy %s answers it with %d for its deniedRequests: %s, and the application does not see it (%s)",
 		s.Name, t.request.Status, s.DeniedRequests, t.request.Reason)
+}
+
+// hearHandshake has a handshake of WebSocket fail that the upstream does not
+// accept: with 101, or with 200 to 299 over HTTP/2 (WebSockets,
+// #concept-websocket-establish; RFC 8441, section 5).
+func (r *Report) hearHandshake() {
+	if r.Question.Mode != WebSocket || !r.Allowed {
+		return
+	}
+	if s := r.Request.Status; s != http.StatusSwitchingProtocols && s/100 != 2 {
+		r.failOtherwise(fmt.Sprintf("the upstream answers the handshake with %d, so no WebSocket is opened: CORS and corsgate have no part in that (%s), look at why the application refuses", s, r.Request.Reason))
+	}
 }
 
 // navigationCause is for one that is blocked.

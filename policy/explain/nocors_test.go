@@ -132,6 +132,34 @@ func TestCORSHeadersAreLeftOutWithoutCORS(t *testing.T) {
 	}
 }
 
+// The status of an answer is the upstream's wherever a policy does not answer.
+func TestTheUpstreamsStatusIsShown(t *testing.T) {
+	for name, c := range map[string]struct {
+		url     string
+		mode    explain.Mode
+		status  int
+		verdict string
+	}{
+		"a WebSocket":                     {"wss://open.example.com/", "", 101, "allowed"},
+		"a WebSocket over HTTP/2":         {"wss://open.example.com/", "", 200, "allowed"},
+		"a WebSocket that is refused":     {"wss://open.example.com/", "", 403, "failed otherwise"},
+		"a WebSocket that is redirected":  {"wss://open.example.com/", "", 302, "failed otherwise"},
+		"a WebSocket nowhere":             {"wss://nobody.example.com/", explain.WebSocket, 500, "failed otherwise"},
+		"a form that is redirected":       {"https://open.example.com/", explain.Navigate, 302, "allowed"},
+		"a beacon that is refused":        {"https://open.example.com/", explain.NoCORS, 404, "allowed"},
+		"a request that a policy answers": {"https://app.example.com/", explain.Navigate, 403, "blocked"},
+	} {
+		q := explain.Question{Origin: idp, URL: c.url, Method: "POST", Mode: c.mode, Upstream: explain.Upstream{Status: c.status}}
+		if c.verdict == "blocked" {
+			q.Upstream.Status = 302
+		}
+		r := askLogin(t, loginSpecs(), q)
+		if verdictOf(r) != c.verdict || r.Request.Status != c.status || (r.Remedy == nil) != (c.verdict != "blocked") {
+			t.Errorf("%s: %s, %d, %q, %+v", name, verdictOf(r), r.Request.Status, r.Because, r.Remedy)
+		}
+	}
+}
+
 func TestAFormWithoutAnOriginIsNotTakenForAnIdentityProviders(t *testing.T) {
 	r := askLogin(t, loginSpecs(), explain.Question{Origin: "null", URL: "https://app.example.com/callback", Method: "POST", Mode: explain.Navigate})
 	if strings.Contains(r.Cause, "identity provider") || !strings.Contains(r.Cause, "every site can post a form so") {

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -48,11 +49,29 @@ type Question struct {
 
 // Upstream is what an upstream answers.
 type Upstream struct {
-	Status  int             `json:"status,omitempty"` // 0 means 200, and 101 to a handshake of WebSocket
-	Headers browser.Headers `json:"headers,omitempty"`
+	// Status is 0 if it is not known: it is taken for 200, and 101 to a handshake
+	// of WebSocket.
+	Status int `json:"status,omitempty"`
+	// Headers are nil if they are not known, and empty if there are none.
+	Headers browser.Headers `json:"headers,omitzero"`
 }
 
-func (u Upstream) known() bool { return u.Status != 0 || len(u.Headers) > 0 }
+// IsStatus reports whether n is a status of HTTP: three digits (RFC 9112, section
+// 4), of which browsers take those above 599 too (Fetch, #concept-status).
+func IsStatus(n int) bool { return n >= 100 && n <= 999 }
+
+// check refuses a status that no answer has.
+func (u Upstream) check() error {
+	if u.Status != 0 && !IsStatus(u.Status) {
+		return fmt.Errorf("no answer has the status %d: give one of 100 to 999", u.Status)
+	}
+	return nil
+}
+
+// known reports whether u tells what CORS looks at, and answers whether u is an
+// answer at all.
+func (u Upstream) known() bool   { return u.Headers != nil }
+func (u Upstream) answers() bool { return u.Status != 0 || u.known() }
 
 // preflightUpstream is what the upstream answers to the preflight.
 func (q *Question) preflightUpstream() Upstream {
@@ -96,7 +115,7 @@ func read(q Question) (asked, error) {
 		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
 	}
 	u.Host = asciiHost(u) + portOf(u)
-	if err := checkModes(&q); err != nil {
+	if err := cmp.Or(checkModes(&q), q.Upstream.check(), q.preflightUpstream().check()); err != nil {
 		return asked{}, err
 	}
 	a := asked{Question: q, url: u, target: target}

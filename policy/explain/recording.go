@@ -25,7 +25,7 @@ func (ps Policies) bothWays(q Question, a asked) Report {
 		if with.Remedy.needsMore(without.Remedy) {
 			r.note("a recording does not tell whether the page asks for credentials: with credentials: include the policy needs allowCredentials: true besides")
 		}
-	case q.Failed != "":
+	case q.Failed != "" && !without.isOtherFailure():
 		r = with
 		r.note("the recording says that it failed, which credentials: include explains: without credentials the page may read the answer")
 	default:
@@ -58,22 +58,41 @@ func (r *Remedy) allowsCredentials() bool {
 // does not say that the page may read what it could not.
 func (r *Report) hearRecording() {
 	failed := r.Question.Failed
-	switch explained := !r.Allowed && !r.Undecided; {
-	case failed == "":
-	case isOtherError(failed) && explained:
+	switch blocked := !r.Allowed && !r.Undecided; {
+	case failed == "" || r.FailsOtherwise:
+	case r.isOtherFailure() && blocked:
 		r.note("the recording says " + failed + ", which is another failure than CORS's")
-	case isOtherError(failed):
-		r.fail("the recording says " + failed + ", which is not a failure of CORS: look at the network, TLS and the browser's extensions")
-		r.Cause, r.Remedy = "", nil
+	case r.isOtherFailure():
+		r.failOtherwise("the recording says " + failed + ", which is not a failure of CORS: look at the network, TLS and the browser's extensions")
 	case r.Undecided:
-		r.fail(fmt.Sprintf("the recording says that it failed (%s), and has no answer of the upstream, which decides here: look at its CORS headers, or did the request not get there?", failed))
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and has no headers of the upstream's answer, which decide here: which CORS headers did it have%s?", failed, r.orLost()))
 	case r.Allowed:
-		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, does the upstream answer otherwise, or did it not get there?", failed))
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, or does the upstream answer otherwise%s?", failed, r.orLost()))
 	}
+}
+
+// orLost asks besides whether the request got lost, unless it has an answer.
+func (r *Report) orLost() string {
+	if r.Question.Upstream.answers() {
+		return ""
+	}
+	return ", or did the request not get there"
 }
 
 // fail makes the verdict a blocked one.
 func (r *Report) fail(because string) { r.Allowed, r.Undecided, r.Because = false, false, because }
+
+// failOtherwise makes the verdict a failure that no policy is to blame for.
+func (r *Report) failOtherwise(because string) {
+	r.fail(because)
+	r.FailsOtherwise, r.Cause, r.Remedy = true, "", nil
+}
+
+// isOtherFailure reports whether what the recording says of a failure is not
+// CORS's, which has no say in other modes.
+func (r *Report) isOtherFailure() bool {
+	return r.Question.Mode != CORS || isOtherError(r.Question.Failed)
+}
 
 // isOtherError reports whether Chromium names an error of the network. For CORS
 // it says net::ERR_FAILED.

@@ -13,29 +13,40 @@ func TestRecordings(t *testing.T) {
 	const failed = "net::ERR_FAILED"
 	for name, c := range map[string]struct {
 		q             explain.Question
-		allowed       bool
+		verdict       string
 		because, note string
 	}{
-		"what passes either way": {explain.Question{URL: "https://private.example.com/"}, true, "the page may read", ""},
-		"what passes without credentials": {explain.Question{URL: "https://api.example.com/v1"}, true, "the page may read",
+		"what passes either way": {explain.Question{URL: "https://private.example.com/"}, "allowed", "the page may read", ""},
+		"what passes without credentials": {explain.Question{URL: "https://api.example.com/v1"}, "allowed", "the page may read",
 			"with credentials: include browsers would block this because of the answer: credentials are asked for"},
-		"what failed, and credentials explain it": {explain.Question{URL: "https://api.example.com/v1", Failed: failed}, false,
+		"what failed, and credentials explain it": {explain.Question{URL: "https://api.example.com/v1", Failed: failed}, "blocked",
 			"browsers would block this because of the answer: credentials are asked for", "which credentials: include explains"},
-		"what failed, and the policy explains it": {explain.Question{URL: "https://private.example.com/", Method: "PUT", Failed: failed}, false,
+		"what failed, and the policy explains it": {explain.Question{URL: "https://private.example.com/", Method: "PUT", Failed: failed}, "blocked",
 			"browsers would block this because of the preflight's answer", ""},
-		"what failed, and nothing explains it": {explain.Question{URL: "https://private.example.com/", Failed: failed}, false,
+		"what failed, and nothing explains it": {explain.Question{URL: "https://private.example.com/", Failed: failed}, "blocked",
 			"the recording says that it failed (net::ERR_FAILED), and nothing in these policies explains it", ""},
-		"what failed otherwise": {explain.Question{URL: "https://private.example.com/", Failed: "net::ERR_CONNECTION_REFUSED"}, false,
+		"what failed otherwise": {explain.Question{URL: "https://private.example.com/", Failed: "net::ERR_CONNECTION_REFUSED"}, "failed otherwise",
 			"the recording says net::ERR_CONNECTION_REFUSED, which is not a failure of CORS", ""},
-		"what failed otherwise, and would be blocked": {explain.Question{URL: "https://private.example.com/", Method: "PUT", Failed: "net::ERR_TIMED_OUT"}, false,
+		"what failed otherwise, and would be blocked": {explain.Question{URL: "https://private.example.com/", Method: "PUT", Failed: "net::ERR_TIMED_OUT"}, "blocked",
 			"browsers would block this", "the recording says net::ERR_TIMED_OUT, which is another failure than CORS's"},
-		"a status alone tells that it failed": {explain.Question{URL: "https://private.example.com/", Failed: "status 0"}, false, "(status 0), and nothing", ""},
-		"a navigation that failed":            {explain.Question{URL: "https://private.example.com/", Mode: explain.Navigate, Failed: "status 0"}, false, "(status 0), and nothing", ""},
+		"a status alone tells that it failed": {explain.Question{URL: "https://private.example.com/", Failed: "status 0"}, "blocked", "(status 0), and nothing", ""},
+		"what failed with an answer": {explain.Question{URL: "https://private.example.com/", Failed: failed, Upstream: explain.Upstream{Status: 200}}, "blocked",
+			"was it recorded with other ones, or does the upstream answer otherwise?", ""},
+		"what failed otherwise, and only credentials would be blocked": {explain.Question{URL: "https://api.example.com/v1", Failed: "net::ERR_ABORTED"}, "failed otherwise",
+			"the recording says net::ERR_ABORTED, which is not a failure of CORS", "with credentials: include browsers would block this"},
+		"what failed otherwise, and the upstream would decide": {explain.Question{URL: "https://nobody.example.com/", Failed: "net::ERR_BLOCKED_BY_CLIENT"}, "failed otherwise",
+			"the recording says net::ERR_BLOCKED_BY_CLIENT", "allowCredentials: true besides"},
+		"a navigation that failed": {explain.Question{URL: "https://private.example.com/", Mode: explain.Navigate, Failed: "status 0"}, "failed otherwise",
+			"the recording says status 0, which is not a failure of CORS", ""},
+		"a WebSocket that failed": {explain.Question{URL: "wss://private.example.com/", Failed: failed}, "failed otherwise",
+			"the recording says net::ERR_FAILED, which is not a failure of CORS", ""},
+		"a WebSocket that the application refused": {explain.Question{URL: "wss://private.example.com/", Failed: failed, Upstream: explain.Upstream{Status: 403}}, "failed otherwise",
+			"the upstream answers the handshake with 403", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.q.Origin, c.q.Credentials, c.q.Notes = app, explain.Unknown, []string{"from the recording"}
 			r := ask(t, c.q)
-			if r.Allowed != c.allowed || !strings.Contains(r.Because, c.because) || r.Question.Credentials == explain.Unknown || r.Notes[0] != "from the recording" {
+			if verdictOf(r) != c.verdict || !strings.Contains(r.Because, c.because) || r.Question.Credentials == explain.Unknown || r.Notes[0] != "from the recording" {
 				t.Errorf("%+v", r)
 			}
 			notes := strings.Join(r.Notes[1:], "\n")

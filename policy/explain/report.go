@@ -10,10 +10,12 @@ type Report struct {
 	// Question is as it was understood.
 	Question Question `json:"question"`
 	// Allowed tells whether the page may read the answer, Undecided that the
-	// upstream's answer decides and is not known, and Because why, on one line.
-	Allowed   bool   `json:"allowed"`
-	Undecided bool   `json:"undecided,omitempty"`
-	Because   string `json:"because"`
+	// upstream's answer decides and is not known, FailsOtherwise that it fails, and
+	// not for CORS or a policy, and Because why, on one line. Else it is blocked.
+	Allowed        bool   `json:"allowed"`
+	Undecided      bool   `json:"undecided,omitempty"`
+	FailsOtherwise bool   `json:"failsOtherwise,omitempty"`
+	Because        string `json:"because"`
 	// Cause is what in the policy denied it, on one line; empty where nothing did.
 	Cause string `json:"cause,omitempty"`
 	// Engines are what each browser engine makes of it; none for a request that

@@ -169,7 +169,11 @@ func (t *trip) dependence() string {
 	if t.last() == t.preflight {
 		answer += " to the preflight"
 	}
-	return fmt.Sprintf("it depends on %s, which is not known (%s): give its headers (--upstream-header) and status (--upstream-status)", answer, t.last().Reason)
+	missing := "which is not known"
+	if t.last().Status != 0 {
+		missing = "whose headers are not known"
+	}
+	return fmt.Sprintf("it depends on %s, %s (%s): give its headers (--upstream-header) and status (--upstream-status)", answer, missing, t.last().Reason)
 }
 
 // failure says which answer fails, and at what.

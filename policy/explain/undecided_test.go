@@ -18,12 +18,25 @@ func upstreamSpecs() []policy.Spec {
 }
 
 func answered(lines ...string) explain.Upstream {
-	u := explain.Upstream{Status: 200}
+	u := explain.Upstream{Status: 200, Headers: browser.Headers{}}
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ": ")
 		u.Headers = append(u.Headers, browser.Header{Name: name, Value: value})
 	}
 	return u
+}
+
+// verdictOf is the one verdict of r.
+func verdictOf(r explain.Report) string {
+	switch {
+	case r.Allowed:
+		return "allowed"
+	case r.Undecided:
+		return "undecided"
+	case r.FailsOtherwise:
+		return "failed otherwise"
+	}
+	return "blocked"
 }
 
 // TestTheUpstreamDecides asks about all that a policy leaves to the upstream,
@@ -46,6 +59,9 @@ func TestTheUpstreamDecides(t *testing.T) {
 		"no policy, and the preflight alone is known":  {"nobody", "PUT", "undecided", "it depends on the upstream's answer, which", explain.Upstream{}, known(answered(star, grants))},
 		"no policy, and each has its answer":           {"nobody", "PUT", "allowed", "", answered(star), known(answered(star, grants))},
 		"no policy, and the preflight is not recorded": {"nobody", "PUT", "allowed", "", answered(star), unknown},
+		"no policy, and only the status is known":      {"nobody", "GET", "undecided", "whose headers are not known (no_policy)", explain.Upstream{Status: 404}, nil},
+		"no policy, and a request that was answered":   {"nobody", "PUT", "undecided", "it depends on the upstream's answer, whose", explain.Upstream{Status: 404}, unknown},
+		"no policy, and only the headers are known":    {"nobody", "GET", "blocked", "there is no Access-Control-Allow-Origin", explain.Upstream{Headers: browser.Headers{}}, nil},
 		"off":                          {"off", "GET", "undecided", "(policy_off)", explain.Upstream{}, nil},
 		"off, and it allows":           {"off", "GET", "allowed", "", answered(star), nil},
 		"shadow":                       {"new", "GET", "undecided", "(no_policy)", explain.Upstream{}, nil},
@@ -60,17 +76,11 @@ func TestTheUpstreamDecides(t *testing.T) {
 	} {
 		q := explain.Question{Origin: other, URL: "https://" + c.host + ".example.com/", Method: c.method, Upstream: c.upstream, UpstreamPreflight: c.preflight}
 		r := askLogin(t, upstreamSpecs(), q)
-		verdict := "blocked"
-		switch {
-		case r.Allowed:
-			verdict = "allowed"
-		case r.Undecided:
-			verdict = "undecided"
-		}
+		verdict := verdictOf(r)
 		if verdict != c.verdict || !strings.Contains(r.Because, c.because) || (consoles(r) > 0) != (verdict == "blocked") || (r.Cause == "") != r.Allowed {
 			t.Errorf("%s: %s: %s, %q, %+v", name, verdict, r.Because, r.Cause, r.Engines)
 		}
-		if r.Undecided && (r.Request.Status != 0 && r.Preflight.Status != 0 || r.Remedy == nil) {
+		if r.Undecided && (r.Request.Status != c.upstream.Status || r.Remedy == nil) {
 			t.Errorf("%s: %+v %+v %+v", name, r.Preflight, r.Request, r.Remedy)
 		}
 	}
@@ -97,7 +107,7 @@ func TestWhatTheUpstreamIsTakenToSendIsSaid(t *testing.T) {
 // A recording that says the request failed decides what its answer cannot.
 func TestAFailureWithoutAnAnswerOfTheUpstream(t *testing.T) {
 	for failed, want := range map[string]string{
-		"net::ERR_FAILED":            "has no answer of the upstream, which decides here",
+		"net::ERR_FAILED":            "has no headers of the upstream's answer, which decide here: which CORS headers did it have, or did the request not get there?",
 		"net::ERR_NAME_NOT_RESOLVED": "which is not a failure of CORS",
 	} {
 		r := ask(t, explain.Question{Origin: app, URL: "https://nobody.example.com/", Failed: failed, Credentials: explain.Unknown})

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -274,7 +273,7 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 	if parts := policy.SplitList(name); len(parts) > 1 {
 		l.add(p.file, at, Diagnostic{
 			Code: "origin-list", Field: p.field() + "." + item(originsField, i), Value: groupPrefix + name,
-			Reason: "an entry is one origin or one group", Hint: "write each as an entry of its own, the first as " + strconv.Quote(groupPrefix+parts[0]),
+			Reason: "an entry is one origin or one group", Hint: policy.OriginsApart(groupPrefix + name),
 		})
 		return
 	}

@@ -72,6 +72,9 @@ func specWith(field string, value any) (s policy.Spec, err error) {
 // listHint proposes the list that n, which is not one, stands for: the entries of
 // one text, or the one entry in a mapping; other is for what stands for no list.
 func (d *document) listHint(field string, n *yaml.Node, other string) string {
+	if field == "policies" {
+		return policiesHint(n)
+	}
 	var entries []string
 	switch {
 	case len(n.Value) > maxValue:
@@ -91,6 +94,64 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 		return other
 	}
 	return "write a list: [" + printable.List(entries) + "]"
+}
+
+// somePolicies is the hint where there is nothing of a policy.
+const somePolicies = "write a list, such as [{name: api, cors: {allowOrigins: [https://app.example.com]}}]"
+
+// policiesHint shows as a list what n, which is not one, has: policies under their
+// names, or the fields of one policy.
+func policiesHint(n *yaml.Node) string {
+	var entries []string
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i].Value, n.Content[i+1]
+		isFields := value.Kind == yaml.MappingNode || value.Kind == yaml.AliasNode || value.ShortTag() == "!!null"
+		switch ours := oursFor(key); {
+		case ours == "cors" || !isFields && ours != "" && !strings.Contains(ours, "."):
+			return "write a list with the one policy: [" + shape("", n) + "]"
+		case !isFields:
+			return somePolicies
+		case i < 2*maxShown:
+			entries = append(entries, shape(key, value))
+		case i == 2*maxShown:
+			entries = append(entries, "...")
+		}
+	}
+	if entries == nil {
+		return somePolicies
+	}
+	return "write a list, of policies that have their names in them: [" + strings.Join(entries, ", ") + "]"
+}
+
+// maxShown is how many policies, and how many fields of one, a hint shows.
+const maxShown = 3
+
+// shape shows a policy with the fields that n has, and with that name.
+func shape(name string, n *yaml.Node) string {
+	var shown []string
+	if name != "" {
+		shown = append(shown, "name: "+properName(name))
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch key, value := n.Content[i].Value, n.Content[i+1].Value; {
+		case key == "name" && name != "":
+		case len(shown) > maxShown:
+			return "{" + strings.Join(shown, ", ") + ", ...}"
+		case key == "name":
+			shown = append(shown, "name: "+properName(value))
+		default:
+			shown = append(shown, printable.Name(key)+": ...")
+		}
+	}
+	return "{" + strings.Join(shown, ", ") + "}"
+}
+
+// properName returns name if a policy may have it.
+func properName(name string) string {
+	if policy.IsName(name) {
+		return name
+	}
+	return "..."
 }
 
 // textHint proposes the text for n, which is not text.

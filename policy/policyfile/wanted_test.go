@@ -14,6 +14,9 @@ var proposed = regexp.MustCompile(`(?:did you mean|^write|or write|the first as|
 
 // proposals returns the texts that a hint proposes, quoted.
 func proposals(hint string) string {
+	if _, list, isList := strings.Cut(hint, "an entry of its own: "); isList {
+		return strings.ReplaceAll(list, ", ", " ")
+	}
 	var texts []string
 	for _, m := range proposed.FindAllStringSubmatch(hint, -1) {
 		texts = append(texts, m[1])
@@ -126,8 +129,8 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{".well-known/x", `"/.well-known/x"`, ""},
 		{" /api", `"/api"`, ""},
 		{`"/api"`, `"/api"`, ""},
-		{"/api, /v1", none, "an entry of its own"},
-		{"/api /v1", none, "an entry of its own"},
+		{"/api, /v1", `"/api" "/v1"`, "an entry of its own"},
+		{"/api /v1", `"/api" "/v1"`, "an entry of its own"},
 		{"/a b", `"/a%20b"`, ""},
 		{"/api?x=1", `"/api"`, ""},
 		{"/api#x", `"/api"`, ""},
@@ -150,7 +153,7 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		// A list in one text.
 		{"[https://a.example.com]", `"https://a.example.com"`, ""},
 		{`["https://a.example.com"]`, `"https://a.example.com"`, ""},
-		{"[https://a.example.com, https://b.example.com]", `"https://a.example.com"`, "an entry of its own"},
+		{"[https://a.example.com, https://b.example.com]", `"https://a.example.com" "https://b.example.com"`, "an entry of its own"},
 		{"<https://a.example.com>", `"https://a.example.com"`, ""},
 		{"{https://a.example.com}", none, "such as"},
 		{"https://a.example.com:[80,443]", none, "an entry of its own"},
@@ -159,9 +162,9 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"[*.]example.com", `"https://*.example.com"`, ""},
 		{"[*.]example.com:443", `"https://*.example.com"`, ""},
 		{"http://[*.]example.com:8080", `"http://*.example.com:8080"`, ""},
-		{"group:u, https://c.example.com", `"group:u"`, "an entry of its own"},
-		{"group:u group:v", `"group:u"`, "an entry of its own"},
-		{"https://c.example.com, group:u", `"https://c.example.com"`, "an entry of its own"},
+		{"group:u, https://c.example.com", `"group:u" "https://c.example.com"`, "an entry of its own"},
+		{"group:u group:v", `"group:u" "group:v"`, "an entry of its own"},
+		{"https://c.example.com, group:u", `"https://c.example.com" "group:u"`, "an entry of its own"},
 		// Addresses.
 		{"2001:db8::1", `"https://[2001:db8::1]"`, ""},
 		{"https://2001:db8::1", `"https://[2001:db8::1]"`, ""},
@@ -236,7 +239,7 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 		{"*.Example.com.", `"*.example.com"`, ""},
 		{"[*.]example.com", `"*.example.com"`, ""}, // Chrome
 		{"2001:DB8::1", `"[2001:db8::1]"`, ""},
-		{"a.example.com, b.example.com", none, "such as"},
+		{"a.example.com, b.example.com", `"a.example.com" "b.example.com"`, "an entry of its own"},
 		// What stands around a host.
 		{"https:x.example.com", `"x.example.com"`, ""},
 		{"http:/x.example.com/v1", `"x.example.com"`, ""},
@@ -251,7 +254,7 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 	},
 	`policies: [{name: a, cors: {allowOrigins: ["*"], allowMethods: [%s]}}]`: {
 		{" get", `"GET"`, ""},
-		{"GET PUT", none, "such as"},
+		{"GET PUT", `"GET" "PUT"`, "an entry of its own"},
 		{"ALL", `"*"`, "alone"},
 		{"any", `"*"`, "alone"},
 		{"DELET", `"DELETE"`, ""},
@@ -261,6 +264,14 @@ var wanted = map[string][]struct{ text, proposals, says string }{
 	`policies: [{name: a, cors: {allowOrigins: ["*"], allowHeaders: [%s]}}]`:                                       {{"all", `"*"`, "alone"}},
 	`policies: [{name: a, cors: {allowOrigins: ["https://a.test"], exposeHeaders: [%s], allowCredentials: true}}]`: {{"all", none, "list the names"}},
 
+	`policies: [{name: a, dangerously: [origin-regex], cors: {allowOriginRegexes: [%s]}}]`: {
+		{`https://a\.test, https://b\.test`, `"https://a\\.test" "https://b\\.test"`, "an entry of its own"},
+		{`https://a\.test https://b\.test`, `"https://a\\.test" "https://b\\.test"`, "an entry of its own"},
+		{`https://a\.test, b`, none, "as in"},
+	},
+	`policies: [{name: a, dangerously: [%s], cors: {allowOrigins: ["null"]}}]`: {
+		{"null-origin public-suffix", `"null-origin" "public-suffix"`, "an entry of its own"},
+	},
 	`{cors: %s, policies: []}`:         {{"x", `"cors"`, "policies is a list, and each of them has a name and a cors of its own"}},
 	`{allowOrigins: %s, policies: []}`: {{"x", `"allowOrigins"`, `write "allowOrigins" under cors, in a policy`}},
 }
@@ -328,5 +339,31 @@ func TestHintsProposeGroupsThatMayBeNamed(t *testing.T) {
 		if len(found) < 2 || !strings.Contains(found[1].Hint, want) {
 			t.Errorf("%s: %v, want %q", name, found, want)
 		}
+	}
+}
+
+// The policies are a list; the hint shows one of what is written instead.
+func TestHintsForPoliciesShowThemAsAList(t *testing.T) {
+	const named, single = "write a list, of policies that have their names in them: ", "write a list with the one policy: "
+	for text, want := range map[string]string{
+		"{api: {cors: {}}, b: {hosts: [b.test], cors: {}}}":                       named + "[{name: api, cors: ...}, {name: b, hosts: ..., cors: ...}]",
+		"{API: {name: x, mode: off, hosts: [a.test], paths: [/], cors: {}}, b: }": named + "[{name: ..., mode: ..., hosts: ..., paths: ..., ...}, {name: b}]",
+		"{a: {}, b: {}, c: {}, d: {}, e: {}}":                                     named + "[{name: a}, {name: b}, {name: c}, ...]",
+		"{hosts: {cors: {}}}":                                                     named + "[{name: hosts, cors: ...}]",
+		"{name: api, cors: {}}":                                                   single + "[{name: api, cors: ...}]",
+		"{cors: {}}":                                                              single + "[{cors: ...}]",
+		"{hosts: [a.test]}":                                                       single + "[{hosts: ...}]",
+		"{allowOrigins: [https://a.test]}":                                        somePolicies,
+		"{}":                                                                      somePolicies,
+		"api":                                                                     somePolicies,
+	} {
+		found := Load(files("p.yaml", "policies: "+text), "").Diagnostics
+		if len(found) == 0 || found[0].Code != "yaml-type" || found[0].Hint != want {
+			t.Errorf("%s: got %v, want %s", text, found, want)
+		}
+	}
+	example := strings.TrimPrefix(somePolicies, "write a list, such as ")
+	if found := Load(files("p.yaml", "policies: "+example), ""); found.HasErrors() {
+		t.Errorf("%s: %v", example, found.Diagnostics)
 	}
 }

@@ -56,8 +56,9 @@ type harEntry struct {
 // and is explained with it.
 func HAR(text string) (Recording, error) {
 	var f harFile
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, byteOrderMark)), &f); err != nil {
-		return Recording{}, fmt.Errorf("read the HAR file: %w", err)
+	text = strings.TrimPrefix(text, byteOrderMark)
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		return Recording{}, fmt.Errorf("read the HAR file: %w", misread(text, err))
 	}
 	entries := slices.DeleteFunc(f.Log.Entries, func(e *harEntry) bool { return e == nil })
 	if !slices.ContainsFunc(entries, func(e *harEntry) bool { return e.Started == "" }) {
@@ -198,10 +199,14 @@ func (e *harEntry) question() explain.Question {
 // own headers alone, it is the upstream's; if not, it sets the others anew. Only
 // what CORS is about is kept of the headers: others may have secrets.
 func (e *harEntry) answer() (u explain.Upstream) {
-	if e.Response == nil || e.Response.Status <= 0 || len(e.Response.Headers) == 0 {
+	if e.Response == nil {
 		return u
 	}
-	u.Status = e.Response.Status
+	u.Status = max(e.Response.Status, 0)
+	if len(e.Response.Headers) == 0 {
+		return u // a browser did not record them: no answer is without
+	}
+	u.Headers = browser.Headers{}
 	for _, h := range e.Response.Headers {
 		name := strings.ToLower(h.Name)
 		if name == "vary" || name == "location" || strings.HasPrefix(name, "access-control-") {

@@ -149,19 +149,22 @@ func TestHARKeepsAnswers(t *testing.T) {
 	const asks = origin + "\nAccess-Control-Request-Method: PUT"
 	preflight := entry("preflight", "OPTIONS", orders, asks, answer(204, "access-control-allow-methods", "PUT"))
 	put := entry("fetch", "PUT", orders, origin, answer(302, "Location", "/x"))
+	const unknown = "0 (headers not known)"
 	const methods, location = "204 access-control-allow-methods: PUT", "302 Location: /x"
 	for name, c := range map[string]struct {
 		entries            []string
 		request, preflight string
 	}{
-		"a request":                {[]string{entry("fetch", "GET", orders, origin, answer(404, "Access-Control-Allow-Origin", "*"))}, "404 Access-Control-Allow-Origin: *", "0"},
-		"one without CORS headers": {[]string{entry("fetch", "GET", orders, origin, answer(200, "Server", "s"))}, "200", "0"},
+		"a request":                {[]string{entry("fetch", "GET", orders, origin, answer(404, "Access-Control-Allow-Origin", "*"))}, "404 Access-Control-Allow-Origin: *", unknown},
+		"one without CORS headers": {[]string{entry("fetch", "GET", orders, origin, answer(200, "Server", "s"))}, "200", unknown},
 		"with its preflight":       {[]string{preflight, put}, location, methods},
-		"without its preflight":    {[]string{put}, location, "0"},
-		"a preflight alone":        {[]string{preflight}, "0", methods},
-		"one that was not sent":    {[]string{preflight, entry("fetch", "PUT", orders, origin, failed)}, "0", methods},
-		"without an answer":        {[]string{entry("fetch", "GET", orders, origin, "")}, "0", "0"},
-		"without headers":          {[]string{entry("fetch", "GET", orders, origin, `{"status": 200}`)}, "0", "0"},
+		"without its preflight":    {[]string{put}, location, unknown},
+		"a preflight alone":        {[]string{preflight}, unknown, methods},
+		"one that was not sent":    {[]string{preflight, entry("fetch", "PUT", orders, origin, failed)}, unknown, methods},
+		"without an answer":        {[]string{entry("fetch", "GET", orders, origin, "")}, unknown, unknown},
+		"without headers":          {[]string{entry("fetch", "GET", orders, origin, `{"status": 200}`)}, "200 (headers not known)", unknown},
+		"with status 0":            {[]string{entry("fetch", "GET", orders, origin, answer(0, "Access-Control-Allow-Origin", "*"))}, "0 Access-Control-Allow-Origin: *", unknown},
+		"with status -1":           {[]string{entry("fetch", "GET", orders, origin, answer(-1, "Server", "s"))}, "0", unknown},
 	} {
 		q := read(t, c.entries...).Questions[0]
 		if got := shownAnswer(q.Upstream); got != c.request {
@@ -175,6 +178,9 @@ func TestHARKeepsAnswers(t *testing.T) {
 
 func shownAnswer(u explain.Upstream) string {
 	text := fmt.Sprint(u.Status)
+	if u.Headers == nil {
+		text += " (headers not known)"
+	}
 	for _, h := range u.Headers {
 		text += " " + h.Name + ": " + h.Value
 	}
@@ -203,8 +209,19 @@ func TestHARGoesByTime(t *testing.T) {
 }
 
 func TestHARRefuses(t *testing.T) {
-	for _, text := range []string{"", "policies: []", `{"log": {"entries": {}}}`} {
-		if _, err := HAR(text); err == nil || !strings.HasPrefix(err.Error(), "read the HAR file: ") {
+	entry := func(text string) string { return "\ufeff{\"log\": {\"entries\": [\n" + text + "]}}" }
+	for text, want := range map[string]string{
+		"":                                       "line 1: it is not JSON: ",
+		"policies: []":                           "line 1: it is not JSON: ",
+		"{\n\"log\": \n{":                        "line 3: it is not JSON: ",
+		"[]":                                     "line 1: the whole of it is a list, and has to be an object",
+		`{"log": {"entries": {}}}`:               "line 1: log.entries is an object, and has to be a list",
+		entry(`{"response": {"status": "200"}}`): "line 2: log.entries.response.status is text, and has to be a whole number",
+		entry(`{"response": {"status": 200.5}}`): "line 2: log.entries.response.status is a number, and has to be a whole number",
+		entry(`{"request": {"url": 5}}`):         "line 2: log.entries.request.url is a number, and has to be text",
+		entry(`{"request": {"headers": [{"value": true}]}}`): "line 2: log.entries.request.headers.value is true or false, and has to be text",
+	} {
+		if _, err := HAR(text); err == nil || !strings.HasPrefix(err.Error(), "read the HAR file: "+want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -63,6 +63,8 @@ func (t *writer) report(r *explain.Report) {
 		head = t.paint.Green("allowed")
 	case r.Undecided:
 		head = t.paint.Yellow("undecided")
+	case r.FailsOtherwise:
+		head = t.paint.Yellow("failed for another reason")
 	}
 	q := r.Question
 	t.line("%s: %s %s from %s", head, printable.Value(q.Method), printable.Value(q.URL), printable.Value(q.Origin))

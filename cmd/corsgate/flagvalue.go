@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+// taken is what flags take, said in place of what Go's parsers say :: type ->
+// words.
+var taken = map[string]string{
+	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more",
+}
+
+// plainValue says what f takes if a parser of Go's refused a value of it with err.
+func plainValue(f *pflag.Flag, err error) error {
+	if words := taken[f.Value.Type()]; words != "" {
+		return errors.New("want " + words)
+	}
+	return err
+}
+
+// plainFlagError is pflag's error of a flag, without words of Go's parsers.
+func plainFlagError(_ *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		f := invalid.GetFlag()
+		return fmt.Errorf("invalid argument %q for \"--%s\" flag: %w", invalid.GetValue(), f.Name, plainValue(f, invalid.Unwrap()))
+	}
+	return err
+}
+
+// status is a flag that takes a status of HTTP; 0 is none.
+type status int
+
+// String returns the status.
+func (s *status) String() string { return strconv.Itoa(int(*s)) }
+
+// Type returns the flag's placeholder in the help.
+func (s *status) Type() string { return "STATUS" }
+
+// Set takes a status.
+func (s *status) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || !explain.IsStatus(n) {
+		return errors.New("want a status of HTTP, 100 to 999")
+	}
+	*s = status(n)
+	return nil
+}
