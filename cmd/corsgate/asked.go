@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -70,8 +69,10 @@ func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policy
 	default:
 		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, odd spellings are refused"
 	}
-	if cause.Reason != "" {
-		d.Reason += fmt.Sprintf(", because of %s: %s", cause.Field, cause.Reason)
+	for _, more := range []string{cause.Field, cause.Reason} {
+		if more != "" {
+			d.Reason += ": " + more
+		}
 	}
 	return d
 }

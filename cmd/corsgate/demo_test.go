@@ -125,7 +125,7 @@ func TestDemoWithoutAServiceRefusesWhatNeedsOne(t *testing.T) {
 	}()
 	guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*Ctrl-C ends`), &errs)
 	replaceIn(t, guide[2], "- name: public\n", "- name: public\n  mode: shadow\n")
-	errs.await(t, regexp.MustCompile(`policies refused, the last good ones keep serving.*public.*because of mode: `), &out)
+	errs.await(t, regexp.MustCompile(`policies refused, the last good ones keep serving.*public.*: mode: `), &out)
 	if got := allowOrigin(t, guide[1], "https://app.example.com"); got != "https://app.example.com" {
 		t.Errorf("the policies before do not serve: %q", got)
 	}
