@@ -29,15 +29,22 @@ type hosts struct {
 	stars []site // the longest parent first
 	every site
 	ports []uint16
+	// names match the names of all hosts, also of those that are looked up in other
+	// shards: an odd spelling of an authority has a hash of its own.
+	names []string
 }
 
 // resolve finds the sites of the keys, and of what is not one.
 func (c *compiler) resolve(keys []string, layers map[string][]rule) *hosts {
 	h := &hosts{ports: c.Ports}
 	var parents []string
-	for host := range layers {
-		if parent, ok := strings.CutPrefix(host, "*."); ok {
-			parents = append(parents, parent)
+	for _, host := range slices.Sorted(maps.Keys(layers)) {
+		parent, starred := strings.CutPrefix(host, "*.")
+		switch {
+		case starred:
+			parents, h.names = append(parents, parent), append(h.names, `\C*\.`+literal(parent))
+		case host != "":
+			h.names = append(h.names, literal(host))
 		}
 	}
 	slices.SortFunc(parents, func(a, b string) int {
@@ -166,30 +173,23 @@ const maxNamed = 100
 // are looked up, with another port, a trailing dot, capital letters or a user name,
 // and that may be of a policy's host.
 func (c *compiler) oddAuthority(h *hosts, n node) []when {
-	if len(h.exact)+len(h.stars) == 0 {
+	if len(h.names) == 0 {
 		return nil
 	}
-	plain := map[string]bool{plainHost + h.port(): true}
-	names := map[string]bool{}
+	plain := []string{plainHost + h.port()}
 	for _, s := range h.exact {
-		names[literal(withoutPort(s.authority, h.ports))] = true
 		if !isPlainHost.MatchString(withoutPort(s.authority, h.ports)) {
-			plain[literal(s.authority)] = true
+			plain = append(plain, literal(s.authority))
 		}
 	}
-	for _, s := range h.stars {
-		names[`\C*\.`+literal(s.parent)] = true
-	}
-	odd := not(matches(authority, strings.Join(sortedKeys(plain), "|")))
-	if len(names) > maxNamed {
+	odd := not(matches(authority, strings.Join(plain, "|")))
+	if len(h.names) > maxNamed {
 		return []when{{odd, n}}
 	}
-	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(sortedKeys(names), "|")+`)\.?(?::\C*)?`)), n}}
+	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(h.names, "|")+`)\.?(?::\C*)?`)), n}}
 }
 
 var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
-
-func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
 
 // port matches no port or one of those that clients write.
 func (h *hosts) port() string {
