@@ -14,6 +14,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/respond"
 	"github.com/corsgate/corsgate/server/servertest"
@@ -72,6 +73,7 @@ func TestDecide(t *testing.T) {
 			t.Parallel()
 			counted := v.run(t, uint64(i), setsOfEach())
 			t.Log(counted)
+			counted.checkReasons(t)
 			mu.Lock()
 			defer mu.Unlock()
 			total.add(counted)
@@ -109,7 +111,7 @@ func (v variant) run(t *testing.T, stream uint64, sets int) *tally {
 		round.send(t)
 		total.add(round.compare(t))
 		if i%20 == 19 {
-			t.Logf("seed %d: %s", *seed+i, total)
+			t.Logf("seed %d: %d compared, %d asked", *seed+i, total.compared, total.asked)
 		}
 		if total.different > maxShown {
 			t.Fatalf("seed %d: too many differences", *seed+i)
@@ -204,19 +206,25 @@ func (r *round) compare(t *testing.T) *tally {
 	for _, e := range r.exchanges {
 		if !e.passed() {
 			counted.count("refused by Envoy's codec")
-			counted.refused++
 			continue
 		}
 		e.read(r.world, r.upstream)
 		counted.compared++
-		if lines := e.compare(r.variant, r.world); len(lines) > 0 {
+		lines := e.compare(r.variant, r.world)
+		if e.refused() || r.asked.take(e.seen) {
+			kind := e.kindOf(r.variant, r.world)
+			if kind == "" {
+				lines = append(lines, "asked about, for no reason")
+			}
+			counted.asked++
+			counted.count("asked: " + kind)
+		} else {
+			counted.count("decided: " + e.decided.Reason)
+		}
+		if len(lines) > 0 {
 			if counted.different++; counted.different <= maxShown {
 				t.Error(e.report(r.world, lines))
 			}
-		}
-		if e.refused() || r.asked.take(e.seen) {
-			counted.asked++
-			counted.count(e.kindOf(r.variant, r.world))
 		}
 	}
 	for _, q := range r.asked.left() {
@@ -227,8 +235,8 @@ func (r *round) compare(t *testing.T) *tally {
 
 // tally counts exchanges.
 type tally struct {
-	compared, asked, different, refused int
-	kinds                               map[string]int
+	compared, asked, different int
+	kinds                      map[string]int
 }
 
 func (c *tally) count(kind string) {
@@ -239,7 +247,7 @@ func (c *tally) count(kind string) {
 }
 
 func (c *tally) add(o *tally) {
-	c.compared, c.asked, c.different, c.refused = c.compared+o.compared, c.asked+o.asked, c.different+o.different, c.refused+o.refused
+	c.compared, c.asked, c.different = c.compared+o.compared, c.asked+o.asked, c.different+o.different
 	for kind, n := range o.kinds {
 		c.count(kind)
 		c.kinds[kind] += n - 1
@@ -253,7 +261,24 @@ func (c *tally) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d compared, %d different; %d decided by Envoy itself, %d asked", c.compared, c.different, c.compared-c.asked, c.asked)
 	for _, kind := range kinds {
-		fmt.Fprintf(&b, "; %d %s", c.kinds[kind], kind)
+		fmt.Fprintf(&b, "\n%6d %s", c.kinds[kind], kind)
 	}
 	return b.String()
+}
+
+// compiles are the reasons of what Envoy decides by itself.
+var compiles = []policy.Reason{
+	policy.ReasonNoPolicy, policy.ReasonPolicyOff, policy.ReasonNotCORS, policy.ReasonPreflightAllowed, policy.ReasonPreflightOriginDenied,
+	policy.ReasonPreflightMethodDenied, policy.ReasonPreflightHeaderDenied, policy.ReasonPreflightMalformed, policy.ReasonRequestAllowed,
+	policy.ReasonRequestOriginDenied, policy.ReasonRequestBlocked, policy.ReasonSameOrigin,
+}
+
+// checkReasons wants Envoy to have decided for each of the reasons that it can.
+func (c *tally) checkReasons(t *testing.T) {
+	t.Helper()
+	for _, reason := range compiles {
+		if c.kinds["decided: "+reason.String()] == 0 {
+			t.Errorf("nothing was decided by Envoy itself for the reason %v", reason)
+		}
+	}
 }

@@ -85,7 +85,7 @@ func (m *maker) ownOrigin(authority string) string {
 	if m.oneIn(10) {
 		host = pick(m.gen, "x"+host, "s."+host, host+".", strings.TrimSuffix(host, "."), strings.Replace(host, ".", "x", 1))
 	}
-	return pick(m.gen, "https", "https", "http", "app", "ftp") + "://" + host + pick(m.gen, "", "", "", "", ":8443", ":80", ":443", ":3000")
+	return pick(m.gen, "https", "https", "https", "http", "http", "app", "ftp") + "://" + host + pick(m.gen, "", "", "", "", "", "", ":8443", ":80", ":443", ":3000")
 }
 
 func (m *maker) oddOrigin(origin string) string {
