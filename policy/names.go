@@ -26,9 +26,9 @@ func IsToken(s string) bool {
 }
 
 // IsForbiddenMethod reports whether no page can send the method s (Fetch,
-// #forbidden-method).
+// #forbidden-method). What is not ASCII is not a method in another case.
 func IsForbiddenMethod(s string) bool {
-	return strings.EqualFold(s, "CONNECT") || strings.EqualFold(s, "TRACE") || strings.EqualFold(s, "TRACK")
+	return (strings.EqualFold(s, "CONNECT") || strings.EqualFold(s, "TRACE") || strings.EqualFold(s, "TRACK")) && IsToken(s)
 }
 
 // NormaliseMethod returns the method that browsers send for a page's s: six

@@ -88,7 +88,7 @@ func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...p
 		return unlessDeferred(a, first(
 			execute("vary", headersOf(edits(a, true))),
 			when{varyHasOrigin, execute("headers", headersOf(edits(a, false)))},
-		))
+		), nil)
 	}))
 }
 
@@ -106,13 +106,13 @@ func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
 // or "*" (RFC 9110, section 12.5.5).
 var varyHasOrigin = single(response(vary), re2(`(?i)(.*,)?[ \t]*(origin|[*])[ \t]*(,.*)?`))
 
-// unlessDeferred leaves answers alone that allow an origin themselves, if a defers
-// to them.
-func unlessDeferred(a *policy.Answer, n node) node {
+// unlessDeferred gives alone the answers that allow an origin themselves, if a defers
+// to them, and n the others.
+func unlessDeferred(a *policy.Answer, n, alone node) node {
 	if a.Apply != policy.ApplyDefer {
 		return n
 	}
-	return first(nil, when{not(single(response(allowOriginHeader), re2(someBytes))), n})
+	return first(alone, when{not(single(response(allowOriginHeader), re2(someBytes))), n})
 }
 
 func headersOf(response []*mutation.HeaderMutation) *headers.HeaderMutation {

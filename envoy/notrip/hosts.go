@@ -41,21 +41,23 @@ type hosts struct {
 	exact []site // by authority
 	stars []site // the longest parent first
 	every site
-	// names are the exact hosts of all resources: an odd authority of one of them may
-	// come to any resource.
-	names []string
 	ports []uint16
+	// names match the names of all hosts, also of those that are looked up in other
+	// shards: an odd spelling of an authority has a hash of its own.
+	names []string
 }
 
 // resolve finds the sites of the keys, and of what is not one.
 func (c *compiler) resolve(keys []string) *hosts {
 	h, layers := &hosts{ports: c.Ports}, c.layers
 	var parents []string
-	for host := range layers {
-		if parent, ok := strings.CutPrefix(host, "*."); ok {
-			parents = append(parents, parent)
-		} else if host != "" {
-			h.names = append(h.names, host)
+	for _, host := range slices.Sorted(maps.Keys(layers)) {
+		parent, starred := strings.CutPrefix(host, "*.")
+		switch {
+		case starred:
+			parents, h.names = append(parents, parent), append(h.names, `\C*\.`+literal(parent))
+		case host != "":
+			h.names = append(h.names, literal(host))
 		}
 	}
 	slices.SortFunc(parents, func(a, b string) int {
@@ -171,32 +173,23 @@ const maxNamed = 100
 // are looked up, with another port, a trailing dot, capital letters or a user name,
 // and that may be of a policy's host.
 func (c *compiler) oddAuthority(h *hosts, n node) []when {
-	if len(h.names)+len(h.stars) == 0 {
+	if len(h.names) == 0 {
 		return nil
 	}
-	plain := map[string]bool{plainHost + h.port(): true}
-	names := map[string]bool{}
-	for _, name := range h.names {
-		names[literal(name)] = true
-	}
+	plain := []string{plainHost + h.port()}
 	for _, s := range h.exact {
 		if !isPlainHost.MatchString(withoutPort(s.authority, h.ports)) {
-			plain[literal(s.authority)] = true
+			plain = append(plain, literal(s.authority))
 		}
 	}
-	for _, s := range h.stars {
-		names[`\C*\.`+literal(s.parent)] = true
-	}
-	odd := not(matches(authority, strings.Join(sortedKeys(plain), "|")))
-	if len(names) > maxNamed {
+	odd := not(matches(authority, strings.Join(plain, "|")))
+	if len(h.names) > maxNamed {
 		return []when{{odd, n}}
 	}
-	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(sortedKeys(names), "|")+`)\.?(?::\C*)?`)), n}}
+	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(h.names, "|")+`)\.?(?::\C*)?`)), n}}
 }
 
 var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
-
-func sortedKeys(m map[string]bool) []string { return slices.Sorted(maps.Keys(m)) }
 
 // port matches no port or one of those that clients write.
 func (h *hosts) port() string {

@@ -74,7 +74,7 @@ func (c *compiler) editWithoutOrigin(a *policy.Answer, hasVary bool) node {
 		return c.pass()
 	}
 	addVary := !hasVary && a.Apply != policy.ApplyPublic
-	return unlessDeferred(a, c.chains.run("not_cors", mutate(edits(a, addVary))))
+	return unlessDeferred(a, c.chains.run("not_cors", mutate(edits(a, addVary))), c.pass())
 }
 
 // pass does nothing; nothing that follows is looked at.

@@ -34,11 +34,7 @@ func encode(t *testing.T, b object) []byte {
 }
 
 // manager is the HTTP connection manager of the traffic listener.
-func manager(b object) object {
-	listener := b["static_resources"].(object)["listeners"].([]any)[0].(object)
-	chain := listener["filter_chains"].([]any)[0].(object)
-	return chain["filters"].([]any)[0].(object)["typed_config"].(object)
-}
+func manager(b object) object { return envoytest.Manager(b) }
 
 // testHost is a virtual host of its own, made from the generated one that a
 // policy's host would have.

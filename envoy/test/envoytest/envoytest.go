@@ -75,6 +75,13 @@ func Bootstrap(t testing.TB, c envoy.Config) map[string]any {
 	return b
 }
 
+// Manager is the HTTP connection manager of a bootstrap's traffic listener.
+func Manager(bootstrap map[string]any) map[string]any {
+	listener := bootstrap["static_resources"].(map[string]any)["listeners"].([]any)[0].(map[string]any)
+	chain := listener["filter_chains"].([]any)[0].(map[string]any)
+	return chain["filters"].([]any)[0].(map[string]any)["typed_config"].(map[string]any)
+}
+
 // ServeHTTP serves s on l until the test ends.
 func ServeHTTP(t testing.TB, s *http.Server, l net.Listener) {
 	t.Helper()

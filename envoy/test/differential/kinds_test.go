@@ -1,0 +1,125 @@
+package differential
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// plainHost and plainOrigin are what nobody need ask about: short domains in lower
+// case.
+var (
+	plainHost   = regexp.MustCompile(`^([a-z0-9_-]{1,40}\.){0,5}[a-z0-9_-]{1,40}$`)
+	plainOrigin = regexp.MustCompile(`^https?://([a-z0-9_-]{1,40}\.){0,5}[a-z][a-z0-9_-]{0,39}(:[1-5][0-9]{4}|:[1-9][0-9]{3})?$`)
+)
+
+// isOddAuthority reports whether an authority is spelled oddly, to an Envoy that knows
+// these ports.
+func isOddAuthority(authority string, ports []uint16) bool {
+	for _, port := range ports {
+		authority = strings.TrimSuffix(authority, fmt.Sprintf(":%d", port))
+	}
+	return !plainHost.MatchString(authority)
+}
+
+// kindOf says why Envoy has asked about an exchange; empty if there is no reason.
+func (e *exchange) kindOf(v variant, w *world) string {
+	p := w.byName[e.decided.Policy]
+	for _, kind := range []struct {
+		name string
+		is   bool
+	}{
+		{"Envoy names the policy", e.seen.Policy != ""},
+		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports)},
+		{"spelling of the origin", e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin)},
+		{"long list of headers", len(e.seen.RequestHeaders) > 255},
+		{"rehearsal on the host", e.isOnHost(w, func(p *policy.Spec) bool { return p.Mode == policy.ModeShadow })},
+		{"policy's path with several readings", e.isOnHost(w, func(p *policy.Spec) bool { return slices.ContainsFunc(p.Paths, isOddPathOfPolicy) })},
+		{"spelling of the path", e.hasOddPath(w)},
+		{"regexes for origins", p != nil && len(p.CORS.AllowOriginRegexes) > 0},
+		{"spelling of the list of headers", p != nil && e.decided.Reason == policy.ReasonPreflightAllowed.String() && e.isEchoedOddly(p)},
+		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isOnHost(w, func(p *policy.Spec) bool { return slices.Contains(p.Hosts, e.hostAlone(v)) })},
+	} {
+		if kind.is {
+			return kind.name
+		}
+	}
+	return ""
+}
+
+// mostOdd is how many odd origins Envoy knows.
+const mostOdd = 50
+
+// isOddOrigin reports whether an origin is spelled oddly and not listed, or one of
+// too many.
+func (w *world) isOddOrigin(origin string) bool {
+	listed := map[string]bool{"null": true}
+	for i := range w.specs {
+		for _, text := range w.specs[i].CORS.AllowOrigins {
+			if _, err := policy.ParseOrigin(text); err == nil && !plainOrigin.MatchString(text) {
+				listed[text] = true
+			}
+		}
+	}
+	return !plainOrigin.MatchString(origin) && (!listed[origin] || len(listed) > mostOdd)
+}
+
+// isOnHost reports whether a policy that covers the host has the property.
+func (e *exchange) isOnHost(w *world, has func(*policy.Spec) bool) bool {
+	return slices.ContainsFunc(w.specs, func(p policy.Spec) bool { return coversHost(&p, e.seen.Authority) && has(&p) })
+}
+
+// hasOddPath reports whether a policy of the host is for a part of its paths, and the
+// request's may have several readings, or one that an escape hides.
+func (e *exchange) hasOddPath(w *world) bool {
+	reserved := func(path string) bool { return strings.ContainsAny(path, ":@+()$[]=,'!&") }
+	path, _, _ := strings.Cut(e.seen.Path, "?")
+	return e.isOnHost(w, func(p *policy.Spec) bool {
+		return len(p.Paths) > 0 && (isOddPath(path) || strings.Contains(path, "%") && slices.ContainsFunc(p.Paths, reserved))
+	})
+}
+
+// isOddPath reports whether a path has several readings.
+func isOddPath(path string) bool {
+	normalised, others, tooMany := policy.ReadPath(path)
+	return !strings.EqualFold(normalised, path) || others != nil || tooMany
+}
+
+// isOddPathOfPolicy reports whether a policy's path has several readings, or an escape.
+func isOddPathOfPolicy(path string) bool { return isOddPath(path) || strings.Contains(path, "%") }
+
+// isEchoedOddly reports whether the answer has to list the requested names in another
+// spelling than the request, or it is not known that it has not.
+func (e *exchange) isEchoedOddly(p *policy.Spec) bool {
+	star := slices.Contains(p.CORS.AllowHeaders, "*")
+	if star && !p.CORS.AllowCredentials || !star && p.PreflightLists != policy.ListsRequested {
+		return false
+	}
+	names := strings.Split(e.seen.RequestHeaders, ",")
+	ascending := slices.IsSorted(names) && len(slices.Compact(slices.Clone(names))) == len(names)
+	known := func(name string) bool {
+		if star {
+			return len(names) == 1 && !policy.IsForbiddenRequestHeader(name)
+		}
+		return slices.Contains(p.CORS.AllowHeaders, name) && len(p.CORS.AllowHeaders) <= 64
+	}
+	return !ascending || slices.ContainsFunc(names, func(name string) bool { return !known(name) || name != strings.ToLower(name) })
+}
+
+// isDenied reports whether the request has an origin that is not allowed.
+func (e *exchange) isDenied() bool {
+	return slices.Contains([]string{policy.ReasonRequestOriginDenied.String(), policy.ReasonRequestBlocked.String(), policy.ReasonSameOrigin.String()}, e.decided.Reason)
+}
+
+// hostAlone is the authority without a port of the Envoy.
+func (e *exchange) hostAlone(v variant) string {
+	for _, port := range v.compiled.Ports {
+		if host, ok := strings.CutSuffix(e.seen.Authority, fmt.Sprintf(":%d", port)); ok {
+			return host
+		}
+	}
+	return e.seen.Authority
+}

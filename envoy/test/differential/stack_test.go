@@ -1,0 +1,247 @@
+package differential
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/wire"
+)
+
+// messageTimeout is how long Envoy waits for an answer: no exchange is to miss it.
+const messageTimeout = 30 * time.Second
+
+// object is a JSON object of a bootstrap.
+type object = map[string]any
+
+// stack is an Envoy with the upstream, and with corsgate.
+type stack struct {
+	variant
+	config   envoy.Config
+	upstream *upstream
+	handler  *wire.Handler
+	asked    *asked
+	log      *accessLog
+	envoy    *envoytest.Running
+}
+
+// start starts the Envoy with the policies of w.
+func start(t *testing.T, v variant, w *world) *stack {
+	t.Helper()
+	s := &stack{variant: v, upstream: startUpstream(t), asked: &asked{}, log: &accessLog{path: filepath.Join(t.TempDir(), "access.log")}}
+	s.handler = &wire.Handler{Observer: s.asked}
+	s.config = envoy.Config{
+		Profile: envoy.NoTrip, Listen: "127.0.0.1:0", Upstream: s.upstream.address, AllowCustomMethods: true,
+		MessageTimeout: messageTimeout, Compiled: v.compiled,
+	}
+	s.config.Compiled.Folder = t.TempDir()
+	switch v.service {
+	case serves:
+		s.config.Service = serve(t, s.handler)
+	case dead:
+		s.config.Service = envoytest.FreeAddress()
+	}
+	s.load(t, w)
+	b := envoytest.Bootstrap(t, s.config)
+	s.amend(b)
+	doc, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.envoy = envoytest.Start(t, doc)
+	return s
+}
+
+// serve serves both protocols on an address until the test ends.
+func serve(t *testing.T, h *wire.Handler) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- (&server.Server{Listener: l, Handler: h}).Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("corsgate: %v", err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// amend takes health checks out of a bootstrap, lets WebSockets over HTTP/2 through,
+// adds the hosts for which Envoy names the policy, and has the log written to a file.
+func (s *stack) amend(b object) {
+	for _, cluster := range b["static_resources"].(object)["clusters"].([]any) {
+		delete(cluster.(object), "health_checks")
+	}
+	m := envoytest.Manager(b)
+	m["access_log"] = []any{s.log.config()}
+	m["http2_protocol_options"] = object{"allow_connect": true}
+	routes := m["route_config"].(object)
+	hosts := routes["virtual_hosts"].([]any)
+	for domain, name := range s.named {
+		hosts = append(hosts, object{
+			"name": domain, "domains": []any{domain}, "routes": hosts[0].(object)["routes"],
+			"metadata": object{"filter_metadata": object{"corsgate": object{"policy": name}}},
+		})
+	}
+	routes["virtual_hosts"] = hosts
+}
+
+// load gives the policies of w to corsgate and to Envoy.
+func (s *stack) load(t *testing.T, w *world) {
+	t.Helper()
+	servertest.Prepare(t, s.handler, w.set)()
+	filters, err := s.config.Compile(w.set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := envoy.WriteFilters(s.config.Compiled.Folder, filters); err != nil {
+		t.Fatal(err)
+	}
+	if s.envoy != nil {
+		servertest.Await(t, "Envoy has the policies", func() bool { return s.has(t, filters) })
+	}
+}
+
+// has reports whether the Envoy runs these filters.
+func (s *stack) has(t *testing.T, filters *notrip.Result) bool {
+	t.Helper()
+	resp, err := http.Get("http://" + s.envoy.Admin + "/config_dump?resource=ecds_filters&mask=ecds_filter.name,version_info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	dump, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range filters.Resources {
+		if !strings.Contains(string(dump), r.Version) {
+			return false
+		}
+	}
+	return true
+}
+
+// asked are the requests that corsgate was asked about. It is safe for concurrent use.
+type asked struct {
+	mu       sync.Mutex
+	requests map[policy.Request]int
+}
+
+// Observe implements server.Observer.
+func (a *asked) Observe(_ context.Context, r *policy.Request, _ *policy.Decision) {
+	kept := policy.Request{
+		Policy: strings.Clone(r.Policy), Method: strings.Clone(r.Method), Authority: strings.Clone(r.Authority), Path: strings.Clone(r.Path),
+		Origin: strings.Clone(r.Origin), RequestMethod: strings.Clone(r.RequestMethod), RequestHeaders: strings.Clone(r.RequestHeaders),
+		RequestPrivateNetwork: strings.Clone(r.RequestPrivateNetwork), SecFetchSite: strings.Clone(r.SecFetchSite),
+		Upgrade: strings.Clone(r.Upgrade), Protocol: strings.Clone(r.Protocol),
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests[kept]++
+}
+
+// reset forgets what was asked.
+func (a *asked) reset() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.requests = map[policy.Request]int{}
+}
+
+// take reports whether r was asked about, and crosses it off.
+func (a *asked) take(r policy.Request) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.requests[r] == 0 {
+		return false
+	}
+	if a.requests[r]--; a.requests[r] == 0 {
+		delete(a.requests, r)
+	}
+	return true
+}
+
+// left are the requests that were not crossed off.
+func (a *asked) left() []policy.Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var list []policy.Request
+	for r := range a.requests {
+		list = append(list, r)
+	}
+	return list
+}
+
+// logLine is what the access log tells of an exchange.
+type logLine struct {
+	Case, Method, Path, Upgrade, Protocol, Details string
+	Policy, Reason                                 string
+	ShadowPolicy                                   string `json:"shadow_policy"`
+	ShadowReason                                   string `json:"shadow_reason"`
+	ShadowDiffers                                  bool   `json:"shadow_differs"`
+}
+
+// accessLog reads a growing access log.
+type accessLog struct {
+	path string
+	read int64
+}
+
+// config is the configuration of an access logger.
+func (l *accessLog) config() object {
+	format := object{"case": "%REQ(" + caseHeader + ")%", "method": "%REQ(:METHOD)%", "path": "%REQ(:PATH)%",
+		"upgrade": "%REQ(UPGRADE)%", "protocol": "%REQ(:PROTOCOL)%", "details": "%RESPONSE_CODE_DETAILS%"}
+	for _, key := range []string{"policy", "reason", "shadow_policy", "shadow_reason", "shadow_differs"} {
+		format[key] = "%DYNAMIC_METADATA(corsgate:" + key + ")%"
+	}
+	return object{"name": "envoy.access_loggers.file", "typed_config": object{
+		"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+		"path":  l.path, "log_format": object{"omit_empty_values": true, "json_format": format},
+	}}
+}
+
+// more returns the lines that have come since the last call.
+func (l *accessLog) more(t *testing.T) (lines []logLine) {
+	t.Helper()
+	file, err := os.Open(l.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, l.read, 1<<40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasSuffix(line, "\n") {
+			break
+		}
+		l.read += int64(len(line))
+		var parsed logLine
+		if err := json.Unmarshal([]byte(line), &parsed); err != nil {
+			t.Fatal(fmt.Errorf("%w: %s", err, line))
+		}
+		lines = append(lines, parsed)
+	}
+	return lines
+}
