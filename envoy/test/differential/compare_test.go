@@ -9,7 +9,6 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
-	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/server/contract"
@@ -83,7 +82,7 @@ func (e *exchange) compare(v variant, w *world) []string {
 
 // refused reports whether only the service could decide, and did not.
 func (e *exchange) refused() bool {
-	return e.got.Reason == notrip.NeedsService || e.got.Reason == contract.Unanswered
+	return e.got.Reason == contract.NeedsService || e.got.Reason == contract.Unanswered
 }
 
 // compareRefused compares with the rule for what nobody decides: without a service
@@ -96,7 +95,7 @@ func (e *exchange) compareRefused(v variant, w *world) []string {
 	refused := e.outcome(policy.Answer{Action: policy.Reply, Status: http.StatusForbidden,
 		Headers: []policy.Header{{Name: "vary", Value: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"}}})
 	switch {
-	case v.service == serves || v.service == dead && e.got.Reason != contract.Unanswered || v.service == absent && e.got.Reason != notrip.NeedsService:
+	case v.service == serves || v.service == dead && e.got.Reason != contract.Unanswered || v.service == absent && e.got.Reason != contract.NeedsService:
 		return []string{"reason: got " + e.got.Reason + ", which is not for this Envoy"}
 	case preflight && v.service == absent:
 		return e.got.Diff(refused)
