@@ -61,6 +61,9 @@ func toJSON(doc []byte, err error) ([]byte, error) {
 // render executes one of the templates.
 func (c Config) render(name string) ([]byte, error) {
 	v, err := c.view()
+	if err == nil && v.Compiled {
+		v.Root, err = c.root()
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -76,18 +76,68 @@ func (c Config) validateCompiled() error {
 
 // root returns the filter that finds the compiled ones, as YAML.
 func (c Config) root() (string, error) {
-	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(c.Compiled.Shards, func(name string) string {
+	o, err := c.options()
+	if err != nil {
+		return "", err
+	}
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(o, func(name string) string {
 		return filepath.Join(c.Compiled.Folder, name+fileEnding)
 	}))
 	if err != nil {
 		return "", fmt.Errorf("write the root filter: %w", err)
 	}
-	var v any
-	if err := json.Unmarshal(doc, &v); err != nil {
+	var root yaml.Node
+	if err := yaml.Unmarshal(doc, &root); err != nil { // JSON is YAML
 		return "", fmt.Errorf("read the root filter: %w", err)
 	}
-	text, err := yaml.Marshal(v)
-	return strings.TrimSpace(string(text)), err
+	block(&root)
+	sayOnce(&root, "default_config", nil)
+	var text strings.Builder
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(2)
+	err = errors.Join(encoder.Encode(&root), encoder.Close())
+	return strings.TrimSpace(text.String()), err
+}
+
+// block writes a node, and what is in it, in lines of their own.
+func block(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		block(child)
+	}
+}
+
+// sayOnce writes the value of a key out where it comes first, and refers to it
+// further down. All of its values are the same.
+func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
+	for i, child := range n.Content {
+		isValue := n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == key
+		switch {
+		case isValue && said == nil:
+			child.Anchor, said = key, child
+		case isValue:
+			n.Content[i] = &yaml.Node{Kind: yaml.AliasNode, Value: key, Alias: said}
+		default:
+			said = sayOnce(child, key, said)
+		}
+	}
+	return said
+}
+
+// options are those of the compiler.
+func (c Config) options() (o notrip.Options, err error) {
+	o = notrip.Options{
+		Ports: c.Compiled.Ports, Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
+		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+	}
+	if c.Service == "" {
+		return o, nil
+	}
+	if o.Ask, err = c.ask(false); err != nil {
+		return o, err
+	}
+	o.AskBlocking, err = c.ask(true)
+	return o, err
 }
 
 // Compile compiles a set for the profile NoTrip.
@@ -95,18 +145,9 @@ func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	if err := c.validateFilters(); err != nil {
 		return nil, err
 	}
-	o := notrip.Options{
-		Ports: c.Compiled.Ports, Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
-		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
-	}
-	if c.Service != "" {
-		var err error
-		if o.Ask, err = c.ask(false); err != nil {
-			return nil, err
-		}
-		if o.AskBlocking, err = c.ask(true); err != nil {
-			return nil, err
-		}
+	o, err := c.options()
+	if err != nil {
+		return nil, err
 	}
 	return notrip.Compile(set, o)
 }

@@ -48,11 +48,7 @@ func (c Config) view() (view, error) {
 		NamedPolicies:      c.Compiled.NamedPolicies,
 		ErrorStatus:        503,
 	}
-	var err error
-	if v.facts.Compiled {
-		v.Root, err = c.root()
-	}
-	return v, errors.Join(err,
+	return v, errors.Join(
 		fill(&v.Listen, c.Listen), fill(&v.Upstream, c.Upstream), fill(&v.Service, c.Service), fill(&v.Admin, c.Admin),
 	)
 }
