@@ -67,13 +67,15 @@ var variants = []variant{
 func TestDecide(t *testing.T) {
 	var total tally
 	var mu sync.Mutex
-	t.Cleanup(func() { t.Logf("all: %v", &total) })
+	t.Cleanup(func() {
+		t.Logf("all: %v", &total)
+		total.checkReasons(t)
+	})
 	for i, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			counted := v.run(t, uint64(i), setsOfEach())
 			t.Log(counted)
-			counted.checkReasons(t)
 			mu.Lock()
 			defer mu.Unlock()
 			total.add(counted)
@@ -276,6 +278,9 @@ var compiles = []policy.Reason{
 // checkReasons wants Envoy to have decided for each of the reasons that it can.
 func (c *tally) checkReasons(t *testing.T) {
 	t.Helper()
+	if c.compared < perSet*len(variants)/2 {
+		return // only some kinds of Envoy were tried
+	}
 	for _, reason := range compiles {
 		if c.kinds["decided: "+reason.String()] == 0 {
 			t.Errorf("nothing was decided by Envoy itself for the reason %v", reason)

@@ -102,7 +102,7 @@ func (e *exchange) isEchoedOddly(p *policy.Spec) bool {
 	ascending := slices.IsSorted(names) && len(slices.Compact(slices.Clone(names))) == len(names)
 	known := func(name string) bool {
 		if star {
-			return len(names) == 1 && !policy.IsForbiddenRequestHeader(name)
+			return len(names) == 1 && policy.IsToken(name) && !policy.IsForbiddenRequestHeader(name)
 		}
 		return slices.Contains(p.CORS.AllowHeaders, name) && len(p.CORS.AllowHeaders) <= 64
 	}

@@ -13,9 +13,9 @@ import (
 func (m *maker) addOrigin(target *policy.Spec, r *cases.Request) {
 	origin := "https://evil.example"
 	switch list := target.CORS.AllowOrigins; {
-	case m.focus == inSite || m.oneIn(8):
+	case m.focus == inSite || m.oneIn(8) && !m.asks():
 		origin = m.ownOrigin(r.Host)
-	case len(list) > 0 && !m.oneIn(3):
+	case len(list) > 0 && (m.asks() || !m.oneIn(3)):
 		origin = m.originOf(pick(m.gen, list...))
 	case m.oneIn(3):
 		origin = m.originOf(pick(m.gen, m.anyOrigins()...))
