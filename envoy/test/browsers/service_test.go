@@ -2,12 +2,15 @@ package browsers
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
@@ -83,4 +86,30 @@ func (s *corsgate) decided(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return strings.Join(s.reasons[id], " ")
+}
+
+// decided returns the reasons of the decisions of a trial, in order: those of the
+// service, or in no-trip those of Envoy's access log, which may come late.
+func (s *stack) decided(id, want string) (reasons string) {
+	if s.config.Profile != envoy.NoTrip {
+		return s.service.decided(id)
+	}
+	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(5 * time.Millisecond) {
+		if reasons = logged(s.envoy.Output.String(), id); reasons == want {
+			break
+		}
+	}
+	return reasons
+}
+
+// logged returns the reasons in Envoy's access log of a trial's requests.
+func logged(log, id string) string {
+	var reasons []string
+	for line := range strings.Lines(log) {
+		var l struct{ Path, Reason string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Reason != "" && strings.HasPrefix(l.Path, "/"+id+"/") {
+			reasons = append(reasons, l.Reason)
+		}
+	}
+	return strings.Join(reasons, " ")
 }

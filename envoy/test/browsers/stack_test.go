@@ -8,6 +8,8 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
+	"path/filepath"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -26,7 +28,7 @@ type lab struct {
 
 // stack is an Envoy with corsgate and the upstream.
 type stack struct {
-	profile  envoy.Profile
+	config   envoy.Config
 	upstream *upstream
 	service  *corsgate
 	envoy    *envoytest.Running
@@ -50,7 +52,36 @@ func (l *lab) startStack(t *testing.T, c envoy.Config, s *corsgate) *stack {
 	c.AllowCustomMethods = true // pages send what they like
 	c.MessageTimeout = envoytest.MessageTimeout
 	c.Service = cmp.Or(c.Service, s.address)
-	return &stack{profile: c.Profile, upstream: l.upstream, service: s, envoy: envoytest.Start(t, bootstrap(t, c, l.cert))}
+	st := &stack{config: c, upstream: l.upstream, service: s}
+	if c.Profile == envoy.NoTrip {
+		st.config.ManagedHosts = nil // it knows the policies' hosts
+		st.config.Compiled = envoy.Compiled{Folder: t.TempDir(), PolicyNames: true}
+		envoytest.WriteFilters(t, st.config, envoytest.Set(t, filepath.Dir(s.file)))
+	}
+	st.envoy = envoytest.Start(t, bootstrap(t, st.config, l.cert))
+	if c.Profile == envoy.NoTrip {
+		st.knowPorts(t)
+	}
+	return st
+}
+
+// replace has other policies served, or compiled.
+func (s *stack) replace(t *testing.T, policies string) {
+	t.Helper()
+	s.service.replace(t, policies)
+	if s.config.Profile == envoy.NoTrip {
+		s.envoy.ReplaceFilter(t, s.config, envoytest.Set(t, filepath.Dir(s.service.file)))
+	}
+}
+
+// knowPorts compiles the filter anew for the ports that stand in URLs, which the
+// system chose.
+func (s *stack) knowPorts(t *testing.T) {
+	t.Helper()
+	for _, listener := range []string{"traffic", "secure"} {
+		s.config.Compiled.Ports = append(s.config.Compiled.Ports, netip.MustParseAddrPort(s.envoy.Listeners[listener]).Port())
+	}
+	s.envoy.ReplaceFilter(t, s.config, envoytest.Set(t, filepath.Dir(s.service.file)))
 }
 
 // url returns the start of the URLs of a policy's host.

@@ -105,11 +105,11 @@ func (tr trial) run(t *testing.T, b *browser, s *stack, id string) {
 			t.Errorf("step %d: %s", i+1, line)
 		}
 	}
-	want, differs := tr.but[s.profile]
+	want, differs := tr.but[s.config.Profile]
 	if !differs {
 		want = tr.record
 	}
-	if got := s.service.decided(id); got != want.decided {
+	if got := s.decided(id, want.decided); got != want.decided {
 		t.Errorf("corsgate decided %q, want %q", got, want.decided)
 	}
 	if got := s.upstream.saw(id); got != want.seen {

@@ -61,8 +61,8 @@ var httpCache = []trial{
 			{on: app, do: "GET public", answers: cacheable, want: "200"},
 		},
 		record: record{"request_allowed", 2},
-		// Asked without an Origin, too, corsgate grants everybody the answer.
-		but: map[envoy.Profile]record{envoy.TwoPhase: {"", 1}},
+		// Without an Origin, too, everybody is granted the answer.
+		but: map[envoy.Profile]record{envoy.TwoPhase: {"", 1}, envoy.NoTrip: {"", 1}},
 		facts: facts{firefox: {
 			why:    "what came with credentials, as an image does, is kept apart from what came without",
 			record: record{"request_allowed", 2},

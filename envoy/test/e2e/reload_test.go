@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // How the reload test loads the service.
@@ -123,31 +123,9 @@ func (s *setup) reload(t *testing.T, w *window, k int) {
 		t.Errorf("version %d: %v", k, err)
 	}
 	if s.config.Profile == envoy.NoTrip {
-		before := s.filterReloads(t)
-		compile(t, s.config, s.service)
-		servertest.Await(t, "the new filter", func() bool { return s.filterReloads(t) > before })
+		s.envoy.ReplaceFilter(t, s.config, envoytest.Set(t, s.service.folder))
 	}
 	w.confirmed.Store(int64(k))
-}
-
-// filterReloads tells how often all of Envoy's workers had taken a new filter.
-func (s *setup) filterReloads(t *testing.T) int {
-	t.Helper()
-	resp, err := http.Get("http://" + s.envoy.Admin + "/stats?filter=extension_config_discovery.http_filter.*config_reload$")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, number, _ := strings.Cut(strings.TrimSpace(string(text)), ": ")
-	n, err := strconv.Atoi(number)
-	if err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
-	return n
 }
 
 // load sends preflights, or requests, until done, counts them in sent and checks

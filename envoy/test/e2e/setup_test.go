@@ -5,15 +5,12 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -63,27 +60,11 @@ func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate
 	if c.Profile == envoy.NoTrip {
 		c.ManagedHosts = nil // it knows the policies' hosts
 		c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
-		compile(t, c, s)
+		envoytest.WriteFilters(t, c, envoytest.Set(t, s.folder))
 	}
 	b := generate(t, c)
 	change(b)
 	return &setup{name: name, config: c, upstream: up, service: s, envoy: envoytest.Start(t, encode(t, b))}
-}
-
-// compile writes the filters of a service's policies where c's Envoy finds them.
-func compile(t *testing.T, c envoy.Config, s *corsgate) {
-	t.Helper()
-	res := policyfile.Load(os.DirFS(s.folder), "")
-	if res.HasErrors() {
-		t.Fatal(res.Diagnostics)
-	}
-	filters, err := c.Compile(policy.Compile(res.Policies))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := envoy.WriteFilters(c.Compiled.Folder, filters); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // address is where the Envoy listens.

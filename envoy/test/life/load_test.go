@@ -13,8 +13,12 @@ import (
 )
 
 const (
-	allowedOrigin = "https://app.example.com"
-	deniedOrigin  = "https://evil.example.net"
+	// Origins that every profile asks about: no-trip leaves labels of more than 40
+	// bytes to the service.
+	allowedOrigin = "https://a-label-of-more-than-forty-bytes-is-asked-about.example.com"
+	deniedOrigin  = "https://a-label-of-more-than-forty-bytes-is-asked-about.example.net"
+	// knownOrigin is an allowed one that no-trip decides about by itself.
+	knownOrigin = "https://app.example.com"
 	// upstreamGrant is the Access-Control-Allow-Origin that the upstream sends by
 	// itself.
 	upstreamGrant = "*"
@@ -48,6 +52,7 @@ func asks() []ask {
 		{"a request of an allowed origin", http.MethodGet, "/", allowedOrigin, outcome{200, allowedOrigin}},
 		{"a request of another origin", http.MethodGet, "/", deniedOrigin, outcome{200, ""}},
 		{"a slow request of an allowed origin", http.MethodGet, slowPath, allowedOrigin, outcome{200, allowedOrigin}},
+		{"a request of an origin that no-trip knows", http.MethodGet, "/", knownOrigin, outcome{200, knownOrigin}},
 		{"a request without an origin", http.MethodGet, "/", "", outcome{200, ""}},
 	}
 }

@@ -10,15 +10,28 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
+// known tells what Envoy decides by itself.
+func known(p envoy.Profile, a ask) bool { return p == envoy.NoTrip && a.origin == knownOrigin }
+
 // failedOpen is what Envoy answers alone when it fails open: the upstream's
-// answer without the upstream's grant.
-func failedOpen(ask) outcome { return outcome{200, ""} }
+// answer without the upstream's grant, unless it decides by itself.
+func failedOpen(p envoy.Profile) func(ask) outcome {
+	return func(a ask) outcome {
+		if known(p, a) {
+			return a.right
+		}
+		return outcome{200, ""}
+	}
+}
 
 // failedClosed is what it answers when it fails closed.
 func failedClosed(p envoy.Profile) func(ask) outcome {
 	return func(a ask) outcome {
 		if a.origin == "" && p != envoy.TwoPhase {
 			return outcome{200, ""} // corsgate is not asked about these
+		}
+		if known(p, a) {
+			return a.right
 		}
 		return outcome{503, ""}
 	}
@@ -30,7 +43,7 @@ func TestBothKilled(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			eachProfile(t, func(t *testing.T, binary string, p envoy.Profile) {
 				t.Parallel()
-				want := failedOpen
+				want := failedOpen(p)
 				if mode == envoy.FailClosed {
 					want = failedClosed(p)
 				}
@@ -87,7 +100,7 @@ func TestHungService(t *testing.T) {
 			s := start(t, binary, c)
 			s.hang(t)
 			asked, began := s.asked(t), time.Now()
-			s.answers(t, failedOpen)
+			s.answers(t, failedOpen(p))
 			// Envoy's clock is not ours: half of the timeout is enough to tell.
 			if took := time.Since(began); took < hangTimeout/2 {
 				t.Errorf("Envoy gave up after %v, want %v", took, hangTimeout)
@@ -102,7 +115,7 @@ func TestHungService(t *testing.T) {
 			s.hang(t)
 			s.awaitHealthy(t, 0)
 			asked := s.asked(t)
-			s.answers(t, failedOpen)
+			s.answers(t, failedOpen(p))
 			if n := s.asked(t) - asked; n != 0 {
 				t.Errorf("a service that is known to hang was asked %d times", n)
 			}

@@ -17,6 +17,8 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -42,6 +44,7 @@ type soak struct {
 	policies string
 	corsgate *corsgatetest.Process
 	envoys   []*envoytest.Running
+	noTrip   envoy.Config // has the filters of its Envoy written anew
 }
 
 // TestSoak sends mixed traffic through all profiles while the policies are
@@ -55,6 +58,11 @@ func TestSoak(t *testing.T) {
 	up := startUpstream(t)
 	for _, p := range envoy.Profiles() {
 		c := envoy.Config{Profile: p, Fail: envoy.FailClosed, MessageTimeout: envoytest.MessageTimeout, Listen: "127.0.0.1:0", Upstream: up, Service: s.corsgate.GRPC}
+		if p == envoy.NoTrip {
+			c.Compiled.Folder = t.TempDir()
+			s.noTrip = c
+			s.compile(t)
+		}
 		bootstrap, err := c.YAML()
 		if err != nil {
 			t.Fatal(err)
@@ -99,7 +107,7 @@ func (s *soak) run(t *testing.T, d time.Duration) {
 // of them are refused.
 func soakPolicies(k int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "policies:\n- name: app\n  cors:\n    allowMethods: [PUT]\n    maxAge: %d\n    allowOrigins:\n    - %s\n", 100+k%100, allowedOrigin)
+	fmt.Fprintf(&b, "policies:\n- name: app\n  cors:\n    allowMethods: [PUT]\n    maxAge: %d\n    allowOrigins:\n    - https://*.example.com\n", 100+k%100)
 	for i := range 10 * (k % 50) {
 		fmt.Fprintf(&b, "    - https://app-%d.example.org\n", i)
 	}
@@ -115,6 +123,7 @@ func (s *soak) reload(ctx context.Context, t *testing.T) int {
 	first := s.generation(t)
 	for k := 0; ctx.Err() == nil || s.generation(t) == first; k++ {
 		s.write(t, soakPolicies(k))
+		s.compile(t)
 		time.Sleep(reloadEvery)
 	}
 	s.write(t, soakPolicies(0))
@@ -137,6 +146,21 @@ func (s *soak) write(t *testing.T, text string) {
 		t.Error(err)
 	}
 	if err := os.Rename(next, s.policies); err != nil {
+		t.Error(err)
+	}
+}
+
+// compile writes the filters of no-trip, unless the policies are refused.
+func (s *soak) compile(t *testing.T) {
+	res := policyfile.Load(os.DirFS(filepath.Dir(s.policies)), "")
+	if res.HasErrors() {
+		return
+	}
+	filters, err := s.noTrip.Compile(policy.Compile(res.Policies))
+	if err == nil {
+		err = envoy.WriteFilters(s.noTrip.Compiled.Folder, filters)
+	}
+	if err != nil {
 		t.Error(err)
 	}
 }

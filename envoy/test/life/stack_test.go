@@ -22,7 +22,7 @@ import (
 const policies = `policies:
 - name: app
   cors:
-    allowOrigins: [https://app.example.com]
+    allowOrigins: [https://*.example.com]
     allowMethods: [PUT]
 `
 
@@ -60,6 +60,10 @@ func startWith(t *testing.T, binary string, c envoy.Config, change func(map[stri
 		s.instances[i] = s.instance(t, envoytest.FreeAddress())
 	}
 	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", startUpstream(t), s.instances[0].GRPC
+	if c.Profile == envoy.NoTrip {
+		c.Compiled.Folder = t.TempDir()
+		envoytest.WriteFilters(t, c, envoytest.Set(t, filepath.Dir(s.policies)))
+	}
 	s.envoy = envoytest.Start(t, withEndpoint(t, c, change, s.instances[0].GRPC, s.instances[1].GRPC))
 	s.awaitHealthy(t, 2)
 	return s
