@@ -82,7 +82,7 @@ func TestConfigurationSpeaksByContract(t *testing.T) {
 	want.add("request_attributes", contract.EitherPolicy, contract.RouteName)
 	want.add("metadata", contract.Apply+": "+string(policy.ApplyStrip), contract.Reason+": "+contract.Unanswered)
 	// What a compiled filter does that is not there, without a service.
-	want.add("metadata", contract.Apply+": "+string(policy.ApplyReplace), contract.Apply+": "+string(policy.ApplyNone), contract.Reason+": "+contract.NeedsService)
+	want.add("metadata", contract.Reason+": "+contract.NeedsService)
 	want.add("context_extensions", contract.Headers+": "+contract.HeadersInMetadata)
 	want.add("custom_match", policy.ApplyReplace, policy.ApplyDefer, policy.ApplyPublic, policy.ApplyStrip)
 	for _, name := range contract.ForwardedHeaders() {

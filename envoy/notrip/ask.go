@@ -24,7 +24,8 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 	return first(c.askClosed(), unlessBlocked(blocking, c.askOpen())...)
 }
 
-// askEither is ask if it is not known yet whether a request is a preflight.
+// askEither is ask if it is not known yet whether a request with an Origin is a
+// preflight.
 func (c *compiler) askEither(policies []*compiled) node {
 	if len(c.Ask) > 0 && !slices.ContainsFunc(policies, (*compiled).mayBlock) {
 		return c.askOpen()
@@ -67,8 +68,9 @@ func unlessBlocked(policies []*compiled, n node) []when {
 	return append(branches, when{saysSameOrigin, n})
 }
 
-// isPreflight is Fetch, #http-requests: a CORS-preflight request.
-var isPreflight = and(equals(method, "OPTIONS"), has(origin), has(requestMethod))
+// isPreflight is Fetch, #http-requests: of the requests with an Origin, those that are
+// CORS-preflight requests.
+var isPreflight = and(equals(method, "OPTIONS"), has(requestMethod))
 
 // isWebSocket tells handshakes of HTTP/1 and of HTTP/2 (RFC 8441).
 var isWebSocket = or(matches(upgrade, `(?i)websocket`), equals(protocol, "websocket"))
@@ -78,7 +80,7 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 
 // saysSameOrigin is Fetch Metadata, section 2.4: the browser says that the site, or
 // the user, has made the request.
-var saysSameOrigin = or(equals(secFetchSite, "same-origin"), equals(secFetchSite, "none"))
+var saysSameOrigin = matches(secFetchSite, "same-origin|none")
 
 // named asks about requests whose route or virtual host names a policy. No policy
 // blocks those without an Origin.

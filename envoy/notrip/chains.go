@@ -58,12 +58,10 @@ func extension(name string, config proto.Message) *core.TypedExtensionConfig {
 	return &core.TypedExtensionConfig{Name: name, TypedConfig: pack(config)}
 }
 
-// decided notes a decision in the dynamic metadata, for logs.
-func (c *compiler) decided(policyName, reason string, apply policy.Apply) *core.TypedExtensionConfig {
-	fields := map[string]*structpb.Value{
-		contract.Reason: structpb.NewStringValue(reason),
-		contract.Apply:  structpb.NewStringValue(string(apply)),
-	}
+// decided notes a decision in the dynamic metadata, for logs. It does not say how the
+// response is edited: no filter reads that, and each word costs.
+func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig {
+	fields := map[string]*structpb.Value{contract.Reason: structpb.NewStringValue(reason)}
 	if policyName != "" && c.PolicyNames {
 		fields[contract.Policy] = structpb.NewStringValue(policyName)
 	}
@@ -75,21 +73,28 @@ func (c *compiler) decided(policyName, reason string, apply policy.Apply) *core.
 // answer gives requests an answer of a policy, for the reason. The headers that echo
 // what skip says are left out: there is nothing to echo.
 func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
-	note := c.decided(policyName, reason, a.Apply)
-	switch {
-	case a.Action == policy.Reply:
+	note := c.decided(policyName, reason)
+	switch a.Action {
+	case policy.Reply:
 		return c.chains.run(reason, note, mutate(setAll(a.Headers, skip)), c.reply(a.Status))
-	case a.Action == policy.Pass:
+	case policy.Edit:
+		return c.chains.run(reason, note, c.apply(a))
+	default:
 		return c.chains.run(reason, note)
-	case a.Apply == policy.ApplyPublic:
-		return c.chains.run(reason, note, mutate(edits(a, false)))
 	}
-	return c.chains.run(reason, note, c.nest("apply", func(*compiler) node {
+}
+
+// apply returns the filter that edits responses as a says, within a chain.
+func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
+	if a.Apply == policy.ApplyPublic {
+		return mutate(edits(a, false))
+	}
+	return c.nest("apply", func(*compiler) node {
 		return unlessDeferred(a, first(
 			execute("vary", headersOf(edits(a, true))),
 			when{varyHasOrigin, execute("headers", headersOf(edits(a, false)))},
 		), nil)
-	}))
+	})
 }
 
 // edits are what a does to a response, whoever made it: an upstream, or a filter of

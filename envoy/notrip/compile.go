@@ -151,13 +151,13 @@ type rule struct {
 func (c *compiler) compile(keys []string) *composite.Composite {
 	c.chains = chains{}
 	h := c.resolve(keys)
-	branches := append(c.named(c.policies),
-		when{not(has(origin)), c.withoutOrigin(h)},
-		when{c.oddRequest(), c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)},
-		when{isPreflight, c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...)},
-		when{has(origin), c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...)},
+	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)
+	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...), when{hasLongList, odd})
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...),
+		when{c.oddOrigin(), odd},
+		when{isPreflight, preflight},
 	)
-	return c.composite(first(nil, branches...))
+	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{has(origin), cors})...))
 }
 
 // odd asks about requests that may be malformed, if a policy is about the host.

@@ -35,17 +35,13 @@ var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
 // isExact reports whether a pattern is one origin.
 func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
 
-// oddRequest holds for requests with an Origin that may be malformed, and for those whose
-// list of headers may be too long.
-func (c *compiler) oddRequest() predicate {
-	known := append([]string{plainOrigin, "null"}, oneOf(c.oddOrigins))
-	if len(c.oddOrigins) == 0 {
-		known = known[:2]
+// oddOrigin holds for origins that may be malformed.
+func (c *compiler) oddOrigin() predicate {
+	known := []string{plainOrigin, "null"}
+	if len(c.oddOrigins) > 0 {
+		known = append(known, oneOf(c.oddOrigins))
 	}
-	return or(
-		and(has(origin), not(matches(origin, strings.Join(known, "|")))),
-		and(has(requestHeaders), not(matches(requestHeaders, plainHeaders))),
-	)
+	return not(matches(origin, strings.Join(known, "|")))
 }
 
 // maxListed is up to how many exact origins stand in one expression, which is smaller

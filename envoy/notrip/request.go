@@ -119,10 +119,10 @@ func (t *target) ownOrigins() (own []string) {
 
 // off leaves requests alone.
 func (c *compiler) off(p *compiled) node {
-	return c.chains.run(policy.ReasonPolicyOff.String(), c.decided(p.spec.Name, policy.ReasonPolicyOff.String(), policy.ApplyNone))
+	return c.chains.run(policy.ReasonPolicyOff.String(), c.decided(p.spec.Name, policy.ReasonPolicyOff.String()))
 }
 
 // noPolicy leaves requests alone.
 func (c *compiler) noPolicy() node {
-	return c.chains.run(policy.ReasonNoPolicy.String(), c.decided("", policy.ReasonNoPolicy.String(), policy.ApplyNone))
+	return c.chains.run(policy.ReasonNoPolicy.String(), c.decided("", policy.ReasonNoPolicy.String()))
 }

@@ -31,7 +31,7 @@ func Root(o Options, pathOf func(name string) string) *hcm.HttpFilter {
 // askAll returns a filter that knows no policy.
 func askAll(o Options) *composite.Composite {
 	c := &compiler{Options: o, set: policy.Compile(new(policy.Valid)), chains: chains{}}
-	return c.composite(first(c.askOpen(), when{isPreflight, c.ask(nil, true)}))
+	return c.composite(first(c.askOpen(), when{and(has(origin), isPreflight), c.ask(nil, true)}))
 }
 
 // root makes the static part of a configuration.

@@ -3,34 +3,31 @@ package notrip
 import (
 	"slices"
 
+	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
 	"github.com/corsgate/corsgate/policy"
 )
 
-// withoutOrigin decides requests that have no Origin. They get the policy's own
-// answer by host. Nothing is noted of them: that costs more than the answer. Vary is
-// looked at first, since a second composite costs more; so the response has come when
-// the host is looked up, and what is to ask must be told before.
+// withoutOrigin decides requests that have no Origin. They get the policy's own answer
+// by host. Nothing is noted of them: that costs more than the answer.
 func (c *compiler) withoutOrigin(h *hosts) node {
-	branches := c.oddAuthority(h, c.askOpen())
-	if ask := c.byHost(h, c.askForPath); ask != nil {
-		branches = append(branches, when{not(has(origin)), ask})
-	}
-	branches = append(branches, when{varyHasOrigin, c.byHost(h, func(s *site) node { return c.withoutOriginOf(s, true) })})
-	return first(c.byHost(h, func(s *site) node { return c.withoutOriginOf(s, false) }), branches...)
+	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, c.askOpen())...)
 }
 
-// askForPath asks about requests without an Origin whose path has several readings,
-// if the policies of the paths answer them otherwise.
-func (c *compiler) askForPath(s *site) node {
+// withoutOriginOf answers the requests of a site. If the policies of its paths answer
+// otherwise, paths with several readings are asked about.
+func (c *compiler) withoutOriginOf(s *site) node {
+	edit := func(p *compiled) node { return c.editWithoutOrigin(p.withoutOrigin()) }
 	switch {
-	case c.sameWithoutOrigin(s):
+	case len(s.rules) == 0:
 		return nil
+	case c.sameWithoutOrigin(s):
+		return edit(s.rules[0].policy)
 	case s.unread:
 		return c.askOpen()
 	}
-	return first(nil, when{not(matches(path, s.plainPath())), c.askOpen()})
+	return first(byRule(s.rules, c.pass(), edit), when{not(matches(path, s.plainPath())), c.askOpen()})
 }
 
 // sameWithoutOrigin reports whether every path of the site gets the same answer to a
@@ -57,24 +54,18 @@ func answersAlike(a, b *policy.Answer) bool {
 	return a.Action == b.Action && a.Apply == b.Apply && slices.Equal(a.Headers, b.Headers)
 }
 
-// withoutOriginOf edits the responses to requests without an Origin of a site. hasVary
-// tells that their Vary needs nothing.
-func (c *compiler) withoutOriginOf(s *site, hasVary bool) node {
-	if len(s.rules) == 0 {
-		return nil
-	}
-	if c.sameWithoutOrigin(s) {
-		return c.editWithoutOrigin(s.rules[0].policy.withoutOrigin(), hasVary)
-	}
-	return byRule(s.rules, c.pass(), func(p *compiled) node { return c.editWithoutOrigin(p.withoutOrigin(), hasVary) })
-}
-
-func (c *compiler) editWithoutOrigin(a *policy.Answer, hasVary bool) node {
-	if isPass(a) {
+// editWithoutOrigin edits the response as a says. Vary is looked at by the outer
+// matcher, since a second composite costs more; but then the response has it walked
+// again from its root, and that must be cheap.
+func (c *compiler) editWithoutOrigin(a *policy.Answer) node {
+	run := func(edits []*mutation.HeaderMutation) node { return c.chains.run("not_cors", mutate(edits)) }
+	switch {
+	case isPass(a):
 		return c.pass()
+	case a.Apply == policy.ApplyPublic || c.NamedPolicies || c.Shards > 1:
+		return c.chains.run("not_cors", c.apply(a))
 	}
-	addVary := !hasVary && a.Apply != policy.ApplyPublic
-	return unlessDeferred(a, c.chains.run("not_cors", mutate(edits(a, addVary))), c.pass())
+	return unlessDeferred(a, first(run(edits(a, true)), when{varyHasOrigin, run(edits(a, false))}), c.pass())
 }
 
 // pass does nothing; nothing that follows is looked at.
