@@ -291,6 +291,21 @@ func TestReadmeNamesFoldersAndFilesThatThereAre(t *testing.T) {
 	}
 }
 
+// TestReadmeNamesEveryPackage leaves out those that are for tests, the parts of the
+// benchmark, and what only one part of policy uses.
+func TestReadmeNamesEveryPackage(t *testing.T) {
+	text := readme(t)
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(p.ImportPath, module)
+		if isForTests(p.ImportPath) || strings.HasPrefix(path, "envoy/bench/") || strings.Contains(path, "/internal/") {
+			continue
+		}
+		if !strings.Contains(text, "`"+path+"/`") {
+			t.Errorf("the README does not name %s/", path)
+		}
+	}
+}
+
 // specFields returns the fields of a policy with the policy file's names.
 func specFields(t *testing.T) []string {
 	t.Helper()
