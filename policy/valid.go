@@ -8,9 +8,9 @@ import (
 )
 
 // Valid are specs that were judged and have no error, in their normal form. Only
-// Validate and Examine make one, and Compile takes nothing else. It shares no
-// memory with what was judged that somebody could change, and is safe for
-// concurrent use.
+// Validate and Examine make one, and Compile takes nothing else. What users wrote is
+// for package policyfile to judge, which has more rules. A Valid shares no memory
+// with what was judged that somebody could change, and is safe for concurrent use.
 type Valid struct {
 	specs []Spec
 	hash  string

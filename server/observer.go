@@ -1,15 +1,27 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
 // Observer is told of decisions, for metrics and decision logs. What it is
 // given is valid during the call only.
 type Observer = wire.Observer
+
+// Observers are told of each decision in their order.
+type Observers []Observer
+
+// Observe implements Observer.
+func (os Observers) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
+	for _, o := range os {
+		o.Observe(ctx, r, d)
+	}
+}
 
 // orDiscard lets a nil Logger mean silence.
 func orDiscard(l *slog.Logger) *slog.Logger {

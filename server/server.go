@@ -26,7 +26,8 @@ const (
 	DefaultDrainTimeout = 30 * time.Second
 )
 
-// Server serves both of Envoy's protocols and gRPC health on one listener.
+// Server serves both of Envoy's protocols, gRPC health, and the Services that join
+// them, on one listener.
 type Server struct {
 	// Listener is served when it is set, and closed at the end; else Address is
 	// listened on, see Listen; empty means DefaultAddress.
@@ -42,7 +43,8 @@ type Server struct {
 	Meter Meter
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
-	// Services are served besides Envoy's protocols and their health.
+	// Services are served besides Envoy's protocols and their health. A call of
+	// theirs that does not end holds a drain up for DrainTimeout.
 	Services []Service
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger

@@ -29,6 +29,9 @@ var arrows = []arrow{
 	{"server", "the service knows neither Envoy's configuration nor the command", anyOf("envoy", "cmd")},
 	{"server", "what serves reads no cases", anyOf("policy/cases")},
 	{"envoy", "nothing imports the command", anyOf("cmd")},
+	{"envoy$", "Envoy's side shares words and addresses with the service, and knows nothing else of it", func(path string) bool {
+		return within(path, "server") && !within(path, "server/contract") && !within(path, "server/addr")
+	}},
 }
 
 // anyOf bars packages and what is below them.

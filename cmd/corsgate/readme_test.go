@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -263,7 +263,7 @@ func TestReadmeListsWhatThereIs(t *testing.T) {
 	} {
 		want = append(want, "| `"+string(o)+"` |")
 	}
-	for _, field := range specFields(t) {
+	for _, field := range fieldsOf(reflect.TypeFor[policy.Spec](), "") {
 		want = append(want, "| `"+field+"` |")
 	}
 	for _, cmd := range newRoot().Commands() {
@@ -291,40 +291,31 @@ func TestReadmeNamesFoldersAndFilesThatThereAre(t *testing.T) {
 	}
 }
 
-// specFields returns the fields of a policy with the policy file's names.
-func specFields(t *testing.T) []string {
-	t.Helper()
-	maxAge := 1
-	full := policy.Spec{
-		Name: "a", Hosts: []string{"a"}, Paths: []string{"/"}, Mode: "a", UpstreamHeaders: "a", UnmatchedPreflights: "a",
-		DeniedRequests: "a", PreflightStatus: 200, PreflightLists: "a", AllowPrivateNetwork: true, Debug: true,
-		Dangerously: []policy.OptIn{"a"},
-		CORS: policy.CORS{
-			AllowOrigins: []string{"a"}, AllowOriginRegexes: []string{"a"}, AllowMethods: []string{"a"}, AllowHeaders: []string{"a"},
-			ExposeHeaders: []string{"a"}, AllowCredentials: true, MaxAge: &maxAge,
-		},
-	}
-	text, err := json.Marshal(full)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for name, value := range fields {
-		if !bytes.HasPrefix(value, []byte("{")) {
-			names = append(names, name)
+// TestReadmeNamesEveryPackage leaves out those that are for tests, the parts of the
+// benchmark, and what only one part of policy uses.
+func TestReadmeNamesEveryPackage(t *testing.T) {
+	text := readme(t)
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(p.ImportPath, module)
+		if isForTests(p.ImportPath) || strings.HasPrefix(path, "envoy/bench/") || strings.Contains(path, "/internal/") {
 			continue
 		}
-		var inner map[string]json.RawMessage
-		if err := json.Unmarshal(value, &inner); err != nil {
-			t.Fatal(err)
+		if !strings.Contains(text, "`"+path+"/`") {
+			t.Errorf("the README does not name %s/", path)
 		}
-		for field := range inner {
-			names = append(names, name+"."+field)
+	}
+}
+
+// fieldsOf returns the fields of a struct with their names in JSON, those of a
+// struct in it below its name.
+func fieldsOf(of reflect.Type, above string) (names []string) {
+	for field := range of.Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if field.Type.Kind() == reflect.Struct {
+			names = append(names, fieldsOf(field.Type, above+name+".")...)
+			continue
 		}
+		names = append(names, above+name)
 	}
 	return names
 }

@@ -243,6 +243,8 @@ func checkMetrics(t *testing.T, c *corsgate, profile envoy.Profile) {
 		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds_count"], want["corsgate_pass_through_closes_total"] = 2, 4, 2
 	case envoy.ExtAuthz:
 		want["corsgate_first_messages_total"], want["corsgate_answer_duration_seconds_count"] = 0, 2
+	default:
+		t.Errorf("nothing is known of the messages of profile %s", profile)
 	}
 	for name, n := range want {
 		if sums[name] != n {

@@ -9,7 +9,7 @@ import (
 )
 
 // judge adds what the rules say of specs, which are those of l.policies. What it
-// returns is nil if the rules of package policy refuse them.
+// returns is nil if they refuse them.
 func (l *loader) judge(specs []policy.Spec) *policy.Valid {
 	if len(specs) == 0 {
 		l.checkAny()
@@ -25,19 +25,25 @@ func (l *loader) judge(specs []policy.Spec) *policy.Valid {
 	return Examine(specs, report)
 }
 
-// Examine reports what all rules say of specs, problem by problem. What it
-// returns is nil if the rules of package policy refuse them.
+// Examine is policy.Examine with the rules of this package besides: it reports
+// what all of them say of specs, problem by problem, and returns nil if one is an
+// error.
 func Examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
-	regexes := regexFindings{}
+	regexes, refused := regexFindings{}, false
 	checkLists(specs, func(p policy.Problem) {
+		refused = refused || p.Level == policy.Error
 		regexes.note(p)
 		report(p)
 	})
-	return policy.Examine(specs, func(p policy.Problem) {
+	valid := policy.Examine(specs, func(p policy.Problem) {
 		if !regexes.cover(p) {
 			report(p)
 		}
 	})
+	if refused {
+		return nil
+	}
+	return valid
 }
 
 // anyBroken reports whether something in any policy could not be read.

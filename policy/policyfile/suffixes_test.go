@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/publicsuffix"
+
+	"github.com/corsgate/corsgate/policy"
 )
 
 func TestSuffixReasonKnowsWhoseTheNamesBelowAre(t *testing.T) {
@@ -74,6 +76,33 @@ func TestSuffixReasonNamesAnExampleOfTheRegion(t *testing.T) {
 	} {
 		if got, _ := suffixReason(host); got != want {
 			t.Errorf("suffixReason(%q) = %s, want %s", host, got, want)
+		}
+	}
+}
+
+// TestExamineMakesNothingValidThatHasAnError holds that package policy alone would
+// take what a rule of this package refuses.
+func TestExamineMakesNothingValidThatHasAnError(t *testing.T) {
+	open := policy.Spec{Name: "a", CORS: policy.CORS{AllowOrigins: []string{"https://*.com"}, AllowCredentials: true}}
+	for _, test := range []struct {
+		optIns []policy.OptIn
+		want   string // the code of the error; empty means none
+	}{
+		{nil, "public-suffix"},
+		{[]policy.OptIn{policy.OptInPublicSuffix}, ""},
+	} {
+		open.Dangerously = test.optIns
+		if alone, problems := policy.Validate([]policy.Spec{open}); alone == nil {
+			t.Fatal(problems)
+		}
+		got := ""
+		valid := Examine([]policy.Spec{open}, func(p policy.Problem) {
+			if p.Level == policy.Error {
+				got = p.Code
+			}
+		})
+		if got != test.want || (valid == nil) != (test.want != "") {
+			t.Errorf("with %q the error is %q and there is a Valid: %t", test.optIns, got, valid != nil)
 		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package admin is the listener for operators: health, status, reload. It has
-// no authentication, so that it belongs on a loopback address.
+// Package admin is the listener for operators: health, status, metrics, denied
+// origins, explanations, reload. It has no authentication of its own, so that it
+// belongs on a loopback address.
 package admin
 
 import (

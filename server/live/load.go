@@ -13,10 +13,10 @@ import (
 
 // LoadError says why a load was refused.
 type LoadError struct {
-	// Diagnostics are the mistakes, and warnings, in the policy files, sorted
-	// by place. It is empty when Err tells all.
+	// Diagnostics are the mistakes in the policies, and warnings, sorted by place.
+	// It is empty if Err tells all.
 	Diagnostics []policyfile.Diagnostic
-	// Err is why the files could not be judged at all, or nil.
+	// Err is why the policies could not be read, judged or served at all, or nil.
 	Err error
 }
 
@@ -79,7 +79,7 @@ func Check(ctx context.Context, src Source) (res policyfile.Result, err error) {
 func prepare(valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &LoadError{Err: fmt.Errorf("compiling the policies panicked, please report it: %v\n%s", v, debug.Stack())}
+			err = &LoadError{Err: fmt.Errorf("compiling or preparing the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
 	set = policy.Compile(valid)

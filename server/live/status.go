@@ -31,7 +31,7 @@ type Failure struct {
 	At time.Time `json:"at"`
 	// Message is the error on one line.
 	Message string `json:"message"`
-	// Diagnostics are the mistakes in the policy files.
+	// Diagnostics are the mistakes in the policies.
 	Diagnostics []policyfile.Diagnostic `json:"diagnostics,omitempty"`
 }
 
