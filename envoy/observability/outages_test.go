@@ -34,6 +34,9 @@ type outage struct {
 	healthy float64
 	// due are the alerts that fire.
 	due []string
+	// unasked has Envoy decide by itself, as no-trip alone can, by so many filters.
+	unasked bool
+	shards  int
 }
 
 var outages = []outage{
@@ -42,6 +45,8 @@ var outages = []outage{
 	{name: "silent", service: silent, healthy: 1, due: []string{"CorsgateUnanswered"}},
 	{name: "refused", service: answering, change: allowNoCalls, healthy: 1, due: []string{"CorsgateOverflow", "CorsgateUnanswered"}},
 	{name: "not asked", service: answering, change: removeFilters, healthy: 1, due: []string{"CorsgateNotAsked"}},
+	{name: "nobody need be asked", service: answering, healthy: 1, unasked: true},
+	{name: "nobody need be asked by shards", service: answering, healthy: 1, unasked: true, shards: 2},
 }
 
 // TestOutagesAlert runs each outage on a real Envoy in each profile, and has
@@ -54,6 +59,9 @@ func TestOutagesAlert(t *testing.T) {
 	t.Run("count", func(t *testing.T) {
 		for _, profile := range envoy.Profiles() {
 			for _, o := range outages {
+				if o.unasked && profile != envoy.NoTrip {
+					continue
+				}
 				t.Run(string(profile)+"/"+o.name, func(t *testing.T) {
 					t.Parallel()
 					series := o.count(t, profile, upstream)
@@ -166,9 +174,9 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 
 func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (address, admin string) {
 	t.Helper()
-	text, err := envoy.Config{
+	text, err := compiled(t, envoy.Config{
 		Profile: profile, Listen: "127.0.0.1:0", Upstream: upstream, Service: o.service(t), MessageTimeout: timeoutOf(o),
-	}.JSON()
+	}, o).JSON()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,12 +297,16 @@ func sum(samples map[string]float64, metric string) (total float64) {
 	return total
 }
 
-// addEnvoy adds the metrics of Envoys that ask by ext_proc and by ext_authz.
+// addEnvoy adds the metrics of Envoys that ask by ext_proc and by ext_authz, and of
+// those that need not.
 func addEnvoy(t *testing.T, known map[string]labels) {
 	t.Helper()
-	o := outage{service: answering}
-	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.ExtAuthz} {
-		_, admin := o.start(t, profile, startUpstream(t))
+	for _, e := range []struct {
+		profile envoy.Profile
+		shards  int
+	}{{envoy.OneTrip, 0}, {envoy.ExtAuthz, 0}, {envoy.NoTrip, 0}, {envoy.NoTrip, 2}} {
+		o := outage{service: answering, shards: e.shards}
+		_, admin := o.start(t, e.profile, startUpstream(t))
 		for name := range scrape(t, admin) {
 			metric, rest, _ := strings.Cut(name, "{")
 			if known[metric] == nil {
