@@ -90,11 +90,16 @@ func (m *maker) ownOrigin(authority string) string {
 
 func (m *maker) oddOrigin(origin string) string {
 	scheme, rest, _ := strings.Cut(origin, "://")
-	switch m.IntN(14) {
+	host, _, _ := strings.Cut(rest, ":")
+	switch m.IntN(16) {
 	case 0, 1:
 		return m.mutated(origin)
 	case 2:
-		return origin + pick(m.gen, "/", ".", ":443", ":80", ":", ":0", ":08443", ":65536", ":65535", ":60000", ":999", ":1000", " ", ",", "#", "?", "\xff", "\u00e9", ".evil", "x", ":8443")
+		return origin + pick(m.gen, "/", ".", ":", " ", ",", "#", "?", "\xff", "\u00e9", ".evil", "x", ":8443")
+	case 13:
+		return scheme + "://" + host + ":" + pick(m.gen, "443", "80", "", "0", "08443", "0844", "00443", "65536", "65535", "99999", "60000", "59999", "999", "1000", "8443", "+844", "8443x")
+	case 14:
+		return scheme + "://" + pick(m.gen, strings.Repeat("l", 40), strings.Repeat("l", 41), strings.Repeat("l", 63), strings.Repeat("l", 64)) + pick(m.gen, "", "."+host, ".example", ".apps.example")
 	case 3:
 		return pick(m.gen, " ", "x", "\xff", "https://", ",", "null,") + origin
 	case 4:

@@ -136,7 +136,7 @@ func (m *maker) oddHost(host string) string {
 	case 4:
 		return pick(m.gen, strings.Repeat("l", 40), strings.Repeat("l", 41), strings.Repeat("l", 63), strings.Repeat("l", 64), "a.b.c.d.e", "a.b.c.d", "a.b.c", "-", "", ".", "a..b") + "." + host
 	case 5:
-		return cmp.Or(parent, host)
+		return pick(m.gen, "", "", ".", "..", "x") + cmp.Or(parent, host)
 	case 6:
 		return "x" + host
 	case 7:
@@ -248,7 +248,7 @@ func (m *maker) askedHeaders(target *policy.Spec) []string {
 	if !m.atBorder(inAskedHeaders) {
 		return m.lines(strings.Join(names, ","))
 	}
-	value := strings.Join(m.oddNames(names), pick(m.gen, ",", ",", ", ", " ,", "\t,", ",,", ", ,"))
+	value := strings.Join(m.oddNames(names), pick(m.gen, ",", ",", ", ", ", ", " ,", "\t,", ",\t", ",,", ", ,"))
 	switch m.IntN(12) {
 	case 0:
 		return []string{value + "x", strings.Join(append(names, "x-b"), ",")}
@@ -277,7 +277,9 @@ func (m *maker) oddNames(names []string) []string {
 		return names
 	}
 	i := m.IntN(len(names))
-	switch m.IntN(5) {
+	switch m.IntN(6) {
+	case 5:
+		return []string{pick(m.gen, m.anyCase(names[i]), strings.ToUpper(names[i]), odd)}
 	case 0:
 		names[i] = odd
 	case 1:
@@ -294,7 +296,9 @@ func (m *maker) oddNames(names []string) []string {
 
 // longList makes a list about as long as a bound on it: 255 bytes, 128 names, 4 KiB.
 func (m *maker) longList(value string) string {
-	switch m.IntN(4) {
+	switch m.IntN(5) {
+	case 3:
+		return strings.Repeat("a,", 126+m.IntN(3)) + "a"
 	case 0:
 		return value + strings.Repeat(pick(m.gen, ",", " ", "a"), max(0, 254+m.IntN(4)-len(value)))
 	case 1:
