@@ -19,7 +19,7 @@ const maxDepth = 90
 // named exists, in the composite that names it, for a request that meets an unknown
 // name passes untouched. It also checks each message as Envoy will.
 func verify(filter *composite.Composite) error {
-	v := &verifier{chains: filter.GetNamedFilterChains(), seen: map[proto.Message]bool{}}
+	v := &verifier{chains: filter.GetNamedFilterChains(), seen: map[proto.Message]int{}}
 	if err := errors.Join(filter.ValidateAll(), v.message(filter.ProtoReflect(), 0)); err != nil {
 		return fmt.Errorf("compiled filter: %w; please report it", err)
 	}
@@ -29,19 +29,19 @@ func verify(filter *composite.Composite) error {
 // verifier walks the messages of one composite.
 type verifier struct {
 	chains map[string]*composite.FilterChainConfiguration
-	// seen are the messages that it has checked: a set's filter has many of them in
-	// many places.
-	seen map[proto.Message]bool
+	// seen are the messages that it has checked, and how deep they stood: a set's filter
+	// has many of them in many places.
+	seen map[proto.Message]int
 }
 
 func (v *verifier) message(m protoreflect.Message, depth int) (err error) {
 	if depth > maxDepth {
 		return fmt.Errorf("messages stand %d deep in each other", depth)
 	}
-	if seen := v.seen[m.Interface()]; seen {
+	if before, seen := v.seen[m.Interface()]; seen && before >= depth {
 		return nil
 	}
-	v.seen[m.Interface()] = true
+	v.seen[m.Interface()] = depth
 	if err := v.known(m.Interface()); err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (v *verifier) packed(a *anypb.Any) error {
 	}
 	inner := v
 	if c, ok := m.(*composite.Composite); ok {
-		inner = &verifier{chains: c.GetNamedFilterChains(), seen: map[proto.Message]bool{}}
+		inner = &verifier{chains: c.GetNamedFilterChains(), seen: map[proto.Message]int{}}
 	}
 	return inner.message(m.ProtoReflect(), 0)
 }
