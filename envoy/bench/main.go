@@ -53,6 +53,7 @@ func allParts() []part {
 		{"service", (*bench).service},           // the service alone
 		{"instructions", (*bench).instructions}, // Envoy's, by callgrind
 		{"envoy", (*bench).envoy},               // through a real Envoy
+		{"load", (*bench).load},                 // how Envoy reads compiled policies
 		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},             // cost against size

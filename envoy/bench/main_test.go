@@ -70,7 +70,7 @@ func TestQuickRunShowsEveryTable(t *testing.T) {
 	if string(written) != report {
 		t.Errorf("results.md is not what was printed:\n%s", written)
 	}
-	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
+	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "Compiled policies", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
 		if !strings.Contains(report, "\n### "+title+"\n") {
 			t.Errorf("no table %q", title)
 		}
@@ -165,7 +165,7 @@ func checkCosts(t *testing.T, report string) {
 
 func checkPlots(t *testing.T, folder string) {
 	t.Helper()
-	for _, name := range []string{"origins.svg", "policies.svg", "reload.svg", "streams.svg", "memory.svg"} {
+	for _, name := range []string{"origins.svg", "policies.svg", "reload.svg", "streams.svg", "memory.svg", "compiled-size.svg", "compiled-load.svg", "compiled-memory.svg"} {
 		svg, err := os.ReadFile(filepath.Join(folder, "plots", name))
 		if err != nil {
 			t.Error(err)
