@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -94,20 +96,29 @@ func withNoop(upstream, service string) (parts, error) {
 }
 
 // withNative is Envoy's own cors filter with the benchmark's policy.
-func withNative(upstream string) (parts, error) {
-	exact := func(origin string) object { return object{"exact": origin} }
+func withNative(upstream string, origins []string) (parts, error) {
+	var list []any
+	for _, origin := range origins {
+		list = append(list, matchNative(origin))
+	}
 	perHost := object{"envoy.filters.http.cors": object{
-		"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
-		"allow_origin_string_match": []any{
-			exact("https://app.example.com"), exact("https://admin.example.com"), exact("https://apps.example.com"),
-			object{"safe_regex": object{"regex": `https://[a-z0-9.-]+\.apps\.example\.com`}},
-			object{"safe_regex": object{"regex": `http://localhost(:[0-9]+)?`}},
-		},
-		"allow_methods": "GET, PUT, DELETE", "allow_headers": "authorization, content-type", "expose_headers": "x-request-id",
+		"@type":                     "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+		"allow_origin_string_match": list,
+		"allow_methods":             "GET, PUT, DELETE", "allow_headers": "authorization, content-type", "expose_headers": "x-request-id",
 		"allow_credentials": true, "max_age": "600",
 	}}
 	return plain(upstream, perHost, object{
 		"name":         "envoy.filters.http.cors",
 		"typed_config": object{"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"},
 	})
+}
+
+// matchNative is an origin, which may have a star for subdomains or the port, as
+// Envoy's own filter matches it.
+func matchNative(origin string) object {
+	if !strings.Contains(origin, "*") {
+		return object{"exact": origin}
+	}
+	text := strings.NewReplacer(`\*\.`, `[a-z0-9.-]+\.`, `:\*`, `(:[0-9]+)?`).Replace(regexp.QuoteMeta(origin))
+	return object{"safe_regex": object{"regex": text}}
 }

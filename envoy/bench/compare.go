@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -141,10 +142,14 @@ func (b *bench) requestCase(ctx context.Context, ls *loads, f running, k kind) (
 }
 
 // status is what a request of that kind is answered with: the native filter
-// answers preflights with 200.
+// answers preflights with 200, and those that it denies are the upstream's; those
+// that corsgate denies get 403.
 func (s setup) status(k kind) int {
-	if s.name == nativeCORS && k.method == http.MethodOptions {
+	switch {
+	case strings.HasPrefix(s.name, nativeCORS) && k.name == preflight.name:
 		return http.StatusOK
+	case s.decides && k.name == deniedPreflight.name:
+		return http.StatusForbidden
 	}
 	return k.upstreamStatus
 }

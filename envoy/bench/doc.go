@@ -1,11 +1,16 @@
 // Bench measures what CORS costs and prints a table of it:
 //
-//	go run ./envoy/bench                        everything, about five minutes
+//	go run ./envoy/bench                        everything, about twenty minutes
 //	go run ./envoy/bench --parts envoy,vary     some of it
+//	go run ./envoy/bench --parts instructions   what decides about Envoy, on a busy machine, too
 //	go run ./envoy/bench --quick                a look whether it works
 //	go run ./envoy/bench --out DIR              also writes results.md and the plots there
 //
-// Everything is a comparison of things that are measured side by side: in each
+// What is mostly Envoy's is judged by Envoy's instructions a request: it runs under
+// valgrind's callgrind, which counts nothing until the Envoy is warm, and then
+// requests on one connection. They are the same on a busy machine.
+//
+// Everything else is a comparison of things that are measured side by side: in each
 // round every one of them runs once, in turn, and the table shows the median
 // over the rounds; a ratio is the median of the rounds' ratios. What is
 // measured is CPU time, in user and kernel mode, of processes that do nothing

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,6 +43,7 @@ func startFront(ctx context.Context, binary string, bootstrap object) (*front, e
 	case a := <-ready:
 		f.address, f.admin = a.Listeners["traffic"], a.Admin
 	case err := <-ended:
+		err = cmp.Or(err, ctx.Err()) // an Envoy that was told to end has no error
 		cancel()
 		return nil, err
 	}

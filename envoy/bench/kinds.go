@@ -12,6 +12,7 @@ type kind struct {
 	name   string
 	method string
 	header string // the lines that make it this kind
+	site   string // Sec-Fetch-Site, empty means "same-site"
 	path   string // empty means an ordinary one
 	// upstreamStatus is what the upstream answers it with.
 	upstreamStatus int
@@ -25,20 +26,31 @@ const browserHeader = "Host: api.example.com\r\n" +
 	"Accept-Language: en-US,en;q=0.9\r\n" +
 	"Accept-Encoding: gzip, deflate, br, zstd\r\n" +
 	"Referer: https://app.example.com/\r\n" +
-	"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-site\r\n"
+	"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\n"
 
 // cookieHeader is what it sends besides, but for preflights.
 const cookieHeader = "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1\r\nAuthorization: Bearer 0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
 
-const originHeader = "Origin: https://app.example.com\r\n"
+// The origins are as long as each other.
+const (
+	originHeader = "Origin: https://app.example.com\r\n"
+	deniedHeader = "Origin: https://app.example.net\r\n"
+)
+
+// asksHeader is what a preflight asks.
+const asksHeader = "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"
 
 // The kinds of requests that are measured.
 var (
-	withOrigin    = kind{name: "with Origin", method: http.MethodGet, header: originHeader + cookieHeader, upstreamStatus: http.StatusOK}
-	withoutOrigin = kind{name: "without Origin", method: http.MethodGet, header: cookieHeader, upstreamStatus: http.StatusOK}
-	preflight     = kind{name: "preflight", method: http.MethodOptions, upstreamStatus: http.StatusNoContent,
-		header: originHeader + "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"}
+	allowed         = kind{name: "allowed", method: http.MethodGet, header: originHeader + cookieHeader, upstreamStatus: http.StatusOK}
+	denied          = kind{name: "denied", method: http.MethodGet, header: deniedHeader + cookieHeader, site: "cross-site", upstreamStatus: http.StatusOK}
+	withoutOrigin   = kind{name: "without Origin", method: http.MethodGet, header: cookieHeader, upstreamStatus: http.StatusOK}
+	preflight       = kind{name: "preflight", method: http.MethodOptions, header: originHeader + asksHeader, upstreamStatus: http.StatusNoContent}
+	deniedPreflight = kind{name: "denied preflight", method: http.MethodOptions, header: deniedHeader + asksHeader, site: "cross-site", upstreamStatus: http.StatusNoContent}
 )
+
+// every is all kinds.
+func every() []kind { return []kind{allowed, denied, withoutOrigin, preflight, deniedPreflight} }
 
 // at returns the kind of request to a path of the upstream.
 func (k kind) at(path string) kind {
@@ -48,7 +60,7 @@ func (k kind) at(path string) kind {
 
 // request returns the bytes of one request.
 func (k kind) request() string {
-	return k.method + " " + cmp.Or(k.path, "/v1/items?page=2") + " HTTP/1.1\r\n" + browserHeader + k.header + "\r\n"
+	return k.method + " " + cmp.Or(k.path, "/v1/items?page=2") + " HTTP/1.1\r\n" + browserHeader + "Sec-Fetch-Site: " + cmp.Or(k.site, "same-site") + "\r\n" + k.header + "\r\n"
 }
 
 // addressOf is HOST:PORT or unix:///PATH as an address of Envoy's configuration.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,13 +49,15 @@ type part struct {
 // allParts are all parts in their order.
 func allParts() []part {
 	return []part{
-		{"decide", (*bench).decide},   // decisions, in one process
-		{"service", (*bench).service}, // the service alone
-		{"envoy", (*bench).envoy},     // through a real Envoy
-		{"left", (*bench).left},       // what is left in Envoy, by leaving out
-		{"vary", (*bench).vary},       // ways to merge Vary in Envoy
-		{"growth", (*bench).growth},   // cost against size
-		{"runtime", (*bench).runtime}, // the Go runtime's settings
+		{"decide", (*bench).decide},             // decisions, in one process
+		{"service", (*bench).service},           // the service alone
+		{"instructions", (*bench).instructions}, // Envoy's, by callgrind
+		{"envoy", (*bench).envoy},               // through a real Envoy
+		{"load", (*bench).load},                 // how Envoy reads compiled policies
+		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
+		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
+		{"growth", (*bench).growth},             // cost against size
+		{"runtime", (*bench).runtime},           // the Go runtime's settings
 	}
 }
 
@@ -100,6 +103,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
+	if o.out != "" { // it is too late after the measurements
+		if err := os.MkdirAll(filepath.Join(o.out, plots), 0o755); err != nil {
+			return fmt.Errorf("make the folder for the report: %w", err)
+		}
+	}
 	b, err := newBench(ctx, o, stderr)
 	if err != nil {
 		return err
@@ -130,10 +138,16 @@ type bench struct {
 	report                   report
 	folder                   string // for what is written on the way
 	binary                   string // Envoy's
+	callgrind                string // runs it under callgrind
 	policies                 string
 	upstream                 *process
 	corsgateTCP, corsgateUDS *process
 	noopTCP, noopUDS         *process
+	// counts are Envoy's instructions a request, and costs the CPU time, by costName. The
+	// table compared shows both.
+	counts   map[string]float64
+	costs    map[string][]cost
+	compared *section
 }
 
 // newBench starts what more than one part needs.
@@ -151,6 +165,11 @@ func newBench(ctx context.Context, o options, progress io.Writer) (_ *bench, err
 func (b *bench) begin(ctx context.Context, progress io.Writer) (err error) {
 	if b.binary, err = envoy.Find(ctx, progress); err != nil {
 		return err
+	}
+	if slices.Contains(b.parts, "instructions") {
+		if b.callgrind, err = writeCallgrind(b.folder, b.binary); err != nil {
+			return err
+		}
 	}
 	if b.corsgate == "" {
 		if b.corsgate, err = buildCorsgate(ctx, b.folder); err != nil {

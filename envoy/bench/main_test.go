@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,7 +20,7 @@ import (
 
 // runQuick builds the benchmark, as the race detector would slow down all of
 // its processes, runs it quickly, and returns the report.
-func runQuick(t *testing.T, folder string) string {
+func runQuick(t *testing.T, folder string, args ...string) string {
 	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("the benchmark runs on Linux")
@@ -28,7 +31,7 @@ func runQuick(t *testing.T, folder string) string {
 		t.Fatalf("build the benchmark: %v\n%s", err, out)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), binary, "--quick", "--out", folder)
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"--quick", "--out", folder}, args...)...)
 	cmd.Stderr = &stderr
 	report, err := cmd.Output()
 	if err != nil {
@@ -59,7 +62,7 @@ func cells(t *testing.T, report, title, first string) []string {
 // but what is counted does.
 func TestQuickRunShowsEveryTable(t *testing.T) {
 	folder := t.TempDir()
-	report := runQuick(t, folder)
+	report := runQuick(t, folder, partsToTest()...)
 	written, err := os.ReadFile(filepath.Join(folder, "results.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +70,7 @@ func TestQuickRunShowsEveryTable(t *testing.T) {
 	if string(written) != report {
 		t.Errorf("results.md is not what was printed:\n%s", written)
 	}
-	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
+	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "Compiled policies", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
 		if !strings.Contains(report, "\n### "+title+"\n") {
 			t.Errorf("no table %q", title)
 		}
@@ -75,13 +78,44 @@ func TestQuickRunShowsEveryTable(t *testing.T) {
 	if strings.Contains(report, "NaN") {
 		t.Errorf("something was not measured:\n%s", report)
 	}
+	checkCounts(t, report)
 	checkCalls(t, report)
 	checkAllocations(t, report)
 	checkCosts(t, report)
 	checkPlots(t, folder)
 }
 
-// checkCalls checks who is asked about requests without an Origin.
+// partsToTest are all parts, but those that need what a developer's machine may lack.
+func partsToTest() []string {
+	if _, err := exec.LookPath("valgrind"); err == nil || os.Getenv("CI") == "true" {
+		return nil
+	}
+	names := slices.DeleteFunc(partNames(), func(name string) bool { return name == "instructions" })
+	return []string{"--parts", strings.Join(names, ",")}
+}
+
+// checkCounts checks what a machine does not change much: that a filter costs
+// instructions, and that a preflight that is answered here takes fewer than one that
+// is sent on.
+func checkCounts(t *testing.T, report string) {
+	t.Helper()
+	if partsToTest() != nil {
+		return
+	}
+	for i, k := range every() {
+		text := cells(t, report, "Instructions a request", noTrip)[i]
+		_, ratio, _ := strings.Cut(strings.TrimSuffix(text, ")"), "(")
+		v, err := strconv.ParseFloat(ratio, 64)
+		if err != nil {
+			t.Fatalf("%s: %q has no ratio", k.name, text)
+		}
+		if isPreflight := k.method == http.MethodOptions; v == 1 || isPreflight != (v < 1) {
+			t.Errorf("%s: %v of no filter", k.name, v)
+		}
+	}
+}
+
+// checkCalls checks who is asked about what need not be asked.
 func checkCalls(t *testing.T, report string) {
 	t.Helper()
 	for _, s := range setups() {
@@ -92,8 +126,8 @@ func checkCalls(t *testing.T, report string) {
 		if s.asksAlways() {
 			want = "100"
 		}
-		if got := cells(t, report, "Calls without an Origin", s.name)[0]; got != want {
-			t.Errorf("%s: %s calls for 100 requests without an Origin, want %s", s.name, got, want)
+		if got := cells(t, report, "Calls", s.name)[0]; got != want {
+			t.Errorf("%s: %s calls, want %s", s.name, got, want)
 		}
 	}
 }
@@ -112,10 +146,10 @@ func checkAllocations(t *testing.T, report string) {
 func checkCosts(t *testing.T, report string) {
 	t.Helper()
 	zero := regexp.MustCompile(`(^|\+ )0( \+|$)`)
-	for setup, want := range map[string][]bool{ // :: with Origin, preflight, without Origin -> a zero among the three
-		noFilter:        {true, true, true}, // no service
-		noopTCP:         {false, false, false},
-		"one-trip, TCP": {false, true, true}, // the upstream sees no preflight, the service no request without an Origin
+	for setup, want := range map[string][]bool{ // :: kind -> a zero among the three
+		noFilter:        {true, true, true, true, true}, // no service
+		noopTCP:         {false, false, false, false, false},
+		"one-trip, TCP": {false, false, true, true, true}, // the upstream sees no preflight, the service no request without an Origin
 	} {
 		got := cells(t, report, "CPU a request", setup)
 		for i, cell := range got {
@@ -131,7 +165,7 @@ func checkCosts(t *testing.T, report string) {
 
 func checkPlots(t *testing.T, folder string) {
 	t.Helper()
-	for _, name := range []string{"origins.svg", "policies.svg", "reload.svg", "streams.svg", "memory.svg"} {
+	for _, name := range []string{"origins.svg", "policies.svg", "reload.svg", "streams.svg", "memory.svg", "compiled-size.svg", "compiled-load.svg", "compiled-memory.svg"} {
 		svg, err := os.ReadFile(filepath.Join(folder, "plots", name))
 		if err != nil {
 			t.Error(err)

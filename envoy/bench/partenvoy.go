@@ -3,59 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
-	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 )
-
-// setup is a way to put CORS into Envoy.
-type setup struct {
-	name    string
-	build   func(b *bench) (parts, error)
-	service func(b *bench) *process // nil means none
-	kinds   []kind
-}
-
-// The names of the setups that others are compared with.
-const (
-	noFilter   = "no filter"
-	nativeCORS = "native cors filter"
-	noopTCP    = "no-op ext_proc, TCP"
-)
-
-// setups are all setups that are measured.
-func setups() []setup {
-	tcp := func(b *bench) *process { return b.corsgateTCP }
-	unix := func(b *bench) *process { return b.corsgateUDS }
-	noop := func(p func(b *bench) *process) func(b *bench) (parts, error) {
-		return func(b *bench) (parts, error) { return withNoop(b.upstream.address, p(b).address) }
-	}
-	noopOnTCP, noopOnUnix := func(b *bench) *process { return b.noopTCP }, func(b *bench) *process { return b.noopUDS }
-	leave := envoy.WithoutOriginLeave
-	return []setup{
-		{noFilter, func(b *bench) (parts, error) { return plain(b.upstream.address, nil) }, nil, every()},
-		{nativeCORS, func(b *bench) (parts, error) { return withNative(b.upstream.address) }, nil, every()},
-		{noopTCP, noop(noopOnTCP), noopOnTCP, every()},
-		{"no-op ext_proc, Unix socket", noop(noopOnUnix), noopOnUnix, []kind{withOrigin}},
-		with("one-trip, TCP", envoy.Config{Profile: envoy.OneTrip}, tcp, every()...),
-		with("one-trip, Unix socket", envoy.Config{Profile: envoy.OneTrip}, unix, withOrigin, preflight),
-		with("one-trip, TCP, without corsgate.static", envoy.Config{Profile: envoy.OneTrip, WithoutOrigin: leave}, tcp, withoutOrigin),
-		with("one-trip, TCP, by route", envoy.Config{Profile: envoy.OneTrip, MatchBy: envoy.ByRoute}, tcp, every()...),
-		with("one-trip, TCP, by route, without corsgate.static", envoy.Config{Profile: envoy.OneTrip, MatchBy: envoy.ByRoute, WithoutOrigin: leave}, tcp, withoutOrigin),
-		with("two-phase, TCP", envoy.Config{Profile: envoy.TwoPhase}, tcp, every()...),
-		with("two-phase, Unix socket", envoy.Config{Profile: envoy.TwoPhase}, unix, withOrigin),
-		with("ext-authz, TCP", envoy.Config{Profile: envoy.ExtAuthz}, tcp, every()...),
-		with("ext-authz, Unix socket", envoy.Config{Profile: envoy.ExtAuthz}, unix, withOrigin),
-	}
-}
-
-// with is corsgate behind the generated configuration.
-func with(name string, c envoy.Config, service func(b *bench) *process, kinds ...kind) setup {
-	return setup{name, func(b *bench) (parts, error) {
-		c.Upstream, c.Service = b.upstream.address, service(b).address
-		return generated(c)
-	}, service, kinds}
-}
 
 // cost is the CPU time that one request takes, in microseconds.
 type cost struct{ envoy, upstream, service float64 }
@@ -67,9 +18,10 @@ func (c cost) proxy() float64 { return c.envoy + c.service }
 func (c cost) all() float64 { return c.proxy() + c.upstream }
 
 // envoy measures requests through a real Envoy.
-func (b *bench) envoy(ctx context.Context) error {
+func (b *bench) envoy(ctx context.Context) (err error) {
 	calls := map[string]int{} // :: setup
-	byName, err := b.compare(ctx, setups(), b.rounds, func(ctx context.Context, f running) (err error) {
+	list := pick(b, append(setups(), sized()...), setups())
+	b.costs, err = b.compare(ctx, list, b.rounds, func(ctx context.Context, f running) (err error) {
 		if f.service != nil {
 			calls[f.name], err = f.calls(ctx)
 		}
@@ -78,52 +30,113 @@ func (b *bench) envoy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.judgeEnvoy(byName)
-	b.judgeCalls(calls)
-	b.showCosts(byName)
+	b.judgeEnvoy()
+	b.judgeCalls(list, calls)
+	b.showCosts(list)
 	return nil
 }
 
-// every is all kinds.
-func every() []kind { return []kind{withOrigin, preflight, withoutOrigin} }
-
 func costName(setup, kind string) string { return setup + ": " + kind }
 
-// judgeEnvoy compares what has a goal.
-func (b *bench) judgeEnvoy(byName map[string][]cost) {
-	s := b.report.goals("Through Envoy", "CPU a request of Envoy (one worker) and the service together. Requests without an Origin and preflights include the upstream's where it is named.")
-	ratio := func(k kind, this, that string, of func(cost) float64) float64 {
-		return sample.Ratio(column(byName[costName(this, k.name)], of), column(byName[costName(that, k.name)], of))
+// comparison is a setup against another, for requests of a kind.
+type comparison struct {
+	this string
+	kind kind
+	that string
+	goal float64 // of the instructions; 0 means none
+	// upstream tells that the CPU time beside has the upstream's.
+	upstream bool
+}
+
+// comparisons are what is compared through Envoy.
+func comparisons() (list []comparison) {
+	add := func(this string, k kind, that string, goal float64) {
+		list = append(list, comparison{this: this, kind: k, that: that, goal: goal})
 	}
 	for _, this := range []string{"one-trip, TCP", "ext-authz, TCP"} {
-		s.judge(this+", with Origin / no-op ext_proc", ratio(withOrigin, this, noopTCP, cost.proxy), 0.85, "")
+		add(this, allowed, noopTCP, 0.85)
 	}
 	for _, this := range []string{"one-trip, Unix socket", "ext-authz, Unix socket"} {
-		s.judge(this+", with Origin / no-op ext_proc", ratio(withOrigin, this, "no-op ext_proc, Unix socket", cost.proxy), 0.85, "")
+		add(this, allowed, "no-op ext_proc, Unix socket", 0.85)
 	}
-	s.tell("two-phase, TCP, with Origin / no-op ext_proc", ratio(withOrigin, "two-phase, TCP", noopTCP, cost.proxy), "")
-	s.tell("native cors filter, with Origin / one-trip, TCP", ratio(withOrigin, nativeCORS, "one-trip, TCP", cost.proxy), "")
-	for _, limit := range []struct {
-		setup string
-		limit float64
-	}{
-		{"one-trip, TCP", 1.15},
-		{"one-trip, TCP, without corsgate.static", 1.15},
-		{"one-trip, TCP, by route", 1.05},
-		{"one-trip, TCP, by route, without corsgate.static", 1.05},
-		{"ext-authz, TCP", 1.15},
-	} {
-		s.judge(limit.setup+", without Origin / no filter", ratio(withoutOrigin, limit.setup, noFilter, cost.proxy), limit.limit, "")
-	}
+	add("two-phase, TCP", allowed, noopTCP, 0)
+	add(nativeCORS, allowed, "one-trip, TCP", 0)
+	add("one-trip, TCP", withoutOrigin, noFilter, 1.15)
+	add("one-trip, TCP, without corsgate.static", withoutOrigin, noFilter, 1.15)
+	add("one-trip, TCP, by route", withoutOrigin, noFilter, 1.05)
+	add("one-trip, TCP, by route, without corsgate.static", withoutOrigin, noFilter, 1.05)
+	add("ext-authz, TCP", withoutOrigin, noFilter, 1.15)
 	for _, this := range []string{"one-trip, TCP", "one-trip, Unix socket", "two-phase, TCP", "ext-authz, TCP"} {
-		s.judge(this+", preflight / one that the upstream serves, its CPU included", ratio(preflight, this, noFilter, cost.all), 1.15, "")
+		list = append(list, comparison{this, preflight, noFilter, 1.15, true})
+	}
+	goals := map[string]float64{allowed.name: 1.17, denied.name: 1.17, withoutOrigin.name: 1.09, preflight.name: 0.78, deniedPreflight.name: 0.70}
+	for _, k := range every() {
+		add(noTrip, k, noFilter, goals[k.name])
+	}
+	for _, k := range every() {
+		add(nativeCORS, k, noFilter, 0)
+	}
+	for _, k := range every() {
+		add(originsName(noTrip, 100_000), k, originsName(noTrip, 10), 1.05)
+	}
+	for _, k := range []kind{allowed, preflight} {
+		add(originsName(nativeCORS, 100_000), k, originsName(nativeCORS, 10), 0)
+	}
+	for _, k := range every() {
+		add(policiesName(noTrip, 100), k, policiesName(noTrip, 1), 1.1)
+	}
+	return list
+}
+
+// judgeEnvoy compares the setups by what was measured of them: Envoy's instructions,
+// which decide, and CPU time.
+func (b *bench) judgeEnvoy() {
+	if b.compared == nil {
+		b.compared = b.report.section("Through Envoy", "Envoy's instructions a request, by callgrind, decide what is met: the same requests take about the same number of them on every machine. They are those of Envoy alone; a preflight without a filter is one that the upstream serves. CPU time, with its quartiles, is of Envoy and the service together.",
+			"what", "instructions", "goal", "", "CPU time")
+	}
+	b.compared.rows = nil
+	for _, c := range comparisons() {
+		b.compared.judgeBeside(c.String(), b.ratio(c), c.goal, b.beside(c))
 	}
 }
 
-// judgeCalls judges what the service is asked about requests without an Origin.
-func (b *bench) judgeCalls(calls map[string]int) {
-	s := b.report.goals("Calls without an Origin", "Calls to the service for 100 requests without an Origin, as Envoy counts them.")
-	for _, setup := range setups() {
+// String says what is compared.
+func (c comparison) String() string {
+	text := c.this + ", " + c.kind.name + " / " + c.that
+	if c.upstream {
+		text += " (CPU time: with the upstream's)"
+	}
+	return text
+}
+
+// ratio is that of the instructions, NaN if they were not counted.
+func (b *bench) ratio(c comparison) float64 {
+	this, that := b.counts[costName(c.this, c.kind.name)], b.counts[costName(c.that, c.kind.name)]
+	if this == 0 || that == 0 {
+		return math.NaN()
+	}
+	return this / that
+}
+
+// beside is the ratio of CPU time, with its quartiles.
+func (b *bench) beside(c comparison) string {
+	this, that := b.costs[costName(c.this, c.kind.name)], b.costs[costName(c.that, c.kind.name)]
+	if this == nil || that == nil {
+		return ""
+	}
+	of := cost.proxy
+	if c.upstream {
+		of = cost.all
+	}
+	low, middle, high := sample.Quartiles(sample.Ratios(column(this, of), column(that, of)))
+	return fmt.Sprintf("%s [%s–%s]", number(middle), number(low), number(high))
+}
+
+// judgeCalls judges what the service is asked about that it is not to be.
+func (b *bench) judgeCalls(list []setup, calls map[string]int) {
+	s := b.report.goals("Calls", "Calls to the service for 100 requests without an Origin, and in no-trip for 100 of each kind, as Envoy counts them.")
+	for _, setup := range list {
 		n, asked := calls[setup.name]
 		switch {
 		case !asked:
@@ -136,21 +149,21 @@ func (b *bench) judgeCalls(calls map[string]int) {
 }
 
 // showCosts shows every measurement.
-func (b *bench) showCosts(byName map[string][]cost) {
+func (b *bench) showCosts(list []setup) {
 	columns := []string{"µs a request: Envoy + service + upstream"}
 	for _, k := range every() {
 		columns = append(columns, k.name)
 	}
 	s := b.report.section("CPU a request", "The native filter works in Envoy's own process, so it is cheaper for requests with an Origin.", columns...)
-	for _, setup := range setups() {
+	for _, setup := range list {
 		cells := []string{setup.name}
 		for _, k := range every() {
-			list := byName[costName(setup.name, k.name)]
-			if list == nil {
+			costs := b.costs[costName(setup.name, k.name)]
+			if costs == nil {
 				cells = append(cells, "")
 				continue
 			}
-			part := func(of func(cost) float64) string { return number(medianOf(list, of)) }
+			part := func(of func(cost) float64) string { return number(medianOf(costs, of)) }
 			cells = append(cells, fmt.Sprintf("%s + %s + %s",
 				part(func(c cost) float64 { return c.envoy }), part(func(c cost) float64 { return c.service }), part(func(c cost) float64 { return c.upstream })))
 		}

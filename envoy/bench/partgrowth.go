@@ -20,11 +20,11 @@ type held struct {
 // growth measures the two-phase profile with ever more streams whose upstream
 // is slow: they stay open between their phases.
 func (b *bench) growth(ctx context.Context) error {
-	all, err := recordAll(ctx, b.binary, b.upstream.address, []kind{withOrigin})
+	all, err := recordAll(ctx, b.binary, b.upstream.address, []kind{allowed})
 	if err != nil {
 		return err
 	}
-	stream := all[envoy.TwoPhase][withOrigin.name]
+	stream := all[envoy.TwoPhase][allowed.name]
 	counts := pick(b, []int{1, 10, 100, 1000, 10_000}, []int{1, 10, 100})
 	var cases []sample.Case[held]
 	for _, n := range counts {

@@ -85,7 +85,7 @@ func (p parts) omitFilter(name string) {
 // left shows what is left to save of Envoy's part of one-trip. Envoy comes
 // without symbols, so that its profile is made by leaving out.
 func (b *bench) left(ctx context.Context) error {
-	kinds := []kind{withOrigin, preflight}
+	kinds := []kind{allowed, preflight}
 	var list []setup
 	for _, l := range leftOuts() {
 		s := with(l.name, envoy.Config{Profile: envoy.OneTrip}, func(b *bench) *process { return b.corsgateTCP }, kinds...)
@@ -110,7 +110,7 @@ func (b *bench) left(ctx context.Context) error {
 // showLeft shows each against the whole configuration, the first of list.
 func (b *bench) showLeft(list []setup, kinds []kind, byName map[string][]cost) {
 	s := b.report.section("What is left in Envoy", "Envoy's CPU a one-trip request, and what it is when a part of the generated configuration is left out.",
-		"left out", withOrigin.name, preflight.name)
+		"left out", allowed.name, preflight.name)
 	for _, l := range list {
 		cells := []string{l.name}
 		for _, k := range kinds {

@@ -25,15 +25,15 @@ type replayed struct {
 
 // record returns the streams that the service is measured with.
 func (b *bench) record(ctx context.Context) ([]replayed, error) {
-	all, err := recordAll(ctx, b.binary, b.upstream.address, []kind{withOrigin, preflight})
+	all, err := recordAll(ctx, b.binary, b.upstream.address, []kind{allowed, preflight})
 	if err != nil {
 		return nil, err
 	}
 	return []replayed{
-		{"one-trip, request", all[envoy.OneTrip][withOrigin.name]},
+		{"one-trip, request", all[envoy.OneTrip][allowed.name]},
 		{"one-trip, preflight", all[envoy.OneTrip][preflight.name]},
-		{"two-phase, request", all[envoy.TwoPhase][withOrigin.name]},
-		{"ext-authz, request", all[envoy.ExtAuthz][withOrigin.name]},
+		{"two-phase, request", all[envoy.TwoPhase][allowed.name]},
+		{"ext-authz, request", all[envoy.ExtAuthz][allowed.name]},
 	}, nil
 }
 

@@ -1,18 +1,22 @@
 package main
 
 import (
+	"flag"
 	"os"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 )
+
+var update = flag.Bool("update", false, "write what results.md has into the README's table")
 
 // shown is how many rows of the README's table have a measurement and a goal.
 const shown = 10
 
 // TestTheREADMEShowsWhatWasMeasured holds the README's table to results.md.
 func TestTheREADMEShowsWhatWasMeasured(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
+	const file, title = "../../README.md", "\n## What it costs\n"
+	readme, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,20 +24,40 @@ func TestTheREADMEShowsWhatWasMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured := strings.Split(string(results), "\n")
-	_, section, _ := strings.Cut(string(readme), "\n## What it costs\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	measured := map[string]string{} // :: what -> row
+	for line := range strings.Lines(string(results)) {
+		measured[whatOf(line)] = line
+	}
+	before, rest, _ := strings.Cut(string(readme), title)
+	section, after, _ := strings.Cut(rest, "\n## ")
 	rows := 0
+	var current strings.Builder
 	for line := range strings.Lines(section) {
-		line = strings.TrimSpace(line)
 		if !strings.Contains(line, " | ≤ ") {
+			current.WriteString(line)
 			continue
 		}
-		if rows++; !slices.Contains(measured, line) {
-			t.Errorf("results.md has no %q: show what it has", line)
+		row := measured[whatOf(line)]
+		if rows++; row == "" || row != line && !*update {
+			t.Errorf("results.md has %q, not %q: go test ./envoy/bench -run README -update", row, line)
 		}
+		current.WriteString(row)
 	}
 	if rows < shown {
 		t.Errorf("the README shows %d measurements, want %d or more", rows, shown)
 	}
+	if *update && !t.Failed() {
+		if err := os.WriteFile(file, []byte(before+title+current.String()+"\n## "+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// timed are the times in the name of a row, which a measurement changes.
+var timed = regexp.MustCompile(` \([0-9.]+ / [0-9.]+ µs\)`)
+
+// whatOf names a row.
+func whatOf(line string) string {
+	what, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+	return timed.ReplaceAllString(what, "")
 }

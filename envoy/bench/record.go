@@ -121,7 +121,7 @@ func recordAll(ctx context.Context, binary, upstream string, kinds []kind) (_ ma
 		err = errors.Join(err, <-served)
 	}()
 	streams := map[envoy.Profile]map[string]replay.Stream{}
-	for _, profile := range envoy.Profiles() {
+	for _, profile := range []envoy.Profile{envoy.OneTrip, envoy.TwoPhase, envoy.ExtAuthz} {
 		c := envoy.Config{Profile: profile, Upstream: upstream, Service: l.Addr().String()}
 		if streams[profile], err = r.record(ctx, binary, c, kinds); err != nil {
 			return nil, fmt.Errorf("record %s: %w", profile, err)
@@ -154,13 +154,7 @@ func (r *recorder) record(ctx context.Context, binary string, c envoy.Config, ki
 	streams := map[string]replay.Stream{}
 	for _, k := range kinds {
 		job := requestsJob{Address: f.address, Request: k.request(), Status: k.upstreamStatus, Connections: 1, Total: 1}
-		conns, err := job.dial(ctx)
-		if err != nil {
-			return nil, err
-		}
-		err = job.load(conns, job.Total)
-		closeAll(conns)
-		if err != nil {
+		if err := job.once(ctx); err != nil {
 			return nil, err
 		}
 		streams[k.name] = r.stream()

@@ -48,11 +48,28 @@ func (r *report) goals(title, about string) *section {
 
 // judge adds a measurement that should be at most limit.
 func (s *section) judge(what string, value, limit float64, unit string) {
-	verdict := "met"
-	if !(value <= limit) { // NaN is no success
-		verdict = "**missed**"
+	s.row(what, number(value)+unit, "≤ "+number(limit)+unit, verdict(value, limit))
+}
+
+func verdict(value, limit float64) string {
+	if value <= limit { // NaN is no success
+		return "met"
 	}
-	s.rows = append(s.rows, []string{what, number(value) + unit, "≤ " + number(limit) + unit, verdict})
+	return "**missed**"
+}
+
+// judgeBeside adds a ratio that should be at most limit, if that is not 0, and another
+// measurement that decides nothing. Either may not have been made.
+func (s *section) judgeBeside(what string, ratio, limit float64, other string) {
+	switch text := strconv.FormatFloat(ratio, 'f', 3, 64); {
+	case math.IsNaN(ratio) && other == "":
+	case math.IsNaN(ratio):
+		s.row(what, "", "", "", other)
+	case limit == 0:
+		s.row(what, text, "", "", other)
+	default:
+		s.row(what, text, "≤ "+number(limit), verdict(ratio, limit), other)
+	}
 }
 
 // tell adds a measurement without a goal.
@@ -91,7 +108,7 @@ func number(v float64) string {
 
 // markdown writes the report.
 func (r *report) markdown(w io.Writer, rounds int) error {
-	_, err := fmt.Fprintf(w, "Medians of %d interleaved rounds (%d where one takes long) on %s/%s with %d CPUs, %s. Ratios are of CPU time.\n",
+	_, err := fmt.Fprintf(w, "Medians of %d interleaved rounds (%d where one takes long) on %s/%s with %d CPUs, %s. Ratios are of CPU time, if they are not said to be of instructions.\n",
 		rounds, min(rounds, slowRounds), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	if r.busy != "" {
 		_, err = fmt.Fprintf(w, "The machine's load average before was %s; what is not 0 disturbs.\n", r.busy)
@@ -121,12 +138,11 @@ func (s *section) markdown(w io.Writer) error {
 	return err
 }
 
-// write writes results.md and the plots into folder.
+// plots is the folder of the plots beside results.md.
+const plots = "plots"
+
+// write writes results.md and the plots into folder, which has one for the plots.
 func (r *report) write(folder string, rounds int) (err error) {
-	plots := filepath.Join(folder, "plots")
-	if err := os.MkdirAll(plots, 0o755); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
 	f, err := os.Create(filepath.Join(folder, "results.md"))
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
@@ -140,7 +156,7 @@ func (r *report) write(folder string, rounds int) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(plots, name), svg, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, plots, name), svg, 0o644); err != nil {
 			return fmt.Errorf("write the plots: %w", err)
 		}
 	}

@@ -32,6 +32,33 @@ func TestJudgeSaysWhatMissesItsGoal(t *testing.T) {
 	}
 }
 
+func TestJudgeBesideDecidesByTheFirst(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		ratio, limit float64
+		other        string
+		want         string // empty means no row
+	}{
+		{"the other decides nothing", 1.169, 1.17, "9.5 [9–10]", "| it | 1.169 | ≤ 1.17 | met | 9.5 [9–10] |"},
+		{"what misses by little shows it", 1.174, 1.17, "", "| it | 1.174 | ≤ 1.17 | **missed** |  |"},
+		{"without a goal nothing is judged", 1.5, 0, "2 [1–3]", "| it | 1.500 |  |  | 2 [1–3] |"},
+		{"the other alone is no verdict", math.NaN(), 1.17, "2 [1–3]", "| it |  |  |  | 2 [1–3] |"},
+		{"what was not measured has no row", math.NaN(), 1.17, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var r report
+			r.section("Title", "", "what").judgeBeside("it", test.ratio, test.limit, test.other)
+			var out bytes.Buffer
+			if err := r.markdown(&out, 5); err != nil {
+				t.Fatal(err)
+			}
+			if _, rows, _ := strings.Cut(out.String(), "---|\n"); strings.TrimSpace(rows) != test.want {
+				t.Errorf("got %q, want %q", rows, test.want)
+			}
+		})
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.12345: "0.123", 3: "3", 12.345: "12.3", 123.45: "123", 98765: "98765", 0.00123456: "0.00123"} {
 		if got := number(v); got != want {

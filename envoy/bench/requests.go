@@ -75,6 +75,16 @@ func closeAll(conns []requestConn) {
 	}
 }
 
+// once connects and makes the load.
+func (j *requestsJob) once(ctx context.Context) error {
+	conns, err := j.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeAll(conns)
+	return j.load(conns, j.Total)
+}
+
 // load makes about total requests: as many on each connection.
 func (j *requestsJob) load(conns []requestConn, total int) error {
 	var g errgroup.Group

@@ -42,24 +42,34 @@ func Interleave[T any](ctx context.Context, rounds int, cases []Case[T]) ([][]T,
 
 // Median returns the median of values, NaN when there are none.
 func Median(values []float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
+	_, middle, _ := Quartiles(values)
+	return middle
+}
+
+// Quartiles returns the quartiles of values, NaN when there are none. Between two
+// values they are interpolated.
+func Quartiles(values []float64) (low, middle, high float64) {
 	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
+	at := func(part float64) float64 {
+		if len(sorted) == 0 {
+			return math.NaN()
+		}
+		whole, rest := math.Modf(part * float64(len(sorted)-1))
+		i := int(whole)
+		return sorted[i] + rest*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
 	}
-	return (sorted[middle-1] + sorted[middle]) / 2
+	return at(0.25), at(0.5), at(0.75)
 }
 
 // Ratio returns the median over the rounds of a's value divided by b's of the
 // same round.
-func Ratio(a, b []float64) float64 {
-	n := min(len(a), len(b))
-	ratios := make([]float64, n)
-	for i := range n {
+func Ratio(a, b []float64) float64 { return Median(Ratios(a, b)) }
+
+// Ratios returns a's value divided by b's of the same round, for each round.
+func Ratios(a, b []float64) []float64 {
+	ratios := make([]float64, min(len(a), len(b)))
+	for i := range ratios {
 		ratios[i] = a[i] / b[i]
 	}
-	return Median(ratios)
+	return ratios
 }

@@ -32,6 +32,25 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+func TestQuartiles(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		values            []float64
+		low, middle, high float64
+	}{
+		{"of five are the second, third and fourth", []float64{50, 10, 40, 20, 30}, 20, 30, 40},
+		{"stand between two values", []float64{1, 2}, 1.25, 1.5, 1.75},
+		{"of one are that one", []float64{7}, 7, 7, 7},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			low, middle, high := sample.Quartiles(test.values)
+			if low != test.low || middle != test.middle || high != test.high {
+				t.Errorf("got %v, %v, %v, want %v, %v, %v", low, middle, high, test.low, test.middle, test.high)
+			}
+		})
+	}
+}
+
 func TestMedianLeavesItsInputAlone(t *testing.T) {
 	values := []float64{3, 1, 2}
 	sample.Median(values)
