@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,38 @@ func TestEndlessStreamsDoNotDelayTheStop(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAPanicEndsItsCallAlone has both kinds of handlers panic, and asks on.
+func TestAPanicEndsItsCallAlone(t *testing.T) {
+	hopeless := &grpc.ServiceDesc{
+		ServiceName: "corsgate.test.Hopeless",
+		Methods: []grpc.MethodDesc{{
+			MethodName: "Call",
+			Handler: func(any, context.Context, func(any) error, grpc.UnaryServerInterceptor) (any, error) {
+				panic("out of cheese")
+			},
+		}},
+		Streams: []grpc.StreamDesc{{StreamName: "Stream", ServerStreams: true, Handler: func(any, grpc.ServerStream) error { panic("out of cheese") }}},
+	}
+	log := &logged{}
+	conn := serve(t, &server.Server{Handler: testHandler(t, nil), Services: []server.Service{{Desc: hopeless}}, Logger: log.logger()})
+	ctx := servertest.Context(t)
+	if err := conn.Invoke(ctx, "/corsgate.test.Hopeless/Call", &healthv1.HealthCheckRequest{}, &healthv1.HealthCheckResponse{}); status.Code(err) != codes.Internal {
+		t.Errorf("the call ended with %v", err)
+	}
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/corsgate.test.Hopeless/Stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := awaitEnd(stream); status.Code(err) != codes.Internal {
+		t.Errorf("the stream ended with %v", err)
+	}
+	for _, want := range []string{"out of cheese", "in=corsgate.test.Hopeless", "joined_test.go"} {
+		if text := log.String(); strings.Count(text, want) < 2 {
+			t.Errorf("the log has %q not once for each:\n%s", want, text)
+		}
 	}
 }
 

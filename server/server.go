@@ -45,7 +45,7 @@ type Server struct {
 	Interceptors Interceptors
 	// Services are served besides Envoy's protocols. The context of a stream of
 	// theirs ends when DrainDelay is over. One that goes on then holds the end up
-	// for DrainTimeout.
+	// for DrainTimeout. A panic of a handler is logged, and ends its call alone.
 	Services []Service
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
@@ -135,7 +135,7 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	for _, service := range s.protocols(meter) {
 		srv.RegisterService(service.Desc, service.Impl)
 	}
-	s.joined = newJoined()
+	s.joined = newJoined(s.Logger)
 	for _, service := range s.Services {
 		s.joined.register(srv, service)
 	}
