@@ -61,7 +61,7 @@ func (s *Server) limits() []grpc.ServerOption {
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.InitialWindowSize(window),
 		grpc.InitialConnWindowSize(window),
-		grpc.InTapHandle(s.hurry),
+		grpc.InTapHandle(s.tap),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPingInterval, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -77,19 +77,27 @@ func (s *Server) limits() []grpc.ServerOption {
 // firstKey is where a call's context has what its first message stops.
 type firstKey struct{}
 
+// tap gives each call its context, before anything else is done for it.
+func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	switch method := info.FullMethodName; {
+	case method == processMethod || method == checkMethod:
+		return s.hurry(ctx), nil
+	case s.joined.streams[method]:
+		return s.joined.untilEnded(ctx), nil
+	}
+	return ctx, nil
+}
+
 // hurry gives a call a context that ends when its first message does not come,
 // once MaxWaiting calls wait for theirs: so no client holds memory without
 // bound for nothing, and nothing is paid for that while nobody tries.
-func (s *Server) hurry(ctx context.Context, info *tap.Info) (context.Context, error) {
-	if info.FullMethodName != processMethod && info.FullMethodName != checkMethod {
-		return ctx, nil
-	}
+func (s *Server) hurry(ctx context.Context) context.Context {
 	if s.waiting.Add(1) <= MaxWaiting {
-		return ctx, nil
+		return ctx
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(orDefault(s.FirstMessage, DefaultFirstMessage), cancel)
-	return context.WithValue(ctx, firstKey{}, timer), nil
+	return context.WithValue(ctx, firstKey{}, timer)
 }
 
 // The methods whose calls are counted.

@@ -43,8 +43,9 @@ type Server struct {
 	Meter Meter
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
-	// Services are served besides Envoy's protocols and their health. A call of
-	// theirs that does not end holds a drain up for DrainTimeout.
+	// Services are served besides Envoy's protocols. The context of a stream of
+	// theirs ends when DrainDelay is over. One that goes on then holds the end up
+	// for DrainTimeout. A panic of a handler is logged, and ends its call alone.
 	Services []Service
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
@@ -77,6 +78,7 @@ type Server struct {
 
 	waiting waiting
 	misuse  misuse
+	joined  *joined
 	serving atomic.Bool // from the first set to the drain
 }
 
@@ -130,10 +132,14 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	)...)
 	meter := orNoMeter(s.Meter)
 	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)
-	for _, service := range s.services(meter) {
+	for _, service := range s.protocols(meter) {
 		srv.RegisterService(service.Desc, service.Impl)
 	}
-	healthv1.RegisterHealthServer(srv, hs)
+	s.joined = newJoined(s.Logger)
+	for _, service := range s.Services {
+		s.joined.register(srv, service)
+	}
+	s.joined.register(srv, Service{Desc: &healthv1.Health_ServiceDesc, Impl: hs})
 	return srv
 }
 
@@ -143,19 +149,18 @@ type Service struct {
 	Impl any
 }
 
-// services are those that have a health: Envoy's protocols, and what is served
-// besides.
-func (s *Server) services(meter Meter) []Service {
+// protocols are Envoy's.
+func (s *Server) protocols(meter Meter) []Service {
 	process := &extProc{handler: s.Handler, meter: meter, misuse: &s.misuse, waiting: &s.waiting, log: s.Logger}
 	check := &extAuthz{handler: s.Handler, meter: meter, waiting: &s.waiting, log: s.Logger}
-	return append([]Service{{Desc: process.service()}, {Desc: check.service()}}, s.Services...)
+	return []Service{{Desc: process.service()}, {Desc: check.service()}}
 }
 
 // setHealth sets the status of every name that a health check may ask for: Envoy
 // drops a host at once whose health service does not know the name.
 func (s *Server) setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingStatus) {
 	hs.SetServingStatus("", status)
-	for _, service := range s.services(nil) {
+	for _, service := range append(s.protocols(nil), s.Services...) {
 		hs.SetServingStatus(service.Desc.ServiceName, status)
 	}
 }
@@ -181,6 +186,7 @@ func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct
 	case <-served:
 	case <-time.After(s.DrainDelay):
 	}
+	close(s.joined.ended)
 	graceful := make(chan struct{})
 	go func() {
 		defer close(graceful)

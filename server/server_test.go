@@ -99,25 +99,6 @@ func (r *running) awaitHealth(t *testing.T, want healthv1.HealthCheckResponse_Se
 	}
 }
 
-// TestAServiceJoinsTheListener serves one more on the gRPC port: it answers, and
-// has a health.
-func TestAServiceJoinsTheListener(t *testing.T) {
-	const name = "corsgate.test.Echo"
-	echo := &grpc.ServiceDesc{ServiceName: name, Methods: []grpc.MethodDesc{{
-		MethodName: "Say",
-		Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-			in := &healthv1.HealthCheckRequest{}
-			return in, decode(in)
-		},
-	}}}
-	r := run(t, &server.Server{Handler: testHandler(t, nil), Services: []server.Service{{Desc: echo}}}, "127.0.0.1:0")
-	servertest.Await(t, "health", func() bool { return r.health(t, name) == healthv1.HealthCheckResponse_SERVING })
-	out := &healthv1.HealthCheckRequest{}
-	if err := r.conn.Invoke(servertest.Context(t), "/"+name+"/Say", &healthv1.HealthCheckRequest{Service: "hello"}, out); err != nil || out.GetService() != "hello" {
-		t.Errorf("%v %v", out, err)
-	}
-}
-
 func TestServerIsHealthyFromTheFirstSet(t *testing.T) {
 	handler := &wire.Handler{}
 	s := &server.Server{Handler: handler}

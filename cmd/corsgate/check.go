@@ -15,7 +15,6 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // findings are what check found, as its JSON says it.
@@ -113,7 +112,7 @@ func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
 func checkAll(ctx context.Context, paths []string, more func(path string, r policyfile.Result) []policyfile.Diagnostic) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
-		r, err := live.Check(ctx, &file.Source{Path: path})
+		r, err := live.Check(ctx, sourceOf(path))
 		if err != nil {
 			r.Diagnostics = refusal(path, err)
 		} else if more != nil {
@@ -125,12 +124,13 @@ func checkAll(ctx context.Context, paths []string, more func(path string, r poli
 	return all
 }
 
-// loadSet returns the policies of a source, as serve would load them. If they are
-// refused, it prints why, and the error has the exit code refused.
-func loadSet(ctx context.Context, stderr io.Writer, source *file.Source, refused int) (*policy.Set, error) {
+// loadSet returns the policies of a source, the one of --policies, as serve would
+// load them. If they are refused, it prints why, and the error has the exit code
+// refused.
+func loadSet(ctx context.Context, stderr io.Writer, policies string, source live.Source, refused int) (*policy.Set, error) {
 	r, err := live.Check(ctx, source)
 	if err != nil {
-		return nil, mendable(stderr, refusal(source.Path, err), fmt.Errorf("no good policies in %s", printable.Name(source.Path)), refused)
+		return nil, mendable(stderr, refusal(policies, err), fmt.Errorf("no good policies in %s", printable.Name(policies)), refused)
 	}
 	return policy.Compile(r.Policies), nil
 }

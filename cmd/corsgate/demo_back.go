@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // back is what has the demo's Envoy follow the policy file: a service that it asks,
@@ -30,7 +29,7 @@ func (d *demo) back(ctx context.Context) (*back, error) {
 
 // compiler keeps the filters of an Envoy without a service.
 func (d *demo) compiler(ctx context.Context) (*back, error) {
-	r := &live.Reloader{Source: &file.Source{Path: d.policyFile, Logger: d.log}, Logger: d.log, Sinks: []live.Sink{d.filters("")}}
+	r := &live.Reloader{Source: watchedSource(d.policyFile, 0, d.log), Logger: d.log, Sinks: []live.Sink{d.filters("")}}
 	if err := r.Load(ctx); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}

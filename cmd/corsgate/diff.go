@@ -12,7 +12,6 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // shownExamples is how many examples a line for people names.
@@ -66,8 +65,8 @@ in shadow would do is not access.`,
 
 // diff compares two versions of policies.
 func diff(ctx context.Context, stderr io.Writer, old, now string, logs []string) (policydiff.Report, error) {
-	a, errOld := loadSet(ctx, stderr, &file.Source{Path: old}, exitFailure)
-	b, errNew := loadSet(ctx, stderr, &file.Source{Path: now}, exitFailure)
+	a, errOld := loadSet(ctx, stderr, old, sourceOf(old), exitFailure)
+	b, errNew := loadSet(ctx, stderr, now, sourceOf(now), exitFailure)
 	if err := errors.Join(errOld, errNew); err != nil {
 		return policydiff.Report{}, err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // The files that envoy-config writes beside the filters.
@@ -88,7 +87,7 @@ func (f *envoyConfigFlags) document(c envoy.Config) ([]byte, error) {
 // load loads the policies. What is wrong with them goes to standard error, as check
 // finds it.
 func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
-	r, err := live.Check(cmd.Context(), &file.Source{Path: f.policies})
+	r, err := live.Check(cmd.Context(), sourceOf(f.policies))
 	if err != nil {
 		r.Diagnostics = refusal(f.policies, err)
 		err = hinted(errors.New("no good policies to compile"), "mend what stands above; 'corsgate check' finds it too")

@@ -16,7 +16,6 @@ import (
 	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/access"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // explainConfig is what the flags of explain say.
@@ -140,7 +139,7 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	case c.admin != "":
 		return askAdmin(c.admin)
 	}
-	set, err := loadSet(ctx, stderr, &file.Source{Path: c.policies}, exitUsage)
+	set, err := loadSet(ctx, stderr, c.policies, sourceOf(c.policies), exitUsage)
 	if err != nil {
 		return nil, err
 	}

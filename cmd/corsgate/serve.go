@@ -18,7 +18,6 @@ import (
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/service"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // The defaults of the listeners; both are reached from this machine only.
@@ -77,7 +76,7 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
-	flags.DurationVar(&c.poll, "poll-interval", file.DefaultPoll, "how often the policies' content is compared besides watching it")
+	flags.DurationVar(&c.poll, "poll-interval", defaultPoll, "how often the policies' content is compared besides watching it")
 	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
 	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
 	c.transport.define(flags)
@@ -119,7 +118,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 		return nil, errors.Join(err, grpcListener.Close(), adminListener.Close())
 	}
 	config := service.Config{
-		Source: &file.Source{Path: c.policies, Poll: c.poll, Logger: log},
+		Source: watchedSource(c.policies, c.poll, log),
 		GRPC:   s.grpc, Admin: s.admin, Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)

@@ -12,6 +12,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/cases"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -77,14 +78,14 @@ Exits 1 when a case fails.`,
 // tester runs the cases of some files against policies.
 type tester struct {
 	config   *testConfig
-	policies *file.Source // nil if they are not named
+	policies live.Source // nil if they are not named
 	cases    []*file.Source
 }
 
 func (c *testConfig) tester(paths []string) *tester {
 	t := &tester{config: c}
 	if c.policies != "" {
-		t.policies = &file.Source{Path: c.policies}
+		t.policies = sourceOf(c.policies)
 	}
 	for _, path := range paths {
 		t.cases = append(t.cases, &file.Source{Path: path})
@@ -119,7 +120,7 @@ func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error)
 	}
 	var set *policy.Set // nil if no --policies are named
 	if t.policies != nil {
-		if set, err = loadSet(ctx, stderr, t.policies, exitFailure); err != nil {
+		if set, err = loadSet(ctx, stderr, t.config.policies, t.policies, exitFailure); err != nil {
 			return nil, err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/server/source/file"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // once runs the cases and prints what came of them.
@@ -50,9 +50,12 @@ func (t *tester) watch(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // sources are all that the cases are run from.
-func (t *tester) sources() []*file.Source {
-	if t.policies == nil {
-		return t.cases
+func (t *tester) sources() (all []live.Source) {
+	if t.policies != nil {
+		all = append(all, t.policies)
 	}
-	return append([]*file.Source{t.policies}, t.cases...)
+	for _, source := range t.cases {
+		all = append(all, source)
+	}
+	return all
 }

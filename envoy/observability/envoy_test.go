@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,13 +14,12 @@ import (
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
-	"github.com/corsgate/corsgate/server/source/file"
 	"github.com/corsgate/corsgate/server/tracing/tracingtest"
 )
 
@@ -37,19 +35,9 @@ type object = map[string]any
 func serve(t *testing.T, c service.Config) (address string, stop func()) {
 	t.Helper()
 	policies := filepath.Join(t.TempDir(), "policies.yaml")
-	if err := os.WriteFile(policies, []byte("policies: [{name: api, cors: {allowOrigins: ["+app+"]}}]"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Source, c.GRPC = &file.Source{Path: policies}, &server.Server{Listener: l}
-	s := service.New(c)
-	if err := s.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String(), servertest.Run(t, s.Run)
+	corsgatetest.WritePolicies(t, policies, "policies: [{name: api, cors: {allowOrigins: ["+app+"]}}]")
+	s := corsgatetest.Serve(t, "127.0.0.1:0", policies, c)
+	return s.Address, s.Stop
 }
 
 // corsgate is a service that is observed in every way.

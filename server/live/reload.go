@@ -143,7 +143,8 @@ func (r *Reloader) gather() []chan<- verdict {
 
 // Load loads what the source holds now. It is for the time before Run, so that
 // a service does not start without policies. A refusal is not logged, for the
-// caller to tell: the error is a *LoadError.
+// caller to tell: the error is a *LoadError. If ctx has ended, an error says nothing
+// about the policies, and is no refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -154,7 +155,8 @@ func (r *Reloader) Load(ctx context.Context) error {
 	if err == nil {
 		err = r.serveSpecs(res)
 	}
-	if err != nil {
+	l.Cut = err != nil && ctx.Err() != nil
+	if err != nil && !l.Cut {
 		r.refuse(err)
 	}
 	l.Err, l.Status = err, r.Status()

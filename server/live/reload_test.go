@@ -268,6 +268,9 @@ func TestReloadEnds(t *testing.T) {
 		if text := log.String(); text != "" {
 			t.Errorf("the end of the service was logged as a refusal:\n%s", text)
 		}
+		if f := r.Status().LastError; f != nil {
+			t.Errorf("the end of the service is a refusal: %+v", f)
+		}
 	})
 	t.Run("with a source that cannot be watched", func(t *testing.T) {
 		gone := errors.New("gone")
@@ -378,14 +381,17 @@ func TestTheReloaderTellsOfEachLoad(t *testing.T) {
 		src.set(content)
 		_ = r.Load(t.Context()) // which is what is told
 	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_ = r.Load(ended)
 	var got []string
 	for _, l := range loads {
 		if l.At.IsZero() || l.Took <= 0 {
 			t.Errorf("began at %v and took %v", l.At, l.Took)
 		}
-		got = append(got, fmt.Sprint(l.Changed, l.Err != nil, l.Status.Generation, l.Status.LastError != nil))
+		got = append(got, fmt.Sprint(l.Changed, l.Err != nil, l.Cut, l.Status.Generation, l.Status.LastError != nil))
 	}
-	if want := []string{"true false 1 false", "false false 1 false", "false true 1 true", "true false 2 false"}; !slices.Equal(got, want) {
+	if want := []string{"true false false 1 false", "false false false 1 false", "false true false 1 true", "true false false 2 false", "false true true 2 false"}; !slices.Equal(got, want) {
 		t.Errorf("told of %q, want %q", got, want)
 	}
 }

@@ -7,6 +7,11 @@ type Sink interface {
 	// Prepare makes what the sink needs of a set, beside what serves. If one sink
 	// returns an error, all of them keep what they have; else commit is called
 	// right after all have prepared. It cannot fail, and must be quick.
+	//
+	// An error is for a set that the sink will never take, and its text says what to
+	// change: the set is not offered again until the source changes or somebody asks
+	// for a reload. What may go well later, as with a peer that is away, is the
+	// sink's to try again after commit.
 	Prepare(set *policy.Set) (commit func(), err error)
 }
 

@@ -50,8 +50,10 @@ type Load struct {
 	// At is when it began, and Took how long it took.
 	At   time.Time
 	Took time.Duration
-	// Err is why it was refused, a *LoadError; nil when it was accepted.
+	// Err is why it was refused, or cut off, a *LoadError; nil when it was accepted.
 	Err error
+	// Cut tells that the end of the service cut it off: nothing was refused.
+	Cut bool
 	// Changed tells that another set serves now.
 	Changed bool
 	// Status is the state after it.

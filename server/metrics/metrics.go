@@ -138,6 +138,9 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 func (m *Metrics) Loading() (loaded func(live.Load)) { return m.loaded }
 
 func (m *Metrics) loaded(l live.Load) {
+	if l.Cut {
+		return // it says nothing about the policies
+	}
 	m.loads.WithLabelValues(result(l)).Inc()
 	m.loadSeconds.Set(l.Took.Seconds())
 	m.generation.Set(float64(l.Status.Generation))

@@ -156,6 +156,14 @@ func TestLoadsAreCounted(t *testing.T) {
 	}
 }
 
+func TestALoadThatTheEndCutsOffIsNotCounted(t *testing.T) {
+	m := New("v")
+	m.loaded(live.Load{At: time.Unix(1, 0), Took: time.Second, Changed: true, Status: live.Status{Generation: 1, Policies: 3}})
+	before := lines(t, m.Gatherer(), "corsgate_")
+	m.loaded(live.Load{At: time.Unix(9, 0), Took: time.Minute, Err: errors.New("the context has ended"), Cut: true, Status: live.Status{Generation: 1, Policies: 3}})
+	check(t, m, "corsgate_", before...)
+}
+
 func TestTheWireIsCounted(t *testing.T) {
 	m := New("v")
 	m.StreamStarted()

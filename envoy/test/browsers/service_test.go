@@ -3,7 +3,6 @@ package browsers
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -11,12 +10,12 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // corsgate is one, as "corsgate serve" wires it, with an observer that
@@ -33,37 +32,18 @@ type corsgate struct {
 // startService serves policies until the test ends.
 func startService(t *testing.T, policies string) *corsgate {
 	t.Helper()
-	l := listen(t)
-	s := &corsgate{address: l.Addr().String(), file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
-	s.write(t, policies)
-	running := service.New(service.Config{
-		Source: &file.Source{Path: s.file}, GRPC: &server.Server{Listener: l}, Observers: server.Observers{s},
-	})
-	s.reloader = running.Reloader
-	if err := running.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Run(t, running.Run)
+	s := &corsgate{file: filepath.Join(t.TempDir(), "policies.yaml"), reasons: map[string][]string{}}
+	corsgatetest.WritePolicies(t, s.file, policies)
+	running := corsgatetest.Serve(t, "127.0.0.1:0", s.file, service.Config{Observers: server.Observers{s}})
+	s.address, s.reloader = running.Address, running.Reloader
 	return s
 }
 
 // replace has other policies served.
 func (s *corsgate) replace(t *testing.T, policies string) {
 	t.Helper()
-	s.write(t, policies)
+	corsgatetest.WritePolicies(t, s.file, policies)
 	if _, err := s.reloader.Reload(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// write replaces the policies' file.
-func (s *corsgate) write(t *testing.T, policies string) {
-	t.Helper()
-	next := filepath.Join(filepath.Dir(s.file), ".next")
-	if err := os.WriteFile(next, []byte(policies), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, s.file); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package corsgatetest builds the corsgate command and runs it in tests, as a
-// process that can be signalled, stopped and killed.
+// Package corsgatetest runs a corsgate in tests: the command, built and run as a
+// process that can be signalled, stopped and killed, or the service alone.
 package corsgatetest
 
 import (

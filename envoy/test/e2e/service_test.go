@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +10,11 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
-	"github.com/corsgate/corsgate/server/source/file"
 )
 
 // corsgate is one, as "corsgate serve" wires it.
@@ -54,38 +52,20 @@ func folderOf(policies string) fs.FS { return fstest.MapFS{policyFile: {Data: []
 // tells o of each decision, unless it is nil.
 func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *corsgate {
 	t.Helper()
-	l, err := server.Listen(address, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := nobody(t, address, policies)
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok {
-		s.address = tcp.String() // with the port that the system chose
-	}
-	s.grpc = &server.Server{Listener: l}
-	config := service.Config{Source: &file.Source{Path: s.folder}, GRPC: s.grpc}
+	var c service.Config
 	if o != nil {
-		config.Observers = server.Observers{o}
+		c.Observers = server.Observers{o}
 	}
-	running := service.New(config)
-	s.reloader = running.Reloader
-	if err := running.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.stop = servertest.Run(t, running.Run)
+	running := corsgatetest.Serve(t, address, s.folder, c)
+	s.address, s.reloader, s.grpc, s.stop = running.Address, running.Reloader, running.GRPC, running.Stop
 	return s
 }
 
 // write replaces the policy file at once.
 func (s *corsgate) write(t *testing.T, policies string) {
 	t.Helper()
-	next := filepath.Join(s.folder, ".next")
-	if err := os.WriteFile(next, []byte(policies), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, filepath.Join(s.folder, policyFile)); err != nil {
-		t.Fatal(err)
-	}
+	corsgatetest.WritePolicies(t, filepath.Join(s.folder, policyFile), policies)
 }
 
 // decisions counts decisions by path and query. It is safe for concurrent use.

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/source/file"
+)
+
+// defaultPoll is --poll-interval's.
+const defaultPoll = file.DefaultPoll
+
+// sourceOf returns where policies come from, by the text of --policies.
+func sourceOf(policies string) live.Source { return watchedSource(policies, 0, nil) }
+
+// watchedSource is sourceOf for who follows the policies: they are compared every
+// poll, and log gets what hinders that.
+func watchedSource(policies string, poll time.Duration, log *slog.Logger) live.Source {
+	return &file.Source{Path: policies, Poll: poll, Logger: log}
+}
