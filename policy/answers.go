@@ -20,8 +20,11 @@ const (
 	headerMaxAge              = "access-control-max-age"
 	headerAllowPrivateNetwork = "access-control-allow-private-network"
 	headerVary                = "vary"
-	headerReason              = "x-corsgate-reason"
 )
+
+// HeaderReason is the response header by which a denied preflight says why, with
+// debug.
+const HeaderReason = "x-corsgate-reason"
 
 // Answers are all that a policy may answer, by what they answer. An Answer may
 // have several roles.
@@ -74,7 +77,7 @@ func blockedReply() Answer {
 
 // debugReply denies a preflight and says why.
 func debugReply(r Reason, vary Header) Answer {
-	return reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary)
+	return reply(statusForbidden, Header{Name: HeaderReason, Value: r.String()}, vary)
 }
 
 func (b *builder) policyAnswers(p *compiled, s *Spec) Answers {
