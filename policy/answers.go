@@ -151,7 +151,7 @@ func (b *builder) preflightAnswers(a *Answers, p *compiled, s *Spec, origin, exp
 }
 
 // debugAnswers lets the browser's own check fail on what was denied, so that
-// its console names it. Where the origin is not allowed no header could.
+// its console names it. If the origin is not allowed no header could.
 func (b *builder) debugAnswers(a *Answers, p *compiled, status int, origin []Header, vary Header) {
 	a.Debug.OriginDenied = b.answer(debugReply(ReasonPreflightOriginDenied, vary))
 	a.Debug.OriginMalformed = b.answer(debugReply(ReasonPreflightMalformed, vary))
@@ -209,7 +209,7 @@ func (p *compiled) headersText() string {
 	return p.headers.text
 }
 
-// listHeader returns the header, or none where its list would be empty: an
+// listHeader returns the header, or none if its list would be empty: an
 // empty Access-Control-Allow-Methods fails the check (Fetch,
 // #cors-preflight-fetch).
 func listHeader(name, value string) []Header {
