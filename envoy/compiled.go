@@ -240,7 +240,7 @@ func (s *Staged) beside(name string) string { return filepath.Join(s.folder, "."
 // filterFile matches the names of the files of filters.
 var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+)?\.json$`)
 
-// checkOthers reports a filter in a folder that is none of the result's: it is of
+// checkOthers reports a filter in a folder that is not the result's: it is of
 // another number of shards.
 func checkOthers(folder string, res *notrip.Result) error {
 	entries, err := os.ReadDir(folder)
