@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -11,7 +13,9 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	authz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	tometadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
 	metadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
 	inputs "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -61,27 +65,55 @@ func extension(name string, config proto.Message) *core.TypedExtensionConfig {
 // decided notes a decision in the dynamic metadata, for logs. It does not say how the
 // response is edited: no filter reads that, and each word costs.
 func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig {
-	fields := map[string]*structpb.Value{contract.Reason: structpb.NewStringValue(reason)}
-	if policyName != "" && c.PolicyNames {
-		fields[contract.Policy] = structpb.NewStringValue(policyName)
+	fields := map[string]*structpb.Value{}
+	for key, value := range c.words(policyName, reason) {
+		fields[key] = structpb.NewStringValue(value)
 	}
 	return extension("decision", &metadata.Config{Metadata: []*metadata.Metadata{{
 		MetadataNamespace: contract.Namespace, AllowOverwrite: true, Value: &structpb.Struct{Fields: fields},
 	}}})
 }
 
+// words are what is noted of a decision, by their keys.
+func (c *compiler) words(policyName, reason string) map[string]string {
+	words := map[string]string{contract.Reason: reason}
+	if policyName != "" && c.PolicyNames {
+		words[contract.Policy] = policyName
+	}
+	return words
+}
+
+// decidedWithOrigin is decided for responses that echo the Origin. It is noted, too:
+// when the response comes, routes and other filters may have changed the request.
+func (c *compiler) decidedWithOrigin(policyName, reason string) *core.TypedExtensionConfig {
+	rule := func(key, value string) *tometadata.Config_Rule {
+		return &tometadata.Config_Rule{Header: origin, OnHeaderPresent: &tometadata.Config_KeyValuePair{
+			MetadataNamespace: contract.Namespace, Key: key, Value: value, Type: tometadata.Config_STRING,
+		}}
+	}
+	words := c.words(policyName, reason)
+	rules := []*tometadata.Config_Rule{rule(contract.AllowOrigin, "")} // the header's value
+	for _, key := range slices.Sorted(maps.Keys(words)) {
+		rules = append(rules, rule(key, words[key]))
+	}
+	return extension("decision", &tometadata.Config{RequestRules: rules})
+}
+
 // answer gives requests an answer of a policy, for the reason. The headers that echo
 // what skip says are left out: there is nothing to echo.
 func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
 	note := c.decided(policyName, reason)
-	switch a.Action {
-	case policy.Reply:
-		return c.chains.run(reason, note, mutate(setAll(a.Headers, skip)), c.reply(a.Status))
-	case policy.Edit:
+	switch {
+	case a.Action == policy.Reply:
+		// An answer that some other filter gives instead grants nothing, either.
+		edits := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)
+		return c.chains.run(reason, append([]*core.TypedExtensionConfig{note, mutate(edits)}, c.reply(a.Status)...)...)
+	case a.Action == policy.Edit && slices.ContainsFunc(a.Headers, func(h policy.Header) bool { return h.From == policy.FromOrigin }):
+		return c.chains.run(reason, c.decidedWithOrigin(policyName, reason), c.apply(a))
+	case a.Action == policy.Edit:
 		return c.chains.run(reason, note, c.apply(a))
-	default:
-		return c.chains.run(reason, note)
 	}
+	return c.chains.run(reason, note)
 }
 
 // apply returns the filter that edits responses as a says, within a chain.
@@ -100,7 +132,14 @@ func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
 // edits are what a does to a response, whoever made it: an upstream, or a filter of
 // Envoy itself.
 func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
-	list := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, nil)...)
+	list := []*mutation.HeaderMutation{stripped()}
+	for _, h := range a.Headers {
+		value := valueOf(h)
+		if h.From == policy.FromOrigin {
+			value = "%DYNAMIC_METADATA(" + contract.Namespace + ":" + contract.AllowOrigin + ")%"
+		}
+		list = append(list, appended(h.Name, value, core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+	}
 	if addVary {
 		list = append(list, appended(vary, "Origin", core.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD))
 	}
@@ -173,14 +212,19 @@ func valueOf(h policy.Header) string {
 const replyKey = "corsgate.reply.9b1f6c2e"
 
 // reply answers with an empty body, and with what the filter before it sets.
-func (c *compiler) reply(status int) *core.TypedExtensionConfig {
+func (c *compiler) reply(status int) []*core.TypedExtensionConfig {
 	if c.Reply == ByLua {
-		return extension("reply", &lua.Lua{DefaultSourceCode: &core.DataSource{Specifier: &core.DataSource_InlineString{
+		return []*core.TypedExtensionConfig{extension("reply", &lua.Lua{DefaultSourceCode: &core.DataSource{Specifier: &core.DataSource_InlineString{
 			InlineString: fmt.Sprintf(`function envoy_on_request(h) h:respond({[":status"]="%d"}) end`, status),
-		}}})
+		}}})}
 	}
+	return []*core.TypedExtensionConfig{replyByAuthz(status), replyWithoutRoute(status)}
+}
+
+// replyByAuthz answers by a filter that is off, and denies because it is. It never
+// calls the cluster.
+func replyByAuthz(status int) *core.TypedExtensionConfig {
 	return extension("reply", &authz.ExtAuthz{
-		// The filter is off, and denies because it is. It never calls the cluster.
 		Services: &authz.ExtAuthz_GrpcService{GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
 			EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: contract.Namespace},
 		}}},
@@ -190,5 +234,23 @@ func (c *compiler) reply(status int) *core.TypedExtensionConfig {
 		FilterEnabled:              &core.RuntimeFractionalPercent{DefaultValue: &types.FractionalPercent{}},
 		DenyAtDisable:              &core.RuntimeFeatureFlag{RuntimeKey: replyKey, DefaultValue: wrapperspb.Bool(true)},
 		StatusOnError:              &types.HttpStatus{Code: types.StatusCode(status)},
+	})
+}
+
+// replyWithoutRoute answers requests that match no route yet: an ext_authz filter lets
+// these pass. Its answer has a body, so that it is never 204.
+func replyWithoutRoute(status int) *core.TypedExtensionConfig {
+	if status == http.StatusNoContent {
+		status = http.StatusOK
+	}
+	return extension("reply without a route", &fault.HTTPFault{
+		Abort: &fault.FaultAbort{
+			ErrorType:  &fault.FaultAbort_HttpStatus{HttpStatus: uint32(status)},
+			Percentage: &types.FractionalPercent{Numerator: 100},
+		},
+		AbortPercentRuntime:           replyKey + ".percent",
+		AbortHttpStatusRuntime:        replyKey + ".status",
+		MaxActiveFaultsRuntime:        replyKey + ".active",
+		DisableDownstreamClusterStats: true,
 	})
 }

@@ -19,8 +19,7 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	for _, p := range policies {
 		for _, pattern := range p.patterns {
 			text := pattern.String()
-			_, err := policy.ParseOrigin(text)
-			if err == nil && isExact(pattern) && !isPlainOrigin.MatchString(text) {
+			if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
 				list = append(list, text)
 			}
 		}
@@ -28,6 +27,20 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return list[:min(len(list), maxOdd)]
+}
+
+// isKnowable reports whether it is known of an origin which site it may be: not of one
+// with a trailing dot, which is compared without, or with another scheme that
+// browsers know the hosts of.
+func isKnowable(text string) bool {
+	o, err := policy.ParseOrigin(text)
+	switch {
+	case err != nil:
+		return false
+	case o.Scheme == "http" || o.Scheme == "https":
+		return !strings.HasSuffix(o.Host, ".")
+	}
+	return !slices.Contains([]string{"ws", "wss", "ftp"}, o.Scheme)
 }
 
 var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
