@@ -4,19 +4,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
 	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	setstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	authz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
-	tometadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_to_metadata/v3"
 	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	filterstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	metadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
 	inputs "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -65,39 +65,27 @@ func extension(name string, config proto.Message) *core.TypedExtensionConfig {
 // decided notes a decision in the dynamic metadata, for logs. It does not say how the
 // response is edited: no filter reads that, and each word costs.
 func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig {
-	fields := map[string]*structpb.Value{}
-	for key, value := range c.words(policyName, reason) {
-		fields[key] = structpb.NewStringValue(value)
+	fields := map[string]*structpb.Value{contract.Reason: structpb.NewStringValue(reason)}
+	if policyName != "" && c.PolicyNames {
+		fields[contract.Policy] = structpb.NewStringValue(policyName)
 	}
 	return extension("decision", &metadata.Config{Metadata: []*metadata.Metadata{{
 		MetadataNamespace: contract.Namespace, AllowOverwrite: true, Value: &structpb.Struct{Fields: fields},
 	}}})
 }
 
-// words are what is noted of a decision, by their keys.
-func (c *compiler) words(policyName, reason string) map[string]string {
-	words := map[string]string{contract.Reason: reason}
-	if policyName != "" && c.PolicyNames {
-		words[contract.Policy] = policyName
-	}
-	return words
+// noteOrigin keeps the Origin for the response: when that comes, routes and other
+// filters may have changed the request.
+func noteOrigin() *core.TypedExtensionConfig {
+	return extension("origin", &filterstate.Config{OnRequestHeaders: []*setstate.FilterStateValue{{
+		Key:        &setstate.FilterStateValue_ObjectKey{ObjectKey: originState},
+		FactoryKey: "envoy.string",
+		Value:      &setstate.FilterStateValue_FormatString{FormatString: &core.SubstitutionFormatString{Format: &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "%REQ(" + origin + ")%"}}}}},
+	}}})
 }
 
-// decidedWithOrigin is decided for responses that echo the Origin. It is noted, too:
-// when the response comes, routes and other filters may have changed the request.
-func (c *compiler) decidedWithOrigin(policyName, reason string) *core.TypedExtensionConfig {
-	rule := func(key, value string) *tometadata.Config_Rule {
-		return &tometadata.Config_Rule{Header: origin, OnHeaderPresent: &tometadata.Config_KeyValuePair{
-			MetadataNamespace: contract.Namespace, Key: key, Value: value, Type: tometadata.Config_STRING,
-		}}
-	}
-	words := c.words(policyName, reason)
-	rules := []*tometadata.Config_Rule{rule(contract.AllowOrigin, "")} // the header's value
-	for _, key := range slices.Sorted(maps.Keys(words)) {
-		rules = append(rules, rule(key, words[key]))
-	}
-	return extension("decision", &tometadata.Config{RequestRules: rules})
-}
+// originState is the key of the Origin in the filter state.
+const originState = "corsgate.origin"
 
 // answer gives requests an answer of a policy, for the reason. The headers that echo
 // what skip says are left out: there is nothing to echo.
@@ -109,7 +97,7 @@ func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...p
 		edits := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)
 		return c.chains.run(reason, append([]*core.TypedExtensionConfig{note, mutate(edits)}, c.reply(a.Status)...)...)
 	case a.Action == policy.Edit && slices.ContainsFunc(a.Headers, func(h policy.Header) bool { return h.From == policy.FromOrigin }):
-		return c.chains.run(reason, c.decidedWithOrigin(policyName, reason), c.apply(a))
+		return c.chains.run(reason, note, noteOrigin(), c.apply(a))
 	case a.Action == policy.Edit:
 		return c.chains.run(reason, note, c.apply(a))
 	}
@@ -136,7 +124,7 @@ func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
 	for _, h := range a.Headers {
 		value := valueOf(h)
 		if h.From == policy.FromOrigin {
-			value = "%DYNAMIC_METADATA(" + contract.Namespace + ":" + contract.AllowOrigin + ")%"
+			value = "%FILTER_STATE(" + originState + ":PLAIN)%"
 		}
 		list = append(list, appended(h.Name, value, core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
 	}

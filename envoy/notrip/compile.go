@@ -153,11 +153,8 @@ func (c *compiler) compile(keys []string) *composite.Composite {
 	h := c.resolve(keys)
 	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)
 	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...), when{hasLongList, odd})
-	cors := first(c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...),
-		when{c.oddOrigin(), odd},
-		when{isPreflight, preflight},
-	)
-	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{has(origin), cors})...))
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...), when{isPreflight, preflight})
+	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
 // odd asks about requests that may be malformed, if a policy is about the host.

@@ -48,13 +48,13 @@ var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
 // isExact reports whether a pattern is one origin.
 func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
 
-// oddOrigin holds for origins that may be malformed.
-func (c *compiler) oddOrigin() predicate {
+// hasKnownOrigin holds for requests with an Origin that is well-formed for sure.
+func (c *compiler) hasKnownOrigin() predicate {
 	known := []string{plainOrigin, "null"}
 	if len(c.oddOrigins) > 0 {
 		known = append(known, oneOf(c.oddOrigins))
 	}
-	return not(matches(origin, strings.Join(known, "|")))
+	return matches(origin, strings.Join(known, "|"))
 }
 
 // maxListed is up to how many exact origins stand in one expression, which is smaller

@@ -36,8 +36,6 @@ const (
 	ShadowPolicy  = "shadow_policy"
 	ShadowReason  = "shadow_reason"
 	ShadowDiffers = "shadow_differs"
-	// AllowOrigin is the value of Access-Control-Allow-Origin.
-	AllowOrigin = "allow_origin"
 )
 
 // Unanswered is the reason that Envoy notes before it asks, with
@@ -65,7 +63,7 @@ type Edited struct{ Name, Key string }
 // of the metadata that it takes their values from.
 func EditedHeaders() []Edited {
 	return []Edited{
-		{"access-control-allow-origin", AllowOrigin},
+		{"access-control-allow-origin", "allow_origin"},
 		{"access-control-allow-credentials", "allow_credentials"},
 		{"access-control-expose-headers", "expose_headers"},
 	}
