@@ -157,12 +157,50 @@ func (c *compiler) compile(keys []string) *composite.Composite {
 	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
-// odd asks about requests that may be malformed, if a policy is about the host.
+// odd is for requests whose Origin may be malformed, or whose list of headers too long.
+// They are asked about, unless that changes nothing.
 func (c *compiler) odd(s *site) node {
-	if len(s.rules) == 0 && s.asker == nil {
+	policies := s.policies()
+	if s.asker != nil || !slices.ContainsFunc(policies, (*compiled).takesOdd) {
+		return c.askOdd(s, policies)
+	}
+	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {
+		return first(inner.oddRequest(s), when{isPreflight, inner.oddPreflight(s)})
+	}))
+}
+
+func (c *compiler) askOdd(s *site, policies []*compiled) node {
+	if len(policies) == 0 && s.asker == nil {
 		return c.noPolicy()
 	}
-	return c.askEither(s.policies())
+	return c.askEither(policies)
+}
+
+// takesOdd reports whether p says the same whatever the Origin.
+func (p *compiled) takesOdd() bool {
+	return p.spec.Mode == policy.ModeOff || p.Public && !p.asked
+}
+
+// oddRequest is for those that are not preflights: a public policy answers all alike.
+func (c *compiler) oddRequest(s *site) node {
+	return c.byPath(s, false, func(p *compiled) node {
+		switch {
+		case p.spec.Mode == policy.ModeOff:
+			return c.off(p)
+		case p.takesOdd():
+			return c.allowed(p)
+		}
+		return c.ask([]*compiled{p}, false)
+	})
+}
+
+func (c *compiler) oddPreflight(s *site) node {
+	return c.byPath(s, true, func(p *compiled) node {
+		if p.spec.Mode == policy.ModeOff {
+			return c.off(p)
+		}
+		return c.ask([]*compiled{p}, true)
+	})
 }
 
 // newCompiled reads a policy of the set.

@@ -166,8 +166,9 @@ func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 	return lookup(authority, exact, first(of(&h.every), branches...))
 }
 
-// maxNamed is up to how many hosts an expression names each.
-const maxNamed = 100
+// maxNamed is up to how many hosts odd authorities are compared with. Above, all odd
+// authorities are asked about, so that each resource need not name all hosts.
+const maxNamed = 1000
 
 // oddAuthority gives n the requests whose authorities are written otherwise than they
 // are looked up, with another port, a trailing dot, capital letters or a user name,
@@ -182,11 +183,15 @@ func (c *compiler) oddAuthority(h *hosts, n node) []when {
 			plain = append(plain, literal(s.authority))
 		}
 	}
-	odd := not(matches(authority, strings.Join(plain, "|")))
+	odd := not(matchesAny(authority, plain))
 	if len(h.names) > maxNamed {
 		return []when{{odd, n}}
 	}
-	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(h.names, "|")+`)\.?(?::\C*)?`)), n}}
+	var spellings []string
+	for _, name := range h.names {
+		spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
+	}
+	return []when{{and(odd, matchesAny(authority, spellings)), n}}
 }
 
 var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
@@ -238,9 +243,9 @@ func byRule(rules []rule, otherwise node, of func(*compiled) node) node {
 func covers(rules []rule) predicate {
 	paths := make([]string, len(rules))
 	for i, r := range rules {
-		paths[i] = r.path
+		paths[i] = literal(r.path) + `(?:[/?#]\C*)?`
 	}
-	return matches(path, "(?:"+oneOf(paths)+`)(?:[/?#]\C*)?`)
+	return matchesAny(path, paths)
 }
 
 // isStar reports whether a policy's host stands for several.

@@ -68,7 +68,7 @@ func (c *compiler) methods(p *compiled) node {
 	malformed := c.deny(p, policy.ReasonPreflightMalformed, p.Answers.Debug.Method)
 	checks := c.headers(p)
 	branches := []when{
-		{matches(requestMethod, oneOf(allowed)), checks},
+		{matchesAny(requestMethod, literals(allowed)), checks},
 		{matches(requestMethod, `(?i)connect|trace|track`), denied},
 		{not(matches(requestMethod, tokenByte+"+")), malformed},
 	}
@@ -138,9 +138,9 @@ func eitherOf(a, b string) string {
 	return a + "|" + b
 }
 
-// maxEchoed bounds the names of a list that is echoed: its expression grows with their
-// square.
-const maxEchoed = 64
+// maxEchoed bounds the names of a list that is echoed: its expression, which grows with
+// their square, must not be too long.
+const maxEchoed = 32
 
 // echo grants a list of names that passed. If the answer lists those that were
 // requested, these are the request's own bytes if they are as a browser writes them,
@@ -155,7 +155,7 @@ func (c *compiler) echo(p *compiled, known []string, none node) node {
 		return policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name)
 	})
 	branches := []when{{matches(requestHeaders, `[ \t,]*`), none}}
-	if 0 < len(known) && len(known) <= maxEchoed {
+	if 0 < len(known) && len(known) <= maxEchoed && len(ascending(known)) <= maxExpression {
 		branches = append(branches, when{matches(requestHeaders, ascending(known)), c.granted(p)})
 	}
 	if star {
