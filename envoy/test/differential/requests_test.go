@@ -153,7 +153,8 @@ func (m *maker) oddHost(host string) string {
 	case 7:
 		return host + pick(m.gen, ".evil", "x", ".test", "-")
 	case 8:
-		return strings.ReplaceAll(host, ".", "x")
+		end := strings.LastIndexByte(host, '.')
+		return pick(m.gen, strings.ReplaceAll(host, ".", "x"), host[:max(end, 0)]+"x"+host[end+1:])
 	case 9:
 		return name + "." + host
 	default:
@@ -181,7 +182,10 @@ func (m *maker) path(target *policy.Spec) string {
 
 func (m *maker) oddPath(base string) string {
 	other := pick(m.gen, plainPaths...)
-	switch m.IntN(10) {
+	switch m.IntN(11) {
+	case 10:
+		_, others, _ := policy.ReadPath(base)
+		return pick(m.gen, append(others, strings.ToLower(base))...) + pick(m.gen, "", "/x")
 	case 0, 1:
 		return base + m.divider() + pick(m.gen, "", "x", "/x", other)
 	case 2, 3:
