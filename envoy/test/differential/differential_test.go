@@ -50,6 +50,8 @@ type variant struct {
 	compiled envoy.Compiled
 	// named are virtual hosts, and the policies that they name.
 	named map[string]string
+	// asWritten has Envoy leave paths as they are.
+	asWritten bool
 }
 
 var variants = []variant{
@@ -58,6 +60,7 @@ var variants = []variant{
 	{name: "shards", compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, Shards: 3}},
 	{name: "named", compiled: envoy.Compiled{PolicyNames: true, NamedPolicies: true}, named: map[string]string{"named.test": "p3", "unknown.test": "no-such-policy"}},
 	{name: "without-names", compiled: envoy.Compiled{Shards: 2}},
+	{name: "as-written", compiled: envoy.Compiled{PolicyNames: true}, asWritten: true},
 	{name: "lua", compiled: envoy.Compiled{PolicyNames: true, Reply: notrip.ByLua}},
 	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}}},
 	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}}},

@@ -33,7 +33,7 @@ func (e *exchange) kindOf(v variant, w *world) string {
 		is   bool
 	}{
 		{"Envoy names the policy", e.seen.Policy != ""},
-		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports)},
+		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports) && !e.isExactHost(v, w)},
 		{"spelling of the origin", e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin)},
 		{"long list of headers", len(e.seen.RequestHeaders) > 255},
 		{"rehearsal on the host", e.isOnHost(w, func(p *policy.Spec) bool { return p.Mode == policy.ModeShadow })},
@@ -41,7 +41,7 @@ func (e *exchange) kindOf(v variant, w *world) string {
 		{"spelling of the path", e.hasOddPath(w)},
 		{"regexes for origins", p != nil && len(p.CORS.AllowOriginRegexes) > 0},
 		{"spelling of the list of headers", p != nil && e.decided.Reason == policy.ReasonPreflightAllowed.String() && e.isEchoedOddly(p)},
-		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isOnHost(w, func(p *policy.Spec) bool { return slices.Contains(p.Hosts, e.hostAlone(v)) })},
+		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isExactHost(v, w)},
 	} {
 		if kind.is {
 			return kind.name
@@ -114,12 +114,15 @@ func (e *exchange) isDenied() bool {
 	return slices.Contains([]string{policy.ReasonRequestOriginDenied.String(), policy.ReasonRequestBlocked.String(), policy.ReasonSameOrigin.String()}, e.decided.Reason)
 }
 
-// hostAlone is the authority without a port of the Envoy.
-func (e *exchange) hostAlone(v variant) string {
+// isExactHost reports whether the authority is one that a policy names.
+func (e *exchange) isExactHost(v variant, w *world) bool {
+	hosts := []string{e.seen.Authority}
 	for _, port := range v.compiled.Ports {
 		if host, ok := strings.CutSuffix(e.seen.Authority, fmt.Sprintf(":%d", port)); ok {
-			return host
+			hosts = append(hosts, host)
 		}
 	}
-	return e.seen.Authority
+	return slices.ContainsFunc(w.specs, func(p policy.Spec) bool {
+		return slices.ContainsFunc(hosts, func(host string) bool { return slices.Contains(p.Hosts, host) })
+	})
 }

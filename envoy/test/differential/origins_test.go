@@ -130,6 +130,6 @@ func (m *maker) longOrigin(scheme, rest string) string {
 	if m.oneIn(4) {
 		return scheme + "://" + rest + strings.Repeat("a", 5000)
 	}
-	host := strings.Repeat("a.", m.IntN(8)+118) + rest
+	host := pick(m.gen, strings.Repeat("a.", m.IntN(8)+118), strings.Repeat(strings.Repeat("l", 39)+".", 6)) + rest
 	return fmt.Sprintf("%s://%s%s", pick(m.gen, scheme, strings.Repeat("s", 63+m.IntN(3))), host, pick(m.gen, "", ":8443"))
 }
