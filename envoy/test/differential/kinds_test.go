@@ -53,6 +53,10 @@ func (e *exchange) kindOf(v variant, w *world) string {
 // mostOdd is how many odd origins Envoy knows.
 const mostOdd = 50
 
+// ownOdd matches origins that are asked about though they are listed: they may be a
+// site's own, which is compared without a trailing dot and by the scheme's port.
+var ownOdd = regexp.MustCompile(`^(ws|wss|ftp)://|^https?://[^:]*\.(:|$)`)
+
 // isOddOrigin reports whether an origin is spelled oddly and not listed, or one of
 // too many.
 func (w *world) isOddOrigin(origin string) bool {
@@ -64,7 +68,7 @@ func (w *world) isOddOrigin(origin string) bool {
 			}
 		}
 	}
-	return !plainOrigin.MatchString(origin) && (!listed[origin] || len(listed) > mostOdd)
+	return !plainOrigin.MatchString(origin) && (!listed[origin] || len(listed) > mostOdd || ownOdd.MatchString(origin))
 }
 
 // isOnHost reports whether a policy that covers the host has the property.
