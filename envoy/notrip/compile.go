@@ -112,7 +112,7 @@ func newResource(name string, filter *composite.Composite) (Resource, error) {
 	return Resource{Name: name, Version: hex.EncodeToString(hash[:]), Filter: packed}, nil
 }
 
-// compiler compiles one resource.
+// compiler compiles a set, one resource after the other.
 type compiler struct {
 	Options
 	set      *policy.Set

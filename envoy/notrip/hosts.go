@@ -99,7 +99,7 @@ func rulesOf(name, host string, parents []string, layers map[string][]rule) (rul
 	return append(rules, layers[""]...)
 }
 
-// site makes a site of rules, of which those of shadow policies act not.
+// site makes a site of rules. Those of shadow policies do not act.
 func (c *compiler) site(t target, rules []rule) site {
 	s := site{target: t}
 	for _, r := range rules {

@@ -2,7 +2,6 @@ package notrip
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	core "github.com/cncf/xds/go/xds/core/v3"
@@ -209,6 +208,3 @@ func anyCases(names []string) string {
 	}
 	return strings.Join(list, "|")
 }
-
-// sorted returns the texts sorted.
-func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }

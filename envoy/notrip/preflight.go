@@ -111,7 +111,7 @@ func (c *compiler) headers(p *compiled) node {
 	}
 	// Names that no page can set neither deny nor are they granted: old browsers list
 	// some (Fetch, #forbidden-request-header).
-	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, sorted(names), none)})
+	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, slices.Sorted(slices.Values(names)), none)})
 	return first(denied, branches...)
 }
 
