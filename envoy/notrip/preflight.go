@@ -142,6 +142,11 @@ func eitherOf(a, b string) string {
 // their square, must not be too long.
 const maxEchoed = 32
 
+// canEcho reports whether lists of the names compile.
+func canEcho(names []string) bool {
+	return len(names) <= maxEchoed && len(ascending(names)) <= 2*maxExpression
+}
+
 // echo grants a list of names that passed. If the answer lists those that were
 // requested, these are the request's own bytes if they are as a browser writes them,
 // and all of them are granted: then they are an ascending list of the known names, or
@@ -155,7 +160,7 @@ func (c *compiler) echo(p *compiled, known []string, none node) node {
 		return policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name)
 	})
 	branches := []when{{matches(requestHeaders, `[ \t,]*`), none}}
-	if 0 < len(known) && len(known) <= maxEchoed && len(ascending(known)) <= maxExpression {
+	if len(known) > 0 && canEcho(known) {
 		branches = append(branches, when{matches(requestHeaders, ascending(known)), c.granted(p)})
 	}
 	if star {

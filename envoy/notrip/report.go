@@ -236,8 +236,8 @@ func (p *compiled) echoCause() Cause {
 	switch {
 	case star:
 		reason = "preflights for several headers that are not common ones, since the answer repeats the list"
-	case len(names) > maxEchoed:
-		reason = fmt.Sprintf("preflights with a list of headers, since the answer repeats it and the policy lists more than %d", maxEchoed)
+	case !canEcho(names):
+		reason = fmt.Sprintf("preflights with a list of headers, since the answer repeats it and the policy lists more than %d, or very long names", maxEchoed)
 	}
 	return Cause{Field: field, Reason: reason, Hint: hint}
 }
