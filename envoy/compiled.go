@@ -263,7 +263,7 @@ func (s *Staged) discard() (err error) {
 }
 
 // filterFile matches the names of the files of filters.
-var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+)?\.json$`)
+var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+-of-[0-9]+)?\.json$`)
 
 // checkOthers reports a filter in a folder that is not the result's: it is of
 // another number of shards.

@@ -57,7 +57,7 @@ func TestStageFiltersReplacesOnlyWhatChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"corsgate-0.json", "corsgate-1.json", "corsgate-2.json", "corsgate-3.json"}
+	all := []string{"corsgate-0-of-4.json", "corsgate-1-of-4.json", "corsgate-2-of-4.json", "corsgate-3-of-4.json"}
 	if !slices.Equal(first.Changed, all) || len(first.Same) > 0 || len(visible(t, folder)) > 0 {
 		t.Fatalf("staged: changed %q, same %q; in place %q", first.Changed, first.Same, visible(t, folder))
 	}
@@ -127,7 +127,7 @@ func TestStagedFiltersAreTheirOwn(t *testing.T) {
 // TestFailedFiltersLeaveNothingBeside fails at the third of four shards.
 func TestFailedFiltersLeaveNothingBeside(t *testing.T) {
 	folder := t.TempDir()
-	blocked := filepath.Join(folder, "corsgate-2.json")
+	blocked := filepath.Join(folder, "corsgate-2-of-4.json")
 	if err := os.MkdirAll(filepath.Join(blocked, "something"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestFailedFiltersLeaveNothingBeside(t *testing.T) {
 	if err := envoy.WriteFilters(folder, res); err == nil {
 		t.Error("a folder was replaced by a file")
 	}
-	if got, want := namesIn(t, folder), []string{"corsgate-0.json", "corsgate-1.json", "corsgate-2.json"}; !slices.Equal(got, want) {
+	if got, want := namesIn(t, folder), []string{"corsgate-0-of-4.json", "corsgate-1-of-4.json", "corsgate-2-of-4.json"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if err := os.RemoveAll(blocked); err != nil {
@@ -145,7 +145,7 @@ func TestFailedFiltersLeaveNothingBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := again.Commit(); err != nil || !slices.Equal(again.Changed, []string{"corsgate-2.json", "corsgate-3.json"}) {
+	if err := again.Commit(); err != nil || !slices.Equal(again.Changed, []string{"corsgate-2-of-4.json", "corsgate-3-of-4.json"}) {
 		t.Errorf("written again, %q changed: %v", again.Changed, err)
 	}
 

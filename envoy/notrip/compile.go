@@ -57,7 +57,7 @@ type Options struct {
 
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
-	// Name is "corsgate", or "corsgate-N" if there are several.
+	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several.
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
@@ -151,9 +151,9 @@ type rule struct {
 func (c *compiler) compile(keys []string) *composite.Composite {
 	c.chains = chains{}
 	h := c.resolve(keys)
-	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)
-	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...), when{hasLongList, odd})
-	cors := first(c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...), when{isPreflight, preflight})
+	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither)...)
+	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, true) })...), when{hasLongList, odd})
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, false) })...), when{isPreflight, preflight})
 	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 

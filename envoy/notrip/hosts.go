@@ -42,22 +42,29 @@ type hosts struct {
 	stars []site // the longest parent first
 	every site
 	ports []uint16
-	// names match the names of all hosts, also of those that are looked up in other
-	// shards: an odd spelling of an authority has a hash of its own.
-	names []string
+	// spellings are of all hosts, also of those that are looked up in other shards: an
+	// odd spelling of an authority has a hash of its own. The first that matches counts.
+	spellings []spelling
+}
+
+// spelling has what matches the names of hosts, and the policies that may be about
+// one of them.
+type spelling struct {
+	names    []string
+	policies []*compiled
 }
 
 // resolve finds the sites of the keys, and of what is not one.
 func (c *compiler) resolve(keys []string) *hosts {
 	h, layers := &hosts{ports: c.Ports}, c.layers
-	var parents []string
+	var names, parents []string
 	for _, host := range slices.Sorted(maps.Keys(layers)) {
 		parent, starred := strings.CutPrefix(host, "*.")
 		switch {
 		case starred:
-			parents, h.names = append(parents, parent), append(h.names, `\C*\.`+literal(parent))
+			parents = append(parents, parent)
 		case host != "":
-			h.names = append(h.names, literal(host))
+			names = append(names, host)
 		}
 	}
 	slices.SortFunc(parents, func(a, b string) int {
@@ -74,7 +81,29 @@ func (c *compiler) resolve(keys []string) *hosts {
 		h.stars = append(h.stars, c.site(target{parent: parent}, rulesOf("*."+parent, parent, parents, layers)))
 	}
 	h.every = c.site(target{}, layers[""])
+	h.spellings = c.spell(names, h.stars, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
 	return h
+}
+
+// spell divides the hosts by whether a policy of theirs may block, so that one that
+// does has nothing to do with others.
+func (c *compiler) spell(names []string, stars []site, of func(host string) site) []spelling {
+	calm := slices.DeleteFunc(slices.Clone(c.policies), (*compiled).mayBlock)
+	exact, blocking, starred := spelling{policies: calm}, spelling{policies: c.policies}, spelling{policies: calm}
+	for _, name := range names {
+		to := &exact
+		if s := of(name); slices.ContainsFunc(s.policies(), (*compiled).mayBlock) {
+			to = &blocking
+		}
+		to.names = append(to.names, literal(name))
+	}
+	for i := range stars {
+		starred.names = append(starred.names, `\C*\.`+literal(stars[i].parent))
+		if slices.ContainsFunc(stars[i].policies(), (*compiled).mayBlock) {
+			starred.policies = c.policies
+		}
+	}
+	return slices.DeleteFunc([]spelling{exact, blocking, starred}, func(s spelling) bool { return len(s.names) == 0 })
 }
 
 // withoutPort cuts one of the ports.
@@ -170,11 +199,11 @@ func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 // authorities are asked about, so that each resource need not name all hosts.
 const maxNamed = 1000
 
-// oddAuthority gives n the requests whose authorities are written otherwise than they
-// are looked up, with another port, a trailing dot, capital letters or a user name,
-// and that may be of a policy's host.
-func (c *compiler) oddAuthority(h *hosts, n node) []when {
-	if len(h.names) == 0 {
+// oddAuthority is for requests whose authorities are written otherwise than they are
+// looked up, with another port, a trailing dot, capital letters or a user name, and
+// that may be of a host of the policies that of gets.
+func (c *compiler) oddAuthority(h *hosts, of func(policies []*compiled) node) []when {
+	if len(h.spellings) == 0 {
 		return nil
 	}
 	plain := []string{plainHost + h.port()}
@@ -184,14 +213,20 @@ func (c *compiler) oddAuthority(h *hosts, n node) []when {
 		}
 	}
 	odd := not(matchesAny(authority, plain))
-	if len(h.names) > maxNamed {
-		return []when{{odd, n}}
+	named := 0
+	var branches []when
+	for _, s := range h.spellings {
+		var spellings []string
+		for _, name := range s.names {
+			spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
+		}
+		named += len(spellings)
+		branches = append(branches, when{matchesAny(authority, spellings), of(s.policies)})
 	}
-	var spellings []string
-	for _, name := range h.names {
-		spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
+	if named > maxNamed {
+		return []when{{odd, of(c.policies)}}
 	}
-	return []when{{and(odd, matchesAny(authority, spellings)), n}}
+	return []when{{odd, first(nil, branches...)}}
 }
 
 var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
