@@ -134,7 +134,7 @@ type round struct {
 
 func (s *stack) newRound(g gen, w *world, seed uint64) *round {
 	r := &round{stack: s, world: w}
-	m := maker{gen: g, world: w, ports: s.compiled.Ports, named: slices.Sorted(maps.Keys(s.named))}
+	m := maker{gen: g, world: w, ports: s.compiled.Ports, named: slices.Sorted(maps.Keys(s.named)), aims: aims(s.asWritten)}
 	answers := map[string]respond.Response{}
 	for i := range perSet {
 		e := &exchange{id: fmt.Sprintf("seed %d, %d", seed, i), overHTTP2: m.oneIn(3)}

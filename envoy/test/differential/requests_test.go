@@ -18,6 +18,8 @@ type maker struct {
 	ports []uint16
 	// named are hosts for which Envoy names the policy.
 	named []string
+	// aims are what the focus is chosen from.
+	aims []part
 	// focus is the part of a request that is surely at the border of a rule; the
 	// other parts seldom are, so that they do not hide it.
 	focus part
@@ -37,6 +39,15 @@ const (
 	inAskedHeaders
 )
 
+// aims are the parts, the more often the more rules are about them. Where paths come as
+// they are written, they are most of it.
+func aims(asWritten bool) []part {
+	if asWritten {
+		return []part{nowhere, inPath, inPath, inPath, inPath}
+	}
+	return []part{nowhere, inHost, inPath, inPath, inOrigin, inOrigin, inMethod, inSite, inAskedMethod, inAskedHeaders, inAskedHeaders, inAskedHeaders}
+}
+
 func (m *maker) atBorder(p part) bool { return m.focus == p || m.oneIn(16) }
 
 // asks tells that the request is a preflight whose origin is to be allowed.
@@ -44,7 +55,7 @@ func (m *maker) asks() bool { return m.focus >= inAskedMethod }
 
 // request makes up a request that a policy of the world may be about.
 func (m *maker) request(overHTTP2 bool) cases.Request {
-	m.focus = pick(m.gen, nowhere, inHost, inPath, inPath, inOrigin, inOrigin, inMethod, inSite, inAskedMethod, inAskedHeaders, inAskedHeaders, inAskedHeaders)
+	m.focus = pick(m.gen, m.aims...)
 	target := m.target()
 	r := cases.Request{Method: m.method(), Host: m.host(target), Path: m.path(target), Headers: respond.Headers{}}
 	if !m.oneIn(8) || m.asks() {
