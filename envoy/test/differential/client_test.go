@@ -188,14 +188,17 @@ func (c *http2Conn) answer(open bool) (got respond.Response, err error) {
 		if err != nil {
 			return got, err
 		}
+		if id := frame.Header().StreamID; id != 0 && id != c.last {
+			continue // of what was connected
+		}
 		switch f := frame.(type) {
 		case *http2.MetaHeadersFrame:
 			ended = open || f.StreamEnded()
 			got, err = received(f)
 		case *http2.DataFrame:
 			ended = f.StreamEnded()
-		case *http2.RSTStreamFrame: // an answer may come before
-			ended = f.StreamID == c.last
+		case *http2.RSTStreamFrame: // an answer may have come before
+			ended = true
 		default:
 			err = c.control(f)
 		}
