@@ -40,6 +40,8 @@ func (m *maker) originOf(text string) string {
 	p.Port = m.portOf(p)
 	origin := p
 	switch p.Form {
+	case policy.FormNull:
+		return "null"
 	case policy.FormAny:
 		return pick(m.gen, "https://any.example", "null", "app://x", "file://", "https://1.2.3.4")
 	case policy.FormAnyHost:
