@@ -78,10 +78,11 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 // the user, has made the request.
 var saysSameOrigin = or(equals(secFetchSite, "same-origin"), equals(secFetchSite, "none"))
 
-// named asks about requests whose route or virtual host names a policy.
+// named asks about requests whose route or virtual host names a policy. No policy
+// blocks those without an Origin.
 func (c *compiler) named(policies []*compiled) []when {
 	if !c.NamedPolicies {
 		return nil
 	}
-	return []when{{namesPolicy, c.askEither(policies)}}
+	return []when{{namesPolicy, first(c.askEither(policies), when{not(has(origin)), c.askOpen()})}}
 }
