@@ -58,10 +58,10 @@ func (m *maker) request(overHTTP2 bool) cases.Request {
 	m.focus = pick(m.gen, m.aims...)
 	target := m.target()
 	r := cases.Request{Method: m.method(), Host: m.host(target), Path: m.path(target), Headers: respond.Headers{}}
-	if !m.oneIn(8) || m.asks() {
+	if m.asks() || !m.oneIn(8) && (m.focus != inPath || !m.oneIn(4)) {
 		m.addOrigin(target, &r)
 	}
-	if r.Method == "OPTIONS" && !m.oneIn(12) || m.oneIn(25) {
+	if strings.EqualFold(r.Method, "OPTIONS") && !m.oneIn(12) || m.oneIn(25) {
 		m.addAsked(target, r.Headers)
 	}
 	if m.oneIn(2) || m.focus == inSite && m.oneIn(3) {
