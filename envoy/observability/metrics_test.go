@@ -94,11 +94,15 @@ func check(t reporter, where, expr string, known map[string]labels) {
 	if strings.Count(expr, "(") != strings.Count(expr, ")") || strings.Count(expr, "{") != strings.Count(expr, "}") {
 		t.Errorf("%s: brackets without a match in %s", where, expr)
 	}
-	used := regexp.MustCompile(`\b((?:corsgate|envoy|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(expr, -1)
+	have := slices.Clone(everywhere)
+	byPattern := regexp.MustCompile(`\{__name__=~"([^"]*)"\}`)
+	for _, u := range byPattern.FindAllStringSubmatch(expr, -1) {
+		checkPattern(t, where, u[1], known)
+	}
+	used := regexp.MustCompile(`\b((?:corsgate|envoy|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(byPattern.ReplaceAllString(expr, ""), -1)
 	if len(used) == 0 {
 		t.Errorf("%s: no metric in %s", where, expr)
 	}
-	have := slices.Clone(everywhere)
 	for _, u := range used {
 		l, ok := known[u[1]]
 		if !ok {
@@ -118,6 +122,17 @@ func check(t reporter, where, expr string, known map[string]labels) {
 			}
 		}
 	}
+}
+
+// checkPattern reports a pattern that no metric's name matches.
+func checkPattern(t reporter, where, pattern string, known map[string]labels) {
+	names := regexp.MustCompile("^(?:" + pattern + ")$")
+	for name := range known {
+		if names.MatchString(name) {
+			return
+		}
+	}
+	t.Errorf("%s: there is no metric whose name matches %s", where, pattern)
 }
 
 // checkSelector reports labels that the metric does not have, and values that
@@ -255,6 +270,7 @@ func TestTheCheckFindsMistakes(t *testing.T) {
 	for _, expr := range []string{
 		`rate(corsgate_decision_total[5m])`, `sum by (origin) (corsgate_decisions_total)`, `corsgate_decisions_total{outcome="x"}`,
 		`corsgate_decisions_total{reason="denied"}`, `corsgate_decisions_total{reason=~"request_.*|typo_.*"}`, `sum(corsgate_policies`, `vector(1)`,
+		`corsgate_decisions_total unless {__name__=~"corsgate_decision"}`,
 	} {
 		var found findings
 		check(&found, "probe", expr, known)
