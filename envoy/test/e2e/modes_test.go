@@ -139,7 +139,7 @@ var oddRequests = []exchange{
 	{
 		name: "a host with a port and upper case", do: "GET APP.test:8443/", with: []string{allowed},
 		want: of("200", "seen", "request_allowed", grants),
-		but:  refusedAlone,
+		but:  strippedAlone,
 	}, {
 		name: "a managed host with nothing to decide", do: "GET sub.managed.test/", with: []string{allowed}, answers: owns,
 		want: of("200", "seen", "no_policy", owned),
