@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -49,7 +50,7 @@ func (e *exchange) read(w *world, up *upstream) {
 // resolved, HTTP/1 has no white space around a value, and WebSockets over HTTP/2 are
 // translated.
 func (e *exchange) asEnvoySaw() {
-	e.Client.Path, e.Client.Method, e.Client.Protocol = e.log.Path, e.log.Method, e.log.Protocol
+	e.Client.Path, e.Client.Method, e.Client.Protocol = fromLog(e.log.Path, e.Client.Path), e.log.Method, e.log.Protocol
 	if e.overHTTP2 && e.log.Upgrade != "" {
 		e.Client.Headers["upgrade"] = []string{e.log.Upgrade}
 	}
@@ -60,6 +61,19 @@ func (e *exchange) asEnvoySaw() {
 			}
 		}
 	}
+}
+
+// fromLog undoes what Envoy's log does to a value: if the value is not UTF-8, each of
+// its bytes is written as the code point of that number.
+func fromLog(logged, sent string) string {
+	if utf8.ValidString(sent) {
+		return logged
+	}
+	var b []byte
+	for _, r := range logged {
+		b = append(b, byte(r))
+	}
+	return string(b)
 }
 
 // compare returns a line for each difference of what came from what should have. asked
