@@ -17,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -33,6 +34,9 @@ type Config struct {
 	// Admin is the listener for operators, with its open Listener; nil means none.
 	// New fills in the rest.
 	Admin *admin.Server
+	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
+	// means that nothing does. New fills in its logger.
+	ECDS *ecds.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
 	// Watchers are told of each load, and Observers of each decision, besides.
@@ -79,6 +83,11 @@ func New(c Config) *Service {
 		Source: c.Source, Signals: c.Signals, Logger: c.Logger, Version: c.Version,
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
+	}
+	if c.ECDS != nil {
+		c.ECDS.Logger = c.Logger
+		s.Reloader.Sinks = append(s.Reloader.Sinks, c.ECDS)
+		s.grpc.Services = append(s.grpc.Services, c.ECDS.Service())
 	}
 	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
 	if s.admin != nil {
