@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -109,6 +110,11 @@ func (c Config) root() (string, error) {
 	if err := yaml.Unmarshal(doc, &root); err != nil { // JSON is YAML
 		return "", fmt.Errorf("read the root filter: %w", err)
 	}
+	if c.Compiled.ECDS {
+		if err := c.deliver(&root); err != nil {
+			return "", err
+		}
+	}
 	block(&root)
 	sayOnce(&root, "default_config", nil)
 	var text strings.Builder
@@ -116,6 +122,46 @@ func (c Config) root() (string, error) {
 	encoder.SetIndent(2)
 	err = errors.Join(encoder.Encode(&root), encoder.Close())
 	return strings.TrimSpace(text.String()), err
+}
+
+// delivery is how Envoy finds a filter that the service delivers. Until then, as long
+// as it takes, Envoy has the default.
+const delivery = `
+config_source:
+  resource_api_version: V3
+  api_config_source:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    grpc_services:
+    - envoy_grpc: {cluster_name: corsgate}
+apply_default_config_without_warming: true
+`
+
+// fileName matches the name of one of several filters in files.
+var fileName = regexp.MustCompile(`^corsgate-([0-9]+)$`)
+
+// deliver has Envoy ask the service for what n finds in files, by the names that the
+// service knows.
+func (c Config) deliver(n *yaml.Node) error {
+	for i, child := range n.Content {
+		if m := fileName.FindStringSubmatch(child.Value); m != nil {
+			shard, _ := strconv.Atoi(m[1])
+			child.Value = c.ResourceName(shard)
+		}
+		if err := c.deliver(child); err != nil {
+			return err
+		}
+		if child.Value != "config_source" {
+			continue
+		}
+		var by yaml.Node
+		if err := yaml.Unmarshal([]byte(delivery), &by); err != nil {
+			return fmt.Errorf("read how filters are delivered: %w", err)
+		}
+		n.Content = slices.Replace(n.Content, i, i+2, by.Content[0].Content...)
+		return nil
+	}
+	return nil
 }
 
 // block writes a node, and what is in it, in lines of their own.

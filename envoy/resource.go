@@ -63,6 +63,15 @@ func (c Config) ResourceName(shard int) string {
 	return strings.Join(parts, ".")
 }
 
+// filterName returns the name of the filter in Envoy's configuration: one that the
+// service delivers has that of the resource.
+func (c Config) filterName() string {
+	if c.Compiled.ECDS && c.Compiled.Shards <= 1 {
+		return c.ResourceName(0)
+	}
+	return resourcePart
+}
+
 // ParseResourceName returns what a name says of an Envoy that has the service deliver
 // its filters, and which of them it is. ResourceName gives the name back.
 func ParseResourceName(name string) (c Config, shard int, err error) {

@@ -189,3 +189,53 @@ func firstVersion(t *testing.T, c envoy.Config, set *policy.Set) string {
 	}
 	return res.Resources[0].Version
 }
+
+// TestEnvoyAsksForWhatTheServiceCompiles compares the names in the configuration to
+// those of the filters.
+func TestEnvoyAsksForWhatTheServiceCompiles(t *testing.T) {
+	for _, shards := range []int{1, 3, 16} {
+		c := with(func(c *envoy.Config) {
+			c.Profile, c.Compiled = envoy.NoTrip, envoy.Compiled{ECDS: true, Shards: shards, Ports: []uint16{8443}}
+		})
+		var bootstrap any
+		unmarshal(t, must(t)(c.JSON()), &bootstrap)
+		asked := discovered(t, bootstrap)
+		res, err := c.Compile(policytest.Compile(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		compiled := make([]string, 0, shards)
+		for _, r := range res.Resources {
+			compiled = append(compiled, r.Name)
+		}
+		slices.Sort(asked)
+		slices.Sort(compiled)
+		if !slices.Equal(asked, compiled) {
+			t.Errorf("Envoy asks for %q, the service compiles %q", asked, compiled)
+		}
+	}
+}
+
+// discovered returns the names of what a configuration finds by discovery, which must
+// be that of the service.
+func discovered(t *testing.T, v any) (names []string) {
+	t.Helper()
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			names = append(names, discovered(t, item)...)
+		}
+	case map[string]any:
+		if by, ok := v["config_discovery"].(map[string]any); ok {
+			names = append(names, v["name"].(string))
+			source := by["config_source"].(map[string]any)
+			if source["api_config_source"] == nil || source["path_config_source"] != nil || by["default_config"] == nil {
+				t.Errorf("%s is found by %v", v["name"], source)
+			}
+		}
+		for _, item := range v {
+			names = append(names, discovered(t, item)...)
+		}
+	}
+	return names
+}
