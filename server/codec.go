@@ -13,9 +13,9 @@ type (
 	answer   struct{ bytes mem.BufferSlice }
 )
 
-// Encoded is a message to send whose bytes are made already, as those of one that
-// many get. Nobody may change them.
-type Encoded [][]byte
+// encoded is a message to send whose bytes are made already, as those of one that many
+// get: services that join may have such messages. Nobody may change the bytes.
+type encoded interface{ Encoded() [][]byte }
 
 // answerSize is the capacity of the buffers for answers. All but answers with
 // long lists fit, and grpc pools buffers from 1 KiB on.
@@ -39,7 +39,7 @@ func write(fill func(dst []byte) ([]byte, error)) (*answer, error) {
 	return &answer{mem.BufferSlice{mem.NewBuffer(buf, pool)}}, nil
 }
 
-// codec passes on the bytes of questions, answers and what is Encoded, and leaves all
+// codec passes on the bytes of questions, answers and what is encoded, and leaves all
 // other messages, such as those of the health service, to the codec of that name.
 type codec struct{ encoding.CodecV2 }
 
@@ -50,9 +50,9 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch v := v.(type) {
 	case *answer:
 		return v.bytes, nil
-	case Encoded:
+	case encoded:
 		var buffers mem.BufferSlice
-		for _, b := range v {
+		for _, b := range v.Encoded() {
 			buffers = append(buffers, mem.SliceBuffer(b))
 		}
 		return buffers, nil

@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
@@ -23,7 +24,6 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
@@ -73,9 +73,9 @@ type Server struct {
 	names       int // of all subscribers
 }
 
-// Service returns the gRPC service.
-func (s *Server) Service() server.Service {
-	return server.Service{Desc: &extension.ExtensionConfigDiscoveryService_ServiceDesc, Impl: &endpoint{server: s}}
+// Service returns the gRPC service: its description, and what implements it.
+func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
+	return &extension.ExtensionConfigDiscoveryService_ServiceDesc, &endpoint{server: s}
 }
 
 // endpoint implements the gRPC service.

@@ -387,6 +387,9 @@ func TestEnvoysTellsWhoHasWhat(t *testing.T) {
 		if diff := cmp.Diff(want, s.Envoys()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
+		if current, waiting, refused := s.Count(ecds.Current), s.Count(ecds.Waiting), s.Count(ecds.Refused); current != 1 || waiting != 1 || refused != 0 {
+			t.Errorf("%d, %d and %d are counted", current, waiting, refused)
+		}
 	})
 }
 

@@ -68,7 +68,8 @@ func start(t *testing.T, e *ecds.Server, config *tls.Config, client credentials.
 	handler := &wire.Handler{}
 	servertest.Prepare(t, handler, versions(t, "1", "1"))()
 	l := bufconn.Listen(1 << 20)
-	srv := &server.Server{Listener: l, Handler: handler, Services: []server.Service{s.Service()}, TLS: config}
+	desc, impl := s.Service()
+	srv := &server.Server{Listener: l, Handler: handler, Services: []server.Service{{Desc: desc, Impl: impl}}, TLS: config}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Run(ctx) }()

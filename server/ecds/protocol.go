@@ -7,8 +7,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/corsgate/corsgate/server"
 )
 
 // typeURL is the type of what is delivered.
@@ -30,11 +28,17 @@ type request struct {
 	has map[string]string
 }
 
+// message is a response, in pieces. The server sends them as they are.
+type message [][]byte
+
+// Encoded returns the pieces.
+func (m message) Encoded() [][]byte { return m }
+
 // protocol is how Envoy asks and is answered.
 type protocol interface {
 	receive(stream grpc.ServerStream) (*request, error)
 	// response returns the response with one resource.
-	response(r *resource, nonce string) (server.Encoded, error)
+	response(r *resource, nonce string) (message, error)
 }
 
 // delta is the incremental protocol.
@@ -51,13 +55,13 @@ func (delta) receive(stream grpc.ServerStream) (*request, error) {
 	}, nil
 }
 
-func (delta) response(r *resource, nonce string) (server.Encoded, error) {
+func (delta) response(r *resource, nonce string) (message, error) {
 	entry, err := before(&discovery.Resource{Name: r.name, Version: r.version}, len(r.body))
 	if err != nil {
 		return nil, err
 	}
 	head, err := before(&discovery.DeltaDiscoveryResponse{SystemVersionInfo: r.version, TypeUrl: typeURL, Nonce: nonce}, len(entry)+len(r.body))
-	return server.Encoded{head, entry, r.body}, err
+	return message{head, entry, r.body}, err
 }
 
 // world is the protocol of the state of the world.
@@ -78,9 +82,9 @@ func (world) receive(stream grpc.ServerStream) (*request, error) {
 	return r, nil
 }
 
-func (world) response(r *resource, nonce string) (server.Encoded, error) {
+func (world) response(r *resource, nonce string) (message, error) {
 	head, err := before(&discovery.DiscoveryResponse{VersionInfo: r.version, TypeUrl: typeURL, Nonce: nonce}, len(r.body))
-	return server.Encoded{head, r.body}, err
+	return message{head, r.body}, err
 }
 
 // resourceField is the number of the field with the resource, or the resources, in

@@ -135,6 +135,16 @@ func (s *Server) Envoys() []Envoy {
 	return envoys
 }
 
+// Count counts the Envoys in a state.
+func (s *Server) Count(state State) (n int) {
+	for _, e := range s.Envoys() {
+		if e.State == state {
+			n++
+		}
+	}
+	return n
+}
+
 // sort sorts the resources, and finds the state.
 func (e *Envoy) sort() {
 	slices.SortFunc(e.Resources, func(a, b Subscription) int { return cmp.Compare(a.Name, b.Name) })

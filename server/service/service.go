@@ -85,9 +85,7 @@ func New(c Config) *Service {
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
 	if c.ECDS != nil {
-		c.ECDS.Logger = c.Logger
-		s.Reloader.Sinks = append(s.Reloader.Sinks, c.ECDS)
-		s.grpc.Services = append(s.grpc.Services, c.ECDS.Service())
+		s.deliver(c.ECDS, c.Logger)
 	}
 	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
 	if s.admin != nil {
@@ -96,6 +94,20 @@ func New(c Config) *Service {
 		s.admin.Denied = func() any { return s.denied.List() }
 	}
 	return s
+}
+
+// deliver has compiled policies delivered, and told of.
+func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
+	e.Logger = log
+	s.Reloader.Sinks = append(s.Reloader.Sinks, e)
+	desc, impl := e.Service()
+	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	for _, state := range ecds.States() {
+		s.metrics.Envoys(string(state), func() int { return e.Count(state) })
+	}
+	if s.admin != nil {
+		s.admin.Envoys = e
+	}
 }
 
 // observers makes what observes decisions if it is asked for.
