@@ -229,7 +229,7 @@ func discovered(t *testing.T, v any) (names []string) {
 		if by, ok := v["config_discovery"].(map[string]any); ok {
 			names = append(names, v["name"].(string))
 			source := by["config_source"].(map[string]any)
-			if source["api_config_source"] == nil || source["path_config_source"] != nil || by["default_config"] == nil {
+			if source["api_config_source"] == nil || source["path_config_source"] != nil || by["default_config"] == nil || by["apply_default_config_without_warming"] != true {
 				t.Errorf("%s is found by %v", v["name"], source)
 			}
 		}
