@@ -138,7 +138,7 @@ apply_default_config_without_warming: true
 `
 
 // fileName matches the name of one of several filters in files.
-var fileName = regexp.MustCompile(`^corsgate-([0-9]+)$`)
+var fileName = regexp.MustCompile(`^corsgate-([0-9]+)(?:-of-[0-9]+)?$`)
 
 // deliver has Envoy ask the service for what n finds in files, by the names that the
 // service knows.

@@ -65,8 +65,11 @@ func delivers(t *testing.T, address, policies string, compile ecds.Compile) (*co
 // follow starts an Envoy that has its filters delivered.
 func follow(t *testing.T, shards int, up *upstream, s *corsgate) *setup {
 	t.Helper()
-	c := envoy.Config{Profile: envoy.NoTrip, Compiled: envoy.Compiled{ECDS: true, Shards: shards}}
-	return launch(t, fmt.Sprintf("%d delivered", shards), c, up, s, func(object) {})
+	c := envoy.Config{
+		Profile: envoy.NoTrip, Listen: "127.0.0.1:0", Upstream: up.address, Service: s.address, MessageTimeout: envoytest.MessageTimeout,
+		Compiled: envoy.Compiled{ECDS: true, Shards: shards, NamedPolicies: true, Ports: []uint16{8443}},
+	}
+	return &setup{name: fmt.Sprintf("%d delivered", shards), config: c, upstream: up, service: s, envoy: envoytest.Start(t, encode(t, generate(t, c)))}
 }
 
 // awaitCurrent waits until so many Envoys have everything, and returns them.

@@ -59,10 +59,7 @@ func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate
 	}
 	if c.Profile == envoy.NoTrip {
 		c.ManagedHosts = nil // it knows the policies' hosts
-		c.Compiled.NamedPolicies, c.Compiled.PolicyNames = true, true
-	}
-	if c.Profile == envoy.NoTrip && !c.Compiled.ECDS {
-		c.Compiled.Folder = t.TempDir()
+		c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
 		envoytest.WriteFilters(t, c, envoytest.Set(t, s.folder))
 	}
 	b := generate(t, c)
