@@ -144,7 +144,8 @@ func TestResourceNamesSayAllThatFiltersDependOn(t *testing.T) {
 		"Compiled.Ports": []uint16{8443}, "Compiled.Shards": 2, "Compiled.NamedPolicies": true, "Compiled.PolicyNames": true, "Compiled.Reply": notrip.ByLua,
 	}
 	fixed := []string{"Profile", "MatchBy", "WithoutOrigin", "ManagedHosts", "Compiled.Folder", "Compiled.ECDS", "Compiled.Budget"}
-	set := policytest.Compile(t, policy.Spec{Name: "block", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}, DeniedRequests: policy.DeniedBlock})
+	hosts := []string{"a.test", "b.test", "c.test", "d.test"} // which are not all in one shard
+	set := policytest.Compile(t, policy.Spec{Name: "block", Hosts: hosts, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}, DeniedRequests: policy.DeniedBlock})
 	before := delivered(func(*envoy.Config) {})
 	eachField(reflect.TypeFor[envoy.Config](), "", func(field string) {
 		value, ok := by[field]
