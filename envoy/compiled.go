@@ -275,6 +275,7 @@ type Staged struct {
 	// Changed are the names of the files that Commit replaces, and Same of those that
 	// it does not touch, since they have the filter already.
 	Changed, Same []string
+	beside        []string // the paths of the files that replace Changed, and are there
 }
 
 // StageFilters writes the filters into a folder, which is made if need be, beside
@@ -290,7 +291,7 @@ func StageFilters(folder string, res *notrip.Result) (*Staged, error) {
 	s := &Staged{folder: folder}
 	for _, r := range res.Resources {
 		if err := s.stage(r); err != nil {
-			return nil, err
+			return nil, errors.Join(err, s.discard())
 		}
 	}
 	return s, nil
@@ -306,17 +307,41 @@ func (s *Staged) stage(r notrip.Resource) error {
 		s.Same = append(s.Same, name)
 		return nil
 	}
-	s.Changed = append(s.Changed, name)
-	return os.WriteFile(s.beside(name), doc, 0o644)
+	// A name of its own: nobody else writes the file, and no link stands there.
+	file, err := os.CreateTemp(s.folder, "."+name+".*")
+	if err != nil {
+		return err
+	}
+	s.Changed, s.beside = append(s.Changed, name), append(s.beside, file.Name())
+	return finish(file, doc)
 }
 
-// beside returns the path of the file that replaces another one.
-func (s *Staged) beside(name string) string { return filepath.Join(s.folder, "."+name+".next") }
+// finish writes and closes a file that Envoy may read, whoever runs it. It is on the
+// disk before it is renamed, so that no power failure leaves an empty filter.
+func finish(file *os.File, doc []byte) error {
+	_, err := file.Write(doc)
+	if err == nil {
+		err = file.Chmod(0o644)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// discard removes what is written beside the files and did not replace one.
+func (s *Staged) discard() (err error) {
+	for _, path := range s.beside {
+		err = errors.Join(err, os.Remove(path))
+	}
+	s.beside = nil
+	return err
+}
 
 // filterFile matches the names of the files of filters.
-var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+)?\.json$`)
+var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+-of-[0-9]+)?\.json$`)
 
-// checkOthers reports a filter in a folder that is none of the result's: it is of
+// checkOthers reports a filter in a folder that is not the result's: it is of
 // another number of shards.
 func checkOthers(folder string, res *notrip.Result) error {
 	entries, err := os.ReadDir(folder)
@@ -333,11 +358,17 @@ func checkOthers(folder string, res *notrip.Result) error {
 }
 
 // Commit puts the filters in place. Envoy notices each file that is renamed.
+//
+// If it fails midway, each file is whole, but the shards before it are of the new
+// set, and it and those behind it of the old one. So a host that one shard decides
+// about has the answers of one set, and hosts of several shards may have those of
+// two, until the filters are written again: that replaces what is still old.
 func (s *Staged) Commit() error {
 	for _, name := range s.Changed {
-		if err := os.Rename(s.beside(name), filepath.Join(s.folder, name)); err != nil {
-			return err
+		if err := os.Rename(s.beside[0], filepath.Join(s.folder, name)); err != nil {
+			return errors.Join(err, s.discard())
 		}
+		s.beside = s.beside[1:]
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func (c Config) validateManagedHosts() error {
 	return errors.Join(errs...)
 }
 
-// oneOf reports a value that is none of a closed list; an empty one in the list
+// oneOf reports a value that is not in a closed list; an empty one in the list
 // stands for a default and is not named.
 func oneOf[T ~string](what string, got T, list ...T) error {
 	if slices.Contains(list, got) {

@@ -1,6 +1,9 @@
 package envoy_test
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,7 +57,7 @@ func TestStageFiltersReplacesOnlyWhatChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"corsgate-0.json", "corsgate-1.json", "corsgate-2.json", "corsgate-3.json"}
+	all := []string{"corsgate-0-of-4.json", "corsgate-1-of-4.json", "corsgate-2-of-4.json", "corsgate-3-of-4.json"}
 	if !slices.Equal(first.Changed, all) || len(first.Same) > 0 || len(visible(t, folder)) > 0 {
 		t.Fatalf("staged: changed %q, same %q; in place %q", first.Changed, first.Same, visible(t, folder))
 	}
@@ -80,6 +83,90 @@ func TestStageFiltersReplacesOnlyWhatChanges(t *testing.T) {
 			t.Errorf("%s: changed %v", name, changed)
 		}
 	}
+}
+
+// TestStagedFiltersAreTheirOwn has two runs at once, and links where a name could be
+// guessed: neither run writes what the other one, or a link, leads to.
+func TestStagedFiltersAreTheirOwn(t *testing.T) {
+	folder, foreign := t.TempDir(), filepath.Join(t.TempDir(), "foreign")
+	for _, name := range []string{".corsgate.json", ".corsgate.json.next", ".corsgate.json.tmp", "corsgate.json"} {
+		if err := os.Symlink(foreign, filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stage := func(file string) (*envoy.Staged, string) {
+		res := compileFile(t, notripIn(folder, 1), []byte(file))
+		staged, err := envoy.StageFilters(folder, res)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return staged, res.Resources[0].Version
+	}
+	one, first := stage(string(hosts()))
+	two, second := stage(strings.Replace(string(hosts()), "https://a.example", "https://new.example", 1))
+	for _, c := range []struct {
+		staged  *envoy.Staged
+		version string
+	}{{two, second}, {one, first}} {
+		if err := c.staged.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if text := visible(t, folder)["corsgate.json"]; !strings.Contains(text, c.version) || !json.Valid([]byte(text)) {
+			t.Errorf("the filter in place is not whole, or of another run: %.80s", text)
+		}
+	}
+	if _, err := os.Stat(foreign); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a link was followed: %v", err)
+	}
+	info, err := os.Lstat(filepath.Join(folder, "corsgate.json"))
+	if err != nil || info.Mode() != 0o644 {
+		t.Errorf("Envoy may run as anybody: mode %v, %v", info.Mode(), err)
+	}
+}
+
+// TestFailedFiltersLeaveNothingBeside fails at the third of four shards.
+func TestFailedFiltersLeaveNothingBeside(t *testing.T) {
+	folder := t.TempDir()
+	blocked := filepath.Join(folder, "corsgate-2-of-4.json")
+	if err := os.MkdirAll(filepath.Join(blocked, "something"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	res := compileFile(t, notripIn(folder, 4), hosts())
+	if err := envoy.WriteFilters(folder, res); err == nil {
+		t.Error("a folder was replaced by a file")
+	}
+	if got, want := namesIn(t, folder), []string{"corsgate-0-of-4.json", "corsgate-1-of-4.json", "corsgate-2-of-4.json"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if err := os.RemoveAll(blocked); err != nil {
+		t.Fatal(err)
+	}
+	again, err := envoy.StageFilters(folder, res)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Commit(); err != nil || !slices.Equal(again.Changed, []string{"corsgate-2-of-4.json", "corsgate-3-of-4.json"}) {
+		t.Errorf("written again, %q changed: %v", again.Changed, err)
+	}
+
+	folder = t.TempDir()
+	res.Resources[2].Name = "no/file" // staging fails, and not only what follows
+	if _, err := envoy.StageFilters(folder, res); err == nil || len(namesIn(t, folder)) > 0 {
+		t.Errorf("staged with %v, and %q are left", err, namesIn(t, folder))
+	}
+}
+
+// namesIn returns the names of a folder's files, hidden ones, too.
+func namesIn(t *testing.T, folder string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // visible returns the files of a folder, by name, that are not hidden.

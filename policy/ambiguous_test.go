@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	pathpkg "path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,11 +134,11 @@ func TestNoApplicationServesAPathByTheAnswerOfAnotherPolicy(t *testing.T) {
 }
 
 // A path with more readings than are looked at is denied like an ambiguous one,
-// by all that names its host and by nobody else.
+// if a policy of its host is for paths.
 func TestAPathThatIsMadeToHaveManyReadingsIsBlocked(t *testing.T) {
 	private := specFor("private", "https://app.example.com", "/private")
 	private.Hosts = []string{"api.test", "*.wild.test"}
-	shadow := specFor("next", "https://app.example.com")
+	shadow := specFor("next", "https://app.example.com", "/private")
 	shadow.Hosts, shadow.Mode = []string{"shadow.test"}, ModeShadow
 	set := mustCompile(t, private, shadow)
 	for _, c := range []struct {
@@ -172,6 +173,53 @@ func TestAPathOfManyReadingsIsBlockedOnEveryHost(t *testing.T) {
 	d := set.Decide(&Request{Method: "GET", Authority: "api.test", Path: hostilePath, Origin: "https://evil.test"})
 	if d.Reason != ReasonPathAmbiguous || d.Answer.Status != statusForbidden {
 		t.Errorf("%s, status %d", d.Reason, d.Answer.Status)
+	}
+}
+
+// If no policy of a host has paths, any path gets the answer of "/", how many
+// readings it may have: what the policies of other hosts are for says nothing of it.
+func TestAPathMeansNothingOnAHostWithoutPolicyForPaths(t *testing.T) {
+	on := func(spec Spec, mode Mode, hosts ...string) Spec {
+		spec.Mode, spec.Hosts = mode, hosts
+		return spec
+	}
+	set := mustCompile(t,
+		on(specFor("paths", "https://app.example.com", "/p"), ModeEnforce, "paths.test", "*.paths.test"),
+		on(specFor("shadowed", "https://app.example.com", "/s"), ModeShadow, "paths.test"),
+		on(specFor("public", "*"), ModeEnforce, "public.test", "*.public.test", "exact.paths.test"),
+		on(specFor("off", "*"), ModeOff, "off.test"),
+		on(specFor("root", "https://app.example.com", "/"), ModeEnforce, "root.test"),
+		on(specFor("nearer", "*", "/p"), ModeEnforce, "*.deep.public.test"),
+		on(specFor("next", "https://app.example.com"), ModeShadow, "public.test", "next.test"),
+		specFor("rest", "https://app.example.com"))
+	rng := rand.New(rand.NewPCG(5, 6))
+	pieces := []string{"/", "//", "p", "s", ";x", "%2f", "%3B", "%5C", "%3F", "..", ".", hostilePath}
+	paths := []string{"", "*", hostilePath, "/" + strings.Repeat("a", 44_000) + "%2fb;x", "/%41" + strings.Repeat("a", maxReadingBytes)}
+	for range 200 {
+		path := "/"
+		for range rng.IntN(9) {
+			path += pieces[rng.IntN(len(pieces))]
+		}
+		paths = append(paths, path)
+	}
+	for _, host := range []string{"public.test", "a.public.test", "exact.paths.test", "off.test", "root.test", "next.test", "other.test", strings.Repeat("a.", 200) + "paths.test"} {
+		for _, r := range []Request{
+			{Method: "GET"}, {Method: "POST", Origin: "https://app.example.com"}, {Method: "GET", Origin: "https://evil.test"},
+			{Method: "OPTIONS", RequestMethod: "PUT", Origin: "https://evil.test"},
+		} {
+			r.Authority, r.Path = host, "/"
+			want := set.Decide(&r)
+			for _, r.Path = range paths {
+				if got := set.Decide(&r); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s %.80s%.100s: %s by %q, and %s by %q for /", r.Method, host, r.Path, got.Reason, got.Policy, want.Reason, want.Policy)
+				}
+			}
+		}
+	}
+	for _, host := range []string{"paths.test", "a.paths.test", "a.deep.public.test"} {
+		if d := set.Decide(&Request{Method: "GET", Authority: host, Path: hostilePath, Origin: "https://evil.test"}); d.Reason != ReasonPathAmbiguous {
+			t.Errorf("%s, which has policies for paths: %s", host, d.Reason)
+		}
 	}
 }
 

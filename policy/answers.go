@@ -20,8 +20,11 @@ const (
 	headerMaxAge              = "access-control-max-age"
 	headerAllowPrivateNetwork = "access-control-allow-private-network"
 	headerVary                = "vary"
-	headerReason              = "x-corsgate-reason"
 )
+
+// HeaderReason is the response header by which a denied preflight says why, with
+// debug.
+const HeaderReason = "x-corsgate-reason"
 
 // Answers are all that a policy may answer, by what they answer. An Answer may
 // have several roles.
@@ -74,7 +77,7 @@ func blockedReply() Answer {
 
 // debugReply denies a preflight and says why.
 func debugReply(r Reason, vary Header) Answer {
-	return reply(statusForbidden, Header{Name: headerReason, Value: r.String()}, vary)
+	return reply(statusForbidden, Header{Name: HeaderReason, Value: r.String()}, vary)
 }
 
 func (b *builder) policyAnswers(p *compiled, s *Spec) Answers {
@@ -148,7 +151,7 @@ func (b *builder) preflightAnswers(a *Answers, p *compiled, s *Spec, origin, exp
 }
 
 // debugAnswers lets the browser's own check fail on what was denied, so that
-// its console names it. Where the origin is not allowed no header could.
+// its console names it. If the origin is not allowed no header could.
 func (b *builder) debugAnswers(a *Answers, p *compiled, status int, origin []Header, vary Header) {
 	a.Debug.OriginDenied = b.answer(debugReply(ReasonPreflightOriginDenied, vary))
 	a.Debug.OriginMalformed = b.answer(debugReply(ReasonPreflightMalformed, vary))
@@ -206,7 +209,7 @@ func (p *compiled) headersText() string {
 	return p.headers.text
 }
 
-// listHeader returns the header, or none where its list would be empty: an
+// listHeader returns the header, or none if its list would be empty: an
 // empty Access-Control-Allow-Methods fails the check (Fetch,
 // #cors-preflight-fetch).
 func listHeader(name, value string) []Header {

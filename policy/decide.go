@@ -61,7 +61,7 @@ func (s *Set) unknownVerdict(preflight bool) Verdict {
 	return Verdict{Reason: ReasonPolicyUnknown, Answer: s.denied.request}
 }
 
-// verdictOf is what p says of r; nil is no policy.
+// verdictOf is what p says of r; if p is nil, there is no policy.
 func (s *Set) verdictOf(p *compiled, r *Request, preflight bool) Verdict {
 	switch {
 	case p == nil:

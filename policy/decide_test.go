@@ -215,7 +215,7 @@ func TestPolicyUnknownIsNoPreflightWithoutOrigin(t *testing.T) {
 }
 
 // TestShadowDiffersInReasonAndInValues: what a person would want to know of
-// before enforcing a policy is a difference, even where browsers see none.
+// before enforcing a policy is a difference, even if browsers see none.
 func TestShadowDiffersInReasonAndInValues(t *testing.T) {
 	preflight := Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com", RequestMethod: "PUT", RequestHeaders: "x-z"}
 	request := Request{Method: "GET", Authority: "api.example.com", Path: "/v1", Origin: "https://example.com"}

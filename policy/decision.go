@@ -15,7 +15,7 @@ type Request struct {
 	SecFetchSite string
 	// Upgrade is the value of Upgrade, and Protocol of :protocol (RFC 8441).
 	Upgrade, Protocol string
-	// Route is the name of Envoy's route, where that is known; it decides
+	// Route is the name of Envoy's route, if that is known; it decides
 	// nothing, and is there for logs.
 	Route string
 }
@@ -42,7 +42,7 @@ const (
 	ApplyNone    Apply = "none"    // not at all
 	ApplyReplace Apply = "replace" // strip, set, and merge "Origin" into Vary
 	ApplyPublic  Apply = "public"  // strip and set; the answer is the same for every origin
-	ApplyDefer   Apply = "defer"   // as replace, only where the upstream sent no Access-Control-Allow-Origin
+	ApplyDefer   Apply = "defer"   // as replace, but only if the upstream sent no Access-Control-Allow-Origin
 	ApplyStrip   Apply = "strip"   // strip and merge Vary: what Envoy does when it has no answer
 )
 
@@ -114,7 +114,7 @@ type Decision struct {
 	// Preflight tells whether the request is a CORS-preflight request.
 	Preflight bool
 	// Shadow is what the shadow policy that covers the request says; it has no
-	// Answer where there is no such policy.
+	// Answer if there is no such policy.
 	Shadow Verdict
 	// ShadowDiffers tells that the shadow policy would answer otherwise.
 	ShadowDiffers bool

@@ -2,7 +2,7 @@ package policy
 
 // Hostile returns an origin that p matches, and that somebody else has who may
 // choose whatever p's stars leave open: the witness of a pattern that allows
-// too much. It is p itself where p is a single origin.
+// too much. It is p itself if p is a single origin.
 func (p Pattern) Hostile() string {
 	o := Origin{Scheme: p.Scheme, Host: p.Host, Port: p.Port}
 	switch p.Form {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -132,48 +133,50 @@ func (x *pathIndex) add(p *compiled, paths []string) {
 
 // find returns the policy that covers the host and path, or nil.
 func (x *index) find(host, path string) *compiled {
-	if p := x.exact[host].find(path, x.longestPath); p != nil {
-		return p
-	}
-	if len(x.wildcard) > 0 && len(host) <= maxHostLen {
-		if p := x.findWildcard(host, path); p != nil {
+	for paths := range x.of(host) {
+		if p := paths.find(path, x.longestPath); p != nil {
 			return p
 		}
-	}
-	return x.anyHost.find(path, x.longestPath)
-}
-
-// findUnread returns unread if there are policies for paths of the host, else nil.
-func (x *index) findUnread(host string) *compiled {
-	named := x.anyHost != nil || x.exact[host] != nil
-	_, parent, found := strings.Cut(host, ".")
-	for found && !named {
-		named = x.wildcard[parent] != nil
-		_, parent, found = strings.Cut(parent, ".")
-	}
-	if !named {
-		return nil
-	}
-	return unread
-}
-
-func (x *index) findWildcard(host, path string) *compiled {
-	_, parent, found := strings.Cut(host, ".")
-	for found {
-		if p := x.wildcard[parent].find(path, x.longestPath); p != nil {
-			return p
-		}
-		_, parent, found = strings.Cut(parent, ".")
 	}
 	return nil
+}
+
+// findUnread returns unread if the host's policies depend on the path, else the one
+// that covers every path, or nil.
+func (x *index) findUnread(host string) *compiled {
+	for paths := range x.of(host) {
+		if len(paths.byPath) > 0 {
+			return unread
+		}
+		return paths.all // nothing behind it is reached
+	}
+	return nil
+}
+
+// of returns what covers the host, the first to be asked first.
+func (x *index) of(host string) iter.Seq[*pathIndex] {
+	return func(yield func(*pathIndex) bool) {
+		if paths := x.exact[host]; paths != nil && !yield(paths) {
+			return
+		}
+		if len(x.wildcard) > 0 && len(host) <= maxHostLen {
+			_, parent, found := strings.Cut(host, ".")
+			for found {
+				if paths := x.wildcard[parent]; paths != nil && !yield(paths) {
+					return
+				}
+				_, parent, found = strings.Cut(parent, ".")
+			}
+		}
+		if x.anyHost != nil {
+			yield(x.anyHost)
+		}
+	}
 }
 
 // find returns the policy of the longest prefix of whole segments. Prefixes
 // longer than longest cannot be in the index.
 func (x *pathIndex) find(path string, longest int) *compiled {
-	if x == nil {
-		return nil
-	}
 	if len(x.byPath) == 0 {
 		return x.all
 	}

@@ -145,7 +145,7 @@ func checkSingle(e *PatternError, head string) error {
 			e.Hint += ", the first as " + strconv.Quote(first)
 		}
 	case strings.ContainsAny(head, separators):
-		return nil // the host is no host
+		return nil // the host is not a host
 	default:
 		e.Code, e.Reason, e.Hint = "origin-whitespace", "can never match: an origin has no white space", `write one such as "https://app.example.com"`
 	}

@@ -18,7 +18,7 @@ const (
 
 // Origin is a tuple origin (HTML, section 7.1.1), or what web views and
 // extensions send in its place, such as "app://." and "file://". It is
-// comparable; the zero Origin is no origin.
+// comparable; the zero Origin is not an origin.
 type Origin struct {
 	Scheme string
 	// Host is a domain, an IPv4 address, or an IPv6 address in brackets; if the
@@ -200,7 +200,7 @@ func isOriginHost(h string) bool {
 }
 
 // isDomain reports whether h is labels of [a-z0-9_-], with at most one
-// trailing dot. "_" is no letter of a host name, but browsers send it.
+// trailing dot. "_" is not a letter of a host name, but browsers send it.
 func isDomain(h string) bool {
 	h = strings.TrimSuffix(h, ".")
 	if h == "" || len(h) > maxHostLen {

@@ -251,7 +251,7 @@ func checkStarLabel(s, label string) error {
 }
 
 // checkHost refuses a host that no browser would send, with the spelling that
-// it would send where there is one.
+// it would send if there is one.
 func checkHost(s, host string) error {
 	if strings.HasPrefix(host, "[") || strings.Contains(host, "::") {
 		return checkIPv6(s, host)

@@ -107,7 +107,7 @@ func TestParsePatternSaysWhatToWriteInstead(t *testing.T) {
 }
 
 // What people and other systems write in place of an origin, and the pattern
-// that they mean; empty where that cannot be told.
+// that they mean; empty if that cannot be told.
 func TestParsePatternProposesWhatWasMeant(t *testing.T) {
 	for in, want := range map[string]string{
 		"https:///a.com": "https://a.com", "https:////a.com/x": "https://a.com", "https:/a.com": "https://a.com", "https//a.com": "https://a.com",

@@ -29,7 +29,7 @@ func (p *compiled) decidePreflight(r *Request) Verdict {
 }
 
 // matchPreflightOrigin wants an origin that user agents send from public
-// policies, too: what is none is not from a browser.
+// policies, too: what is not one does not come from a browser.
 func (p *compiled) matchPreflightOrigin(origin string) originMatch {
 	if !p.public {
 		return p.origins.match(origin)

@@ -29,7 +29,7 @@ const (
 	ReasonRequestAllowed
 	// ReasonRequestOriginDenied: the origin is not allowed.
 	ReasonRequestOriginDenied
-	// ReasonRequestOriginMalformed: the origin is no serialized origin.
+	// ReasonRequestOriginMalformed: the origin is not a serialized origin.
 	ReasonRequestOriginMalformed
 	// ReasonRequestBlocked: the origin is not allowed and the policy blocks.
 	ReasonRequestBlocked

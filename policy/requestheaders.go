@@ -12,7 +12,7 @@ const (
 )
 
 // checkHeaders tells whether all names of Access-Control-Request-Headers are
-// allowed, and returns them normalised where the answer lists them. Browsers
+// allowed, and returns them normalised if the answer lists them. Browsers
 // send them in lower case, sorted and unique (Fetch, #cors-preflight-fetch, step 5), but
 // intermediaries and other clients do not, so that order, case, white space,
 // repeats and empty elements (RFC 9110, section 5.6.1.2) do not matter.
@@ -47,8 +47,8 @@ func (p *compiled) checkHeaders(value string) (granted string, reason Reason) {
 }
 
 // StarCoversHeader reports whether "*" in allowHeaders covers name, in lower
-// case, of a header that a page can set: Authorization only with credentials,
-// where it is not sent as "*".
+// case, of a header that a page can set: Authorization only with credentials:
+// then the answer lists names in place of "*".
 func StarCoversHeader(name string, credentials bool) bool {
 	switch name {
 	case "authorization":

@@ -110,7 +110,7 @@ func (v *validator) checkAnybodys(field, text, reason string) {
 	}
 }
 
-// checkCredentials has the rules that hold where browsers send credentials.
+// checkCredentials has the rules that hold if browsers send credentials.
 func (v *validator) checkCredentials(field, text string, p Pattern) {
 	exposed := "with allowCredentials every site could read your users' data" + suchAs(p)
 	switch p.Form {
@@ -131,7 +131,7 @@ func (v *validator) checkCredentials(field, text string, p Pattern) {
 	}
 }
 
-// checkTrust warns of trusting more than a host over https, where that host is
+// checkTrust warns of trusting more than a host over https, if that host is
 // not this machine.
 func (v *validator) checkTrust(field, text string, p Pattern) {
 	if p.Port == AnyPort {
@@ -142,7 +142,7 @@ func (v *validator) checkTrust(field, text string, p Pattern) {
 	}
 }
 
-// suchAs names an origin that p allows too much; nothing where that is p itself.
+// suchAs names an origin that p allows too much; nothing if that is p itself.
 func suchAs(p Pattern) string {
 	if p.Form == FormExact && p.Port != AnyPort {
 		return ""

@@ -33,7 +33,8 @@ const casesMaxMessage = 4 << 20
 // way is a way to ask the service about a case, and to do with its answer what
 // Envoy does.
 type way struct {
-	name string
+	name     string
+	profiles []cases.Profile // those that ask so
 	// takes reports whether the way can show what is wanted of a case; nil: of
 	// each.
 	takes func(cases.Case) bool
@@ -54,18 +55,25 @@ func TestCasesOverGRPC(t *testing.T) {
 	conn := serve(t, &server.Server{Handler: handlerOf(t, set, count), MaxMessage: casesMaxMessage})
 	proc := processor{extprocv3.NewExternalProcessorClient(conn)}
 	authz := authorization{authv3.NewAuthorizationClient(conn)}
+	held := []cases.Profile{cases.Decide} // which asks nobody
 	for _, w := range []way{
-		{name: "one-trip", ask: proc.oneTrip},
-		{name: "two-phase", ask: proc.twoPhase},
-		{name: "ext-authz", ask: authz.withApply},
+		{name: "one-trip", profiles: []cases.Profile{cases.OneTrip, cases.NoTrip}, ask: proc.oneTrip},
+		{name: "two-phase", profiles: []cases.Profile{cases.TwoPhase}, ask: proc.twoPhase},
+		{name: "ext-authz", profiles: []cases.Profile{cases.ExtAuthz}, ask: authz.withApply},
 		{name: "ext-authz without the apply filter", takes: plainEnough, ask: authz.plain},
 	} {
+		held = append(held, w.profiles...)
 		t.Run(w.name, func(t *testing.T) {
 			decisions.Store(0)
 			if asked := w.run(t, files); asked == 0 || decisions.Load() != int64(asked) {
 				t.Errorf("%d cases took %d decisions, want one each", asked, decisions.Load())
 			}
 		})
+	}
+	for _, p := range cases.Profiles() {
+		if !slices.Contains(held, p) {
+			t.Errorf("no case is asked about as profile %s does: write a way", p)
+		}
 	}
 }
 

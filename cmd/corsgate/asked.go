@@ -19,7 +19,7 @@ const (
 )
 
 // compileFor compiles policies for an Envoy, and says of each one what is asked
-// about. A policy that needs a service where there is none is an
+// about. A policy that needs a service if there is none is an
 // error.
 func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfile.Diagnostic, error) {
 	filters, err := c.Compile(policy.Compile(r.Policies))

@@ -8,7 +8,7 @@ import (
 )
 
 // choice is a flag with a closed list of values, the first of them its default;
-// an empty default is none of those that are named.
+// an empty default is not named.
 type choice struct {
 	value   string
 	allowed []string

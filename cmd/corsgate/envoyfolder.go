@@ -194,7 +194,11 @@ func (f *envoyConfigFlags) advise(r *folderReport, c envoy.Config) {
 		r.Next = append(r.Next, bootstrapName+" says something else than these flags, and stays, since it may be edited: take over what is new in "+newBootstrapName+", and restart Envoy")
 	}
 	if c.Service != "" {
-		r.Next = append(r.Next, fmt.Sprintf("serve what is asked about, at %s: corsgate serve --policies %s", c.Service, printable.Name(f.policies)))
+		serve := "corsgate serve --policies " + printable.Name(f.policies)
+		if c.Service != defaultGRPCListen {
+			serve += " --grpc-listen ADDRESS"
+		}
+		r.Next = append(r.Next, fmt.Sprintf("serve what is asked about, at %s: %s", c.Service, serve))
 	}
 	r.Next = append(r.Next, "when the policies have changed, run this again")
 }

@@ -83,7 +83,7 @@ func markFailures(cmd *cobra.Command) {
 	}
 }
 
-// asFault returns err as a fault; one that is none yet gets code and hints.
+// asFault returns err as a fault; one that is not a fault yet gets code and hints.
 func asFault(err error, code int, hints ...string) error {
 	var f *fault
 	if err == nil || errors.As(err, &f) {

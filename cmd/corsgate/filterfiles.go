@@ -18,7 +18,9 @@ type filterFiles struct {
 }
 
 // Prepare implements live.Sink: it compiles the policies, and writes the files beside
-// those that Envoy has.
+// those that Envoy has. An error of the disk refuses the set, too, although it may
+// pass: so the service and its Envoy stay at one set, and who edits the policies in
+// front of this demo reads the error, and saves them anew.
 func (f *filterFiles) Prepare(set *policy.Set) (commit func(), err error) {
 	filters, err := f.config.Compile(set)
 	if err != nil {
@@ -31,7 +33,7 @@ func (f *filterFiles) Prepare(set *policy.Set) (commit func(), err error) {
 	}
 	staged, err := envoy.StageFilters(f.config.Compiled.Folder, filters)
 	if err != nil {
-		return nil, fmt.Errorf("write the filters: %w", err)
+		return nil, fmt.Errorf("write the filters: %w; when that is mended, change the policies to have them read again", err)
 	}
 	return func() {
 		if err := staged.Commit(); err != nil {

@@ -34,7 +34,7 @@ func plainFlagError(_ *cobra.Command, err error) error {
 	return err
 }
 
-// status is a flag that takes a status of HTTP; 0 is none.
+// status is a flag that takes a status of HTTP; 0 means that it is not given.
 type status int
 
 // String returns the status.

@@ -54,7 +54,7 @@ func (c *compiler) askClosed() node {
 }
 
 func (p *compiled) mayBlock() bool {
-	return p.spec.Mode != policy.ModeOff && (p.spec.DeniedRequests == policy.DeniedBlock || p.spec.DeniedRequests == policy.DeniedBlockUnsafe)
+	return p.spec.Mode != policy.ModeOff && p.spec.Mode != policy.ModeShadow && (p.spec.DeniedRequests == policy.DeniedBlock || p.spec.DeniedRequests == policy.DeniedBlockUnsafe)
 }
 
 // unlessBlocked gives n the requests that none of the policies blocks, whatever their

@@ -4,15 +4,19 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
 	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	setstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/common/set_filter_state/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	authz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
+	fault "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	filterstate "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_filter_state/v3"
 	metadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
 	inputs "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -70,18 +74,34 @@ func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig
 	}}})
 }
 
+// noteOrigin keeps the Origin for the response: when that comes, routes and other
+// filters may have changed the request.
+func noteOrigin() *core.TypedExtensionConfig {
+	return extension("origin", &filterstate.Config{OnRequestHeaders: []*setstate.FilterStateValue{{
+		Key:        &setstate.FilterStateValue_ObjectKey{ObjectKey: originState},
+		FactoryKey: "envoy.string",
+		Value:      &setstate.FilterStateValue_FormatString{FormatString: &core.SubstitutionFormatString{Format: &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "%REQ(" + origin + ")%"}}}}},
+	}}})
+}
+
+// originState is the key of the Origin in the filter state.
+const originState = "corsgate.origin"
+
 // answer gives requests an answer of a policy, for the reason. The headers that echo
 // what skip says are left out: there is nothing to echo.
 func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
 	note := c.decided(policyName, reason)
-	switch a.Action {
-	case policy.Reply:
-		return c.chains.run(reason, note, mutate(setAll(a.Headers, skip)), c.reply(a.Status))
-	case policy.Edit:
+	switch {
+	case a.Action == policy.Reply:
+		// An answer that some other filter gives instead grants nothing, either.
+		edits := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)
+		return c.chains.run(reason, append([]*core.TypedExtensionConfig{note, mutate(edits)}, c.reply(a.Status)...)...)
+	case a.Action == policy.Edit && slices.ContainsFunc(a.Headers, func(h policy.Header) bool { return h.From == policy.FromOrigin }):
+		return c.chains.run(reason, note, noteOrigin(), c.apply(a))
+	case a.Action == policy.Edit:
 		return c.chains.run(reason, note, c.apply(a))
-	default:
-		return c.chains.run(reason, note)
 	}
+	return c.chains.run(reason, note)
 }
 
 // apply returns the filter that edits responses as a says, within a chain.
@@ -100,7 +120,14 @@ func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
 // edits are what a does to a response, whoever made it: an upstream, or a filter of
 // Envoy itself.
 func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
-	list := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, nil)...)
+	list := []*mutation.HeaderMutation{stripped()}
+	for _, h := range a.Headers {
+		value := valueOf(h)
+		if h.From == policy.FromOrigin {
+			value = "%FILTER_STATE(" + originState + ":PLAIN)%"
+		}
+		list = append(list, appended(h.Name, value, core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+	}
 	if addVary {
 		list = append(list, appended(vary, "Origin", core.HeaderValueOption_APPEND_IF_EXISTS_OR_ADD))
 	}
@@ -173,14 +200,19 @@ func valueOf(h policy.Header) string {
 const replyKey = "corsgate.reply.9b1f6c2e"
 
 // reply answers with an empty body, and with what the filter before it sets.
-func (c *compiler) reply(status int) *core.TypedExtensionConfig {
+func (c *compiler) reply(status int) []*core.TypedExtensionConfig {
 	if c.Reply == ByLua {
-		return extension("reply", &lua.Lua{DefaultSourceCode: &core.DataSource{Specifier: &core.DataSource_InlineString{
+		return []*core.TypedExtensionConfig{extension("reply", &lua.Lua{DefaultSourceCode: &core.DataSource{Specifier: &core.DataSource_InlineString{
 			InlineString: fmt.Sprintf(`function envoy_on_request(h) h:respond({[":status"]="%d"}) end`, status),
-		}}})
+		}}})}
 	}
+	return []*core.TypedExtensionConfig{replyByAuthz(status), replyWithoutRoute(status)}
+}
+
+// replyByAuthz answers by a filter that is off, and denies because it is. It never
+// calls the cluster.
+func replyByAuthz(status int) *core.TypedExtensionConfig {
 	return extension("reply", &authz.ExtAuthz{
-		// The filter is off, and denies because it is. It never calls the cluster.
 		Services: &authz.ExtAuthz_GrpcService{GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
 			EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: contract.Namespace},
 		}}},
@@ -190,5 +222,23 @@ func (c *compiler) reply(status int) *core.TypedExtensionConfig {
 		FilterEnabled:              &core.RuntimeFractionalPercent{DefaultValue: &types.FractionalPercent{}},
 		DenyAtDisable:              &core.RuntimeFeatureFlag{RuntimeKey: replyKey, DefaultValue: wrapperspb.Bool(true)},
 		StatusOnError:              &types.HttpStatus{Code: types.StatusCode(status)},
+	})
+}
+
+// replyWithoutRoute answers requests that match no route yet: an ext_authz filter lets
+// these pass. Its answer has a body, so that it is never 204.
+func replyWithoutRoute(status int) *core.TypedExtensionConfig {
+	if status == http.StatusNoContent {
+		status = http.StatusOK
+	}
+	return extension("reply without a route", &fault.HTTPFault{
+		Abort: &fault.FaultAbort{
+			ErrorType:  &fault.FaultAbort_HttpStatus{HttpStatus: uint32(status)},
+			Percentage: &types.FractionalPercent{Numerator: 100},
+		},
+		AbortPercentRuntime:           replyKey + ".percent",
+		AbortHttpStatusRuntime:        replyKey + ".status",
+		MaxActiveFaultsRuntime:        replyKey + ".active",
+		DisableDownstreamClusterStats: true,
 	})
 }

@@ -57,7 +57,7 @@ type Options struct {
 
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
-	// Name is "corsgate", or "corsgate-N" if there are several.
+	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several.
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
@@ -112,7 +112,7 @@ func newResource(name string, filter *composite.Composite) (Resource, error) {
 	return Resource{Name: name, Version: hex.EncodeToString(hash[:]), Filter: packed}, nil
 }
 
-// compiler compiles one resource.
+// compiler compiles a set, one resource after the other.
 type compiler struct {
 	Options
 	set      *policy.Set
@@ -151,21 +151,56 @@ type rule struct {
 func (c *compiler) compile(keys []string) *composite.Composite {
 	c.chains = chains{}
 	h := c.resolve(keys)
-	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither(c.policies))...)
-	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, c.ask(c.policies, true))...), when{hasLongList, odd})
-	cors := first(c.byHost(h, c.request, c.oddAuthority(h, c.ask(c.policies, false))...),
-		when{c.oddOrigin(), odd},
-		when{isPreflight, preflight},
-	)
-	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{has(origin), cors})...))
+	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither)...)
+	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, true) })...), when{hasLongList, odd})
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, false) })...), when{isPreflight, preflight})
+	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
-// odd asks about requests that may be malformed, if a policy is about the host.
+// odd is for requests whose Origin may be malformed, or whose list of headers too long.
+// They are asked about, unless that changes nothing.
 func (c *compiler) odd(s *site) node {
-	if len(s.rules) == 0 && s.asker == nil {
+	policies := s.policies()
+	if s.asker != nil || !slices.ContainsFunc(policies, (*compiled).takesOdd) {
+		return c.askOdd(s, policies)
+	}
+	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {
+		return first(inner.oddRequest(s), when{isPreflight, inner.oddPreflight(s)})
+	}))
+}
+
+func (c *compiler) askOdd(s *site, policies []*compiled) node {
+	if len(policies) == 0 && s.asker == nil {
 		return c.noPolicy()
 	}
-	return c.askEither(s.policies())
+	return c.askEither(policies)
+}
+
+// takesOdd reports whether p says the same whatever the Origin.
+func (p *compiled) takesOdd() bool {
+	return p.spec.Mode == policy.ModeOff || p.Public && !p.asked
+}
+
+// oddRequest is for those that are not preflights: a public policy answers all alike.
+func (c *compiler) oddRequest(s *site) node {
+	return c.byPath(s, false, func(p *compiled) node {
+		switch {
+		case p.spec.Mode == policy.ModeOff:
+			return c.off(p)
+		case p.takesOdd():
+			return c.allowed(p)
+		}
+		return c.ask([]*compiled{p}, false)
+	})
+}
+
+func (c *compiler) oddPreflight(s *site) node {
+	return c.byPath(s, true, func(p *compiled) node {
+		if p.spec.Mode == policy.ModeOff {
+			return c.off(p)
+		}
+		return c.ask([]*compiled{p}, true)
+	})
 }
 
 // newCompiled reads a policy of the set.

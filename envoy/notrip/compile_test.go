@@ -113,7 +113,7 @@ func TestEqualAnswersAreThereOnce(t *testing.T) {
 
 func TestEachResourceHasANameOfItsOwn(t *testing.T) {
 	set := policytest.Compile(t, apiSpecs(3)...)
-	for shards, want := range map[int][]string{0: {"corsgate"}, 1: {"corsgate"}, 3: {"corsgate-0", "corsgate-1", "corsgate-2"}} {
+	for shards, want := range map[int][]string{0: {"corsgate"}, 1: {"corsgate"}, 3: {"corsgate-0-of-3", "corsgate-1-of-3", "corsgate-2-of-3"}} {
 		var names []string
 		for _, r := range compile(t, set, notrip.Options{Shards: shards}) {
 			names = append(names, r.Name)

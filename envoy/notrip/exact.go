@@ -80,8 +80,8 @@ var commonHeaders = []string{
 	"x-request-id", "x-requested-with", "x-xsrf-token",
 }
 
-// forbiddenHeaders are the names of Fetch, #forbidden-request-header, that are not
-// told by a prefix, and forbiddenPrefix matches the others.
+// forbiddenPrefix matches the names of Fetch, #forbidden-request-header, that are told
+// by a prefix.
 const forbiddenPrefix = `(?:[pP][rR][oO][xX][yY]-|[sS][eE][cC]-)` + tokenByte + `*`
 
 // A path has one reading only if nothing in it is decoded, cut or resolved. Each

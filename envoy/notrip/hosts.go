@@ -42,22 +42,29 @@ type hosts struct {
 	stars []site // the longest parent first
 	every site
 	ports []uint16
-	// names match the names of all hosts, also of those that are looked up in other
-	// shards: an odd spelling of an authority has a hash of its own.
-	names []string
+	// spellings are of all hosts, also of those that are looked up in other shards: an
+	// odd spelling of an authority has a hash of its own. The first that matches counts.
+	spellings []spelling
+}
+
+// spelling has what matches the names of hosts, and the policies that may be about
+// one of them.
+type spelling struct {
+	names    []string
+	policies []*compiled
 }
 
 // resolve finds the sites of the keys, and of what is not one.
 func (c *compiler) resolve(keys []string) *hosts {
 	h, layers := &hosts{ports: c.Ports}, c.layers
-	var parents []string
+	var names, parents []string
 	for _, host := range slices.Sorted(maps.Keys(layers)) {
 		parent, starred := strings.CutPrefix(host, "*.")
 		switch {
 		case starred:
-			parents, h.names = append(parents, parent), append(h.names, `\C*\.`+literal(parent))
+			parents = append(parents, parent)
 		case host != "":
-			h.names = append(h.names, literal(host))
+			names = append(names, host)
 		}
 	}
 	slices.SortFunc(parents, func(a, b string) int {
@@ -74,7 +81,29 @@ func (c *compiler) resolve(keys []string) *hosts {
 		h.stars = append(h.stars, c.site(target{parent: parent}, rulesOf("*."+parent, parent, parents, layers)))
 	}
 	h.every = c.site(target{}, layers[""])
+	h.spellings = c.spell(names, h.stars, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
 	return h
+}
+
+// spell divides the hosts by whether a policy of theirs may block, so that one that
+// does has nothing to do with others.
+func (c *compiler) spell(names []string, stars []site, of func(host string) site) []spelling {
+	calm := slices.DeleteFunc(slices.Clone(c.policies), (*compiled).mayBlock)
+	exact, blocking, starred := spelling{policies: calm}, spelling{policies: c.policies}, spelling{policies: calm}
+	for _, name := range names {
+		to := &exact
+		if s := of(name); slices.ContainsFunc(s.policies(), (*compiled).mayBlock) {
+			to = &blocking
+		}
+		to.names = append(to.names, literal(name))
+	}
+	for i := range stars {
+		starred.names = append(starred.names, `\C*\.`+literal(stars[i].parent))
+		if slices.ContainsFunc(stars[i].policies(), (*compiled).mayBlock) {
+			starred.policies = c.policies
+		}
+	}
+	return slices.DeleteFunc([]spelling{exact, blocking, starred}, func(s spelling) bool { return len(s.names) == 0 })
 }
 
 // withoutPort cuts one of the ports.
@@ -99,7 +128,7 @@ func rulesOf(name, host string, parents []string, layers map[string][]rule) (rul
 	return append(rules, layers[""]...)
 }
 
-// site makes a site of rules, of which those of shadow policies act not.
+// site makes a site of rules. Those of shadow policies do not act.
 func (c *compiler) site(t target, rules []rule) site {
 	s := site{target: t}
 	for _, r := range rules {
@@ -166,14 +195,15 @@ func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 	return lookup(authority, exact, first(of(&h.every), branches...))
 }
 
-// maxNamed is up to how many hosts an expression names each.
-const maxNamed = 100
+// maxNamed is up to how many hosts odd authorities are compared with. Above, all odd
+// authorities are asked about, so that each resource need not name all hosts.
+const maxNamed = 1000
 
-// oddAuthority gives n the requests whose authorities are written otherwise than they
-// are looked up, with another port, a trailing dot, capital letters or a user name,
-// and that may be of a policy's host.
-func (c *compiler) oddAuthority(h *hosts, n node) []when {
-	if len(h.names) == 0 {
+// oddAuthority is for requests whose authorities are written otherwise than they are
+// looked up, with another port, a trailing dot, capital letters or a user name, and
+// that may be of a host of the policies that of gets.
+func (c *compiler) oddAuthority(h *hosts, of func(policies []*compiled) node) []when {
+	if len(h.spellings) == 0 {
 		return nil
 	}
 	plain := []string{plainHost + h.port()}
@@ -182,11 +212,21 @@ func (c *compiler) oddAuthority(h *hosts, n node) []when {
 			plain = append(plain, literal(s.authority))
 		}
 	}
-	odd := not(matches(authority, strings.Join(plain, "|")))
-	if len(h.names) > maxNamed {
-		return []when{{odd, n}}
+	odd := not(matchesAny(authority, plain))
+	named := 0
+	var branches []when
+	for _, s := range h.spellings {
+		var spellings []string
+		for _, name := range s.names {
+			spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
+		}
+		named += len(spellings)
+		branches = append(branches, when{matchesAny(authority, spellings), of(s.policies)})
 	}
-	return []when{{and(odd, matches(authority, `(?i)(?:\C*@)?(?:`+strings.Join(h.names, "|")+`)\.?(?::\C*)?`)), n}}
+	if named > maxNamed {
+		return []when{{odd, of(c.policies)}}
+	}
+	return []when{{odd, first(nil, branches...)}}
 }
 
 var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
@@ -238,9 +278,9 @@ func byRule(rules []rule, otherwise node, of func(*compiled) node) node {
 func covers(rules []rule) predicate {
 	paths := make([]string, len(rules))
 	for i, r := range rules {
-		paths[i] = r.path
+		paths[i] = literal(r.path) + `(?:[/?#]\C*)?`
 	}
-	return matches(path, "(?:"+oneOf(paths)+`)(?:[/?#]\C*)?`)
+	return matchesAny(path, paths)
 }
 
 // isStar reports whether a policy's host stands for several.

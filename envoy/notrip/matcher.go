@@ -2,7 +2,6 @@ package notrip
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	core "github.com/cncf/xds/go/xds/core/v3"
@@ -112,6 +111,25 @@ func equals(header, value string) predicate {
 // matches holds if the whole value of a request header matches the RE2 expression.
 func matches(header, expression string) predicate { return single(request(header), re2(expression)) }
 
+// maxExpression bounds an expression in bytes, so that Envoy's engine takes it. It
+// refuses programs of about 87,000 instructions, and a byte is at most one of them.
+const maxExpression = 16 << 10
+
+// matchesAny holds if the whole value matches one of the expressions.
+func matchesAny(header string, expressions []string) predicate {
+	var predicates []predicate
+	for len(expressions) > 0 {
+		size, n := len(expressions[0]), 1
+		for n < len(expressions) && size+len(expressions[n]) < maxExpression {
+			size += len(expressions[n]) + len("|")
+			n++
+		}
+		predicates = append(predicates, matches(header, strings.Join(expressions[:n], "|")))
+		expressions = expressions[n:]
+	}
+	return or(predicates...)
+}
+
 func re2(expression string) *xds.StringMatcher {
 	return &xds.StringMatcher{MatchPattern: &xds.StringMatcher_SafeRegex{SafeRegex: &xds.RegexMatcher{
 		EngineType: &xds.RegexMatcher_GoogleRe2{GoogleRe2: &xds.RegexMatcher_GoogleRE2{}},
@@ -159,13 +177,13 @@ func pack(m proto.Message) *anypb.Any {
 // literal matches a text itself.
 func literal(text string) string { return regexp.QuoteMeta(text) }
 
-// oneOf matches each of the texts.
-func oneOf(texts []string) string {
+// literals match a text itself each.
+func literals(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {
 		list[i] = literal(text)
 	}
-	return strings.Join(list, "|")
+	return list
 }
 
 // anyCase matches a name in any case of its letters. "(?i)" would let "k" match the
@@ -190,6 +208,3 @@ func anyCases(names []string) string {
 	}
 	return strings.Join(list, "|")
 }
-
-// sorted returns the texts sorted.
-func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }

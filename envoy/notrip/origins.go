@@ -19,8 +19,7 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	for _, p := range policies {
 		for _, pattern := range p.patterns {
 			text := pattern.String()
-			_, err := policy.ParseOrigin(text)
-			if err == nil && isExact(pattern) && !isPlainOrigin.MatchString(text) {
+			if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
 				list = append(list, text)
 			}
 		}
@@ -30,18 +29,28 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	return list[:min(len(list), maxOdd)]
 }
 
+// isKnowable reports whether it is known of an origin which site it may be: not of one
+// with a trailing dot, which is compared without, or with another scheme that
+// browsers know the hosts of.
+func isKnowable(text string) bool {
+	o, err := policy.ParseOrigin(text)
+	switch {
+	case err != nil:
+		return false
+	case o.Scheme == "http" || o.Scheme == "https":
+		return !strings.HasSuffix(o.Host, ".")
+	}
+	return !slices.Contains([]string{"ws", "wss", "ftp"}, o.Scheme)
+}
+
 var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
 
 // isExact reports whether a pattern is one origin.
 func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
 
-// oddOrigin holds for origins that may be malformed.
-func (c *compiler) oddOrigin() predicate {
-	known := []string{plainOrigin, "null"}
-	if len(c.oddOrigins) > 0 {
-		known = append(known, oneOf(c.oddOrigins))
-	}
-	return not(matches(origin, strings.Join(known, "|")))
+// hasKnownOrigin holds for requests with an Origin that is well-formed for sure.
+func (c *compiler) hasKnownOrigin() predicate {
+	return matchesAny(origin, append([]string{plainOrigin, "null"}, literals(c.oddOrigins)...))
 }
 
 // maxListed is up to how many exact origins stand in one expression, which is smaller
@@ -68,7 +77,7 @@ func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 	}
 	otherwise := either(p.allowsAny(), allow, deny)
 	if len(expressions) > 0 {
-		otherwise = first(otherwise, when{matches(origin, strings.Join(expressions, "|")), allow})
+		otherwise = first(otherwise, when{matchesAny(origin, expressions), allow})
 	}
 	return lookup(origin, exact, otherwise)
 }

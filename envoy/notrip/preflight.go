@@ -68,7 +68,7 @@ func (c *compiler) methods(p *compiled) node {
 	malformed := c.deny(p, policy.ReasonPreflightMalformed, p.Answers.Debug.Method)
 	checks := c.headers(p)
 	branches := []when{
-		{matches(requestMethod, oneOf(allowed)), checks},
+		{matchesAny(requestMethod, literals(allowed)), checks},
 		{matches(requestMethod, `(?i)connect|trace|track`), denied},
 		{not(matches(requestMethod, tokenByte+"+")), malformed},
 	}
@@ -111,7 +111,7 @@ func (c *compiler) headers(p *compiled) node {
 	}
 	// Names that no page can set neither deny nor are they granted: old browsers list
 	// some (Fetch, #forbidden-request-header).
-	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, sorted(names), none)})
+	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, slices.Sorted(slices.Values(names)), none)})
 	return first(denied, branches...)
 }
 
@@ -138,9 +138,14 @@ func eitherOf(a, b string) string {
 	return a + "|" + b
 }
 
-// maxEchoed bounds the names of a list that is echoed: its expression grows with their
-// square.
-const maxEchoed = 64
+// maxEchoed bounds the names of a list that is echoed: its expression, which grows with
+// their square, must not be too long.
+const maxEchoed = 32
+
+// canEcho reports whether lists of the names compile.
+func canEcho(names []string) bool {
+	return len(names) <= maxEchoed && len(ascending(names)) <= 2*maxExpression
+}
 
 // echo grants a list of names that passed. If the answer lists those that were
 // requested, these are the request's own bytes if they are as a browser writes them,
@@ -155,7 +160,7 @@ func (c *compiler) echo(p *compiled, known []string, none node) node {
 		return policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name)
 	})
 	branches := []when{{matches(requestHeaders, `[ \t,]*`), none}}
-	if 0 < len(known) && len(known) <= maxEchoed {
+	if len(known) > 0 && canEcho(known) {
 		branches = append(branches, when{matches(requestHeaders, ascending(known)), c.granted(p)})
 	}
 	if star {

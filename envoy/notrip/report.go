@@ -70,6 +70,7 @@ func (p *compiled) wholeCauses() (causes []Cause) {
 			Hint: "write enforce, or take the policy out, when the rehearsal is over",
 		})
 	}
+	causes = append(causes, p.tooMuch()...)
 	for i, path := range p.spec.Paths {
 		if !readsOnce(path) {
 			causes = append(causes, Cause{
@@ -79,6 +80,62 @@ func (p *compiled) wholeCauses() (causes []Cause) {
 		}
 	}
 	return causes
+}
+
+// What Envoy takes: a header's value in bytes, by its own rule, and patterns in a time
+// that a request may take.
+const (
+	maxValue = 16384
+	maxStars = 1000
+)
+
+// tooMuch is about lists that are too long for Envoy.
+func (p *compiled) tooMuch() (causes []Cause) {
+	add := func(field, reason string) {
+		if !slices.ContainsFunc(causes, func(c Cause) bool { return c.Field == field }) {
+			causes = append(causes, Cause{Field: field, Reason: reason, Hint: "list fewer"})
+		}
+	}
+	stars := 0
+	for _, pattern := range p.patterns {
+		if !isExact(pattern) {
+			stars++
+		}
+	}
+	if stars > maxStars {
+		add("cors.allowOrigins", fmt.Sprintf("Envoy tries patterns with stars one by one, and there are more than %d", maxStars))
+	}
+	names, _ := withoutStar(p.spec.CORS.AllowHeaders)
+	if len(anyCases(names)) > maxExpression {
+		add("cors.allowHeaders", "the names are too many for one regular expression of Envoy")
+	}
+	for _, h := range p.setHeaders() {
+		if field := listFields[h.Name]; field != "" && len(valueOf(h)) > maxValue {
+			add(field, fmt.Sprintf("Envoy sets values of up to %d bytes", maxValue))
+		}
+	}
+	for i, path := range p.spec.Paths {
+		if len(path) > maxExpression/4 {
+			add(fmt.Sprintf("paths[%d]", i), "the path is too long for a regular expression of Envoy")
+		}
+	}
+	return causes
+}
+
+// setHeaders are those of the answers that have lists.
+func (p *compiled) setHeaders() []policy.Header {
+	list := slices.Concat(p.Answers.Granted.Headers, p.Answers.Allowed.Headers)
+	if p.Answers.Debug.Header != nil {
+		list = append(list, p.Answers.Debug.Header.Headers...)
+	}
+	return list
+}
+
+// listFields are the fields that are sent as a header's value.
+var listFields = map[string]string{
+	"access-control-allow-methods":  "cors.allowMethods",
+	"access-control-allow-headers":  "cors.allowHeaders",
+	"access-control-expose-headers": "cors.exposeHeaders",
 }
 
 // crossed says of policies which others have requests of their hosts asked about.
@@ -179,8 +236,8 @@ func (p *compiled) echoCause() Cause {
 	switch {
 	case star:
 		reason = "preflights for several headers that are not common ones, since the answer repeats the list"
-	case len(names) > maxEchoed:
-		reason = fmt.Sprintf("preflights with a list of headers, since the answer repeats it and the policy lists more than %d", maxEchoed)
+	case !canEcho(names):
+		reason = fmt.Sprintf("preflights with a list of headers, since the answer repeats it and the policy lists more than %d, or very long names", maxEchoed)
 	}
 	return Cause{Field: field, Reason: reason, Hint: hint}
 }

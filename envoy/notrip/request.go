@@ -35,7 +35,7 @@ func (c *compiler) requestOf(p *compiled, t *target) node {
 	if len(denied) == 0 {
 		return c.shared(p, nil)
 	}
-	own := and(matches(origin, oneOf(denied)), not(has(secFetchSite)))
+	own := and(matchesAny(origin, literals(denied)), not(has(secFetchSite)))
 	return first(c.shared(p, nil), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
 }
 
@@ -94,7 +94,7 @@ func (c *compiler) own(p *compiled, t *target, same node) node {
 func (t *target) mayBeOwn() predicate {
 	switch {
 	case t.authority != "":
-		return matches(origin, oneOf(t.ownOrigins()))
+		return matchesAny(origin, literals(t.ownOrigins()))
 	case t.parent != "":
 		return matches(origin, `https?://[^:]+\.`+literal(t.parent)+`(?::[0-9]+)?`)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	core "github.com/cncf/xds/go/xds/core/v3"
+	xds "github.com/cncf/xds/go/xds/type/matcher/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -81,6 +82,10 @@ func (v *verifier) known(m proto.Message) error {
 		return v.packed(m)
 	case *composite.ExecuteFilterAction:
 		return v.action(m)
+	case *xds.RegexMatcher:
+		if len(m.GetRegex()) > 2*maxExpression {
+			return fmt.Errorf("an expression of %d bytes", len(m.GetRegex()))
+		}
 	}
 	return nil
 }

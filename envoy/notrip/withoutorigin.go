@@ -3,7 +3,6 @@ package notrip
 import (
 	"slices"
 
-	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 
 	"github.com/corsgate/corsgate/policy"
@@ -12,7 +11,7 @@ import (
 // withoutOrigin decides requests that have no Origin. They get the policy's own answer
 // by host. Nothing is noted of them: that costs more than the answer.
 func (c *compiler) withoutOrigin(h *hosts) node {
-	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, c.askOpen())...)
+	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, func([]*compiled) node { return c.askOpen() })...)
 }
 
 // withoutOriginOf answers the requests of a site. If the policies of its paths answer
@@ -21,7 +20,7 @@ func (c *compiler) withoutOriginOf(s *site) node {
 	edit := func(p *compiled) node { return c.editWithoutOrigin(p.withoutOrigin()) }
 	switch {
 	case len(s.rules) == 0:
-		return nil
+		return c.pass()
 	case c.sameWithoutOrigin(s):
 		return edit(s.rules[0].policy)
 	case s.unread:
@@ -54,21 +53,18 @@ func answersAlike(a, b *policy.Answer) bool {
 	return a.Action == b.Action && a.Apply == b.Apply && slices.Equal(a.Headers, b.Headers)
 }
 
-// editWithoutOrigin edits the response as a says. Vary is looked at by the outer
-// matcher, since a second composite costs more; but then the response has it walked
-// again from its root, and that must be cheap.
+// editWithoutOrigin edits the response as a says. Vary is looked at in a chain: if the
+// outer matcher looked at it, Envoy would walk that again with the request as the
+// router left it, whose host and path may be others.
 func (c *compiler) editWithoutOrigin(a *policy.Answer) node {
-	run := func(edits []*mutation.HeaderMutation) node { return c.chains.run("not_cors", mutate(edits)) }
-	switch {
-	case isPass(a):
+	if isPass(a) {
 		return c.pass()
-	case a.Apply == policy.ApplyPublic || c.NamedPolicies || c.Shards > 1:
-		return c.chains.run("not_cors", c.apply(a))
 	}
-	return unlessDeferred(a, first(run(edits(a, true)), when{varyHasOrigin, run(edits(a, false))}), c.pass())
+	return c.chains.run("not_cors", c.apply(a))
 }
 
-// pass does nothing; nothing that follows is looked at.
+// pass does nothing. Without it Envoy would match the request again when the response
+// has come.
 func (c *compiler) pass() node {
 	return c.chains.run("pass", extension("pass", &headers.HeaderMutation{}))
 }

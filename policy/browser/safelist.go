@@ -18,7 +18,7 @@ const (
 // needs one, whatever it is.
 const UnsafeValue = "(any)"
 
-// unsafeWhy returns why h is no CORS-safelisted request-header (Fetch,
+// unsafeWhy returns why h is not a CORS-safelisted request-header (Fetch,
 // #cors-safelisted-request-header); empty when it is one.
 func unsafeWhy(h Header) string {
 	rule, known := safelist[strings.ToLower(h.Name)]

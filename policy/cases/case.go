@@ -31,7 +31,7 @@ type Case struct {
 }
 
 // overlooks are the parts of an Outcome that a case does not compare; the zero
-// overlooks are none. With some, headers that are not wanted are overlooked.
+// value overlooks nothing. With some, headers that are not wanted are overlooked.
 type overlooks struct {
 	some, policy, reason, shadow, status, forwarded bool
 	shadowPolicy, shadowReason, shadowDiffers       bool // of a shadow

@@ -91,6 +91,8 @@ func (c *Coverage) Unexercised() []Unexercised {
 
 func (e *exercise) missed(s *policy.Spec) []Unexercised {
 	var list []Unexercised
+	knownMethod := func(m string) bool { return policy.IsSafelistedMethod(m) || slices.Contains(s.CORS.AllowMethods, m) }
+	knownHeader := func(h string) bool { return slices.Contains(s.CORS.AllowHeaders, h) }
 	for _, part := range []struct {
 		field   string
 		entries []string
@@ -98,8 +100,8 @@ func (e *exercise) missed(s *policy.Spec) []Unexercised {
 	}{
 		{"cors.allowOrigins", s.CORS.AllowOrigins, e.hasOrigin},
 		{"cors.allowOriginRegexes", s.CORS.AllowOriginRegexes, e.hasMatch},
-		{"cors.allowMethods", s.CORS.AllowMethods, func(m string) bool { return has(e.methods, slices.Concat(always, s.CORS.AllowMethods), m) }},
-		{"cors.allowHeaders", s.CORS.AllowHeaders, func(h string) bool { return has(e.headers, s.CORS.AllowHeaders, h) }},
+		{"cors.allowMethods", s.CORS.AllowMethods, func(m string) bool { return has(e.methods, m, knownMethod) }},
+		{"cors.allowHeaders", s.CORS.AllowHeaders, func(h string) bool { return has(e.headers, h, knownHeader) }},
 	} {
 		u := Unexercised{Policy: s.Name, Field: part.field}
 		for _, entry := range part.entries {
@@ -145,17 +147,14 @@ func (e *exercise) anyOrigin(matches func(o policy.Origin, text string) bool) bo
 	return false
 }
 
-// always are the methods that need no entry (Fetch, #cors-safelisted-method).
-var always = []string{"GET", "HEAD", "POST"}
-
-// has reports whether entry was asked for; for a star, whether a name was that
-// is not in list.
-func has(asked map[string]bool, list []string, entry string) bool {
+// has reports whether entry was asked for; for a star, whether a name was that is
+// not known without it.
+func has(asked map[string]bool, entry string, known func(string) bool) bool {
 	if entry != "*" {
 		return asked[entry]
 	}
 	for name, was := range asked {
-		if was && !slices.Contains(list, name) {
+		if was && !known(name) {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 
@@ -262,7 +263,7 @@ func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, p
 	}
 	headers := p.headers(field+".headers", &raw.Headers)
 	for header := range headers {
-		p.check(isCORS(header), field+".headers."+header, "it is never compared; only Access-Control-*, Vary and x-corsgate-reason are")
+		p.check(isCORS(header), field+".headers."+header, "it is never compared; only Access-Control-*, Vary and "+policy.HeaderReason+" are")
 	}
 	forwarded := raw.Status == 0
 	if raw.Forwarded != nil {

@@ -128,7 +128,7 @@ func malformed(origin string) string {
 const noOrigin = "it is malformed: no browser sends it as an origin"
 
 // PageOrigin returns the origin that a browser sends for a page at that URL;
-// empty when it is none.
+// empty if the page has none.
 func PageOrigin(page string) string {
 	u, err := url.Parse(strings.TrimSpace(page))
 	if err != nil {

@@ -201,7 +201,7 @@ func addNames(field string, names []string) []Change {
 	return []Change{{Field: field, Add: names}}
 }
 
-// addOrigin adds the page's origin, unless it is none that could be listed.
+// addOrigin adds the page's origin, unless it could not be listed.
 func addOrigin(s *policy.Spec, a asked) []Change {
 	if _, err := policy.ParseOrigin(a.Origin); err != nil || slices.Contains(s.CORS.AllowOrigins, a.Origin) {
 		return nil

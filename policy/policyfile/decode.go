@@ -144,7 +144,7 @@ func join(prefix, name string) string {
 func item(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
 // readEach calls read for the entries of a list, and returns false, with an
-// error, where n is none.
+// error, if n is not a list.
 func (d *document) readEach(n *yaml.Node, field string, read func(i int, n *yaml.Node)) bool {
 	n, ok := d.resolve(n)
 	if !ok {

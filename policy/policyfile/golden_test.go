@@ -21,7 +21,7 @@ import (
 var update = flag.Bool("update", false, "write what Load returns into the golden files")
 
 // TestGolden runs the cases of testdata: policy files, and in "want" what Load
-// says of them, or the specs as JSON where it accepts them.
+// says of them, or the specs as JSON if it accepts them.
 func TestGolden(t *testing.T) {
 	for _, file := range goldenFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {

@@ -138,7 +138,7 @@ func (d *document) shareMembers(g, first *group) {
 	}
 }
 
-// checkEnd warns of a last origin whose line has no end: where the file was cut
+// checkEnd warns of a last origin whose line has no end: if the file was cut
 // off in it, it may well be another site's.
 func (d *document) checkEnd(g *group, data []byte) {
 	last := len(g.members) - 1

@@ -96,7 +96,7 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	return "write a list: [" + printable.List(entries) + "]"
 }
 
-// somePolicies is the hint where there is nothing of a policy.
+// somePolicies is the hint if there is nothing of a policy.
 const somePolicies = "write a list, such as [{name: api, cors: {allowOrigins: [https://app.example.com]}}]"
 
 // policiesHint shows as a list what n, which is not one, has: policies under their

@@ -96,7 +96,7 @@ func nodesAt(data []byte, i int) int {
 		after = data[i+1]
 	}
 	inText := false
-	nodes := 2 // a name and its value, also where one of them is left out
+	nodes := 2 // a name and its value, also if one of them is left out
 	switch data[i] {
 	case ',', '?', '[', '{':
 	case ':':
@@ -120,7 +120,7 @@ func posOf(n *yaml.Node) pos {
 	return pos{max(1, int32(n.Line)), max(1, int32(n.Column))}
 }
 
-// syntaxError gives an error of the parser its place, its code and, where the
+// syntaxError gives an error of the parser its place, its code and, if the
 // mistake is a common one, a hint.
 func syntaxError(data []byte, err error) *malformed {
 	bad := malformed{top, Diagnostic{Code: "yaml-syntax", Reason: err.Error()}}

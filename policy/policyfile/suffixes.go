@@ -12,9 +12,9 @@ import (
 // 6761, RFC 6762) and private use (ICANN, 2024).
 var ownNames = []string{"localhost", "test", "internal", "local"}
 
-// suffixesBelow are public suffixes of the list below domains that are none
-// themselves, by such a domain: its API tells only of what is right below a
-// host. Where a label is a region, that stands for all regions.
+// suffixesBelow are public suffixes of the list below domains that are not
+// public suffixes themselves, by such a domain: its API tells only of what is right
+// below a host. If a label is a region, that stands for all regions.
 var suffixesBelow = map[string][]string{
 	"amazonaws.com": {
 		"s3.amazonaws.com", "execute-api.us-east-1.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com",

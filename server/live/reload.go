@@ -144,7 +144,7 @@ func (r *Reloader) gather() []chan<- verdict {
 // Load loads what the source holds now. It is for the time before Run, so that
 // a service does not start without policies. A refusal is not logged, for the
 // caller to tell: the error is a *LoadError. If ctx has ended, an error says nothing
-// about the policies, and is no refusal.
+// about the policies, and is not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()

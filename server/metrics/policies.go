@@ -43,7 +43,8 @@ type policies struct {
 	byName atomic.Pointer[map[string]*counts]
 }
 
-// of returns the counters of the policy of that name; empty is none.
+// of returns the counters of the policy of that name; if it is empty, of
+// decisions without a policy.
 func (p *policies) of(name string) *counts {
 	if byName := p.byName.Load(); byName != nil {
 		if c := (*byName)[name]; c != nil {

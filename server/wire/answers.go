@@ -77,8 +77,8 @@ func encodeAnswer(a *policy.Answer) answer {
 	return e
 }
 
-// applyOf returns how a edits the upstream's response. A reply is none: the
-// apply filter would strip its headers on the way out.
+// applyOf returns how a edits the upstream's response. A reply is not
+// edited: the apply filter would strip its headers on the way out.
 func applyOf(a *policy.Answer) policy.Apply {
 	if a.Action != policy.Edit || a.Apply == "" {
 		return policy.ApplyNone
@@ -100,7 +100,7 @@ type part struct {
 // writer appends a field of that name to b.
 type writer func(b []byte, name, value string) []byte
 
-// add adds the field of h, where w writes it under name.
+// add adds the field of h, which w writes under name.
 func (t *template) add(h policy.Header, w writer, name string) {
 	switch {
 	case h.From != policy.FromPolicy:

@@ -11,7 +11,7 @@ import (
 )
 
 // TestNoBytesThatAreNotUTF8 takes a decision that no policy makes: an echoed
-// origin that is none, and names that are none. A string that is not UTF-8
+// origin that is not one, and names that are not. A string that is not UTF-8
 // makes a whole answer unmarshalable.
 func TestNoBytesThatAreNotUTF8(t *testing.T) {
 	for _, action := range []policy.Action{policy.Pass, policy.Edit, policy.Reply} {

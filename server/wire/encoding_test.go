@@ -97,7 +97,7 @@ func oddEncodings() map[string][]byte {
 	}
 }
 
-// malformed messages are none, and neither side may read on.
+// malformed messages cannot be read, and neither side may read on.
 func malformed() map[string][]byte {
 	request := sub(2, sub(1, askedHeaders()))
 	return map[string][]byte{

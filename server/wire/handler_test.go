@@ -54,7 +54,7 @@ func isReady(h *wire.Handler) bool {
 }
 
 // exposed returns the headers that an answer exposes, by its dynamic metadata,
-// or why the answer is none.
+// or why it is not an answer.
 func exposed(answer []byte) string {
 	out := &extprocv3.ProcessingResponse{}
 	if err := proto.Unmarshal(answer, out); err != nil {

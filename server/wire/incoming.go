@@ -130,7 +130,7 @@ func (m *incoming) readHeader(b []byte) {
 }
 
 // attribute returns the value of that expression, empty when there is none.
-// Envoy's filter has one name; another data plane's may have another, and where
+// Envoy's filter has one name; another data plane's may have another, and if
 // several answer, the first in the order of names does.
 func (m *incoming) attribute(expression string) string {
 	if !m.sorted {

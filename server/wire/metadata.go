@@ -49,7 +49,7 @@ func (x *Exchange) appendEntries(b []byte) []byte {
 	return b
 }
 
-// appendUsable appends text that may be none.
+// appendUsable appends a string that may not be usable.
 func appendUsable(b []byte, key, s string) []byte {
 	if !usable(s) {
 		return b

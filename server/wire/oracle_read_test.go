@@ -143,7 +143,7 @@ var metadataKeys = map[string]string{
 
 // dynamicMetadata says in Envoy's terms what was decided. A string that is not
 // UTF-8 would make the whole answer unmarshalable, so that bytes of a request
-// are quoted or, where they must be exact, checked.
+// are quoted or, if they must be exact, checked.
 func dynamicMetadata(r *policy.Request, d *policy.Decision) *structpb.Struct {
 	fields := map[string]*structpb.Value{
 		"apply":  structpb.NewStringValue(string(applyOf(d))),
@@ -171,8 +171,8 @@ func dynamicMetadata(r *policy.Request, d *policy.Decision) *structpb.Struct {
 	return &structpb.Struct{Fields: fields}
 }
 
-// applyOf returns how d edits the upstream's response. A reply is none: the
-// apply filter would strip its headers on the way out.
+// applyOf returns how d edits the upstream's response. A reply is not
+// edited: the apply filter would strip its headers on the way out.
 func applyOf(d *policy.Decision) policy.Apply {
 	if d.Answer.Action != policy.Edit || d.Answer.Apply == "" {
 		return policy.ApplyNone
@@ -185,7 +185,7 @@ func applyOf(d *policy.Decision) policy.Apply {
 type attributes map[string]*structpb.Struct
 
 // text returns the value of that expression, empty when there is none. Envoy's
-// filter has one name; another data plane's may have another, and where
+// filter has one name; another data plane's may have another, and if
 // several answer, the first in the order of names does.
 func (a attributes) text(expression string) string {
 	for _, filter := range slices.Sorted(maps.Keys(a)) {

@@ -5,7 +5,7 @@ import (
 )
 
 // appendVary appends what makes Vary say Origin besides what lines, the
-// upstream's, say (Fetch, #cors-protocol-and-http-caches): nothing where they
+// upstream's, say (Fetch, #cors-protocol-and-http-caches): nothing if they
 // do already, else one line.
 func appendVary(b []byte, lines [][]byte) []byte {
 	if len(lines) == 0 {

@@ -4,9 +4,12 @@ import (
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
+// keptHeader is what nobody is to touch, though its name is nearly one of CORS.
+const keptHeader = "access-controls"
+
 // answer makes up what the upstream answers.
 func (g gen) answer() respond.Response {
-	h := respond.Headers{"x-other": {"kept"}}
+	h := respond.Headers{keptHeader: {"kept"}}
 	if g.oneIn(2) {
 		h["access-control-allow-origin"] = g.spoken("*", "https://other.example", "https://app.example", "null", "", "\xff")
 	}
@@ -17,7 +20,7 @@ func (g gen) answer() respond.Response {
 		h[pick(g, "access-control-expose-headers", "access-control-max-age", "access-control-allow-methods", "access-control-", "access-control-unknown")] = g.spoken("x-up", "0")
 	}
 	if g.oneIn(2) {
-		h["vary"] = g.spoken("Accept-Encoding", "Origin", "origin, accept", "*", "X-Origin", "accept,ORIGIN", "Accept , origin\t", "accept\t,*", ",", "Origin-X",
+		h["vary"] = g.spoken("Accept-Encoding", "Origin", "origin, accept", "*", "X-Origin", "accept,ORIGIN", "Accept , origin\t", "accept\t,*", "Origin ,Accept", "*\t,x", ",", "Origin-X",
 			"Accept, Origins", "or\u0131gin", "\xff, Origin", "Origin, \xff", "\xff", "** , x", "a b Origin")
 	}
 	return respond.Response{Status: pick(g, 200, 200, 204, 304, 401, 404, 429, 500), Headers: h}

@@ -183,41 +183,48 @@ func fields(r cases.Request) []hpack.HeaderField {
 
 // answer reads until the last stream has ended, or only its header if it is open.
 func (c *http2Conn) answer(open bool) (got respond.Response, err error) {
-	for {
+	for ended := false; !ended; {
 		frame, err := c.framer.ReadFrame()
 		if err != nil {
 			return got, err
 		}
+		if id := frame.Header().StreamID; id != 0 && id != c.last {
+			continue // of what was connected
+		}
 		switch f := frame.(type) {
-		case *http2.GoAwayFrame:
-			return got, fmt.Errorf("the server said GOAWAY: %v", f.ErrCode)
-		case *http2.SettingsFrame:
-			if !f.IsAck() {
-				err = c.framer.WriteSettingsAck()
-			}
-		case *http2.PingFrame:
-			err = c.framer.WritePing(true, f.Data)
-		case *http2.DataFrame:
-			if f.StreamID == c.last && f.StreamEnded() {
-				return got, nil
-			}
-		case *http2.RSTStreamFrame:
-			if f.StreamID == c.last && got.Status == 0 {
-				return got, errors.New("the server reset the stream")
-			}
-			if f.StreamID == c.last {
-				return got, nil
-			}
 		case *http2.MetaHeadersFrame:
+			ended = open || f.StreamEnded()
 			got, err = received(f)
-			if err == nil && (open || f.StreamEnded()) {
-				return got, nil
-			}
+		case *http2.DataFrame:
+			ended = f.StreamEnded()
+		case *http2.RSTStreamFrame: // an answer may have come before
+			ended = true
+		default:
+			err = c.control(f)
 		}
 		if err != nil {
 			return got, err
 		}
 	}
+	if got.Status == 0 {
+		return got, errors.New("the server reset the stream")
+	}
+	return got, nil
+}
+
+// control answers a frame of the connection.
+func (c *http2Conn) control(frame http2.Frame) error {
+	switch f := frame.(type) {
+	case *http2.GoAwayFrame:
+		return fmt.Errorf("the server said GOAWAY: %v", f.ErrCode)
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			return c.framer.WriteSettingsAck()
+		}
+	case *http2.PingFrame:
+		return c.framer.WritePing(true, f.Data)
+	}
+	return nil
 }
 
 func received(f *http2.MetaHeadersFrame) (got respond.Response, err error) {

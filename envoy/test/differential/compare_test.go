@@ -62,8 +62,9 @@ func (e *exchange) asEnvoySaw() {
 	}
 }
 
-// compare returns a line for each difference of what came from what should have.
-func (e *exchange) compare(v variant, w *world) []string {
+// compare returns a line for each difference of what came from what should have. asked
+// tells that corsgate was asked, or would have been.
+func (e *exchange) compare(v variant, w *world, asked bool) []string {
 	if e.got.Response.Status == http.StatusServiceUnavailable {
 		return []string{"status: got 503, which nobody answers"}
 	}
@@ -74,8 +75,11 @@ func (e *exchange) compare(v variant, w *world) []string {
 	if e.seen.Origin == "" && e.got.Reason == "" {
 		want.Policy, want.Reason, want.Shadow = "", "", nil // nothing is noted
 	}
-	if !v.compiled.PolicyNames && e.got.Policy == "" {
+	if !v.compiled.PolicyNames && !asked {
 		want.Policy = ""
+	}
+	if e.got.Forwarded && e.got.Response.Headers.Joined(keptHeader) == "" {
+		return []string{keptHeader + ": got none, want that of the upstream"}
 	}
 	return e.got.Diff(want)
 }

@@ -50,17 +50,23 @@ type variant struct {
 	compiled envoy.Compiled
 	// named are virtual hosts, and the policies that they name.
 	named map[string]string
+	// asWritten has Envoy leave paths as they are.
+	asWritten bool
 }
+
+// named are virtual hosts that name a policy, and one that names none that exists.
+var named = map[string]string{"named.test": "p3", "other.test": "p4", "unknown.test": "no-such-policy"}
 
 var variants = []variant{
 	{name: "plain", compiled: envoy.Compiled{PolicyNames: true}},
 	{name: "ports", compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443, 443, 80}}},
 	{name: "shards", compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, Shards: 3}},
-	{name: "named", compiled: envoy.Compiled{PolicyNames: true, NamedPolicies: true}, named: map[string]string{"named.test": "p3", "unknown.test": "no-such-policy"}},
+	{name: "named", compiled: envoy.Compiled{PolicyNames: true, NamedPolicies: true}, named: named},
 	{name: "without-names", compiled: envoy.Compiled{Shards: 2}},
+	{name: "as-written", compiled: envoy.Compiled{PolicyNames: true}, asWritten: true},
 	{name: "lua", compiled: envoy.Compiled{PolicyNames: true, Reply: notrip.ByLua}},
-	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}}},
-	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}}},
+	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
+	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 }
 
 // TestDecide holds each kind of Envoy to policy.Decide.
@@ -131,7 +137,7 @@ type round struct {
 
 func (s *stack) newRound(g gen, w *world, seed uint64) *round {
 	r := &round{stack: s, world: w}
-	m := maker{gen: g, world: w, ports: s.compiled.Ports, named: slices.Sorted(maps.Keys(s.named))}
+	m := maker{gen: g, world: w, ports: s.compiled.Ports, named: slices.Sorted(maps.Keys(s.named)), aims: aims(s.asWritten)}
 	answers := map[string]respond.Response{}
 	for i := range perSet {
 		e := &exchange{id: fmt.Sprintf("seed %d, %d", seed, i), overHTTP2: m.oneIn(3)}
@@ -212,8 +218,9 @@ func (r *round) compare(t *testing.T) *tally {
 		}
 		e.read(r.world, r.upstream)
 		counted.compared++
-		lines := e.compare(r.variant, r.world)
-		if e.refused() || r.asked.take(e.seen) {
+		asked := e.refused() || r.asked.take(e.seen)
+		lines := e.compare(r.variant, r.world, asked)
+		if asked {
 			kind := e.kindOf(r.variant, r.world)
 			if kind == "" {
 				lines = append(lines, "asked about, for no reason")

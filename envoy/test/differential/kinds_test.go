@@ -19,29 +19,37 @@ var (
 // isOddAuthority reports whether an authority is spelled oddly, to an Envoy that knows
 // these ports.
 func isOddAuthority(authority string, ports []uint16) bool {
+	return !plainHost.MatchString(cutPort(authority, ports))
+}
+
+// cutPort cuts one of the ports.
+func cutPort(authority string, ports []uint16) string {
 	for _, port := range ports {
-		authority = strings.TrimSuffix(authority, fmt.Sprintf(":%d", port))
+		if host, ok := strings.CutSuffix(authority, fmt.Sprintf(":%d", port)); ok {
+			return host
+		}
 	}
-	return !plainHost.MatchString(authority)
+	return authority
 }
 
 // kindOf says why Envoy has asked about an exchange; empty if there is no reason.
 func (e *exchange) kindOf(v variant, w *world) string {
 	p := w.byName[e.decided.Policy]
+	covered := e.isOnHost(w, func(*policy.Spec) bool { return true })
 	for _, kind := range []struct {
 		name string
 		is   bool
 	}{
 		{"Envoy names the policy", e.seen.Policy != ""},
-		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports)},
-		{"spelling of the origin", e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin)},
-		{"long list of headers", len(e.seen.RequestHeaders) > 255},
+		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports) && !e.isExactHost(v, w)},
+		{"spelling of the origin", covered && e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin)},
+		{"long list of headers", covered && len(e.seen.RequestHeaders) > 255},
 		{"rehearsal on the host", e.isOnHost(w, func(p *policy.Spec) bool { return p.Mode == policy.ModeShadow })},
 		{"policy's path with several readings", e.isOnHost(w, func(p *policy.Spec) bool { return slices.ContainsFunc(p.Paths, isOddPathOfPolicy) })},
 		{"spelling of the path", e.hasOddPath(w)},
 		{"regexes for origins", p != nil && len(p.CORS.AllowOriginRegexes) > 0},
 		{"spelling of the list of headers", p != nil && e.decided.Reason == policy.ReasonPreflightAllowed.String() && e.isEchoedOddly(p)},
-		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isOnHost(w, func(p *policy.Spec) bool { return slices.Contains(p.Hosts, e.hostAlone(v)) })},
+		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isExactHost(v, w) && e.mayBeOwn(v, w)},
 	} {
 		if kind.is {
 			return kind.name
@@ -52,6 +60,10 @@ func (e *exchange) kindOf(v variant, w *world) string {
 
 // mostOdd is how many odd origins Envoy knows.
 const mostOdd = 50
+
+// ownOdd matches origins that are asked about though they are listed: they may be a
+// site's own, which is compared without a trailing dot and by the scheme's port.
+var ownOdd = regexp.MustCompile(`^(ws|wss|ftp)://|^https?://[^:]*\.(:|$)`)
 
 // isOddOrigin reports whether an origin is spelled oddly and not listed, or one of
 // too many.
@@ -64,7 +76,7 @@ func (w *world) isOddOrigin(origin string) bool {
 			}
 		}
 	}
-	return !plainOrigin.MatchString(origin) && (!listed[origin] || len(listed) > mostOdd)
+	return !plainOrigin.MatchString(origin) && (!listed[origin] || len(listed) > mostOdd || ownOdd.MatchString(origin))
 }
 
 // isOnHost reports whether a policy that covers the host has the property.
@@ -99,6 +111,9 @@ func (e *exchange) isEchoedOddly(p *policy.Spec) bool {
 		return false
 	}
 	names := strings.Split(e.seen.RequestHeaders, ",")
+	if strings.Trim(e.seen.RequestHeaders, ", \t") == "" {
+		return false // nothing to list
+	}
 	ascending := slices.IsSorted(names) && len(slices.Compact(slices.Clone(names))) == len(names)
 	known := func(name string) bool {
 		if star {
@@ -114,12 +129,20 @@ func (e *exchange) isDenied() bool {
 	return slices.Contains([]string{policy.ReasonRequestOriginDenied.String(), policy.ReasonRequestBlocked.String(), policy.ReasonSameOrigin.String()}, e.decided.Reason)
 }
 
-// hostAlone is the authority without a port of the Envoy.
-func (e *exchange) hostAlone(v variant) string {
-	for _, port := range v.compiled.Ports {
-		if host, ok := strings.CutSuffix(e.seen.Authority, fmt.Sprintf(":%d", port)); ok {
-			return host
-		}
-	}
-	return e.seen.Authority
+// mayBeOwn reports whether the origin may be the site's own, as far as policies tell the
+// host: it is below the same parent, or any host is covered.
+func (e *exchange) mayBeOwn(v variant, w *world) bool {
+	host := cutPort(e.seen.Authority, v.compiled.Ports)
+	return e.isOnHost(w, func(p *policy.Spec) bool {
+		return len(p.Hosts) == 0 || slices.ContainsFunc(p.Hosts, func(own string) bool {
+			parent, starred := strings.CutPrefix(own, "*")
+			return starred && strings.HasSuffix(host, parent) && strings.Contains(e.seen.Origin, parent)
+		})
+	})
+}
+
+// isExactHost reports whether the authority is one that a policy names.
+func (e *exchange) isExactHost(v variant, w *world) bool {
+	host := cutPort(e.seen.Authority, v.compiled.Ports)
+	return slices.ContainsFunc(w.specs, func(p policy.Spec) bool { return slices.Contains(p.Hosts, host) })
 }

@@ -15,6 +15,8 @@ func (m *maker) addOrigin(target *policy.Spec, r *cases.Request) {
 	switch list := target.CORS.AllowOrigins; {
 	case m.focus == inSite || m.oneIn(8) && !m.asks():
 		origin = m.ownOrigin(r.Host)
+	case target.CORS.AllowOriginRegexes != nil && m.oneIn(2):
+		origin = pick(m.gen, "https://r12.example", "https://rx.example", "https://r12.example.evil")
 	case len(list) > 0 && (m.asks() || !m.oneIn(3)):
 		origin = m.originOf(pick(m.gen, list...))
 	case m.oneIn(3):
@@ -40,14 +42,16 @@ func (m *maker) originOf(text string) string {
 	p.Port = m.portOf(p)
 	origin := p
 	switch p.Form {
+	case policy.FormNull:
+		return "null"
 	case policy.FormAny:
 		return pick(m.gen, "https://any.example", "null", "app://x", "file://", "https://1.2.3.4")
 	case policy.FormAnyHost:
 		origin.Host = m.plainOr("any.example", "a.b", "localhost", "192.0.2.7", "any.example.", "[::1]", "a_b")
 	case policy.FormSubdomain:
-		origin.Host = m.labels() + "." + p.Host
+		origin.Host = m.labels() + m.plainOr(".", "", "x", "-", ".x.") + p.Host
 	case policy.FormLabel:
-		origin.Host = p.Prefix + m.plainOr("a", "1", "a-b", "-", "--", "a_b", "a.b", "") + p.Suffix + "." + p.Host
+		origin.Host = p.Prefix + m.plainOr("a", "1", "a-b", "-", "--", "a_b", "a.b", "") + p.Suffix + m.plainOr(".", "x", ".b.", "") + p.Host
 	}
 	origin.Form = policy.FormExact
 	return origin.String()
@@ -121,7 +125,8 @@ func (m *maker) oddOrigin(origin string) string {
 	case 12:
 		return pick(m.gen, oddOrigins...)
 	default:
-		return strings.Replace(origin, ".", pick(m.gen, "x", "..", "-", "_"), 1)
+		end := max(0, strings.LastIndexByte(origin, '.'))
+		return pick(m.gen, strings.Replace(origin, ".", pick(m.gen, "x", "..", "-", "_"), 1), origin[:end]+"x"+origin[min(end+1, len(origin)):])
 	}
 }
 
@@ -130,6 +135,6 @@ func (m *maker) longOrigin(scheme, rest string) string {
 	if m.oneIn(4) {
 		return scheme + "://" + rest + strings.Repeat("a", 5000)
 	}
-	host := strings.Repeat("a.", m.IntN(8)+118) + rest
+	host := pick(m.gen, strings.Repeat("a.", m.IntN(8)+118), strings.Repeat(strings.Repeat("l", 39)+".", 6)) + rest
 	return fmt.Sprintf("%s://%s%s", pick(m.gen, scheme, strings.Repeat("s", 63+m.IntN(3))), host, pick(m.gen, "", ":8443"))
 }

@@ -118,7 +118,7 @@ func (g gen) hosts(i int) []string {
 
 // plainPaths are those with one reading, and oddPaths those with several.
 var (
-	plainPaths = []string{"/v1", "/v1/admin", "/v1/admin/x", "/v10", "/a.b", "/a-b_c~d", "/.well-known", "/...", "/v1.",
+	plainPaths = []string{"/v1", "/v1/admin", "/v1/admin/x", "/v10", "/a.b", "/AO/PZ/ao/pz", "/09-_~", "/.well-known", "/...", "/v1.",
 		"/v1/things:batch", "/@scope/x", "/a+b", "/(x)", "/$metadata", "/[x]", "/a=b,c", "/it's", "/x!&", "/a,b", "/kiosk"}
 	oddPaths = []string{"/a%20b", "/caf%C3%A9", "/a;b", "/a%2Fb", "/a%zz", "/%24metadata", "/a%3Ab", "/v1;x/y", "/a%2Bb", "/x%7C"}
 )
@@ -126,7 +126,7 @@ var (
 func (g gen) paths() []string {
 	switch g.IntN(12) {
 	case 0, 1, 2, 3:
-		return g.some(3, plainPaths[:9]...)
+		return g.some(3, plainPaths[:10]...)
 	case 4:
 		return g.some(3, plainPaths...)
 	case 5:

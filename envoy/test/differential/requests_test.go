@@ -18,6 +18,8 @@ type maker struct {
 	ports []uint16
 	// named are hosts for which Envoy names the policy.
 	named []string
+	// aims are what the focus is chosen from.
+	aims []part
 	// focus is the part of a request that is surely at the border of a rule; the
 	// other parts seldom are, so that they do not hide it.
 	focus part
@@ -37,6 +39,15 @@ const (
 	inAskedHeaders
 )
 
+// aims are the parts, the more often the more rules are about them. Where paths come as
+// they are written, they are most of it.
+func aims(asWritten bool) []part {
+	if asWritten {
+		return []part{nowhere, inPath, inPath, inPath, inPath}
+	}
+	return []part{nowhere, inHost, inPath, inPath, inOrigin, inOrigin, inMethod, inSite, inAskedMethod, inAskedHeaders, inAskedHeaders, inAskedHeaders}
+}
+
 func (m *maker) atBorder(p part) bool { return m.focus == p || m.oneIn(16) }
 
 // asks tells that the request is a preflight whose origin is to be allowed.
@@ -44,13 +55,13 @@ func (m *maker) asks() bool { return m.focus >= inAskedMethod }
 
 // request makes up a request that a policy of the world may be about.
 func (m *maker) request(overHTTP2 bool) cases.Request {
-	m.focus = pick(m.gen, nowhere, inHost, inPath, inPath, inOrigin, inOrigin, inMethod, inSite, inAskedMethod, inAskedHeaders, inAskedHeaders, inAskedHeaders)
-	target := &m.specs[m.IntN(len(m.specs))]
+	m.focus = pick(m.gen, m.aims...)
+	target := m.target()
 	r := cases.Request{Method: m.method(), Host: m.host(target), Path: m.path(target), Headers: respond.Headers{}}
-	if !m.oneIn(8) || m.asks() {
+	if m.asks() || !m.oneIn(8) && (m.focus != inPath || !m.oneIn(4)) {
 		m.addOrigin(target, &r)
 	}
-	if r.Method == "OPTIONS" && !m.oneIn(12) || m.oneIn(25) {
+	if strings.EqualFold(r.Method, "OPTIONS") && !m.oneIn(12) || m.oneIn(25) {
 		m.addAsked(target, r.Headers)
 	}
 	if m.oneIn(2) || m.focus == inSite && m.oneIn(3) {
@@ -60,6 +71,16 @@ func (m *maker) request(overHTTP2 bool) cases.Request {
 		m.addUpgrade(&r, overHTTP2)
 	}
 	return r
+}
+
+// target is the policy that a request is aimed at: one that its focus is about.
+func (m *maker) target() *policy.Spec {
+	for {
+		p := &m.specs[m.IntN(len(m.specs))]
+		if m.focus != inPath || p.Paths != nil || m.oneIn(8) {
+			return p
+		}
+	}
 }
 
 // lines are those of a header: one, or seldom two. Envoy itself drops an empty one of
@@ -134,7 +155,8 @@ func (m *maker) oddHost(host string) string {
 	case 3:
 		return strings.ToUpper(host) + pick(m.gen, "", ".", "..")
 	case 4:
-		return pick(m.gen, strings.Repeat("l", 40), strings.Repeat("l", 41), strings.Repeat("l", 63), strings.Repeat("l", 64), "a.b.c.d.e", "a.b.c.d", "a.b.c", "-", "", ".", "a..b") + "." + host
+		return pick(m.gen, strings.Repeat("l", 40), strings.Repeat("l", 41), strings.Repeat("l", 64), "a.b.c.d.e", "a.b.c.d", "a.b.c", "-", "", ".", "a..b",
+			strings.Repeat("a.", 125), strings.Repeat(strings.Repeat("l", 40)+".", 6)+"l") + "." + host
 	case 5:
 		return pick(m.gen, "", "", ".", "..", "x") + cmp.Or(parent, host)
 	case 6:
@@ -142,7 +164,8 @@ func (m *maker) oddHost(host string) string {
 	case 7:
 		return host + pick(m.gen, ".evil", "x", ".test", "-")
 	case 8:
-		return strings.ReplaceAll(host, ".", "x")
+		end := strings.LastIndexByte(host, '.')
+		return pick(m.gen, strings.ReplaceAll(host, ".", "x"), host[:max(end, 0)]+"x"+host[end+1:])
 	case 9:
 		return name + "." + host
 	default:
@@ -169,28 +192,33 @@ func (m *maker) path(target *policy.Spec) string {
 }
 
 func (m *maker) oddPath(base string) string {
-	switch m.IntN(12) {
+	other := pick(m.gen, plainPaths...)
+	switch m.IntN(11) {
+	case 10:
+		_, others, _ := policy.ReadPath(base)
+		return pick(m.gen, append(others, strings.ToLower(base))...) + pick(m.gen, "", "/x")
 	case 0, 1:
-		return base + "/x" + m.oddBytes() + pick(m.gen, "", "y", "/y", "?q")
+		return base + m.divider() + pick(m.gen, "", "x", "/x", other)
 	case 2, 3:
 		return m.withEscape(base) + pick(m.gen, "", "/x")
 	case 4:
-		return m.mutated(base)
+		return pick(m.gen, "/x/..", "/x/../..", "/.", "/x/%2e%2e", "/%2E", "/x%2f..", "/x%2F%2e%2E", "/", "/x/.%2e", "/..;", "/%2f", "/x\\..") + base
 	case 5:
-		return pick(m.gen, "/", "", ".", "/x") + base
+		return base + pick(m.gen, "/..", "/.", "/x/..", "/%2e%2e", "%2f..", "/.;x", "/...", "/..x", "/x..", "/....", "/...x./.y", "\\..", "") + other
 	case 6:
-		return base + pick(m.gen, "/..", "/.", "/../v1", "/./x", "/x/..", "/x/../..", "/../../v1/admin", "/...", "/..x", "/x..", "/.x", "/....", "/..;", "/.;/x", "/...x./.y")
+		return base + "/x" + m.oddBytes() + pick(m.gen, "", "y", "/y", "?q")
 	case 7:
-		return base + pick(m.gen, "?", "#", "?/../", "?%2e", "#/..", "?a#b", "%3f", "%23x", "/?", "/x?;", ";?", "?;")
+		return m.mutated(base)
 	case 8:
-		return base + pick(m.gen, ";x", ";x=1/y", "%3b", "\\", "\\x", "%5c", "%5Cx", "//", "//x", "/x//y", "%2f", "%2F..%2Fv1", "%2f%2e%2e")
-	case 9:
 		return base + pick(m.gen, "%", "%2", "%zz", "%%32e", "%252e%252e/", "%25", "%2525", "/%", "%g0", "%0g")
-	case 10:
-		return strings.ReplaceAll(base, ".", "x")
 	default:
-		return strings.ToUpper(base) + m.oddBytes()
+		return pick(m.gen, strings.ReplaceAll(base, ".", "x"), strings.ToUpper(base), base+m.oddBytes())
 	}
+}
+
+// divider is what ends a path, a segment or what of it counts, for those who decode it.
+func (m *maker) divider() string {
+	return pick(m.gen, "%3b", "%3B", ";", "%3f", "%3F", "?", "%23", "#", "%2f", "%2F", "%5c", "%5C", "\\", "//", "/./", "/;", "?a=/../", "%253b")
 }
 
 // oddBytes are one or two bytes, each as it is or as an escape.
@@ -269,6 +297,9 @@ func (m *maker) oddNames(names []string) []string {
 	odd := pick(m.gen, "cookie", "Cookie", "sec-", "Sec-Fetch-Mode", "SEC-X", "sec", "secx-a", "proxy-", "Proxy-X", "proxy", "proxyx-a", "dnt", "Set-Cookie",
 		"accept-charset", "access-control-request-private-network", "access-control-request-methods", "*", "x-unknown", "Authorization", "authorization",
 		"x a", "x-a;b", "(", "x-a\xff", "x-\u212aey", "x-\u017fi\u017f", "coo\u212aie", "\u017fec-x", "x-a:", "\"x\"", "referer", "x-a", "X-A", "accept", "range")
+	if m.oneIn(8) {
+		odd = "authorization"
+	}
 	if len(names) == 0 || m.oneIn(3) {
 		names = append(names, odd)
 		if m.oneIn(2) {

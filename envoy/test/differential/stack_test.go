@@ -95,6 +95,7 @@ func (s *stack) amend(b object) {
 	m := envoytest.Manager(b)
 	m["access_log"] = []any{s.log.config()}
 	m["http2_protocol_options"] = object{"allow_connect": true}
+	m["normalize_path"] = !s.asWritten
 	routes := m["route_config"].(object)
 	hosts := routes["virtual_hosts"].([]any)
 	for domain, name := range s.named {

@@ -59,7 +59,9 @@ func launch(t *testing.T, name string, c envoy.Config, up *upstream, s *corsgate
 	}
 	if c.Profile == envoy.NoTrip {
 		c.ManagedHosts = nil // it knows the policies' hosts
-		c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
+		if c.Compiled.Folder == "" {
+			c.Compiled.Folder, c.Compiled.NamedPolicies, c.Compiled.PolicyNames = t.TempDir(), true, true
+		}
 		envoytest.WriteFilters(t, c, envoytest.Set(t, s.folder))
 	}
 	b := generate(t, c)

@@ -63,9 +63,9 @@ func (c *curlCommand) read(words []string) error {
 	return nil
 }
 
-// cutOption returns the short form of an option where it has one, and the value
+// cutOption returns the short form of an option if it has one, and the value
 // that stands in the same word: -XPUT, --request=PUT. The name is empty for what
-// is no option.
+// is not an option.
 func (c *curlCommand) cutOption(word string) (name, value string, glued bool) {
 	if !strings.HasPrefix(word, "-") || word == "-" {
 		return "", "", false
