@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
@@ -30,8 +32,11 @@ import (
 // Compiled says how policies are compiled for the profile NoTrip.
 type Compiled struct {
 	// Folder is where Envoy finds the filters that WriteFilters writes: an absolute
-	// path, as Envoy sees it.
+	// path, as Envoy sees it. With ECDS it is empty.
 	Folder string
+	// ECDS has the service deliver the filters while Envoy runs, by extension config
+	// discovery.
+	ECDS bool
 	// Ports are those that clients write in an authority, as in
 	// "api.example.com:8443"; requests with others are asked about.
 	Ports []uint16
@@ -48,15 +53,27 @@ type Compiled struct {
 	Budget int
 }
 
-// maxShards bounds the filters of an Envoy.
-const maxShards = 256
+// maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
+// each host is looked up with each of them.
+const (
+	maxShards = 256
+	maxPorts  = 16
+)
+
+// ports returns the ports as they are compiled: sorted, each once.
+func (c *Compiled) ports() []uint16 { return slices.Compact(slices.Sorted(slices.Values(c.Ports))) }
 
 func (c Config) validateCompiled() error {
 	if c.Profile != NoTrip {
 		return nil
 	}
 	var errs []error
-	if !strings.HasPrefix(c.Compiled.Folder, "/") {
+	switch {
+	case c.Compiled.ECDS && c.Compiled.Folder != "":
+		errs = append(errs, fmt.Errorf("folder %q: the service delivers the filters, leave the folder out", c.Compiled.Folder))
+	case c.Compiled.ECDS && c.MessageTimeout%time.Millisecond != 0:
+		errs = append(errs, fmt.Errorf("message timeout %v: write whole milliseconds", c.MessageTimeout))
+	case !c.Compiled.ECDS && !strings.HasPrefix(c.Compiled.Folder, "/"):
 		errs = append(errs, fmt.Errorf("folder %q: write the absolute path at which Envoy finds the filters", c.Compiled.Folder))
 	}
 	if c.Compiled.Shards < 0 || c.Compiled.Shards > maxShards {
@@ -70,6 +87,9 @@ func (c Config) validateCompiled() error {
 	}
 	if slices.Contains(c.Compiled.Ports, 0) {
 		errs = append(errs, errors.New("port 0: write 1 to 65535"))
+	}
+	if n := len(c.Compiled.ports()); n > maxPorts {
+		errs = append(errs, fmt.Errorf("%d ports: write at most %d", n, maxPorts))
 	}
 	return errors.Join(append(errs, oneOf("reply", c.Compiled.Reply, "", notrip.ByAuthz, notrip.ByLua))...)
 }
@@ -90,6 +110,11 @@ func (c Config) root() (string, error) {
 	if err := yaml.Unmarshal(doc, &root); err != nil { // JSON is YAML
 		return "", fmt.Errorf("read the root filter: %w", err)
 	}
+	if c.Compiled.ECDS {
+		if err := c.deliver(&root); err != nil {
+			return "", err
+		}
+	}
 	block(&root)
 	sayOnce(&root, "default_config", nil)
 	var text strings.Builder
@@ -97,6 +122,46 @@ func (c Config) root() (string, error) {
 	encoder.SetIndent(2)
 	err = errors.Join(encoder.Encode(&root), encoder.Close())
 	return strings.TrimSpace(text.String()), err
+}
+
+// delivery is how Envoy finds a filter that the service delivers. Until then, as long
+// as it takes, Envoy has the default.
+const delivery = `
+config_source:
+  resource_api_version: V3
+  api_config_source:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    grpc_services:
+    - envoy_grpc: {cluster_name: corsgate}
+apply_default_config_without_warming: true
+`
+
+// fileName matches the name of one of several filters in files.
+var fileName = regexp.MustCompile(`^corsgate-([0-9]+)(?:-of-[0-9]+)?$`)
+
+// deliver has Envoy ask the service for what n finds in files, by the names that the
+// service knows.
+func (c Config) deliver(n *yaml.Node) error {
+	for i, child := range n.Content {
+		if m := fileName.FindStringSubmatch(child.Value); m != nil {
+			shard, _ := strconv.Atoi(m[1])
+			child.Value = c.ResourceName(shard)
+		}
+		if err := c.deliver(child); err != nil {
+			return err
+		}
+		if child.Value != "config_source" {
+			continue
+		}
+		var by yaml.Node
+		if err := yaml.Unmarshal([]byte(delivery), &by); err != nil {
+			return fmt.Errorf("read how filters are delivered: %w", err)
+		}
+		n.Content = slices.Replace(n.Content, i, i+2, by.Content[0].Content...)
+		return nil
+	}
+	return nil
 }
 
 // block writes a node, and what is in it, in lines of their own.
@@ -127,10 +192,10 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 // options are those of the compiler.
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
-		Ports: c.Compiled.Ports, Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
+		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
 		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
 	}
-	if c.Service == "" {
+	if c.Service == "" && !c.Compiled.ECDS {
 		return o, nil
 	}
 	if o.Ask, err = c.ask(false); err != nil {
@@ -140,16 +205,27 @@ func (c Config) options() (o notrip.Options, err error) {
 	return o, err
 }
 
-// Compile compiles a set for the profile NoTrip.
+// Compile compiles a set for the profile NoTrip. With ECDS it needs no Service: that
+// is who compiles.
 func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
-	if err := c.validateFilters(); err != nil {
+	validate := c.validateFilters
+	if c.Compiled.ECDS {
+		validate = c.validateOptions
+	}
+	if err := validate(); err != nil {
 		return nil, err
 	}
 	o, err := c.options()
 	if err != nil {
 		return nil, err
 	}
-	return notrip.Compile(set, o)
+	res, err := notrip.Compile(set, o)
+	if err == nil && c.Compiled.ECDS {
+		for i := range res.Resources {
+			res.Resources[i].Name = c.ResourceName(i)
+		}
+	}
+	return res, err
 }
 
 // ask returns the chain that asks the service. A closed one refuses what is not

@@ -62,7 +62,7 @@ type Config struct {
 	// for Filters.
 	Upstream string
 	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required, but
-	// for NoTrip: empty means that there is nobody to ask.
+	// for NoTrip without ECDS: empty means that there is nobody to ask.
 	Service string
 	// MatchBy defaults to ByMatcher.
 	MatchBy MatchBy
@@ -101,9 +101,13 @@ func (c Config) Validate() error {
 
 // validateFilters reports the mistakes in what the filters and the cluster need.
 func (c Config) validateFilters() error {
+	return errors.Join(c.validateOptions(), c.validateService())
+}
+
+// validateOptions reports the mistakes in what the filters depend on.
+func (c Config) validateOptions() error {
 	return errors.Join(
 		oneOf("profile", c.Profile, Profiles()...),
-		c.validateService(),
 		oneOf("match-by", c.MatchBy, "", ByMatcher, ByRoute),
 		oneOf("without-origin", c.WithoutOrigin, "", WithoutOriginStrip, WithoutOriginLeave),
 		oneOf("fail", c.Fail, "", FailOpen, FailClosed),
@@ -114,7 +118,7 @@ func (c Config) validateFilters() error {
 }
 
 func (c Config) validateService() error {
-	if c.Profile == NoTrip && c.Service == "" {
+	if c.Profile == NoTrip && c.Service == "" && !c.Compiled.ECDS {
 		return nil
 	}
 	return remoteAddress("service", c.Service)

@@ -42,6 +42,11 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		{"a timeout below a millisecond", func(c *envoy.Config) { c.MessageTimeout = time.Microsecond }, "message timeout 1µs"},
 		{"a timeout that is too long", func(c *envoy.Config) { c.MessageTimeout = time.Hour }, "message timeout 1h0m0s"},
 		{"a folder that is not absolute", compile(func(c *envoy.Config) { c.Compiled.Folder = "out" }), `folder "out": write the absolute path`},
+		{"a folder for what is delivered", compile(func(c *envoy.Config) { c.Compiled.ECDS = true }), `folder "/etc/envoy/corsgate": the service delivers the filters, leave the folder out`},
+		{"a delivery by nobody", compile(func(c *envoy.Config) { c.Compiled = envoy.Compiled{ECDS: true} }), `service: "" is not an address`},
+		{"a timeout that no name has", compile(func(c *envoy.Config) {
+			c.Compiled, c.Service, c.MessageTimeout = envoy.Compiled{ECDS: true}, "127.0.0.1:9001", 1500*time.Microsecond
+		}), "message timeout 1.5ms: write whole milliseconds"},
 		{"too many shards", compile(func(c *envoy.Config) { c.Compiled.Shards = 257 }), "shards 257: write 1 to 256"},
 		{"a client's port 0", compile(func(c *envoy.Config) { c.Compiled.Ports = []uint16{8443, 0} }), "port 0: write 1 to 65535"},
 		{"an unknown reply", compile(func(c *envoy.Config) { c.Compiled.Reply = "wasm" }), `reply "wasm": write one of ["ext-authz" "lua"]`},

@@ -33,7 +33,7 @@ var compiledOptions = []option{
 	{sendRouteName(false), sendRouteName(true)},
 	{connect("127.0.0.1"), connect("[::1]"), connect("some.host"), connect("unix")},
 	{divide(0), divide(1), divide(16)},
-	{serve(true), serve(false)},
+	{serve(true), serve(false), deliver},
 }
 
 // choose sets the option that has the type of v.
@@ -96,6 +96,12 @@ func serve(served bool) func(*envoy.Config) string {
 		}
 		return fmt.Sprintf("served %v", served)
 	}
+}
+
+// deliver has the service deliver the filters.
+func deliver(c *envoy.Config) string {
+	c.Compiled.Folder, c.Compiled.ECDS = "", true
+	return "delivered"
 }
 
 // variants are all combinations of the options.

@@ -22,6 +22,9 @@ type view struct {
 	ErrorStatus int
 	// Root is the filter of a compiled configuration, as YAML.
 	Root string
+	// FilterName is that filter's, and ECDS tells that the service delivers what it finds.
+	FilterName string
+	ECDS       bool
 	// NamedPolicies tells that a compiled configuration looks for names of policies.
 	NamedPolicies bool
 }
@@ -46,6 +49,8 @@ func (c Config) view() (view, error) {
 		MergeSlashes:       c.MergeSlashes,
 		MessageTimeout:     seconds(cmp.Or(c.MessageTimeout, DefaultMessageTimeout)),
 		NamedPolicies:      c.Compiled.NamedPolicies,
+		FilterName:         c.filterName(),
+		ECDS:               c.Compiled.ECDS,
 		ErrorStatus:        503,
 	}
 	return v, errors.Join(

@@ -13,6 +13,10 @@ type (
 	answer   struct{ bytes mem.BufferSlice }
 )
 
+// encoded is a message to send whose bytes are made already, as those of one that many
+// get: services that join may have such messages. Nobody may change the bytes.
+type encoded interface{ Encoded() [][]byte }
+
 // answerSize is the capacity of the buffers for answers. All but answers with
 // long lists fit, and grpc pools buffers from 1 KiB on.
 const answerSize = 4 << 10
@@ -35,16 +39,23 @@ func write(fill func(dst []byte) ([]byte, error)) (*answer, error) {
 	return &answer{mem.BufferSlice{mem.NewBuffer(buf, pool)}}, nil
 }
 
-// codec passes on the bytes of questions and answers, and leaves all other
-// messages, such as those of the health service, to the codec of that name.
+// codec passes on the bytes of questions, answers and what is encoded, and leaves all
+// other messages, such as those of the health service, to the codec of that name.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }
 
 // Marshal returns the bytes of v, whose references the caller takes over.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
-	if a, ok := v.(*answer); ok {
-		return a.bytes, nil
+	switch v := v.(type) {
+	case *answer:
+		return v.bytes, nil
+	case encoded:
+		var buffers mem.BufferSlice
+		for _, b := range v.Encoded() {
+			buffers = append(buffers, mem.SliceBuffer(b))
+		}
+		return buffers, nil
 	}
 	return c.CodecV2.Marshal(v)
 }

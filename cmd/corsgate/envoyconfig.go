@@ -15,6 +15,7 @@ type envoyConfigFlags struct {
 	compile      compileFlags
 	policies     string
 	out          string
+	ecds         bool
 	only, format *choice
 	// Flags of closed lists; run copies them into config.
 	profile, matchBy, withoutOrigin, fail *choice
@@ -41,10 +42,14 @@ bootstrap, envoy.yaml, and the filters, which Envoy watches. Run it again when t
 policies have changed, and a running Envoy reads what is new; a file that stays the
 same is not touched. An envoy.yaml that is there and says something else may be
 edited: it is left, and the new one is envoy.yaml.new. Without --service there is
-nobody to ask: a policy that Envoy cannot decide about is an error then.`,
+nobody to ask: a policy that Envoy cannot decide about is an error then.
+
+With --profile no-trip --ecds it prints the configuration of an Envoy that has the
+policies compiled and delivered by 'corsgate serve --ecds', while it runs.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
   corsgate envoy-config --only filters --service unix:///run/corsgate.sock
-  corsgate envoy-config --profile no-trip --policies policies/ --out envoy/ --upstream 127.0.0.1:8080`,
+  corsgate envoy-config --profile no-trip --policies policies/ --out envoy/ --upstream 127.0.0.1:8080
+  corsgate envoy-config --profile no-trip --ecds --upstream 127.0.0.1:8080 > envoy.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(cmd.Flags()); err != nil {
@@ -54,7 +59,7 @@ nobody to ask: a policy that Envoy cannot decide about is an error then.`,
 			if err != nil {
 				return err
 			}
-			if f.out != "" {
+			if f.out != "" && !f.ecds {
 				return f.write(cmd, c)
 			}
 			return f.print(cmd, c)
@@ -80,7 +85,7 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&c.Listen, "listen", "127.0.0.1:10000", "IP:PORT or unix:///PATH where Envoy takes traffic")
 	flags.StringVar(&c.Upstream, "upstream", "", "HOST:PORT or unix:///PATH of the application; required for a whole bootstrap")
-	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; none by default in no-trip")
+	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; none by default in no-trip, but with --ecds")
 	flags.StringVar(&c.Admin, "envoy-admin", "", "IP:PORT of Envoy's own admin listener; none by default")
 	flags.Var(f.only, "only", "print this part alone")
 	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written")
@@ -95,6 +100,8 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder to compile")
 	flags.StringVar(&f.out, "out", "", "no-trip: `DIR` to write into")
 	flags.StringVar(&c.Compiled.Folder, "folder", "", "no-trip: `DIR` where Envoy sees what is written into --out; by default the same")
+	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them, instead of --policies and --out")
+	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"what is set for serve is not meant for an Envoy that reads files"})
 	f.compile.define(cmd)
 }
 
@@ -103,13 +110,13 @@ func (f *envoyConfigFlags) noTrip() bool { return f.profile.value == string(envo
 
 // hasService reports whether there is a service to ask. In no-trip it must be named.
 func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
-	return f.config.Service != "" && (!f.noTrip() || flags.Changed("service"))
+	return f.config.Service != "" && (!f.noTrip() || f.ecds || flags.Changed("service"))
 }
 
 // check reports flags that have no place in the profile, or beside each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 	if !f.noTrip() {
-		return misplaced(flags, append([]string{"policies", "out", "folder"}, compileFlagNames...),
+		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds"}, compileFlagNames...),
 			"is of the profile no-trip alone", "leave it out, or add --profile no-trip")
 	}
 	if err := misplaced(flags, []string{"match-by", "without-origin", "managed-host"}, "has no use in no-trip",
@@ -128,6 +135,9 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 // checkFolders reports what is missing to write the filters, or to say where they are.
 func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	switch {
+	case f.ecds:
+		return misplaced(flags, []string{"policies", "out", "folder", "no-trip-budget"}, "is about what corsgate serve compiles",
+			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or leave --ecds out, and Envoy reads files")
 	case f.out != "" && f.policies == "":
 		return misused("name the policy file or folder with --policies PATH", "no --policies given")
 	case f.out == "" && f.only.value == "":
@@ -160,6 +170,10 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	}
 	folder := c.Compiled.Folder
 	c.Compiled = f.compile.compiled(flags, service)
+	if f.ecds {
+		c.Compiled.ECDS = true
+		return c, nil
+	}
 	var err error
 	if c.Compiled.Folder = folder; folder == "" {
 		c.Compiled.Folder, err = filepath.Abs(f.out)

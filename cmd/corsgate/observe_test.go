@@ -269,7 +269,8 @@ func TestObserveFlags(t *testing.T) {
 }
 
 func TestReadmeListsTheMetrics(t *testing.T) {
-	o := observe(t, serveConfig{observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}, observedPolicies+`
+	everything := serveConfig{ecds: ecdsFlags{on: true}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
+	o := observe(t, everything, observedPolicies+`
 - name: next
   mode: shadow
   cors: {allowOrigins: [https://other.example.com]}

@@ -36,6 +36,7 @@ type serveConfig struct {
 	drainTimeout            time.Duration
 	maxConnectionAge        time.Duration
 	transport               transport
+	ecds                    ecdsFlags
 	observe                 observeConfig
 }
 
@@ -80,6 +81,7 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
 	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
 	c.transport.define(flags)
+	c.ecds.define(flags)
 	c.observe.define(flags)
 	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
 }
@@ -119,7 +121,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	}
 	config := service.Config{
 		Source: watchedSource(c.policies, c.poll, log),
-		GRPC:   s.grpc, Admin: s.admin, Signals: hangups, Logger: log, Version: readBuild().Version,
+		GRPC:   s.grpc, Admin: s.admin, ECDS: c.ecds.server(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)

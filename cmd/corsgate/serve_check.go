@@ -12,7 +12,7 @@ func (c *serveConfig) check() error {
 	if c.policies == "" {
 		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
 	}
-	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check} {
+	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check, c.checkECDS} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -34,6 +34,8 @@ func (c *serveConfig) checkListeners() error {
 	}
 	return nil
 }
+
+func (c *serveConfig) checkECDS() error { return c.ecds.check(c.grpcListen, &c.transport.grpcTLS) }
 
 func (c *serveConfig) checkDurations() error {
 	for _, d := range []struct {

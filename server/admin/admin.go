@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -58,6 +59,9 @@ type Server struct {
 	// Misused returns how Envoy has asked in ways that spoil the answers, for
 	// /status; nil means that this is not told.
 	Misused func() []server.MisuseStatus
+	// Envoys are those that compiled policies are delivered to, for /status and for
+	// POST /-/reload, which waits for them; nil means that there are none.
+	Envoys Envoys
 	// Set returns the set that serves now, nil before the first, for POST
 	// /explain; nil: there is no such page.
 	Set func() *policy.Set
@@ -193,6 +197,8 @@ type process struct {
 	// Misuses are the ways that spoil the answers in which Envoy has asked since
 	// the start.
 	Misuses []server.MisuseStatus `json:"misuses,omitempty"`
+	// Envoys are those that compiled policies are delivered to.
+	Envoys []ecds.Envoy `json:"envoys,omitempty"`
 }
 
 // shown is st as this process serves it: a draining one is not ready.
@@ -202,27 +208,31 @@ func (s *Server) shown(st live.Status) process {
 	if s.Misused != nil {
 		p.Misuses = s.Misused()
 	}
+	if s.Envoys != nil {
+		p.Envoys = s.Envoys.Envoys()
+	}
 	return p
 }
 
-// refusal is the answer to a reload that changed nothing.
+// refusal is the answer to a reload that changed nothing, or that an Envoy refused.
 type refusal struct {
 	Error       string                  `json:"error"`
 	Diagnostics []policyfile.Diagnostic `json:"diagnostics"`
+	Envoys      []ecds.Envoy            `json:"envoys,omitempty"`
 }
 
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	status, err := s.Reloader.Reload(r.Context())
 	if err == nil {
-		s.writeJSON(w, http.StatusOK, s.shown(status))
+		s.loaded(r.Context(), w, status)
 		return
 	}
 	refused, ok := errors.AsType[*live.LoadError](err)
 	if !ok {
-		s.writeJSON(w, http.StatusServiceUnavailable, refusal{err.Error(), []policyfile.Diagnostic{}})
+		s.writeJSON(w, http.StatusServiceUnavailable, refusal{Error: err.Error(), Diagnostics: []policyfile.Diagnostic{}})
 		return
 	}
-	body := refusal{refused.Error(), refused.Diagnostics}
+	body := refusal{Error: refused.Error(), Diagnostics: refused.Diagnostics}
 	if body.Diagnostics == nil {
 		body.Diagnostics = []policyfile.Diagnostic{}
 	}

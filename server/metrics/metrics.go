@@ -122,6 +122,15 @@ func (m *Metrics) CountedBy(name, help string, count func() uint64) {
 		func() float64 { return float64(count()) }))
 }
 
+// Envoys adds a gauge of the Envoys in a state, which count counts. It is for the time
+// before the first scrape; a state may be added once.
+func (m *Metrics) Envoys(state string, count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "corsgate_envoys", Help: "The Envoys that compiled policies are delivered to, by whether they have them.",
+		ConstLabels: prometheus.Labels{"state": state},
+	}, func() float64 { return float64(count()) }))
+}
+
 // Gatherer returns what gathers the metrics.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 

@@ -190,6 +190,14 @@ func TestTheWireIsCounted(t *testing.T) {
 	}
 }
 
+func TestEnvoysAreCountedByState(t *testing.T) {
+	m := New("v")
+	for state, n := range map[string]int{"current": 3, "refused": 1} {
+		m.Envoys(state, func() int { return n })
+	}
+	check(t, m, "corsgate_envoys", `corsgate_envoys{state="current"} 3`, `corsgate_envoys{state="refused"} 1`)
+}
+
 func TestThePageIsServed(t *testing.T) {
 	m := New("v")
 	m.CountedBy("corsgate_lines_total", "Lines.", func() uint64 { return 7 })

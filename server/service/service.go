@@ -17,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -33,6 +34,9 @@ type Config struct {
 	// Admin is the listener for operators, with its open Listener; nil means none.
 	// New fills in the rest.
 	Admin *admin.Server
+	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
+	// means that nothing does. New fills in its logger.
+	ECDS *ecds.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
 	// Watchers are told of each load, and Observers of each decision, besides.
@@ -80,6 +84,9 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	if c.ECDS != nil {
+		s.deliver(c.ECDS, c.Logger)
+	}
 	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
@@ -87,6 +94,20 @@ func New(c Config) *Service {
 		s.admin.Denied = func() any { return s.denied.List() }
 	}
 	return s
+}
+
+// deliver has compiled policies delivered, and told of.
+func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
+	e.Logger = log
+	s.Reloader.Sinks = append(s.Reloader.Sinks, e)
+	desc, impl := e.Service()
+	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	for _, state := range ecds.States() {
+		s.metrics.Envoys(string(state), func() int { return e.Count(state) })
+	}
+	if s.admin != nil {
+		s.admin.Envoys = e
+	}
 }
 
 // observers makes what observes decisions if it is asked for.

@@ -160,7 +160,7 @@ func (f *Files) verify(s tls.ConnectionState) error {
 	if len(f.AllowedSANs) == 0 {
 		return nil
 	}
-	names := names(s.PeerCertificates[0])
+	names := ClientNames(s)
 	for _, name := range names {
 		if slices.Contains(f.AllowedSANs, name) {
 			return nil
@@ -170,8 +170,13 @@ func (f *Files) verify(s tls.ConnectionState) error {
 	return errors.New("none of the client certificate's names is allowed")
 }
 
-// names returns the subject alternative names of a certificate.
-func names(c *x509.Certificate) []string {
+// ClientNames returns the subject alternative names of a client, as AllowedSANs lists
+// them; there are none if nobody vouches for it.
+func ClientNames(s tls.ConnectionState) []string {
+	if len(s.VerifiedChains) == 0 {
+		return nil
+	}
+	c := s.VerifiedChains[0][0]
 	all := slices.Concat(c.DNSNames, c.EmailAddresses)
 	for _, u := range c.URIs {
 		all = append(all, u.String())

@@ -52,11 +52,18 @@ func folderOf(policies string) fs.FS { return fstest.MapFS{policyFile: {Data: []
 // tells o of each decision, unless it is nil.
 func serve(t *testing.T, address string, policies fs.FS, o server.Observer) *corsgate {
 	t.Helper()
-	s := nobody(t, address, policies)
 	var c service.Config
 	if o != nil {
 		c.Observers = server.Observers{o}
 	}
+	return serveConfig(t, address, policies, c)
+}
+
+// serveConfig serves the policies of a folder on address until the test ends. C says
+// what else the service is made of.
+func serveConfig(t *testing.T, address string, policies fs.FS, c service.Config) *corsgate {
+	t.Helper()
+	s := nobody(t, address, policies)
 	running := corsgatetest.Serve(t, address, s.folder, c)
 	s.address, s.reloader, s.grpc, s.stop = running.Address, running.Reloader, running.GRPC, running.Stop
 	return s

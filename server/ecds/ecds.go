@@ -1,0 +1,211 @@
+// Package ecds delivers what policies compile into to Envoys while they run, by
+// Envoy's extension config discovery service.
+//
+// An Envoy asks for resources by name, by the delta protocol or by the one of the
+// state of the world, and gets each one in a response of its own: Envoy refuses a
+// response as a whole. What did not change is not sent, what it has refused neither
+// until it changes, and nothing is ever removed. A resource is compiled when the
+// first Envoy asks for it, and then for each set before that serves.
+package ecds
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+
+	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/tlsfile"
+)
+
+// The bounds of what Envoys may have the service hold.
+const (
+	// MaxStreams bounds the streams of all Envoys. An Envoy has one for each name.
+	MaxStreams = 16_384
+	// MaxNames bounds the names that all streams ask for, and MaxNamesOfStream those of
+	// one: there are fewer shards.
+	MaxNames         = 16_384
+	MaxNamesOfStream = 512
+	// MaxVariants bounds what a set is compiled into: the names of one call of Compile
+	// are one variant.
+	MaxVariants = 16
+)
+
+// Resource is one filter.
+type Resource struct {
+	// Name is what an Envoy asks for.
+	Name string
+	// Version is another one if Config is.
+	Version string
+	// Config is the filter's configuration.
+	Config *anypb.Any
+}
+
+// Compile compiles a set into the resource of a name, and those that it compiles into
+// beside it. The error says what to write instead of the name, or what to change in
+// the policies.
+type Compile func(set *policy.Set, name string) ([]Resource, error)
+
+// Server delivers resources. It is a live.Sink, and safe for concurrent use; its
+// fields are not to be changed after the first call.
+type Server struct {
+	// Compile is required.
+	Compile Compile
+	// Allowed are the only subject alternative names of clients that get resources, as
+	// in tlsfile.Files; one is enough. Empty means everybody.
+	Allowed []string
+	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
+	Logger *slog.Logger
+
+	mu          sync.Mutex
+	serving     *generation   // nil before the first set
+	replaced    chan struct{} // closed when another one serves; nil if nobody waits for that
+	subscribers map[*subscriber]bool
+	names       int // of all subscribers
+}
+
+// Service returns the gRPC service: its description, and what implements it.
+func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
+	return &extension.ExtensionConfigDiscoveryService_ServiceDesc, &endpoint{server: s}
+}
+
+// endpoint implements the gRPC service.
+type endpoint struct {
+	extension.UnimplementedExtensionConfigDiscoveryServiceServer
+	server *Server
+}
+
+func (e *endpoint) DeltaExtensionConfigs(stream extension.ExtensionConfigDiscoveryService_DeltaExtensionConfigsServer) error {
+	return e.server.serve(stream, delta{})
+}
+
+func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscoveryService_StreamExtensionConfigsServer) error {
+	return e.server.serve(stream, world{})
+}
+
+// Prepare implements live.Sink: it compiles what Envoys are subscribed to.
+func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
+	next := &generation{set: set, compile: s.Compile, inUse: s.subscribed}
+	for name := range s.subscribed() {
+		if _, err := next.find(name); err != nil {
+			return nil, fmt.Errorf("compile for Envoy: %w", err)
+		}
+	}
+	return func() { s.replace(next) }, nil
+}
+
+// replace has next serve, and wakes the streams.
+func (s *Server) replace(next *generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving = next
+	if s.replaced != nil {
+		close(s.replaced)
+		s.replaced = nil
+	}
+}
+
+// now returns what serves, and what is closed when that is over.
+func (s *Server) now() (serving *generation, replaced <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.replaced == nil {
+		s.replaced = make(chan struct{})
+	}
+	return s.serving, s.replaced
+}
+
+// subscribed returns the names that Envoys are subscribed to.
+func (s *Server) subscribed() map[string]bool {
+	names := map[string]bool{}
+	for _, sub := range s.all() {
+		for _, e := range sub.entries() {
+			names[e.name] = true
+		}
+	}
+	return names
+}
+
+// all returns the subscribers.
+func (s *Server) all() []*subscriber {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*subscriber, 0, len(s.subscribers))
+	for sub := range s.subscribers {
+		list = append(list, sub)
+	}
+	return list
+}
+
+// join enters the subscriber of a stream.
+func (s *Server) join(ctx context.Context) (*subscriber, error) {
+	sub := &subscriber{}
+	if p, ok := peer.FromContext(ctx); ok {
+		sub.peer = p.Addr
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.subscribers) >= MaxStreams {
+		return nil, status.Errorf(codes.ResourceExhausted, "%d streams are open already", MaxStreams)
+	}
+	if s.subscribers == nil {
+		s.subscribers = map[*subscriber]bool{}
+	}
+	s.subscribers[sub] = true
+	return sub, nil
+}
+
+func (s *Server) leave(sub *subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.subscribers, sub)
+	s.names -= len(sub.names)
+}
+
+// count counts the names of a stream, which has had others before.
+func (s *Server) count(before, now int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := s.names - before + now
+	if now > before && names > MaxNames {
+		return errTooMany
+	}
+	s.names = names
+	return nil
+}
+
+var errTooMany = status.Errorf(codes.ResourceExhausted, "too many resources: a stream may ask for %d, all streams for %d", MaxNamesOfStream, MaxNames)
+
+// admit refuses a client that may not have resources.
+func (s *Server) admit(ctx context.Context) error {
+	if len(s.Allowed) == 0 {
+		return nil
+	}
+	var names []string
+	if p, ok := peer.FromContext(ctx); ok {
+		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			names = tlsfile.ClientNames(info.State)
+		}
+	}
+	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(s.Allowed, name) }) {
+		return nil
+	}
+	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
+	return status.Error(codes.PermissionDenied, "none of the client certificate's names may have the compiled policies")
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}

@@ -1,0 +1,95 @@
+package ecds
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// resource is a Resource as it is sent.
+type resource struct {
+	name, version string
+	// body is an Any with the TypedExtensionConfig.
+	body []byte
+}
+
+// variant are the resources that are compiled together, by name.
+type variant map[string]*resource
+
+// generation is what a set is compiled into.
+type generation struct {
+	set     *policy.Set
+	compile Compile
+	inUse   func() map[string]bool // names
+
+	mu       sync.Mutex // held while it compiles
+	variants []variant
+}
+
+// find returns the resource of a name, which it compiles if need be. If there are too
+// many variants, those of which nothing is in use are given up.
+func (g *generation) find(name string) (*resource, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, v := range g.variants {
+		if r := v[name]; r != nil {
+			return r, nil
+		}
+	}
+	if len(g.variants) >= MaxVariants {
+		used := g.inUse()
+		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool { return !v.isIn(used) })
+	}
+	if len(g.variants) >= MaxVariants {
+		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
+	}
+	v, err := g.variant(name)
+	if err != nil {
+		return nil, err
+	}
+	g.variants = append(g.variants, v)
+	return v[name], nil
+}
+
+// isIn reports whether a resource of v is one of the names.
+func (v variant) isIn(names map[string]bool) bool {
+	for name := range v {
+		if names[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// variant compiles what has a resource of that name.
+func (g *generation) variant(name string) (variant, error) {
+	list, err := g.compile(g.set, name)
+	if err != nil {
+		return nil, err
+	}
+	v := variant{}
+	for _, r := range list {
+		if v[r.Name], err = encodeResource(r); err != nil {
+			return nil, fmt.Errorf("write the resource %q: %w", r.Name, err)
+		}
+	}
+	if v[name] == nil {
+		return nil, fmt.Errorf("the resource %q was not compiled, please report it", name)
+	}
+	return v, nil
+}
+
+func encodeResource(r Resource) (*resource, error) {
+	config, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Config})
+	if err != nil {
+		return nil, err
+	}
+	body, err := proto.Marshal(config)
+	return &resource{name: r.Name, version: r.Version, body: body}, err
+}

@@ -1,0 +1,205 @@
+package ecds
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The bounds of what an Envoy says of itself, in bytes.
+const (
+	maxNode    = 256
+	maxName    = 256
+	maxVersion = 128
+	maxRefusal = 1024
+)
+
+// clip returns the beginning of a text, without half a character at its end.
+func clip(text string, most int) string { return strings.ToValidUTF8(text[:min(len(text), most)], "") }
+
+// subscriber is what is known of one stream of an Envoy. The stream's goroutine alone
+// changes it.
+type subscriber struct {
+	peer net.Addr // nil if it is not known
+
+	mu    sync.Mutex // held by who changes it, and by others who read it
+	node  string
+	names []*entry
+	seen  *generation // of which it has been sent all that is due
+}
+
+// entry is a resource that an Envoy is subscribed to.
+type entry struct {
+	name string
+	// version is the last one that was sent, or that the Envoy had before; nonce is that of
+	// the response with it until it is answered.
+	version, nonce string
+	acknowledged   string
+	refused        *Refusal // since what is acknowledged
+}
+
+func (s *subscriber) change(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// answered returns what was sent with the nonce, or nil.
+func (s *subscriber) answered(nonce string) *entry {
+	i := slices.IndexFunc(s.names, func(e *entry) bool { return e.nonce == nonce && nonce != "" })
+	if i < 0 {
+		return nil
+	}
+	return s.names[i]
+}
+
+// entries returns a copy of the names.
+func (s *subscriber) entries() []entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]entry, len(s.names))
+	for i, e := range s.names {
+		list[i] = *e
+	}
+	return list
+}
+
+// State says how an Envoy stands to what serves.
+type State string
+
+// The states, from the worst on.
+const (
+	Refused State = "refused" // it has refused something, and keeps what was before
+	Waiting State = "waiting" // it has not acknowledged something yet
+	Current State = "current" // it has acknowledged everything
+)
+
+// States returns all states.
+func States() []State { return []State{Refused, Waiting, Current} }
+
+// Envoy is one that is connected.
+type Envoy struct {
+	// Node is the id of its node, and Address where it connects from.
+	Node    string `json:"node"`
+	Address string `json:"address"`
+	// State is the worst of its resources'.
+	State     State          `json:"state"`
+	Resources []Subscription `json:"resources"`
+}
+
+// Subscription is a resource that an Envoy is subscribed to.
+type Subscription struct {
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	// Version is the last one that was sent, and Acknowledged the last one that the Envoy
+	// has accepted.
+	Version      string `json:"version,omitempty"`
+	Acknowledged string `json:"acknowledged,omitempty"`
+	// Refused is why it does not have Version.
+	Refused *Refusal `json:"refused,omitempty"`
+}
+
+// Refusal is a version that an Envoy does not take.
+type Refusal struct {
+	Version string    `json:"version"`
+	Error   string    `json:"error"`
+	At      time.Time `json:"at"`
+}
+
+// Envoys returns the Envoys that are connected, sorted.
+func (s *Server) Envoys() []Envoy {
+	type connection struct {
+		node string
+		peer net.Addr // the same one for all streams of a connection
+	}
+	found := map[connection]*Envoy{}
+	serving, _ := s.now()
+	for _, sub := range s.all() {
+		node, list := sub.status(serving)
+		c := connection{node, sub.peer}
+		if found[c] == nil {
+			found[c] = &Envoy{Node: node, Address: sub.address()}
+		}
+		found[c].Resources = append(found[c].Resources, list...)
+	}
+	envoys := make([]Envoy, 0, len(found))
+	for _, e := range found {
+		e.sort()
+		envoys = append(envoys, *e)
+	}
+	slices.SortFunc(envoys, func(a, b Envoy) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Address, b.Address)) })
+	return envoys
+}
+
+// Count counts the Envoys in a state.
+func (s *Server) Count(state State) (n int) {
+	for _, e := range s.Envoys() {
+		if e.State == state {
+			n++
+		}
+	}
+	return n
+}
+
+// sort sorts the resources, and finds the state.
+func (e *Envoy) sort() {
+	slices.SortFunc(e.Resources, func(a, b Subscription) int { return cmp.Compare(a.Name, b.Name) })
+	e.State = Current
+	for _, state := range []State{Waiting, Refused} {
+		if slices.ContainsFunc(e.Resources, func(r Subscription) bool { return r.State == state }) {
+			e.State = state
+		}
+	}
+}
+
+func (s *subscriber) address() string {
+	if s.peer == nil {
+		return ""
+	}
+	return s.peer.String()
+}
+
+// status returns the node's id and its resources.
+func (s *subscriber) status(serving *generation) (node string, list []Subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.names {
+		state := Current
+		switch {
+		case s.seen != serving, e.nonce != "", e.version == "":
+			state = Waiting
+		case e.refused != nil:
+			state = Refused
+		}
+		list = append(list, Subscription{Name: e.name, State: state, Version: e.version, Acknowledged: e.acknowledged, Refused: e.refused})
+	}
+	return s.node, list
+}
+
+// pollInterval is how often Await looks.
+const pollInterval = 20 * time.Millisecond
+
+// Await waits until no Envoy that is connected is waiting, or ctx has ended, and
+// returns the Envoys.
+func (s *Server) Await(ctx context.Context) []Envoy {
+	for {
+		envoys := s.Envoys()
+		if !slices.ContainsFunc(envoys, func(e Envoy) bool { return e.hasAny(Waiting) }) {
+			return envoys
+		}
+		select {
+		case <-ctx.Done():
+			return envoys
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// hasAny reports whether a resource has that state.
+func (e *Envoy) hasAny(state State) bool {
+	return slices.ContainsFunc(e.Resources, func(r Subscription) bool { return r.State == state })
+}
