@@ -21,19 +21,19 @@ type world struct {
 }
 
 // newWorld makes up a set of policies. What is refused by itself or beside the
-// others is made up again.
-func newWorld(t *testing.T, g gen) *world {
+// others is made up again. Sets take turns to have a policy for every host, and one
+// that is longer than others.
+func newWorld(t *testing.T, g gen, turn uint64) *world {
 	t.Helper()
-	every, big := g.oneIn(3), g.IntN(8)
 	var specs []policy.Spec
 	for len(specs) < policiesPerSet {
 		s := g.spec(len(specs))
 		switch len(specs) {
 		case 1:
-			g.enlarge(&s, big)
+			g.enlarge(&s, turn%4)
 		case 2:
-			if every {
-				s.Hosts = pick(g, nil, nil, []string{"*.test"})
+			if turn%3 > 0 {
+				g.widen(&s)
 			}
 		}
 		next := append(specs[:len(specs):len(specs)], s)
@@ -49,11 +49,20 @@ func newWorld(t *testing.T, g gen) *world {
 	return w
 }
 
+// widen makes a policy for many hosts. It is mostly a plain one, since all else has
+// every request asked about.
+func (g gen) widen(s *policy.Spec) {
+	s.Hosts = pick(g, nil, nil, []string{"*.test"})
+	if !g.oneIn(20) {
+		s.Mode, s.Paths = "", g.some(2, plainPaths[:10]...)
+	}
+}
+
 // enlarge makes a policy longer than what is compiled name by name.
-func (g gen) enlarge(s *policy.Spec, what int) {
+func (g gen) enlarge(s *policy.Spec, what uint64) {
 	switch what {
 	case 0:
-		for i := range 120 {
+		for i := range mostNamed + 1 {
 			s.Hosts = append(s.Hosts, fmt.Sprintf("w%d.example.org", i))
 		}
 	case 1:
@@ -164,6 +173,9 @@ func (g gen) cors() policy.CORS {
 		c.AllowOrigins = slices.Concat(g.some(5, exactOrigins...), g.some(4, starOrigins...), g.some(3, oddOrigins...))
 		if g.oneIn(5) {
 			c.AllowOrigins = append(c.AllowOrigins, "null")
+		}
+		if g.oneIn(3) {
+			c.AllowOrigins = append(c.AllowOrigins, pick(g, ownOddOrigins(fmt.Sprintf("h%d.test", g.IntN(policiesPerSet)))...))
 		}
 		if g.oneIn(12) {
 			c.AllowOriginRegexes = []string{`https://r[0-9]+\.example`}
