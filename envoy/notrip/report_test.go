@@ -57,6 +57,8 @@ func TestReport(t *testing.T) {
 		"a regex":                {func(s *policy.Spec) { regex(s) }, AskedAll, []string{"cors.allowOriginRegexes[0]"}},
 		"shadow":                 {func(s *policy.Spec) { s.Mode = policy.ModeShadow }, AskedAll, []string{"mode"}},
 		"an escaped path":        {func(s *policy.Spec) { s.Paths = []string{"/v1", "/a%2Fb"} }, AskedAll, []string{"paths[1]"}},
+		"a path with an escape":  {func(s *policy.Spec) { s.Paths = []string{"/caf%C3%A9"} }, AskedAll, []string{"paths[0]"}},
+		"a path to be escaped":   {func(s *policy.Spec) { s.Paths = []string{"/a|b"} }, AskedAll, []string{"paths[0]"}},
 		"a path with ;":          {func(s *policy.Spec) { s.Paths = []string{"/a;b"} }, AskedAll, []string{"paths[0]"}},
 		"several causes":         {func(s *policy.Spec) { regex(s); s.Mode = policy.ModeShadow }, AskedAll, []string{"cors.allowOriginRegexes[0]", "mode"}},
 		"many stars":             {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxStars+1, "https://*.a%d.example") }, AskedAll, []string{"cors.allowOrigins"}},

@@ -63,7 +63,7 @@ const mostOdd = 50
 
 // ownOdd matches origins that are asked about though they are listed: they may be a
 // site's own, which is compared without a trailing dot and by the scheme's port.
-var ownOdd = regexp.MustCompile(`^(ws|wss|ftp)://|^https?://[^:]*\.(:|$)`)
+var ownOdd = regexp.MustCompile(`^ftp://|^https?://[^:]*\.(:|$)`)
 
 // isOddOrigin reports whether an origin is spelled oddly and not listed, or one of
 // too many.

@@ -97,7 +97,7 @@ func (m *maker) ownOrigin(authority string) string {
 // ownOddOrigins are those of a site that nobody knows to be its own but who knows the
 // ports of their schemes, and cuts a dot.
 func ownOddOrigins(host string) []string {
-	return []string{"ftp://" + host, "ws://" + host, "https://" + host + "."}
+	return []string{"ftp://" + host, "https://" + host + "."}
 }
 
 func (m *maker) oddOrigin(origin string) string {
