@@ -84,3 +84,24 @@ func TestOddOriginsThatAreKnown(t *testing.T) {
 		t.Errorf("got %q, want %q", c.oddOrigins, apps)
 	}
 }
+
+// TestOwnOrigins holds the origins of a site to those that [policy.Set.Decide] takes for
+// its own.
+func TestOwnOrigins(t *testing.T) {
+	set := policytest.Compile(t, policy.Spec{Name: "all", CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
+	for _, host := range []string{"api.test", "[2001:db8::1]", "192.0.2.1"} {
+		for _, port := range []string{"", ":80", ":443", ":8443", ":1"} {
+			site := target{authority: host + port}
+			own := site.ownOrigins()
+			for _, scheme := range []string{"http://", "https://"} {
+				for _, other := range []string{"", ":80", ":443", ":8443", ":1"} {
+					text := scheme + host + other
+					d := set.Decide(&policy.Request{Method: "GET", Authority: site.authority, Path: "/", Origin: text})
+					if got, want := slices.Contains(own, text), d.Reason == policy.ReasonSameOrigin; got != want {
+						t.Errorf("%s is an origin of %s: %v, want %v", text, site.authority, got, want)
+					}
+				}
+			}
+		}
+	}
+}

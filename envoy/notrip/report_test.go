@@ -176,6 +176,10 @@ func TestSizes(t *testing.T) {
 	if one, many := size(api(hosts(0))), size(api(hosts(50))); many > one+one/2 {
 		t.Errorf("50 hosts take %d bytes more than the %d of one, which lists 1,000 origins", many-one, one)
 	}
+	every := hosts(0)
+	if one, all := size(api(every)), size(api(func(s *policy.Spec) { every(s); s.Hosts = nil })); all > one+one/2 {
+		t.Errorf("every host takes %d bytes, one host takes %d", all, one)
+	}
 	if one, hundred := size(policies(1, 10)...), size(policies(100, 10)...); hundred > 25*one {
 		t.Errorf("100 policies that say the same take %d bytes, one takes %d", hundred, one)
 	}

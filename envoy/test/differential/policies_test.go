@@ -13,6 +13,10 @@ import (
 // policiesPerSet is how many policies a set has.
 const policiesPerSet = 30
 
+// enlarged is the policy that is longer than others in some sets, and widened the one
+// that is for many hosts.
+const enlarged, widened = "p1", "p2"
+
 // world is a set of policies.
 type world struct {
 	set    *policy.Set
@@ -28,10 +32,10 @@ func newWorld(t *testing.T, g gen, turn uint64) *world {
 	var specs []policy.Spec
 	for len(specs) < policiesPerSet {
 		s := g.spec(len(specs))
-		switch len(specs) {
-		case 1:
+		switch s.Name {
+		case enlarged:
 			g.enlarge(&s, turn%4)
-		case 2:
+		case widened:
 			if turn%3 > 0 {
 				g.widen(&s)
 			}
@@ -65,6 +69,7 @@ func (g gen) enlarge(s *policy.Spec, what uint64) {
 		for i := range mostNamed + 1 {
 			s.Hosts = append(s.Hosts, fmt.Sprintf("w%d.example.org", i))
 		}
+		s.CORS.AllowOrigins = []string{"https://app.example", "https://*.apps.example", "https://w1.example.org", "http://*.example.org"}
 	case 1:
 		s.CORS.AllowOrigins = nil
 		for i := range 60 {

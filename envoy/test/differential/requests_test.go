@@ -77,6 +77,9 @@ func (m *maker) request(overHTTP2 bool) cases.Request {
 func (m *maker) target() *policy.Spec {
 	for {
 		p := &m.specs[m.IntN(len(m.specs))]
+		if m.oneIn(8) {
+			p = m.byName[pick(m.gen, enlarged, widened)]
+		}
 		if m.focus != inPath || p.Paths != nil || m.oneIn(8) {
 			return p
 		}
