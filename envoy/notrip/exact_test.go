@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // whole compiles an expression as Envoy reads it: the whole value must match.
@@ -123,6 +124,24 @@ func TestListsOfHeaders(t *testing.T) {
 		}
 		if want := slices.Contains(names, "b"); has.MatchString(value) != want {
 			t.Fatalf("%q has b: %v, want %v", value, !want, want)
+		}
+	}
+}
+
+// TestNamesThatAStarDoesNotCover holds what is denied under a star to Decide.
+func TestNamesThatAStarDoesNotCover(t *testing.T) {
+	for _, allowed := range [][]string{{"*"}, {"*", "authorization"}} {
+		for _, credentials := range []bool{false, true} {
+			c := newCompiler(policytest.Compile(t, api(func(s *policy.Spec) { s.CORS.AllowHeaders, s.CORS.AllowCredentials = allowed, credentials })), Options{})
+			names, _ := withoutStar(allowed)
+			uncovered := notCovered(c.policies[0], names)
+			for _, name := range []string{"*", "authorization", "Authorization", "x-a"} {
+				d := c.set.Decide(&policy.Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/", Origin: "https://app.example.com", RequestMethod: "GET", RequestHeaders: name})
+				got, want := uncovered != "" && whole(element(uncovered)).MatchString(name), d.Reason == policy.ReasonPreflightHeaderDenied
+				if got != want {
+					t.Errorf("%q with credentials %v denies %q: %v, want %v", allowed, credentials, name, got, want)
+				}
+			}
 		}
 	}
 }
