@@ -56,6 +56,40 @@ func TestPlainOriginsAreOrigins(t *testing.T) {
 	}
 }
 
+// TestExpressionsOfPatterns holds them to what the patterns match of plain origins.
+func TestExpressionsOfPatterns(t *testing.T) {
+	origins := map[string]policy.Origin{}
+	for rest := range mix(5, "a", "b", "a-", "-b", "a-x-b", ".", ".a", ".b", ".a.b", "x", "_", "1", "localhost", ":8443", ":1000") {
+		for _, text := range []string{"http://" + rest, "https://" + rest} {
+			if o, err := policy.ParseOrigin(text); err == nil && isPlainOrigin.MatchString(text) {
+				origins[text] = o
+			}
+		}
+	}
+	for _, text := range []string{
+		"https://a.b", "http://a.b", "https://a.b:8443", "https://a.b:*", "https://*.a.b", "https://*.a.b:8443", "http://*.a.b:*", "https://a-*.b", "https://*-b.a",
+		"https://a-*-b.a.b", "https://a-*-b.b:8443", "https://a-*-b.b:*", "https://*", "http://*", "https://*:8443", "https://*:*", "http://localhost:*",
+	} {
+		pattern, err := policy.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expression, matched := whole(expressionOf(pattern)), 0
+		for origin, o := range origins {
+			got, want := expression.MatchString(origin), pattern.Matches(o)
+			if got != want {
+				t.Fatalf("%s matches %s: %v, want %v", text, origin, got, want)
+			}
+			if want {
+				matched++
+			}
+		}
+		if matched == 0 {
+			t.Errorf("no origin that %s matches was tried", text)
+		}
+	}
+}
+
 // TestPathsWithOneReading holds that no reading of a path that is taken for one with
 // a single reading begins with other segments.
 func TestPathsWithOneReading(t *testing.T) {
