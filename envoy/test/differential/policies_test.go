@@ -66,6 +66,7 @@ func (g gen) widen(s *policy.Spec) {
 func (g gen) enlarge(s *policy.Spec, what uint64) {
 	switch what {
 	case 0:
+		s.Mode, s.Paths = "", nil // else other policies stand with each of the hosts, which is more than the budget
 		for i := range mostNamed + 1 {
 			s.Hosts = append(s.Hosts, fmt.Sprintf("w%d.example.org", i))
 		}
