@@ -41,8 +41,10 @@ type Options struct {
 	// "api.example.com:8443". Requests with other ports are asked about.
 	Ports []uint16
 	// Shards divides the hosts by their hash over so many resources; 0 and 1 mean one
-	// resource. The root of RootFilter finds them.
+	// resource. Root finds them.
 	Shards int
+	// Suffix ends the names of the resources.
+	Suffix string
 	// NamedPolicies has requests asked about whose route or virtual host names a policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the metadata of each decision, for
@@ -57,7 +59,8 @@ type Options struct {
 
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
-	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several.
+	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several, with the
+	// suffix.
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
@@ -94,7 +97,7 @@ func Compile(set *policy.Set, o Options) (*Result, error) {
 // resources compiles each resource, and returns their size in bytes.
 func (c *compiler) resources() (list []Resource, size int, err error) {
 	for i, keys := range shard(c.keys, c.Shards) {
-		r, err := newResource(nameOf(i, c.Shards), c.compile(keys))
+		r, err := newResource(c.ResourceName(i), c.compile(keys))
 		if err != nil {
 			return nil, 0, err
 		}
