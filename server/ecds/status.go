@@ -191,7 +191,10 @@ func (e *entry) state(serving *generation) State {
 const pollInterval = 20 * time.Millisecond
 
 // Await waits until no Envoy that is connected is waiting, or ctx has ended, and
-// returns the Envoys.
+// returns the Envoys. An Envoy hands a filter to all of its workers before it
+// acknowledges it, and each of them takes what it is handed before it reads what comes
+// later: so who sends a request after Await has returned is not answered by older
+// policies.
 func (s *Server) Await(ctx context.Context) []Envoy {
 	for s.anyWaits() {
 		select {
