@@ -78,6 +78,15 @@ type Result struct {
 // Compile compiles a set. The same set and options give the same bytes. An error is a
 // fault of the compiler.
 func Compile(set *policy.Set, o Options) (*Result, error) {
+	c := newCompiler(set, o)
+	resources, err := c.fit()
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
+}
+
+func newCompiler(set *policy.Set, o Options) *compiler {
 	o.Shards, o.Budget = max(o.Shards, 1), cmp.Or(o.Budget, DefaultBudget)
 	c := &compiler{Options: o, set: set}
 	specs := set.Specs()
@@ -87,11 +96,7 @@ func Compile(set *policy.Set, o Options) (*Result, error) {
 	c.oddOrigins = listOddOrigins(c.policies)
 	c.layers = layersOf(c.policies)
 	c.keys = keysOf(c.layers, o.Ports)
-	resources, err := c.fit()
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
+	return c
 }
 
 // resources compiles each resource, and returns their size in bytes.
@@ -164,7 +169,7 @@ func (c *compiler) compile(keys []string) *composite.Composite {
 // They are asked about, unless that changes nothing.
 func (c *compiler) odd(s *site) node {
 	policies := s.policies()
-	if s.asker != nil || !slices.ContainsFunc(policies, (*compiled).takesOdd) {
+	if !slices.ContainsFunc(policies, (*compiled).takesOdd) {
 		return c.askOdd(s, policies)
 	}
 	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {
