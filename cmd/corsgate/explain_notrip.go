@@ -31,10 +31,8 @@ func whyAsked(reports []notrip.Report, r *policy.Request, name string) (why []st
 		return []string{"Envoy is given the policy's name"}
 	}
 	report := notrip.Report{Asked: notrip.AskedSome}
-	for _, of := range reports {
-		if of.Policy == name {
-			report = of
-		}
+	if i := indexOf(reports, name); i >= 0 {
+		report = reports[i]
 	}
 	for _, cause := range report.Causes {
 		text := cause.Reason
