@@ -33,6 +33,7 @@ type object = map[string]any
 type stack struct {
 	variant
 	config   envoy.Config
+	whole    notrip.Resource // what is compiled, without shards
 	upstream *upstream
 	handler  *wire.Handler
 	asked    *asked
@@ -115,6 +116,13 @@ func (s *stack) load(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unsharded := s.config
+	unsharded.Compiled.Shards = 1
+	whole, err := unsharded.Compile(w.set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.whole = whole.Resources[0]
 	if err := envoy.WriteFilters(s.config.Compiled.Folder, filters); err != nil {
 		t.Fatal(err)
 	}
