@@ -73,6 +73,9 @@ func TestReport(t *testing.T) {
 		"an IP with any port":    {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://app.example.com", "http://127.0.0.1:*"} }, AskedSome, []string{"cors.allowOrigins[1]"}},
 		"many app origins":       {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxOdd+1, "app://a%03d") }, AskedSome, []string{fmt.Sprintf("cors.allowOrigins[%d]", maxOdd)}},
 		"requested lists":        {func(s *policy.Spec) { s.PreflightLists = policy.ListsRequested }, AskedSome, []string{"preflightLists"}},
+		"requested long lists": {func(s *policy.Spec) {
+			s.PreflightLists, s.CORS.AllowHeaders = policy.ListsRequested, many(200, "x-some-header-%03d")
+		}, AskedSome, []string{"preflightLists"}},
 		"star, credentials": {func(s *policy.Spec) {
 			s.CORS.AllowHeaders, s.CORS.AllowCredentials = []string{"*"}, true
 		}, AskedSome, []string{"cors.allowHeaders"}},
@@ -179,6 +182,15 @@ func TestSizes(t *testing.T) {
 	every := hosts(0)
 	if one, all := size(api(every)), size(api(func(s *policy.Spec) { every(s); s.Hosts = nil })); all > one+one/2 {
 		t.Errorf("every host takes %d bytes, one host takes %d", all, one)
+	}
+	few := func(n int) func(*policy.Spec) {
+		return func(s *policy.Spec) {
+			hosts(n)(s)
+			s.CORS.AllowOrigins = s.CORS.AllowOrigins[:10]
+		}
+	}
+	if one, hundred := size(api(few(0))), size(api(few(100))); hundred > 8*one {
+		t.Errorf("100 hosts of a policy take %d bytes, one takes %d", hundred, one)
 	}
 	if one, hundred := size(policies(1, 10)...), size(policies(100, 10)...); hundred > 25*one {
 		t.Errorf("100 policies that say the same take %d bytes, one takes %d", hundred, one)

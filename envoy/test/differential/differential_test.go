@@ -55,8 +55,11 @@ type variant struct {
 	asWritten bool
 }
 
-// named are virtual hosts that name a policy, and one that names none that exists.
-var named = map[string]string{"named.test": "p3", "other.test": "p4", "unknown.test": "no-such-policy"}
+// named are virtual hosts that name a policy, and one that names none that exists. Of
+// namedByRoute the route does.
+var named = map[string]string{"named.test": "p3", namedByRoute: "p4", "unknown.test": "no-such-policy"}
+
+const namedByRoute = "other.test"
 
 var variants = []variant{
 	{name: "plain", compiled: envoy.Compiled{PolicyNames: true}},
