@@ -2,6 +2,7 @@ package compose
 
 import (
 	"go/version"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -92,5 +93,35 @@ func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
 	}
 	if got, want := onlyImage(t, "docker-compose.yml").tag, "v"+written(t, "envoy/binary.go", `pinnedVersion = "(.+)"`); got != want {
 		t.Errorf("docker-compose.yml runs Envoy %s, and the tests %s", got, want)
+	}
+}
+
+// published is a reference to corsgate's image in a registry.
+var published = regexp.MustCompile(`[\w-]+\.(?:io|dev|com)/[\w/-]*corsgate(?::\S+)?`)
+
+// TestImageIsNamedOnce finds the image's name in .env, and in no other file but
+// documents, which say the same. The module has the name of its repository.
+func TestImageIsNamedOnce(t *testing.T) {
+	name := imageName(t)
+	err := fs.WalkDir(os.DirFS(root), ".", func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (file == ".git" || file == "dist"):
+			return fs.SkipDir
+		case !entry.Type().IsRegular() || file == ".env" || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		for _, found := range published.FindAllString(readFile(t, file), -1) {
+			image, _, _ := strings.Cut(found, ":")
+			if strings.HasPrefix(found, "github.com/") || filepath.Ext(file) == ".md" && image == name {
+				continue
+			}
+			t.Errorf("%s names the image %s: the name is in .env", file, found)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
