@@ -96,6 +96,25 @@ func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
 	}
 }
 
+// TestSupportedEnvoysAreSaid compares what the documents say with the Envoys that
+// the tests run.
+func TestSupportedEnvoysAreSaid(t *testing.T) {
+	oldest := "1." + written(t, "envoy/binary.go", `oldestMinor = (\d+)`)
+	if got := written(t, "envoy/test/e2e/oldest_test.go", `oldest = "(\d+\.\d+)\.`); got != oldest {
+		t.Errorf("the oldest Envoy is %s, and the tests run %s", oldest, got)
+	}
+	pinned := written(t, "envoy/binary.go", `pinnedVersion = "(\d+\.\d+)\.`)
+	for name, want := range map[string]string{
+		"CONTRIBUTING.md": oldest + " and " + pinned + " are supported",
+		"README.md":       "Envoy " + oldest + " or newer; " + oldest + " and " + pinned + " are tested",
+		"go.mod":          "go-control-plane/envoy v" + pinned + ".",
+	} {
+		if !strings.Contains(readFile(t, name), want) {
+			t.Errorf("%s does not say %q", name, want)
+		}
+	}
+}
+
 // published is a reference to corsgate's image in a registry.
 var published = regexp.MustCompile(`[\w-]+\.(?:io|dev|com)/[\w/-]*corsgate(?::\S+)?`)
 
