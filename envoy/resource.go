@@ -46,10 +46,12 @@ var namedOptions = []namedOption{
 //
 //	corsgate-3-of-16.ports-8080-8443.timeout-250ms.named.lua
 func (c Config) ResourceName(shard int) string {
-	parts := []string{resourcePart}
-	if c.Compiled.Shards > 1 {
-		parts[0] = fmt.Sprintf("%s-%d-of-%d", resourcePart, shard, c.Compiled.Shards)
-	}
+	return notrip.Options{Shards: c.Compiled.Shards, Suffix: c.resourceSuffix()}.ResourceName(shard)
+}
+
+// resourceSuffix returns all parts but the first, each with a dot before it.
+func (c Config) resourceSuffix() string {
+	parts := []string{""}
 	if ports := c.Compiled.ports(); len(ports) > 0 {
 		parts = append(parts, portsPart+strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", "-"), "[]"))
 	}

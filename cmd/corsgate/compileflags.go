@@ -64,6 +64,12 @@ func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err erro
 	return err
 }
 
+// isSaid reports whether the command line has a flag; the environment may say another.
+func isSaid(flags *pflag.FlagSet, name string) (said bool) {
+	flags.Visit(func(f *pflag.Flag) { said = said || f.Name == name })
+	return said
+}
+
 // ports is a flag that takes ports and may be repeated.
 type ports []uint16
 

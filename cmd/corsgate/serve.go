@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/service"
 )
@@ -117,13 +118,14 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 			Listener: grpcListener, DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
 		},
 		admin: &admin.Server{Listener: adminListener, Profiles: c.transport.pprof},
+		ecds:  c.ecds.server(),
 	}
 	if err := c.transport.apply(s.grpc, log); err != nil {
 		return nil, errors.Join(err, grpcListener.Close(), adminListener.Close())
 	}
 	config := service.Config{
 		Source: watchedSource(c.policies, c.poll, log),
-		GRPC:   s.grpc, Admin: s.admin, ECDS: c.ecds.server(), Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
+		GRPC:   s.grpc, Admin: s.admin, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)
@@ -136,6 +138,7 @@ type wired struct {
 	*service.Service
 	grpc  *server.Server
 	admin *admin.Server
+	ecds  *ecds.Server // nil if nothing is delivered
 }
 
 // listen opens both listeners or none.

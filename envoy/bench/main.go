@@ -54,6 +54,7 @@ func allParts() []part {
 		{"instructions", (*bench).instructions}, // Envoy's, by callgrind
 		{"envoy", (*bench).envoy},               // through a real Envoy
 		{"load", (*bench).load},                 // how Envoy reads compiled policies
+		{"push", (*bench).push},                 // how policies are delivered to an Envoy under load
 		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},             // cost against size

@@ -89,10 +89,13 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 	return e.server.serve(stream, world{})
 }
 
-// Prepare implements live.Sink: it compiles what Envoys are subscribed to.
+// Prepare implements live.Sink: it compiles what Envoys have of the set that serves. A
+// name that nothing was compiled for yet is not the set's fault, and harms its own
+// stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	next := &generation{set: set, compile: s.Compile, inUse: s.subscribed}
-	for name := range s.subscribed() {
+	serving, _ := s.now()
+	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
 			return nil, fmt.Errorf("compile for Envoy: %w", err)
 		}
@@ -104,6 +107,10 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 func (s *Server) replace(next *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next.number = 1
+	if s.serving != nil {
+		next.number += s.serving.number
+	}
 	s.serving = next
 	if s.replaced != nil {
 		close(s.replaced)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -276,3 +277,11 @@ func (e *fakeEnvoy) ended() error {
 	defer e.mu.Unlock()
 	return e.err
 }
+
+// hook is a log handler that is called with each line.
+type hook func()
+
+func (hook) Enabled(context.Context, slog.Level) bool    { return true }
+func (h hook) Handle(context.Context, slog.Record) error { h(); return nil }
+func (h hook) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h hook) WithGroup(string) slog.Handler             { return h }

@@ -109,7 +109,7 @@ func (v variant) run(t *testing.T, stream uint64, sets int) *tally {
 	var s *stack
 	for i := range uint64(sets) {
 		g := newGen(*seed+i, stream)
-		w := newWorld(t, g)
+		w := newWorld(t, g, *seed+i+stream)
 		if s == nil {
 			s = start(t, v, w)
 		} else {
