@@ -87,6 +87,24 @@ func TestDecisionsAreCountedByPolicyKindAndReason(t *testing.T) {
 		`corsgate_shadow_differences_total{kind="request",policy="next",reason="request_origin_denied"} 3`)
 }
 
+// TestWhatEnvoyDecidedIsCountedApart has the same decision asked and compiled.
+func TestWhatEnvoyDecidedIsCountedApart(t *testing.T) {
+	set := compile(t, "api")
+	m := New("v")
+	servertest.Prepare(t, m, set)()
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
+	ask(m, set, r)
+	d := set.Decide(&r)
+	for range 2 {
+		m.Compiled().Observe(context.Background(), &r, &d)
+	}
+	check(t, m, "corsgate_decisions_total",
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{decided="compiled",kind="request",policy="api",reason="request_allowed"} 2`)
+	check(t, m, "corsgate_shadow_decisions_total",
+		`corsgate_shadow_decisions_total{kind="request",policy="next",reason="request_origin_denied"} 1`)
+}
+
 func TestEveryReasonHasItsCounter(t *testing.T) {
 	if got := len(policy.Reasons()); got != reasons {
 		t.Fatalf("%d reasons, counters for %d", got, reasons)
