@@ -207,7 +207,10 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 }
 
 func TestComposeBootstrapIsWhatTheGeneratorWrites(t *testing.T) {
-	c := envoy.Config{Profile: envoy.OneTrip, Listen: "0.0.0.0:10000", Upstream: "upstream:8080", Service: "corsgate:9001", Admin: "127.0.0.1:9901"}
+	c := envoy.Config{
+		Profile: envoy.NoTrip, Listen: "0.0.0.0:10000", Upstream: "upstream:8080", Service: "corsgate:9001", Admin: "127.0.0.1:9901",
+		Compiled: envoy.Compiled{ECDS: true, NamedPolicies: true},
+	}
 	got := must(t)(c.YAML())
 	golden := filepath.Join("compose", "envoy.yaml")
 	if *update {

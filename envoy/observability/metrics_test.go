@@ -243,6 +243,7 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	read(t, "alerts.yaml", func(b []byte) error { return yaml.Unmarshal(b, &file) })
 	known := gathered(t)
 	addEnvoy(t, known)
+	addFollowers(known)
 	alerts := map[string]bool{}
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {

@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
@@ -113,6 +114,21 @@ func TestTheFeedAlerts(t *testing.T) {
 	var tests []any
 	for series, alerts := range due {
 		tests = append(tests, ruleTest(series, []any{object{"series": series + `,job="corsgate",instance="c1"}`, "values": "0+1x120"}}, alerts))
+	}
+	judge(t, promtool, tests)
+}
+
+// TestFollowersAlert has Prometheus judge by the rules what a service that has one Envoy
+// follow says of it.
+func TestFollowersAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for state, due := range map[ecds.State][]string{ecds.Current: nil, ecds.Waiting: {"CorsgateEnvoyLags"}, ecds.Refused: {"CorsgateEnvoyRefuses"}} {
+		var series []any
+		for _, s := range ecds.States() {
+			series = append(series, object{"series": fmt.Sprintf(`corsgate_envoys{job="corsgate",instance="c1",state=%q}`, s), "values": map[bool]string{true: "1x120", false: "0x120"}[s == state]})
+		}
+		tests = append(tests, ruleTest(string(state), series, due))
 	}
 	judge(t, promtool, tests)
 }
@@ -358,4 +374,13 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 			}
 		}
 	}
+}
+
+// addFollowers adds the metric of a service that Envoys follow.
+func addFollowers(known map[string]labels) {
+	states := map[string]bool{}
+	for _, state := range ecds.States() {
+		states[string(state)] = true
+	}
+	known["corsgate_envoys"] = labels{"state": states}
 }

@@ -3,6 +3,7 @@ package compose
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -47,6 +48,7 @@ func TestCompose(t *testing.T) {
 	t.Run("the demo's requests are answered", s.answersRequests)
 	t.Run("an edit on the host is live", s.takesEdits)
 	t.Run("the container can do little", s.isConfined)
+	t.Run("Envoy decides without corsgate", s.decidesAlone)
 
 	s.compose(t, "down", "--volumes", "--remove-orphans")
 	if left := e.run(t, "", "docker", "ps", "--all", "--quiet"); left != "" {
@@ -185,6 +187,32 @@ func (s *stack) takesEdits(t *testing.T) {
 	t.Logf("the edit was live after %v", time.Since(began).Round(time.Millisecond))
 	if got := s.ask(t, http.MethodGet, allowedOrigin); got.allowOrigin != "" {
 		t.Errorf("the old origin is still allowed: %+v", got)
+	}
+}
+
+// decidesAlone stops corsgate. Envoy has what it delivered.
+func (s *stack) decidesAlone(t *testing.T) {
+	servertest.Await(t, "Envoy has the policies", func() bool {
+		resp, err := http.Get("http://" + s.admin + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(text), "\ncorsgate_envoys{state=\"current\"} 1\n")
+	})
+	s.compose(t, "stop", "corsgate")
+	for _, c := range []struct {
+		method, origin string
+		want           answer
+	}{
+		{http.MethodOptions, newOrigin, answer{204, newOrigin, "GET, PUT, DELETE"}},
+		{http.MethodOptions, deniedOrigin, answer{403, "", ""}},
+		{http.MethodGet, newOrigin, answer{200, newOrigin, ""}},
+	} {
+		if got := s.ask(t, c.method, c.origin); got != c.want {
+			t.Errorf("%s of %s: %+v, want %+v", c.method, c.origin, got, c.want)
+		}
 	}
 }
 
