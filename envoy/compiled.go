@@ -47,11 +47,19 @@ type Compiled struct {
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the access log, too.
 	PolicyNames bool
+	// Feed has so many of a million decisions told to the service, which must take them;
+	// 0 means none.
+	Feed uint32
+	// Stats has Envoy count its decisions by policy and reason, and so names policies.
+	Stats bool
 	// Reply says how Envoy answers; empty means notrip.ByAuthz.
 	Reply notrip.Reply
 	// Budget bounds the filters, in bytes; 0 means notrip.DefaultBudget.
 	Budget int
 }
+
+// WholeFeed is the Feed that has every decision told.
+const WholeFeed = 1_000_000
 
 // maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
 // each host is looked up with each of them.
@@ -62,6 +70,9 @@ const (
 
 // ports returns the ports as they are compiled: sorted, each once.
 func (c *Compiled) ports() []uint16 { return slices.Compact(slices.Sorted(slices.Values(c.Ports))) }
+
+// namesPolicies reports whether the metadata of decisions names the policy.
+func (c *Compiled) namesPolicies() bool { return c.PolicyNames || c.Stats }
 
 func (c Config) validateCompiled() error {
 	if c.Profile != NoTrip {
@@ -84,6 +95,12 @@ func (c Config) validateCompiled() error {
 	}
 	if c.WithoutOrigin == WithoutOriginLeave || len(c.ManagedHosts) > 0 {
 		errs = append(errs, errors.New("without-origin and managed hosts: the compiled filter knows the policies' hosts, leave them out"))
+	}
+	if c.Compiled.Feed > WholeFeed {
+		errs = append(errs, fmt.Errorf("feed %d: write how many of %d decisions are told", c.Compiled.Feed, WholeFeed))
+	}
+	if c.Compiled.Feed > 0 && c.Service == "" && !c.Compiled.ECDS {
+		errs = append(errs, errors.New("feed: name the service that takes it"))
 	}
 	if slices.Contains(c.Compiled.Ports, 0) {
 		errs = append(errs, errors.New("port 0: write 1 to 65535"))
@@ -171,7 +188,7 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
 		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
-		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+		PolicyNames: c.Compiled.namesPolicies(), Feed: c.Compiled.Feed > 0, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
 	}
 	if c.Compiled.ECDS {
 		o.Suffix = c.resourceSuffix()

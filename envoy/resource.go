@@ -33,7 +33,8 @@ type namedOption struct {
 // namedOptions stand behind the other parts, in this order.
 var namedOptions = []namedOption{
 	{"named", func(c Config) bool { return c.Compiled.NamedPolicies }, func(c *Config) { c.Compiled.NamedPolicies = true }},
-	{"policy-names", func(c Config) bool { return c.Compiled.PolicyNames }, func(c *Config) { c.Compiled.PolicyNames = true }},
+	{"policy-names", func(c Config) bool { return c.Compiled.namesPolicies() }, func(c *Config) { c.Compiled.PolicyNames = true }},
+	{"feed", func(c Config) bool { return c.Compiled.Feed > 0 }, func(c *Config) { c.Compiled.Feed = WholeFeed }},
 	{"lua", func(c Config) bool { return c.Compiled.Reply == notrip.ByLua }, func(c *Config) { c.Compiled.Reply = notrip.ByLua }},
 	{"closed", func(c Config) bool { return c.Fail == FailClosed }, func(c *Config) { c.Fail = FailClosed }},
 	{"route-name", func(c Config) bool { return c.RouteName }, func(c *Config) { c.RouteName = true }},

@@ -50,6 +50,9 @@ type Options struct {
 	// PolicyNames writes the policy's name into the metadata of each decision, for
 	// Envoy's log: chains are shared by fewer policies then.
 	PolicyNames bool
+	// Feed keeps what is decided, and of which request, for the access log that tells
+	// the service. Each resource names the set then, and changes with it.
+	Feed bool
 	// Reply defaults to ByAuthz.
 	Reply Reply
 	// Budget bounds the resources, in bytes: policies that do not fit in are asked

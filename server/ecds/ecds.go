@@ -12,13 +12,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -60,9 +58,8 @@ type Compile func(set *policy.Set, name string) ([]Resource, error)
 type Server struct {
 	// Compile is required.
 	Compile Compile
-	// Allowed are the only subject alternative names of clients that get resources, as
-	// in tlsfile.Files; one is enough. Empty means everybody.
-	Allowed []string
+	// Allowed are the clients that get resources.
+	Allowed tlsfile.Allowed
 	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
 	Logger *slog.Logger
 
@@ -194,16 +191,8 @@ var errTooMany = status.Errorf(codes.ResourceExhausted, "too many resources: a s
 
 // admit refuses a client that may not have resources.
 func (s *Server) admit(ctx context.Context) error {
-	if len(s.Allowed) == 0 {
-		return nil
-	}
-	var names []string
-	if p, ok := peer.FromContext(ctx); ok {
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			names = tlsfile.ClientNames(info.State)
-		}
-	}
-	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(s.Allowed, name) }) {
+	names, ok := s.Allowed.Admits(ctx)
+	if ok {
 		return nil
 	}
 	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))

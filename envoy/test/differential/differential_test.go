@@ -69,6 +69,7 @@ var variants = []variant{
 	{name: "without-names", compiled: envoy.Compiled{Shards: 2}},
 	{name: "as-written", compiled: envoy.Compiled{PolicyNames: true}, asWritten: true},
 	{name: "lua", compiled: envoy.Compiled{PolicyNames: true, Reply: notrip.ByLua}},
+	{name: "feed", compiled: envoy.Compiled{PolicyNames: true, Shards: 2, NamedPolicies: true, Feed: envoy.WholeFeed}, named: named},
 	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 }
@@ -153,6 +154,7 @@ func (s *stack) newRound(g gen, w *world, seed uint64) *round {
 	}
 	s.upstream.tell(answers)
 	s.asked.reset()
+	s.told.reset()
 	return r
 }
 
@@ -215,6 +217,7 @@ func (e *exchange) passed() bool {
 func (r *round) compare(t *testing.T) *tally {
 	t.Helper()
 	counted := &tally{}
+	var told []policy.Request
 	for _, e := range r.exchanges {
 		if !e.passed() {
 			counted.count("refused by Envoy's codec")
@@ -233,6 +236,9 @@ func (r *round) compare(t *testing.T) *tally {
 			counted.count("asked: " + kind)
 		} else {
 			counted.count("decided: " + e.decided.Reason)
+			if r.compiled.Feed > 0 && e.seen.Origin != "" {
+				told = append(told, e.seen)
+			}
 		}
 		if len(lines) > 0 {
 			if counted.different++; counted.different <= maxShown {
@@ -243,6 +249,7 @@ func (r *round) compare(t *testing.T) *tally {
 	for _, q := range r.asked.left() {
 		t.Errorf("corsgate was asked about what nobody sent: %+q", q)
 	}
+	r.awaitTold(t, told)
 	return counted
 }
 
