@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
@@ -47,11 +47,19 @@ type Compiled struct {
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the access log, too.
 	PolicyNames bool
+	// Feed has so many of a million decisions told to the service, which must take them;
+	// 0 means none.
+	Feed uint32
+	// Stats has Envoy count its decisions by policy and reason, and so names policies.
+	Stats bool
 	// Reply says how Envoy answers; empty means notrip.ByAuthz.
 	Reply notrip.Reply
 	// Budget bounds the filters, in bytes; 0 means notrip.DefaultBudget.
 	Budget int
 }
+
+// WholeFeed is the Feed that has every decision told.
+const WholeFeed = 1_000_000
 
 // maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
 // each host is looked up with each of them.
@@ -62,6 +70,9 @@ const (
 
 // ports returns the ports as they are compiled: sorted, each once.
 func (c *Compiled) ports() []uint16 { return slices.Compact(slices.Sorted(slices.Values(c.Ports))) }
+
+// namesPolicies reports whether the metadata of decisions names the policy.
+func (c *Compiled) namesPolicies() bool { return c.PolicyNames || c.Stats }
 
 func (c Config) validateCompiled() error {
 	if c.Profile != NoTrip {
@@ -85,6 +96,12 @@ func (c Config) validateCompiled() error {
 	if c.WithoutOrigin == WithoutOriginLeave || len(c.ManagedHosts) > 0 {
 		errs = append(errs, errors.New("without-origin and managed hosts: the compiled filter knows the policies' hosts, leave them out"))
 	}
+	if c.Compiled.Feed > WholeFeed {
+		errs = append(errs, fmt.Errorf("feed %d: write how many of %d decisions are told", c.Compiled.Feed, WholeFeed))
+	}
+	if c.Compiled.Feed > 0 && c.Service == "" && !c.Compiled.ECDS {
+		errs = append(errs, errors.New("feed: name the service that takes it"))
+	}
 	if slices.Contains(c.Compiled.Ports, 0) {
 		errs = append(errs, errors.New("port 0: write 1 to 65535"))
 	}
@@ -100,20 +117,13 @@ func (c Config) root() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(o, func(name string) string {
-		return filepath.Join(c.Compiled.Folder, name+fileEnding)
-	}))
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(o, c.sourceOf))
 	if err != nil {
 		return "", fmt.Errorf("write the root filter: %w", err)
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(doc, &root); err != nil { // JSON is YAML
 		return "", fmt.Errorf("read the root filter: %w", err)
-	}
-	if c.Compiled.ECDS {
-		if err := c.deliver(&root); err != nil {
-			return "", err
-		}
 	}
 	block(&root)
 	sayOnce(&root, "default_config", nil)
@@ -124,44 +134,29 @@ func (c Config) root() (string, error) {
 	return strings.TrimSpace(text.String()), err
 }
 
-// delivery is how Envoy finds a filter that the service delivers. Until then, as long
-// as it takes, Envoy has the default.
-const delivery = `
-config_source:
-  resource_api_version: V3
-  api_config_source:
-    api_type: DELTA_GRPC
-    transport_api_version: V3
-    grpc_services:
-    - envoy_grpc: {cluster_name: corsgate}
-apply_default_config_without_warming: true
-`
-
-// fileName matches the name of one of several filters in files.
-var fileName = regexp.MustCompile(`^corsgate-([0-9]+)(?:-of-[0-9]+)?$`)
-
-// deliver has Envoy ask the service for what n finds in files, by the names that the
-// service knows.
-func (c Config) deliver(n *yaml.Node) error {
-	for i, child := range n.Content {
-		if m := fileName.FindStringSubmatch(child.Value); m != nil {
-			shard, _ := strconv.Atoi(m[1])
-			child.Value = c.ResourceName(shard)
-		}
-		if err := c.deliver(child); err != nil {
-			return err
-		}
-		if child.Value != "config_source" {
-			continue
-		}
-		var by yaml.Node
-		if err := yaml.Unmarshal([]byte(delivery), &by); err != nil {
-			return fmt.Errorf("read how filters are delivered: %w", err)
-		}
-		n.Content = slices.Replace(n.Content, i, i+2, by.Content[0].Content...)
-		return nil
+// sourceOf returns where Envoy finds a filter: in a file that it watches, or with the
+// service. Until that delivers, as long as it takes, Envoy has the default.
+func (c Config) sourceOf(name string) *core.ExtensionConfigSource {
+	if !c.Compiled.ECDS {
+		file := &core.PathConfigSource{Path: filepath.Join(c.Compiled.Folder, name+fileEnding)}
+		return &core.ExtensionConfigSource{ConfigSource: &core.ConfigSource{
+			ResourceApiVersion:    core.ApiVersion_V3,
+			ConfigSourceSpecifier: &core.ConfigSource_PathConfigSource{PathConfigSource: file},
+			InitialFetchTimeout:   durationpb.New(15 * time.Second),
+		}}
 	}
-	return nil
+	service := &core.GrpcService_EnvoyGrpc_{EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: "corsgate"}}
+	api := &core.ApiConfigSource{
+		ApiType: core.ApiConfigSource_DELTA_GRPC, TransportApiVersion: core.ApiVersion_V3,
+		GrpcServices: []*core.GrpcService{{TargetSpecifier: service}},
+	}
+	return &core.ExtensionConfigSource{
+		ConfigSource: &core.ConfigSource{
+			ResourceApiVersion:    core.ApiVersion_V3,
+			ConfigSourceSpecifier: &core.ConfigSource_ApiConfigSource{ApiConfigSource: api},
+		},
+		ApplyDefaultConfigWithoutWarming: true,
+	}
 }
 
 // block writes a node, and what is in it, in lines of their own.
@@ -193,7 +188,10 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
 		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
-		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+		PolicyNames: c.Compiled.namesPolicies(), Feed: c.Compiled.Feed > 0, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+	}
+	if c.Compiled.ECDS {
+		o.Suffix = c.resourceSuffix()
 	}
 	if c.Service == "" && !c.Compiled.ECDS {
 		return o, nil
@@ -219,13 +217,7 @@ func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := notrip.Compile(set, o)
-	if err == nil && c.Compiled.ECDS {
-		for i := range res.Resources {
-			res.Resources[i].Name = c.ResourceName(i)
-		}
-	}
-	return res, err
+	return notrip.Compile(set, o)
 }
 
 // ask returns the chain that asks the service. A closed one refuses what is not

@@ -141,7 +141,7 @@ func TestResourceNamesSayAllThatFiltersDependOn(t *testing.T) {
 	by := map[string]any{
 		"Listen": "127.0.0.1:1", "Upstream": "127.0.0.1:2", "Service": "127.0.0.1:3", "Admin": "127.0.0.1:4",
 		"Fail": envoy.FailClosed, "MessageTimeout": time.Second, "RouteName": true, "AllowCustomMethods": true, "MergeSlashes": true,
-		"Compiled.Ports": []uint16{8443}, "Compiled.Shards": 2, "Compiled.NamedPolicies": true, "Compiled.PolicyNames": true, "Compiled.Reply": notrip.ByLua,
+		"Compiled.Ports": []uint16{8443}, "Compiled.Shards": 2, "Compiled.NamedPolicies": true, "Compiled.PolicyNames": true, "Compiled.Reply": notrip.ByLua, "Compiled.Feed": uint32(1), "Compiled.Stats": true,
 	}
 	fixed := []string{"Profile", "MatchBy", "WithoutOrigin", "ManagedHosts", "Compiled.Folder", "Compiled.ECDS", "Compiled.Budget"}
 	hosts := []string{"a.test", "b.test", "c.test", "d.test"} // which are not all in one shard

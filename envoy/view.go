@@ -27,6 +27,9 @@ type view struct {
 	ECDS       bool
 	// NamedPolicies tells that a compiled configuration looks for names of policies.
 	NamedPolicies bool
+	// Feed and Stats are those of Compiled.
+	Feed  uint32
+	Stats bool
 }
 
 // endpoint is a cluster with one address.
@@ -51,6 +54,8 @@ func (c Config) view() (view, error) {
 		NamedPolicies:      c.Compiled.NamedPolicies,
 		FilterName:         c.filterName(),
 		ECDS:               c.Compiled.ECDS,
+		Feed:               c.Compiled.Feed,
+		Stats:              c.Compiled.Stats,
 		ErrorStatus:        503,
 	}
 	return v, errors.Join(

@@ -44,8 +44,8 @@ type Server struct {
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
 	// Services are served besides Envoy's protocols. The context of a stream of
-	// theirs ends when DrainDelay is over. One that goes on then holds the end up
-	// for DrainTimeout. A panic of a handler is logged, and ends its call alone.
+	// theirs ends when DrainDelay is over, and when it is older than
+	// MaxConnectionAge. One that goes on then holds the end up for DrainTimeout. A panic of a handler is logged, and ends its call alone.
 	Services []Service
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
@@ -72,8 +72,8 @@ type Server struct {
 	// DefaultFirstMessage.
 	FirstMessage time.Duration
 	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
-	// tenth, to spread over new replicas; open streams are left to end. 0 means
-	// never.
+	// tenth, to spread over new replicas; open calls of Envoy's protocols are left
+	// to end. 0 means never.
 	MaxConnectionAge time.Duration
 
 	waiting waiting
@@ -135,7 +135,7 @@ func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	for _, service := range s.protocols(meter) {
 		srv.RegisterService(service.Desc, service.Impl)
 	}
-	s.joined = newJoined(s.Logger)
+	s.joined = newJoined(s.Logger, s.MaxConnectionAge)
 	for _, service := range s.Services {
 		s.joined.register(srv, service)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -140,5 +141,28 @@ func (s *size) Set(text string) error {
 			*s = size(n) * u.bytes
 		}
 	}
+	return nil
+}
+
+// percent is a flag that takes a part of a million as a percentage.
+type percent uint32
+
+// String returns the percentage.
+func (p *percent) String() string {
+	return strconv.FormatFloat(float64(*p)/10_000, 'f', -1, 64) + "%"
+}
+
+// Type returns the flag's placeholder in the help.
+func (p *percent) Type() string { return "PERCENT" }
+
+// Set takes a percentage.
+func (p *percent) Set(text string) error {
+	number, ok := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseFloat(number, 64)
+	parts := math.Round(n * 10_000)
+	if !ok || err != nil || !(parts >= 1 && parts <= envoy.WholeFeed) {
+		return errors.New("want 0.0001% to 100%")
+	}
+	*p = percent(parts)
 	return nil
 }

@@ -53,7 +53,7 @@ func (d *demo) service(ctx context.Context) (*back, error) {
 		policies:   d.policyFile,
 		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
 		drainTimeout: 2 * time.Second,
-		ecds:         ecdsFlags{on: d.flags.noTrip()},
+		ecds:         ecdsFlags{joinedFlags: joinedFlags{on: d.flags.noTrip()}},
 		observe:      observeConfig{stderr: d.stderr},
 	}
 	svc, err := c.build(d.log, nil)

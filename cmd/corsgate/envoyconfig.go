@@ -16,6 +16,8 @@ type envoyConfigFlags struct {
 	policies     string
 	out          string
 	ecds         bool
+	feed         percent
+	stats        bool
 	only, format *choice
 	// Flags of closed lists; run copies them into config.
 	profile, matchBy, withoutOrigin, fail *choice
@@ -107,6 +109,10 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them; the default without --policies, --out and --folder")
 	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"what is set for serve is not meant for an Envoy that reads files"})
 	f.compile.define(cmd)
+	flags.Var(&f.feed, "feed", "no-trip: tell 'corsgate serve --feed' what Envoy decides by itself, or `PERCENT` of it, as in --feed=0.5%")
+	flags.Lookup("feed").NoOptDefVal = "100%"
+	_ = flags.SetAnnotation("feed", withoutVariables, []string{"what is set for serve is a switch"})
+	flags.BoolVar(&f.stats, "decision-stats", false, "no-trip: have Envoy's own statistics count decisions by policy and reason")
 }
 
 // noTrip reports whether policies are compiled.
@@ -127,7 +133,7 @@ func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 // check reports flags that have no place in the profile, or beside each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 	if !f.noTrip() {
-		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds"}, compileFlagNames...),
+		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds", "feed", "decision-stats"}, compileFlagNames...),
 			"is of the profile no-trip alone", "leave it out, or leave --profile out")
 	}
 	if err := misplaced(flags, []string{"match-by", "without-origin", "managed-host"}, "has no use in no-trip",
@@ -138,7 +144,7 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 		return err
 	}
 	if !f.hasService(flags) {
-		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name"}, "is about the service, and there is none",
+		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name", "feed"}, "is about the service, and there is none",
 			"name the service with --service ADDRESS, or leave this out"); err != nil {
 			return err
 		}
@@ -184,6 +190,7 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	}
 	folder := c.Compiled.Folder
 	c.Compiled = f.compile.compiled(flags, service)
+	c.Compiled.Feed, c.Compiled.Stats = uint32(f.feed), f.stats
 	if f.ecds {
 		c.Compiled.ECDS = true
 		return c, nil

@@ -142,9 +142,9 @@ func TestServeShowsWhatItDecides(t *testing.T) {
 	o.process(t)
 	metrics := o.page(t, "/metrics")
 	for _, want := range []string{
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_origin_denied"} 2`,
-		`corsgate_decisions_total{kind="preflight",policy="api",reason="preflight_method_denied"} 1`,
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_origin_denied"} 2`,
+		`corsgate_decisions_total{decided="asked",kind="preflight",policy="api",reason="preflight_method_denied"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 1`,
 		`corsgate_upstream_cors_total{policy="api"} 1`,
 		`corsgate_first_messages_total{message="request_headers"} 1`,
 		`corsgate_answer_duration_seconds_count{phase="check"} 3`,
@@ -269,7 +269,7 @@ func TestObserveFlags(t *testing.T) {
 }
 
 func TestReadmeListsTheMetrics(t *testing.T) {
-	everything := serveConfig{ecds: ecdsFlags{on: true}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
+	everything := serveConfig{feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
 	o := observe(t, everything, observedPolicies+`
 - name: next
   mode: shadow

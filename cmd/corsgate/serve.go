@@ -38,6 +38,7 @@ type serveConfig struct {
 	maxConnectionAge        time.Duration
 	transport               transport
 	ecds                    ecdsFlags
+	feed                    joinedFlags
 	observe                 observeConfig
 }
 
@@ -83,6 +84,7 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
 	c.transport.define(flags)
 	c.ecds.define(flags)
+	c.feed.define(flags, &feedWords)
 	c.observe.define(flags)
 	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
 }
@@ -123,7 +125,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	}
 	config := service.Config{
 		Source: watchedSource(c.policies, c.poll, log),
-		GRPC:   s.grpc, Admin: s.admin, ECDS: s.ecds, Signals: hangups, Logger: log, Version: readBuild().Version,
+		GRPC:   s.grpc, Admin: s.admin, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)

@@ -88,6 +88,10 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 // the user, has made the request.
 var saysSameOrigin = matches(secFetchSite, "same-origin|none")
 
+// saysOddly holds for values that no browser sends, such as those of several lines:
+// Envoy would tell the feed the first line alone.
+var saysOddly = and(has(secFetchSite), not(matches(secFetchSite, "cross-site|same-site")))
+
 // named asks about requests whose route or virtual host names a policy. No policy
 // blocks those without an Origin.
 func (c *compiler) named(policies []*compiled) []when {

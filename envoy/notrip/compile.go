@@ -41,13 +41,18 @@ type Options struct {
 	// "api.example.com:8443". Requests with other ports are asked about.
 	Ports []uint16
 	// Shards divides the hosts by their hash over so many resources; 0 and 1 mean one
-	// resource. The root of RootFilter finds them.
+	// resource. Root finds them.
 	Shards int
+	// Suffix ends the names of the resources.
+	Suffix string
 	// NamedPolicies has requests asked about whose route or virtual host names a policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the metadata of each decision, for
 	// Envoy's log: chains are shared by fewer policies then.
 	PolicyNames bool
+	// Feed keeps what is decided, and of which request, for the access log that tells
+	// the service. Each resource names the set then, and changes with it.
+	Feed bool
 	// Reply defaults to ByAuthz.
 	Reply Reply
 	// Budget bounds the resources, in bytes: policies that do not fit in are asked
@@ -57,7 +62,8 @@ type Options struct {
 
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
-	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several.
+	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several, with the
+	// suffix.
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
@@ -83,6 +89,15 @@ func (r *Result) Size() (size int) {
 // Compile compiles a set. The same set and options give the same bytes. An error is a
 // fault of the compiler.
 func Compile(set *policy.Set, o Options) (*Result, error) {
+	c := newCompiler(set, o)
+	resources, err := c.fit()
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
+}
+
+func newCompiler(set *policy.Set, o Options) *compiler {
 	o.Shards, o.Budget = max(o.Shards, 1), cmp.Or(o.Budget, DefaultBudget)
 	c := &compiler{Options: o, set: set}
 	specs := set.Specs()
@@ -92,17 +107,13 @@ func Compile(set *policy.Set, o Options) (*Result, error) {
 	c.oddOrigins = listOddOrigins(c.policies)
 	c.layers = layersOf(c.policies)
 	c.keys = keysOf(c.layers, o.Ports)
-	resources, err := c.fit()
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
+	return c
 }
 
 // resources compiles each resource, and returns their size in bytes.
 func (c *compiler) resources() (list []Resource, size int, err error) {
 	for i, keys := range shard(c.keys, c.Shards) {
-		r, err := newResource(nameOf(i, c.Shards), c.compile(keys))
+		r, err := newResource(c.ResourceName(i), c.compile(keys))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -169,7 +180,7 @@ func (c *compiler) compile(keys []string) *composite.Composite {
 // They are asked about, unless that changes nothing.
 func (c *compiler) odd(s *site) node {
 	policies := s.policies()
-	if s.asker != nil || !slices.ContainsFunc(policies, (*compiled).takesOdd) {
+	if !slices.ContainsFunc(policies, (*compiled).takesOdd) {
 		return c.askOdd(s, policies)
 	}
 	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {

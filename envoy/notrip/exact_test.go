@@ -35,7 +35,7 @@ func TestPlainOriginsAreOrigins(t *testing.T) {
 	matched := 0
 	rest := mix(9, "a", "b-", "_", ".", ".", "1", "0x1", "xn--", ":", ":80", ":443", ":8443", ":21", ":0", "9", "999", "65535", "59999", "[", "/", "A", "\xff", "@", strings.Repeat("a", 39))
 	for text := range rest {
-		for _, scheme := range []string{"http://", "https://"} {
+		for _, scheme := range []string{"http://", "https://", "Http://"} {
 			text := scheme + text
 			if !isPlainOrigin.MatchString(text) {
 				continue

@@ -203,16 +203,7 @@ const maxNamed = 1000
 // looked up, with another port, a trailing dot, capital letters or a user name, and
 // that may be of a host of the policies that of gets.
 func (c *compiler) oddAuthority(h *hosts, of func(policies []*compiled) node) []when {
-	if len(h.spellings) == 0 {
-		return nil
-	}
-	plain := []string{plainHost + h.port()}
-	for _, s := range h.exact {
-		if !isPlainHost.MatchString(withoutPort(s.authority, h.ports)) {
-			plain = append(plain, literal(s.authority))
-		}
-	}
-	odd := not(matchesAny(authority, plain))
+	odd := not(matches(authority, plainHost+h.port()))
 	named := 0
 	var branches []when
 	for _, s := range h.spellings {
@@ -228,8 +219,6 @@ func (c *compiler) oddAuthority(h *hosts, of func(policies []*compiled) node) []
 	}
 	return []when{{odd, first(nil, branches...)}}
 }
-
-var isPlainHost = regexp.MustCompile(`^(?:` + plainHost + `)$`)
 
 // port matches no port or one of those that clients write.
 func (h *hosts) port() string {
@@ -265,7 +254,7 @@ func byRule(rules []rule, otherwise node, of func(*compiled) node) node {
 		if rules[0].path == "" {
 			return first(of(p), branches...)
 		}
-		if end := slices.IndexFunc(rules, func(r rule) bool { return r.policy != p || r.path == "" }); end >= 0 {
+		if end := slices.IndexFunc(rules, func(r rule) bool { return r.policy != p }); end >= 0 {
 			n = end
 		}
 		branches = append(branches, when{covers(rules[:n]), of(p)})

@@ -2,6 +2,8 @@ package notrip
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
@@ -24,6 +26,81 @@ func TestOddAuthoritiesOfAllShards(t *testing.T) {
 		for _, name := range []string{`a\.test`, `b\.test`} { // as an expression
 			if !bytes.Contains(r.Filter.GetValue(), []byte(name)) {
 				t.Errorf("%s does not ask about what may be %s", r.Name, name)
+			}
+		}
+	}
+}
+
+// TestRulesOfSites resolves the hosts of policies: their own rules, those of the
+// wildcards that cover them, the longest first, and those of every host, up to the
+// first that covers every path.
+func TestRulesOfSites(t *testing.T) {
+	var specs []policy.Spec
+	add := func(name string, hosts []string, paths ...string) {
+		specs = append(specs, policy.Spec{Name: name, Hosts: hosts, Paths: paths, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
+	}
+	add("every", nil, "/v1")
+	add("wide", []string{"*.test"}, "/v1")
+	add("long", []string{"*.a.test"}, "/v1", "/v1/long")
+	add("own", []string{"x.a.test"}, "/v1/")
+	add("whole", []string{"y.a.test"})
+	c := newCompiler(policytest.Compile(t, specs...), Options{Ports: []uint16{8443}})
+	h := c.resolve(c.keys)
+	got := map[string]string{}
+	for _, s := range h.sites() {
+		var rules []string
+		for _, r := range s.rules {
+			rules = append(rules, r.policy.spec.Name+r.path)
+		}
+		got[s.String()] = strings.Join(rules, " ")
+	}
+	below := "long/v1/long long/v1 wide/v1 every/v1"
+	for site, want := range map[string]string{
+		"x.a.test": "own/v1 " + below, "x.a.test:8443": "own/v1 " + below, "y.a.test": "whole", "y.a.test:8443": "whole",
+		"*.a.test": below, "*.test": "wide/v1 every/v1", "every host": "every/v1",
+	} {
+		if got[site] != want {
+			t.Errorf("%s has the rules %s, want %s", site, got[site], want)
+		}
+		delete(got, site)
+	}
+	if len(got) > 0 {
+		t.Errorf("there are other sites: %v", got)
+	}
+}
+
+// TestOddOriginsThatAreKnown lists origins that are not plain, some of them twice.
+func TestOddOriginsThatAreKnown(t *testing.T) {
+	apps := make([]string, maxOdd)
+	for i := range apps {
+		apps[i] = "app://" + strings.Repeat("a", i)
+	}
+	odd := []string{"https://app.example.", "http://app.example.:3000", "ftp://app.example", "https://app.example", "https://*.apps.example:*"}
+	c := newCompiler(policytest.Compile(t,
+		policy.Spec{Name: "a", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: apps}},
+		policy.Spec{Name: "b", Hosts: []string{"b.test"}, CORS: policy.CORS{AllowOrigins: append(apps, odd...)}, Dangerously: []policy.OptIn{policy.OptInInsecureOrigins}},
+	), Options{})
+	if !slices.Equal(c.oddOrigins, apps) {
+		t.Errorf("got %q, want %q", c.oddOrigins, apps)
+	}
+}
+
+// TestOwnOrigins holds the origins of a site to those that [policy.Set.Decide] takes for
+// its own.
+func TestOwnOrigins(t *testing.T) {
+	set := policytest.Compile(t, policy.Spec{Name: "all", CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
+	for _, host := range []string{"api.test", "[2001:db8::1]", "192.0.2.1"} {
+		for _, port := range []string{"", ":80", ":443", ":8443", ":1"} {
+			site := target{authority: host + port}
+			own := site.ownOrigins()
+			for _, scheme := range []string{"http://", "https://"} {
+				for _, other := range []string{"", ":80", ":443", ":8443", ":1"} {
+					text := scheme + host + other
+					d := set.Decide(&policy.Request{Method: "GET", Authority: site.authority, Path: "/", Origin: text})
+					if got, want := slices.Contains(own, text), d.Reason == policy.ReasonSameOrigin; got != want {
+						t.Errorf("%s is an origin of %s: %v, want %v", text, site.authority, got, want)
+					}
+				}
 			}
 		}
 	}

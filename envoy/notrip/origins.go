@@ -29,9 +29,9 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	return list[:min(len(list), maxOdd)]
 }
 
-// isKnowable reports whether it is known of an origin which site it may be: not of one
-// with a trailing dot, which is compared without, or with another scheme that
-// browsers know the hosts of.
+// isKnowable reports whether it is known of a listed origin which site it may be: not
+// of one with a trailing dot, which is compared without, or with the other scheme
+// that browsers know the hosts of and policies may list (URL, #special-scheme).
 func isKnowable(text string) bool {
 	o, err := policy.ParseOrigin(text)
 	switch {
@@ -40,7 +40,7 @@ func isKnowable(text string) bool {
 	case o.Scheme == "http" || o.Scheme == "https":
 		return !strings.HasSuffix(o.Host, ".")
 	}
-	return !slices.Contains([]string{"ws", "wss", "ftp"}, o.Scheme)
+	return o.Scheme != "ftp"
 }
 
 var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)

@@ -57,6 +57,8 @@ func TestReport(t *testing.T) {
 		"a regex":                {func(s *policy.Spec) { regex(s) }, AskedAll, []string{"cors.allowOriginRegexes[0]"}},
 		"shadow":                 {func(s *policy.Spec) { s.Mode = policy.ModeShadow }, AskedAll, []string{"mode"}},
 		"an escaped path":        {func(s *policy.Spec) { s.Paths = []string{"/v1", "/a%2Fb"} }, AskedAll, []string{"paths[1]"}},
+		"a path with an escape":  {func(s *policy.Spec) { s.Paths = []string{"/caf%C3%A9"} }, AskedAll, []string{"paths[0]"}},
+		"a path to be escaped":   {func(s *policy.Spec) { s.Paths = []string{"/a|b"} }, AskedAll, []string{"paths[0]"}},
 		"a path with ;":          {func(s *policy.Spec) { s.Paths = []string{"/a;b"} }, AskedAll, []string{"paths[0]"}},
 		"several causes":         {func(s *policy.Spec) { regex(s); s.Mode = policy.ModeShadow }, AskedAll, []string{"cors.allowOriginRegexes[0]", "mode"}},
 		"many stars":             {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxStars+1, "https://*.a%d.example") }, AskedAll, []string{"cors.allowOrigins"}},
@@ -71,6 +73,9 @@ func TestReport(t *testing.T) {
 		"an IP with any port":    {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://app.example.com", "http://127.0.0.1:*"} }, AskedSome, []string{"cors.allowOrigins[1]"}},
 		"many app origins":       {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxOdd+1, "app://a%03d") }, AskedSome, []string{fmt.Sprintf("cors.allowOrigins[%d]", maxOdd)}},
 		"requested lists":        {func(s *policy.Spec) { s.PreflightLists = policy.ListsRequested }, AskedSome, []string{"preflightLists"}},
+		"requested long lists": {func(s *policy.Spec) {
+			s.PreflightLists, s.CORS.AllowHeaders = policy.ListsRequested, many(200, "x-some-header-%03d")
+		}, AskedSome, []string{"preflightLists"}},
 		"star, credentials": {func(s *policy.Spec) {
 			s.CORS.AllowHeaders, s.CORS.AllowCredentials = []string{"*"}, true
 		}, AskedSome, []string{"cors.allowHeaders"}},
@@ -173,6 +178,19 @@ func TestSizes(t *testing.T) {
 	}
 	if one, many := size(api(hosts(0))), size(api(hosts(50))); many > one+one/2 {
 		t.Errorf("50 hosts take %d bytes more than the %d of one, which lists 1,000 origins", many-one, one)
+	}
+	every := hosts(0)
+	if one, all := size(api(every)), size(api(func(s *policy.Spec) { every(s); s.Hosts = nil })); all > one+one/2 {
+		t.Errorf("every host takes %d bytes, one host takes %d", all, one)
+	}
+	few := func(n int) func(*policy.Spec) {
+		return func(s *policy.Spec) {
+			hosts(n)(s)
+			s.CORS.AllowOrigins = s.CORS.AllowOrigins[:10]
+		}
+	}
+	if one, hundred := size(api(few(0))), size(api(few(100))); hundred > 8*one {
+		t.Errorf("100 hosts of a policy take %d bytes, one takes %d", hundred, one)
 	}
 	if one, hundred := size(policies(1, 10)...), size(policies(100, 10)...); hundred > 25*one {
 		t.Errorf("100 policies that say the same take %d bytes, one takes %d", hundred, one)

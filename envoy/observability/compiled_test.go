@@ -22,6 +22,9 @@ func compiled(t *testing.T, c envoy.Config, o *outage) envoy.Config {
 	}
 	spec := policy.Spec{Name: "api", CORS: cors, Dangerously: []policy.OptIn{policy.OptInOriginRegex}}
 	c.Compiled.Folder, c.Compiled.Shards = t.TempDir(), o.shards
+	if o.feed {
+		c.Compiled.Feed = envoy.WholeFeed
+	}
 	envoytest.WriteFilters(t, c, policytest.Compile(t, spec))
 	return c
 }

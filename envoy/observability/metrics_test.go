@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/wire"
@@ -32,6 +33,10 @@ func gathered(t *testing.T) map[string]labels {
 	m.CountedBy("corsgate_decision_log_lines_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_decision_log_dropped_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_log_dropped_total", "", func() uint64 { return 1 })
+	m.CountedBy("corsgate_feed_refused_batches_total", "", func() uint64 { return 1 })
+	for _, o := range feed.Outcomes() {
+		m.FeedEntries(o.String(), func() uint64 { return 1 })
+	}
 	happen(m)
 	families, err := m.Gatherer().Gather()
 	if err != nil {
@@ -63,6 +68,7 @@ func happen(m *metrics.Metrics) {
 		for _, preflight := range []bool{false, true} {
 			v := policy.Verdict{Policy: "api", Reason: r, Answer: &policy.Answer{}}
 			m.Observe(context.Background(), nil, &policy.Decision{Verdict: v, Preflight: preflight, Shadow: v, ShadowDiffers: true})
+			m.Compiled().Observe(context.Background(), nil, &policy.Decision{Verdict: v, Preflight: preflight})
 		}
 	}
 	for p := range server.PassThroughs {
@@ -237,6 +243,7 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	read(t, "alerts.yaml", func(b []byte) error { return yaml.Unmarshal(b, &file) })
 	known := gathered(t)
 	addEnvoy(t, known)
+	addFollowers(known)
 	alerts := map[string]bool{}
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {

@@ -21,6 +21,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
 )
@@ -37,6 +39,8 @@ type outage struct {
 	// unasked has Envoy decide by itself, as no-trip alone can, by so many filters.
 	unasked bool
 	shards  int
+	// feed has it tell what it decides.
+	feed bool
 }
 
 var outages = []outage{
@@ -47,6 +51,8 @@ var outages = []outage{
 	{name: "not asked", service: answering, change: removeFilters, healthy: 1, due: []string{"CorsgateNotAsked"}},
 	{name: "nobody need be asked", service: answering, healthy: 1, unasked: true},
 	{name: "nobody need be asked by shards", service: answering, healthy: 1, unasked: true, shards: 2},
+	{name: "told", service: taking, healthy: 1, unasked: true, feed: true},
+	{name: "told to nobody", service: answering, healthy: 1, unasked: true, feed: true, due: []string{"CorsgateFeedLost"}},
 }
 
 // TestOutagesAlert runs each outage on a real Envoy in each profile, and has
@@ -95,9 +101,41 @@ func TestDenialsAlert(t *testing.T) {
 	judge(t, promtool, tests)
 }
 
+// TestTheFeedAlerts has Prometheus judge by the rules what comes of the feed.
+func TestTheFeedAlerts(t *testing.T) {
+	promtool := tool(t, "promtool")
+	due := map[string][]string{
+		`corsgate_feed_entries_total{outcome="agreed"`:       nil,
+		`corsgate_feed_entries_total{outcome="unverifiable"`: nil,
+		`corsgate_feed_entries_total{outcome="disagreed"`:    {"CorsgateFeedDisagrees"},
+		`corsgate_feed_entries_total{outcome="refused"`:      {"CorsgateFeedRefused"},
+		`corsgate_feed_refused_batches_total{version="1"`:    {"CorsgateFeedRefused"},
+	}
+	var tests []any
+	for series, alerts := range due {
+		tests = append(tests, ruleTest(series, []any{object{"series": series + `,job="corsgate",instance="c1"}`, "values": "0+1x120"}}, alerts))
+	}
+	judge(t, promtool, tests)
+}
+
+// TestFollowersAlert has Prometheus judge by the rules what a service that has one Envoy
+// follow says of it.
+func TestFollowersAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for state, due := range map[ecds.State][]string{ecds.Current: nil, ecds.Waiting: {"CorsgateEnvoyLags"}, ecds.Refused: {"CorsgateEnvoyRefuses"}} {
+		var series []any
+		for _, s := range ecds.States() {
+			series = append(series, object{"series": fmt.Sprintf(`corsgate_envoys{job="corsgate",instance="c1",state=%q}`, s), "values": map[bool]string{true: "1x120", false: "0x120"}[s == state]})
+		}
+		tests = append(tests, ruleTest(string(state), series, due))
+	}
+	judge(t, promtool, tests)
+}
+
 // decisions is an input series of as many decisions a minute for each reason.
 func decisions(r policy.Reason, kind string) object {
-	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}
+	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",decided="compiled",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}
 }
 
 // judge runs the tests of the rules in Prometheus.
@@ -161,6 +199,10 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		request(t, address)
 	}
 	after := scrape(t, admin)
+	servertest.Await(t, "what is told", func() bool {
+		after = scrape(t, admin)
+		return !o.feed || after[toldStat]+after[lostStat] == 3
+	})
 	for name, value := range after {
 		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_")
 		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
@@ -202,6 +244,18 @@ func timeoutOf(o *outage) time.Duration {
 		return 100 * time.Millisecond
 	}
 	return envoytest.MessageTimeout
+}
+
+// Envoy's counters of what it tells of its decisions.
+const (
+	toldStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_written{}"
+	lostStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_dropped{}"
+)
+
+// taking has a corsgate that is told of decisions.
+func taking(t *testing.T) string {
+	address, _ := serve(t, service.Config{Feed: &feed.Server{}})
+	return address
 }
 
 func answering(t *testing.T) string {
@@ -305,7 +359,7 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 		profile envoy.Profile
 		shards  int
 	}{{envoy.OneTrip, 0}, {envoy.ExtAuthz, 0}, {envoy.NoTrip, 0}, {envoy.NoTrip, 2}} {
-		o := outage{service: answering, shards: e.shards}
+		o := outage{service: answering, shards: e.shards, feed: true}
 		_, admin := o.start(t, e.profile, startUpstream(t))
 		for name := range scrape(t, admin) {
 			metric, rest, _ := strings.Cut(name, "{")
@@ -320,4 +374,13 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 			}
 		}
 	}
+}
+
+// addFollowers adds the metric of a service that Envoys follow.
+func addFollowers(known map[string]labels) {
+	states := map[string]bool{}
+	for _, state := range ecds.States() {
+		states[string(state)] = true
+	}
+	known["corsgate_envoys"] = labels{"state": states}
 }

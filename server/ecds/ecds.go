@@ -12,13 +12,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -60,9 +58,8 @@ type Compile func(set *policy.Set, name string) ([]Resource, error)
 type Server struct {
 	// Compile is required.
 	Compile Compile
-	// Allowed are the only subject alternative names of clients that get resources, as
-	// in tlsfile.Files; one is enough. Empty means everybody.
-	Allowed []string
+	// Allowed are the clients that get resources.
+	Allowed tlsfile.Allowed
 	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
 	Logger *slog.Logger
 
@@ -92,10 +89,13 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 	return e.server.serve(stream, world{})
 }
 
-// Prepare implements live.Sink: it compiles what Envoys are subscribed to.
+// Prepare implements live.Sink: it compiles what Envoys have of the set that serves. A
+// name that nothing was compiled for yet is not the set's fault, and harms its own
+// stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	next := &generation{set: set, compile: s.Compile, inUse: s.subscribed}
-	for name := range s.subscribed() {
+	serving, _ := s.now()
+	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
 			return nil, fmt.Errorf("compile for Envoy: %w", err)
 		}
@@ -107,6 +107,10 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 func (s *Server) replace(next *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next.number = 1
+	if s.serving != nil {
+		next.number += s.serving.number
+	}
 	s.serving = next
 	if s.replaced != nil {
 		close(s.replaced)
@@ -187,16 +191,8 @@ var errTooMany = status.Errorf(codes.ResourceExhausted, "too many resources: a s
 
 // admit refuses a client that may not have resources.
 func (s *Server) admit(ctx context.Context) error {
-	if len(s.Allowed) == 0 {
-		return nil
-	}
-	var names []string
-	if p, ok := peer.FromContext(ctx); ok {
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			names = tlsfile.ClientNames(info.State)
-		}
-	}
-	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(s.Allowed, name) }) {
+	names, ok := s.Allowed.Admits(ctx)
+	if ok {
 		return nil
 	}
 	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))

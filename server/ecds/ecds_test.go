@@ -3,7 +3,10 @@ package ecds_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -56,7 +59,28 @@ func TestTheNewestVersionIsSentOnceTheLastIsAnswered(t *testing.T) {
 		e.acknowledge(t, first)
 		e.acknowledge(t, e.want(t, "a=3"))
 		e.acknowledge(t, first) // which is answered already
+		e.refuse(t, first[0], "too late")
 		e.want(t)
+		if a := s.Envoys()[0].Resources[0]; a.State != ecds.Current || a.Acknowledged != "3" {
+			t.Errorf("the state is %+v", a)
+		}
+	})
+}
+
+// TestWhoAnswersAnOldVersionWaits looks at an Envoy between its answer to a version and
+// the delivery of the one that serves meanwhile.
+func TestWhoAnswersAnOldVersionWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var state ecds.State
+		s.Logger = slog.New(hook(func() { state = s.Envoys()[0].State }))
+		s.serve(t, "1", "1")
+		e := s.connect(t, delta, "n", nil, "a")
+		first := e.want(t, "a=1")
+		s.serve(t, "2", "1")
+		e.refuse(t, first[0], "no")
+		if e.want(t, "a=2"); state != ecds.Waiting {
+			t.Errorf("with the answer it is %q", state)
+		}
 	})
 }
 
@@ -175,6 +199,20 @@ func TestEnvoysWaitForTheFirstSet(t *testing.T) {
 		}
 		s.serve(t, "1", "1")
 		e.want(t, "a=1")
+	})
+}
+
+// TestANameThatCannotBeCompiledHarmsNobodyElse has an Envoy wait with one when a set is
+// loaded.
+func TestANameThatCannotBeCompiledHarmsNobodyElse(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		bad := s.connect(t, delta, "n", nil, "a.unknown")
+		good := s.connect(t, delta, "n", nil, "a")
+		s.serve(t, "1", "1")
+		good.want(t, "a=1")
+		if err := bad.ended(); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("it got %v", err)
+		}
 	})
 }
 
@@ -359,7 +397,7 @@ func TestOnlyAllowedClientsGetResources(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := stream.Send(&discovery.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"a"}}); err != nil {
+			if err := stream.Send(&discovery.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"a"}}); err != nil && !errors.Is(err, io.EOF) { // which Recv tells more of
 				t.Fatal(err)
 			}
 			if r, err := stream.Recv(); status.Code(err) != c.want {

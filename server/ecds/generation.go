@@ -24,6 +24,7 @@ type variant map[string]*resource
 
 // generation is what a set is compiled into.
 type generation struct {
+	number  uint64 // counted from 1 on, once it serves
 	set     *policy.Set
 	compile Compile
 	inUse   func() map[string]bool // names
@@ -44,7 +45,10 @@ func (g *generation) find(name string) (*resource, error) {
 	}
 	if len(g.variants) >= MaxVariants {
 		used := g.inUse()
-		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool { return !v.isIn(used) })
+		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool {
+			_, isUsed := v.oneOf(used)
+			return !isUsed
+		})
 	}
 	if len(g.variants) >= MaxVariants {
 		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
@@ -57,14 +61,31 @@ func (g *generation) find(name string) (*resource, error) {
 	return v[name], nil
 }
 
-// isIn reports whether a resource of v is one of the names.
-func (v variant) isIn(names map[string]bool) bool {
-	for name := range v {
-		if names[name] {
-			return true
+// compiled returns a name of each variant that is in use. Of no generation there is
+// none.
+func (g *generation) compiled() (names []string) {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	used := g.inUse()
+	for _, v := range g.variants {
+		if name, ok := v.oneOf(used); ok {
+			names = append(names, name)
 		}
 	}
-	return false
+	return names
+}
+
+// oneOf returns one of the names that is of a resource of v.
+func (v variant) oneOf(names map[string]bool) (name string, ok bool) {
+	for name := range v {
+		if names[name] {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // variant compiles what has a resource of that name.

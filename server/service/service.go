@@ -18,6 +18,7 @@ import (
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -37,9 +38,13 @@ type Config struct {
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its logger.
 	ECDS *ecds.Server
+	// Feed takes what Envoys decide by themselves, on the listener that Envoy asks; nil
+	// means that nothing does. New fills in its observer and its logger.
+	Feed *feed.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
-	// Watchers are told of each load, and Observers of each decision, besides.
+	// Watchers are told of each load, and Observers of each decision, besides; of those
+	// that the feed tells, too.
 	Watchers  []live.Watcher
 	Observers server.Observers
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
@@ -84,10 +89,14 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	asked, compiled := s.observers(&c)
+	handler.Observer = append(asked, c.Observers...)
+	if c.Feed != nil {
+		s.take(c.Feed, append(compiled, c.Observers...), c.Logger)
+	}
 	if c.ECDS != nil {
 		s.deliver(c.ECDS, c.Logger)
 	}
-	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
 		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
@@ -110,8 +119,22 @@ func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	}
 }
 
-// observers makes what observes decisions if it is asked for.
-func (s *Service) observers(c *Config) (observers server.Observers) {
+// take has decisions taken in that Envoys tell. Before they get a set, the feed has it.
+func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logger) {
+	f.Observer, f.Logger = observer, log
+	s.Reloader.Sinks = append(s.Reloader.Sinks, f)
+	desc, impl := f.Service()
+	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	for _, o := range feed.Outcomes() {
+		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
+	}
+	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+}
+
+// observers makes what observes decisions, those that the service is asked for and those
+// that Envoys take by themselves.
+func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
+	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
 	if c.LogDropped != nil {
 		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
 	}
@@ -120,14 +143,14 @@ func (s *Service) observers(c *Config) (observers server.Observers) {
 		log.Logger = c.Logger
 		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
 		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
-		observers, s.runs = append(observers, log), append(s.runs, log.Run)
+		asked, compiled, s.runs = append(asked, log), append(compiled, log.Compiled()), append(s.runs, log.Run)
 	}
 	if c.TraceEndpoint != "" {
 		tracer := tracing.New(c.TraceEndpoint, c.Version, c.Logger)
 		s.grpc.Interceptors = server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary}
-		observers, s.runs = append(observers, tracer), append(s.runs, tracer.Run)
+		asked, s.runs = append(asked, tracer), append(s.runs, tracer.Run)
 	}
-	return observers
+	return asked, compiled
 }
 
 // Load loads the policies before Run, so that a service does not start without

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -54,11 +55,13 @@ func (e *exchange) asEnvoySaw() {
 	if e.overHTTP2 && e.log.Upgrade != "" {
 		e.Client.Headers["upgrade"] = []string{e.log.Upgrade}
 	}
+	if e.overHTTP2 {
+		return
+	}
+	e.Client.Host = strings.Trim(e.Client.Host, " \t")
 	for _, lines := range e.Client.Headers {
 		for i := range lines {
-			if !e.overHTTP2 {
-				lines[i] = strings.Trim(lines[i], " \t")
-			}
+			lines[i] = strings.Trim(lines[i], " \t")
 		}
 	}
 }
@@ -141,16 +144,28 @@ func (e *exchange) mustBlock(w *world, preflight bool) bool {
 	return p != nil && e.blocks(p, preflight)
 }
 
-// mayBlock reports whether a policy may block the request that is about its host, or
-// may be about it if the host is spelled oddly.
+// mayBlock reports whether a policy may block the request that is about its host. If
+// the host is spelled oddly any policy may, unless it is surely one where none blocks.
 func (e *exchange) mayBlock(v variant, w *world, preflight bool) bool {
-	for i := range w.specs {
-		p := &w.specs[i]
-		if e.blocks(p, preflight) && (e.seen.Policy != "" || isOddAuthority(e.seen.Authority, v.compiled.Ports) || coversHost(p, e.seen.Authority)) {
-			return true
-		}
+	isOdd := isOddAuthority(e.seen.Authority, v.compiled.Ports)
+	if isOdd && e.seen.Policy == "" && w.isCalm(e.seen.Authority) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(w.specs, func(p policy.Spec) bool {
+		return e.blocks(&p, preflight) && (isOdd || e.seen.Policy != "" || coversHost(&p, e.seen.Authority))
+	})
+}
+
+// isCalm reports whether an authority is an odd spelling of a policy's host that no
+// policy covers which blocks.
+func (w *world) isCalm(authority string) bool {
+	hosts := w.exactHosts()
+	i := slices.IndexFunc(hosts, func(host string) bool {
+		return regexp.MustCompile(`(?is)^(.*@)?` + regexp.QuoteMeta(host) + `\.?(:.*)?$`).MatchString(authority)
+	})
+	return i >= 0 && len(hosts) <= mostNamed && !slices.ContainsFunc(w.specs, func(p policy.Spec) bool {
+		return p.DeniedRequests != "" && coversHost(&p, hosts[i])
+	})
 }
 
 // blocks reports whether p may block such a request, whatever its origin.

@@ -55,8 +55,11 @@ type variant struct {
 	asWritten bool
 }
 
-// named are virtual hosts that name a policy, and one that names none that exists.
-var named = map[string]string{"named.test": "p3", "other.test": "p4", "unknown.test": "no-such-policy"}
+// named are virtual hosts that name a policy, and one that names none that exists. Of
+// namedByRoute the route does.
+var named = map[string]string{"named.test": "p3", namedByRoute: "p4", "unknown.test": "no-such-policy"}
+
+const namedByRoute = "other.test"
 
 var variants = []variant{
 	{name: "plain", compiled: envoy.Compiled{PolicyNames: true}},
@@ -66,6 +69,7 @@ var variants = []variant{
 	{name: "without-names", compiled: envoy.Compiled{Shards: 2}},
 	{name: "as-written", compiled: envoy.Compiled{PolicyNames: true}, asWritten: true},
 	{name: "lua", compiled: envoy.Compiled{PolicyNames: true, Reply: notrip.ByLua}},
+	{name: "feed", compiled: envoy.Compiled{PolicyNames: true, Shards: 2, NamedPolicies: true, Feed: envoy.WholeFeed}, named: named},
 	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 }
@@ -110,7 +114,7 @@ func (v variant) run(t *testing.T, stream uint64, sets int) *tally {
 	var s *stack
 	for i := range uint64(sets) {
 		g := newGen(*seed+i, stream)
-		w := newWorld(t, g)
+		w := newWorld(t, g, *seed+i+stream)
 		if s == nil {
 			s = start(t, v, w)
 		} else {
@@ -150,6 +154,7 @@ func (s *stack) newRound(g gen, w *world, seed uint64) *round {
 	}
 	s.upstream.tell(answers)
 	s.asked.reset()
+	s.told.reset()
 	return r
 }
 
@@ -212,6 +217,7 @@ func (e *exchange) passed() bool {
 func (r *round) compare(t *testing.T) *tally {
 	t.Helper()
 	counted := &tally{}
+	var told []policy.Request
 	for _, e := range r.exchanges {
 		if !e.passed() {
 			counted.count("refused by Envoy's codec")
@@ -230,6 +236,9 @@ func (r *round) compare(t *testing.T) *tally {
 			counted.count("asked: " + kind)
 		} else {
 			counted.count("decided: " + e.decided.Reason)
+			if r.compiled.Feed > 0 && e.seen.Origin != "" {
+				told = append(told, e.seen)
+			}
 		}
 		if len(lines) > 0 {
 			if counted.different++; counted.different <= maxShown {
@@ -240,6 +249,7 @@ func (r *round) compare(t *testing.T) *tally {
 	for _, q := range r.asked.left() {
 		t.Errorf("corsgate was asked about what nobody sent: %+q", q)
 	}
+	r.awaitTold(t, told)
 	return counted
 }
 

@@ -32,6 +32,11 @@ func cutPort(authority string, ports []uint16) string {
 	return authority
 }
 
+// isOddSite reports whether a value of Sec-Fetch-Site is none of a browser's.
+func isOddSite(value string) bool {
+	return !slices.Contains([]string{"", "same-origin", "none", "same-site", "cross-site"}, value)
+}
+
 // kindOf says why Envoy has asked about an exchange; empty if there is no reason.
 func (e *exchange) kindOf(v variant, w *world) string {
 	p := w.byName[e.decided.Policy]
@@ -50,6 +55,7 @@ func (e *exchange) kindOf(v variant, w *world) string {
 		{"regexes for origins", p != nil && len(p.CORS.AllowOriginRegexes) > 0},
 		{"spelling of the list of headers", p != nil && e.decided.Reason == policy.ReasonPreflightAllowed.String() && e.isEchoedOddly(p)},
 		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isExactHost(v, w) && e.mayBeOwn(v, w)},
+		{"Sec-Fetch-Site that no browser sends", v.compiled.Feed > 0 && e.isDenied() && isOddSite(e.seen.SecFetchSite)},
 	} {
 		if kind.is {
 			return kind.name
@@ -63,7 +69,7 @@ const mostOdd = 50
 
 // ownOdd matches origins that are asked about though they are listed: they may be a
 // site's own, which is compared without a trailing dot and by the scheme's port.
-var ownOdd = regexp.MustCompile(`^(ws|wss|ftp)://|^https?://[^:]*\.(:|$)`)
+var ownOdd = regexp.MustCompile(`^ftp://|^https?://[^:]*\.(:|$)`)
 
 // isOddOrigin reports whether an origin is spelled oddly and not listed, or one of
 // too many.
@@ -84,13 +90,16 @@ func (e *exchange) isOnHost(w *world, has func(*policy.Spec) bool) bool {
 	return slices.ContainsFunc(w.specs, func(p policy.Spec) bool { return coversHost(&p, e.seen.Authority) && has(&p) })
 }
 
+// reserved are bytes of RFC 3986, section 2.2, that paths of policies have.
+const reserved = ":@+()$[]=,'!&"
+
 // hasOddPath reports whether a policy of the host is for a part of its paths, and the
 // request's may have several readings, or one that an escape hides.
 func (e *exchange) hasOddPath(w *world) bool {
-	reserved := func(path string) bool { return strings.ContainsAny(path, ":@+()$[]=,'!&") }
+	hasReserved := func(path string) bool { return strings.ContainsAny(path, reserved) }
 	path, _, _ := strings.Cut(e.seen.Path, "?")
 	return e.isOnHost(w, func(p *policy.Spec) bool {
-		return len(p.Paths) > 0 && (isOddPath(path) || strings.Contains(path, "%") && slices.ContainsFunc(p.Paths, reserved))
+		return len(p.Paths) > 0 && (isOddPath(path) || strings.Contains(path, "%") && slices.ContainsFunc(p.Paths, hasReserved))
 	})
 }
 
@@ -139,6 +148,21 @@ func (e *exchange) mayBeOwn(v variant, w *world) bool {
 			return starred && strings.HasSuffix(host, parent) && strings.Contains(e.seen.Origin, parent)
 		})
 	})
+}
+
+// mostNamed is up to how many hosts Envoy compares odd authorities with.
+const mostNamed = 1000
+
+// exactHosts are those that policies name.
+func (w *world) exactHosts() (hosts []string) {
+	for i := range w.specs {
+		for _, host := range w.specs[i].Hosts {
+			if !strings.HasPrefix(host, "*.") && !slices.Contains(hosts, host) {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	return hosts
 }
 
 // isExactHost reports whether the authority is one that a policy names.

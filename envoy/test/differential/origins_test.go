@@ -13,6 +13,8 @@ import (
 func (m *maker) addOrigin(target *policy.Spec, r *cases.Request) {
 	origin := "https://evil.example"
 	switch list := target.CORS.AllowOrigins; {
+	case m.focus == inSite && m.oneIn(6):
+		origin = pick(m.gen, ownOddOrigins(r.Host)...)
 	case m.focus == inSite || m.oneIn(8) && !m.asks():
 		origin = m.ownOrigin(r.Host)
 	case target.CORS.AllowOriginRegexes != nil && m.oneIn(2):
@@ -74,7 +76,7 @@ func (m *maker) portOf(p policy.Pattern) int {
 
 // plainOr returns plain, or one of the odd texts if the origin is to be at a border.
 func (m *maker) plainOr(plain string, odd ...string) string {
-	if m.atBorder(inOrigin) {
+	if m.atBorder(inOrigin) && m.oneIn(2) {
 		return pick(m.gen, odd...)
 	}
 	return plain
@@ -92,10 +94,16 @@ func (m *maker) ownOrigin(authority string) string {
 	return pick(m.gen, "https", "https", "https", "http", "http", "app", "ftp") + "://" + host + pick(m.gen, "", "", "", "", "", "", ":8443", ":80", ":443", ":3000")
 }
 
+// ownOddOrigins are those of a site that nobody knows to be its own but who knows the
+// ports of their schemes, and cuts a dot.
+func ownOddOrigins(host string) []string {
+	return []string{"ftp://" + host, "https://" + host + "."}
+}
+
 func (m *maker) oddOrigin(origin string) string {
 	scheme, rest, _ := strings.Cut(origin, "://")
 	host, _, _ := strings.Cut(rest, ":")
-	switch m.IntN(16) {
+	switch m.IntN(20) {
 	case 0, 1:
 		return m.mutated(origin)
 	case 2:

@@ -13,6 +13,10 @@ import (
 // policiesPerSet is how many policies a set has.
 const policiesPerSet = 30
 
+// enlarged is the policy that is longer than others in some sets, and widened the one
+// that is for many hosts.
+const enlarged, widened = "p1", "p2"
+
 // world is a set of policies.
 type world struct {
 	set    *policy.Set
@@ -21,19 +25,19 @@ type world struct {
 }
 
 // newWorld makes up a set of policies. What is refused by itself or beside the
-// others is made up again.
-func newWorld(t *testing.T, g gen) *world {
+// others is made up again. Sets take turns to have a policy for every host, and one
+// that is longer than others.
+func newWorld(t *testing.T, g gen, turn uint64) *world {
 	t.Helper()
-	every, big := g.oneIn(3), g.IntN(8)
 	var specs []policy.Spec
 	for len(specs) < policiesPerSet {
 		s := g.spec(len(specs))
-		switch len(specs) {
-		case 1:
-			g.enlarge(&s, big)
-		case 2:
-			if every {
-				s.Hosts = pick(g, nil, nil, []string{"*.test"})
+		switch s.Name {
+		case enlarged:
+			g.enlarge(&s, turn%4)
+		case widened:
+			if turn%3 > 0 {
+				g.widen(&s)
 			}
 		}
 		next := append(specs[:len(specs):len(specs)], s)
@@ -49,13 +53,23 @@ func newWorld(t *testing.T, g gen) *world {
 	return w
 }
 
+// widen makes a policy for many hosts. It is mostly a plain one, since all else has
+// every request asked about.
+func (g gen) widen(s *policy.Spec) {
+	s.Hosts = pick(g, nil, nil, []string{"*.test"})
+	if !g.oneIn(20) {
+		s.Mode, s.Paths = "", g.some(2, plainPaths[:10]...)
+	}
+}
+
 // enlarge makes a policy longer than what is compiled name by name.
-func (g gen) enlarge(s *policy.Spec, what int) {
+func (g gen) enlarge(s *policy.Spec, what uint64) {
 	switch what {
 	case 0:
-		for i := range 120 {
+		for i := range mostNamed + 1 {
 			s.Hosts = append(s.Hosts, fmt.Sprintf("w%d.example.org", i))
 		}
+		s.CORS.AllowOrigins = []string{"https://app.example", "https://*.apps.example", "https://w1.example.org", "http://*.example.org"}
 	case 1:
 		s.CORS.AllowOrigins = nil
 		for i := range 60 {
@@ -164,6 +178,9 @@ func (g gen) cors() policy.CORS {
 		c.AllowOrigins = slices.Concat(g.some(5, exactOrigins...), g.some(4, starOrigins...), g.some(3, oddOrigins...))
 		if g.oneIn(5) {
 			c.AllowOrigins = append(c.AllowOrigins, "null")
+		}
+		if g.oneIn(3) {
+			c.AllowOrigins = append(c.AllowOrigins, pick(g, ownOddOrigins(fmt.Sprintf("h%d.test", g.IntN(policiesPerSet)))...))
 		}
 		if g.oneIn(12) {
 			c.AllowOriginRegexes = []string{`https://r[0-9]+\.example`}

@@ -77,6 +77,9 @@ func (m *maker) request(overHTTP2 bool) cases.Request {
 func (m *maker) target() *policy.Spec {
 	for {
 		p := &m.specs[m.IntN(len(m.specs))]
+		if m.oneIn(8) {
+			p = m.byName[pick(m.gen, enlarged, widened)]
+		}
 		if m.focus != inPath || p.Paths != nil || m.oneIn(8) {
 			return p
 		}
@@ -145,7 +148,9 @@ func (m *maker) hostOf(target *policy.Spec) string {
 
 func (m *maker) oddHost(host string) string {
 	name, parent, _ := strings.Cut(host, ".")
-	switch m.IntN(11) {
+	switch m.IntN(12) {
+	case 11:
+		return host // with a port that is odd
 	case 0:
 		return m.anyCase(host)
 	case 1:
@@ -238,9 +243,12 @@ func (m *maker) oddBytes() string {
 	return text
 }
 
-// withEscape writes one byte of path as an escape.
+// withEscape writes one byte of path as an escape, a reserved one if it has some.
 func (m *maker) withEscape(path string) string {
-	i := m.IntN(len(path))
+	i := strings.IndexAny(path, reserved)
+	if i < 0 || m.oneIn(3) {
+		i = m.IntN(len(path))
+	}
 	return path[:i] + fmt.Sprintf(pick(m.gen, "%%%02x", "%%%02X"), path[i]) + path[i+1:]
 }
 
