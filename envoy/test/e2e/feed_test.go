@@ -166,6 +166,9 @@ func TestFeed(t *testing.T) {
 	if told < want/4 || told > want*9/10 {
 		t.Errorf("of %d decisions, Envoy took %d", want, told)
 	}
+	if agreed := int(f.feed.Count(feed.Agreed)); agreed < told*3/4 {
+		t.Errorf("of %d decisions, %d are decided again", told, agreed)
+	}
 }
 
 // sendMany sends requests one after the other, over one of the versions of HTTP each.
@@ -193,9 +196,15 @@ func (f *fed) sendMany(t *testing.T, n int, g *rand.Rand) {
 func TestTheFeedFindsAFault(t *testing.T) {
 	wrong := envoytest.Set(t, nobody(t, "", folderOf(strings.ReplaceAll(policies, "https://app.example", "https://other.example"))).folder)
 	f := startFed(t, policies, func(set *policy.Set, name string) ([]ecds.Resource, error) {
+		right, err := compileForEnvoy(set, name)
+		if err != nil {
+			return nil, err
+		}
 		list, err := compileForEnvoy(wrong, name)
-		for _, r := range list {
-			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(wrong.Hash()), []byte(set.Hash()))
+		for i := range list {
+			r := &list[i]
+			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(r.Stamp), []byte(right[i].Stamp))
+			r.Stamp = right[i].Stamp
 		}
 		return list, err
 	}, func(object) {})
