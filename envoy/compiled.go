@@ -299,26 +299,42 @@ func (s *Staged) stage(r notrip.Resource) error {
 		s.Same = append(s.Same, name)
 		return nil
 	}
-	// A name of its own: nobody else writes the file, and no link stands there.
-	file, err := os.CreateTemp(s.folder, "."+name+".*")
-	if err != nil {
-		return err
+	beside, err := writeBeside(s.folder, name, doc)
+	if beside != "" {
+		s.Changed, s.beside = append(s.Changed, name), append(s.beside, beside)
 	}
-	s.Changed, s.beside = append(s.Changed, name), append(s.beside, file.Name())
-	return finish(file, doc)
+	return err
 }
 
-// finish writes and closes a file that Envoy may read, whoever runs it. It is on the
-// disk before it is renamed, so that no power failure leaves an empty filter.
-func finish(file *os.File, doc []byte) error {
-	_, err := file.Write(doc)
+// writeBeside writes what will replace a file of a folder, and that Envoy may read,
+// whoever runs it. It is on the disk before it is renamed, so that no power failure
+// leaves an empty file. The path is that of what is there, also after an error.
+func writeBeside(folder, name string, doc []byte) (path string, err error) {
+	// A name of its own: nobody else writes the file, and no link stands there.
+	file, err := os.CreateTemp(folder, "."+name+".*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(doc)
 	if err == nil {
 		err = file.Chmod(0o644)
 	}
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	return file.Name(), errors.Join(err, file.Close())
+}
+
+// WriteFile replaces a file of a folder as a whole, or leaves it as it is.
+func WriteFile(folder, name string, doc []byte) error {
+	beside, err := writeBeside(folder, name, doc)
+	if err == nil {
+		err = os.Rename(beside, filepath.Join(folder, name))
+	}
+	if err != nil && beside != "" {
+		err = errors.Join(err, os.Remove(beside))
+	}
+	return err
 }
 
 // discard removes what is written beside the files and did not replace one.

@@ -27,6 +27,8 @@ type findings struct {
 	Notes    int                     `json:"notes"`
 	// Policies counts those of the paths without errors.
 	Policies int `json:"policies"`
+
+	compiled bool // and so the findings say of each policy what Envoy decides
 }
 
 func newCheck() *cobra.Command {
@@ -41,8 +43,9 @@ would load it, and prints one line a finding:
 
 Exits 1 when there are errors, with --strict on warnings too.
 
-With --profile no-trip a note says of each policy whether Envoy decides by itself once
-it is compiled, or what the service is asked about, why, and what would change it.
+With --profile no-trip it says how many policies Envoy decides about by itself once they
+are compiled; of each other one a note says what the service is asked about, why, and
+what would change it. JSON has a note for each policy.
 With --without-service a policy that must be asked about is an error. The other flags
 of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 		Example: `  corsgate check policies/
@@ -59,6 +62,7 @@ of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 				return err
 			}
 			found := checkAll(cmd.Context(), paths, f.more(cmd))
+			found.compiled = f.noTrip()
 			if err := found.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil {
 				return err
 			}
@@ -86,6 +90,9 @@ type checkFlags struct {
 // check reports flags that say nothing together.
 func (f *checkFlags) check(cmd *cobra.Command) error {
 	if f.noTrip() {
+		if err := f.compile.check(); err != nil {
+			return err
+		}
 		_, err := f.config(cmd).Filters()
 		return asFault(err, exitUsage, "see 'corsgate check --help'")
 	}
@@ -194,6 +201,9 @@ func (f *findings) print(out, note io.Writer, format string) error {
 	}
 	paint := painterFor(out)
 	for _, d := range f.Findings {
+		if d.Code == codeCompiled {
+			continue // the summary counts these
+		}
 		if _, err := fmt.Fprintln(out, findingLine(paint, d)); err != nil {
 			return err
 		}
@@ -217,8 +227,11 @@ func findingLine(paint printable.Painter, d policyfile.Diagnostic) string {
 // summary says in a few words what was found.
 func (f *findings) summary() string {
 	notes := ""
-	if f.Notes > 0 {
-		notes = ", " + printable.Counted(f.Notes, "note", "notes")
+	if shown := f.Notes - compiledWhole(f.Findings); shown > 0 {
+		notes = ", " + printable.Counted(shown, "note", "notes")
+	}
+	if f.compiled && f.Policies > 0 {
+		notes += "; " + byItself(f.Policies, f.Findings)
 	}
 	if f.Errors+f.Warnings == 0 {
 		return printable.Counted(f.Policies, "policy", "policies") + ", nothing to complain about" + notes

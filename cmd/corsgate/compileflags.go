@@ -41,6 +41,14 @@ func (f *compileFlags) define(cmd *cobra.Command) {
 	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; what does not fit in is asked about")
 }
 
+// check reports what cannot be compiled for.
+func (f *compileFlags) check() error {
+	if f.shards < 1 {
+		return misused("write 1 to 256", "--shards %d is no number of files", f.shards)
+	}
+	return nil
+}
+
 // compiled returns what the flags say for an Envoy that has a service, or none.
 func (f *compileFlags) compiled(flags *pflag.FlagSet, service bool) envoy.Compiled {
 	c := envoy.Compiled{

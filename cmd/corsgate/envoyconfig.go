@@ -140,6 +140,9 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 		"leave it out: the compiled filter matches by itself, and knows the policies' hosts; or choose another profile, such as --profile one-trip"); err != nil {
 		return err
 	}
+	if err := f.compile.check(); err != nil {
+		return err
+	}
 	if !f.hasService(flags) {
 		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name", "feed"}, "is about the service, and there is none",
 			"name the service with --service ADDRESS, or leave this out"); err != nil {

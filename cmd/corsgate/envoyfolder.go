@@ -32,7 +32,8 @@ type fileState string
 const (
 	stateWritten   fileState = "written"
 	stateUnchanged fileState = "unchanged"
-	stateKept      fileState = "kept" // it says something else, and may be edited
+	stateKept      fileState = "kept"    // it says something else, and may be edited
+	stateRemoved   fileState = "removed" // nothing differs any more
 )
 
 // folderReport says what was written, as its JSON says it.
@@ -42,6 +43,9 @@ type folderReport struct {
 	// about.
 	Policies int                     `json:"policies"`
 	Findings []policyfile.Diagnostic `json:"findings"`
+	// Bytes is the size of the filters, of which Budget is the bound.
+	Bytes  int `json:"bytes"`
+	Budget int `json:"budget"`
 	// Next says what to do now.
 	Next []string `json:"next"`
 }
@@ -68,7 +72,7 @@ func (f *envoyConfigFlags) write(cmd *cobra.Command, c envoy.Config) error {
 	if err := needService(cmd.ErrOrStderr(), found); err != nil {
 		return err
 	}
-	report := &folderReport{Policies: len(filters.Policies), Findings: found}
+	report := &folderReport{Policies: len(filters.Policies), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
 	if err := f.place(report, filters, doc); err != nil {
 		return hinted(printable.Error(err), "name another folder, that you may write to, with --out DIR")
 	}
@@ -151,23 +155,33 @@ func (r *folderReport) add(folder string, state fileState, names ...string) {
 }
 
 // keepBootstrap writes the bootstrap if there is none. One that says something else
-// may be edited: it stays, and the new one stands beside it.
+// may be edited: it stays, and the new one stands beside it as long as they differ.
 func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
-	path := filepath.Join(folder, bootstrapName)
-	before, err := os.ReadFile(path)
+	before, err := os.ReadFile(filepath.Join(folder, bootstrapName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.add(folder, stateWritten, bootstrapName)
-		return os.WriteFile(path, doc, 0o644)
+		err = envoy.WriteFile(folder, bootstrapName, doc)
 	case err != nil:
 		return err
 	case bytes.Equal(before, doc):
 		r.add(folder, stateUnchanged, bootstrapName)
+	default:
+		r.add(folder, stateKept, bootstrapName)
+		r.add(folder, stateWritten, newBootstrapName)
+		return envoy.WriteFile(folder, newBootstrapName, doc)
+	}
+	return errors.Join(err, r.removeNew(folder))
+}
+
+// removeNew removes a new bootstrap that was taken over.
+func (r *folderReport) removeNew(folder string) error {
+	err := os.Remove(filepath.Join(folder, newBootstrapName))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	r.add(folder, stateKept, bootstrapName)
-	r.add(folder, stateWritten, newBootstrapName)
-	return os.WriteFile(filepath.Join(folder, newBootstrapName), doc, 0o644)
+	r.add(folder, stateRemoved, newBootstrapName)
+	return err
 }
 
 // state returns what became of a file, or "".
@@ -208,16 +222,15 @@ func (r *folderReport) print(out io.Writer) error {
 	for _, f := range r.Files {
 		fmt.Fprintf(out, "%-9s %s\n", f.State, f.File)
 	}
-	paint, whole := painterFor(out), 0
+	paint := painterFor(out)
 	for _, d := range r.Findings {
-		if d.Code == codeCompiled {
-			whole++
-			continue
+		if d.Code != codeCompiled {
+			fmt.Fprintln(out, findingLine(paint, d))
 		}
-		fmt.Fprintln(out, findingLine(paint, d))
 	}
-	fmt.Fprintf(out, "%s: Envoy decides about %d by itself, about %d not always\n",
-		printable.Counted(r.Policies, "policy", "policies"), whole, r.Policies-whole)
+	budget := size(r.Budget)
+	fmt.Fprintf(out, "%s: %s\n", printable.Counted(r.Policies, "policy", "policies"), byItself(r.Policies, r.Findings))
+	fmt.Fprintf(out, "%d bytes, %d %% of the budget of %v\n", r.Bytes, 100*r.Bytes/r.Budget, &budget)
 	for _, next := range r.Next {
 		if _, err := fmt.Fprintln(out, "next: "+next); err != nil {
 			return err

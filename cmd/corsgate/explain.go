@@ -28,6 +28,7 @@ type explainConfig struct {
 	credentials              *choice
 	upload                   bool
 	policy, curl, har        string
+	ports                    ports // that Envoy knows, if it has the policies compiled in
 }
 
 // explainer answers a question: from policy files, or by asking a service.
@@ -62,7 +63,8 @@ func newExplain() *cobra.Command {
 		Long: `Says which policy a request gets and why, what of it matches or nearly does, the
 exact headers of the preflight's answer and of the request's, and what a browser
 makes of them, step by step, with the section of https://fetch.spec.whatwg.org
-that it follows; then what to add to the policy to allow it.
+that it follows; then what to add to the policy to allow it. With --policies it says,
+too, whether an Envoy of the profile no-trip decides by itself or asks corsgate.
 
 The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
 fetch" in a browser's developer tools gives, or by a HAR file, of which each
@@ -109,6 +111,8 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
 	flags.Var(&c.upstreamStatus, "upstream-status", "status of the upstream's answer (default 200)")
+	flags.Var(&c.ports, "port", "`PORT` of 'envoy-config --port', repeatable: Envoy itself decides about hosts with it in no-trip")
+	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
@@ -136,6 +140,8 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	case (c.policies == "") == (c.admin == ""):
 		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
 			"one of --policies and --admin is needed")
+	case c.admin != "" && len(c.ports) > 0:
+		return nil, misused("leave it out, or give --policies", "--port is about the Envoy that policies are compiled for")
 	case c.admin != "":
 		return askAdmin(c.admin)
 	}
@@ -143,7 +149,8 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	if err != nil {
 		return nil, err
 	}
-	return policiesExplainer(explain.Policies{Set: set}), nil
+	noTrip, err := noTripOf(set, c.ports)
+	return policiesExplainer(explain.Policies{Set: set, NoTrip: noTrip}), err
 }
 
 func policiesExplainer(ps explain.Policies) explainer {

@@ -7,6 +7,12 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
+// The chains that ask.
+const (
+	askChain         = "ask"
+	askBlockingChain = "ask_blocking"
+)
+
 // ask gives requests with an Origin that one of the policies is about to the service.
 // If that does not answer, or if there is none, what a policy may block is refused;
 // so is every preflight if there is none.
@@ -17,7 +23,7 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 		_, _, denied := c.set.Denials()
 		return c.answer("", contract.NeedsService, denied)
 	case preflight && len(blocking) > 0:
-		return c.chains.run("ask_blocking", c.AskBlocking...)
+		return c.chains.run(askBlockingChain, c.AskBlocking...)
 	case len(blocking) == 0:
 		return c.askOpen()
 	}
@@ -38,7 +44,7 @@ func (c *compiler) askEither(policies []*compiled) node {
 // askOpen asks. Without an answer the upstream's CORS headers are removed.
 func (c *compiler) askOpen() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run("ask", c.Ask...)
+		return c.chains.run(askChain, c.Ask...)
 	}
 	request, _, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, request)
@@ -47,7 +53,7 @@ func (c *compiler) askOpen() node {
 // askClosed asks. Without an answer the request is refused.
 func (c *compiler) askClosed() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run("ask_blocking", c.AskBlocking...)
+		return c.chains.run(askBlockingChain, c.AskBlocking...)
 	}
 	_, blocked, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, blocked)

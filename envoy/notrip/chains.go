@@ -140,12 +140,15 @@ func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...p
 	return c.chains.run(reason, append(c.notes(policyName, reason, states...), acts...)...)
 }
 
+// applyFilter is the name of the filter that edits responses.
+const applyFilter = "apply"
+
 // apply returns the filter that edits responses as a says, within a chain.
 func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
 	if a.Apply == policy.ApplyPublic {
 		return mutate(edits(a, false))
 	}
-	return c.nest("apply", func(*compiler) node {
+	return c.nest(applyFilter, func(*compiler) node {
 		return unlessDeferred(a, first(
 			execute("vary", headersOf(edits(a, true))),
 			when{varyHasOrigin, execute("headers", headersOf(edits(a, false)))},

@@ -78,6 +78,14 @@ type Result struct {
 	Policies []Report
 }
 
+// Size is that of the resources together, in bytes.
+func (r *Result) Size() (size int) {
+	for _, res := range r.Resources {
+		size += len(res.Filter.GetValue())
+	}
+	return size
+}
+
 // Compile compiles a set. The same set and options give the same bytes. An error is a
 // fault of the compiler.
 func Compile(set *policy.Set, o Options) (*Result, error) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/notrip"
@@ -54,8 +55,11 @@ type variant struct {
 	asWritten bool
 }
 
-// named are virtual hosts that name a policy, and one that names none that exists.
-var named = map[string]string{"named.test": "p3", "other.test": "p4", "unknown.test": "no-such-policy"}
+// named are virtual hosts that name a policy, and one that names none that exists. Of
+// namedByRoute the route does.
+var named = map[string]string{"named.test": "p3", namedByRoute: "p4", "unknown.test": "no-such-policy"}
+
+const namedByRoute = "other.test"
 
 var variants = []variant{
 	{name: "plain", compiled: envoy.Compiled{PolicyNames: true}},
@@ -222,7 +226,7 @@ func (r *round) compare(t *testing.T) *tally {
 		e.read(r.world, r.upstream)
 		counted.compared++
 		asked := e.refused() || r.asked.take(e.seen)
-		lines := e.compare(r.variant, r.world, asked)
+		lines := append(e.compare(r.variant, r.world, asked), r.compareAsked(e, asked)...)
 		if asked {
 			kind := e.kindOf(r.variant, r.world)
 			if kind == "" {
@@ -247,6 +251,24 @@ func (r *round) compare(t *testing.T) *tally {
 	}
 	r.awaitTold(t, told)
 	return counted
+}
+
+// compareAsked compares with what is said of a request beforehand.
+func (s *stack) compareAsked(e *exchange, asked bool) []string {
+	said, err := s.whole.Asks(&e.seen)
+	switch {
+	case err != nil:
+		return []string{err.Error()}
+	case said != asked && isText(e.seen):
+		return []string{fmt.Sprintf("asked about: %t, said to be %t", asked, said)}
+	}
+	return nil
+}
+
+// isText reports whether all that decides is UTF-8.
+func isText(r policy.Request) bool {
+	return utf8.ValidString(r.Authority + r.Path + r.Method + r.Origin + r.RequestMethod + r.RequestHeaders + r.RequestPrivateNetwork +
+		r.SecFetchSite + r.Upgrade + r.Protocol)
 }
 
 // tally counts exchanges.

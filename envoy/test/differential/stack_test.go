@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -35,6 +36,7 @@ type object = map[string]any
 type stack struct {
 	variant
 	config   envoy.Config
+	whole    notrip.Resource // what is compiled, without shards
 	upstream *upstream
 	handler  *wire.Handler
 	asked    *asked
@@ -107,12 +109,23 @@ func (s *stack) amend(b object) {
 	routes := m["route_config"].(object)
 	hosts := routes["virtual_hosts"].([]any)
 	for domain, name := range s.named {
-		hosts = append(hosts, object{
-			"name": domain, "domains": []any{domain}, "routes": hosts[0].(object)["routes"],
-			"metadata": object{"filter_metadata": object{"corsgate": object{"policy": name}}},
-		})
+		hosts = append(hosts, naming(domain, name, hosts[0].(object)["routes"].([]any)[0].(object)))
 	}
 	routes["virtual_hosts"] = hosts
+}
+
+// naming returns a virtual host that names a policy, or whose route does.
+func naming(domain, policy string, route object) object {
+	names := object{"filter_metadata": object{"corsgate": object{"policy": policy}}}
+	host := object{"name": domain, "domains": []any{domain}}
+	if domain == namedByRoute {
+		route = maps.Clone(route)
+		route["metadata"] = names
+	} else {
+		host["metadata"] = names
+	}
+	host["routes"] = []any{route}
+	return host
 }
 
 // load gives the policies of w to corsgate and to Envoy.
@@ -124,6 +137,13 @@ func (s *stack) load(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unsharded := s.config
+	unsharded.Compiled.Shards = 1
+	whole, err := unsharded.Compile(w.set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.whole = whole.Resources[0]
 	if err := envoy.WriteFilters(s.config.Compiled.Folder, filters); err != nil {
 		t.Fatal(err)
 	}

@@ -77,6 +77,7 @@ func (t *writer) report(r *explain.Report) {
 	if r.Request == nil {
 		t.row("request", "is not sent")
 	}
+	t.noTrip(r)
 	for _, n := range r.Notes {
 		t.row("note", "%s", printable.Text(n))
 	}
@@ -192,6 +193,32 @@ func (t *writer) exchange(heading string, e *explain.Exchange) {
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {
 		t.row("", "%s", t.paint.Faint("the page does not see "+printable.Text(strings.Join(e.Hidden, ", "))))
+	}
+}
+
+// noTrip writes who decides in the profile no-trip.
+func (t *writer) noTrip(r *explain.Report) {
+	heading := "no-trip"
+	for _, sent := range []struct {
+		name string
+		*explain.Exchange
+	}{{"preflight", r.Preflight}, {"request", r.Request}} {
+		if sent.Exchange == nil || sent.NoTrip == nil {
+			continue
+		}
+		by := "Envoy itself decides about the "
+		if sent.NoTrip.Asked {
+			by = "Envoy asks corsgate about the "
+		}
+		t.row(heading, "%s", by+sent.name)
+		heading = ""
+		because := "because: "
+		if len(sent.NoTrip.Why) > 1 {
+			because = "one of: "
+		}
+		for _, why := range sent.NoTrip.Why {
+			t.row("", "%s", t.paint.Faint(because+printable.Text(why)))
+		}
 	}
 }
 
