@@ -55,10 +55,14 @@ func answersAlike(a, b *policy.Answer) bool {
 
 // editWithoutOrigin edits the response as a says. Vary is looked at in a chain: if the
 // outer matcher looked at it, Envoy would walk that again with the request as the
-// router left it, whose host and path may be others.
+// router left it, whose host and path may be others. What Envoy cannot set is asked
+// about.
 func (c *compiler) editWithoutOrigin(a *policy.Answer) node {
-	if isPass(a) {
+	switch {
+	case isPass(a):
 		return c.pass()
+	case slices.ContainsFunc(a.Headers, isTooLong):
+		return c.askOpen()
 	}
 	return c.chains.run("not_cors", c.apply(a))
 }

@@ -1,4 +1,4 @@
-// Command packaging writes the archives, the images and the checksums of a
+// Command release writes the archives, the images and the checksums of a
 // release; .ci/release builds what goes into them. The same input gives the same
 // bytes.
 package main
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, "packaging:", err)
+		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
 }
@@ -34,7 +34,7 @@ type release struct {
 
 func run(args []string, stderr io.Writer) error {
 	var r release
-	flags := flag.NewFlagSet("packaging", flag.ContinueOnError)
+	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&r.version, "version", "", "`VERSION` of the release")
 	flags.StringVar(&r.image, "image", "", "`NAME` of the image, without a tag")
