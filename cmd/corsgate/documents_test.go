@@ -78,11 +78,15 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// snippets returns the code blocks of all documents in a language.
+// snippets returns the code blocks in a language of all documents but the guides, which
+// are done step by step.
 func snippets(t *testing.T, language string) []string {
 	t.Helper()
 	var blocks []string
 	for _, name := range documents(t) {
+		if strings.HasPrefix(name, guides) {
+			continue
+		}
 		for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(document(t, name), -1) {
 			blocks = append(blocks, m[1])
 		}

@@ -62,7 +62,7 @@ func withFilter(about string) picture {
 			{x: 760, y: 50, w: 120, h: 160, name: "Application"},
 		},
 		arrows: append(append([]arrow{{x1: 150, y1: 75, x2: 290, y2: 75, number: 1, both: true}},
-			way(125, 2, 150, 290, 500, 550, 680, 760)...), way(175, 3, 760, 680, 550, 500, 290, 150)...),
+			way(125, 2, [2]int{150, 290}, [2]int{500, 550}, [2]int{680, 760})...), way(175, 3, [2]int{760, 680}, [2]int{550, 500}, [2]int{290, 150})...),
 		legend: []string{
 			"A preflight: Envoy answers it by itself. Neither the other filters nor the application see it.",
 			"Every other request goes on, with an Origin or without. Only a policy that blocks has Envoy answer 403 here.",
@@ -71,11 +71,11 @@ func withFilter(about string) picture {
 	}
 }
 
-// way returns arrows at one height: from the first x to the second, from the third to
-// the fourth, and so on. The first one has the number.
-func way(y, number int, xs ...int) (all []arrow) {
-	for i := 0; i < len(xs); i += 2 {
-		all = append(all, arrow{x1: xs[i], y1: y, x2: xs[i+1], y2: y, number: number})
+// way returns arrows at one height, from an x to another. The first one has the
+// number.
+func way(y, number int, xs ...[2]int) (all []arrow) {
+	for _, x := range xs {
+		all = append(all, arrow{x1: x[0], y1: y, x2: x[1], y2: y, number: number})
 		number = 0
 	}
 	return all
@@ -140,9 +140,9 @@ func asking(call string, third ...box) picture {
 			{x1: 190, y1: 75, x2: 115, y2: 75, number: 2},
 		},
 	}
-	there, back := []int{115, 190, 325, 350, 480, 665, 735, 780}, []int{780, 735, 665, 480, 350, 325, 190, 115}
+	there, back := [][2]int{{115, 190}, {325, 350}, {480, 665}, {735, 780}}, [][2]int{{780, 735}, {665, 480}, {350, 325}, {190, 115}}
 	if len(third) > 0 {
-		there, back = []int{115, 190, 325, 350, 480, 505, 640, 665, 735, 780}, []int{780, 735, 665, 640, 505, 480, 350, 325, 190, 115}
+		there, back = [][2]int{{115, 190}, {325, 350}, {480, 505}, {640, 665}, {735, 780}}, [][2]int{{780, 735}, {665, 640}, {505, 480}, {350, 325}, {190, 115}}
 	}
 	p.arrows = append(append(p.arrows, way(110, 3, there...)...), way(190, 0, back...)...)
 	return p
