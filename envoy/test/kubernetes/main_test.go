@@ -22,7 +22,7 @@ const apart = "CORSGATE_TEST_APART"
 // needed returns the programs that the tests need which are asked for.
 func needed() (list []program) {
 	if full() {
-		list = append(list, envoyGateway)
+		list = append(list, apiserver, envoyGateway)
 	}
 	if withIstio() {
 		list = append(list, apiserver, istiod)
@@ -66,6 +66,9 @@ func prepare(ctx context.Context) error {
 	}
 	if len(needed()) == 0 {
 		return nil
+	}
+	if err := installClients(ctx); err != nil {
+		return err
 	}
 	path, err := envoy.Find(ctx, os.Stderr)
 	if err != nil {
