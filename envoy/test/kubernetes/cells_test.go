@@ -142,8 +142,8 @@ func none(a answer) string {
 	switch {
 	case a.status == http.StatusOK && a.cors == 0 && a.varies():
 		return "removed, `Vary`"
-	case a.allowed == "*" && !a.varies():
-		return "`*`, no `Vary`"
+	case a.allowed == "*" && a.varies():
+		return "`*` stays, `Vary`"
 	}
 	return "unknown"
 }

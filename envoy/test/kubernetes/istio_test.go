@@ -58,7 +58,9 @@ func startIstio(t *testing.T, withService bool, args ...string) *gateway {
 func meshResources(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	tlstest.New(t).Write(t, filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key"), "api.test")
+	cert, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
+	tlstest.New(t).Write(t, cert, key, "api.test")
+	startAgent(t, cert, key)
 	return strings.ReplaceAll(must(t)(readFile("testdata/istio.yaml")), "@FOLDER@", folder)
 }
 
