@@ -194,7 +194,7 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
 		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
-		PolicyNames: c.Compiled.namesPolicies(), Feed: c.Compiled.Feed > 0, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+		PolicyNames: c.Compiled.namesPolicies(), Feed: c.Compiled.Feed > 0, StampSet: !c.Compiled.ECDS, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
 	}
 	if c.Compiled.ECDS {
 		o.Suffix = c.resourceSuffix()

@@ -21,7 +21,7 @@ const (
 // facts are what tells a profile from the others. The templates read them.
 type facts struct {
 	Profile Profile
-	// Summary says what the profile is, as README.md does.
+	// Summary says what the profile is, as README.md beside it does.
 	Summary string
 	// GRPCService is what Envoy calls, and the name of its health.
 	GRPCService string

@@ -36,7 +36,7 @@ type Config struct {
 	// New fills in the rest.
 	Admin *admin.Server
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
-	// means that nothing does. New fills in its logger.
+	// means that nothing does. New fills in its logger, and tells Feed its stamps.
 	ECDS *ecds.Server
 	// Feed takes what Envoys decide by themselves, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its observer and its logger.
@@ -96,6 +96,9 @@ func New(c Config) *Service {
 	}
 	if c.ECDS != nil {
 		s.deliver(c.ECDS, c.Logger)
+	}
+	if c.Feed != nil && c.ECDS != nil {
+		c.ECDS.Stamped = c.Feed.Stamped
 	}
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
