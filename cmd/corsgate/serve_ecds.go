@@ -49,7 +49,7 @@ func (f *ecdsFlags) compile(set *policy.Set, name string) ([]ecds.Resource, erro
 	}
 	list := make([]ecds.Resource, 0, len(compiled.Resources))
 	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Config: r.Filter})
+		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Config: r.Filter})
 	}
 	return list, nil
 }

@@ -99,10 +99,17 @@ func (j *followJob) send(ctx context.Context, c requestConn, pause, requests *at
 		if err := c.exchange(j.Request, j.Status); err != nil {
 			return err
 		}
-		took := time.Since(begin).Nanoseconds()
-		for old := pause.Load(); took > old && !pause.CompareAndSwap(old, took); old = pause.Load() {
-		}
+		raise(pause, time.Since(begin).Nanoseconds())
 		requests.Add(1)
+	}
+}
+
+// raise has most be at least v.
+func raise(most *atomic.Int64, v int64) {
+	for old := most.Load(); v > old; old = most.Load() {
+		if most.CompareAndSwap(old, v) {
+			return
+		}
 	}
 }
 

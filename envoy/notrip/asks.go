@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -125,15 +126,15 @@ func (r *reader) any(list *xds.Matcher_MatcherList_Predicate_PredicateList, want
 }
 
 // value returns the value of the request header that is matched; "" stands for none.
+// Envoy translates WebSocket handshakes of HTTP/2 to HTTP/1.
 func (r *reader) value(input *core.TypedExtensionConfig) string {
 	of := &inputs.HttpRequestHeaderMatchInput{}
 	if err := input.GetTypedConfig().UnmarshalTo(of); err != nil {
 		r.fail(err)
 	}
 	return map[string]string{
-		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, protocol: r.request.Protocol,
-		origin: r.request.Origin, requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders,
-		requestPrivate: r.request.RequestPrivateNetwork, upgrade: r.request.Upgrade, secFetchSite: r.request.SecFetchSite,
+		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, origin: r.request.Origin, requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders,
+		requestPrivate: r.request.RequestPrivateNetwork, upgrade: cmp.Or(r.request.Upgrade, r.request.Protocol), secFetchSite: r.request.SecFetchSite,
 	}[of.GetHeaderName()]
 }
 

@@ -96,7 +96,7 @@ func keepOrigin() *setstate.FilterStateValue {
 // not UTF-8, for which the whole batch would be refused.
 func (c *compiler) fed(policyName, reason string) *setstate.FilterStateValue {
 	fields := map[string]*structpb.Value{
-		contract.FedSet: structpb.NewStringValue(c.set.Hash()),
+		contract.FedSet: structpb.NewStringValue(unstamped),
 		contract.Reason: structpb.NewStringValue(reason),
 	}
 	if policyName != "" {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
 )
@@ -82,6 +84,50 @@ func TestOddOriginsThatAreKnown(t *testing.T) {
 	), Options{})
 	if !slices.Equal(c.oddOrigins, apps) {
 		t.Errorf("got %q, want %q", c.oddOrigins, apps)
+	}
+}
+
+// TestOnlyWhatIsEnforcedMayBlock compiles policies for which requests are asked about,
+// and looks for the chain that refuses what is not answered.
+func TestOnlyWhatIsEnforcedMayBlock(t *testing.T) {
+	for mode, want := range map[policy.Mode]bool{policy.ModeEnforce: true, policy.ModeOff: false, policy.ModeShadow: false} {
+		for _, denied := range []policy.DeniedRequests{policy.DeniedBlock, policy.DeniedBlockUnsafe} {
+			o := Options{Ask: asking(), AskBlocking: asking(), NamedPolicies: true}
+			res := compileSpecs(t, o, api(func(s *policy.Spec) { s.Mode, s.DeniedRequests = mode, denied }))
+			if got := bytes.Contains(res.Resources[0].Filter.GetValue(), []byte("ask_blocking")); got != want {
+				t.Errorf("%s, %s: may block: %v, want %v", mode, denied, got, want)
+			}
+		}
+	}
+}
+
+// TestSitesWithoutOrigin looks at what requests without an Origin get: they are asked
+// about, left alone, or answered.
+func TestSitesWithoutOrigin(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*policy.Spec)
+		want   string
+	}{
+		"every path":                    {func(*policy.Spec) {}, "answered"},
+		"some paths":                    {func(s *policy.Spec) { s.Paths = []string{"/v1"} }, "answered"},
+		"a path with several readings":  {func(s *policy.Spec) { s.Paths = []string{"/a;b"} }, "asked"},
+		"off":                           {func(s *policy.Spec) { s.Mode = policy.ModeOff }, "left alone"},
+		"off, some paths":               {func(s *policy.Spec) { s.Mode, s.Paths = policy.ModeOff, []string{"/v1"} }, "left alone"},
+		"off, a path with several ones": {func(s *policy.Spec) { s.Mode, s.Paths = policy.ModeOff, []string{"/a;b"} }, "left alone"},
+		"a rehearsal":                   {func(s *policy.Spec) { s.Mode = policy.ModeShadow }, "left alone"},
+	} {
+		c := newCompiler(policytest.Compile(t, api(tc.change)), Options{Ask: asking(), AskBlocking: asking()})
+		c.chains = chains{}
+		got := "answered"
+		switch n := c.withoutOriginOf(&c.resolve(c.keys).exact[0]); {
+		case proto.Equal(n, c.askOpen()):
+			got = "asked"
+		case proto.Equal(n, c.pass()):
+			got = "left alone"
+		}
+		if got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
+		}
 	}
 }
 

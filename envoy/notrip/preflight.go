@@ -155,10 +155,7 @@ func (c *compiler) echo(p *compiled, known []string, none node) node {
 	if !p.EchoesHeaders {
 		return none
 	}
-	names, star := withoutStar(p.spec.CORS.AllowHeaders)
-	known = slices.DeleteFunc(slices.Clone(known), func(name string) bool {
-		return policy.IsForbiddenRequestHeader(name) && !slices.Contains(names, name)
-	})
+	_, star := withoutStar(p.spec.CORS.AllowHeaders)
 	branches := []when{{matches(requestHeaders, `[ \t,]*`), none}}
 	if len(known) > 0 && canEcho(known) {
 		branches = append(branches, when{matches(requestHeaders, ascending(known)), c.granted(p)})

@@ -112,7 +112,7 @@ func (p *compiled) tooMuch() (causes []Cause) {
 		add("cors.allowHeaders", "the names are too many for one regular expression of Envoy")
 	}
 	for _, h := range p.setHeaders() {
-		if field := listFields[h.Name]; field != "" && len(valueOf(h)) > maxValue {
+		if field := listFields[h.Name]; field != "" && isTooLong(h) {
 			add(field, fmt.Sprintf("Envoy sets values of up to %d bytes", maxValue))
 		}
 	}
@@ -123,6 +123,9 @@ func (p *compiled) tooMuch() (causes []Cause) {
 	}
 	return causes
 }
+
+// isTooLong reports whether Envoy cannot set the header.
+func isTooLong(h policy.Header) bool { return len(valueOf(h)) > maxValue }
 
 // setHeaders are those of the answers that have lists.
 func (p *compiled) setHeaders() []policy.Header {

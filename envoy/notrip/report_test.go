@@ -66,13 +66,16 @@ func TestReport(t *testing.T) {
 		"many headers":           {func(s *policy.Spec) { s.CORS.AllowHeaders = many(500, "x-some-header-%d") }, AskedAll, []string{"cors.allowHeaders"}},
 		"many methods":           {func(s *policy.Spec) { s.CORS.AllowMethods = many(2000, "METHOD%d") }, AskedAll, []string{"cors.allowMethods"}},
 		"many exposed":           {func(s *policy.Spec) { s.CORS.ExposeHeaders = many(1000, "x-some-%%-header-%d") }, AskedAll, []string{"cors.exposeHeaders"}},
-		"a long path":            {func(s *policy.Spec) { s.Paths = []string{"/a", "/" + strings.Repeat("a", maxExpression)} }, AskedAll, []string{"paths[1]"}},
-		"a host with a star":     {func(s *policy.Spec) { s.Hosts = []string{"a.example", "*.example.com"} }, AskedSome, []string{"hosts[1]"}},
-		"every host":             {func(s *policy.Spec) { s.Hosts = nil }, AskedSome, []string{""}},
-		"a short port":           {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://*.example.com:444"} }, AskedSome, []string{"cors.allowOrigins[0]"}},
-		"an IP with any port":    {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://app.example.com", "http://127.0.0.1:*"} }, AskedSome, []string{"cors.allowOrigins[1]"}},
-		"many app origins":       {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxOdd+1, "app://a%03d") }, AskedSome, []string{fmt.Sprintf("cors.allowOrigins[%d]", maxOdd)}},
-		"requested lists":        {func(s *policy.Spec) { s.PreflightLists = policy.ListsRequested }, AskedSome, []string{"preflightLists"}},
+		"many exposed, public": {func(s *policy.Spec) {
+			s.CORS.AllowOrigins, s.CORS.ExposeHeaders = []string{"*"}, many(1000, "x-some-%%-header-%d")
+		}, AskedAll, []string{"cors.exposeHeaders"}},
+		"a long path":         {func(s *policy.Spec) { s.Paths = []string{"/a", "/" + strings.Repeat("a", maxExpression)} }, AskedAll, []string{"paths[1]"}},
+		"a host with a star":  {func(s *policy.Spec) { s.Hosts = []string{"a.example", "*.example.com"} }, AskedSome, []string{"hosts[1]"}},
+		"every host":          {func(s *policy.Spec) { s.Hosts = nil }, AskedSome, []string{""}},
+		"a short port":        {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://*.example.com:444"} }, AskedSome, []string{"cors.allowOrigins[0]"}},
+		"an IP with any port": {func(s *policy.Spec) { s.CORS.AllowOrigins = []string{"https://app.example.com", "http://127.0.0.1:*"} }, AskedSome, []string{"cors.allowOrigins[1]"}},
+		"many app origins":    {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxOdd+1, "app://a%03d") }, AskedSome, []string{fmt.Sprintf("cors.allowOrigins[%d]", maxOdd)}},
+		"requested lists":     {func(s *policy.Spec) { s.PreflightLists = policy.ListsRequested }, AskedSome, []string{"preflightLists"}},
 		"requested long lists": {func(s *policy.Spec) {
 			s.PreflightLists, s.CORS.AllowHeaders = policy.ListsRequested, many(200, "x-some-header-%03d")
 		}, AskedSome, []string{"preflightLists"}},

@@ -29,10 +29,10 @@ func (c *compiler) withoutOriginOf(s *site) node {
 	return first(byRule(s.rules, c.pass(), edit), when{not(matches(path, s.plainPath())), c.askOpen()})
 }
 
-// sameWithoutOrigin reports whether every path of the site gets the same answer to a
-// request without an Origin.
+// sameWithoutOrigin reports whether every path of the site, which has rules, gets the
+// same answer to a request without an Origin.
 func (c *compiler) sameWithoutOrigin(s *site) bool {
-	covered := len(s.rules) == 0 || s.rules[len(s.rules)-1].path == ""
+	covered := s.rules[len(s.rules)-1].path == ""
 	return !slices.ContainsFunc(s.rules, func(r rule) bool {
 		return !answersAlike(r.policy.withoutOrigin(), s.rules[0].policy.withoutOrigin()) || !covered && !isPass(r.policy.withoutOrigin())
 	})
@@ -50,15 +50,19 @@ func (p *compiled) withoutOrigin() *policy.Answer {
 func isPass(a *policy.Answer) bool { return a.Action == policy.Pass }
 
 func answersAlike(a, b *policy.Answer) bool {
-	return a.Action == b.Action && a.Apply == b.Apply && slices.Equal(a.Headers, b.Headers)
+	return a.Apply == b.Apply && slices.Equal(a.Headers, b.Headers)
 }
 
 // editWithoutOrigin edits the response as a says. Vary is looked at in a chain: if the
 // outer matcher looked at it, Envoy would walk that again with the request as the
-// router left it, whose host and path may be others.
+// router left it, whose host and path may be others. What Envoy cannot set is asked
+// about.
 func (c *compiler) editWithoutOrigin(a *policy.Answer) node {
-	if isPass(a) {
+	switch {
+	case isPass(a):
 		return c.pass()
+	case slices.ContainsFunc(a.Headers, isTooLong):
+		return c.askOpen()
 	}
 	return c.chains.run("not_cors", c.apply(a))
 }

@@ -21,7 +21,8 @@ func compiled(t *testing.T, c envoy.Config, o *outage) envoy.Config {
 		cors = policy.CORS{AllowOrigins: []string{app}}
 	}
 	spec := policy.Spec{Name: "api", CORS: cors, Dangerously: []policy.OptIn{policy.OptInOriginRegex}}
-	c.Compiled.Folder, c.Compiled.Shards = t.TempDir(), o.shards
+	o.folder = t.TempDir()
+	c.Compiled.Folder, c.Compiled.Shards = o.folder, o.shards
 	if o.feed {
 		c.Compiled.Feed = envoy.WholeFeed
 	}

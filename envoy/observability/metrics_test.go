@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
@@ -36,6 +37,9 @@ func gathered(t *testing.T) map[string]labels {
 	m.CountedBy("corsgate_feed_refused_batches_total", "", func() uint64 { return 1 })
 	for _, o := range feed.Outcomes() {
 		m.FeedEntries(o.String(), func() uint64 { return 1 })
+	}
+	for _, state := range ecds.States() {
+		m.Envoys(string(state), func() int { return 1 })
 	}
 	happen(m)
 	families, err := m.Gatherer().Gather()
@@ -102,11 +106,12 @@ func check(t reporter, where, expr string, known map[string]labels) {
 	}
 	have := slices.Clone(everywhere)
 	byPattern := regexp.MustCompile(`\{__name__=~"([^"]*)"\}`)
-	for _, u := range byPattern.FindAllStringSubmatch(expr, -1) {
+	patterns := byPattern.FindAllStringSubmatch(expr, -1)
+	for _, u := range patterns {
 		checkPattern(t, where, u[1], known)
 	}
 	used := regexp.MustCompile(`\b((?:corsgate|envoy|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(byPattern.ReplaceAllString(expr, ""), -1)
-	if len(used) == 0 {
+	if len(used)+len(patterns) == 0 {
 		t.Errorf("%s: no metric in %s", where, expr)
 	}
 	for _, u := range used {
@@ -243,7 +248,6 @@ func TestAlertsAreAboutMetricsThatThereAre(t *testing.T) {
 	read(t, "alerts.yaml", func(b []byte) error { return yaml.Unmarshal(b, &file) })
 	known := gathered(t)
 	addEnvoy(t, known)
-	addFollowers(known)
 	alerts := map[string]bool{}
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {

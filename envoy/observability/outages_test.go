@@ -41,6 +41,9 @@ type outage struct {
 	shards  int
 	// feed has it tell what it decides.
 	feed bool
+	// spoil has Envoy refuse a filter after it has taken those in the folder.
+	spoil  bool
+	folder string
 }
 
 var outages = []outage{
@@ -53,6 +56,8 @@ var outages = []outage{
 	{name: "nobody need be asked by shards", service: answering, healthy: 1, unasked: true, shards: 2},
 	{name: "told", service: taking, healthy: 1, unasked: true, feed: true},
 	{name: "told to nobody", service: answering, healthy: 1, unasked: true, feed: true, due: []string{"CorsgateFeedLost"}},
+	{name: "a filter is refused", service: answering, healthy: 1, unasked: true, spoil: true, due: []string{"CorsgateFilterRefused"}},
+	{name: "a filter of several is refused", service: answering, healthy: 1, unasked: true, shards: 2, spoil: true, due: []string{"CorsgateFilterRefused"}},
 }
 
 // TestOutagesAlert runs each outage on a real Envoy in each profile, and has
@@ -198,10 +203,13 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 	for range 3 {
 		request(t, address)
 	}
+	if o.spoil {
+		o.spoilFilter(t)
+	}
 	after := scrape(t, admin)
-	servertest.Await(t, "what is told", func() bool {
+	servertest.Await(t, "what is told or refused", func() bool {
 		after = scrape(t, admin)
-		return !o.feed || after[toldStat]+after[lostStat] == 3
+		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0)
 	})
 	for name, value := range after {
 		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_")
@@ -212,6 +220,33 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		series = append(series, object{"series": labels, "values": values})
 	}
 	return series
+}
+
+// spoilFilter puts a filter in place that Envoy does not take.
+func (o *outage) spoilFilter(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(o.folder, "corsgate*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no filters: %v", err)
+	}
+	good, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := regexp.MustCompile(`"regex": *"[^"]*"`).ReplaceAll(good, []byte(`"regex": "("`))
+	if err := envoy.WriteFile(o.folder, filepath.Base(files[0]), bad); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refusals counts the filters that an Envoy has refused.
+func refusals(samples map[string]float64) (n float64) {
+	for name, value := range samples {
+		if strings.Contains(name, "_update_rejected") && strings.Contains(name, "_http_filter_corsgate") {
+			n += value
+		}
+	}
+	return n
 }
 
 func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (address, admin string) {
@@ -374,13 +409,4 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 			}
 		}
 	}
-}
-
-// addFollowers adds the metric of a service that Envoys follow.
-func addFollowers(known map[string]labels) {
-	states := map[string]bool{}
-	for _, state := range ecds.States() {
-		states[string(state)] = true
-	}
-	known["corsgate_envoys"] = labels{"state": states}
 }

@@ -44,6 +44,9 @@ type Resource struct {
 	Name string
 	// Version is another one if Config is.
 	Version string
+	// Stamp stands for what Config is compiled from, in what the feed tells of it; empty
+	// without one.
+	Stamp string
 	// Config is the filter's configuration.
 	Config *anypb.Any
 }
@@ -58,6 +61,9 @@ type Compile func(set *policy.Set, name string) ([]Resource, error)
 type Server struct {
 	// Compile is required.
 	Compile Compile
+	// Stamped is told of each stamp of a set before a resource with it is sent, and of its
+	// other resources; nil means nobody is.
+	Stamped func(set *policy.Set, stamp string)
 	// Allowed are the clients that get resources.
 	Allowed tlsfile.Allowed
 	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
@@ -93,7 +99,7 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 // name that nothing was compiled for yet is not the set's fault, and harms its own
 // stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.Compile, inUse: s.subscribed}
+	next := &generation{set: set, compile: s.compile, inUse: s.subscribed}
 	serving, _ := s.now()
 	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
@@ -101,6 +107,20 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 		}
 	}
 	return func() { s.replace(next) }, nil
+}
+
+// compile compiles a set, and tells its stamps.
+func (s *Server) compile(set *policy.Set, name string) ([]Resource, error) {
+	list, err := s.Compile(set, name)
+	if err != nil || s.Stamped == nil {
+		return list, err
+	}
+	for _, r := range list {
+		if r.Stamp != "" {
+			s.Stamped(set, r.Stamp)
+		}
+	}
+	return list, nil
 }
 
 // replace has next serve, and wakes the streams.

@@ -81,6 +81,10 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	return func() { s.kept.add(set) }, nil
 }
 
+// Stamped notes a stamp of a set that serves, or is about to: entries that name it are
+// decided with that set.
+func (s *Server) Stamped(set *policy.Set, stamp string) { s.kept.stamp(set, stamp) }
+
 // Service returns the gRPC service: its description, and what implements it.
 func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
 	return &grpc.ServiceDesc{

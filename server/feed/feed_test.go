@@ -160,6 +160,29 @@ func TestTheLastSetsAreKept(t *testing.T) {
 	}
 }
 
+// TestAStampStandsForASet has resources that stay as they are, and some that do not.
+func TestAStampStandsForASet(t *testing.T) {
+	old, current, next := setFor(t, "https://old.example"), setFor(t, app), setFor(t, "https://next.example")
+	s, _, _ := serving(t, old, current)
+	s.Stamped(old, "both")
+	s.Stamped(old, "changed")
+	s.Stamped(current, "both")
+	s.Stamped(next, "next") // it is compiled before it serves
+	for stamp, want := range map[string]*policy.Set{"both": current, "changed": old, "next": next} {
+		if got, known := s.kept.of(stamp); !known || got != want {
+			t.Errorf("%s: known %v, the wrong set", stamp, known)
+		}
+	}
+	for i := range KeptSets {
+		servertest.Prepare(t, s, setFor(t, fmt.Sprintf("https://app-%d.example", i)))()
+	}
+	for _, stamp := range []string{"both", "changed", "next"} {
+		if _, known := s.kept.of(stamp); known {
+			t.Errorf("%s is still known", stamp)
+		}
+	}
+}
+
 // TestAnEntryIsRefusedAlone has what is not an entry between entries.
 func TestAnEntryIsRefusedAlone(t *testing.T) {
 	set := setFor(t, app)

@@ -2,6 +2,7 @@ package feed
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -67,6 +68,9 @@ func shown(value string) string { return printable.Value(printable.Clip(value)) 
 type kept struct {
 	mu   sync.Mutex
 	sets []*policy.Set // replaced, never changed
+	// stamped are the sets of stamps, the newest one of each: of those that are kept, and of
+	// the next.
+	stamped map[string]*policy.Set
 }
 
 // add has a set serve.
@@ -75,6 +79,17 @@ func (k *kept) add(set *policy.Set) {
 	defer k.mu.Unlock()
 	others := slices.DeleteFunc(slices.Clone(k.sets), func(s *policy.Set) bool { return s.Hash() == set.Hash() })
 	k.sets = append([]*policy.Set{set}, others[:min(len(others), KeptSets-1)]...)
+	maps.DeleteFunc(k.stamped, func(_ string, s *policy.Set) bool { return !slices.Contains(k.sets, s) })
+}
+
+// stamp notes a stamp of a set.
+func (k *kept) stamp(set *policy.Set, stamp string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stamped == nil {
+		k.stamped = map[string]*policy.Set{}
+	}
+	k.stamped[stamp] = set
 }
 
 func (k *kept) all() []*policy.Set {
@@ -83,11 +98,16 @@ func (k *kept) all() []*policy.Set {
 	return k.sets
 }
 
-// of returns the set of a hash. If it is not known, that is the one that serves.
-func (k *kept) of(hash string) (set *policy.Set, known bool) {
-	sets := k.all()
-	i := slices.IndexFunc(sets, func(s *policy.Set) bool { return s.Hash() == hash })
-	return sets[max(i, 0)], i >= 0
+// of returns the set of a stamp or a hash. If it is not known, that is the one that
+// serves.
+func (k *kept) of(stamp string) (set *policy.Set, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if set, known = k.stamped[stamp]; known {
+		return set, true
+	}
+	i := slices.IndexFunc(k.sets, func(s *policy.Set) bool { return s.Hash() == stamp })
+	return k.sets[max(i, 0)], i >= 0
 }
 
 // names reports whether one of the sets has a policy of that name.

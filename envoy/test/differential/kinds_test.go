@@ -2,6 +2,7 @@ package differential
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,8 +48,8 @@ func (e *exchange) kindOf(v variant, w *world) string {
 	}{
 		{"Envoy names the policy", e.seen.Policy != ""},
 		{"spelling of the authority", isOddAuthority(e.seen.Authority, v.compiled.Ports) && !e.isExactHost(v, w)},
-		{"spelling of the origin", covered && e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin)},
-		{"long list of headers", covered && len(e.seen.RequestHeaders) > 255},
+		{"spelling of the origin", covered && e.seen.Origin != "" && w.isOddOrigin(e.seen.Origin) && !e.takesAll(p)},
+		{"long list of headers", covered && len(e.seen.RequestHeaders) > 255 && !e.takesAll(p)},
 		{"rehearsal on the host", e.isOnHost(w, func(p *policy.Spec) bool { return p.Mode == policy.ModeShadow })},
 		{"policy's path with several readings", e.isOnHost(w, func(p *policy.Spec) bool { return slices.ContainsFunc(p.Paths, isOddPathOfPolicy) })},
 		{"spelling of the path", e.hasOddPath(w)},
@@ -62,6 +63,13 @@ func (e *exchange) kindOf(v variant, w *world) string {
 		}
 	}
 	return ""
+}
+
+// takesAll reports whether p says the same whatever the origin and the list of headers.
+func (e *exchange) takesAll(p *policy.Spec) bool {
+	isPreflight := e.seen.Method == http.MethodOptions && e.seen.RequestMethod != ""
+	isPublic := p != nil && slices.Contains(p.CORS.AllowOrigins, "*") && !p.CORS.AllowCredentials
+	return p != nil && p.Mode == policy.ModeOff || isPublic && !isPreflight
 }
 
 // mostOdd is how many odd origins Envoy knows.

@@ -67,7 +67,7 @@ func (m *maker) request(overHTTP2 bool) cases.Request {
 	if m.oneIn(2) || m.focus == inSite && m.oneIn(3) {
 		r.Headers["sec-fetch-site"] = m.lines(pick(m.gen, "same-origin", "none", "cross-site", "same-site", "", "Same-Origin", "none ", "same-originx", "non"))
 	}
-	if m.oneIn(30) || m.focus == inMethod && m.oneIn(4) {
+	if m.oneIn(12) || m.focus == inMethod && m.oneIn(2) {
 		m.addUpgrade(&r, overHTTP2)
 	}
 	return r

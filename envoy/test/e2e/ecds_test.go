@@ -46,7 +46,7 @@ func compileForEnvoy(set *policy.Set, name string) (list []ecds.Resource, err er
 		return nil, err
 	}
 	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Config: r.Filter})
+		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Config: r.Filter})
 	}
 	return list, nil
 }

@@ -107,7 +107,7 @@ func fedRequest(ctx context.Context, address string, g *rand.Rand) (*http.Reques
 	if err != nil {
 		return nil, err
 	}
-	r.Host = pick("app.test", "public.test", "block.test", "strict.test", "debug.test", "forward.test", "shadow.test", "off.test", "lists.test", "star.test", "unmanaged.test", "APP.test")
+	r.Host = pick("app.test", "paths.test", "paths.test", "public.test", "block.test", "strict.test", "debug.test", "forward.test", "shadow.test", "off.test", "lists.test", "star.test", "unmanaged.test", "APP.test")
 	r.Header.Set("Origin", pick("https://app.example", "https://a.apps.example", "https://other.example", "https://"+r.Host, "null", "\xff", "https://\u00ff.example", "\xc3\xbf\xff"))
 	if r.Method == "OPTIONS" {
 		r.Header.Set("Access-Control-Request-Method", pick("PUT", "PATCH", "G\xff"))
@@ -123,6 +123,13 @@ func fedRequest(ctx context.Context, address string, g *rand.Rand) (*http.Reques
 	return r, nil
 }
 
+// fedPolicies are policies of which some are chosen by the path.
+func fedPolicies() string {
+	return policies + `- {name: v1, hosts: [paths.test], paths: [/v1], cors: {allowOrigins: [https://app.example]}}
+- {name: rest, hosts: [paths.test], cors: {allowOrigins: [https://other.example]}}
+`
+}
+
 // fedRequests is how many requests TestFeed sends.
 func fedRequests() int {
 	if os.Getenv("CORSGATE_TEST") == "full" {
@@ -135,7 +142,7 @@ func fedRequests() int {
 // policies that change meanwhile: each decision is counted once, whoever took it, and
 // the service agrees with all that Envoy took.
 func TestFeed(t *testing.T) {
-	f := startFed(t, policies, compileForEnvoy, rewrites)
+	f := startFed(t, fedPolicies(), compileForEnvoy, rewrites)
 	const senders = 16
 	var running sync.WaitGroup
 	for i := range senders {
@@ -148,7 +155,7 @@ func TestFeed(t *testing.T) {
 		case <-sent:
 			over = true
 		default: // a few sets, by turns: those that Envoy may tell of are kept
-			f.service.reloads(t, policies+fmt.Sprintf("- {name: extra-%d, hosts: [extra.test], cors: {allowOrigins: [https://app.example]}}\n", k%3))
+			f.service.reloads(t, fedPolicies()+fmt.Sprintf("- {name: extra-%d, hosts: [extra.test], cors: {allowOrigins: [https://app.example]}}\n", k%3))
 		}
 	}
 	want := fedRequests() / senders * senders
@@ -165,6 +172,9 @@ func TestFeed(t *testing.T) {
 	}
 	if told < want/4 || told > want*9/10 {
 		t.Errorf("of %d decisions, Envoy took %d", want, told)
+	}
+	if agreed := int(f.feed.Count(feed.Agreed)); agreed < told*3/4 {
+		t.Errorf("of %d decisions, %d are decided again", told, agreed)
 	}
 }
 
@@ -188,14 +198,36 @@ func (f *fed) sendMany(t *testing.T, n int, g *rand.Rand) {
 	}
 }
 
+// TestADecisionIsToldOnce has an Envoy log a WebSocket when it is open, too.
+func TestADecisionIsToldOnce(t *testing.T) {
+	f := startFed(t, policies, compileForEnvoy, func(b object) {
+		manager(b)["access_log_options"] = object{"flush_log_on_tunnel_successfully_established": true, "flush_access_log_on_new_request": true}
+	})
+	if err := echoes(f.address(), "app.test", "https://app.example"); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Await(t, "the WebSocket has ended", func() bool { return f.stat(t, "downstream_cx_upgrades_active") == 0 })
+	f.answer(t, "app.test", allowed)
+	servertest.Await(t, "both are told", func() bool { return f.observed.Load() >= 2 })
+	if told, counted := f.observed.Load(), f.stat(t, decidedStat); told != 2 || counted != 2 {
+		t.Errorf("of 2 decisions %d are told, and Envoy counts %d", told, counted)
+	}
+}
+
 // TestTheFeedFindsAFault delivers a filter that is compiled from other policies than it
 // says: each answer that is otherwise is found.
 func TestTheFeedFindsAFault(t *testing.T) {
 	wrong := envoytest.Set(t, nobody(t, "", folderOf(strings.ReplaceAll(policies, "https://app.example", "https://other.example"))).folder)
 	f := startFed(t, policies, func(set *policy.Set, name string) ([]ecds.Resource, error) {
+		right, err := compileForEnvoy(set, name)
+		if err != nil {
+			return nil, err
+		}
 		list, err := compileForEnvoy(wrong, name)
-		for _, r := range list {
-			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(wrong.Hash()), []byte(set.Hash()))
+		for i := range list {
+			r := &list[i]
+			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(r.Stamp), []byte(right[i].Stamp))
+			r.Stamp = right[i].Stamp
 		}
 		return list, err
 	}, func(object) {})
