@@ -37,7 +37,7 @@ kind: Config
 current-context: c
 clusters: [{name: c, cluster: {server: "` + apiAddress + `", insecure-skip-tls-verify: true}}]
 users: [{name: u, user: {token: secret}}]
-contexts: [{name: c, context: {cluster: c, user: u}}]
+contexts: [{name: c, context: {cluster: c, user: u, namespace: corsgate}}]
 `
 
 // startCluster runs a kube-apiserver on an etcd until the test ends.
@@ -95,31 +95,33 @@ func (c *cluster) apply(objects string, args ...string) {
 	}
 }
 
-// kinds has the cluster serve the kinds of the Gateway API, Envoy Gateway, Istio and the
-// Prometheus operator's that the chart uses.
+// kinds has the cluster serve the kinds of the Gateway API, Envoy Gateway and Istio.
 func (c *cluster) kinds() {
 	c.t.Helper()
-	gatewayAPI := must(c.t)(moduleFolder(c.t.Context(), "sigs.k8s.io/gateway-api"))
-	istio := must(c.t)(moduleFolder(c.t.Context(), "istio.io/istio"))
-	envoyGateway := must(c.t)(moduleFolder(c.t.Context(), "github.com/envoyproxy/gateway"))
-	for _, kind := range []string{"gatewayclasses", "gateways", "httproutes", "grpcroutes", "tlsroutes", "referencegrants", "backendtlspolicies", "listenersets"} {
-		c.apply("", "-f", filepath.Join(gatewayAPI, "config", "crd", "standard", "gateway.networking.k8s.io_"+kind+".yaml"))
+	standard := filepath.Join(moduleFolder(c.t, gatewayAPIModule), "config", "crd", "standard")
+	c.define(standard, "gateway.networking.k8s.io_[a-u]*.yaml")
+	c.define(filepath.Join(moduleFolder(c.t, istioModule), "manifests", "charts", "base", "files"), "crd-all.gen.yaml")
+	c.define(filepath.Join(moduleFolder(c.t, envoyGatewayModule), "charts", "gateway-crds-helm", "templates", "generated"), "*.yaml")
+}
+
+// define applies what defines kinds: files, or templates of them.
+func (c *cluster) define(folder, pattern string) {
+	c.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(paths) == 0 {
+		c.t.Fatalf("no kinds in %s: %v", folder, err)
 	}
-	c.apply("", "-f", filepath.Join(istio, "manifests", "charts", "base", "files", "crd-all.gen.yaml"))
-	generated, err := filepath.Glob(filepath.Join(envoyGateway, "charts", "gateway-crds-helm", "templates", "generated", "*.yaml"))
-	if err != nil || len(generated) == 0 {
-		c.t.Fatalf("no kinds of Envoy Gateway: %v", err)
-	}
-	for _, path := range generated {
+	for _, path := range paths {
 		c.apply(withoutActions(must(c.t)(readFile(path))))
 	}
 }
 
-// withoutActions removes a template's lines of actions: a condition around the whole.
+// withoutActions removes a template's lines of actions: conditions around the whole, and
+// labels of an installation.
 func withoutActions(template string) string {
 	var out strings.Builder
 	for line := range strings.Lines(template) {
-		if !strings.HasPrefix(line, "{{") {
+		if !strings.Contains(line, "{{") {
 			out.WriteString(line)
 		}
 	}

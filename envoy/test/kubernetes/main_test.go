@@ -67,6 +67,11 @@ func prepare(ctx context.Context) error {
 	if len(needed()) == 0 {
 		return nil
 	}
+	for _, module := range modules {
+		if _, err := download(ctx, module); err != nil {
+			return err
+		}
+	}
 	if err := installClients(ctx); err != nil {
 		return err
 	}

@@ -3,15 +3,16 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"testing"
 )
 
 // programs is the module that builds the control planes.
@@ -63,15 +64,32 @@ func (p program) build(ctx context.Context) (string, error) {
 	return path, os.Rename(next, path)
 }
 
-// moduleFolder returns the folder of a module that the programs are built of.
-func moduleFolder(ctx context.Context, module string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
+// The modules that define kinds, with a version if no program is built of them.
+const (
+	gatewayAPIModule   = "sigs.k8s.io/gateway-api"
+	istioModule        = "istio.io/istio"
+	envoyGatewayModule = "github.com/envoyproxy/gateway"
+	certManagerModule  = "github.com/cert-manager/cert-manager@v1.18.2"
+	operatorModule     = "github.com/prometheus-operator/prometheus-operator@v0.84.0"
+)
+
+// modules are all of them.
+var modules = []string{gatewayAPIModule, istioModule, envoyGatewayModule, certManagerModule, operatorModule}
+
+// download returns the folder of a module, which it downloads if need be.
+func download(ctx context.Context, module string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
 	cmd.Dir = programs
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	var m struct{ Dir, Error string }
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module %s: %w\n%s", module, err, &stderr)
+	if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil || m.Error != "" {
+		return "", fmt.Errorf("download %s: %w %s", module, err, m.Error)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return m.Dir, nil
+}
+
+// moduleFolder returns the folder of a module that is downloaded.
+func moduleFolder(t *testing.T, module string) string {
+	t.Helper()
+	return must(t)(download(t.Context(), module))
 }
