@@ -138,6 +138,9 @@ func (r *reader) value(input *core.TypedExtensionConfig) string {
 	}[of.GetHeaderName()]
 }
 
+// anyByte is that in an expression.
+const anyByte = `\C`
+
 // escaped is a character of an expression with its backslash.
 var escaped = regexp.MustCompile(`\\.`)
 
@@ -145,9 +148,14 @@ func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 	if m.GetSafeRegex() == nil {
 		return m.GetExact() == value
 	}
-	// Of RE2's syntax Go lacks any byte, for which any character stands.
-	text := escaped.ReplaceAllStringFunc(m.GetSafeRegex().GetRegex(), func(s string) string {
-		if s == `\C` {
+	// Of RE2's syntax Go lacks any byte. In a text with a character for each byte, that is
+	// any character.
+	text := m.GetSafeRegex().GetRegex()
+	if strings.Contains(text, anyByte) {
+		text, value = bytewise(text), bytewise(value)
+	}
+	text = escaped.ReplaceAllStringFunc(text, func(s string) string {
+		if s == anyByte {
 			return `(?s:.)`
 		}
 		return s
@@ -158,4 +166,13 @@ func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 		return false
 	}
 	return expression.MatchString(value)
+}
+
+// bytewise has a character of that number stand for each byte.
+func bytewise(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
 }
