@@ -290,6 +290,14 @@ func TestTheFlagsOfServeAreListed(t *testing.T) {
 	}
 }
 
+// TestTheReadmeIsShort keeps the README a page that a newcomer reads to its end.
+func TestTheReadmeIsShort(t *testing.T) {
+	const most = 200
+	if lines := strings.Count(document(t, readme), "\n"); lines > most {
+		t.Errorf("%s has %d lines, and %d may be: what is about one folder belongs in its README.md", readme, lines, most)
+	}
+}
+
 func TestWhatThereIsIsListed(t *testing.T) {
 	var policies, commands []string
 	for _, r := range policy.Reasons() {
