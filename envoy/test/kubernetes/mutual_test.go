@@ -36,6 +36,7 @@ func TestEnvoyGetsPoliciesByMutualTLS(t *testing.T) {
 	servertest.Await(t, "corsgate's answer by Envoy Gateway", func() bool {
 		return ask(t, g.url, preflight(g.host, known)).status == 204
 	})
+	g.delivered(t)
 	g.edit(t)
 	if asked := g.answering(t, preflight(g.host, known)); asked != "Envoy" {
 		t.Errorf("%s answers a preflight: the policies are not delivered", asked)
