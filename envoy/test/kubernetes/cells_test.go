@@ -148,6 +148,15 @@ func none(a answer) string {
 	return "unknown"
 }
 
+// delivered waits until Envoy serves the compiled policies.
+func (e *edge) delivered(t *testing.T) {
+	t.Helper()
+	servertest.Await(t, "the delivery", func() bool {
+		page, err := e.corsgate.Get(t.Context(), "/status")
+		return err == nil && strings.Contains(page, `"state": "current"`)
+	})
+}
+
 // outage tells what pages get when corsgate does not answer.
 func (e *edge) outage(t *testing.T) string {
 	t.Helper()

@@ -19,7 +19,7 @@ var manifests = []string{
 	"--format envoy-gateway --gateway default/edge --profile one-trip --managed-host api.test",
 	"--format envoy-gateway --gateway default/edge --profile two-phase",
 	"--format envoy-gateway --gateway default/edge --profile two-phase --fail closed --route-name --message-timeout 1500ms --service 127.0.0.1:9001",
-	"--format istio --workload istio-system/istio=ingressgateway",
+	"--format istio --workload default/gateway.networking.k8s.io/gateway-name=edge",
 	"--format istio --workload default/app=shop --sidecar --service-tls /etc/corsgate/tls --fail closed --shards 4",
 	"--format istio --workload istio-system/istio=ingressgateway --policies ../../policies/demo.yaml",
 	"--format istio --workload istio-system/istio=ingressgateway --profile one-trip --managed-host api.test",
@@ -43,6 +43,7 @@ func TestAPIServerTakesAllThatIsPrinted(t *testing.T) {
 	for _, set := range valueSets(t) {
 		c.judge(must(t)(rendered(t, "--values", set)), filepath.Base(set))
 	}
+	c.judge(must(t)(readFile("../../kubernetes/demo.yaml")), "demo.yaml")
 	for _, line := range manifests {
 		c.judge(manifestOf(t, binary, strings.Fields(line)...), line)
 	}

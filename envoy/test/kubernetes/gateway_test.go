@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,6 +67,9 @@ func startGateway(t *testing.T, withService bool, args ...string) *gateway {
 	servertest.Await(t, "corsgate's answer by Envoy Gateway", func() bool {
 		return ask(t, g.url, preflight(g.host, known)).status == 204
 	})
+	if withService && !slices.Contains(args, "--profile") {
+		g.delivered(t)
+	}
 	return g
 }
 

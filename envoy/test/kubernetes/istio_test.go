@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,9 @@ func startIstio(t *testing.T, withService bool, args ...string) *gateway {
 	servertest.Await(t, "corsgate's answer by Istio", func() bool {
 		return ask(t, g.url, preflight(g.host, known)).allowed == known
 	})
+	if withService && !slices.Contains(args, "--profile") {
+		g.delivered(t)
+	}
 	return g
 }
 
