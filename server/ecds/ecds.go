@@ -61,9 +61,9 @@ type Compile func(set *policy.Set, name string) ([]Resource, error)
 type Server struct {
 	// Compile is required.
 	Compile Compile
-	// Stamped is told of each stamp of a set before a resource with it is sent, and of its
-	// other resources; nil means nobody is.
-	Stamped func(set *policy.Set, stamp string)
+	// Stamped is told of all stamps of what a set is compiled into, whenever that changes,
+	// before a resource with a new one is sent; nil means nobody is.
+	Stamped func(set *policy.Set, stamps map[string]bool)
 	// Allowed are the clients that get resources.
 	Allowed tlsfile.Allowed
 	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
@@ -99,7 +99,7 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 // name that nothing was compiled for yet is not the set's fault, and harms its own
 // stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.compile, inUse: s.subscribed}
+	next := &generation{set: set, compile: s.Compile, stamped: s.Stamped, inUse: s.subscribed}
 	serving, _ := s.now()
 	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
@@ -107,20 +107,6 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 		}
 	}
 	return func() { s.replace(next) }, nil
-}
-
-// compile compiles a set, and tells its stamps.
-func (s *Server) compile(set *policy.Set, name string) ([]Resource, error) {
-	list, err := s.Compile(set, name)
-	if err != nil || s.Stamped == nil {
-		return list, err
-	}
-	for _, r := range list {
-		if r.Stamp != "" {
-			s.Stamped(set, r.Stamp)
-		}
-	}
-	return list, nil
 }
 
 // replace has next serve, and wakes the streams.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile"
@@ -309,6 +311,33 @@ func TestVariantsAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		s.connect(t, delta, "n", nil, "a.more").want(t, "a.more=1")
+	})
+}
+
+// TestStampsAreThoseOfWhatIsKept has an Envoy ask for ever more variants: what was told
+// of those that are given up is over.
+func TestStampsAreThoseOfWhatIsKept(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var told map[string]bool
+		s.Stamped = func(_ *policy.Set, stamps map[string]bool) { told = stamps }
+		s.serve(t, "1", "1")
+		for i := range 3 * ecds.MaxVariants {
+			name := fmt.Sprintf("a.x%d", i)
+			e := s.connect(t, delta, "n", nil, name)
+			e.want(t, name+"=1")
+			if !told[name+" 1"] || len(told) > 2*ecds.MaxVariants {
+				t.Fatalf("the stamps are %v", told)
+			}
+			if err := e.stream.CloseSend(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		s.connect(t, delta, "n", nil, "a").want(t, "a=1")
+		servertest.Prepare(t, s.Server, versions(t, "2", "1"))
+		if want := map[string]bool{"a 2": true, "b 1": true}; !maps.Equal(told, want) {
+			t.Errorf("of the next set, the stamps are %v, want %v", told, want)
+		}
 	})
 }
 

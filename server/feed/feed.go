@@ -78,12 +78,13 @@ func (s *Server) RefusedBatches() uint64 { return s.refused.Load() }
 
 // Prepare implements live.Sink: it keeps the set.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	return func() { s.kept.add(set) }, nil
+	next := s.kept.prepare(set)
+	return func() { s.kept.add(next) }, nil
 }
 
-// Stamped notes a stamp of a set that serves, or is about to: entries that name it are
-// decided with that set.
-func (s *Server) Stamped(set *policy.Set, stamp string) { s.kept.stamp(set, stamp) }
+// Stamped notes the stamps of a set that is kept, or was prepared last: entries that name
+// one are decided with that set.
+func (s *Server) Stamped(set *policy.Set, stamps map[string]bool) { s.kept.stamp(set, stamps) }
 
 // Service returns the gRPC service: its description, and what implements it.
 func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
