@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
@@ -74,6 +75,8 @@ type Server struct {
 	replaced    chan struct{} // closed when another one serves; nil if nobody waits for that
 	subscribers map[*subscriber]bool
 	names       int // of all subscribers
+
+	strangers, uncompiled seldom.Log
 }
 
 // Service returns the gRPC service: its description, and what implements it.
@@ -201,7 +204,7 @@ func (s *Server) admit(ctx context.Context) error {
 	if ok {
 		return nil
 	}
-	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
+	s.strangers.Tell(s.log().Warn, "client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
 	return status.Error(codes.PermissionDenied, "none of the client certificate's names may have the compiled policies")
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
@@ -214,6 +215,31 @@ func TestANameThatCannotBeCompiledHarmsNobodyElse(t *testing.T) {
 		good.want(t, "a=1")
 		if err := bad.ended(); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("it got %v", err)
+		}
+	})
+}
+
+// TestWhoAsksInVainIsLoggedSeldom has Envoys ask again and again, as they do.
+func TestWhoAsksInVainIsLoggedSeldom(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		lines := 0
+		s.Logger = slog.New(hook(func() { lines++ }))
+		s.serve(t, "1", "1")
+		for i, name := range []string{"a.unknown", "a"} {
+			for range 5 {
+				if err := s.connect(t, delta, "n", nil, name).ended(); err == nil {
+					t.Errorf("%s is delivered", name)
+				}
+			}
+			if lines != i+1 {
+				t.Errorf("after %s there are %d lines", name, lines)
+			}
+			s.Allowed = []string{"envoy.example"}
+		}
+		time.Sleep(seldom.Interval)
+		s.connect(t, delta, "n", nil, "a")
+		if lines != 3 {
+			t.Errorf("later there are %d lines", lines)
 		}
 	})
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -63,7 +64,7 @@ type Server struct {
 	kept                 kept
 	taken                [outcomes]atomic.Uint64
 	refused              atomic.Uint64 // batches
-	disagreeing, unheard rare
+	disagreeing, unheard seldom.Log
 	// taking is held by one batch at a time: so the batches that come at a time hold no
 	// more than their bytes.
 	taking sync.Mutex
@@ -122,7 +123,7 @@ func (s *Server) export(ctx context.Context, decode func(any) error) (any, error
 // refuse counts a batch that is refused whole.
 func (s *Server) refuse(why, key, value string) {
 	s.refused.Add(1)
-	s.unheard.tell(s.log().Warn, "decisions that Envoy took are refused: "+why, key, printable.Text(value))
+	s.unheard.Tell(s.log().Warn, "decisions that Envoy took are refused: "+why, key, printable.Text(value))
 }
 
 // take takes the entries of a batch.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -246,7 +247,7 @@ func TestDisagreementsAreLoggedSeldom(t *testing.T) {
 				t.Errorf("the log has %s, want %s in it", first, want)
 			}
 		}
-		time.Sleep(tellEvery)
+		time.Sleep(seldom.Interval)
 		s.send(t, wrong)
 		if second := strings.TrimPrefix(log.String(), first); strings.Count(second, "\n") != 1 || !strings.Contains(second, `"not_logged_before":4`) {
 			t.Errorf("then %s", second)
