@@ -99,7 +99,7 @@ func (c *conversation) sendDue(serving *generation) error {
 		}
 		r, err := serving.find(e.name)
 		if err != nil {
-			c.server.log().Warn("an Envoy asks for what cannot be compiled", "node", printable.Text(c.sub.node), "error", printable.Text(err.Error()))
+			c.server.uncompiled.Tell(c.server.log().Warn, "an Envoy asks for what cannot be compiled", "node", printable.Text(c.sub.node), "error", printable.Text(err.Error()))
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
 		if e.version != r.version {
