@@ -18,7 +18,9 @@ func TestMetricsListenerHasNoOtherPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
-	servertest.Run(t, func(ctx context.Context) error { return admin.ServeMetrics(ctx, l, page, func() bool { return true }, slog.New(slog.DiscardHandler)) })
+	servertest.Run(t, func(ctx context.Context) error {
+		return admin.ServeMetrics(ctx, l, page, func() bool { return true }, slog.New(slog.DiscardHandler))
+	})
 	for _, tc := range []struct {
 		method, path, host string
 		want               int
