@@ -87,7 +87,7 @@ func place(path string, binary []byte) error {
 		return err
 	}
 	next := path + ".next"
-	if err := os.WriteFile(next, binary, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(next, binary, 0o755); err != nil {
 		return err
 	}
 	return os.Rename(next, path)
