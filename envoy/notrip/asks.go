@@ -144,8 +144,11 @@ func (r *reader) value(input *core.TypedExtensionConfig) string {
 var escaped = regexp.MustCompile(`\\.`)
 
 func (r *reader) matches(m *xds.StringMatcher, value string) bool {
-	if m.GetSafeRegex() == nil {
+	switch {
+	case m.GetSafeRegex() == nil:
 		return m.GetExact() == value
+	case m.GetSafeRegex().GetRegex() == longList: // characters are not bytes
+		return len(value) > 255
 	}
 	// Of RE2's syntax Go lacks any byte, for which any character stands.
 	text := escaped.ReplaceAllStringFunc(m.GetSafeRegex().GetRegex(), func(s string) string {
