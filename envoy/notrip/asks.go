@@ -15,21 +15,24 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// Asks reports whether an Envoy that has the resource asks about a request, or refuses
-// it because nobody can be asked. It reads what is compiled as Envoy does, so that no
-// rule stands here again. The request is as Envoy sees it, in UTF-8, and of a host that
-// the resource is for if there are several. Its Policy is the one that Envoy names.
-func (r *Resource) Asks(request *policy.Request) (bool, error) {
+// Asks returns what reports whether an Envoy that has the resource asks about a request,
+// or refuses it because nobody can be asked. It reads what is compiled as Envoy does, so
+// that no rule stands here again. The request is as Envoy sees it, in UTF-8, and of a
+// host that the resource is for if there are several. Its Policy is the one that Envoy
+// names.
+func (r *Resource) Asks() (func(*policy.Request) (bool, error), error) {
 	c := &composite.Composite{}
 	if err := r.Filter.UnmarshalTo(c); err != nil {
-		return false, fmt.Errorf("read %s: %w", r.Name, err)
+		return nil, fmt.Errorf("read %s: %w", r.Name, err)
 	}
-	reader := reader{request: request}
-	asked := reader.asks(c)
-	if reader.err != nil {
-		return false, fmt.Errorf("read %s: %w", r.Name, reader.err)
-	}
-	return asked, nil
+	return func(request *policy.Request) (bool, error) {
+		reader := reader{request: request}
+		asked := reader.asks(c)
+		if reader.err != nil {
+			return false, fmt.Errorf("read %s: %w", r.Name, reader.err)
+		}
+		return asked, nil
+	}, nil
 }
 
 // reader follows a request through the matchers.
@@ -133,8 +136,8 @@ func (r *reader) value(input *core.TypedExtensionConfig) string {
 		r.fail(err)
 	}
 	return map[string]string{
-		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, origin: r.request.Origin, requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders,
-		requestPrivate: r.request.RequestPrivateNetwork, upgrade: cmp.Or(r.request.Upgrade, r.request.Protocol), secFetchSite: r.request.SecFetchSite,
+		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, origin: r.request.Origin,
+		requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders, requestPrivate: r.request.RequestPrivateNetwork, upgrade: cmp.Or(r.request.Upgrade, r.request.Protocol), secFetchSite: r.request.SecFetchSite,
 	}[of.GetHeaderName()]
 }
 

@@ -76,7 +76,7 @@ type Server struct {
 	subscribers map[*subscriber]bool
 	names       int // of all subscribers
 
-	strangers, uncompiled seldom.Log
+	strangers, uncompiled, refused seldom.Log
 }
 
 // Service returns the gRPC service: its description, and what implements it.

@@ -1,6 +1,7 @@
 package ecds_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -370,6 +371,8 @@ func TestStampsAreThoseOfWhatIsKept(t *testing.T) {
 // TestNamesAreBounded has one stream ask for too many, and then all streams together.
 func TestNamesAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var log bytes.Buffer
+		s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		names := make([]string, 0, ecds.MaxNamesOfStream+1)
 		for i := range cap(names) {
 			names = append(names, fmt.Sprintf("n%d", i))
@@ -395,6 +398,9 @@ func TestNamesAreBounded(t *testing.T) {
 		synctest.Wait()
 		if exhausted("a") {
 			t.Error("the names of who has gone count")
+		}
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "an Envoy cannot follow") || !strings.Contains(text, "too many resources") {
+			t.Errorf("the log has %s", text)
 		}
 	})
 }
