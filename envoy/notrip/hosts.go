@@ -146,11 +146,11 @@ func (c *compiler) site(t target, rules []rule) site {
 	return s
 }
 
-// readsOnce reports whether applications read a policy's path in one way only, that
-// of the policy, and so that no escape of a request means a byte of it.
+// readsOnce reports whether applications read a policy's path, which is normalised, in
+// one way only, and so that no escape of a request means a byte of it.
 func readsOnce(path string) bool {
-	normalised, others, tooMany := policy.ReadPath(path)
-	return path == "" || normalised == path && len(others) == 0 && !tooMany && !strings.Contains(path, "%")
+	_, others, tooMany := policy.ReadPath(path)
+	return len(others) == 0 && !tooMany && !strings.Contains(path, "%")
 }
 
 // plainPath matches the paths that have one reading, as far as the rules can tell.

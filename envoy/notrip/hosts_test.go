@@ -75,7 +75,7 @@ func TestRulesOfSites(t *testing.T) {
 func TestOddOriginsThatAreKnown(t *testing.T) {
 	apps := make([]string, maxOdd)
 	for i := range apps {
-		apps[i] = "app://" + strings.Repeat("a", i)
+		apps[i] = "x-app://" + strings.Repeat("a", i)
 	}
 	odd := []string{"https://app.example.", "http://app.example.:3000", "ftp://app.example", "https://app.example", "https://*.apps.example:*"}
 	c := newCompiler(policytest.Compile(t,

@@ -89,9 +89,9 @@ func either(is bool, yes, no node) node {
 	return no
 }
 
-// allowsAny reports whether p echoes every origin, with credentials.
+// allowsAny reports whether p, which is not public, echoes every origin.
 func (p *compiled) allowsAny() bool {
-	return !p.Public && slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Form == policy.FormAny })
+	return slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Form == policy.FormAny })
 }
 
 // allows reports whether p allows the serialized origin.

@@ -26,6 +26,7 @@ func TestVerifyRefusesWhatEnvoyWouldTake(t *testing.T) {
 	oddly := func(filter *core.TypedExtensionConfig) node {
 		return action("oddly", &composite.ExecuteFilterAction{TypedConfig: filter})
 	}
+	shared := deep(12, fine)
 	inner := extension("inner", &composite.Composite{Matcher: first(nil, when{has(origin), fine}).GetMatcher()})
 	for _, tc := range []struct {
 		name string
@@ -40,6 +41,7 @@ func TestVerifyRefusesWhatEnvoyWouldTake(t *testing.T) {
 		{"a filter without a configuration", oddly(&core.TypedExtensionConfig{Name: "empty"}), "value is required"},
 		{"an action without a configuration", &xds.Matcher_OnMatch{OnMatch: &xds.Matcher_OnMatch_Action{Action: &xdscore.TypedExtensionConfig{Name: "empty"}}}, "an extension without a configuration"},
 		{"a predicate without a matcher", first(nil, when{&xds.Matcher_MatcherList_Predicate{}, fine}), "value is required"},
+		{"more levels at the second place of a node", first(nil, when{has(origin), shared}, when{has(origin), deep(12, shared)}), "deep in each other"},
 		{"an expression that is too long", first(nil, when{matches(origin, strings.Repeat("a", 2*maxExpression+1)), fine}), "an expression of 32769 bytes"},
 		{"more levels than Envoy reads", deep(40, fine), "deep in each other"},
 		{"a kind of message that nobody knows", oddly(&core.TypedExtensionConfig{Name: "odd", TypedConfig: &anypb.Any{TypeUrl: "type.googleapis.com/test.Unknown"}}), "test.Unknown"},
