@@ -37,6 +37,8 @@ type Compiled struct {
 	// ECDS has the service deliver the filters while Envoy runs, by extension config
 	// discovery.
 	ECDS bool
+	// Inline has the filter itself stand in the configuration.
+	Inline bool
 	// Ports are those that clients write in an authority, as in
 	// "api.example.com:8443"; requests with others are asked about.
 	Ports []uint16
@@ -80,11 +82,15 @@ func (c Config) validateCompiled() error {
 	}
 	var errs []error
 	switch {
+	case c.Compiled.Inline && (c.Compiled.ECDS || c.Compiled.Folder != ""):
+		errs = append(errs, errors.New("a compiled filter within the configuration is neither delivered nor in a folder: leave that out"))
+	case c.Compiled.Inline && c.Compiled.Shards > 1:
+		errs = append(errs, fmt.Errorf("shards %d: a compiled filter within the configuration is whole, leave shards out", c.Compiled.Shards))
 	case c.Compiled.ECDS && c.Compiled.Folder != "":
 		errs = append(errs, fmt.Errorf("folder %q: the service delivers the filters, leave the folder out", c.Compiled.Folder))
 	case c.Compiled.ECDS && c.MessageTimeout%time.Millisecond != 0:
 		errs = append(errs, fmt.Errorf("message timeout %v: write whole milliseconds", c.MessageTimeout))
-	case !c.Compiled.ECDS && !strings.HasPrefix(c.Compiled.Folder, "/"):
+	case !c.Compiled.ECDS && !c.Compiled.Inline && !strings.HasPrefix(c.Compiled.Folder, "/"):
 		errs = append(errs, fmt.Errorf("folder %q: write the absolute path at which Envoy finds the filters", c.Compiled.Folder))
 	}
 	if c.Compiled.Shards < 0 || c.Compiled.Shards > maxShards {

@@ -13,6 +13,7 @@ import (
 type envoyConfigFlags struct {
 	config       envoy.Config
 	compile      compileFlags
+	target       targetFlags
 	policies     string
 	out          string
 	ecds         bool
@@ -26,7 +27,7 @@ type envoyConfigFlags struct {
 func newEnvoyConfig() *cobra.Command {
 	f := envoyConfigFlags{
 		only:          oneOf("", "filters"),
-		format:        oneOf("yaml", "json"),
+		format:        oneOf(append([]string{"yaml", "json"}, controlPlaneWords()...)...),
 		profile:       profileChoice(),
 		matchBy:       oneOf(string(envoy.ByMatcher), string(envoy.ByRoute)),
 		withoutOrigin: oneOf(string(envoy.WithoutOriginStrip), string(envoy.WithoutOriginLeave)),
@@ -50,16 +51,27 @@ something else may be edited: it is left, and the new one is envoy.yaml.new. Wit
 --service there is nobody to ask: a policy that Envoy cannot decide about is an error
 then.
 
-With the other profiles Envoy asks corsgate about each request with an Origin.`,
+With the other profiles Envoy asks corsgate about each request with an Origin.
+
+--format envoy-gateway and --format istio print the Kubernetes objects that do the same
+to the Envoys of a Gateway or a workload, to be applied by kubectl. In no-trip, corsgate
+delivers the policies; with --policies they stand in the object itself, and no service is
+needed. For Envoy Gateway, --profile two-phase uses its portable API alone, and so does
+--profile ext-authz for Istio; what is printed says what is lost.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
   corsgate envoy-config --only filters --service unix:///run/corsgate.sock
   corsgate envoy-config --policies policies/ --out envoy/ --upstream 127.0.0.1:8080
-  corsgate envoy-config --profile one-trip --upstream 127.0.0.1:8080 > envoy.yaml`,
+  corsgate envoy-config --profile one-trip --upstream 127.0.0.1:8080 > envoy.yaml
+  corsgate envoy-config --format envoy-gateway --gateway default/edge > corsgate.yaml
+  corsgate envoy-config --format istio --workload istio-system/istio=ingressgateway`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.chooseECDS(cmd.Flags())
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
+			}
+			if f.target.isMeant(f.format) {
+				return f.printManifest(cmd)
 			}
 			c, err := f.envoy(cmd.Flags())
 			if err != nil {
@@ -94,7 +106,7 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; in no-trip with --out or --folder none by default")
 	flags.StringVar(&c.Admin, "envoy-admin", "", "IP:PORT of Envoy's own admin listener; none by default")
 	flags.Var(f.only, "only", "print this part alone")
-	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written")
+	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written; or the objects for that control plane")
 	flags.Var(f.matchBy, "match-by", "how Envoy tells the requests to ask about")
 	flags.Var(f.withoutOrigin, "without-origin", "what answers to requests without an Origin get: strip removes the upstream's CORS headers and adds Vary")
 	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
@@ -109,6 +121,7 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them; the default without --policies, --out and --folder")
 	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"what is set for serve is not meant for an Envoy that reads files"})
 	f.compile.define(cmd)
+	f.target.define(flags)
 	flags.Var(&f.feed, "feed", "no-trip: tell 'corsgate serve --feed' what Envoy decides by itself, or `PERCENT` of it, as in --feed=0.5%")
 	flags.Lookup("feed").NoOptDefVal = "100%"
 	_ = flags.SetAnnotation("feed", withoutVariables, []string{"what is set for serve is a switch"})
@@ -132,6 +145,9 @@ func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 
 // check reports flags that have no place in the profile, or beside each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
+	if err := f.target.check(flags, f.format); err != nil {
+		return err
+	}
 	if !f.noTrip() {
 		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds", "feed", "decision-stats"}, compileFlagNames...),
 			"is of the profile no-trip alone", "leave it out, or leave --profile out")
@@ -155,6 +171,8 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 // checkFolders reports what is missing to write the filters, or to say where they are.
 func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	switch {
+	case f.target.isMeant(f.format) && !f.ecds:
+		return nil // the filter stands in the object
 	case f.ecds:
 		return misplaced(flags, []string{"policies", "out", "folder", "no-trip-budget"}, "is about what corsgate serve compiles",
 			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or have files written with --policies PATH --out DIR, without --ecds")
@@ -177,7 +195,7 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	c.MatchBy = envoy.MatchBy(f.matchBy.value)
 	c.WithoutOrigin = envoy.WithoutOrigin(f.withoutOrigin.value)
 	c.Fail = envoy.FailureMode(f.fail.value)
-	if f.only.value == "" && c.Upstream == "" {
+	if f.only.value == "" && c.Upstream == "" && !f.target.isMeant(f.format) {
 		return c, misused("name the application with --upstream HOST:PORT, or print the filters alone with --only filters",
 			"no --upstream given")
 	}
@@ -191,8 +209,9 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	folder := c.Compiled.Folder
 	c.Compiled = f.compile.compiled(flags, service)
 	c.Compiled.Feed, c.Compiled.Stats = uint32(f.feed), f.stats
-	if f.ecds {
-		c.Compiled.ECDS = true
+	c.Compiled.ECDS = f.ecds
+	c.Compiled.Inline = f.target.isMeant(f.format) && !f.ecds
+	if f.ecds || c.Compiled.Inline {
 		return c, nil
 	}
 	var err error

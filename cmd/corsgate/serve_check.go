@@ -24,6 +24,11 @@ func (c *serveConfig) checkListeners() error {
 	if err := checkListen("grpc-listen", c.grpcListen); err != nil {
 		return err
 	}
+	if c.metricsListen != "" {
+		if _, err := parseTCP("metrics-listen", c.metricsListen); err != nil {
+			return err
+		}
+	}
 	admin, err := parseTCP("admin-listen", c.adminListen)
 	if err != nil {
 		return err

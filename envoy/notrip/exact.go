@@ -15,7 +15,6 @@ const (
 	requestHeaders    = "access-control-request-headers"
 	requestPrivate    = "access-control-request-private-network"
 	upgrade           = "upgrade"
-	protocol          = ":protocol"
 	secFetchSite      = "sec-fetch-site"
 	vary              = "vary"
 	allowOriginHeader = "access-control-allow-origin"

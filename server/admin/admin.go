@@ -114,20 +114,25 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.logger().Info("listening", "admin", l.Addr().String())
+	return serve(ctx, l, s.Handler(), s.logger())
+}
+
+// serve serves pages on a listener until ctx ends. The error is why it could not.
+func serve(ctx context.Context, l net.Listener, pages http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler:           s.Handler(),
+		Handler:           pages,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.logger().Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	s.logger().Info("listening", "admin", l.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the admin pages on %s: %w", l.Addr(), err)
+			return fmt.Errorf("serve pages on %s: %w", l.Addr(), err)
 		}
 		return nil
 	})

@@ -35,6 +35,8 @@ type Config struct {
 	// Admin is the listener for operators, with its open Listener; nil means none.
 	// New fills in the rest.
 	Admin *admin.Server
+	// Metrics is an open listener for /metrics and /readyz alone; nil means none.
+	Metrics net.Listener
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its logger, and tells Feed its stamps.
 	ECDS *ecds.Server
@@ -70,6 +72,7 @@ type Service struct {
 	grpc    *server.Server
 	admin   *admin.Server
 	metrics *metrics.Metrics
+	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
 	runs    []func(context.Context) error // what writes until the drain has ended
 }
@@ -100,6 +103,7 @@ func New(c Config) *Service {
 	if c.Feed != nil && c.ECDS != nil {
 		c.ECDS.Stamped = c.Feed.Stamped
 	}
+	s.serveMetrics(c.Metrics, c.Logger)
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
 		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
@@ -132,6 +136,17 @@ func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logge
 		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
 	}
 	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+}
+
+// serveMetrics has /metrics served on a listener of its own, if there is one.
+func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
+	if l == nil {
+		return
+	}
+	s.scraped = l
+	s.runs = append(s.runs, func(ctx context.Context) error {
+		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.grpc.Ready, log)
+	})
 }
 
 // observers makes what observes decisions, those that the service is asked for and those
@@ -168,6 +183,9 @@ func (s *Service) Close() error {
 	err := s.grpc.Listener.Close()
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Listener.Close())
+	}
+	if s.scraped != nil {
+		err = errors.Join(err, s.scraped.Close())
 	}
 	return err
 }
