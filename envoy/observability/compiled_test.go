@@ -16,6 +16,10 @@ func compiled(t *testing.T, c envoy.Config, o *outage) envoy.Config {
 	if c.Profile != envoy.NoTrip {
 		return c
 	}
+	if o.follows {
+		c.Compiled = envoy.Compiled{ECDS: true, Shards: o.shards}
+		return c
+	}
 	cors := policy.CORS{AllowOriginRegexes: []string{`https://app\.test`}}
 	if o.unasked {
 		cors = policy.CORS{AllowOrigins: []string{app}}

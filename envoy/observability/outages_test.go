@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
@@ -39,8 +40,8 @@ type outage struct {
 	// unasked has Envoy decide by itself, as no-trip alone can, by so many filters.
 	unasked bool
 	shards  int
-	// feed has it tell what it decides.
-	feed bool
+	// feed has it tell what it decides, and follows has its filters delivered.
+	feed, follows bool
 	// spoil has Envoy refuse a filter after it has taken those in the folder.
 	spoil  bool
 	folder string
@@ -56,6 +57,9 @@ var outages = []outage{
 	{name: "nobody need be asked by shards", service: answering, healthy: 1, unasked: true, shards: 2},
 	{name: "told", service: taking, healthy: 1, unasked: true, feed: true},
 	{name: "told to nobody", service: answering, healthy: 1, unasked: true, feed: true, due: []string{"CorsgateFeedLost"}},
+	{name: "followed", service: delivering, healthy: 1, unasked: true, follows: true},
+	{name: "followed by shards", service: delivering, healthy: 1, unasked: true, shards: 2, follows: true},
+	{name: "not followed", service: answering, healthy: 1, unasked: true, follows: true, due: []string{"CorsgateNotFollowed"}},
 	{name: "a filter is refused", service: answering, healthy: 1, unasked: true, spoil: true, due: []string{"CorsgateFilterRefused"}},
 	{name: "a filter of several is refused", service: answering, healthy: 1, unasked: true, shards: 2, spoil: true, due: []string{"CorsgateFilterRefused"}},
 }
@@ -207,12 +211,12 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		o.spoilFilter(t)
 	}
 	after := scrape(t, admin)
-	servertest.Await(t, "what is told or refused", func() bool {
+	servertest.Await(t, "what is told, refused or followed", func() bool {
 		after = scrape(t, admin)
-		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0)
+		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0) && (!o.follows || isConnected(after) == (len(o.due) == 0))
 	})
 	for name, value := range after {
-		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_")
+		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat)
 		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
 		if isGauge {
 			values = fmt.Sprintf("%v+0x120", value)
@@ -286,6 +290,25 @@ const (
 	toldStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_written{}"
 	lostStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_dropped{}"
 )
+
+// connectedStat ends the names of Envoy's gauges of whether a filter is delivered.
+const connectedStat = "_control_plane_connected_state{}"
+
+// isConnected reports whether all filters of an Envoy are delivered.
+func isConnected(samples map[string]float64) bool {
+	for name, value := range samples {
+		if strings.HasSuffix(name, connectedStat) && value == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// delivering has a corsgate that delivers.
+func delivering(t *testing.T) string {
+	address, _ := serve(t, service.Config{ECDS: &ecds.Server{Compile: corsgatetest.Compile}})
+	return address
+}
 
 // taking has a corsgate that is told of decisions.
 func taking(t *testing.T) string {
@@ -393,8 +416,9 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 	for _, e := range []struct {
 		profile envoy.Profile
 		shards  int
-	}{{envoy.OneTrip, 0}, {envoy.ExtAuthz, 0}, {envoy.NoTrip, 0}, {envoy.NoTrip, 2}} {
-		o := outage{service: answering, shards: e.shards, feed: true}
+		follows bool
+	}{{envoy.OneTrip, 0, false}, {envoy.ExtAuthz, 0, false}, {envoy.NoTrip, 0, false}, {envoy.NoTrip, 2, false}, {envoy.NoTrip, 2, true}} {
+		o := outage{service: answering, shards: e.shards, feed: true, follows: e.follows}
 		_, admin := o.start(t, e.profile, startUpstream(t))
 		for name := range scrape(t, admin) {
 			metric, rest, _ := strings.Cut(name, "{")

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
@@ -33,22 +33,6 @@ func deliveredPolicies(versions map[int]string) string {
 		fmt.Fprintf(&b, "- {name: p-%[1]d, hosts: [h-%[1]d.test], cors: {allowOrigins: [https://app.example], exposeHeaders: [x-%[2]s]}}\n", i, version)
 	}
 	return b.String()
-}
-
-// compileForEnvoy compiles what an Envoy asks for, as "corsgate serve" does.
-func compileForEnvoy(set *policy.Set, name string) (list []ecds.Resource, err error) {
-	c, _, err := envoy.ParseResourceName(name)
-	if err != nil {
-		return nil, err
-	}
-	compiled, err := c.Compile(set)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Config: r.Filter})
-	}
-	return list, nil
 }
 
 // delivers serves policies on address, and delivers what compile makes of them.
@@ -193,7 +177,7 @@ func TestDelivery(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		t.Run(fmt.Sprint(shards), func(t *testing.T) {
 			t.Parallel()
-			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), compileForEnvoy)
+			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
 			followers := []*setup{follow(t, shards, up, service), follow(t, shards, up, service)}
 			before := awaitCurrent(t, e, 2, shards)
 			for k := range 3 {
@@ -243,7 +227,7 @@ func TestAnEnvoyThatStartsFirst(t *testing.T) {
 			for _, line := range differences(stripped, s.answer(t, "h-1.test", allowed)) {
 				t.Errorf("before: %s", line)
 			}
-			service, e := delivers(t, address, deliveredPolicies(nil), compileForEnvoy)
+			service, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
 			awaitCurrent(t, e, 1, shards)
 			s.exposes(t, "h-1.test", "x-0")
 			service.stop()
@@ -254,7 +238,7 @@ func TestAnEnvoyThatStartsFirst(t *testing.T) {
 
 // TestSeveralListeners has two listeners of an Envoy follow: they share what is delivered.
 func TestSeveralListeners(t *testing.T) {
-	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), compileForEnvoy)
+	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
 	s := followBy(t, 4, startUpstream(t), service, func(b object) {
 		static := b["static_resources"].(object)
 		second := clone(static["listeners"].([]any)[0].(object))

@@ -22,7 +22,7 @@ import (
 // breaksFirst compiles as corsgate does, but with the policy "broken" the first filter
 // into one that Envoy refuses.
 func breaksFirst(set *policy.Set, name string) ([]ecds.Resource, error) {
-	list, err := compileForEnvoy(set, name)
+	list, err := corsgatetest.Compile(set, name)
 	if _, broken := set.Policy("broken"); !broken || err != nil {
 		return list, err
 	}
@@ -85,14 +85,14 @@ func TestARefusedDelivery(t *testing.T) {
 // has, and nothing is sent.
 func TestARestartedCorsgate(t *testing.T) {
 	address := envoytest.FreeAddress()
-	first, e := delivers(t, address, deliveredPolicies(nil), compileForEnvoy)
+	first, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
 	s := follow(t, 4, startUpstream(t), first)
 	awaitCurrent(t, e, 1, 4)
 	if n := s.deliveries(t, "success"); n != 4 {
 		t.Errorf("%d filters were delivered, want 4", n)
 	}
 	first.stop()
-	second, e := delivers(t, address, deliveredPolicies(nil), compileForEnvoy)
+	second, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
 	awaitCurrent(t, e, 1, 4)
 	if n := s.deliveries(t, "success"); n != 4 {
 		t.Errorf("%d filters were delivered in all, want 4", n)

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
@@ -142,7 +143,7 @@ func fedRequests() int {
 // policies that change meanwhile: each decision is counted once, whoever took it, and
 // the service agrees with all that Envoy took.
 func TestFeed(t *testing.T) {
-	f := startFed(t, fedPolicies(), compileForEnvoy, rewrites)
+	f := startFed(t, fedPolicies(), corsgatetest.Compile, rewrites)
 	const senders = 16
 	var running sync.WaitGroup
 	for i := range senders {
@@ -200,7 +201,7 @@ func (f *fed) sendMany(t *testing.T, n int, g *rand.Rand) {
 
 // TestADecisionIsToldOnce has an Envoy log a WebSocket when it is open, too.
 func TestADecisionIsToldOnce(t *testing.T) {
-	f := startFed(t, policies, compileForEnvoy, func(b object) {
+	f := startFed(t, policies, corsgatetest.Compile, func(b object) {
 		manager(b)["access_log_options"] = object{"flush_log_on_tunnel_successfully_established": true, "flush_access_log_on_new_request": true}
 	})
 	if err := echoes(f.address(), "app.test", "https://app.example"); err != nil {
@@ -219,11 +220,11 @@ func TestADecisionIsToldOnce(t *testing.T) {
 func TestTheFeedFindsAFault(t *testing.T) {
 	wrong := envoytest.Set(t, nobody(t, "", folderOf(strings.ReplaceAll(policies, "https://app.example", "https://other.example"))).folder)
 	f := startFed(t, policies, func(set *policy.Set, name string) ([]ecds.Resource, error) {
-		right, err := compileForEnvoy(set, name)
+		right, err := corsgatetest.Compile(set, name)
 		if err != nil {
 			return nil, err
 		}
-		list, err := compileForEnvoy(wrong, name)
+		list, err := corsgatetest.Compile(wrong, name)
 		for i := range list {
 			r := &list[i]
 			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(r.Stamp), []byte(right[i].Stamp))
@@ -246,7 +247,7 @@ func TestWhatTheFeedLosesIsCounted(t *testing.T) {
 	for name, stops := range map[string]bool{"away": true, "does not take it": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			service, e := delivers(t, "127.0.0.1:0", policies, compileForEnvoy)
+			service, e := delivers(t, "127.0.0.1:0", policies, corsgatetest.Compile)
 			s := feeds(t, service, func(object) {})
 			awaitCurrent(t, e, 1, 1)
 			if stops {
