@@ -138,7 +138,10 @@ func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
 // explainer returns what answers: the policies of --policies or of --admin.
 func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explainer, error) {
 	switch {
-	case (c.policies == "") == (c.admin == ""):
+	case c.policies != "" && c.admin != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_POLICIES and CORSGATE_ADMIN give them, too",
+			"--policies and --admin are both given, and only one of them can be asked")
+	case c.policies == "" && c.admin == "":
 		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
 			"one of --policies and --admin is needed")
 	case c.admin != "" && len(c.ports) > 0:
@@ -165,6 +168,9 @@ func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain
 		return nil, err
 	}
 	switch {
+	case c.har != "" && c.curl != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_HAR and CORSGATE_CURL give them, too",
+			"--har and --curl are both given, and only one of them can be read")
 	case c.har != "":
 		qs, err = c.readHAR(stdin, note)
 	case c.curl != "":
