@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -68,9 +69,9 @@ too, whether an Envoy of the profile no-trip decides by itself or asks corsgate.
 
 The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
 fetch" in a browser's developer tools gives, or by a HAR file, of which each
-request that the page could not read is explained; other flags add to these. The
-policies are those of --policies, or those that a running corsgate serves, asked
-at its admin listener.
+request that the page could not read is explained. Other flags override only what
+they name of these; --headers adds to them. The policies are those of --policies,
+or those that a running corsgate serves, asked at its admin listener.
 
 If no policy covers the request, or if the policy leaves it to the upstream, the
 upstream's answer decides: a HAR file has it, else give it with --upstream-header
@@ -102,10 +103,10 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.origin, "origin", "", "`ORIGIN` of the page")
 	flags.StringVar(&c.method, "method", "", "method of the page's request, not of its preflight (default GET)")
 	flags.StringArrayVar(&c.headers, "headers", nil, "`HEADERS` that the page sets: names with commas, or one \"NAME: VALUE\"; may be repeated")
-	flags.StringVar(&c.url, "url", "", "`URL` asked for, instead of --scheme, --host and --path")
-	flags.StringVar(&c.scheme, "scheme", "https", "scheme of the URL asked for")
+	flags.StringVar(&c.url, "url", "", "`URL` asked for; --scheme, --host and --path override parts of it")
+	flags.StringVar(&c.scheme, "scheme", "", "scheme of the URL asked for (default https)")
 	flags.StringVar(&c.host, "host", "", "`HOST[:PORT]` of the URL asked for")
-	flags.StringVar(&c.path, "path", "/", "path of the URL asked for")
+	flags.StringVar(&c.path, "path", "", "path of the URL asked for, with its query (default /)")
 	flags.Var(c.credentials, "credentials", "credentials mode of the request; the browser's default is same-origin")
 	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
@@ -137,7 +138,10 @@ func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
 // explainer returns what answers: the policies of --policies or of --admin.
 func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explainer, error) {
 	switch {
-	case (c.policies == "") == (c.admin == ""):
+	case c.policies != "" && c.admin != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_POLICIES and CORSGATE_ADMIN give them, too",
+			"--policies and --admin are both given, and only one of them can be asked")
+	case c.policies == "" && c.admin == "":
 		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
 			"one of --policies and --admin is needed")
 	case c.admin != "" && len(c.ports) > 0:
@@ -164,6 +168,9 @@ func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain
 		return nil, err
 	}
 	switch {
+	case c.har != "" && c.curl != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_HAR and CORSGATE_CURL give them, too",
+			"--har and --curl are both given, and only one of them can be read")
 	case c.har != "":
 		qs, err = c.readHAR(stdin, note)
 	case c.curl != "":
@@ -228,14 +235,14 @@ func (c *explainConfig) checkHost() error {
 // override puts what the flags say into q.
 func (c *explainConfig) override(q *explain.Question) error {
 	q.Origin, q.Method = cmp.Or(c.origin, q.Origin), cmp.Or(c.method, q.Method)
-	q.URL = cmp.Or(c.url, q.URL)
-	if c.host != "" {
-		q.URL = c.scheme + "://" + c.host + "/" + strings.TrimPrefix(c.path, "/")
-	}
+	q.URL = c.target(cmp.Or(c.url, q.URL))
 	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
 	q.Upload, q.Policy = q.Upload || c.upload, c.policy
 	if c.upstreamStatus != 0 || c.upstreamHeaders != nil { // instead of what was recorded
-		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: int(c.upstreamStatus), Headers: browser.Headers{}}, nil
+		q.Upstream.Status, q.UpstreamPreflight = cmp.Or(int(c.upstreamStatus), q.Upstream.Status), nil
+	}
+	if c.upstreamHeaders != nil || c.upstreamStatus != 0 && q.Upstream.Headers == nil {
+		q.Upstream.Headers = browser.Headers{}
 	}
 	for _, text := range c.headers {
 		q.Headers = append(q.Headers, headersOf(text)...)
@@ -248,6 +255,23 @@ func (c *explainConfig) override(q *explain.Question) error {
 		q.Upstream.Headers = append(q.Upstream.Headers, browser.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
 	return nil
+}
+
+// target returns base with what --scheme, --host and --path name in its place. What
+// is not a URL with a host stays, for the reader to refuse.
+func (c *explainConfig) target(base string) string {
+	if c.scheme == "" && c.host == "" && c.path == "" {
+		return base
+	}
+	if base == "" && c.host != "" {
+		base = "https://" + c.host
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return base
+	}
+	path := cmp.Or(c.path, u.RequestURI())
+	return cmp.Or(c.scheme, u.Scheme) + "://" + cmp.Or(c.host, u.Host) + "/" + strings.TrimPrefix(path, "/")
 }
 
 // headersOf reads "NAME: VALUE", or names with commas.

@@ -259,9 +259,13 @@ func (e *harEntry) addPreflight(q *explain.Question) {
 	q.Upload = !told && policy.IsSafelistedMethod(q.Method)
 }
 
-// headers are the request's without the pseudo-headers of HTTP/2.
+// headers are the request's without the pseudo-headers of HTTP/2, of which
+// :authority is its Host (RFC 9113, section 8.3.1).
 func (e *harEntry) headers() (hs browser.Headers) {
 	for _, h := range e.Request.Headers {
+		if h.Name == ":authority" {
+			h.Name = "Host"
+		}
 		if !strings.HasPrefix(h.Name, ":") {
 			hs = append(hs, h)
 		}
