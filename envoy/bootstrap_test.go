@@ -171,6 +171,9 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 		{"the timeout is set", func(c *envoy.Config) { c.MessageTimeout = 1500 * time.Millisecond }, "message_timeout: 1.5s", 1},
 		{"ext_authz has the timeout of its call", func(c *envoy.Config) { c.Profile, c.MessageTimeout = envoy.ExtAuthz, 700*time.Millisecond }, "  timeout: 0.7s", 1},
 		{"the back-off is short", func(*envoy.Config) {}, "{base_interval: 0.005s, max_interval: 0.02s}", 1},
+		{"one that follows is soon back", func(c *envoy.Config) {
+			c.Profile, c.Compiled = envoy.NoTrip, envoy.Compiled{ECDS: true, Shards: 2}
+		}, "max_interval: 5s", 2},
 		{"the cluster retries, not the filter", func(*envoy.Config) {}, "    retry_policy:", 1},
 		{"the route's name is not sent", func(*envoy.Config) {}, "xds.route_name", 0},
 		{"the route's name is sent", func(c *envoy.Config) { c.RouteName = true }, "- xds.route_name", 1},

@@ -151,7 +151,12 @@ func (c Config) sourceOf(name string) *core.ExtensionConfigSource {
 			InitialFetchTimeout:   durationpb.New(15 * time.Second),
 		}}
 	}
-	service := &core.GrpcService_EnvoyGrpc_{EnvoyGrpc: &core.GrpcService_EnvoyGrpc{ClusterName: "corsgate"}}
+	// By default an Envoy would be back as late as half a minute after the service, and
+	// answer by older policies until then.
+	again := &core.BackoffStrategy{BaseInterval: durationpb.New(500 * time.Millisecond), MaxInterval: durationpb.New(5 * time.Second)}
+	service := &core.GrpcService_EnvoyGrpc_{EnvoyGrpc: &core.GrpcService_EnvoyGrpc{
+		ClusterName: "corsgate", RetryPolicy: &core.RetryPolicy{RetryBackOff: again},
+	}}
 	api := &core.ApiConfigSource{
 		ApiType: core.ApiConfigSource_DELTA_GRPC, TransportApiVersion: core.ApiVersion_V3,
 		GrpcServices: []*core.GrpcService{{TargetSpecifier: service}},

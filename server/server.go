@@ -47,6 +47,9 @@ type Server struct {
 	// theirs ends when DrainDelay is over, and when it is older than
 	// MaxConnectionAge. One that goes on then holds the end up for DrainTimeout. A panic of a handler is logged, and ends its call alone.
 	Services []Service
+	// Absent are the names of gRPC services that are not served though an Envoy may call
+	// them, each with what to do then: it is logged with the first call.
+	Absent map[string]string
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 	// DrainDelay is how long the service still takes new streams after it has
@@ -128,7 +131,8 @@ func (s *Server) listen() (net.Listener, error) {
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	srv := grpc.NewServer(append(s.Interceptors.options(),
-		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
+		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true),
+			grpc.UnknownServiceHandler(newAbsent(s.Absent, s.Logger).answer))...,
 	)...)
 	meter := orNoMeter(s.Meter)
 	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)

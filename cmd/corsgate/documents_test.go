@@ -78,11 +78,15 @@ func documents(t *testing.T) []string {
 	return names
 }
 
-// snippets returns the code blocks of all documents in a language.
+// snippets returns the code blocks in a language of all documents but the guides, which
+// are done step by step.
 func snippets(t *testing.T, language string) []string {
 	t.Helper()
 	var blocks []string
 	for _, name := range documents(t) {
+		if strings.HasPrefix(name, guides) {
+			continue
+		}
 		for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(document(t, name), -1) {
 			blocks = append(blocks, m[1])
 		}
@@ -283,6 +287,14 @@ func TestTheFlagsOfServeAreListed(t *testing.T) {
 	})
 	if listed := regexp.MustCompile("(?m)^\\| `--").FindAllString(text, -1); len(listed) != len(rows) {
 		t.Errorf("%s lists %d flags of serve, there are %d", aboutService, len(listed), len(rows))
+	}
+}
+
+// TestTheReadmeIsShort keeps the README a page that a newcomer reads to its end.
+func TestTheReadmeIsShort(t *testing.T) {
+	const most = 200
+	if lines := strings.Count(document(t, readme), "\n"); lines > most {
+		t.Errorf("%s has %d lines, and %d may be: what is about one folder belongs in its README.md", readme, lines, most)
 	}
 }
 

@@ -15,8 +15,12 @@ func noTripOf(set *policy.Set, ports ports) (func(*policy.Request) (explain.NoTr
 	if err != nil {
 		return nil, err
 	}
+	asks, err := filters.Resources[0].Asks()
+	if err != nil {
+		return nil, err
+	}
 	return func(r *policy.Request) (explain.NoTrip, error) {
-		asked, err := filters.Resources[0].Asks(r)
+		asked, err := asks(r)
 		if !asked || err != nil {
 			return explain.NoTrip{}, err
 		}

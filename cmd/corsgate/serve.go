@@ -12,7 +12,9 @@ import (
 	"os"
 	"time"
 
+	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	"github.com/spf13/cobra"
+	logs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
@@ -49,13 +51,14 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve policies to Envoy",
-		Long: `Serves the policies of a file or folder to Envoy over gRPC, as ext_proc and as
-ext_authz, and reloads them when they change. A bad change is refused and the last
+		Long: `Serves the policies of a file or folder to Envoy over gRPC, and reloads them when they
+change: with --ecds it compiles them and delivers them to Envoys, which then decide by
+themselves; what they ask, by ext_proc or ext_authz, it answers. A bad change is refused and the last
 good policies keep serving; without good ones at the start it prints what is wrong
 and exits 1.
 
 SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
-		Example: `  corsgate serve --policies policies/
+		Example: `  corsgate serve --policies policies/ --ecds
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -118,6 +121,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	s := &wired{
 		grpc: &server.Server{
 			Listener: l.grpc, DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+			Absent: c.absent(),
 		},
 		admin: &admin.Server{Listener: l.admin, Profiles: c.transport.pprof},
 		ecds:  c.ecds.server(),
@@ -133,6 +137,18 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	s.tuneProcs(&config)
 	s.Service = service.New(config)
 	return s, nil
+}
+
+// absent are the services that are switched off, with what to do if an Envoy calls them.
+func (c *serveConfig) absent() map[string]string {
+	list := map[string]string{}
+	if !c.ecds.on {
+		list[extension.ExtensionConfigDiscoveryService_ServiceDesc.ServiceName] = "it wants the compiled policies, and asks about every request without them: add --ecds"
+	}
+	if !c.feed.on {
+		list[logs.LogsService_ServiceDesc.ServiceName] = "it tells what it has decided by itself, which is lost: add --feed, or configure that Envoy without it"
+	}
+	return list
 }
 
 // wired is a service with its listeners, as the flags of serve make it.

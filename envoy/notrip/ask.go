@@ -78,8 +78,9 @@ func unlessBlocked(policies []*compiled, n node) []when {
 // CORS-preflight requests.
 var isPreflight = and(equals(method, "OPTIONS"), has(requestMethod))
 
-// isWebSocket tells handshakes of HTTP/1 and of HTTP/2 (RFC 8441).
-var isWebSocket = or(matches(upgrade, `(?i)websocket`), equals(protocol, "websocket"))
+// isWebSocket tells handshakes. Filters see those of HTTP/2 (RFC 8441), too, as Envoy
+// translates them to HTTP/1.
+var isWebSocket = matches(upgrade, `(?i)websocket`)
 
 // isSafe holds for the methods that block-unsafe lets through.
 var isSafe = matches(method, "GET|HEAD|OPTIONS")

@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -14,21 +15,24 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// Asks reports whether an Envoy that has the resource asks about a request, or refuses
-// it because nobody can be asked. It reads what is compiled as Envoy does, so that no
-// rule stands here again. The request is as Envoy sees it, in UTF-8, and of a host that
-// the resource is for if there are several. Its Policy is the one that Envoy names.
-func (r *Resource) Asks(request *policy.Request) (bool, error) {
+// Asks returns what reports whether an Envoy that has the resource asks about a request,
+// or refuses it because nobody can be asked. It reads what is compiled as Envoy does, so
+// that no rule stands here again. The request is as Envoy sees it, in UTF-8, and of a
+// host that the resource is for if there are several. Its Policy is the one that Envoy
+// names.
+func (r *Resource) Asks() (func(*policy.Request) (bool, error), error) {
 	c := &composite.Composite{}
 	if err := r.Filter.UnmarshalTo(c); err != nil {
-		return false, fmt.Errorf("read %s: %w", r.Name, err)
+		return nil, fmt.Errorf("read %s: %w", r.Name, err)
 	}
-	reader := reader{request: request}
-	asked := reader.asks(c)
-	if reader.err != nil {
-		return false, fmt.Errorf("read %s: %w", r.Name, reader.err)
-	}
-	return asked, nil
+	return func(request *policy.Request) (bool, error) {
+		reader := reader{request: request}
+		asked := reader.asks(c)
+		if reader.err != nil {
+			return false, fmt.Errorf("read %s: %w", r.Name, reader.err)
+		}
+		return asked, nil
+	}, nil
 }
 
 // reader follows a request through the matchers.
@@ -125,17 +129,20 @@ func (r *reader) any(list *xds.Matcher_MatcherList_Predicate_PredicateList, want
 }
 
 // value returns the value of the request header that is matched; "" stands for none.
+// Envoy translates WebSocket handshakes of HTTP/2 to HTTP/1.
 func (r *reader) value(input *core.TypedExtensionConfig) string {
 	of := &inputs.HttpRequestHeaderMatchInput{}
 	if err := input.GetTypedConfig().UnmarshalTo(of); err != nil {
 		r.fail(err)
 	}
 	return map[string]string{
-		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, protocol: r.request.Protocol,
-		origin: r.request.Origin, requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders,
-		requestPrivate: r.request.RequestPrivateNetwork, upgrade: r.request.Upgrade, secFetchSite: r.request.SecFetchSite,
+		authority: r.request.Authority, method: r.request.Method, path: r.request.Path, origin: r.request.Origin,
+		requestMethod: r.request.RequestMethod, requestHeaders: r.request.RequestHeaders, requestPrivate: r.request.RequestPrivateNetwork, upgrade: cmp.Or(r.request.Upgrade, r.request.Protocol), secFetchSite: r.request.SecFetchSite,
 	}[of.GetHeaderName()]
 }
+
+// anyByte is that in an expression.
+const anyByte = `\C`
 
 // escaped is a character of an expression with its backslash.
 var escaped = regexp.MustCompile(`\\.`)
@@ -144,9 +151,14 @@ func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 	if m.GetSafeRegex() == nil {
 		return m.GetExact() == value
 	}
-	// Of RE2's syntax Go lacks any byte, for which any character stands.
-	text := escaped.ReplaceAllStringFunc(m.GetSafeRegex().GetRegex(), func(s string) string {
-		if s == `\C` {
+	// Of RE2's syntax Go lacks any byte. In a text with a character for each byte, that is
+	// any character.
+	text := m.GetSafeRegex().GetRegex()
+	if strings.Contains(text, anyByte) {
+		text, value = bytewise(text), bytewise(value)
+	}
+	text = escaped.ReplaceAllStringFunc(text, func(s string) string {
+		if s == anyByte {
 			return `(?s:.)`
 		}
 		return s
@@ -157,4 +169,13 @@ func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 		return false
 	}
 	return expression.MatchString(value)
+}
+
+// bytewise has a character of that number stand for each byte.
+func bytewise(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
 }

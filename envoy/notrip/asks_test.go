@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/anypb"
@@ -36,6 +37,8 @@ func TestAsks(t *testing.T) {
 		{"an odd path", plain, func(r *policy.Request) { r.Path = "/v1//x" }, true},
 		{"an odd origin", plain, func(r *policy.Request) { r.Origin = "https://192.0.2.1" }, true},
 		{"a long list", preflight, func(r *policy.Request) { r.RequestHeaders = string(make([]byte, 300)) }, true},
+		{"a long list of fewer characters", preflight, func(r *policy.Request) { r.RequestHeaders = strings.Repeat("ü", 128) }, true},
+		{"a list of 255 bytes", preflight, func(r *policy.Request) { r.RequestHeaders = strings.Repeat("ü", 127) + "x" }, false},
 		{"a rehearsal", plain, func(r *policy.Request) { r.Authority = "shadow.example.com" }, true},
 		{"perhaps the site's own", plain, func(r *policy.Request) { r.Authority, r.Origin = "a.example.org", "https://b.example.org" }, true},
 		{"not the site's own", plain, func(r *policy.Request) {
@@ -51,7 +54,12 @@ func TestAsks(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got, err := res.Resources[0].Asks(&r); err != nil || got != tc.want {
+				asks, err := res.Resources[0].Asks()
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Resources[0].Filter = nil // a large one is not read for each request
+				if got, err := asks(&r); err != nil || got != tc.want {
 					t.Errorf("with %d filters that ask: %t, %v; want %t", len(o.Ask), got, err, tc.want)
 				}
 			}
@@ -60,7 +68,7 @@ func TestAsks(t *testing.T) {
 }
 
 func TestAsksReadsNothingElse(t *testing.T) {
-	if _, err := (&Resource{Name: "corsgate", Filter: &anypb.Any{}}).Asks(&policy.Request{}); err == nil {
+	if _, err := (&Resource{Name: "corsgate", Filter: &anypb.Any{}}).Asks(); err == nil {
 		t.Error("no error for what is not a filter")
 	}
 }

@@ -87,6 +87,20 @@ func TestOddOriginsThatAreKnown(t *testing.T) {
 	}
 }
 
+// TestOnlyWhatIsEnforcedMayBlock compiles policies for which requests are asked about,
+// and looks for the chain that refuses what is not answered.
+func TestOnlyWhatIsEnforcedMayBlock(t *testing.T) {
+	for mode, want := range map[policy.Mode]bool{policy.ModeEnforce: true, policy.ModeOff: false, policy.ModeShadow: false} {
+		for _, denied := range []policy.DeniedRequests{policy.DeniedBlock, policy.DeniedBlockUnsafe} {
+			o := Options{Ask: asking(), AskBlocking: asking(), NamedPolicies: true}
+			res := compileSpecs(t, o, api(func(s *policy.Spec) { s.Mode, s.DeniedRequests = mode, denied }))
+			if got := bytes.Contains(res.Resources[0].Filter.GetValue(), []byte("ask_blocking")); got != want {
+				t.Errorf("%s, %s: may block: %v, want %v", mode, denied, got, want)
+			}
+		}
+	}
+}
+
 // TestSitesWithoutOrigin looks at what requests without an Origin get: they are asked
 // about, left alone, or answered.
 func TestSitesWithoutOrigin(t *testing.T) {

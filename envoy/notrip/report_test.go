@@ -154,6 +154,37 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestAskAboutKeepsTheWeight has policies asked about until the others weigh as much
+// as they may, and at least one each time.
+func TestAskAboutKeepsTheWeight(t *testing.T) {
+	specs := policies(40, 100)
+	all := newCompiler(policytest.Compile(t, specs...), Options{}).policies
+	for most, want := range map[int]int{weightOf(all) / 2: 20, weightOf(all[:1]): 1, 10 * weightOf(all): 39, 0: 0} {
+		c := newCompiler(policytest.Compile(t, specs...), Options{})
+		if kept := c.askAbout(c.policies, most); len(kept) != want {
+			t.Errorf("%d policies are kept within %d bytes, want %d", len(kept), most, want)
+		}
+	}
+}
+
+// TestWeights holds that a policy weighs about as much as it takes.
+func TestWeights(t *testing.T) {
+	hosts := make([]string, maxListed)
+	for i := range hosts {
+		hosts[i] = fmt.Sprintf("h%d.example.com", i)
+	}
+	for name, specs := range map[string][]policy.Spec{
+		"small": policies(40, 1), "with origins": policies(40, 1000),
+		"with hosts": {api(func(s *policy.Spec) { s.Hosts = hosts })},
+	} {
+		c := newCompiler(policytest.Compile(t, specs...), Options{Ask: asking(), AskBlocking: asking()})
+		_, size, err := c.resources()
+		if weight := weightOf(c.policies); err != nil || weight < size/2 || weight > 2*size {
+			t.Errorf("%s: %d bytes weigh %d (%v)", name, size, weight, err)
+		}
+	}
+}
+
 func TestBudgetThatNothingFitsIn(t *testing.T) {
 	res := compileSpecs(t, Options{Ask: asking(), AskBlocking: asking(), Budget: 1}, policies(3, 1)...)
 	for _, r := range res.Policies {

@@ -40,6 +40,7 @@ func TestVerifyRefusesWhatEnvoyWouldTake(t *testing.T) {
 		{"a filter without a configuration", oddly(&core.TypedExtensionConfig{Name: "empty"}), "value is required"},
 		{"an action without a configuration", &xds.Matcher_OnMatch{OnMatch: &xds.Matcher_OnMatch_Action{Action: &xdscore.TypedExtensionConfig{Name: "empty"}}}, "an extension without a configuration"},
 		{"a predicate without a matcher", first(nil, when{&xds.Matcher_MatcherList_Predicate{}, fine}), "value is required"},
+		{"an expression that is too long", first(nil, when{matches(origin, strings.Repeat("a", 2*maxExpression+1)), fine}), "an expression of 32769 bytes"},
 		{"more levels than Envoy reads", deep(40, fine), "deep in each other"},
 		{"a kind of message that nobody knows", oddly(&core.TypedExtensionConfig{Name: "odd", TypedConfig: &anypb.Any{TypeUrl: "type.googleapis.com/test.Unknown"}}), "test.Unknown"},
 	} {

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
@@ -61,9 +62,9 @@ type Compile func(set *policy.Set, name string) ([]Resource, error)
 type Server struct {
 	// Compile is required.
 	Compile Compile
-	// Stamped is told of each stamp of a set before a resource with it is sent, and of its
-	// other resources; nil means nobody is.
-	Stamped func(set *policy.Set, stamp string)
+	// Stamped is told of all stamps of what a set is compiled into, whenever that changes,
+	// before a resource with a new one is sent; nil means nobody is.
+	Stamped func(set *policy.Set, stamps map[string]bool)
 	// Allowed are the clients that get resources.
 	Allowed tlsfile.Allowed
 	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
@@ -74,6 +75,8 @@ type Server struct {
 	replaced    chan struct{} // closed when another one serves; nil if nobody waits for that
 	subscribers map[*subscriber]bool
 	names       int // of all subscribers
+
+	strangers, uncompiled, refused seldom.Log
 }
 
 // Service returns the gRPC service: its description, and what implements it.
@@ -99,7 +102,7 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 // name that nothing was compiled for yet is not the set's fault, and harms its own
 // stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.compile, inUse: s.subscribed}
+	next := &generation{set: set, compile: s.Compile, stamped: s.Stamped, inUse: s.subscribed}
 	serving, _ := s.now()
 	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
@@ -107,20 +110,6 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 		}
 	}
 	return func() { s.replace(next) }, nil
-}
-
-// compile compiles a set, and tells its stamps.
-func (s *Server) compile(set *policy.Set, name string) ([]Resource, error) {
-	list, err := s.Compile(set, name)
-	if err != nil || s.Stamped == nil {
-		return list, err
-	}
-	for _, r := range list {
-		if r.Stamp != "" {
-			s.Stamped(set, r.Stamp)
-		}
-	}
-	return list, nil
 }
 
 // replace has next serve, and wakes the streams.
@@ -215,7 +204,7 @@ func (s *Server) admit(ctx context.Context) error {
 	if ok {
 		return nil
 	}
-	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
+	s.strangers.Tell(s.log().Warn, "client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
 	return status.Error(codes.PermissionDenied, "none of the client certificate's names may have the compiled policies")
 }
 

@@ -116,7 +116,8 @@ func (s *service) compile(set *policy.Set, name string) (list []ecds.Resource, e
 			return nil, err
 		}
 		name := strings.TrimSuffix(spec.Name+"."+variant, ".")
-		list = append(list, ecds.Resource{Name: name, Version: strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-"), Config: config})
+		version := strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-")
+		list = append(list, ecds.Resource{Name: name, Version: version, Stamp: name + " " + version, Config: config})
 	}
 	return list, nil
 }

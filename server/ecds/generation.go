@@ -14,7 +14,7 @@ import (
 
 // resource is a Resource as it is sent.
 type resource struct {
-	name, version string
+	name, version, stamp string
 	// body is an Any with the TypedExtensionConfig.
 	body []byte
 }
@@ -27,7 +27,8 @@ type generation struct {
 	number  uint64 // counted from 1 on, once it serves
 	set     *policy.Set
 	compile Compile
-	inUse   func() map[string]bool // names
+	stamped func(*policy.Set, map[string]bool) // or nil
+	inUse   func() map[string]bool             // names
 
 	mu       sync.Mutex // held while it compiles
 	variants []variant
@@ -58,7 +59,23 @@ func (g *generation) find(name string) (*resource, error) {
 		return nil, err
 	}
 	g.variants = append(g.variants, v)
+	if g.stamped != nil {
+		g.stamped(g.set, g.stamps())
+	}
 	return v[name], nil
+}
+
+// stamps returns those of all resources.
+func (g *generation) stamps() map[string]bool {
+	stamps := map[string]bool{}
+	for _, v := range g.variants {
+		for _, r := range v {
+			if r.stamp != "" {
+				stamps[r.stamp] = true
+			}
+		}
+	}
+	return stamps
 }
 
 // compiled returns a name of each variant that is in use. Of no generation there is
@@ -112,5 +129,5 @@ func encodeResource(r Resource) (*resource, error) {
 		return nil, err
 	}
 	body, err := proto.Marshal(config)
-	return &resource{name: r.Name, version: r.Version, body: body}, err
+	return &resource{name: r.Name, version: r.Version, stamp: r.Stamp, body: body}, err
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -63,7 +64,7 @@ type Server struct {
 	kept                 kept
 	taken                [outcomes]atomic.Uint64
 	refused              atomic.Uint64 // batches
-	disagreeing, unheard rare
+	disagreeing, unheard seldom.Log
 	// taking is held by one batch at a time: so the batches that come at a time hold no
 	// more than their bytes.
 	taking sync.Mutex
@@ -78,12 +79,13 @@ func (s *Server) RefusedBatches() uint64 { return s.refused.Load() }
 
 // Prepare implements live.Sink: it keeps the set.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	return func() { s.kept.add(set) }, nil
+	next := s.kept.prepare(set)
+	return func() { s.kept.add(next) }, nil
 }
 
-// Stamped notes a stamp of a set that serves, or is about to: entries that name it are
-// decided with that set.
-func (s *Server) Stamped(set *policy.Set, stamp string) { s.kept.stamp(set, stamp) }
+// Stamped notes the stamps of a set that is kept, or was prepared last: entries that name
+// one are decided with that set.
+func (s *Server) Stamped(set *policy.Set, stamps map[string]bool) { s.kept.stamp(set, stamps) }
 
 // Service returns the gRPC service: its description, and what implements it.
 func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
@@ -121,7 +123,7 @@ func (s *Server) export(ctx context.Context, decode func(any) error) (any, error
 // refuse counts a batch that is refused whole.
 func (s *Server) refuse(why, key, value string) {
 	s.refused.Add(1)
-	s.unheard.tell(s.log().Warn, "decisions that Envoy took are refused: "+why, key, printable.Text(value))
+	s.unheard.Tell(s.log().Warn, "decisions that Envoy took are refused: "+why, key, printable.Text(value))
 }
 
 // take takes the entries of a batch.

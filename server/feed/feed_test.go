@@ -23,6 +23,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -160,17 +161,36 @@ func TestTheLastSetsAreKept(t *testing.T) {
 	}
 }
 
-// TestAStampStandsForASet has resources that stay as they are, and some that do not.
+// stamps is a set of them.
+func stamps(list ...string) map[string]bool {
+	of := map[string]bool{}
+	for _, stamp := range list {
+		of[stamp] = true
+	}
+	return of
+}
+
+// TestAStampStandsForASet has resources that stay as they are, some that do not, and a
+// set that is compiled and refused.
 func TestAStampStandsForASet(t *testing.T) {
-	old, current, next := setFor(t, "https://old.example"), setFor(t, app), setFor(t, "https://next.example")
+	old, current, refused, next := setFor(t, "https://old.example"), setFor(t, app), setFor(t, "https://refused.example"), setFor(t, "https://next.example")
 	s, _, _ := serving(t, old, current)
-	s.Stamped(old, "both")
-	s.Stamped(old, "changed")
-	s.Stamped(current, "both")
-	s.Stamped(next, "next") // it is compiled before it serves
-	for stamp, want := range map[string]*policy.Set{"both": current, "changed": old, "next": next} {
+	s.Stamped(old, stamps("gone", "both", "changed", "always"))
+	s.Stamped(old, stamps("both", "changed", "always"))
+	s.Stamped(current, stamps("both", "always"))
+	servertest.Prepare(t, s, refused)
+	s.Stamped(refused, stamps("both", "refused"))
+	commit := servertest.Prepare(t, s, next)
+	s.Stamped(next, stamps("always", "next")) // it is compiled before it serves
+	commit()
+	for stamp, want := range map[string]*policy.Set{"both": current, "changed": old, "next": next, "always": next} {
 		if got, known := s.kept.of(stamp); !known || got != want {
 			t.Errorf("%s: known %v, the wrong set", stamp, known)
+		}
+	}
+	for _, stamp := range []string{"gone", "refused"} {
+		if _, known := s.kept.of(stamp); known {
+			t.Errorf("%s is known", stamp)
 		}
 	}
 	for i := range KeptSets {
@@ -227,7 +247,7 @@ func TestDisagreementsAreLoggedSeldom(t *testing.T) {
 				t.Errorf("the log has %s, want %s in it", first, want)
 			}
 		}
-		time.Sleep(tellEvery)
+		time.Sleep(seldom.Interval)
 		s.send(t, wrong)
 		if second := strings.TrimPrefix(log.String(), first); strings.Count(second, "\n") != 1 || !strings.Contains(second, `"not_logged_before":4`) {
 			t.Errorf("then %s", second)

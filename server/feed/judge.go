@@ -2,7 +2,6 @@ package feed
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"sync"
 
@@ -14,7 +13,7 @@ import (
 func (s *Server) takeEntry(ctx context.Context, node, body string) Outcome {
 	e, err := readEntry(body)
 	if err != nil {
-		s.unheard.tell(s.log().Warn, "a decision that Envoy took is refused: it is not an entry of the feed", "node", shown(node), "error", printable.Text(err.Error()))
+		s.unheard.Tell(s.log().Warn, "a decision that Envoy took is refused: it is not an entry of the feed", "node", shown(node), "error", printable.Text(err.Error()))
 		return Refused
 	}
 	set, known := s.kept.of(e.set)
@@ -53,7 +52,7 @@ func (e *entry) decision(own *policy.Decision, isPolicy bool) policy.Decision {
 // tell logs a disagreement.
 func (s *Server) tell(node string, e *entry, own *policy.Decision) {
 	r := &e.request
-	s.disagreeing.tell(s.log().Error, "Envoy has decided otherwise than the policies say, please report it",
+	s.disagreeing.Tell(s.log().Error, "Envoy has decided otherwise than the policies say, please report it",
 		"node", shown(node), "set", e.set,
 		"envoy_policy", shown(e.policy), "envoy_reason", e.reason.String(), "policy", own.Policy, "reason", own.Reason.String(),
 		"shadow_policy", own.Shadow.Policy, "host", shown(r.Authority), "path", shown(r.Path), "method", shown(r.Method), "origin", shown(r.Origin),
@@ -67,52 +66,61 @@ func shown(value string) string { return printable.Value(printable.Clip(value)) 
 // kept are the last sets, the one that serves first.
 type kept struct {
 	mu   sync.Mutex
-	sets []*policy.Set // replaced, never changed
-	// stamped are the sets of stamps, the newest one of each: of those that are kept, and of
-	// the next.
-	stamped map[string]*policy.Set
+	sets []*keptSet // replaced, never changed
+	next *keptSet   // prepared last; nil before the first
+}
+
+// keptSet is a set with the stamps of what it is compiled into.
+type keptSet struct {
+	*policy.Set
+	stamps map[string]bool // replaced, under the lock of kept
+}
+
+// prepare makes ready for a set to serve.
+func (k *kept) prepare(set *policy.Set) *keptSet {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.next = &keptSet{Set: set}
+	return k.next
 }
 
 // add has a set serve.
-func (k *kept) add(set *policy.Set) {
+func (k *kept) add(set *keptSet) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	others := slices.DeleteFunc(slices.Clone(k.sets), func(s *policy.Set) bool { return s.Hash() == set.Hash() })
-	k.sets = append([]*policy.Set{set}, others[:min(len(others), KeptSets-1)]...)
-	maps.DeleteFunc(k.stamped, func(_ string, s *policy.Set) bool { return !slices.Contains(k.sets, s) })
+	others := slices.DeleteFunc(slices.Clone(k.sets), func(s *keptSet) bool { return s.Hash() == set.Hash() })
+	k.sets = append([]*keptSet{set}, others[:min(len(others), KeptSets-1)]...)
 }
 
-// stamp notes a stamp of a set.
-func (k *kept) stamp(set *policy.Set, stamp string) {
+// stamp notes the stamps of a set.
+func (k *kept) stamp(set *policy.Set, stamps map[string]bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.stamped == nil {
-		k.stamped = map[string]*policy.Set{}
+	for _, s := range append(slices.Clone(k.sets), k.next) {
+		if s != nil && s.Set == set {
+			s.stamps = stamps
+		}
 	}
-	k.stamped[stamp] = set
 }
 
-func (k *kept) all() []*policy.Set {
+func (k *kept) all() []*keptSet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.sets
 }
 
-// of returns the set of a stamp or a hash. If it is not known, that is the one that
-// serves.
+// of returns the set of a stamp or a hash, the newest one. If it is not known, that is
+// the one that serves.
 func (k *kept) of(stamp string) (set *policy.Set, known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if set, known = k.stamped[stamp]; known {
-		return set, true
-	}
-	i := slices.IndexFunc(k.sets, func(s *policy.Set) bool { return s.Hash() == stamp })
-	return k.sets[max(i, 0)], i >= 0
+	i := slices.IndexFunc(k.sets, func(s *keptSet) bool { return s.stamps[stamp] || s.Hash() == stamp })
+	return k.sets[max(i, 0)].Set, i >= 0
 }
 
 // names reports whether one of the sets has a policy of that name.
 func (k *kept) names(policyName string) bool {
-	return slices.ContainsFunc(k.all(), func(s *policy.Set) bool {
+	return slices.ContainsFunc(k.all(), func(s *keptSet) bool {
 		_, ok := s.Policy(policyName)
 		return ok
 	})

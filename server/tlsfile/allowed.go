@@ -24,5 +24,9 @@ func (a Allowed) Admits(ctx context.Context) (names []string, ok bool) {
 			names = ClientNames(info.State)
 		}
 	}
-	return names, slices.ContainsFunc(names, func(name string) bool { return slices.Contains(a, name) })
+	return names, a.haveOneOf(names)
+}
+
+func (a Allowed) haveOneOf(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(a, name) })
 }

@@ -164,7 +164,7 @@ func (w *world) isCalm(authority string) bool {
 		return regexp.MustCompile(`(?is)^(.*@)?` + regexp.QuoteMeta(host) + `\.?(:.*)?$`).MatchString(authority)
 	})
 	return i >= 0 && len(hosts) <= mostNamed && !slices.ContainsFunc(w.specs, func(p policy.Spec) bool {
-		return p.DeniedRequests != "" && coversHost(&p, hosts[i])
+		return blocksSome(&p) && coversHost(&p, hosts[i])
 	})
 }
 
@@ -173,9 +173,7 @@ func (e *exchange) blocks(p *policy.Spec, preflight bool) bool {
 	r := &e.seen
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 	switch {
-	case p.Mode == policy.ModeOff || p.Mode == policy.ModeShadow || r.Origin == "":
-		return false
-	case p.DeniedRequests != policy.DeniedBlock && p.DeniedRequests != policy.DeniedBlockUnsafe:
+	case !blocksSome(p) || r.Origin == "":
 		return false
 	case preflight:
 		return true
@@ -185,6 +183,11 @@ func (e *exchange) blocks(p *policy.Spec, preflight bool) bool {
 		return false
 	}
 	return p.DeniedRequests == policy.DeniedBlock || !safe
+}
+
+// blocksSome reports whether p may block any request.
+func blocksSome(p *policy.Spec) bool {
+	return p.Mode != policy.ModeOff && p.Mode != policy.ModeShadow && (p.DeniedRequests == policy.DeniedBlock || p.DeniedRequests == policy.DeniedBlockUnsafe)
 }
 
 func coversHost(p *policy.Spec, authority string) bool {

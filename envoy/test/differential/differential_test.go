@@ -255,7 +255,7 @@ func (r *round) compare(t *testing.T) *tally {
 
 // compareAsked compares with what is said of a request beforehand.
 func (s *stack) compareAsked(e *exchange, asked bool) []string {
-	said, err := s.whole.Asks(&e.seen)
+	said, err := s.asks(&e.seen)
 	switch {
 	case err != nil:
 		return []string{err.Error()}

@@ -36,7 +36,7 @@ type object = map[string]any
 type stack struct {
 	variant
 	config   envoy.Config
-	whole    notrip.Resource // what is compiled, without shards
+	asks     func(*policy.Request) (bool, error) // of what is compiled, without shards
 	upstream *upstream
 	handler  *wire.Handler
 	asked    *asked
@@ -143,7 +143,9 @@ func (s *stack) load(t *testing.T, w *world) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.whole = whole.Resources[0]
+	if s.asks, err = whole.Resources[0].Asks(); err != nil {
+		t.Fatal(err)
+	}
 	if err := envoy.WriteFilters(s.config.Compiled.Folder, filters); err != nil {
 		t.Fatal(err)
 	}

@@ -198,6 +198,22 @@ func (f *fed) sendMany(t *testing.T, n int, g *rand.Rand) {
 	}
 }
 
+// TestADecisionIsToldOnce has an Envoy log a WebSocket when it is open, too.
+func TestADecisionIsToldOnce(t *testing.T) {
+	f := startFed(t, policies, compileForEnvoy, func(b object) {
+		manager(b)["access_log_options"] = object{"flush_log_on_tunnel_successfully_established": true, "flush_access_log_on_new_request": true}
+	})
+	if err := echoes(f.address(), "app.test", "https://app.example"); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Await(t, "the WebSocket has ended", func() bool { return f.stat(t, "downstream_cx_upgrades_active") == 0 })
+	f.answer(t, "app.test", allowed)
+	servertest.Await(t, "both are told", func() bool { return f.observed.Load() >= 2 })
+	if told, counted := f.observed.Load(), f.stat(t, decidedStat); told != 2 || counted != 2 {
+		t.Errorf("of 2 decisions %d are told, and Envoy counts %d", told, counted)
+	}
+}
+
 // TestTheFeedFindsAFault delivers a filter that is compiled from other policies than it
 // says: each answer that is otherwise is found.
 func TestTheFeedFindsAFault(t *testing.T) {
