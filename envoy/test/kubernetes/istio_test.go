@@ -124,3 +124,36 @@ func TestIstio(t *testing.T) {
 		})
 	}
 }
+
+// TestIstioSidecar runs the Envoy of an application instead of a gateway's.
+func TestIstioSidecar(t *testing.T) {
+	needIstio(t)
+	binary := corsgatetest.Build(t)
+	policies := demoPolicies(t)
+	g := &gateway{edge: edge{url: "http://127.0.0.1:25500", host: "api.test"}, policies: policies}
+	g.corsgate = corsgatetest.Start(t, binary, "--policies", policies, "--ecds", "--grpc-listen", serviceAddress, "--poll-interval", "100ms")
+	start(t, exec.Command(binary, "demo", "upstream", "--listen", upstreamAddress))
+	manifest := manifestOf(t, binary, "--format", "istio", "--workload", "istio-system/app=shop", "--sidecar", "--service", serviceAddress)
+	c := startCluster(t)
+	c.kinds()
+	c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n")
+	c.apply(must(t)(readFile("testdata/istio-sidecar.yaml")) + "---\n" + manifest)
+	runIstiod(t, c, manifest)
+	bootstrap := strings.NewReplacer("router~10.9.9.9", "sidecar~10.9.9.9", "istio: ingressgateway", "app: shop").
+		Replace(must(t)(readFile("testdata/istio-envoy.yaml")))
+	path := filepath.Join(t.TempDir(), "envoy.yaml")
+	put(t, path, bootstrap)
+	start(t, exec.Command(envoytest.Binary(t), "-c", path, "--concurrency", "1", "-l", "warning"))
+	servertest.Await(t, "corsgate's answer by a sidecar", func() bool {
+		return ask(t, g.url, preflight(g.host, known)).allowed == known
+	})
+	g.delivered(t)
+	g.demo(t, g.host)
+	g.edit(t)
+	if who := g.answering(t, preflight(g.host, known)); who != "Envoy" {
+		t.Errorf("%s answers a preflight", who)
+	}
+	if now := g.outage(t); now != "nothing changes" {
+		t.Errorf("without corsgate: %s", now)
+	}
+}
