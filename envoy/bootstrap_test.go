@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -204,6 +205,27 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 			doc := string(must(t)(with(tc.change).Filters()))
 			if got := strings.Count(doc, tc.want); got != tc.times {
 				t.Errorf("%q is there %d times, want %d", tc.want, got, tc.times)
+			}
+		})
+	}
+}
+
+func TestAccessLogSaysHowEnvoysOwnAnswersLook(t *testing.T) {
+	const byAuthz, byLua = "has the details ext_authz_error and the flag UAEX, good preflights too", "has the details lua_response, good preflights too"
+	for name, tc := range map[string]struct {
+		change         func(*envoy.Config)
+		byAuthz, byLua int
+	}{
+		"no-trip": {func(c *envoy.Config) { c.Profile, c.Compiled.ECDS = envoy.NoTrip, true }, 1, 0},
+		"no-trip with lua": {func(c *envoy.Config) {
+			c.Profile, c.Compiled = envoy.NoTrip, envoy.Compiled{ECDS: true, Reply: notrip.ByLua}
+		}, 0, 1},
+		"one that always asks": {func(*envoy.Config) {}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := string(must(t)(with(tc.change).YAML()))
+			if a, l := strings.Count(doc, byAuthz), strings.Count(doc, byLua); a != tc.byAuthz || l != tc.byLua {
+				t.Errorf("it is said %d times of ext_authz and %d times of Lua, want %d and %d", a, l, tc.byAuthz, tc.byLua)
 			}
 		})
 	}

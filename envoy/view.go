@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
@@ -35,6 +36,8 @@ type view struct {
 	ServiceTLS string
 	// NamedPolicies tells that a compiled configuration looks for names of policies.
 	NamedPolicies bool
+	// ByLua tells that Envoy answers by itself with Lua.
+	ByLua bool
 	// Feed and Stats are those of Compiled.
 	Feed  uint32
 	Stats bool
@@ -75,6 +78,7 @@ func (c Config) view() (view, error) {
 		FilterName:         c.filterName(),
 		ECDS:               c.Compiled.ECDS,
 		Inline:             c.Compiled.Inline,
+		ByLua:              c.Compiled.Reply == notrip.ByLua,
 		Feed:               c.Compiled.Feed,
 		Stats:              c.Compiled.Stats,
 		ErrorStatus:        503,

@@ -157,10 +157,13 @@ func (p *percent) Type() string { return "PERCENT" }
 
 // Set takes a percentage.
 func (p *percent) Set(text string) error {
-	number, ok := strings.CutSuffix(text, "%")
+	number, found := strings.CutSuffix(text, "%")
+	if !found {
+		return errors.New("want 0.0001% to 100%, and the % is missing")
+	}
 	n, err := strconv.ParseFloat(number, 64)
 	parts := math.Round(n * 10_000)
-	if !ok || err != nil || !(parts >= 1 && parts <= envoy.WholeFeed) {
+	if err != nil || !(parts >= 1 && parts <= envoy.WholeFeed) {
 		return errors.New("want 0.0001% to 100%")
 	}
 	*p = percent(parts)

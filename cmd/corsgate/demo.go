@@ -51,7 +51,7 @@ behind, the next one removes.`,
 		Example: `  corsgate demo
   corsgate demo --once --profile one-trip   # make the requests and check the answers
   corsgate demo --without-service`,
-		Args:        cobra.NoArgs,
+		Args:        noArguments,
 		Annotations: map[string]string{withoutVariables: "what is set for serve is not meant for a trial beside it"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {

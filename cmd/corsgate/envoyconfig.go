@@ -64,7 +64,7 @@ needed. For Envoy Gateway, --profile two-phase uses its portable API alone, and 
   corsgate envoy-config --profile one-trip --upstream 127.0.0.1:8080 > envoy.yaml
   corsgate envoy-config --format envoy-gateway --gateway default/edge > corsgate.yaml
   corsgate envoy-config --format istio --workload istio-system/istio=ingressgateway`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.chooseECDS(cmd.Flags())
 			if err := f.check(cmd.Flags()); err != nil {

@@ -85,7 +85,7 @@ given. Of several requests, one that is blocked makes it 1.`,
   corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
   pbpaste | corsgate explain --policies policies/ --curl -
   corsgate explain --admin http://127.0.0.1:9002 --har session.har`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return asFault(c.explain(cmd, format.value), exitUsage)
 		},

@@ -60,7 +60,7 @@ and exits 1.
 SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 		Example: `  corsgate serve --policies policies/ --ecds
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer surviveClosedPipes()()
 			signals, stop := hangups()

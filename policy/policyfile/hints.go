@@ -330,6 +330,8 @@ func fieldHint(name string, value *yaml.Node, known, free []string) string {
 		return "did you mean " + strconv.Quote(field) + "?"
 	case slices.Contains(known, field):
 		return strconv.Quote(field) + " is there already: remove one"
+	case path == "" && len(free) == 0:
+		return "remove it: all that may stand here is there already: " + strings.Join(known, ", ")
 	case path == "":
 		return near.DidYouMean("", free, "")
 	case strings.HasPrefix(path, "cors."):
