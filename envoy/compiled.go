@@ -34,25 +34,27 @@ type Compiled struct {
 	// Folder is where Envoy finds the filters that WriteFilters writes: an absolute
 	// path, as Envoy sees it. With ECDS it is empty.
 	Folder string
-	// ECDS has the service deliver the filters while Envoy runs, by extension config
-	// discovery.
+	// ECDS lets the service deliver the filters while Envoy runs, by extension
+	// config discovery.
 	ECDS bool
-	// Inline has the filter itself stand in the configuration.
+	// Inline puts the filter itself into the configuration.
 	Inline bool
 	// Ports are those that clients write in an authority, as in
 	// "api.example.com:8443"; requests with others are asked about.
 	Ports []uint16
-	// Shards divides the policies by their hosts over so many filters, so that a change
-	// writes one of them anew; 0 and 1 mean one.
+	// Shards is the number of filters that the policies are divided over, by their
+	// hosts: a change then writes only one of them again. 0 and 1 mean one.
 	Shards int
-	// NamedPolicies has requests asked about whose route or virtual host names a policy.
+	// NamedPolicies lets Envoy ask about requests whose route or virtual host names a
+	// policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the access log, too.
 	PolicyNames bool
-	// Feed has so many of a million decisions told to the service, which must take them;
-	// 0 means none.
+	// Feed is how many of a million decisions Envoy tells the service, which must take
+	// them; 0 means none.
 	Feed uint32
-	// Stats has Envoy count its decisions by policy and reason, and so names policies.
+	// Stats lets Envoy count its decisions by policy and reason, and so names
+	// policies.
 	Stats bool
 	// Reply says how Envoy answers; empty means notrip.ByAuthz.
 	Reply notrip.Reply
@@ -60,7 +62,7 @@ type Compiled struct {
 	Budget int
 }
 
-// WholeFeed is the Feed that has every decision told.
+// WholeFeed is the Feed that tells every decision.
 const WholeFeed = 1_000_000
 
 // maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
@@ -141,7 +143,8 @@ func (c Config) root() (string, error) {
 }
 
 // sourceOf returns where Envoy finds a filter: in a file that it watches, or with the
-// service. Until that delivers, as long as it takes, Envoy has the default.
+// service. Until the service delivers, however long that takes, Envoy uses the
+// default.
 func (c Config) sourceOf(name string) *core.ExtensionConfigSource {
 	if !c.Compiled.ECDS {
 		file := &core.PathConfigSource{Path: filepath.Join(c.Compiled.Folder, name+fileEnding)}
@@ -178,8 +181,8 @@ func block(n *yaml.Node) {
 	}
 }
 
-// sayOnce writes the value of a key out where it comes first, and refers to it
-// further down. All of its values are the same.
+// sayOnce writes the value of a key where the key comes first, and refers to
+// it further down. All values of the key are the same.
 func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 	for i, child := range n.Content {
 		isValue := n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == key
@@ -214,8 +217,8 @@ func (c Config) options() (o notrip.Options, err error) {
 	return o, err
 }
 
-// Compile compiles a set for the profile NoTrip. With ECDS it needs no Service: that
-// is who compiles.
+// Compile compiles a set for the profile NoTrip. With ECDS it needs no Service,
+// since the service compiles.
 func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	validate := c.validateFilters
 	if c.Compiled.ECDS {
@@ -231,8 +234,8 @@ func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	return notrip.Compile(set, o)
 }
 
-// ask returns the chain that asks the service. A closed one refuses what is not
-// answered.
+// ask returns the chain that asks the service. If it fails closed, it refuses
+// what is not answered.
 func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 	v, err := c.view()
 	if err != nil {
@@ -260,7 +263,7 @@ func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 	return chain.GetTypedConfig(), nil
 }
 
-// fileEnding is that of a filter's file. Envoy tells the format by it.
+// fileEnding is the extension of a filter's file. It tells Envoy the format.
 const fileEnding = ".json"
 
 // WriteFilters writes the filters into a folder, as StageFilters and Commit do.
@@ -272,7 +275,7 @@ func WriteFilters(folder string, res *notrip.Result) error {
 	return staged.Commit()
 }
 
-// Staged are the files of filters, those that change written beside the old ones.
+// Staged are files of filters. Those that change are written beside the old ones.
 type Staged struct {
 	folder string
 	// Changed are the names of the files that Commit replaces, and Same of those that
@@ -281,9 +284,9 @@ type Staged struct {
 	beside        []string // the paths of the files that replace Changed, and are there
 }
 
-// StageFilters writes the filters into a folder, which is made if need be, beside
-// those that Envoy has. A folder keeps its number of shards: Envoy would go on with a
-// file that nobody writes any more.
+// StageFilters writes the filters into a folder, beside those that Envoy has. It
+// makes the folder if necessary. A folder keeps its number of shards: with another
+// number, Envoy would still use a file that nobody writes any more.
 func StageFilters(folder string, res *notrip.Result) (*Staged, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
@@ -317,11 +320,12 @@ func (s *Staged) stage(r notrip.Resource) error {
 	return err
 }
 
-// writeBeside writes what will replace a file of a folder, and that Envoy may read,
-// whoever runs it. It is on the disk before it is renamed, so that no power failure
-// leaves an empty file. The path is that of what is there, also after an error.
+// writeBeside writes a file that will replace another one of the folder. Every user
+// may read it, since any user may run Envoy. It is on the disk before it is
+// renamed, so that no power failure leaves an empty file. The path is that of the
+// new file, also after an error if the file is there.
 func writeBeside(folder, name string, doc []byte) (path string, err error) {
-	// A name of its own: nobody else writes the file, and no link stands there.
+	// The name is unique: nobody else writes the file, and it is not a link.
 	file, err := os.CreateTemp(folder, "."+name+".*")
 	if err != nil {
 		return "", err
@@ -348,7 +352,7 @@ func WriteFile(folder, name string, doc []byte) error {
 	return err
 }
 
-// discard removes what is written beside the files and did not replace one.
+// discard removes the new files that did not replace one.
 func (s *Staged) discard() (err error) {
 	for _, path := range s.beside {
 		err = errors.Join(err, os.Remove(path))
@@ -360,8 +364,8 @@ func (s *Staged) discard() (err error) {
 // filterFile matches the names of the files of filters.
 var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+-of-[0-9]+)?\.json$`)
 
-// checkOthers reports a filter in a folder that is not the result's: it is of
-// another number of shards.
+// checkOthers reports a filter in a folder that does not belong to the result:
+// it is from another number of shards.
 func checkOthers(folder string, res *notrip.Result) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -405,7 +409,7 @@ func fileOf(r notrip.Resource) ([]byte, error) {
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, doc, "", " "); err != nil { // the same bytes for the same filter
+	if err := json.Indent(&out, doc, "", " "); err != nil { // so that the same filter has the same bytes
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	return append(out.Bytes(), '\n'), nil

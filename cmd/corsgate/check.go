@@ -17,7 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// findings are what check found, as its JSON says it.
+// findings are check's findings, in the form of its JSON.
 type findings struct {
 	// Findings are sorted by place within each path, the paths in the order
 	// they were given.
@@ -25,10 +25,10 @@ type findings struct {
 	Errors   int                     `json:"errors"`
 	Warnings int                     `json:"warnings"`
 	Notes    int                     `json:"notes"`
-	// Policies counts those of the paths without errors.
+	// Policies is the number of policies in the paths without errors.
 	Policies int `json:"policies"`
 
-	compiled bool // and so the findings say of each policy what Envoy decides
+	compiled bool // the findings say for each policy what Envoy decides
 }
 
 func newCheck() *cobra.Command {
@@ -87,7 +87,7 @@ type checkFlags struct {
 	compile                compileFlags
 }
 
-// check reports flags that say nothing together.
+// check reports flags that have no use together.
 func (f *checkFlags) check(cmd *cobra.Command) error {
 	if f.noTrip() {
 		if err := f.compile.check(); err != nil {
@@ -102,8 +102,7 @@ func (f *checkFlags) check(cmd *cobra.Command) error {
 
 func (f *checkFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// config returns the Envoy that is compiled for. Which addresses it has says nothing
-// about policies.
+// config returns the Envoy to compile for. Its addresses do not matter to policies.
 func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
 	c := envoy.Config{Profile: envoy.NoTrip, Service: defaultGRPCListen}
 	if f.withoutService {
@@ -114,8 +113,8 @@ func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
 	return c
 }
 
-// checkAll judges each path by itself. More, if it is not nil, says more of policies
-// that load.
+// checkAll judges each path by itself. If more is not nil, it adds findings about
+// policies that load.
 func checkAll(ctx context.Context, paths []string, more func(path string, r policyfile.Result) []policyfile.Diagnostic) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
@@ -142,8 +141,8 @@ func loadSet(ctx context.Context, stderr io.Writer, policies string, source live
 	return policy.Compile(r.Policies), nil
 }
 
-// more returns what says of policies what the profile makes of them; nil if that is
-// nothing.
+// more returns the function that says how the profile treats the policies. It
+// returns nil if the profile has nothing to say.
 func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Result) []policyfile.Diagnostic {
 	if !f.noTrip() {
 		return nil
@@ -157,8 +156,8 @@ func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Res
 	}
 }
 
-// refusal returns the findings of policies that were refused. That they could
-// not be judged at all is a finding too.
+// refusal returns the findings of policies that were refused. If they could
+// not be judged at all, that is a finding, too.
 func refusal(path string, err error) []policyfile.Diagnostic {
 	var refused *live.LoadError
 	if errors.As(err, &refused) && refused.Err == nil {
@@ -167,8 +166,8 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
 }
 
-// mendable prints why policies were refused, and returns err, which says that they
-// were, as a fault with the hint to mend them.
+// mendable prints why policies were refused. It returns err as a fault, with a
+// hint to correct the policies.
 func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code int) error {
 	for _, d := range found {
 		fmt.Fprintln(stderr, d)

@@ -29,7 +29,7 @@ const demoListen = "127.0.0.1:10000"
 type demoFlags struct {
 	profile, format               *choice
 	listen, grpc, admin, upstream string
-	taken                         string // what Envoy would listen on if it were free
+	taken                         string // the default address, if it is taken
 	once, withoutService          bool
 }
 
@@ -84,7 +84,7 @@ behind, the next one removes.`,
 	return cmd
 }
 
-// check reports addresses that cannot be listened on. What Envoy listens on is
+// check reports addresses on which nothing can listen. Envoy's own address is
 // checked with its configuration.
 func (f *demoFlags) check() error {
 	if err := checkListen("grpc-listen", f.grpc); err != nil {
@@ -124,8 +124,9 @@ func (f *demoFlags) checkDelivery() error {
 
 func (f *demoFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// chooseListen lets Envoy take any free port when the default one is taken. That
-// an address that was asked for is taken is told before anything is started.
+// chooseListen lets Envoy take any free port if the default one is taken. If the
+// user asked for an address and it is taken, chooseListen says so before
+// anything starts.
 func (f *demoFlags) chooseListen(asked bool) error {
 	l, err := net.Listen("tcp", f.listen)
 	if err == nil {
@@ -138,10 +139,10 @@ func (f *demoFlags) chooseListen(asked bool) error {
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
-	return nil // it is not an address, which Envoy's configuration tells
+	return nil // it is not an address; the check of Envoy's configuration says so
 }
 
-// starting says that Envoy is started, and if it is not where it usually is.
+// starting says that Envoy starts, and where, if not at its usual address.
 func (f *demoFlags) starting() string {
 	if f.taken == "" {
 		return "starting envoy"
@@ -162,8 +163,8 @@ func endUnread(cmd *cobra.Command) (stop func()) {
 	return cancel
 }
 
-// run runs the demo. It does not wait for who reads what it prints, but for the
-// answers of --once.
+// run runs the demo. It does not wait for a reader of what it prints, except
+// with --once.
 func (f *demoFlags) run(cmd *cobra.Command) error {
 	level := slog.LevelInfo
 	if f.once {
@@ -204,8 +205,8 @@ type demo struct {
 	stderr             *lines.Queue // which log writes to
 }
 
-// start finds an Envoy and runs the demo until ctx ends, or with --once until
-// the answers are there.
+// start finds an Envoy and runs the demo until ctx ends. With --once it runs
+// until the answers are there.
 func (d *demo) start(ctx context.Context) (err error) {
 	if d.binary, err = envoy.Find(ctx, d.stderr); err != nil {
 		return interrupted(err)
@@ -251,7 +252,8 @@ func (d *demo) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// config returns the configuration of the demo's Envoy. There may be nobody to ask.
+// config returns the configuration of the demo's Envoy. It may have no service to
+// ask.
 func (d *demo) config(upstream, service string) envoy.Config {
 	c := envoy.Config{
 		Profile: envoy.Profile(d.flags.profile.value),

@@ -131,8 +131,8 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 // noTrip reports whether policies are compiled.
 func (f *envoyConfigFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// chooseECDS has the service deliver what is compiled, unless the flags are about
-// files. What the environment says of policies is for serve.
+// chooseECDS lets the service deliver the compiled policies, unless the flags are
+// about files. A variable for --policies does not count: it is for serve.
 func (f *envoyConfigFlags) chooseECDS(flags *pflag.FlagSet) {
 	files := f.out != "" || f.config.Compiled.Folder != "" || isSaid(flags, "policies")
 	f.ecds = f.ecds || f.noTrip() && !files
@@ -143,7 +143,7 @@ func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 	return f.config.Service != "" && (!f.noTrip() || f.ecds || flags.Changed("service"))
 }
 
-// check reports flags that have no place in the profile, or beside each other.
+// check reports flags that have no use in the profile, or exclude each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 	if err := f.target.check(flags, f.format); err != nil {
 		return err

@@ -22,11 +22,11 @@ import (
 // The files that envoy-config writes beside the filters.
 const (
 	bootstrapName = "envoy.yaml"
-	// newBootstrapName is what it would have written if the other one were not there.
+	// newBootstrapName is the bootstrap that would be written if there were no other.
 	newBootstrapName = bootstrapName + ".new"
 )
 
-// fileState says what became of a file.
+// fileState says what happened to a file.
 type fileState string
 
 const (
@@ -39,8 +39,8 @@ const (
 // folderReport says what was written, as its JSON says it.
 type folderReport struct {
 	Files []fileReport `json:"files"`
-	// Policies counts those that are compiled, and Findings say what of them is asked
-	// about.
+	// Policies is the number of compiled policies. Findings say about which requests
+	// Envoy asks.
 	Policies int                     `json:"policies"`
 	Findings []policyfile.Diagnostic `json:"findings"`
 	// Bytes is the size of the filters, of which Budget is the bound.
@@ -88,8 +88,8 @@ func (f *envoyConfigFlags) document(c envoy.Config) ([]byte, error) {
 	return c.YAML()
 }
 
-// load loads the policies. What is wrong with them goes to standard error, as check
-// finds it.
+// load loads the policies. Their mistakes go to standard error, as check prints
+// them.
 func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	r, err := live.Check(cmd.Context(), sourceOf(f.policies))
 	if err != nil {
@@ -102,8 +102,8 @@ func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	return r, err
 }
 
-// needService prints the errors among what is found, and returns one if there are
-// any.
+// needService prints the errors among the findings. If there are any, it returns
+// an error.
 func needService(stderr io.Writer, found []policyfile.Diagnostic) (err error) {
 	for _, d := range found {
 		if d.Level == policy.Error {
@@ -133,8 +133,8 @@ func (f *envoyConfigFlags) place(report *folderReport, filters *notrip.Result, d
 	return report.keepBootstrap(f.out, doc)
 }
 
-// tell says what was done: what is to paste on standard output, and the rest beside
-// it then.
+// tell says what was done. If there is something to paste, that goes to standard
+// output, and the rest to standard error.
 func (f *envoyConfigFlags) tell(cmd *cobra.Command, report *folderReport, doc []byte) error {
 	switch {
 	case f.only.value != "":
@@ -154,8 +154,9 @@ func (r *folderReport) add(folder string, state fileState, names ...string) {
 	}
 }
 
-// keepBootstrap writes the bootstrap if there is none. One that says something else
-// may be edited: it stays, and the new one stands beside it as long as they differ.
+// keepBootstrap writes the bootstrap if there is none. If there is a different one,
+// the user may have edited it: it stays, and the new one is beside it as long as
+// they differ.
 func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
 	before, err := os.ReadFile(filepath.Join(folder, bootstrapName))
 	switch {
@@ -184,7 +185,7 @@ func (r *folderReport) removeNew(folder string) error {
 	return err
 }
 
-// state returns what became of a file, or "".
+// state returns what happened to a file, or "".
 func (r *folderReport) state(folder, name string) fileState {
 	for _, f := range r.Files {
 		if f.File == printable.Name(filepath.Join(folder, name)) {

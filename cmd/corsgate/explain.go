@@ -29,14 +29,14 @@ type explainConfig struct {
 	credentials              *choice
 	upload                   bool
 	policy, curl, har        string
-	ports                    ports // that Envoy knows, if it has the policies compiled in
+	ports                    ports // the ports that Envoy knows, in no-trip
 }
 
 // explainer answers a question: from policy files, or by asking a service.
 type explainer func(context.Context, explain.Question) (explain.Report, error)
 
-// all answers the questions, and names to note those that have no answer. The
-// error says why none has one.
+// all answers the questions. It writes to note which questions have no answer.
+// If none has one, the error says why.
 func (ask explainer) all(ctx context.Context, note io.Writer, questions []explain.Question) (reports []explain.Report, err error) {
 	var skipped strings.Builder
 	for _, q := range questions {
@@ -135,7 +135,7 @@ func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
 	return c.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), reports, format)
 }
 
-// explainer returns what answers: the policies of --policies or of --admin.
+// explainer returns the explainer for --policies or for --admin.
 func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explainer, error) {
 	switch {
 	case c.policies != "" && c.admin != "":
@@ -161,8 +161,8 @@ func policiesExplainer(ps explain.Policies) explainer {
 	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }
 }
 
-// questions returns what is asked; the flags alone ask one thing. It names to
-// note what of a HAR file is left out.
+// questions returns what is asked. Without --curl and --har, the flags
+// describe one question. It writes to note what it leaves out of a HAR file.
 func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain.Question, err error) {
 	if err := c.checkHost(); err != nil {
 		return nil, err
@@ -220,7 +220,7 @@ func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err er
 	return qs, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
 }
 
-// checkHost refuses what is more than a host.
+// checkHost refuses a value that has more than a host.
 func (c *explainConfig) checkHost() error {
 	if strings.Contains(c.host, "//") {
 		return misused("give it to --url, instead of --scheme, --host and --path", "--host wants a host, and %q is a URL", c.host)
@@ -287,7 +287,7 @@ func headersOf(text string) (hs browser.Headers) {
 	return hs
 }
 
-// maxInput bounds what is read of a curl command or a HAR file.
+// maxInput bounds how much of a curl command or a HAR file is read.
 const maxInput = 256 << 20
 
 // readInput reads the file, or standard input for "-".

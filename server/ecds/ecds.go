@@ -1,11 +1,12 @@
-// Package ecds delivers what policies compile into to Envoys while they run, by
-// Envoy's extension config discovery service.
+// Package ecds delivers compiled policies to running Envoys, by Envoy's
+// extension config discovery service.
 //
-// An Envoy asks for resources by name, by the delta protocol or by the one of the
-// state of the world, and gets each one in a response of its own: Envoy refuses a
-// response as a whole. What did not change is not sent, what it has refused neither
-// until it changes, and nothing is ever removed. A resource is compiled when the
-// first Envoy asks for it, and then for each set before that serves.
+// An Envoy asks for resources by name, with the delta or the state-of-the-world
+// protocol. It gets each resource in a response of its own, because Envoy refuses a
+// response as a whole. A resource that did not change is not sent, nor is one that
+// the Envoy has refused, until it changes. Nothing is ever removed. A resource is
+// compiled once the first Envoy asks for it, and from then on for each set before
+// the set serves.
 package ecds
 
 import (
@@ -26,16 +27,16 @@ import (
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
-// The bounds of what Envoys may have the service hold.
+// The bounds of what the service holds for Envoys.
 const (
 	// MaxStreams bounds the streams of all Envoys. An Envoy has one for each name.
 	MaxStreams = 16_384
-	// MaxNames bounds the names that all streams ask for, and MaxNamesOfStream those of
-	// one: there are fewer shards.
+	// MaxNames bounds the names that all streams ask for. MaxNamesOfStream bounds those
+	// of one stream; no Envoy has so many shards.
 	MaxNames         = 16_384
 	MaxNamesOfStream = 512
-	// MaxVariants bounds what a set is compiled into: the names of one call of Compile
-	// are one variant.
+	// MaxVariants bounds how many variants a set is compiled into. The names of one
+	// call of Compile are one variant.
 	MaxVariants = 16
 )
 
@@ -43,7 +44,7 @@ const (
 type Resource struct {
 	// Name is what an Envoy asks for.
 	Name string
-	// Version is another one if Config is.
+	// Version changes if Config does.
 	Version string
 	// Stamp stands for what Config is compiled from, in what the feed tells of it; empty
 	// without one.
@@ -52,13 +53,13 @@ type Resource struct {
 	Config *anypb.Any
 }
 
-// Compile compiles a set into the resource of a name, and those that it compiles into
-// beside it. The error says what to write instead of the name, or what to change in
-// the policies.
+// Compile compiles a set into the resource of a name, and the resources that come
+// with it. The error says what to write instead of the name, or what to change in the
+// policies.
 type Compile func(set *policy.Set, name string) ([]Resource, error)
 
-// Server delivers resources. It is a live.Sink, and safe for concurrent use; its
-// fields are not to be changed after the first call.
+// Server delivers resources. It is a live.Sink, and safe for concurrent use. Do
+// not change its fields after the first call.
 type Server struct {
 	// Compile is required.
 	Compile Compile
@@ -67,7 +68,8 @@ type Server struct {
 	Stamped func(set *policy.Set, stamps map[string]bool)
 	// Allowed are the clients that get resources.
 	Allowed tlsfile.Allowed
-	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
+	// Logger gets what Envoys refuse, and which clients the service refuses; nil means
+	// no log.
 	Logger *slog.Logger
 
 	mu          sync.Mutex
