@@ -43,6 +43,9 @@ func (e *edge) observe(t *testing.T) cells {
 	t.Helper()
 	c := cells{}
 	c[columnPreflight] = e.answering(t, preflight(e.host, known))
+	if guarded := e.answering(t, preflight(e.guarded, known)); guarded != c[columnPreflight] {
+		c[columnPreflight] += ", before a token's filter " + guarded
+	}
 	c[columnCost] = e.costs(t)
 	c[columnToken] = sharing(ask(t, e.url, e.tokenless()), http.StatusUnauthorized)
 	c[columnRoute] = sharing(ask(t, e.url, from("nowhere.test", known)), http.StatusNotFound)
