@@ -94,6 +94,17 @@ func TestNamesOfPoliciesAreThereIfAskedFor(t *testing.T) {
 	}
 }
 
+func TestAnswersAreGivenAsAskedFor(t *testing.T) {
+	set := policytest.Compile(t, apiSpecs(1)...)
+	for reply, want := range map[notrip.Reply]bool{"": false, notrip.ByAuthz: false, notrip.ByLua: true} {
+		filter := compile(t, set, notrip.Options{Reply: reply})[0].Filter.GetValue()
+		byLua, byAuthz := bytes.Contains(filter, []byte("http.lua.v3")), bytes.Contains(filter, []byte("http.ext_authz.v3"))
+		if byLua != want || byAuthz == want {
+			t.Errorf("%q answers by Lua: %v, by ext_authz: %v", reply, byLua, byAuthz)
+		}
+	}
+}
+
 // TestEqualAnswersAreThereOnce adds policies that answer alike.
 func TestEqualAnswersAreThereOnce(t *testing.T) {
 	chains := func(policies int, o notrip.Options) int {
