@@ -135,10 +135,10 @@ func (g *guide) do(t *testing.T, language, block string) {
 
 // serving are the commands that keep their terminal, with the address that each opens.
 var serving = map[string]string{
-	"corsgate serve ":             "127.0.0.1:9002",
-	"corsgate demo upstream ":     "127.0.0.1:8080",
-	"envoy -c envoy.yaml":         "127.0.0.1:10000",
-	"envoy -c filters/envoy.yaml": "127.0.0.1:10001",
+	"corsgate serve ":                                   "127.0.0.1:9002",
+	"corsgate demo upstream ":                           "127.0.0.1:8080",
+	"envoy -c envoy.yaml":                               "127.0.0.1:10000",
+	"envoy --use-dynamic-base-id -c filters/envoy.yaml": "127.0.0.1:10001",
 }
 
 // run runs a command, and wants it to print what is said. One that serves is run until
