@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // whole compiles an expression as Envoy reads it: the whole value must match.
@@ -52,6 +53,40 @@ func TestPlainOriginsAreOrigins(t *testing.T) {
 	longest := "https://" + strings.Repeat(strings.Repeat("a", 40)+".", 5) + strings.Repeat("a", 40) + ":59999"
 	if _, err := policy.ParseOrigin(longest); err != nil || !isPlainOrigin.MatchString(longest) || isPlainOrigin.MatchString("https://a."+longest[len("https://"):]) {
 		t.Errorf("the longest plain origin is another one: %v", err)
+	}
+}
+
+// TestExpressionsOfPatterns holds them to what the patterns match of plain origins.
+func TestExpressionsOfPatterns(t *testing.T) {
+	origins := map[string]policy.Origin{}
+	for rest := range mix(5, "a", "b", "a-", "-b", "a-x-b", ".", ".a", ".b", ".a.b", "x", "_", "1", "localhost", ":8443", ":1000") {
+		for _, text := range []string{"http://" + rest, "https://" + rest} {
+			if o, err := policy.ParseOrigin(text); err == nil && isPlainOrigin.MatchString(text) {
+				origins[text] = o
+			}
+		}
+	}
+	for _, text := range []string{
+		"https://a.b", "http://a.b", "https://a.b:8443", "https://a.b:*", "https://*.a.b", "https://*.a.b:8443", "http://*.a.b:*", "https://a-*.b", "https://*-b.a",
+		"https://a-*-b.a.b", "https://a-*-b.b:8443", "https://a-*-b.b:*", "https://*", "http://*", "https://*:8443", "https://*:*", "http://localhost:*",
+	} {
+		pattern, err := policy.ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		expression, matched := whole(expressionOf(pattern)), 0
+		for origin, o := range origins {
+			got, want := expression.MatchString(origin), pattern.Matches(o)
+			if got != want {
+				t.Fatalf("%s matches %s: %v, want %v", text, origin, got, want)
+			}
+			if want {
+				matched++
+			}
+		}
+		if matched == 0 {
+			t.Errorf("no origin that %s matches was tried", text)
+		}
 	}
 }
 
@@ -123,6 +158,24 @@ func TestListsOfHeaders(t *testing.T) {
 		}
 		if want := slices.Contains(names, "b"); has.MatchString(value) != want {
 			t.Fatalf("%q has b: %v, want %v", value, !want, want)
+		}
+	}
+}
+
+// TestNamesThatAStarDoesNotCover holds what is denied under a star to Decide.
+func TestNamesThatAStarDoesNotCover(t *testing.T) {
+	for _, allowed := range [][]string{{"*"}, {"*", "authorization"}} {
+		for _, credentials := range []bool{false, true} {
+			c := newCompiler(policytest.Compile(t, api(func(s *policy.Spec) { s.CORS.AllowHeaders, s.CORS.AllowCredentials = allowed, credentials })), Options{})
+			names, _ := withoutStar(allowed)
+			uncovered := notCovered(c.policies[0], names)
+			for _, name := range []string{"*", "authorization", "Authorization", "x-a"} {
+				d := c.set.Decide(&policy.Request{Method: "OPTIONS", Authority: "api.example.com", Path: "/", Origin: "https://app.example.com", RequestMethod: "GET", RequestHeaders: name})
+				got, want := uncovered != "" && whole(element(uncovered)).MatchString(name), d.Reason == policy.ReasonPreflightHeaderDenied
+				if got != want {
+					t.Errorf("%q with credentials %v denies %q: %v, want %v", allowed, credentials, name, got, want)
+				}
+			}
 		}
 	}
 }

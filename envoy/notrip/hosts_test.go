@@ -131,23 +131,47 @@ func TestSitesWithoutOrigin(t *testing.T) {
 	}
 }
 
-// TestOwnOrigins holds the origins of a site to those that [policy.Set.Decide] takes for
-// its own.
+// TestOwnOrigins holds the origins that may be a site's own to those that
+// [policy.Set.Decide] takes for it: no others of an exact authority, and at least those
+// of hosts with a star and of every host.
 func TestOwnOrigins(t *testing.T) {
 	set := policytest.Compile(t, policy.Spec{Name: "all", CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}})
+	ports := []string{"", ":80", ":443", ":8443", ":1"}
 	for _, host := range []string{"api.test", "[2001:db8::1]", "192.0.2.1"} {
-		for _, port := range []string{"", ":80", ":443", ":8443", ":1"} {
-			site := target{authority: host + port}
-			own := site.ownOrigins()
+		for _, port := range ports {
+			exact := target{authority: host + port}
 			for _, scheme := range []string{"http://", "https://"} {
-				for _, other := range []string{"", ":80", ":443", ":8443", ":1"} {
-					text := scheme + host + other
-					d := set.Decide(&policy.Request{Method: "GET", Authority: site.authority, Path: "/", Origin: text})
-					if got, want := slices.Contains(own, text), d.Reason == policy.ReasonSameOrigin; got != want {
-						t.Errorf("%s is an origin of %s: %v, want %v", text, site.authority, got, want)
+				for _, other := range ports {
+					origin := scheme + host + other
+					d := set.Decide(&policy.Request{Method: "GET", Authority: exact.authority, Path: "/", Origin: origin})
+					own := d.Reason == policy.ReasonSameOrigin
+					if got := mayBeOwn(exact, origin); got != own {
+						t.Errorf("%s is an origin of %s: %v, want %v", origin, exact.authority, got, own)
+					}
+					if starred := host != "api.test" || mayBeOwn(target{parent: "test"}, origin); own && !(starred && mayBeOwn(target{}, origin)) {
+						t.Errorf("%s may not be an origin of a host with a star, or of every host", origin)
 					}
 				}
 			}
 		}
 	}
+}
+
+// TestOwnOriginsThatAreAllowed compiles a large policy that allows what the site sends
+// to itself: no rule stands before what it says of all its hosts.
+func TestOwnOriginsThatAreAllowed(t *testing.T) {
+	large := policies(1, 2*maxListed)[0]
+	large.CORS.AllowOrigins = append(large.CORS.AllowOrigins, "https://api0.example.com", "http://api0.example.com")
+	c := newCompiler(policytest.Compile(t, large), Options{})
+	c.chains = chains{}
+	for authority, want := range map[string]bool{"api0.example.com": true, "api0.example.com:8443": false} {
+		if got := proto.Equal(c.requestOf(c.policies[0], &target{authority: authority}), c.shared(c.policies[0], nil)); got != want {
+			t.Errorf("%s has no rule of its own: %v, want %v", authority, got, want)
+		}
+	}
+}
+
+// mayBeOwn evaluates the predicate of a site, which is one expression.
+func mayBeOwn(site target, origin string) bool {
+	return whole(site.mayBeOwn().GetSinglePredicate().GetValueMatch().GetSafeRegex().GetRegex()).MatchString(origin)
 }

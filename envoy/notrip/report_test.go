@@ -65,7 +65,10 @@ func TestReport(t *testing.T) {
 		"as many as Envoy takes": {func(s *policy.Spec) { s.CORS.AllowOrigins = many(maxStars, "https://*.a%d.example") }, AskedOdd, nil},
 		"many headers":           {func(s *policy.Spec) { s.CORS.AllowHeaders = many(500, "x-some-header-%d") }, AskedAll, []string{"cors.allowHeaders"}},
 		"many methods":           {func(s *policy.Spec) { s.CORS.AllowMethods = many(2000, "METHOD%d") }, AskedAll, []string{"cors.allowMethods"}},
-		"many exposed":           {func(s *policy.Spec) { s.CORS.ExposeHeaders = many(1000, "x-some-%%-header-%d") }, AskedAll, []string{"cors.exposeHeaders"}},
+		"percent signs, listed for debugging": {func(s *policy.Spec) {
+			s.PreflightLists, s.Debug, s.CORS.AllowHeaders = policy.ListsRequested, true, many(200, strings.Repeat("%%", 60)+"%d")
+		}, AskedAll, []string{"cors.allowHeaders"}},
+		"many exposed": {func(s *policy.Spec) { s.CORS.ExposeHeaders = many(1000, "x-some-%%-header-%d") }, AskedAll, []string{"cors.exposeHeaders"}},
 		"many exposed, public": {func(s *policy.Spec) {
 			s.CORS.AllowOrigins, s.CORS.ExposeHeaders = []string{"*"}, many(1000, "x-some-%%-header-%d")
 		}, AskedAll, []string{"cors.exposeHeaders"}},

@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/corsgate/corsgate/policy/policytest"
 )
 
 // deep returns a node that matches that many times before the action.
@@ -53,5 +56,22 @@ func TestVerifyRefusesWhatEnvoyWouldTake(t *testing.T) {
 				t.Errorf("got %v, want %q in it", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestCompileVerifies gives the compiler a chain that Envoy would refuse.
+func TestCompileVerifies(t *testing.T) {
+	_, err := Compile(policytest.Compile(t, api(regex)), Options{Ask: []*core.TypedExtensionConfig{{}}})
+	if err == nil || !strings.Contains(err.Error(), resourceName+": compiled filter: ") {
+		t.Errorf("got %v, want an error that names the resource", err)
+	}
+}
+
+// TestExpressionsAreDivided matches more than Envoy's engine takes at once.
+func TestExpressionsAreDivided(t *testing.T) {
+	one := strings.Repeat("a", 100)
+	filter := &composite.Composite{Matcher: first(nil, when{matchesAny(origin, slices.Repeat([]string{one}, 500)), execute("pass", &headers.HeaderMutation{})}).GetMatcher()}
+	if err := verify(filter); err != nil {
+		t.Error(err)
 	}
 }
