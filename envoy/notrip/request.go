@@ -107,7 +107,7 @@ func (t *target) mayBeOwn() predicate {
 // ownOrigins returns the origins of an exact authority.
 func (t *target) ownOrigins() (own []string) {
 	host, port := t.authority, ""
-	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host, port = host[:i], host[i:]
 	}
 	for _, s := range []struct{ scheme, port string }{{"http", ":80"}, {"https", ":443"}} {
