@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -99,9 +98,6 @@ func setsOfEach() int {
 	wanted := *exchanges
 	if wanted == 0 {
 		wanted = perSet * len(variants)
-		if os.Getenv("CORSGATE_TEST") == "full" {
-			wanted *= 2
-		}
 	}
 	each := perSet * len(variants)
 	return (wanted + each - 1) / each
