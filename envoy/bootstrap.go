@@ -70,12 +70,13 @@ func (c Config) render(name string) ([]byte, error) {
 	return renderView(name, v)
 }
 
-func renderView(name string, v view) ([]byte, error) {
+func renderView(name string, v any) ([]byte, error) {
 	t := template.New("").Option("missingkey=error")
 	t.Funcs(template.FuncMap{
 		"quote":    strconv.Quote,
 		"word":     words,
 		"indent":   indent,
+		"item":     item,
 		"endpoint": func(cluster string, a address) endpoint { return endpoint{cluster, a} },
 		"include":  func(name string, data any) (string, error) { return include(t, name, data) },
 	})

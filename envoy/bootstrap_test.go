@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -171,6 +172,9 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 		{"the timeout is set", func(c *envoy.Config) { c.MessageTimeout = 1500 * time.Millisecond }, "message_timeout: 1.5s", 1},
 		{"ext_authz has the timeout of its call", func(c *envoy.Config) { c.Profile, c.MessageTimeout = envoy.ExtAuthz, 700*time.Millisecond }, "  timeout: 0.7s", 1},
 		{"the back-off is short", func(*envoy.Config) {}, "{base_interval: 0.005s, max_interval: 0.02s}", 1},
+		{"one that follows is soon back", func(c *envoy.Config) {
+			c.Profile, c.Compiled = envoy.NoTrip, envoy.Compiled{ECDS: true, Shards: 2}
+		}, "max_interval: 5s", 2},
 		{"the cluster retries, not the filter", func(*envoy.Config) {}, "    retry_policy:", 1},
 		{"the route's name is not sent", func(*envoy.Config) {}, "xds.route_name", 0},
 		{"the route's name is sent", func(c *envoy.Config) { c.RouteName = true }, "- xds.route_name", 1},
@@ -206,8 +210,32 @@ func TestOptionsAreInTheFilters(t *testing.T) {
 	}
 }
 
+func TestAccessLogSaysHowEnvoysOwnAnswersLook(t *testing.T) {
+	const byAuthz, byLua = "has the details ext_authz_error and the flag UAEX, good preflights too", "has the details lua_response, good preflights too"
+	for name, tc := range map[string]struct {
+		change         func(*envoy.Config)
+		byAuthz, byLua int
+	}{
+		"no-trip": {func(c *envoy.Config) { c.Profile, c.Compiled.ECDS = envoy.NoTrip, true }, 1, 0},
+		"no-trip with lua": {func(c *envoy.Config) {
+			c.Profile, c.Compiled = envoy.NoTrip, envoy.Compiled{ECDS: true, Reply: notrip.ByLua}
+		}, 0, 1},
+		"one that always asks": {func(*envoy.Config) {}, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			doc := string(must(t)(with(tc.change).YAML()))
+			if a, l := strings.Count(doc, byAuthz), strings.Count(doc, byLua); a != tc.byAuthz || l != tc.byLua {
+				t.Errorf("it is said %d times of ext_authz and %d times of Lua, want %d and %d", a, l, tc.byAuthz, tc.byLua)
+			}
+		})
+	}
+}
+
 func TestComposeBootstrapIsWhatTheGeneratorWrites(t *testing.T) {
-	c := envoy.Config{Profile: envoy.OneTrip, Listen: "0.0.0.0:10000", Upstream: "upstream:8080", Service: "corsgate:9001", Admin: "127.0.0.1:9901"}
+	c := envoy.Config{
+		Profile: envoy.NoTrip, Listen: "0.0.0.0:10000", Upstream: "upstream:8080", Service: "corsgate:9001", Admin: "127.0.0.1:9901",
+		Compiled: envoy.Compiled{ECDS: true, NamedPolicies: true},
+	}
 	got := must(t)(c.YAML())
 	golden := filepath.Join("compose", "envoy.yaml")
 	if *update {

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
@@ -34,24 +34,36 @@ type Compiled struct {
 	// Folder is where Envoy finds the filters that WriteFilters writes: an absolute
 	// path, as Envoy sees it. With ECDS it is empty.
 	Folder string
-	// ECDS has the service deliver the filters while Envoy runs, by extension config
-	// discovery.
+	// ECDS lets the service deliver the filters while Envoy runs, by extension
+	// config discovery.
 	ECDS bool
+	// Inline puts the filter itself into the configuration.
+	Inline bool
 	// Ports are those that clients write in an authority, as in
 	// "api.example.com:8443"; requests with others are asked about.
 	Ports []uint16
-	// Shards divides the policies by their hosts over so many filters, so that a change
-	// writes one of them anew; 0 and 1 mean one.
+	// Shards is the number of filters that the policies are divided over, by their
+	// hosts: a change then writes only one of them again. 0 and 1 mean one.
 	Shards int
-	// NamedPolicies has requests asked about whose route or virtual host names a policy.
+	// NamedPolicies lets Envoy ask about requests whose route or virtual host names a
+	// policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the access log, too.
 	PolicyNames bool
+	// Feed is how many of a million decisions Envoy tells the service, which must take
+	// them; 0 means none.
+	Feed uint32
+	// Stats lets Envoy count its decisions by policy and reason, and so names
+	// policies.
+	Stats bool
 	// Reply says how Envoy answers; empty means notrip.ByAuthz.
 	Reply notrip.Reply
 	// Budget bounds the filters, in bytes; 0 means notrip.DefaultBudget.
 	Budget int
 }
+
+// WholeFeed is the Feed that tells every decision.
+const WholeFeed = 1_000_000
 
 // maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
 // each host is looked up with each of them.
@@ -63,17 +75,24 @@ const (
 // ports returns the ports as they are compiled: sorted, each once.
 func (c *Compiled) ports() []uint16 { return slices.Compact(slices.Sorted(slices.Values(c.Ports))) }
 
+// namesPolicies reports whether the metadata of decisions names the policy.
+func (c *Compiled) namesPolicies() bool { return c.PolicyNames || c.Stats }
+
 func (c Config) validateCompiled() error {
 	if c.Profile != NoTrip {
 		return nil
 	}
 	var errs []error
 	switch {
+	case c.Compiled.Inline && (c.Compiled.ECDS || c.Compiled.Folder != ""):
+		errs = append(errs, errors.New("a compiled filter within the configuration is neither delivered nor in a folder: leave that out"))
+	case c.Compiled.Inline && c.Compiled.Shards > 1:
+		errs = append(errs, fmt.Errorf("shards %d: a compiled filter within the configuration is whole, leave shards out", c.Compiled.Shards))
 	case c.Compiled.ECDS && c.Compiled.Folder != "":
 		errs = append(errs, fmt.Errorf("folder %q: the service delivers the filters, leave the folder out", c.Compiled.Folder))
 	case c.Compiled.ECDS && c.MessageTimeout%time.Millisecond != 0:
 		errs = append(errs, fmt.Errorf("message timeout %v: write whole milliseconds", c.MessageTimeout))
-	case !c.Compiled.ECDS && !strings.HasPrefix(c.Compiled.Folder, "/"):
+	case !c.Compiled.ECDS && !c.Compiled.Inline && !strings.HasPrefix(c.Compiled.Folder, "/"):
 		errs = append(errs, fmt.Errorf("folder %q: write the absolute path at which Envoy finds the filters", c.Compiled.Folder))
 	}
 	if c.Compiled.Shards < 0 || c.Compiled.Shards > maxShards {
@@ -84,6 +103,12 @@ func (c Config) validateCompiled() error {
 	}
 	if c.WithoutOrigin == WithoutOriginLeave || len(c.ManagedHosts) > 0 {
 		errs = append(errs, errors.New("without-origin and managed hosts: the compiled filter knows the policies' hosts, leave them out"))
+	}
+	if c.Compiled.Feed > WholeFeed {
+		errs = append(errs, fmt.Errorf("feed %d: write how many of %d decisions are told", c.Compiled.Feed, WholeFeed))
+	}
+	if c.Compiled.Feed > 0 && c.Service == "" && !c.Compiled.ECDS {
+		errs = append(errs, errors.New("feed: name the service that takes it"))
 	}
 	if slices.Contains(c.Compiled.Ports, 0) {
 		errs = append(errs, errors.New("port 0: write 1 to 65535"))
@@ -100,20 +125,13 @@ func (c Config) root() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(o, func(name string) string {
-		return filepath.Join(c.Compiled.Folder, name+fileEnding)
-	}))
+	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(notrip.Root(o, c.sourceOf))
 	if err != nil {
 		return "", fmt.Errorf("write the root filter: %w", err)
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(doc, &root); err != nil { // JSON is YAML
 		return "", fmt.Errorf("read the root filter: %w", err)
-	}
-	if c.Compiled.ECDS {
-		if err := c.deliver(&root); err != nil {
-			return "", err
-		}
 	}
 	block(&root)
 	sayOnce(&root, "default_config", nil)
@@ -124,44 +142,35 @@ func (c Config) root() (string, error) {
 	return strings.TrimSpace(text.String()), err
 }
 
-// delivery is how Envoy finds a filter that the service delivers. Until then, as long
-// as it takes, Envoy has the default.
-const delivery = `
-config_source:
-  resource_api_version: V3
-  api_config_source:
-    api_type: DELTA_GRPC
-    transport_api_version: V3
-    grpc_services:
-    - envoy_grpc: {cluster_name: corsgate}
-apply_default_config_without_warming: true
-`
-
-// fileName matches the name of one of several filters in files.
-var fileName = regexp.MustCompile(`^corsgate-([0-9]+)(?:-of-[0-9]+)?$`)
-
-// deliver has Envoy ask the service for what n finds in files, by the names that the
-// service knows.
-func (c Config) deliver(n *yaml.Node) error {
-	for i, child := range n.Content {
-		if m := fileName.FindStringSubmatch(child.Value); m != nil {
-			shard, _ := strconv.Atoi(m[1])
-			child.Value = c.ResourceName(shard)
-		}
-		if err := c.deliver(child); err != nil {
-			return err
-		}
-		if child.Value != "config_source" {
-			continue
-		}
-		var by yaml.Node
-		if err := yaml.Unmarshal([]byte(delivery), &by); err != nil {
-			return fmt.Errorf("read how filters are delivered: %w", err)
-		}
-		n.Content = slices.Replace(n.Content, i, i+2, by.Content[0].Content...)
-		return nil
+// sourceOf returns where Envoy finds a filter: in a file that it watches, or with the
+// service. Until the service delivers, however long that takes, Envoy uses the
+// default.
+func (c Config) sourceOf(name string) *core.ExtensionConfigSource {
+	if !c.Compiled.ECDS {
+		file := &core.PathConfigSource{Path: filepath.Join(c.Compiled.Folder, name+fileEnding)}
+		return &core.ExtensionConfigSource{ConfigSource: &core.ConfigSource{
+			ResourceApiVersion:    core.ApiVersion_V3,
+			ConfigSourceSpecifier: &core.ConfigSource_PathConfigSource{PathConfigSource: file},
+			InitialFetchTimeout:   durationpb.New(15 * time.Second),
+		}}
 	}
-	return nil
+	// By default an Envoy would be back as late as half a minute after the service, and
+	// answer by older policies until then.
+	again := &core.BackoffStrategy{BaseInterval: durationpb.New(500 * time.Millisecond), MaxInterval: durationpb.New(5 * time.Second)}
+	service := &core.GrpcService_EnvoyGrpc_{EnvoyGrpc: &core.GrpcService_EnvoyGrpc{
+		ClusterName: "corsgate", RetryPolicy: &core.RetryPolicy{RetryBackOff: again},
+	}}
+	api := &core.ApiConfigSource{
+		ApiType: core.ApiConfigSource_DELTA_GRPC, TransportApiVersion: core.ApiVersion_V3,
+		GrpcServices: []*core.GrpcService{{TargetSpecifier: service}},
+	}
+	return &core.ExtensionConfigSource{
+		ConfigSource: &core.ConfigSource{
+			ResourceApiVersion:    core.ApiVersion_V3,
+			ConfigSourceSpecifier: &core.ConfigSource_ApiConfigSource{ApiConfigSource: api},
+		},
+		ApplyDefaultConfigWithoutWarming: true,
+	}
 }
 
 // block writes a node, and what is in it, in lines of their own.
@@ -172,8 +181,8 @@ func block(n *yaml.Node) {
 	}
 }
 
-// sayOnce writes the value of a key out where it comes first, and refers to it
-// further down. All of its values are the same.
+// sayOnce writes the value of a key where the key comes first, and refers to
+// it further down. All values of the key are the same.
 func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 	for i, child := range n.Content {
 		isValue := n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == key
@@ -193,7 +202,10 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
 		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
-		PolicyNames: c.Compiled.PolicyNames, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+		PolicyNames: c.Compiled.namesPolicies(), Feed: c.Compiled.Feed > 0, StampSet: !c.Compiled.ECDS, Reply: c.Compiled.Reply, Budget: c.Compiled.Budget,
+	}
+	if c.Compiled.ECDS {
+		o.Suffix = c.resourceSuffix()
 	}
 	if c.Service == "" && !c.Compiled.ECDS {
 		return o, nil
@@ -205,8 +217,8 @@ func (c Config) options() (o notrip.Options, err error) {
 	return o, err
 }
 
-// Compile compiles a set for the profile NoTrip. With ECDS it needs no Service: that
-// is who compiles.
+// Compile compiles a set for the profile NoTrip. With ECDS it needs no Service,
+// since the service compiles.
 func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	validate := c.validateFilters
 	if c.Compiled.ECDS {
@@ -219,17 +231,11 @@ func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := notrip.Compile(set, o)
-	if err == nil && c.Compiled.ECDS {
-		for i := range res.Resources {
-			res.Resources[i].Name = c.ResourceName(i)
-		}
-	}
-	return res, err
+	return notrip.Compile(set, o)
 }
 
-// ask returns the chain that asks the service. A closed one refuses what is not
-// answered.
+// ask returns the chain that asks the service. If it fails closed, it refuses
+// what is not answered.
 func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 	v, err := c.view()
 	if err != nil {
@@ -257,7 +263,7 @@ func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 	return chain.GetTypedConfig(), nil
 }
 
-// fileEnding is that of a filter's file. Envoy tells the format by it.
+// fileEnding is the extension of a filter's file. It tells Envoy the format.
 const fileEnding = ".json"
 
 // WriteFilters writes the filters into a folder, as StageFilters and Commit do.
@@ -269,7 +275,7 @@ func WriteFilters(folder string, res *notrip.Result) error {
 	return staged.Commit()
 }
 
-// Staged are the files of filters, those that change written beside the old ones.
+// Staged are files of filters. Those that change are written beside the old ones.
 type Staged struct {
 	folder string
 	// Changed are the names of the files that Commit replaces, and Same of those that
@@ -278,9 +284,9 @@ type Staged struct {
 	beside        []string // the paths of the files that replace Changed, and are there
 }
 
-// StageFilters writes the filters into a folder, which is made if need be, beside
-// those that Envoy has. A folder keeps its number of shards: Envoy would go on with a
-// file that nobody writes any more.
+// StageFilters writes the filters into a folder, beside those that Envoy has. It
+// makes the folder if necessary. A folder keeps its number of shards: with another
+// number, Envoy would still use a file that nobody writes any more.
 func StageFilters(folder string, res *notrip.Result) (*Staged, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return nil, err
@@ -307,29 +313,46 @@ func (s *Staged) stage(r notrip.Resource) error {
 		s.Same = append(s.Same, name)
 		return nil
 	}
-	// A name of its own: nobody else writes the file, and no link stands there.
-	file, err := os.CreateTemp(s.folder, "."+name+".*")
-	if err != nil {
-		return err
+	beside, err := writeBeside(s.folder, name, doc)
+	if beside != "" {
+		s.Changed, s.beside = append(s.Changed, name), append(s.beside, beside)
 	}
-	s.Changed, s.beside = append(s.Changed, name), append(s.beside, file.Name())
-	return finish(file, doc)
+	return err
 }
 
-// finish writes and closes a file that Envoy may read, whoever runs it. It is on the
-// disk before it is renamed, so that no power failure leaves an empty filter.
-func finish(file *os.File, doc []byte) error {
-	_, err := file.Write(doc)
+// writeBeside writes a file that will replace another one of the folder. Every user
+// may read it, since any user may run Envoy. It is on the disk before it is
+// renamed, so that no power failure leaves an empty file. The path is that of the
+// new file, also after an error if the file is there.
+func writeBeside(folder, name string, doc []byte) (path string, err error) {
+	// The name is unique: nobody else writes the file, and it is not a link.
+	file, err := os.CreateTemp(folder, "."+name+".*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(doc)
 	if err == nil {
 		err = file.Chmod(0o644)
 	}
 	if err == nil {
 		err = file.Sync()
 	}
-	return errors.Join(err, file.Close())
+	return file.Name(), errors.Join(err, file.Close())
 }
 
-// discard removes what is written beside the files and did not replace one.
+// WriteFile replaces a file of a folder as a whole, or leaves it as it is.
+func WriteFile(folder, name string, doc []byte) error {
+	beside, err := writeBeside(folder, name, doc)
+	if err == nil {
+		err = os.Rename(beside, filepath.Join(folder, name))
+	}
+	if err != nil && beside != "" {
+		err = errors.Join(err, os.Remove(beside))
+	}
+	return err
+}
+
+// discard removes the new files that did not replace one.
 func (s *Staged) discard() (err error) {
 	for _, path := range s.beside {
 		err = errors.Join(err, os.Remove(path))
@@ -341,8 +364,8 @@ func (s *Staged) discard() (err error) {
 // filterFile matches the names of the files of filters.
 var filterFile = regexp.MustCompile(`^corsgate(-[0-9]+-of-[0-9]+)?\.json$`)
 
-// checkOthers reports a filter in a folder that is not the result's: it is of
-// another number of shards.
+// checkOthers reports a filter in a folder that does not belong to the result:
+// it is from another number of shards.
 func checkOthers(folder string, res *notrip.Result) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -386,7 +409,7 @@ func fileOf(r notrip.Resource) ([]byte, error) {
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	var out bytes.Buffer
-	if err := json.Indent(&out, doc, "", " "); err != nil { // the same bytes for the same filter
+	if err := json.Indent(&out, doc, "", " "); err != nil { // so that the same filter has the same bytes
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	return append(out.Bytes(), '\n'), nil

@@ -15,7 +15,7 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		change func(*envoy.Config)
 		want   string
 	}{
-		{"no profile", func(c *envoy.Config) { c.Profile = "" }, `profile "": write one of ["one-trip" "two-phase" "ext-authz" "no-trip"]`},
+		{"no profile", func(c *envoy.Config) { c.Profile = "" }, `profile "": write one of ["no-trip" "one-trip" "two-phase" "ext-authz"]`},
 		{"an unknown profile", func(c *envoy.Config) { c.Profile = "onetrip" }, `profile "onetrip"`},
 		{"an unknown match", func(c *envoy.Config) { c.MatchBy = "path" }, `match-by "path": write one of ["matcher" "route"]`},
 		{"an unknown failure mode", func(c *envoy.Config) { c.Fail = "ajar" }, `fail "ajar": write one of ["open" "closed"]`},

@@ -12,16 +12,16 @@ type Profile string
 
 // The profiles.
 const (
+	NoTrip   Profile = "no-trip"
 	OneTrip  Profile = "one-trip"
 	TwoPhase Profile = "two-phase"
 	ExtAuthz Profile = "ext-authz"
-	NoTrip   Profile = "no-trip"
 )
 
 // facts are what tells a profile from the others. The templates read them.
 type facts struct {
 	Profile Profile
-	// Summary says what the profile is, as README.md does.
+	// Summary says what the profile is, as README.md beside it does.
 	Summary string
 	// GRPCService is what Envoy calls, and the name of its health.
 	GRPCService string
@@ -51,6 +51,15 @@ type facts struct {
 // profiles has the facts of each profile, the recommended one first.
 var profiles = []facts{
 	{
+		Profile:     NoTrip,
+		Summary:     "the policies are compiled into Envoy's own filters; what does not compile exactly is asked as in one-trip, or refused without a service",
+		GRPCService: contract.ExtProc,
+		AskName:     "envoy.filters.http.ext_proc", AskTemplate: "ext_proc",
+		Namespace:    contract.Namespace,
+		EveryRequest: true, Attributes: true,
+		Compiled: true,
+	},
+	{
 		Profile:     OneTrip,
 		Summary:     "one ext_proc call for requests with an Origin; Envoy's own filters write the headers",
 		GRPCService: contract.ExtProc,
@@ -74,15 +83,6 @@ var profiles = []facts{
 		Namespace:   contract.AuthzNamespace,
 		CallTimeout: true,
 		PerRoute:    "context",
-	},
-	{
-		Profile:     NoTrip,
-		Summary:     "the policies are compiled into Envoy's own filters; what does not compile exactly is asked as in one-trip, or refused without a service",
-		GRPCService: contract.ExtProc,
-		AskName:     "envoy.filters.http.ext_proc", AskTemplate: "ext_proc",
-		Namespace:    contract.Namespace,
-		EveryRequest: true, Attributes: true,
-		Compiled: true,
 	},
 }
 

@@ -27,8 +27,8 @@ func TestCasesKnowTheProfiles(t *testing.T) {
 	}
 }
 
-func TestReadmeSaysWhatProfilesAre(t *testing.T) {
-	text, err := os.ReadFile("../README.md")
+func TestTheDocumentSaysWhatProfilesAre(t *testing.T) {
+	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestReadmeSaysWhatProfilesAre(t *testing.T) {
 	for _, f := range profiles {
 		says := regexp.MustCompile(`- \*\*` + string(f.Profile) + `\*\*(, recommended)?: ` + regexp.QuoteMeta(f.Summary) + `[.,]`)
 		if !says.MatchString(readme) {
-			t.Errorf("the README does not say of %s: %s", f.Profile, f.Summary)
+			t.Errorf("README.md does not say of %s: %s", f.Profile, f.Summary)
 		}
 	}
 }

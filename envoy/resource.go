@@ -33,7 +33,8 @@ type namedOption struct {
 // namedOptions stand behind the other parts, in this order.
 var namedOptions = []namedOption{
 	{"named", func(c Config) bool { return c.Compiled.NamedPolicies }, func(c *Config) { c.Compiled.NamedPolicies = true }},
-	{"policy-names", func(c Config) bool { return c.Compiled.PolicyNames }, func(c *Config) { c.Compiled.PolicyNames = true }},
+	{"policy-names", func(c Config) bool { return c.Compiled.namesPolicies() }, func(c *Config) { c.Compiled.PolicyNames = true }},
+	{"feed", func(c Config) bool { return c.Compiled.Feed > 0 }, func(c *Config) { c.Compiled.Feed = WholeFeed }},
 	{"lua", func(c Config) bool { return c.Compiled.Reply == notrip.ByLua }, func(c *Config) { c.Compiled.Reply = notrip.ByLua }},
 	{"closed", func(c Config) bool { return c.Fail == FailClosed }, func(c *Config) { c.Fail = FailClosed }},
 	{"route-name", func(c Config) bool { return c.RouteName }, func(c *Config) { c.RouteName = true }},
@@ -45,10 +46,12 @@ var namedOptions = []namedOption{
 //
 //	corsgate-3-of-16.ports-8080-8443.timeout-250ms.named.lua
 func (c Config) ResourceName(shard int) string {
-	parts := []string{resourcePart}
-	if c.Compiled.Shards > 1 {
-		parts[0] = fmt.Sprintf("%s-%d-of-%d", resourcePart, shard, c.Compiled.Shards)
-	}
+	return notrip.Options{Shards: c.Compiled.Shards, Suffix: c.resourceSuffix()}.ResourceName(shard)
+}
+
+// resourceSuffix returns all parts but the first, each with a dot before it.
+func (c Config) resourceSuffix() string {
+	parts := []string{""}
 	if ports := c.Compiled.ports(); len(ports) > 0 {
 		parts = append(parts, portsPart+strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", "-"), "[]"))
 	}

@@ -141,9 +141,9 @@ func TestResourceNamesSayAllThatFiltersDependOn(t *testing.T) {
 	by := map[string]any{
 		"Listen": "127.0.0.1:1", "Upstream": "127.0.0.1:2", "Service": "127.0.0.1:3", "Admin": "127.0.0.1:4",
 		"Fail": envoy.FailClosed, "MessageTimeout": time.Second, "RouteName": true, "AllowCustomMethods": true, "MergeSlashes": true,
-		"Compiled.Ports": []uint16{8443}, "Compiled.Shards": 2, "Compiled.NamedPolicies": true, "Compiled.PolicyNames": true, "Compiled.Reply": notrip.ByLua,
+		"Compiled.Ports": []uint16{8443}, "Compiled.Shards": 2, "Compiled.NamedPolicies": true, "Compiled.PolicyNames": true, "Compiled.Reply": notrip.ByLua, "Compiled.Feed": uint32(1), "Compiled.Stats": true,
 	}
-	fixed := []string{"Profile", "MatchBy", "WithoutOrigin", "ManagedHosts", "Compiled.Folder", "Compiled.ECDS", "Compiled.Budget"}
+	fixed := []string{"Profile", "MatchBy", "WithoutOrigin", "ManagedHosts", "Compiled.Folder", "Compiled.ECDS", "Compiled.Inline", "Compiled.Budget"}
 	hosts := []string{"a.test", "b.test", "c.test", "d.test"} // which are not all in one shard
 	set := policytest.Compile(t, policy.Spec{Name: "block", Hosts: hosts, CORS: policy.CORS{AllowOrigins: []string{"https://app.example"}}, DeniedRequests: policy.DeniedBlock})
 	before := delivered(func(*envoy.Config) {})

@@ -3,7 +3,10 @@ package envoy
 import (
 	"cmp"
 	"errors"
+	"regexp"
+	"strings"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
@@ -25,8 +28,31 @@ type view struct {
 	// FilterName is that filter's, and ECDS tells that the service delivers what it finds.
 	FilterName string
 	ECDS       bool
+	// Inline tells that the filter itself stands in the configuration.
+	Inline bool
+	// Everywhere tells that corsgate.static waits for no virtual host to enable it.
+	Everywhere bool
+	// ServiceTLS is the folder of Envoy's certificate for the service, or empty.
+	ServiceTLS string
 	// NamedPolicies tells that a compiled configuration looks for names of policies.
 	NamedPolicies bool
+	// ByLua tells that Envoy answers by itself with Lua.
+	ByLua bool
+	// Feed and Stats are those of Compiled.
+	Feed  uint32
+	Stats bool
+}
+
+// ManagedAuthorities returns what matches the authorities of the managed hosts, or "".
+func (v view) ManagedAuthorities() string {
+	var hosts []string
+	for _, host := range v.ManagedHosts {
+		hosts = append(hosts, strings.Replace(regexp.QuoteMeta(host), `\*`, ".+", 1))
+	}
+	if len(hosts) == 0 {
+		return ""
+	}
+	return "(?i)(" + strings.Join(hosts, "|") + ")(:[0-9]+)?"
 }
 
 // endpoint is a cluster with one address.
@@ -51,6 +77,10 @@ func (c Config) view() (view, error) {
 		NamedPolicies:      c.Compiled.NamedPolicies,
 		FilterName:         c.filterName(),
 		ECDS:               c.Compiled.ECDS,
+		Inline:             c.Compiled.Inline,
+		ByLua:              c.Compiled.Reply == notrip.ByLua,
+		Feed:               c.Compiled.Feed,
+		Stats:              c.Compiled.Stats,
 		ErrorStatus:        503,
 	}
 	return v, errors.Join(

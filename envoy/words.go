@@ -19,6 +19,7 @@ func words() map[string]any {
 		"RouteName":         contract.RouteName,
 		"RouteMetadata":     contract.RouteMetadata,
 		"ForwardedHeaders":  contract.ForwardedHeaders(),
+		"DecisionState":     contract.DecisionState,
 		"ForwardedPrefix":   contract.ForwardedPrefix,
 	}
 }

@@ -22,12 +22,12 @@ const (
 	headerVary                = "vary"
 )
 
-// HeaderReason is the response header by which a denied preflight says why, with
-// debug.
+// HeaderReason is the response header that has the reason of a denied preflight,
+// with debug.
 const HeaderReason = "x-corsgate-reason"
 
-// Answers are all that a policy may answer, by what they answer. An Answer may
-// have several roles.
+// Answers are all answers that a policy may give, one for each case. Several
+// cases may share an Answer.
 type Answers struct {
 	NotCORS  *Answer // no Origin
 	Allowed  *Answer // a request of an allowed origin
@@ -41,8 +41,9 @@ type Answers struct {
 	Debug DebugAnswers
 }
 
-// DebugAnswers are denied preflights of a policy with debug; nil without. If the
-// origin is allowed they grant what was allowed before the check that failed.
+// DebugAnswers are the answers to denied preflights of a policy with debug;
+// without, they are nil. If the origin is allowed, they grant what the checks
+// before the failed one allowed.
 type DebugAnswers struct {
 	OriginDenied    *Answer // the origin was denied
 	OriginMalformed *Answer // the origin was malformed
@@ -51,8 +52,8 @@ type DebugAnswers struct {
 	Malformed       *Answer // a header was malformed, or there were too many
 }
 
-// deniedAnswers are denials that are no policy's own: of a policy that does not
-// exist, and of an ambiguous path.
+// deniedAnswers are denials that belong to no policy: for a policy that does
+// not exist, and for an ambiguous path.
 type deniedAnswers struct {
 	request   *Answer
 	blocked   *Answer // a request that a policy blocks
@@ -70,7 +71,7 @@ func (b *builder) deniedAnswers() deniedAnswers {
 	}
 }
 
-// blockedReply answers a request in place of the upstream.
+// blockedReply answers a request instead of the upstream.
 func blockedReply() Answer {
 	return reply(statusForbidden, Header{Name: headerVary, Value: "Origin"})
 }
@@ -101,7 +102,8 @@ func (b *builder) policyAnswers(p *compiled, s *Spec) Answers {
 }
 
 // applyOf returns how the responses of p are edited. A public answer does not
-// depend on the origin and needs no Vary; under defer the upstream's may.
+// depend on the origin, and needs no Vary. Under defer the upstream's answer
+// may depend on it.
 func applyOf(p *compiled, s *Spec) Apply {
 	switch {
 	case s.UpstreamHeaders == UpstreamDefer:
@@ -112,9 +114,9 @@ func applyOf(p *compiled, s *Spec) Apply {
 	return ApplyReplace
 }
 
-// originHeaders returns what tells the browser that the origin may read
-// (Fetch, #http-responses): "*" or the origin's own bytes, and
-// "true" for credentials, which never goes with "*".
+// originHeaders returns the headers that tell the browser that the origin may
+// read (Fetch, #http-responses): "*" or the origin's own bytes, and "true" for
+// credentials, which never goes with "*".
 func originHeaders(p *compiled) []Header {
 	if p.public {
 		return []Header{{Name: headerAllowOrigin, Value: "*"}}
@@ -150,15 +152,16 @@ func (b *builder) preflightAnswers(a *Answers, p *compiled, s *Spec, origin, exp
 	}
 }
 
-// debugAnswers lets the browser's own check fail on what was denied, so that
-// its console names it. If the origin is not allowed no header could.
+// debugAnswers grants all but what was denied, so that the browser's own check
+// fails there and its console names it. If the origin is not allowed, no
+// header can do that.
 func (b *builder) debugAnswers(a *Answers, p *compiled, status int, origin []Header, vary Header) {
 	a.Debug.OriginDenied = b.answer(debugReply(ReasonPreflightOriginDenied, vary))
 	a.Debug.OriginMalformed = b.answer(debugReply(ReasonPreflightMalformed, vary))
 	a.Debug.Method = b.answer(reply(status, append(origin[:len(origin):len(origin)], vary)...))
 	methods := append(origin[:len(origin):len(origin)], methodsHeader(p)...)
 	a.Debug.Malformed = b.answer(reply(status, append(methods[:len(methods):len(methods)], vary)...))
-	// The listed names, never "*": what was denied must not pass by it.
+	// The listed names, never "*", since "*" would allow what was denied.
 	names := append(methods[:len(methods):len(methods)], listHeader(headerAllowHeaders, p.headers.text)...)
 	a.Debug.Header = b.answer(reply(status, append(names, vary)...))
 }
@@ -168,8 +171,8 @@ func reply(status int, headers ...Header) Answer {
 }
 
 // methodsHeader is Access-Control-Allow-Methods. "*" counts only without
-// credentials (Fetch, #cors-protocol-and-credentials), so that
-// with them the requested method is named.
+// credentials (Fetch, #cors-protocol-and-credentials), so with credentials the
+// answer names the requested method.
 func methodsHeader(p *compiled) []Header {
 	switch {
 	case p.methods.star && !p.creds:
@@ -180,7 +183,7 @@ func methodsHeader(p *compiled) []Header {
 	return listHeader(headerAllowMethods, p.methods.text)
 }
 
-// headersHeader is Access-Control-Allow-Headers, on the same terms.
+// headersHeader is Access-Control-Allow-Headers, by the same rule.
 func headersHeader(p *compiled) []Header {
 	if p.echoesHeaders() {
 		return []Header{{Name: headerAllowHeaders, From: FromHeaders}}
@@ -188,7 +191,8 @@ func headersHeader(p *compiled) []Header {
 	return listHeader(headerAllowHeaders, p.headersText())
 }
 
-// echoesHeaders reports whether the preflight's answer lists requested names.
+// echoesHeaders reports whether the preflight's answer lists the requested
+// names.
 func (p *compiled) echoesHeaders() bool {
 	if p.headers.star {
 		return p.creds
@@ -197,7 +201,7 @@ func (p *compiled) echoesHeaders() bool {
 }
 
 // headersText returns the configured names as a header value. "*", which is
-// sent without credentials only, covers all but Authorization (Fetch,
+// sent only without credentials, covers all names except Authorization (Fetch,
 // #cors-non-wildcard-request-header-name).
 func (p *compiled) headersText() string {
 	switch {
@@ -209,7 +213,7 @@ func (p *compiled) headersText() string {
 	return p.headers.text
 }
 
-// listHeader returns the header, or none if its list would be empty: an
+// listHeader returns the header, or no header if its list would be empty: an
 // empty Access-Control-Allow-Methods fails the check (Fetch,
 // #cors-preflight-fetch).
 func listHeader(name, value string) []Header {

@@ -10,8 +10,8 @@ import (
 
 const regexesField = "cors.allowOriginRegexes"
 
-// checkRegexes looks at allowOriginRegexes. What the attack battery finds are
-// warnings: the user opted in to regexes.
+// checkRegexes judges allowOriginRegexes. The attack battery's findings are
+// only warnings, since the user opted in to regexes.
 func (v *validator) checkRegexes() {
 	seen := map[string]bool{}
 	for i, expr := range v.s.CORS.AllowOriginRegexes {
@@ -31,13 +31,14 @@ func (v *validator) checkRegexes() {
 	}
 }
 
-// attack compiles a regex and tries what has gone wrong with others.
+// attack compiles a regex, and tries the mistakes that regexes for origins
+// often have.
 func (v *validator) attack(field, expr string) {
 	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
 		v.fail("regex-characters", field, expr, "no origin has such a character", "write printable ASCII; hosts are sent in Punycode")
 		return
 	}
-	// On its own first: `a)|(b` is one only between parentheses.
+	// Compile it alone first: `a)|(b` is a regex only between parentheses.
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil || expr == "" {
 		reason := "the regex is empty"
@@ -77,13 +78,13 @@ func CompileRegex(expr string) (*regexp.Regexp, error) {
 	return regexp.Compile(`^(?:` + expr + `)$`)
 }
 
-// unwrap says why an expression that is a regex on its own is not one to
-// CompileRegex.
+// unwrap says why CompileRegex refuses an expression that is a regex by
+// itself.
 func unwrap(err error) (reason, hint string) {
 	syntaxErr, ok := errors.AsType[*syntax.Error](err)
 	switch {
 	case ok && syntaxErr.Code == syntax.ErrMissingParen:
-		// All else that could take the parenthesis away is not a regex on its own.
+		// Nothing else that could escape the parenthesis is a regex by itself.
 		return `\Q without \E takes all that follows for text`, `write \E where the text ends`
 	case ok:
 		return "this is not an RE2 regex here: " + string(syntaxErr.Code), "write a smaller one"
@@ -91,7 +92,7 @@ func unwrap(err error) (reason, hint string) {
 	return err.Error(), "write a smaller one"
 }
 
-// checkInsecure refuses a regex that accepts http origins, if browsers send
+// checkInsecure refuses a regex that accepts http origins in a policy with
 // credentials.
 func (v *validator) checkInsecure(field, expr string, b battery) {
 	if !v.s.CORS.AllowCredentials {
@@ -118,13 +119,13 @@ func newBattery(expr string, re *regexp.Regexp, tree *syntax.Regexp) battery {
 	return b
 }
 
-// strangers are origins that no regex means.
+// strangers are origins that no regex is meant for.
 var strangers = []string{
 	"https://attacker.example", "http://attacker.example", "https://attacker.example:8443",
 	"https://a.attacker.example", "https://203.0.113.66",
 }
 
-// run returns the worst finding; code is empty when there is none.
+// run returns the worst finding. If there is none, code is empty.
 func (b battery) run() (code, reason, hint string) {
 	if witness := b.first(strangers); witness != "" {
 		return "regex-hostile", "accepts every site, such as " + quote(witness), "name the domain that is meant"
@@ -164,8 +165,8 @@ func (b battery) first(texts []string) string {
 	return ""
 }
 
-// insecure returns an http origin that matches, of a host that is not this
-// machine; empty when none is found.
+// insecure returns an http origin that matches and is not of this machine. If
+// it finds none, it returns nothing.
 func (b battery) insecure() string {
 	for _, o := range slices.Concat(strangers, b.own) {
 		_, rest, _ := strings.Cut(o, "://")
@@ -177,8 +178,8 @@ func (b battery) insecure() string {
 	return ""
 }
 
-// openDots returns o with a letter for each dot of its host: what an
-// unescaped dot accepts.
+// openDots returns o with a letter instead of each dot of its host, which a
+// regex with an unescaped dot accepts.
 func openDots(o string) []string {
 	var changed []string
 	scheme, rest, _ := strings.Cut(o, "://")
@@ -190,8 +191,8 @@ func openDots(o string) []string {
 	return changed
 }
 
-// hijacked returns origins like o that somebody else can register: what a
-// regex that is open at an end of the host accepts.
+// hijacked returns origins like o that somebody else can register. A regex
+// that is open at an end of the host accepts them.
 func hijacked(o string) []string {
 	scheme, rest, _ := strings.Cut(o, "://")
 	host, _, _ := splitPort(rest)
@@ -224,8 +225,8 @@ func registrable(labels []string) []int {
 
 func quote(s string) string { return `"` + clip(s) + `"` }
 
-// parseRegex returns what tries origins against an entry of
-// allowOriginRegexes; ok is false if expr is not a regex.
+// parseRegex returns the battery for an entry of allowOriginRegexes. If expr
+// is not a regex, ok is false.
 func parseRegex(expr string) (b battery, ok bool) {
 	tree, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
@@ -238,8 +239,9 @@ func parseRegex(expr string) (b battery, ok bool) {
 	return newBattery(expr, re, tree), true
 }
 
-// RegexAccepts returns what tells whether an entry of allowOriginRegexes accepts
-// a text as an origin; nil if expr is not a regex.
+// RegexAccepts returns a function that reports whether an entry of
+// allowOriginRegexes accepts a text as an origin. It returns nil if expr is not
+// a regex.
 func RegexAccepts(expr string) (accepts func(text string) bool) {
 	b, ok := parseRegex(expr)
 	if !ok {
@@ -249,8 +251,8 @@ func RegexAccepts(expr string) (accepts func(text string) bool) {
 }
 
 // RegexProbes returns origins that an entry of allowOriginRegexes was likely made
-// for, read from its syntax, and origins like them that somebody else can have,
-// whether the regex accepts those or not. There are none if expr is not a regex.
+// for, by its syntax, and origins like them that somebody else can have. The
+// regex may accept the latter or not. If expr is not a regex, it returns none.
 func RegexProbes(expr string) []string {
 	b, ok := parseRegex(expr)
 	if !ok {

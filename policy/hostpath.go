@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// layer finds the policies of a host and path, one by each reading of the path.
+// layer finds the policies of a host and path, one for each reading of the
+// path.
 type layer struct {
 	normalised index
-	// others has the policies' own paths in all their readings; nil if they have
-	// one each, and normalised serves for all readings.
+	// others has the policies' own paths in all their readings. It is nil if each
+	// path has only one reading: then normalised is enough.
 	others *index
 }
 
@@ -23,8 +24,8 @@ func (l *layer) add(p *compiled, hosts, paths []string) {
 	}
 }
 
-// addReadings enters p for the other readings of its paths. It is called when all
-// policies are added: a path that one lists is its own.
+// addReadings enters p for the other readings of its paths. It is called once all
+// policies are added, since a path that a policy lists belongs to that policy.
 func (l *layer) addReadings(p *compiled, hosts, paths []string) {
 	for _, path := range paths {
 		if read := prefixes(path)[1:]; len(read) > 0 {
@@ -66,8 +67,8 @@ type index struct {
 	exact    map[string]*pathIndex // :: host
 	wildcard map[string]*pathIndex // :: what stands right of "*."
 	anyHost  *pathIndex
-	// longestPath is the length of the longest path of any policy: there is no
-	// reason to look at more of a request's path.
+	// longestPath is the length of the longest path of any policy. More of a
+	// request's path need not be looked at.
 	longestPath int
 }
 
@@ -89,8 +90,8 @@ func (x *index) add(p *compiled, hosts, paths []string) {
 	}
 }
 
-// host returns the index of a spec's host, made when it is new. The empty
-// host is every host.
+// host returns the index of a spec's host, and makes it if it is new. The
+// empty host is every host.
 func (x *index) host(host string) *pathIndex {
 	if host == "" {
 		if x.anyHost == nil {
@@ -113,7 +114,7 @@ func (x *index) host(host string) *pathIndex {
 	return paths
 }
 
-// add enters p for paths that no policy before it has.
+// add enters p for its paths, except those that an earlier policy has.
 func (x *pathIndex) add(p *compiled, paths []string) {
 	if len(paths) == 0 {
 		x.all = cmp.Or(x.all, p)
@@ -148,12 +149,13 @@ func (x *index) findUnread(host string) *compiled {
 		if len(paths.byPath) > 0 {
 			return unread
 		}
-		return paths.all // nothing behind it is reached
+		return paths.all // the other indexes are not reached
 	}
 	return nil
 }
 
-// of returns what covers the host, the first to be asked first.
+// of returns the indexes that cover the host, in the order in which they are
+// asked.
 func (x *index) of(host string) iter.Seq[*pathIndex] {
 	return func(yield func(*pathIndex) bool) {
 		if paths := x.exact[host]; paths != nil && !yield(paths) {
@@ -174,8 +176,8 @@ func (x *index) of(host string) iter.Seq[*pathIndex] {
 	}
 }
 
-// find returns the policy of the longest prefix of whole segments. Prefixes
-// longer than longest cannot be in the index.
+// find returns the policy of the longest prefix of whole segments. No prefix
+// in the index is longer than longest.
 func (x *pathIndex) find(path string, longest int) *compiled {
 	if len(x.byPath) == 0 {
 		return x.all
@@ -206,13 +208,13 @@ func hostOf(authority string) string {
 }
 
 // cutUser cuts the user name of an authority. No browser sends one (RFC 9110,
-// section 4.2.4), but a policy must not be missed for it.
+// section 4.2.4), but a request with one must get its policy.
 func cutUser(authority string) string {
 	return authority[strings.LastIndexByte(authority, '@')+1:]
 }
 
-// normalPrefix returns the one form of a policy's path: as requests' paths are
-// read, without trailing slash; the root remains.
+// normalPrefix returns the normal form of a policy's path: read like the path
+// of a request, without a trailing slash. The root stays "/".
 func normalPrefix(path string) string {
 	return trimPrefix(normaliseEscapes(path))
 }
@@ -229,13 +231,13 @@ func prefixes(path string) []string {
 	return list
 }
 
-// decodedPrefix returns a policy's path as applications read it that decode it
-// and cut a query and parameters.
+// decodedPrefix returns a policy's path as an application reads it that
+// decodes it and cuts a query and parameters.
 func decodedPrefix(path string) string {
 	normalised, _, _ := ReadPath(path)
 	path = cutDecodedQuery(slashBackslashes(decodeReserved(normalised)))
 	return trimPrefix(mergeSlashes(removeDots(cutParameters(path))))
 }
 
-// trimPrefix drops trailing slashes; the root remains.
+// trimPrefix drops trailing slashes. The root stays "/".
 func trimPrefix(path string) string { return "/" + strings.Trim(path, "/") }

@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// mend proposes text instead of e.Value; if that has a mistake of its own, what
-// is proposed for it. Each mistake is mended once and for all, so that this
-// ends.
+// mend proposes text instead of e.Value. If text has a mistake of its own, it
+// proposes what is proposed for that one. No mistake comes back once it is
+// corrected, so this ends.
 func (e *PatternError) mend(text string) *PatternError {
 	e.Hint, e.Mended = meant(text), text
 	_, err := ParsePattern(text)
@@ -29,20 +29,20 @@ func meant(pattern string) string {
 	return "did you mean " + strconv.Quote(pattern) + "?"
 }
 
-// everybody are the ways to write "*" of other systems.
+// everybody are the ways in which other systems write "*".
 var everybody = map[string]bool{
 	"any": true, "all": true, "**": true, "*.*": true, "*:*": true, "*/*": true, "*://*": true, "*://*/*": true, "<all_urls>": true,
 }
 
-// isAround reports whether r stands around an origin by mistake: white space,
-// a quote, or what separates the entries of a list.
+// isAround reports whether r may be around an origin by mistake: white space,
+// a quote, or a separator of a list.
 func isAround(r rune) bool {
 	return unicode.IsSpace(r) || strings.ContainsRune("\"'`“”‘’"+separators, r)
 }
 
 const separators = ",;|"
 
-// placeholder finds what a template should have filled in.
+// placeholder finds a variable that a template should have replaced.
 var placeholder = regexp.MustCompile(`\$[{(\pL_]|\{\{|\{%|<%|\{[\pL_.]+\}|<[\pL_ -]+>|%[\pL_]\w*%`)
 
 // regexSyntax finds what only regexes have: an escape, an anchor, a group, a
@@ -50,7 +50,8 @@ var placeholder = regexp.MustCompile(`\$[{(\pL_]|\{\{|\{%|<%|\{[\pL_.]+\}|<[\pL_
 // within a host.
 var regexSyntax = regexp.MustCompile(`[\\^$()]|(^|://)\.[*+]|\][*+?{]|\[[^\]:]*-|\.\+|\{\d|s\?://|://[^/]*\?$|://[^/?]*\?[^=/]*[.:]`)
 
-// plainRegex is what a regex without classes, groups and counts says.
+// plainRegex removes what a regex without classes, groups and counts has
+// beside its text.
 func plainRegex(expr string) string {
 	if strings.HasPrefix(expr, "/") {
 		expr = strings.Trim(expr, "/")
@@ -66,7 +67,7 @@ func plainRegex(expr string) string {
 const maxRead = 1024
 
 // checkEntry refuses what is not an origin at all: an empty text, more than one
-// origin, and what other systems take for an origin.
+// origin, and what other systems accept instead.
 func checkEntry(s string) error {
 	if t := strings.TrimFunc(s, isAround); t != s || s == "" {
 		return badAround(s, t)
@@ -91,7 +92,7 @@ func checkEntry(s string) error {
 	return checkSingle(e, head)
 }
 
-// badAround is for s, which is t with something around it.
+// badAround judges s, which is t with something around it.
 func badAround(s, t string) error {
 	e := &PatternError{Value: s}
 	switch {
@@ -108,8 +109,9 @@ func badAround(s, t string) error {
 	return e.mend(t)
 }
 
-// badRegex is for what is written as a regex. One that fixes neither the scheme
-// nor a dot before the host may mean one host or all that end so.
+// badRegex judges an entry that is written as a regex. If it fixes neither the
+// scheme nor a dot before the host, it may mean one host, or all hosts with
+// that ending.
 func badRegex(e *PatternError) error {
 	e.Code, e.Reason = "origin-regex", "this is written as a regex, and an entry is a pattern"
 	if len(e.Value) <= maxRead {
@@ -129,8 +131,8 @@ func badRegex(e *PatternError) error {
 	return e
 }
 
-// checkSingle refuses a list in one text, by its head. A comma is always one;
-// other separators are if what they separate could be origins.
+// checkSingle refuses a list in one text. A comma always makes a list; another
+// separator does if its parts could be origins.
 func checkSingle(e *PatternError, head string) error {
 	parts := SplitList(head)
 	if len(parts) < 2 {
@@ -145,19 +147,19 @@ func checkSingle(e *PatternError, head string) error {
 			e.Hint += ", the first as " + strconv.Quote(first)
 		}
 	case strings.ContainsAny(head, separators):
-		return nil // the host is not a host
+		return nil // it has no host
 	default:
 		e.Code, e.Reason, e.Hint = "origin-whitespace", "can never match: an origin has no white space", `write one such as "https://app.example.com"`
 	}
 	return e
 }
 
-// eachApart is the hint for entries that stand in one text.
+// eachApart is the hint for several entries in one text.
 const eachApart = "write each as an entry of its own"
 
-// apart is that hint with the entries of text as they are meant, if meant knows
-// that of all of them; it returns nothing for what is not known. listed tells
-// whether it does, and that there are several.
+// apart is that hint with the entries of text. meant returns what an entry
+// means, or nothing if it does not know. listed reports whether there are
+// several entries, and meant knows them all.
 func apart(text string, meant func(string) string) (hint string, listed bool) {
 	parts := SplitList(text)
 	if len(parts) < 2 || len(text) > maxProposed {
@@ -172,7 +174,7 @@ func apart(text string, meant func(string) string) (hint string, listed bool) {
 	return eachApart + ": " + strings.Join(parts, ", "), true
 }
 
-// OriginsApart is the hint for origins, and groups of them, that stand in one text.
+// OriginsApart is the hint for several origins or groups in one text.
 func OriginsApart(text string) string {
 	hint, _ := apart(text, func(part string) string {
 		if name, isGroup := strings.CutPrefix(part, "group:"); isGroup && IsName(name) {
@@ -183,14 +185,14 @@ func OriginsApart(text string) string {
 	return hint
 }
 
-// SplitList returns the entries of a list that is written as one text: what
-// stands between white space, commas, semicolons and vertical bars.
+// SplitList returns the entries of a list that is written as one text. White
+// space, commas, semicolons and vertical bars separate them.
 func SplitList(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(separators, r) })
 }
 
-// MeantPattern returns text if it is a pattern as ParsePattern reads it, else
-// the one that was likely meant, and nothing if there is no such pattern.
+// MeantPattern returns text if ParsePattern accepts it. Otherwise it returns
+// the pattern that was likely meant, or nothing if there is none.
 func MeantPattern(text string) string {
 	_, err := ParsePattern(text)
 	if bad, ok := errors.AsType[*PatternError](err); ok {
@@ -202,11 +204,11 @@ func MeantPattern(text string) string {
 // looseScheme finds a web scheme that is not followed by "://".
 var looseScheme = regexp.MustCompile(`^(?i:(https?)(?:[:/]|[.;]/)[:/\\]*)(.+)$`)
 
-// looseApp finds the scheme of an app or an extension, likewise.
+// looseApp does the same for the scheme of an app or an extension.
 var looseApp = regexp.MustCompile(`^(?i:(app|capacitor|ionic|tauri|(?:chrome|moz|safari-web)-extension):/?)([^/]+)$`)
 
-// withScheme returns what begins with a scheme and is meant by s, which does
-// not; empty when s is but a word, or an e-mail address.
+// withScheme returns what s, which has no scheme, means with one. It returns
+// nothing if s is only a word, or an e-mail address.
 func withScheme(s string) string {
 	for _, loose := range []*regexp.Regexp{looseScheme, looseApp} {
 		if m := loose.FindStringSubmatch(s); m != nil {
@@ -237,8 +239,8 @@ func withScheme(s string) string {
 	return "https://" + s
 }
 
-// bracketed returns the IPv6 address s in brackets; empty if s is not one, or
-// may have a port at its end.
+// bracketed returns the IPv6 address s in brackets. It returns nothing if s is
+// not one, or may have a port at its end.
 func bracketed(s string) string {
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is6() || a.Zone() != "" {
@@ -252,8 +254,8 @@ func bracketed(s string) string {
 }
 
 // webScheme returns the scheme that a misspelt http or https stands for: with a
-// letter too much, too few or in another place, or masked as in "hxxps". It
-// returns every other scheme as it is.
+// letter too many, too few or in another place, or masked as in "hxxps". It
+// returns every other scheme unchanged.
 func webScheme(scheme string) string {
 	if isSpecial(scheme) {
 		return scheme

@@ -164,12 +164,12 @@ func isOpaqueHost(h string) bool {
 	return len(h) <= maxHostLen+len(".")
 }
 
-// Anybodys reports whether o tells nothing of who wrote the page, as "null"
-// does. Then neither a regex nor "*" with credentials allows it.
+// Anybodys reports whether o says nothing about who wrote the page, like
+// "null". Then neither a regex nor "*" with credentials allows it.
 func (o Origin) Anybodys() bool { return isAnybodys(o.Scheme) }
 
-// isAnybodys reports whether whoever can hand the user a file, a text or a link
-// can write pages of the scheme, so that their origin is worth as much as
+// isAnybodys reports whether anybody can write pages of the scheme who can hand
+// the user a file, a text or a link. Their origin then proves as little as
 // "null".
 func isAnybodys(scheme string) bool { return writers[scheme] != "" }
 
@@ -224,7 +224,7 @@ func isDomain(h string) bool {
 }
 
 // endsInNumber is URL, section 3.5 "ends in a number checker": such a host is
-// an IPv4 address or none at all.
+// an IPv4 address, or is not a host.
 func endsInNumber(h string) bool {
 	h = strings.TrimSuffix(h, ".")
 	last := h[strings.LastIndexByte(h, '.')+1:]
@@ -249,8 +249,8 @@ func isIPv4(h string) bool {
 	return err == nil && a.Is4()
 }
 
-// isIPv6 reports whether h is "[...]" around an address in the form that URL,
-// section 3.6 "host serializer" writes.
+// isIPv6 reports whether h is "[...]" around an address as URL, section 3.6
+// "host serializer" writes it.
 func isIPv6(h string) bool {
 	inner := strings.TrimSuffix(h[1:], "]")
 	if len(inner) != len(h)-2 || len(inner) > len("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") {

@@ -12,11 +12,11 @@ import (
 type PatternError struct {
 	// Code is the rule's stable name, as in Problem.
 	Code string
-	// Value is the text, Reason what is wrong with it, Hint what to write
+	// Value is the text. Reason says what is wrong with it, and Hint what to write
 	// instead; Hint may be empty.
 	Value, Reason, Hint string
-	// Mended is the pattern that Hint proposes; empty if there is not one that
-	// was likely meant.
+	// Mended is the pattern that Hint proposes. It is empty if no pattern is
+	// likely to be meant.
 	Mended string
 }
 
@@ -31,8 +31,8 @@ const starHint = `"*" may be the whole leftmost label ("https://*.example.com"),
 // origin with a star where one is allowed. It refuses whatever could never
 // equal the Origin that a browser sends. The error is a *PatternError.
 func ParsePattern(s string) (Pattern, error) {
-	// Lists of a million origins are read at each load: what is an origin
-	// needs no explanation.
+	// Lists of a million origins are read at each load, so plain origins take the
+	// shortest way.
 	if o, ok := parseOrigin(s); ok && isSpecial(o.Scheme) && !isWebSocketScheme(o.Scheme) {
 		return Pattern{Form: FormExact, Scheme: o.Scheme, Host: o.Host, Port: o.Port}, nil
 	}
@@ -62,7 +62,7 @@ func readPattern(s string) (Pattern, error) {
 	return p, nil
 }
 
-// isWebSocketScheme reports whether the scheme is a WebSocket's, which no page has.
+// isWebSocketScheme reports whether the scheme is a WebSocket's. No page has it.
 func isWebSocketScheme(scheme string) bool { return scheme == "ws" || scheme == "wss" }
 
 // checkOriginText refuses what is wrong with the text as a whole, in the order
@@ -85,7 +85,7 @@ func checkOriginText(s string) error {
 	return checkOriginBytes(s, scheme, rest)
 }
 
-// badScheme is for a text without a scheme.
+// badScheme says what is wrong with a text without a scheme.
 func badScheme(s string) error {
 	e := &PatternError{Code: "origin-scheme", Value: s, Reason: "can never match: an origin begins with a scheme", Hint: `write one such as "https://app.example.com"`}
 	if s == "self" {
@@ -146,7 +146,7 @@ func checkOriginBytes(s, scheme, rest string) error {
 
 func isNotASCII(r rune) bool { return r >= 0x80 }
 
-// badSchemeStar is for a star in the scheme.
+// badSchemeStar says what is wrong with a star in the scheme.
 func badSchemeStar(e *PatternError, rest string) error {
 	e.Code, e.Reason, e.Hint = "origin-star", "the scheme has no star", "list the origins of each scheme one by one"
 	if https, http := MeantPattern("https://"+rest), MeantPattern("http://"+rest); https != "" && http != "" {
@@ -242,7 +242,7 @@ func atHyphens(prefix, suffix string) bool {
 	return (prefix == "" || strings.HasSuffix(prefix, "-")) && (suffix == "" || strings.HasPrefix(suffix, "-"))
 }
 
-// checkStarLabel checks what stands around the star of a label.
+// checkStarLabel checks the text around the star of a label.
 func checkStarLabel(s, label string) error {
 	if strings.Trim(label, "*-") == "" && label != "*" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
 		return &PatternError{Code: "origin-label", Value: s, Reason: "a label neither begins nor ends with a hyphen", Hint: starHint}
@@ -250,8 +250,8 @@ func checkStarLabel(s, label string) error {
 	return checkLabel(s, strings.ReplaceAll(label, "*", "x"))
 }
 
-// checkHost refuses a host that no browser would send, with the spelling that
-// it would send if there is one.
+// checkHost refuses a host that no browser would send. The hint has the
+// spelling that a browser would send, if there is one.
 func checkHost(s, host string) error {
 	if strings.HasPrefix(host, "[") || strings.Contains(host, "::") {
 		return checkIPv6(s, host)

@@ -5,28 +5,29 @@ import (
 	"strings"
 )
 
-// The bounds of what is read of a path, in texts and in their bytes together.
-// Only a path that is made to have many readings has more.
+// The bounds of the readings of a path: their number, and their bytes
+// together. Only a path that is made to have many readings exceeds them.
 const (
 	maxReadings     = 64
 	maxReadingBytes = 128 << 10
 )
 
-// steps are what applications do to a path, as many of them as they like, in any
-// order and repeatedly: one may decode and then resolve dot segments, and the one
-// behind it may decode, too. Each makes a path shorter or leaves it as it is.
+// steps are what applications do to a path. They may take any of these steps, in
+// any order, once or again: one application may decode and then resolve dot
+// segments, and the next one may decode, too. Each step makes a path shorter or
+// leaves it as it is.
 var steps = []func(string) string{decodeReserved, slashBackslashes, cutDecodedQuery, cutParameters, removeDots, mergeSlashes}
 
-// ReadPath returns the path of a request as it is normalised, and how else
-// applications may read it: a page chooses how it spells a path, so that a policy
-// must not depend on it. All are without query and fragment, and with slashes
-// merged. If there are too many, nobody has looked at the rest. It costs one walk
-// over an ordinary path.
+// ReadPath returns the normalised path of a request, and how else applications
+// may read it. A page chooses how it spells a path, so a decision must not depend
+// on the spelling. All readings are without query and fragment, and with slashes
+// merged. If there are too many, the rest is not looked at. An ordinary path
+// costs one walk over it.
 //
 // Normalised is RFC 3986, section 6.2.2: escapes of unreserved characters are
-// decoded, hexadecimal digits are in upper case, what no URI has is escaped, and
-// dot segments are resolved. Browsers and Envoy resolve these before an application
-// sees the path, and Envoy merges slashes only if it is told to.
+// decoded, hexadecimal digits are in upper case, characters that no URI has are
+// escaped, and dot segments are resolved. Browsers and Envoy resolve these before
+// an application sees the path, and Envoy merges slashes only if it is told to.
 func ReadPath(path string) (normalised string, others []string, tooMany bool) {
 	path, ordinary := cutQuery(path)
 	if ordinary {
@@ -38,8 +39,8 @@ func ReadPath(path string) (normalised string, others []string, tooMany bool) {
 	return normalised, others, tooMany
 }
 
-// otherReadings returns how else than as it is normalised an application may read
-// the path that it sees.
+// otherReadings returns the readings of an application that sees the path, except
+// the normalised one.
 func otherReadings(path, normalised string) (others []string, tooMany bool) {
 	var buffer [8]string
 	texts := append(buffer[:0], path)
@@ -55,7 +56,7 @@ func otherReadings(path, normalised string) (others []string, tooMany bool) {
 	return others, false
 }
 
-// appendSteps appends what each step makes of text, if it is new.
+// appendSteps takes each step on text, and appends the results that are new.
 func appendSteps(texts []string, text string) []string {
 	for _, step := range steps {
 		if next := step(text); !slices.Contains(texts, next) {
@@ -65,8 +66,8 @@ func appendSteps(texts []string, text string) []string {
 	return texts
 }
 
-// cutQuery cuts what follows the path, and reports whether all readings leave
-// the rest as it is.
+// cutQuery cuts what follows the path, and reports whether no reading changes
+// the rest.
 func cutQuery(path string) (rest string, ordinary bool) {
 	ordinary = true
 	for i := range len(path) {
@@ -113,12 +114,12 @@ func isUnreserved(c byte) bool {
 // isReserved is RFC 3986, section 2.2.
 func isReserved(c byte) bool { return strings.IndexByte(":/?#[]@!$&'()*+,;=", c) >= 0 }
 
-// pathBuffer is the length of paths that are rewritten without an allocation as
-// long as nothing changes.
+// pathBuffer is the length up to which a path that does not change needs no
+// allocation.
 const pathBuffer = 256
 
 // normaliseEscapes is RFC 3986, section 6.2.2.1 and 6.2.2.2, and section 2:
-// what is not a character of a URI stands escaped in it.
+// what is not a character of a URI is escaped.
 func normaliseEscapes(path string) string {
 	var buffer [pathBuffer]byte
 	b := buffer[:0]
@@ -161,12 +162,12 @@ func decodeReserved(path string) string {
 	return unlessSame(path, b)
 }
 
-// slashBackslashes takes backslashes, which are escaped in a normalised path, for
-// slashes.
+// slashBackslashes turns backslashes, which are escaped in a normalised path,
+// into slashes.
 func slashBackslashes(path string) string { return strings.ReplaceAll(path, "%5C", "/") }
 
-// cutDecodedQuery cuts what follows a "?" or "#" that was decoded, as a proxy does
-// that decodes the path and hands it on as it is.
+// cutDecodedQuery cuts what follows a decoded "?" or "#": a proxy may decode the
+// path and send it on, and the next reader cuts it there.
 func cutDecodedQuery(path string) string {
 	if end := strings.IndexAny(path, "?#"); end >= 0 {
 		return path[:end]

@@ -13,10 +13,11 @@ import (
 // many more there are.
 const MaxProblems = 1000
 
-// Validate judges specs. The Valid is nil if they have an error, as HasErrors of
-// the problems tells. Those are the mistakes in specs, and what is worth a look,
-// ordered by spec and by place in it; nil if there is nothing. If there are more
-// than MaxProblems it returns those that Examine finds first, errors before others.
+// Validate judges specs. If they have an error, the Valid is nil; HasErrors of the
+// problems says so, too. The problems are the mistakes in specs and what is worth a
+// look, ordered by spec and by place in it. They are nil if there are none. If
+// there are more than MaxProblems, it returns those that Examine finds first,
+// errors before others.
 func Validate(specs []Spec) (*Valid, Problems) {
 	var problems Problems // of each level at most one more than is returned
 	var counts [len(levelWords)]int
@@ -38,12 +39,12 @@ func Validate(specs []Spec) (*Valid, Problems) {
 
 func bySpec(a, b Problem) int { return cmp.Compare(a.Spec, b.Spec) }
 
-// Examine is Validate for those who want each problem as it is found: it calls
-// report with them, one spec after the other; what several specs are about comes
-// last. It keeps none of them: there may be millions. Field paths are those of
-// specs as they are given. It returns nil if one is an error. It holds every rule
-// that needs neither a list of domains nor Unicode tables; package policyfile
-// adds those. Its time grows with the number of entries, not faster.
+// Examine is Validate for callers that want each problem as it is found. It calls
+// report for each, one spec after the other; problems between several specs come
+// last. It keeps no problem, since there may be millions. Field paths are those
+// of the given specs. If one of the problems is an error, it returns nil. It has
+// every rule that needs neither a list of domains nor Unicode tables; package
+// policyfile adds those. Its time grows linearly with the number of entries.
 func Examine(specs []Spec, report func(Problem)) *Valid {
 	v := validator{report: report, scopes: newScopes(specs)}
 	for i := range specs {
@@ -85,7 +86,7 @@ func (v *validator) checkSpec() {
 	v.checkOptIns()
 }
 
-// fail, warn and note add a problem of the spec at hand.
+// fail, warn and note add a problem of the current spec.
 func (v *validator) fail(code, field, value, reason, hint string) {
 	v.add(Error, code, field, value, reason, hint)
 }
@@ -141,7 +142,7 @@ func IsName(s string) bool {
 
 func isNameRune(r rune) bool { return 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '-' }
 
-// nameHint proposes the name that s could be, if there is one.
+// nameHint proposes a name like s, if there is one.
 func nameHint(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if isNameRune(r) {
@@ -170,8 +171,9 @@ func (v *validator) checkNames(specs []Spec) {
 	}
 }
 
-// The bounds of maxAge in seconds: what the most patient browser keeps, and
-// what every recipient can read (RFC 9111, section 1.2.2).
+// The bounds of maxAge in seconds: the longest time that any browser keeps an
+// answer, and the largest number that every recipient can read (RFC 9111,
+// section 1.2.2).
 const (
 	patientMaxAge = 86400
 	maxMaxAge     = math.MaxInt32
@@ -217,7 +219,7 @@ func (v *validator) isPublic() bool {
 	return slices.Contains(v.s.CORS.AllowOrigins, "*") && !v.s.CORS.AllowCredentials
 }
 
-// checkBlocking warns of a block that blocks nobody.
+// checkBlocking warns about deniedRequests in a policy that denies no request.
 func (v *validator) checkBlocking() {
 	if d := v.s.DeniedRequests; v.isPublic() && d != "" && d != DeniedPass {
 		v.warn("setting-unused", "deniedRequests", string(d), `a policy with "*" denies no request`, "list the origins, or remove it")

@@ -30,7 +30,7 @@ func (v *validator) checkMethods() {
 		case star && m != "*":
 			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
 		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
-			// Fetch, #concept-method-normalize, leaves it alone.
+			// Fetch, #concept-method-normalize, does not change it.
 			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
 		}
 		seen[m] = true
@@ -72,8 +72,8 @@ func (v *validator) checkAllowHeaders() {
 	}
 }
 
-// checkRequestHeader reports a name that no page asks to send, and whether it
-// did.
+// checkRequestHeader reports a name that no page asks to send. It returns
+// whether there was something to report.
 func (v *validator) checkRequestHeader(place, h, name string) bool {
 	switch {
 	case !IsToken(h):
@@ -91,22 +91,22 @@ func (v *validator) checkRequestHeader(place, h, name string) bool {
 }
 
 // neverSent is Fetch, #forbidden-request-header. It is not an error: the lists of
-// many tutorials and frameworks have such names, and granting them grants nothing.
+// many tutorials and frameworks have such names, and to grant them has no effect.
 const neverSent = "no page can set this header"
 
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
 
 // coversAuthorization is Fetch, #cors-non-wildcard-request-header-name: a star
-// does not. With credentials there is no star on the wire.
+// that is sent does not cover it. With credentials no star is sent.
 func (v *validator) coversAuthorization() bool {
 	return v.s.CORS.AllowCredentials || slices.ContainsFunc(v.s.CORS.AllowHeaders, isAuthorization)
 }
 
 func isAuthorization(h string) bool { return strings.EqualFold(h, authorization) }
 
-// tokenHint says how to write what is not a token; example is a token, and meant
-// returns what one is to be written as, or nothing.
+// tokenHint says how to write a text that is not a token. example is a token.
+// meant returns how to write a part of the text, or nothing.
 func tokenHint(s, example string, meant func(string) string) string {
 	bare := strings.TrimSuffix(strings.TrimFunc(s, isAround), ":")
 	hint, listed := apart(s, func(part string) string {
@@ -132,10 +132,10 @@ func isSurelyName(word string) bool {
 	return strings.Contains(word, "-") || slices.Contains(standardMethods, NormaliseMethod(word)) || slices.Contains(oneWordHeaders, strings.ToLower(word))
 }
 
-// oneWordHeaders are those that pages often set or read.
+// oneWordHeaders are header names of one word that pages often set or read.
 var oneWordHeaders = []string{authorization, "accept", "etag", "link", "location", "range"}
 
-// literal returns a name that is accepted as it is, else nothing.
+// literal returns a name if it is accepted as it is, otherwise nothing.
 func literal(name string) string {
 	if !IsToken(name) || looksLikePattern(name) || name == "*" {
 		return ""
@@ -154,9 +154,9 @@ func exposable(name string) string {
 	return literal(name)
 }
 
-// looksLikePattern reports whether a name has what stands in patterns or for
-// variables, or is a word for all of them. A token may have some of that (RFC
-// 9110, section 5.6.2), but no name that is in use has. "*" alone is not a pattern.
+// looksLikePattern reports whether a name has characters of patterns or variables,
+// or is a word for "all". A token may have some of that (RFC 9110, section 5.6.2),
+// but no name that is in use has. "*" alone is not a pattern.
 func looksLikePattern(s string) bool {
 	return s != "*" && strings.ContainsAny(s, `*|^$%+?()[]{}<>\`) || everybody[strings.ToLower(s)]
 }
@@ -170,7 +170,7 @@ func (v *validator) warnOfPattern(place, name string, meant func(string) string)
 	}
 	switch all := everybody[strings.ToLower(name)]; {
 	case all && v.s.CORS.AllowCredentials && strings.HasPrefix(place, exposeField):
-		hint = "list the names" // there is no star then, see checkExposeHeaders
+		hint = "list the names" // a star is not allowed here, see checkExposeHeaders
 	case all:
 		hint = `write "*" alone`
 	}
@@ -181,9 +181,9 @@ func (v *validator) warnOfPattern(place, name string, meant func(string) string)
 // send.
 var standardMethods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
-// meantMethod returns the standard method that m, which is not one, is with a
-// slip, or the beginning of; empty if m may be a method of its own. A short name
-// with another letter is one: "SET".
+// meantMethod returns the standard method of which m is a misspelling or the
+// beginning. It returns nothing if m may be a method by itself, as may a short
+// name with another letter: "SET".
 func meantMethod(m string) string {
 	m = strings.ToUpper(m)
 	if slices.Contains(standardMethods, m) {
@@ -205,7 +205,7 @@ var neverExposed = map[string]string{
 	// Fetch, #forbidden-response-header-name.
 	"set-cookie":  "browsers never show this header to a page",
 	"set-cookie2": "browsers never show this header to a page",
-	// What only requests and answers to preflights carry.
+	// Headers that only requests and answers to preflights have.
 	"origin":                                 "this is a request header",
 	"access-control-request-method":          "this is a request header",
 	"access-control-request-headers":         "this is a request header",

@@ -14,7 +14,7 @@ type scopes struct {
 	paths map[string]owners // :: as normalPrefix returns them
 }
 
-// owners are the specs that name something: none, one, or several.
+// owners are the first and the last of the specs that name something.
 type owners struct{ first, last int } // from 1
 
 func (o *owners) add(spec int) {
@@ -48,7 +48,7 @@ func enter(m map[string]owners, key string, spec int) {
 
 func (v *validator) checkHosts() {
 	if v.s.Hosts != nil && len(v.s.Hosts) == 0 {
-		// A template that found none must not mean all.
+		// An empty list, as from a template, must not mean every host.
 		v.fail("hosts-empty", "hosts", "", "the list of hosts is empty", "leave hosts out for every host")
 	}
 	seen := map[string]bool{}
@@ -68,8 +68,8 @@ func (v *validator) checkHosts() {
 }
 
 // hostCoveredBy returns the "*." host of the same spec that makes h redundant.
-// It does not if another spec has that host too, for then h decides which
-// of the two policies is chosen.
+// If another spec has that host too, h is not redundant: it decides which of
+// the two policies is chosen.
 func (v *validator) hostCoveredBy(h string) string {
 	_, parent, found := strings.Cut(strings.TrimPrefix(h, "*."), ".")
 	for found {
@@ -85,14 +85,14 @@ func (v *validator) hostCoveredBy(h string) string {
 	return ""
 }
 
-// hostCall and pathCall are matchers in the rules of Traefik.
+// hostCall and pathCall find matchers of Traefik's rules.
 var (
 	hostCall = regexp.MustCompile("^(?i:Host|HostSNI|HostRegexp)\\(\\s*[`'\"]([^`'\"]+)[`'\"]\\s*\\)$")
 	pathCall = regexp.MustCompile("^(?i:Path|PathPrefix|PathRegexp)\\(\\s*[`'\"]([^`'\"]+)[`'\"]\\s*\\)$")
 )
 
-// badHost says what is wrong with an entry of hosts; code is empty if
-// nothing is.
+// badHost says what is wrong with an entry of hosts. If nothing is, code is
+// empty.
 func badHost(h string) (code, reason, hint string) {
 	if m := hostCall.FindStringSubmatch(h); m != nil {
 		return "host-syntax", "a host stands alone, without a rule around it", mended(m[1], badHost)
@@ -125,8 +125,8 @@ func badHost(h string) (code, reason, hint string) {
 	return badHostForm(h)
 }
 
-// meantHost returns the host that s, an entry of a list, surely is, perhaps with a
-// scheme before it; else nothing.
+// meantHost returns the host that s certainly stands for, perhaps with a scheme
+// before it. If that is not certain, it returns nothing.
 func meantHost(s string) string {
 	if _, rest, found := strings.Cut(s, "://"); found {
 		s = strings.TrimRight(rest, "/")
@@ -138,8 +138,8 @@ func meantHost(s string) string {
 	return s
 }
 
-// badHostCase is for a host with capital letters, lower without: if that is not
-// a host either, the letters do not matter.
+// badHostCase judges a host with capital letters; lower is the same without. If
+// lower is not a host either, it says why, and nothing about the letters.
 func badHostCase(lower string) (code, reason, hint string) {
 	if code, reason, hint = badHost(lower); code == "host-syntax" {
 		return code, reason, hint
@@ -147,8 +147,8 @@ func badHostCase(lower string) (code, reason, hint string) {
 	return "host-case", "hosts are written in lower case; requests match in any case", mended(lower, badHost)
 }
 
-// mended returns the hint to write text, or, if bad refuses that too, the hint
-// of that.
+// mended returns the hint to write text. If bad refuses text too, it returns
+// bad's hint.
 func mended(text string, bad func(string) (code, reason, hint string)) string {
 	if code, _, hint := bad(text); code != "" {
 		return hint
@@ -157,7 +157,7 @@ func mended(text string, bad func(string) (code, reason, hint string)) string {
 }
 
 // hostAlone is the hint for a host with something around it. A question mark may
-// be of a pattern.
+// be part of a pattern.
 func hostAlone(h string) string {
 	host, _, _ := strings.Cut(strings.TrimLeft(h, "/"), "/")
 	if host == "" || strings.ContainsAny(host, "?#") {
@@ -226,8 +226,9 @@ func (v *validator) checkPaths() {
 	}
 }
 
-// bareEscape returns the place of the first "%" in p that begins no escape, else
-// -1. Of a request, too, normaliseEscapes takes it for a percent sign.
+// bareEscape returns the place of the first "%" in p that does not begin an
+// escape, else -1. Of a request, too, normaliseEscapes takes it for a percent
+// sign.
 func bareEscape(p string) int {
 	for i := range len(p) {
 		if _, escaped := escapeAt(p, i); p[i] == '%' && !escaped {
@@ -237,8 +238,9 @@ func bareEscape(p string) int {
 	return -1
 }
 
-// checkDecoded warns of a path that applications may read otherwise: requests
-// for what they read are ambiguous, unless the same policy lists that too.
+// checkDecoded warns about a path that applications may read differently: a
+// request for the path that they read is ambiguous, unless the same policy
+// lists that path too.
 func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 	decoded := decodedPrefix(p)
 	if code, _ := badPrefixText(decoded); code != "" || pathPattern.MatchString(decoded) {
@@ -264,12 +266,12 @@ func coveredByAny(path string, list map[string]bool) bool {
 	return list[path]
 }
 
-// above returns the path above path; the root remains.
+// above returns the path above path; that of the root is the root.
 func above(path string) string { return path[:max(1, strings.LastIndexByte(path, '/'))] }
 
-// pathCoveredBy returns the next shorter path that any spec names, when it is
-// one of those listed here. If another spec stands between, path decides
-// which of the two policies is chosen.
+// pathCoveredBy returns the next shorter path that any spec names, if this
+// spec lists it. If only another spec names that path, path is not redundant:
+// it decides which of the two policies is chosen.
 func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 	for path != "/" && path != "" {
 		path = above(path)
@@ -283,8 +285,8 @@ func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
 	return ""
 }
 
-// badPrefix says what is wrong with an entry of paths; code is empty when
-// nothing is.
+// badPrefix says what is wrong with an entry of paths. If nothing is, code is
+// empty.
 func badPrefix(p string) (code, reason, hint string) {
 	if code, reason = badPrefixText(p); code != "" {
 		hint = pathHint(p)
@@ -292,7 +294,8 @@ func badPrefix(p string) (code, reason, hint string) {
 	return code, reason, hint
 }
 
-// badPrefixText refuses what no reading of a request's path has.
+// badPrefixText refuses what cannot occur in a request's path, however it is
+// read.
 func badPrefixText(p string) (code, reason string) {
 	switch {
 	case p != "" && strings.ContainsAny(p[:1], "~^("):

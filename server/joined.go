@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -11,16 +12,21 @@ import (
 )
 
 // joined serves services besides Envoy's protocols. Their streams, such as a
-// subscription, need have no end of their own: a drain ends them. A panic ends
-// the call alone.
+// subscription, need have no end of their own: a drain ends them, and their age. A
+// panic ends the call alone.
 type joined struct {
 	log     *slog.Logger
+	age     time.Duration   // that ends a stream; 0 means that none does
 	streams map[string]bool // :: full method of a stream
 	ended   chan struct{}   // closed when the streams are to end
 }
 
-func newJoined(log *slog.Logger) *joined {
-	return &joined{log: log, streams: map[string]bool{}, ended: make(chan struct{})}
+// newJoined joins services whose connections get that old; 0 means as old as they will.
+func newJoined(log *slog.Logger, connectionAge time.Duration) *joined {
+	// grpc-go has given up a connection after a tenth more at the latest, so that who
+	// comes back is on another one.
+	age := connectionAge + connectionAge/5
+	return &joined{log: log, age: age, streams: map[string]bool{}, ended: make(chan struct{})}
 }
 
 // register has srv serve a service.
@@ -66,10 +72,15 @@ func (j *joined) recovered(service string, err *error) {
 // stream waits for, to receive as well.
 func (j *joined) untilEnded(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
+	var old <-chan time.Time // never
+	if j.age > 0 {
+		old = time.After(j.age)
+	}
 	go func() {
 		defer cancel()
 		select {
 		case <-j.ended:
+		case <-old:
 		case <-ctx.Done(): // with the stream
 		}
 	}()

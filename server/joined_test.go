@@ -80,6 +80,25 @@ func TestEndlessStreamsDoNotDelayTheStop(t *testing.T) {
 	}
 }
 
+// TestStreamsEndWithTheirAge has a stream that nobody ends on a connection that is to be
+// given up.
+func TestStreamsEndWithTheirAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := runInMemory(t, &server.Server{Handler: testHandler(t, nil), Services: []server.Service{{Desc: endless}}, MaxConnectionAge: time.Hour})
+		stream, err := r.conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}, "/corsgate.test.Endless/Receive")
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		err = awaitEnd(stream)
+		if age := time.Since(start); age != 72*time.Minute || status.Code(err) != codes.Canceled {
+			t.Errorf("after %v it ended with %v", age, err)
+		}
+		r.stop()
+		r.end(t)
+	})
+}
+
 // TestAPanicEndsItsCallAlone has both kinds of handlers panic, and asks on.
 func TestAPanicEndsItsCallAlone(t *testing.T) {
 	hopeless := &grpc.ServiceDesc{

@@ -44,9 +44,12 @@ type Server struct {
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
 	// Services are served besides Envoy's protocols. The context of a stream of
-	// theirs ends when DrainDelay is over. One that goes on then holds the end up
-	// for DrainTimeout. A panic of a handler is logged, and ends its call alone.
+	// theirs ends when DrainDelay is over, and when it is older than
+	// MaxConnectionAge. One that goes on then holds the end up for DrainTimeout. A panic of a handler is logged, and ends its call alone.
 	Services []Service
+	// Absent are the names of gRPC services that are not served though an Envoy may call
+	// them, each with what to do then: it is logged with the first call.
+	Absent map[string]string
 	// Logger gets what operators want to know; nil means nobody does.
 	Logger *slog.Logger
 	// DrainDelay is how long the service still takes new streams after it has
@@ -72,8 +75,8 @@ type Server struct {
 	// DefaultFirstMessage.
 	FirstMessage time.Duration
 	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
-	// tenth, to spread over new replicas; open streams are left to end. 0 means
-	// never.
+	// tenth, to spread over new replicas; open calls of Envoy's protocols are left
+	// to end. 0 means never.
 	MaxConnectionAge time.Duration
 
 	waiting waiting
@@ -128,14 +131,15 @@ func (s *Server) listen() (net.Listener, error) {
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
 	srv := grpc.NewServer(append(s.Interceptors.options(),
-		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true))...,
+		append(s.limits(), grpc.ForceServerCodecV2(newCodec()), grpc.WaitForHandlers(true),
+			grpc.UnknownServiceHandler(newAbsent(s.Absent, s.Logger).answer))...,
 	)...)
 	meter := orNoMeter(s.Meter)
 	s.misuse.meter, s.misuse.log = meter, orDiscard(s.Logger)
 	for _, service := range s.protocols(meter) {
 		srv.RegisterService(service.Desc, service.Impl)
 	}
-	s.joined = newJoined(s.Logger)
+	s.joined = newJoined(s.Logger, s.MaxConnectionAge)
 	for _, service := range s.Services {
 		s.joined.register(srv, service)
 	}

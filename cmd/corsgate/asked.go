@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -29,6 +31,10 @@ func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfi
 	var found []policyfile.Diagnostic
 	for i, report := range filters.Policies {
 		for _, cause := range causesOf(report) {
+			if i := indexOf(filters.Policies, cause.Other); i >= 0 {
+				at := r.Locate(i, "name")
+				cause.Hint += fmt.Sprintf(", at %s:%d", at.File, at.Line)
+			}
 			d := askedFinding(report, cause, c.Service != "")
 			at := r.Locate(i, cause.Field)
 			d.File, d.Line, d.Column, d.Field, d.Value = at.File, at.Line, at.Column, at.Field, report.Policy
@@ -36,6 +42,11 @@ func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfi
 		}
 	}
 	return filters, found, nil
+}
+
+// indexOf returns where the policy of that name is, or -1.
+func indexOf(reports []notrip.Report, name string) int {
+	return slices.IndexFunc(reports, func(r notrip.Report) bool { return r.Policy == name })
 }
 
 func byPlace(a, b policyfile.Diagnostic) int {
@@ -75,4 +86,23 @@ func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policy
 		}
 	}
 	return d
+}
+
+// compiledWhole counts the policies that Envoy decides about by itself.
+func compiledWhole(found []policyfile.Diagnostic) (n int) {
+	for _, d := range found {
+		if d.Code == codeCompiled {
+			n++
+		}
+	}
+	return n
+}
+
+// byItself says of how many policies Envoy decides about by itself.
+func byItself(policies int, found []policyfile.Diagnostic) string {
+	whole := compiledWhole(found)
+	if whole == policies {
+		return "Envoy decides by itself"
+	}
+	return fmt.Sprintf("Envoy decides about %d by itself, about %d not always", whole, policies-whole)
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// findings are what check found, as its JSON says it.
+// findings are check's findings, in the form of its JSON.
 type findings struct {
 	// Findings are sorted by place within each path, the paths in the order
 	// they were given.
@@ -25,8 +25,10 @@ type findings struct {
 	Errors   int                     `json:"errors"`
 	Warnings int                     `json:"warnings"`
 	Notes    int                     `json:"notes"`
-	// Policies counts those of the paths without errors.
+	// Policies is the number of policies in the paths without errors.
 	Policies int `json:"policies"`
+
+	compiled bool // the findings say for each policy what Envoy decides
 }
 
 func newCheck() *cobra.Command {
@@ -41,8 +43,9 @@ would load it, and prints one line a finding:
 
 Exits 1 when there are errors, with --strict on warnings too.
 
-With --profile no-trip a note says of each policy whether Envoy decides by itself once
-it is compiled, or what the service is asked about, why, and what would change it.
+With --profile no-trip it says how many policies Envoy decides about by itself once they
+are compiled; of each other one a note says what the service is asked about, why, and
+what would change it. JSON has a note for each policy.
 With --without-service a policy that must be asked about is an error. The other flags
 of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 		Example: `  corsgate check policies/
@@ -59,6 +62,7 @@ of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 				return err
 			}
 			found := checkAll(cmd.Context(), paths, f.more(cmd))
+			found.compiled = f.noTrip()
 			if err := found.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil {
 				return err
 			}
@@ -83,9 +87,12 @@ type checkFlags struct {
 	compile                compileFlags
 }
 
-// check reports flags that say nothing together.
+// check reports flags that have no use together.
 func (f *checkFlags) check(cmd *cobra.Command) error {
 	if f.noTrip() {
+		if err := f.compile.check(); err != nil {
+			return err
+		}
 		_, err := f.config(cmd).Filters()
 		return asFault(err, exitUsage, "see 'corsgate check --help'")
 	}
@@ -95,8 +102,7 @@ func (f *checkFlags) check(cmd *cobra.Command) error {
 
 func (f *checkFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// config returns the Envoy that is compiled for. Which addresses it has says nothing
-// about policies.
+// config returns the Envoy to compile for. Its addresses do not matter to policies.
 func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
 	c := envoy.Config{Profile: envoy.NoTrip, Service: defaultGRPCListen}
 	if f.withoutService {
@@ -107,8 +113,8 @@ func (f *checkFlags) config(cmd *cobra.Command) envoy.Config {
 	return c
 }
 
-// checkAll judges each path by itself. More, if it is not nil, says more of policies
-// that load.
+// checkAll judges each path by itself. If more is not nil, it adds findings about
+// policies that load.
 func checkAll(ctx context.Context, paths []string, more func(path string, r policyfile.Result) []policyfile.Diagnostic) findings {
 	all := findings{Findings: []policyfile.Diagnostic{}}
 	for _, path := range paths {
@@ -135,8 +141,8 @@ func loadSet(ctx context.Context, stderr io.Writer, policies string, source live
 	return policy.Compile(r.Policies), nil
 }
 
-// more returns what says of policies what the profile makes of them; nil if that is
-// nothing.
+// more returns the function that says how the profile treats the policies. It
+// returns nil if the profile has nothing to say.
 func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Result) []policyfile.Diagnostic {
 	if !f.noTrip() {
 		return nil
@@ -150,8 +156,8 @@ func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Res
 	}
 }
 
-// refusal returns the findings of policies that were refused. That they could
-// not be judged at all is a finding too.
+// refusal returns the findings of policies that were refused. If they could
+// not be judged at all, that is a finding, too.
 func refusal(path string, err error) []policyfile.Diagnostic {
 	var refused *live.LoadError
 	if errors.As(err, &refused) && refused.Err == nil {
@@ -160,8 +166,8 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
 }
 
-// mendable prints why policies were refused, and returns err, which says that they
-// were, as a fault with the hint to mend them.
+// mendable prints why policies were refused. It returns err as a fault, with a
+// hint to correct the policies.
 func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code int) error {
 	for _, d := range found {
 		fmt.Fprintln(stderr, d)
@@ -194,6 +200,9 @@ func (f *findings) print(out, note io.Writer, format string) error {
 	}
 	paint := painterFor(out)
 	for _, d := range f.Findings {
+		if d.Code == codeCompiled {
+			continue // the summary counts these
+		}
 		if _, err := fmt.Fprintln(out, findingLine(paint, d)); err != nil {
 			return err
 		}
@@ -217,8 +226,11 @@ func findingLine(paint printable.Painter, d policyfile.Diagnostic) string {
 // summary says in a few words what was found.
 func (f *findings) summary() string {
 	notes := ""
-	if f.Notes > 0 {
-		notes = ", " + printable.Counted(f.Notes, "note", "notes")
+	if shown := f.Notes - compiledWhole(f.Findings); shown > 0 {
+		notes = ", " + printable.Counted(shown, "note", "notes")
+	}
+	if f.compiled && f.Policies > 0 {
+		notes += "; " + byItself(f.Policies, f.Findings)
 	}
 	if f.Errors+f.Warnings == 0 {
 		return printable.Counted(f.Policies, "policy", "policies") + ", nothing to complain about" + notes

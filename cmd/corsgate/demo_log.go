@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/contract"
 )
 
 // accessEntry is one line of the access log that generated configuration has
@@ -23,6 +24,28 @@ type accessEntry struct {
 	Origin string `json:"origin"`
 	Policy string `json:"policy"`
 	Reason string `json:"reason"`
+	// Apply is what corsgate has answered, and By who decided: byEnvoy or byCorsgate, or
+	// nobody.
+	Apply string `json:"apply,omitempty"`
+	By    string `json:"by,omitempty"`
+}
+
+// Who decides.
+const (
+	byEnvoy    = "envoy" // by itself
+	byCorsgate = "corsgate"
+)
+
+// decidedBy says who has decided. What is compiled notes a reason, and not what it
+// applies; before Envoy asks, it notes both.
+func (e accessEntry) decidedBy() string {
+	switch {
+	case e.Reason == "", e.Reason == contract.Unanswered:
+		return ""
+	case e.Apply == "":
+		return byEnvoy
+	}
+	return byCorsgate
 }
 
 // String returns the entry for a person.
@@ -31,7 +54,18 @@ func (e accessEntry) String() string {
 	if e.Origin != "" {
 		from = " from " + printable.Text(e.Origin)
 	}
-	return fmt.Sprintf("%d %s %s%s: %s", e.Status, e.Method, strconv.Quote(e.Path), from, cmp.Or(e.Reason, "no decision"))
+	return fmt.Sprintf("%d %s %s%s: %s", e.Status, e.Method, strconv.Quote(e.Path), from, decision(cmp.Or(e.Reason, "no decision"), e.By))
+}
+
+// decision is a reason and who has decided, for a person.
+func decision(reason, by string) string {
+	switch by {
+	case "":
+		return reason
+	case byEnvoy:
+		by = "Envoy itself"
+	}
+	return reason + ", by " + by
 }
 
 // accessLog is a writer of Envoy's access log that hands on each entry. It is
@@ -51,6 +85,7 @@ func (l *accessLog) Write(b []byte) (int, error) {
 		}
 		var e accessEntry
 		if json.Unmarshal(line, &e) == nil {
+			e.By = e.decidedBy()
 			l.each(e)
 		}
 		l.rest = rest

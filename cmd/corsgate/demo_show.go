@@ -18,7 +18,7 @@ const logPatience = time.Minute
 
 // show waits for Envoy, then shows what it does: with --once by making the
 // requests, else by telling the user and printing each decision until ctx ends.
-func (d *demo) show(ctx context.Context, status string, ready <-chan string, entries <-chan accessEntry) error {
+func (d *demo) show(ctx context.Context, back *back, ready <-chan string, entries <-chan accessEntry) error {
 	select {
 	case <-ctx.Done():
 		if d.flags.once {
@@ -27,10 +27,11 @@ func (d *demo) show(ctx context.Context, status string, ready <-chan string, ent
 		return nil
 	case address := <-ready:
 		base := "http://" + address
+		back.awaitDelivery(ctx)
 		if d.flags.once {
 			return d.tryAll(ctx, base, entries)
 		}
-		d.guide(base, status)
+		d.guide(base, back.status)
 		d.follow(ctx, entries)
 		return nil
 	}
@@ -52,6 +53,9 @@ func (d *demo) guide(base, status string) {
 		return
 	}
 	fmt.Fprintf(d.out, "Envoy answers on %s, in front of an upstream that grants every origin.\n", base)
+	if d.flags.noTrip() {
+		fmt.Fprintln(d.out, "It has the policy compiled in, and decides by itself; each answer says who decided.")
+	}
 	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", file)
 	if status != "" {
 		fmt.Fprintf(d.out, "Status: %s\n", status)
@@ -86,6 +90,8 @@ type tried struct {
 	// Headers are the answer's CORS headers and Vary, one a line.
 	Headers []string `json:"headers"`
 	Reason  string   `json:"reason"`
+	// By is who decided.
+	By string `json:"by,omitempty"`
 	// Wrong is what is not as it should be.
 	Wrong []string `json:"wrong,omitempty"`
 }
@@ -133,7 +139,7 @@ func (d *demo) try(ctx context.Context, p probe, base string, entries <-chan acc
 	}
 	return tried{
 		Title: p.title, Command: p.curl(base),
-		Status: resp.StatusCode, Headers: headerLines(resp.Header), Reason: e.Reason, Wrong: p.wrong(resp, e.Reason),
+		Status: resp.StatusCode, Headers: headerLines(resp.Header), Reason: e.Reason, By: e.By, Wrong: p.wrong(resp, e.Reason),
 	}, nil
 }
 
@@ -144,7 +150,7 @@ func (t tried) print(out io.Writer, n int) {
 	for _, line := range t.Headers {
 		fmt.Fprintf(out, "   %s\n", line)
 	}
-	fmt.Fprintf(out, "   reason: %s\n", t.Reason)
+	fmt.Fprintf(out, "   reason: %s\n", decision(t.Reason, t.By))
 	for _, w := range t.Wrong {
 		fmt.Fprintf(out, "   wrong: %s\n", w)
 	}

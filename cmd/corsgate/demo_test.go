@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,13 @@ func TestDemoOnceGetsTheRightAnswersInEveryProfile(t *testing.T) {
 			want := "preflight_allowed preflight_origin_denied request_allowed request_origin_denied"
 			if strings.Join(got, " ") != want {
 				t.Errorf("reasons %v, want %s", got, want)
+			}
+			by := "corsgate"
+			if flags[0] == string(envoy.NoTrip) {
+				by = "Envoy itself"
+			}
+			if n := strings.Count(out.String(), ", by "+by+"\n"); n != len(got) {
+				t.Errorf("%d of %d decisions are said to be by %s:\n%s", n, len(got), by, &out)
 			}
 		})
 	}
@@ -68,18 +76,22 @@ func TestDemoIsNoPartOfServesEnvironment(t *testing.T) {
 
 func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
 	envoytest.Binary(t)
-	for _, flags := range [][]string{{"one-trip"}, {"no-trip"}, {"no-trip", "--without-service"}} {
+	for _, flags := range [][]string{{}, {"--profile", "one-trip"}, {"--without-service"}} {
 		t.Run(strings.Join(flags, " "), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var out, errs output
 			ended := make(chan int, 1)
 			go func() {
-				ended <- run(ctx, append([]string{"demo", "--listen", "127.0.0.1:0", "--profile"}, flags...), nil, &out, &errs)
+				ended <- run(ctx, append([]string{"demo", "--listen", "127.0.0.1:0"}, flags...), nil, &out, &errs)
 			}()
 			guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*?(?:Status: (\S+)/status.*)?Ctrl-C ends`), &errs)
 			base, policyFile, admin := guide[1], guide[2], guide[3]
-			if service := len(flags) == 1; service != (admin != "") {
+			by := "Envoy itself"
+			if slices.Contains(flags, "one-trip") {
+				by = "corsgate"
+			}
+			if service := !slices.Contains(flags, "--without-service"); service != (admin != "") {
 				t.Errorf("status on %q:\n%s", admin, &out)
 			}
 
@@ -88,7 +100,11 @@ func TestDemoServesAnEditedPolicyAndLeavesNothingBehind(t *testing.T) {
 			}
 			replaceIn(t, policyFile, "https://app.example.com", "https://new.example.org")
 			servertest.Await(t, "the edit", func() bool { return allowOrigin(t, base, "https://new.example.org") != "" })
-			out.await(t, regexp.MustCompile(`200 GET "/" from "?https://new.example.org"?: request_allowed`), &errs)
+			// What is compiled comes a moment later to Envoy, which asks until then.
+			decided := regexp.MustCompile(`200 GET "/" from "?https://new.example.org"?: request_allowed, by ` + by + "\n")
+			servertest.Await(t, "a decision by "+by, func() bool {
+				return allowOrigin(t, base, "https://new.example.org") != "" && decided.MatchString(out.String())
+			})
 
 			cancel()
 			select {
@@ -121,11 +137,11 @@ func TestDemoWithoutAServiceRefusesWhatNeedsOne(t *testing.T) {
 	var out, errs output
 	ended := make(chan int, 1)
 	go func() {
-		ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--profile", "no-trip", "--without-service"}, nil, &out, &errs)
+		ended <- run(ctx, []string{"demo", "--listen", "127.0.0.1:0", "--without-service"}, nil, &out, &errs)
 	}()
 	guide := out.await(t, regexp.MustCompile(`(?s)Envoy answers on (\S+),.*Policy: (\S+) .*Ctrl-C ends`), &errs)
 	replaceIn(t, guide[2], "- name: public\n", "- name: public\n  mode: shadow\n")
-	errs.await(t, regexp.MustCompile(`policies refused, the last good ones keep serving.*public.*: mode: `), &out)
+	errs.await(t, regexp.MustCompile(`demo\.yaml:\d+:9: error \[needs-service\].*public.*: mode: (?s:.*)policies refused, the last good ones keep serving`), &out)
 	if got := allowOrigin(t, guide[1], "https://app.example.com"); got != "https://app.example.com" {
 		t.Errorf("the policies before do not serve: %q", got)
 	}
@@ -270,7 +286,8 @@ func TestDemoTakesAFreePortOnlyWhenNoneWasAskedFor(t *testing.T) {
 
 func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 	const log = `{"method":"GET","path":"/a","status":200,"origin":"\"https://a.example\"","reason":"request_allowed"}` + "\n" +
-		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n" + `{"method":"PUT","path":"/b","status":200,"origin":"https://\u202eb","reason":"unanswered"}` + "\n"
+		"no entry\n" + `{"method":"GET","path":"/\n","status":404}` + "\n" + `{"method":"PUT","path":"/b","status":200,"origin":"https://\u202eb","reason":"unanswered","apply":"strip"}` + "\n" +
+		`{"method":"GET","path":"/c","status":200,"reason":"no_policy","apply":"none"}` + "\n"
 	for size := 1; size <= len(log); size += 7 {
 		var got []string
 		w := &accessLog{each: func(e accessEntry) { got = append(got, e.String()) }}
@@ -278,7 +295,7 @@ func TestAccessLogHandsOnEachEntryHoweverItIsWritten(t *testing.T) {
 			n, _ := w.Write(b[:min(size, len(b))])
 			b = b[n:]
 		}
-		want := `200 GET "/a" from "https://a.example": request_allowed|404 GET "/\n": no decision|200 PUT "/b" from https://\u202eb: unanswered`
+		want := `200 GET "/a" from "https://a.example": request_allowed, by Envoy itself|404 GET "/\n": no decision|200 PUT "/b" from https://\u202eb: unanswered|200 GET "/c": no_policy, by corsgate`
 		if strings.Join(got, "|") != want {
 			t.Errorf("in writes of %d bytes: %q", size, got)
 		}

@@ -25,7 +25,7 @@ func newDemoUpstream() *cobra.Command {
 it answers 200 with "Access-Control-Allow-Origin: *". Behind corsgate that header
 reaches nobody.`,
 		Example: "  corsgate demo upstream --listen 127.0.0.1:8080",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := parseTCP("listen", listen); err != nil {
 				return err

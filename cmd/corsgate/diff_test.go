@@ -13,7 +13,7 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-func TestReadmeShowsWhatDiffPrints(t *testing.T) {
+func TestTheDocumentShowsWhatDiffPrints(t *testing.T) {
 	folder := t.TempDir()
 	write := func(name, origins string) string {
 		file := filepath.Join(folder, name)
@@ -29,8 +29,8 @@ func TestReadmeShowsWhatDiffPrints(t *testing.T) {
 	if code := run(t.Context(), []string{"diff", old, now}, nil, &out, &errs); code != exitFailure {
 		t.Errorf("exit code %d\n%s", code, &errs)
 	}
-	if !strings.Contains(readme(t), "\n```\n"+out.String()+"```\n") {
-		t.Errorf("the README does not show\n%s", &out)
+	if !strings.Contains(document(t, aboutPolicy), "\n```\n"+out.String()+"```\n") {
+		t.Errorf("%s does not show\n%s", aboutPolicy, &out)
 	}
 }
 

@@ -13,9 +13,12 @@ import (
 type envoyConfigFlags struct {
 	config       envoy.Config
 	compile      compileFlags
+	target       targetFlags
 	policies     string
 	out          string
 	ecds         bool
+	feed         percent
+	stats        bool
 	only, format *choice
 	// Flags of closed lists; run copies them into config.
 	profile, matchBy, withoutOrigin, fail *choice
@@ -24,7 +27,7 @@ type envoyConfigFlags struct {
 func newEnvoyConfig() *cobra.Command {
 	f := envoyConfigFlags{
 		only:          oneOf("", "filters"),
-		format:        oneOf("yaml", "json"),
+		format:        oneOf(append([]string{"yaml", "json"}, controlPlaneWords()...)...),
 		profile:       profileChoice(),
 		matchBy:       oneOf(string(envoy.ByMatcher), string(envoy.ByRoute)),
 		withoutOrigin: oneOf(string(envoy.WithoutOriginStrip), string(envoy.WithoutOriginLeave)),
@@ -32,28 +35,43 @@ func newEnvoyConfig() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "envoy-config",
-		Short: "Print the configuration that makes an Envoy ask corsgate, or compile policies into it",
+		Short: "Print the configuration of an Envoy that has the policies compiled in, or that asks corsgate",
 		Long: `Prints a complete Envoy bootstrap, or with --only filters what goes into a
 configuration that is there already: the HTTP filters, what the connection manager
 needs beside them, the virtual host's part and the cluster. Every part says in a comment what it is for.
 
-With --profile no-trip it compiles the policies and writes into the folder --out: the
-bootstrap, envoy.yaml, and the filters, which Envoy watches. Run it again when the
-policies have changed, and a running Envoy reads what is new; a file that stays the
-same is not touched. An envoy.yaml that is there and says something else may be
-edited: it is left, and the new one is envoy.yaml.new. Without --service there is
-nobody to ask: a policy that Envoy cannot decide about is an error then.
+The Envoy of the profile no-trip has the policies compiled into its filters, and
+decides by itself. 'corsgate serve --ecds' delivers them while Envoy runs.
 
-With --profile no-trip --ecds it prints the configuration of an Envoy that has the
-policies compiled and delivered by 'corsgate serve --ecds', while it runs.`,
+With --policies and --out they are files instead: it compiles the policies and writes
+into the folder --out the bootstrap, envoy.yaml, and the filters, which Envoy watches.
+Run it again when the policies have changed, and a running Envoy reads what is new; a
+file that stays the same is not touched. An envoy.yaml that is there and says
+something else may be edited: it is left, and the new one is envoy.yaml.new. Without
+--service there is nobody to ask: a policy that Envoy cannot decide about is an error
+then.
+
+With the other profiles Envoy asks corsgate about each request with an Origin.
+
+--format envoy-gateway and --format istio print the Kubernetes objects that do the same
+to the Envoys of a Gateway or a workload, to be applied by kubectl. In no-trip, corsgate
+delivers the policies; with --policies they stand in the object itself, and no service is
+needed. For Envoy Gateway, --profile two-phase uses its portable API alone, and so does
+--profile ext-authz for Istio; what is printed says what is lost.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
   corsgate envoy-config --only filters --service unix:///run/corsgate.sock
-  corsgate envoy-config --profile no-trip --policies policies/ --out envoy/ --upstream 127.0.0.1:8080
-  corsgate envoy-config --profile no-trip --ecds --upstream 127.0.0.1:8080 > envoy.yaml`,
-		Args: cobra.NoArgs,
+  corsgate envoy-config --policies policies/ --out envoy/ --upstream 127.0.0.1:8080
+  corsgate envoy-config --profile one-trip --upstream 127.0.0.1:8080 > envoy.yaml
+  corsgate envoy-config --format envoy-gateway --gateway default/edge > corsgate.yaml
+  corsgate envoy-config --format istio --workload istio-system/istio=ingressgateway`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.chooseECDS(cmd.Flags())
 			if err := f.check(cmd.Flags()); err != nil {
 				return err
+			}
+			if f.target.isMeant(f.format) {
+				return f.printManifest(cmd)
 			}
 			c, err := f.envoy(cmd.Flags())
 			if err != nil {
@@ -85,10 +103,10 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&c.Listen, "listen", "127.0.0.1:10000", "IP:PORT or unix:///PATH where Envoy takes traffic")
 	flags.StringVar(&c.Upstream, "upstream", "", "HOST:PORT or unix:///PATH of the application; required for a whole bootstrap")
-	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; none by default in no-trip, but with --ecds")
+	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; in no-trip with --out or --folder none by default")
 	flags.StringVar(&c.Admin, "envoy-admin", "", "IP:PORT of Envoy's own admin listener; none by default")
 	flags.Var(f.only, "only", "print this part alone")
-	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written")
+	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written; or the objects for that control plane")
 	flags.Var(f.matchBy, "match-by", "how Envoy tells the requests to ask about")
 	flags.Var(f.withoutOrigin, "without-origin", "what answers to requests without an Origin get: strip removes the upstream's CORS headers and adds Vary")
 	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
@@ -100,31 +118,49 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder to compile")
 	flags.StringVar(&f.out, "out", "", "no-trip: `DIR` to write into")
 	flags.StringVar(&c.Compiled.Folder, "folder", "", "no-trip: `DIR` where Envoy sees what is written into --out; by default the same")
-	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them, instead of --policies and --out")
+	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them; the default without --policies, --out and --folder")
 	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"what is set for serve is not meant for an Envoy that reads files"})
 	f.compile.define(cmd)
+	f.target.define(flags)
+	flags.Var(&f.feed, "feed", "no-trip: tell 'corsgate serve --feed' what Envoy decides by itself, or `PERCENT` of it, as in --feed=0.5%")
+	flags.Lookup("feed").NoOptDefVal = "100%"
+	_ = flags.SetAnnotation("feed", withoutVariables, []string{"what is set for serve is a switch"})
+	flags.BoolVar(&f.stats, "decision-stats", false, "no-trip: have Envoy's own statistics count decisions by policy and reason")
 }
 
 // noTrip reports whether policies are compiled.
 func (f *envoyConfigFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
+
+// chooseECDS lets the service deliver the compiled policies, unless the flags are
+// about files. A variable for --policies does not count: it is for serve.
+func (f *envoyConfigFlags) chooseECDS(flags *pflag.FlagSet) {
+	files := f.out != "" || f.config.Compiled.Folder != "" || isSaid(flags, "policies")
+	f.ecds = f.ecds || f.noTrip() && !files
+}
 
 // hasService reports whether there is a service to ask. In no-trip it must be named.
 func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 	return f.config.Service != "" && (!f.noTrip() || f.ecds || flags.Changed("service"))
 }
 
-// check reports flags that have no place in the profile, or beside each other.
+// check reports flags that have no use in the profile, or exclude each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
+	if err := f.target.check(flags, f.format); err != nil {
+		return err
+	}
 	if !f.noTrip() {
-		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds"}, compileFlagNames...),
-			"is of the profile no-trip alone", "leave it out, or add --profile no-trip")
+		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds", "feed", "decision-stats"}, compileFlagNames...),
+			"is of the profile no-trip alone", "leave it out, or leave --profile out")
 	}
 	if err := misplaced(flags, []string{"match-by", "without-origin", "managed-host"}, "has no use in no-trip",
-		"leave it out: the compiled filter matches by itself, and knows the policies' hosts"); err != nil {
+		"leave it out: the compiled filter matches by itself, and knows the policies' hosts; or choose another profile, such as --profile one-trip"); err != nil {
+		return err
+	}
+	if err := f.compile.check(); err != nil {
 		return err
 	}
 	if !f.hasService(flags) {
-		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name"}, "is about the service, and there is none",
+		if err := misplaced(flags, []string{"fail", "message-timeout", "route-name", "feed"}, "is about the service, and there is none",
 			"name the service with --service ADDRESS, or leave this out"); err != nil {
 			return err
 		}
@@ -135,9 +171,11 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 // checkFolders reports what is missing to write the filters, or to say where they are.
 func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	switch {
+	case f.target.isMeant(f.format) && !f.ecds:
+		return nil // the filter stands in the object
 	case f.ecds:
 		return misplaced(flags, []string{"policies", "out", "folder", "no-trip-budget"}, "is about what corsgate serve compiles",
-			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or leave --ecds out, and Envoy reads files")
+			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or have files written with --policies PATH --out DIR, without --ecds")
 	case f.out != "" && f.policies == "":
 		return misused("name the policy file or folder with --policies PATH", "no --policies given")
 	case f.out == "" && f.only.value == "":
@@ -157,7 +195,7 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	c.MatchBy = envoy.MatchBy(f.matchBy.value)
 	c.WithoutOrigin = envoy.WithoutOrigin(f.withoutOrigin.value)
 	c.Fail = envoy.FailureMode(f.fail.value)
-	if f.only.value == "" && c.Upstream == "" {
+	if f.only.value == "" && c.Upstream == "" && !f.target.isMeant(f.format) {
 		return c, misused("name the application with --upstream HOST:PORT, or print the filters alone with --only filters",
 			"no --upstream given")
 	}
@@ -170,8 +208,10 @@ func (f *envoyConfigFlags) envoy(flags *pflag.FlagSet) (envoy.Config, error) {
 	}
 	folder := c.Compiled.Folder
 	c.Compiled = f.compile.compiled(flags, service)
-	if f.ecds {
-		c.Compiled.ECDS = true
+	c.Compiled.Feed, c.Compiled.Stats = uint32(f.feed), f.stats
+	c.Compiled.ECDS = f.ecds
+	c.Compiled.Inline = f.target.isMeant(f.format) && !f.ecds
+	if f.ecds || c.Compiled.Inline {
 		return c, nil
 	}
 	var err error

@@ -22,26 +22,30 @@ import (
 // The files that envoy-config writes beside the filters.
 const (
 	bootstrapName = "envoy.yaml"
-	// newBootstrapName is what it would have written if the other one were not there.
+	// newBootstrapName is the bootstrap that would be written if there were no other.
 	newBootstrapName = bootstrapName + ".new"
 )
 
-// fileState says what became of a file.
+// fileState says what happened to a file.
 type fileState string
 
 const (
 	stateWritten   fileState = "written"
 	stateUnchanged fileState = "unchanged"
-	stateKept      fileState = "kept" // it says something else, and may be edited
+	stateKept      fileState = "kept"    // it says something else, and may be edited
+	stateRemoved   fileState = "removed" // nothing differs any more
 )
 
 // folderReport says what was written, as its JSON says it.
 type folderReport struct {
 	Files []fileReport `json:"files"`
-	// Policies counts those that are compiled, and Findings say what of them is asked
-	// about.
+	// Policies is the number of compiled policies. Findings say about which requests
+	// Envoy asks.
 	Policies int                     `json:"policies"`
 	Findings []policyfile.Diagnostic `json:"findings"`
+	// Bytes is the size of the filters, of which Budget is the bound.
+	Bytes  int `json:"bytes"`
+	Budget int `json:"budget"`
 	// Next says what to do now.
 	Next []string `json:"next"`
 }
@@ -68,7 +72,7 @@ func (f *envoyConfigFlags) write(cmd *cobra.Command, c envoy.Config) error {
 	if err := needService(cmd.ErrOrStderr(), found); err != nil {
 		return err
 	}
-	report := &folderReport{Policies: len(filters.Policies), Findings: found}
+	report := &folderReport{Policies: len(filters.Policies), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
 	if err := f.place(report, filters, doc); err != nil {
 		return hinted(printable.Error(err), "name another folder, that you may write to, with --out DIR")
 	}
@@ -84,8 +88,8 @@ func (f *envoyConfigFlags) document(c envoy.Config) ([]byte, error) {
 	return c.YAML()
 }
 
-// load loads the policies. What is wrong with them goes to standard error, as check
-// finds it.
+// load loads the policies. Their mistakes go to standard error, as check prints
+// them.
 func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	r, err := live.Check(cmd.Context(), sourceOf(f.policies))
 	if err != nil {
@@ -98,8 +102,8 @@ func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	return r, err
 }
 
-// needService prints the errors among what is found, and returns one if there are
-// any.
+// needService prints the errors among the findings. If there are any, it returns
+// an error.
 func needService(stderr io.Writer, found []policyfile.Diagnostic) (err error) {
 	for _, d := range found {
 		if d.Level == policy.Error {
@@ -129,8 +133,8 @@ func (f *envoyConfigFlags) place(report *folderReport, filters *notrip.Result, d
 	return report.keepBootstrap(f.out, doc)
 }
 
-// tell says what was done: what is to paste on standard output, and the rest beside
-// it then.
+// tell says what was done. If there is something to paste, that goes to standard
+// output, and the rest to standard error.
 func (f *envoyConfigFlags) tell(cmd *cobra.Command, report *folderReport, doc []byte) error {
 	switch {
 	case f.only.value != "":
@@ -150,27 +154,38 @@ func (r *folderReport) add(folder string, state fileState, names ...string) {
 	}
 }
 
-// keepBootstrap writes the bootstrap if there is none. One that says something else
-// may be edited: it stays, and the new one stands beside it.
+// keepBootstrap writes the bootstrap if there is none. If there is a different one,
+// the user may have edited it: it stays, and the new one is beside it as long as
+// they differ.
 func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
-	path := filepath.Join(folder, bootstrapName)
-	before, err := os.ReadFile(path)
+	before, err := os.ReadFile(filepath.Join(folder, bootstrapName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.add(folder, stateWritten, bootstrapName)
-		return os.WriteFile(path, doc, 0o644)
+		err = envoy.WriteFile(folder, bootstrapName, doc)
 	case err != nil:
 		return err
 	case bytes.Equal(before, doc):
 		r.add(folder, stateUnchanged, bootstrapName)
-		return nil
+	default:
+		r.add(folder, stateKept, bootstrapName)
+		r.add(folder, stateWritten, newBootstrapName)
+		return envoy.WriteFile(folder, newBootstrapName, doc)
 	}
-	r.add(folder, stateKept, bootstrapName)
-	r.add(folder, stateWritten, newBootstrapName)
-	return os.WriteFile(filepath.Join(folder, newBootstrapName), doc, 0o644)
+	return errors.Join(err, r.removeNew(folder))
 }
 
-// state returns what became of a file, or "".
+// removeNew removes a new bootstrap that was taken over.
+func (r *folderReport) removeNew(folder string) error {
+	err := os.Remove(filepath.Join(folder, newBootstrapName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	r.add(folder, stateRemoved, newBootstrapName)
+	return err
+}
+
+// state returns what happened to a file, or "".
 func (r *folderReport) state(folder, name string) fileState {
 	for _, f := range r.Files {
 		if f.File == printable.Name(filepath.Join(folder, name)) {
@@ -208,16 +223,15 @@ func (r *folderReport) print(out io.Writer) error {
 	for _, f := range r.Files {
 		fmt.Fprintf(out, "%-9s %s\n", f.State, f.File)
 	}
-	paint, whole := painterFor(out), 0
+	paint := painterFor(out)
 	for _, d := range r.Findings {
-		if d.Code == codeCompiled {
-			whole++
-			continue
+		if d.Code != codeCompiled {
+			fmt.Fprintln(out, findingLine(paint, d))
 		}
-		fmt.Fprintln(out, findingLine(paint, d))
 	}
-	fmt.Fprintf(out, "%s: Envoy decides about %d by itself, about %d not always\n",
-		printable.Counted(r.Policies, "policy", "policies"), whole, r.Policies-whole)
+	budget := size(r.Budget)
+	fmt.Fprintf(out, "%s: %s\n", printable.Counted(r.Policies, "policy", "policies"), byItself(r.Policies, r.Findings))
+	fmt.Fprintf(out, "%d bytes, %d %% of the budget of %v\n", r.Bytes, 100*r.Bytes/r.Budget, &budget)
 	for _, next := range r.Next {
 		if _, err := fmt.Fprintln(out, "next: "+next); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 
@@ -28,13 +29,14 @@ type explainConfig struct {
 	credentials              *choice
 	upload                   bool
 	policy, curl, har        string
+	ports                    ports // the ports that Envoy knows, in no-trip
 }
 
 // explainer answers a question: from policy files, or by asking a service.
 type explainer func(context.Context, explain.Question) (explain.Report, error)
 
-// all answers the questions, and names to note those that have no answer. The
-// error says why none has one.
+// all answers the questions. It writes to note which questions have no answer.
+// If none has one, the error says why.
 func (ask explainer) all(ctx context.Context, note io.Writer, questions []explain.Question) (reports []explain.Report, err error) {
 	var skipped strings.Builder
 	for _, q := range questions {
@@ -62,13 +64,14 @@ func newExplain() *cobra.Command {
 		Long: `Says which policy a request gets and why, what of it matches or nearly does, the
 exact headers of the preflight's answer and of the request's, and what a browser
 makes of them, step by step, with the section of https://fetch.spec.whatwg.org
-that it follows; then what to add to the policy to allow it.
+that it follows; then what to add to the policy to allow it. With --policies it says,
+too, whether an Envoy of the profile no-trip decides by itself or asks corsgate.
 
 The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
 fetch" in a browser's developer tools gives, or by a HAR file, of which each
-request that the page could not read is explained; other flags add to these. The
-policies are those of --policies, or those that a running corsgate serves, asked
-at its admin listener.
+request that the page could not read is explained. Other flags override only what
+they name of these; --headers adds to them. The policies are those of --policies,
+or those that a running corsgate serves, asked at its admin listener.
 
 If no policy covers the request, or if the policy leaves it to the upstream, the
 upstream's answer decides: a HAR file has it, else give it with --upstream-header
@@ -82,7 +85,7 @@ given. Of several requests, one that is blocked makes it 1.`,
   corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
   pbpaste | corsgate explain --policies policies/ --curl -
   corsgate explain --admin http://127.0.0.1:9002 --har session.har`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return asFault(c.explain(cmd, format.value), exitUsage)
 		},
@@ -100,15 +103,17 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.origin, "origin", "", "`ORIGIN` of the page")
 	flags.StringVar(&c.method, "method", "", "method of the page's request, not of its preflight (default GET)")
 	flags.StringArrayVar(&c.headers, "headers", nil, "`HEADERS` that the page sets: names with commas, or one \"NAME: VALUE\"; may be repeated")
-	flags.StringVar(&c.url, "url", "", "`URL` asked for, instead of --scheme, --host and --path")
-	flags.StringVar(&c.scheme, "scheme", "https", "scheme of the URL asked for")
+	flags.StringVar(&c.url, "url", "", "`URL` asked for; --scheme, --host and --path override parts of it")
+	flags.StringVar(&c.scheme, "scheme", "", "scheme of the URL asked for (default https)")
 	flags.StringVar(&c.host, "host", "", "`HOST[:PORT]` of the URL asked for")
-	flags.StringVar(&c.path, "path", "/", "path of the URL asked for")
+	flags.StringVar(&c.path, "path", "", "path of the URL asked for, with its query (default /)")
 	flags.Var(c.credentials, "credentials", "credentials mode of the request; the browser's default is same-origin")
 	flags.BoolVar(&c.upload, "upload", false, "the page listens to the upload's progress, which needs a preflight")
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
 	flags.Var(&c.upstreamStatus, "upstream-status", "status of the upstream's answer (default 200)")
+	flags.Var(&c.ports, "port", "`PORT` of 'envoy-config --port', repeatable: Envoy itself decides about hosts with it in no-trip")
+	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
 }
@@ -130,12 +135,17 @@ func (c *explainConfig) explain(cmd *cobra.Command, format string) error {
 	return c.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), reports, format)
 }
 
-// explainer returns what answers: the policies of --policies or of --admin.
+// explainer returns the explainer for --policies or for --admin.
 func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explainer, error) {
 	switch {
-	case (c.policies == "") == (c.admin == ""):
+	case c.policies != "" && c.admin != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_POLICIES and CORSGATE_ADMIN give them, too",
+			"--policies and --admin are both given, and only one of them can be asked")
+	case c.policies == "" && c.admin == "":
 		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
 			"one of --policies and --admin is needed")
+	case c.admin != "" && len(c.ports) > 0:
+		return nil, misused("leave it out, or give --policies", "--port is about the Envoy that policies are compiled for")
 	case c.admin != "":
 		return askAdmin(c.admin)
 	}
@@ -143,20 +153,24 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	if err != nil {
 		return nil, err
 	}
-	return policiesExplainer(explain.Policies{Set: set}), nil
+	noTrip, err := noTripOf(set, c.ports)
+	return policiesExplainer(explain.Policies{Set: set, NoTrip: noTrip}), err
 }
 
 func policiesExplainer(ps explain.Policies) explainer {
 	return func(_ context.Context, q explain.Question) (explain.Report, error) { return ps.Explain(q) }
 }
 
-// questions returns what is asked; the flags alone ask one thing. It names to
-// note what of a HAR file is left out.
+// questions returns what is asked. Without --curl and --har, the flags
+// describe one question. It writes to note what it leaves out of a HAR file.
 func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain.Question, err error) {
 	if err := c.checkHost(); err != nil {
 		return nil, err
 	}
 	switch {
+	case c.har != "" && c.curl != "":
+		return nil, misused("leave one of them out; the variables CORSGATE_HAR and CORSGATE_CURL give them, too",
+			"--har and --curl are both given, and only one of them can be read")
 	case c.har != "":
 		qs, err = c.readHAR(stdin, note)
 	case c.curl != "":
@@ -206,7 +220,7 @@ func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err er
 	return qs, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
 }
 
-// checkHost refuses what is more than a host.
+// checkHost refuses a value that has more than a host.
 func (c *explainConfig) checkHost() error {
 	if strings.Contains(c.host, "//") {
 		return misused("give it to --url, instead of --scheme, --host and --path", "--host wants a host, and %q is a URL", c.host)
@@ -221,14 +235,14 @@ func (c *explainConfig) checkHost() error {
 // override puts what the flags say into q.
 func (c *explainConfig) override(q *explain.Question) error {
 	q.Origin, q.Method = cmp.Or(c.origin, q.Origin), cmp.Or(c.method, q.Method)
-	q.URL = cmp.Or(c.url, q.URL)
-	if c.host != "" {
-		q.URL = c.scheme + "://" + c.host + "/" + strings.TrimPrefix(c.path, "/")
-	}
+	q.URL = c.target(cmp.Or(c.url, q.URL))
 	q.Credentials = cmp.Or(browser.Credentials(c.credentials.value), q.Credentials)
 	q.Upload, q.Policy = q.Upload || c.upload, c.policy
 	if c.upstreamStatus != 0 || c.upstreamHeaders != nil { // instead of what was recorded
-		q.Upstream, q.UpstreamPreflight = explain.Upstream{Status: int(c.upstreamStatus), Headers: browser.Headers{}}, nil
+		q.Upstream.Status, q.UpstreamPreflight = cmp.Or(int(c.upstreamStatus), q.Upstream.Status), nil
+	}
+	if c.upstreamHeaders != nil || c.upstreamStatus != 0 && q.Upstream.Headers == nil {
+		q.Upstream.Headers = browser.Headers{}
 	}
 	for _, text := range c.headers {
 		q.Headers = append(q.Headers, headersOf(text)...)
@@ -241,6 +255,23 @@ func (c *explainConfig) override(q *explain.Question) error {
 		q.Upstream.Headers = append(q.Upstream.Headers, browser.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)})
 	}
 	return nil
+}
+
+// target returns base with what --scheme, --host and --path name in its place. What
+// is not a URL with a host stays, for the reader to refuse.
+func (c *explainConfig) target(base string) string {
+	if c.scheme == "" && c.host == "" && c.path == "" {
+		return base
+	}
+	if base == "" && c.host != "" {
+		base = "https://" + c.host
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return base
+	}
+	path := cmp.Or(c.path, u.RequestURI())
+	return cmp.Or(c.scheme, u.Scheme) + "://" + cmp.Or(c.host, u.Host) + "/" + strings.TrimPrefix(path, "/")
 }
 
 // headersOf reads "NAME: VALUE", or names with commas.
@@ -256,7 +287,7 @@ func headersOf(text string) (hs browser.Headers) {
 	return hs
 }
 
-// maxInput bounds what is read of a curl command or a HAR file.
+// maxInput bounds how much of a curl command or a HAR file is read.
 const maxInput = 256 << 20
 
 // readInput reads the file, or standard input for "-".

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/corsgate/corsgate/envoy"
-	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 )
 
@@ -26,11 +23,6 @@ func (f *filterFiles) Prepare(set *policy.Set) (commit func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.config.Service == "" {
-		if err := unserved(filters.Policies); err != nil {
-			return nil, err
-		}
-	}
 	staged, err := envoy.StageFilters(f.config.Compiled.Folder, filters)
 	if err != nil {
 		return nil, fmt.Errorf("write the filters: %w; when that is mended, change the policies to have them read again", err)
@@ -40,23 +32,4 @@ func (f *filterFiles) Prepare(set *policy.Set) (commit func(), err error) {
 			f.log.Error("the filters could not be replaced, Envoy keeps those before", "error", err)
 		}
 	}, nil
-}
-
-// unserved reports the policies that nothing but a service can decide about, on one
-// line.
-func unserved(reports []notrip.Report) error {
-	var texts []string
-	for _, r := range reports {
-		if r.Asked != notrip.AskedAll {
-			continue
-		}
-		for _, cause := range causesOf(r) {
-			d := askedFinding(r, cause, false)
-			texts = append(texts, policy.Problem{Value: r.Policy, Reason: d.Reason, Hint: d.Hint}.String())
-		}
-	}
-	if len(texts) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "; "))
 }

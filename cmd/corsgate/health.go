@@ -31,7 +31,7 @@ containers, whose images often have no other program to ask with.
 Without --admin-address it asks where CORSGATE_ADMIN_LISTEN has serve listen, so
 that one environment serves both; an address such as 0.0.0.0 is asked on loopback.`,
 		Example: "  corsgate health --admin-address 127.0.0.1:9002",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkDuration("timeout", timeout, 1); err != nil {
 				return err

@@ -15,7 +15,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// What a load takes beside the set that serves, as the README says.
+// What a load takes beside the set that serves, as server/README.md says.
 const (
 	loadMiB     = 384 // for policy files
 	originBytes = 400
@@ -44,8 +44,8 @@ func (o offered) container() int {
 }
 
 func TestALoadKeepsToItsMemory(t *testing.T) {
-	if row := fmt.Sprintf(memoryRow, loadMiB, originBytes); !strings.Contains(readme(t), row) {
-		t.Errorf("the README does not say %q", row)
+	if row := fmt.Sprintf(memoryRow, loadMiB, originBytes); !strings.Contains(document(t, aboutService), row) {
+		t.Errorf("%s does not say %q", aboutService, row)
 	}
 	const (
 		many = policyfile.MaxNodes - 1000

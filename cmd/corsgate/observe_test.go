@@ -142,9 +142,9 @@ func TestServeShowsWhatItDecides(t *testing.T) {
 	o.process(t)
 	metrics := o.page(t, "/metrics")
 	for _, want := range []string{
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_origin_denied"} 2`,
-		`corsgate_decisions_total{kind="preflight",policy="api",reason="preflight_method_denied"} 1`,
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_origin_denied"} 2`,
+		`corsgate_decisions_total{decided="asked",kind="preflight",policy="api",reason="preflight_method_denied"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 1`,
 		`corsgate_upstream_cors_total{policy="api"} 1`,
 		`corsgate_first_messages_total{message="request_headers"} 1`,
 		`corsgate_answer_duration_seconds_count{phase="check"} 3`,
@@ -200,7 +200,7 @@ func TestDeniedOriginsAreWrittenAsInEnvoysAccessLog(t *testing.T) {
 	}
 }
 
-// TestHelpNamesEveryPage holds the help of --admin-listen and the README to the
+// TestHelpNamesEveryPage holds the help of --admin-listen and the document to the
 // pages that the listener names itself.
 func TestHelpNamesEveryPage(t *testing.T) {
 	o := observe(t, serveConfig{}, observedPolicies)
@@ -213,7 +213,7 @@ func TestHelpNamesEveryPage(t *testing.T) {
 	if len(pages) < 7 {
 		t.Fatalf("only %q are named", pages)
 	}
-	row := regexp.MustCompile("(?m)^\\| `--admin-listen` .*").FindString(readme(t))
+	row := regexp.MustCompile("(?m)^\\| `--admin-listen` .*").FindString(document(t, aboutService))
 	usage := newServe().Flags().Lookup("admin-listen").Usage
 	for _, page := range pages {
 		if status, _, err := o.ask("GET", page); err != nil || status == 404 {
@@ -268,8 +268,8 @@ func TestObserveFlags(t *testing.T) {
 	}
 }
 
-func TestReadmeListsTheMetrics(t *testing.T) {
-	everything := serveConfig{ecds: ecdsFlags{on: true}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
+func TestTheMetricsAreListed(t *testing.T) {
+	everything := serveConfig{feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
 	o := observe(t, everything, observedPolicies+`
 - name: next
   mode: shadow
@@ -283,17 +283,17 @@ func TestReadmeListsTheMetrics(t *testing.T) {
 	}
 	o.stop()
 	var listed []string
-	for _, m := range regexp.MustCompile("(?m)^\\| `(corsgate_\\w+)` \\|").FindAllStringSubmatch(readme(t), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(corsgate_\\w+)` \\|").FindAllStringSubmatch(document(t, aboutService), -1) {
 		listed = append(listed, m[1])
 	}
 	slices.Sort(want)
 	slices.Sort(listed)
 	if !slices.Equal(listed, want) {
-		t.Errorf("the README lists\n%s\nthere are\n%s", strings.Join(listed, "\n"), strings.Join(want, "\n"))
+		t.Errorf("%s lists\n%s\nthere are\n%s", aboutService, strings.Join(listed, "\n"), strings.Join(want, "\n"))
 	}
 }
 
-func TestReadmeListsTheFieldsOfTheDecisionLog(t *testing.T) {
+func TestTheFieldsOfTheDecisionLogAreListed(t *testing.T) {
 	var decisions output
 	o := observe(t, serveConfig{observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &decisions}}, observedPolicies+`
 - name: next
@@ -306,10 +306,11 @@ func TestReadmeListsTheFieldsOfTheDecisionLog(t *testing.T) {
 	if err := json.Unmarshal([]byte(decisions.String()), &fields); err != nil {
 		t.Fatal(err)
 	}
-	section, _, _ := strings.Cut(readme(t)[strings.Index(readme(t), "### Decision log"):], "### Tracing")
+	_, section, _ := strings.Cut(document(t, aboutService), "\n## Decision log\n")
+	section, _, _ = strings.Cut(section, "\n## ")
 	for name := range fields {
 		if !strings.Contains(section, fmt.Sprintf("`%s`", name)) {
-			t.Errorf("the README does not name %s", name)
+			t.Errorf("%s does not name %s", aboutService, name)
 		}
 	}
 	if len(fields) != 15 {

@@ -25,9 +25,10 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "corsgate",
 		Short: "The CORS policy service for Envoy",
-		Long: `corsgate decides for Envoy what a cross-origin request may do. Envoy asks it over
-gRPC (ext_proc or ext_authz); it answers preflights and says which CORS headers a
-response gets, from policies that may be changed while it runs.
+		Long: `corsgate decides for Envoy what a cross-origin request may do: it answers preflights
+and says which CORS headers a response gets, from policies that may be changed while
+it runs. It compiles them into Envoy's own filters, and answers what these cannot
+decide, or every question, over gRPC (ext_proc or ext_authz).
 
 Every flag --some-flag may also be given as the environment variable
 CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.
@@ -36,7 +37,7 @@ Exit codes: 0 when all went well, 1 for findings and failures, 2 for a wrong com
 line, 130 for a demo that a signal ended before its work was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
-  corsgate serve --policies policies/              # serve them
+  corsgate serve --policies policies/ --ecds       # deliver them to Envoys
   corsgate envoy-config --upstream 127.0.0.1:8080  # Envoy's side`,
 		Version:       readBuild().String(),
 		SilenceErrors: true, // report prints them

@@ -21,7 +21,7 @@ with it; those with the YAML language server find it by a line in the file:
 It knows the shape of a file. What needs more, such as policies that overlap, is
 found by 'corsgate check' alone.`,
 		Example: "  corsgate schema > corsgate.schema.json",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := io.WriteString(cmd.OutOrStdout(), policyfile.Schema())
 			return err

@@ -12,10 +12,13 @@ import (
 	"os"
 	"time"
 
+	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	"github.com/spf13/cobra"
+	logs "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/service"
 )
@@ -30,6 +33,7 @@ const (
 type serveConfig struct {
 	policies                string
 	grpcListen, adminListen string
+	metricsListen           string
 	adminRemote             bool
 	poll                    time.Duration
 	drainDelay              time.Duration
@@ -37,6 +41,7 @@ type serveConfig struct {
 	maxConnectionAge        time.Duration
 	transport               transport
 	ecds                    ecdsFlags
+	feed                    joinedFlags
 	observe                 observeConfig
 }
 
@@ -46,15 +51,16 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve policies to Envoy",
-		Long: `Serves the policies of a file or folder to Envoy over gRPC, as ext_proc and as
-ext_authz, and reloads them when they change. A bad change is refused and the last
+		Long: `Serves the policies of a file or folder to Envoy over gRPC, and reloads them when they
+change: with --ecds it compiles them and delivers them to Envoys, which then decide by
+themselves; what they ask, by ext_proc or ext_authz, it answers. A bad change is refused and the last
 good policies keep serving; without good ones at the start it prints what is wrong
 and exits 1.
 
 SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
-		Example: `  corsgate serve --policies policies/
+		Example: `  corsgate serve --policies policies/ --ecds
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			defer surviveClosedPipes()()
 			signals, stop := hangups()
@@ -77,11 +83,13 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
+	flags.StringVar(&c.metricsListen, "metrics-listen", "", "HOST:PORT of /metrics and /readyz alone, so that who scrapes reaches no other page; none by default")
 	flags.DurationVar(&c.poll, "poll-interval", defaultPoll, "how often the policies' content is compared besides watching it")
 	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
 	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
 	c.transport.define(flags)
 	c.ecds.define(flags)
+	c.feed.define(flags, &feedWords)
 	c.observe.define(flags)
 	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
 }
@@ -106,22 +114,24 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 // build builds what serve runs and opens its listeners; the flags have been
 // checked. Nothing runs yet.
 func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired, error) {
-	grpcListener, adminListener, err := c.listen(log)
+	l, err := c.listen(log)
 	if err != nil {
 		return nil, err
 	}
 	s := &wired{
 		grpc: &server.Server{
-			Listener: grpcListener, DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+			Listener: l.grpc, DrainDelay: c.drainDelay, DrainTimeout: c.drainTimeout, MaxConnectionAge: c.maxConnectionAge,
+			Absent: c.absent(),
 		},
-		admin: &admin.Server{Listener: adminListener, Profiles: c.transport.pprof},
+		admin: &admin.Server{Listener: l.admin, Profiles: c.transport.pprof},
+		ecds:  c.ecds.server(),
 	}
 	if err := c.transport.apply(s.grpc, log); err != nil {
-		return nil, errors.Join(err, grpcListener.Close(), adminListener.Close())
+		return nil, errors.Join(err, l.close())
 	}
 	config := service.Config{
 		Source: watchedSource(c.policies, c.poll, log),
-		GRPC:   s.grpc, Admin: s.admin, ECDS: c.ecds.server(), Signals: hangups, Logger: log, Version: readBuild().Version,
+		GRPC:   s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)
@@ -129,24 +139,56 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	return s, nil
 }
 
+// absent are the services that are switched off, with what to do if an Envoy calls them.
+func (c *serveConfig) absent() map[string]string {
+	list := map[string]string{}
+	if !c.ecds.on {
+		list[extension.ExtensionConfigDiscoveryService_ServiceDesc.ServiceName] = "it wants the compiled policies, and asks about every request without them: add --ecds"
+	}
+	if !c.feed.on {
+		list[logs.LogsService_ServiceDesc.ServiceName] = "it tells what it has decided by itself, which is lost: add --feed, or configure that Envoy without it"
+	}
+	return list
+}
+
 // wired is a service with its listeners, as the flags of serve make it.
 type wired struct {
 	*service.Service
 	grpc  *server.Server
 	admin *admin.Server
+	ecds  *ecds.Server // nil if nothing is delivered
 }
 
-// listen opens both listeners or none.
-func (c *serveConfig) listen(log *slog.Logger) (grpc, admin net.Listener, err error) {
-	grpc, err = server.Listen(c.grpcListen, fs.FileMode(c.transport.socketMode))
-	if err != nil {
-		return nil, nil, hinted(err, "choose another --grpc-listen, or stop what listens there")
+// listeners are those of serve.
+type listeners struct {
+	grpc, admin net.Listener
+	metrics     net.Listener // nil without --metrics-listen
+}
+
+// close closes those that are open.
+func (l *listeners) close() (err error) {
+	for _, one := range []net.Listener{l.grpc, l.admin, l.metrics} {
+		if one != nil {
+			err = errors.Join(err, one.Close())
+		}
 	}
-	admin, err = c.listenAdmin(log)
+	return err
+}
+
+// listen opens all listeners or none.
+func (c *serveConfig) listen(log *slog.Logger) (l listeners, err error) {
+	l.grpc, err = server.Listen(c.grpcListen, fs.FileMode(c.transport.socketMode))
 	if err != nil {
-		return nil, nil, errors.Join(err, grpc.Close())
+		return l, hinted(err, "choose another --grpc-listen, or stop what listens there")
 	}
-	return grpc, admin, nil
+	l.admin, err = c.listenAdmin(log)
+	if err == nil && c.metricsListen != "" {
+		l.metrics, err = listenTCP("metrics-listen", c.metricsListen)
+	}
+	if err != nil {
+		return l, errors.Join(err, l.close())
+	}
+	return l, nil
 }
 
 // listenAdmin opens the admin listener, with TLS if the flags say so.
@@ -155,14 +197,20 @@ func (c *serveConfig) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", c.adminListen)
-	if err != nil {
-		return nil, hinted(fmt.Errorf("listen on %s: %w", c.adminListen, err), "choose another --admin-listen, or stop what listens there")
-	}
-	if config == nil {
-		return l, nil
+	l, err := listenTCP("admin-listen", c.adminListen)
+	if err != nil || config == nil {
+		return l, err
 	}
 	return tls.NewListener(l, config), nil
+}
+
+// listenTCP listens on the address of a flag.
+func listenTCP(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("listen on %s: %w", address, err), "choose another --"+flag+", or stop what listens there")
+	}
+	return l, nil
 }
 
 // grpcAddress returns the address to ask the service at, as Envoy's

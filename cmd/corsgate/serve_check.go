@@ -12,7 +12,7 @@ func (c *serveConfig) check() error {
 	if c.policies == "" {
 		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
 	}
-	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check, c.checkECDS} {
+	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check, c.checkJoined} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -23,6 +23,11 @@ func (c *serveConfig) check() error {
 func (c *serveConfig) checkListeners() error {
 	if err := checkListen("grpc-listen", c.grpcListen); err != nil {
 		return err
+	}
+	if c.metricsListen != "" {
+		if _, err := parseTCP("metrics-listen", c.metricsListen); err != nil {
+			return err
+		}
 	}
 	admin, err := parseTCP("admin-listen", c.adminListen)
 	if err != nil {
@@ -35,7 +40,12 @@ func (c *serveConfig) checkListeners() error {
 	return nil
 }
 
-func (c *serveConfig) checkECDS() error { return c.ecds.check(c.grpcListen, &c.transport.grpcTLS) }
+func (c *serveConfig) checkJoined() error {
+	if err := c.ecds.check(&ecdsWords, c.grpcListen, &c.transport.grpcTLS); err != nil {
+		return err
+	}
+	return c.feed.check(&feedWords, c.grpcListen, &c.transport.grpcTLS)
+}
 
 func (c *serveConfig) checkDurations() error {
 	for _, d := range []struct {

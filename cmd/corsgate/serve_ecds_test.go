@@ -22,8 +22,10 @@ import (
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
 
-// TestECDSDeliversToAllowedClients has the compiled policies asked for over mTLS.
-func TestECDSDeliversToAllowedClients(t *testing.T) {
+// mutual serves over mTLS what the flags of set say, and returns the credentials of a
+// client of a name.
+func mutual(t *testing.T, set func(*serveConfig)) (svc *wired, as func(name string) credentials.TransportCredentials) {
+	t.Helper()
 	folder, authority := t.TempDir(), tlstest.New(t)
 	in := func(name string) string { return filepath.Join(folder, name) }
 	authority.Write(t, in("tls.crt"), in("tls.key"), "localhost", "127.0.0.1")
@@ -31,8 +33,8 @@ func TestECDSDeliversToAllowedClients(t *testing.T) {
 		policies: filepath.Join(root, "envoy", "policies"), grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0",
 		poll:      time.Hour, // the files do not change
 		transport: transport{grpcTLS: tlsFlags{cert: in("tls.crt"), key: in("tls.key"), clientCA: authority.WriteCA(t, in("ca.crt"))}},
-		ecds:      ecdsFlags{on: true, allowed: []string{"envoy.example"}},
 	}
+	set(&c)
 	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -41,9 +43,16 @@ func TestECDSDeliversToAllowedClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Run(t, svc.Run)
-	as := func(name string) credentials.TransportCredentials {
+	return svc, func(name string) credentials.TransportCredentials {
 		return credentials.NewTLS(&tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{*authority.Client(t, name)}})
 	}
+}
+
+// TestECDSDeliversToAllowedClients has the compiled policies asked for over mTLS.
+func TestECDSDeliversToAllowedClients(t *testing.T) {
+	svc, as := mutual(t, func(c *serveConfig) {
+		c.ecds = ecdsFlags{joinedFlags: joinedFlags{on: true, allowed: []string{"envoy.example"}}}
+	})
 	const shard = "corsgate-1-of-2.ports-8443.named"
 	response, err := askECDS(servertest.Context(t), svc.grpcAddress(), as("envoy.example"), shard)
 	if err != nil {

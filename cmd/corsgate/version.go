@@ -66,7 +66,7 @@ func newVersion() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version and what it was built from",
 		Example: "  corsgate version --format json",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if format.value == "json" {
 				return writeJSON(cmd.OutOrStdout(), readBuild())

@@ -22,9 +22,9 @@ type parts struct {
 // side, and one that is slow must not be taken for dead.
 const patience = "60s"
 
-// generated returns the bootstrap that "corsgate envoy-config" prints for c. It
-// has no access log, in none of the measurements: what one costs depends on its
-// format.
+// generated returns the bootstrap that "corsgate envoy-config" prints for c, with the
+// feed and the statistics that c asks for. It writes no access log, in none of the
+// measurements: what one costs depends on its format.
 func generated(c envoy.Config) (parts, error) {
 	c.Listen, c.MessageTimeout = "127.0.0.1:0", time.Minute
 	doc, err := c.JSON()
@@ -39,7 +39,7 @@ func generated(c envoy.Config) (parts, error) {
 	chain := listener["filter_chains"].([]any)[0].(object)
 	manager := chain["filters"].([]any)[0].(object)["typed_config"].(object)
 	host := manager["route_config"].(object)["virtual_hosts"].([]any)[0].(object)
-	delete(manager, "access_log")
+	manager["access_log"] = manager["access_log"].([]any)[1:]
 	p := parts{bootstrap: b, manager: manager, host: host}
 	p.clusters()[1].(object)["health_checks"].([]any)[0].(object)["timeout"] = patience
 	return p, nil

@@ -10,12 +10,16 @@ func (s setup) asksAlways() bool {
 	return strings.HasPrefix(s.name, "no-op") || strings.HasPrefix(s.name, "two-phase")
 }
 
-// cluster is the service's name in Envoy's configuration.
-func (s setup) cluster() string {
-	if strings.HasPrefix(s.name, "no-op") {
-		return "noop"
+// asked is Envoy's counter of the calls to the service. What no-trip tells the feed is not
+// one.
+func (s setup) asked() string {
+	switch {
+	case strings.HasPrefix(s.name, "no-op"):
+		return "cluster.noop.upstream_rq_total"
+	case strings.HasPrefix(s.name, noTrip):
+		return "http.traffic.ext_proc.corsgate.streams_started"
 	}
-	return "corsgate"
+	return "cluster.corsgate.upstream_rq_total"
 }
 
 // quietKinds are the kinds of requests that the service is not to be asked about.
@@ -29,7 +33,7 @@ func (s setup) quietKinds() []kind {
 // calls returns how many calls to the service a hundred requests make, of each kind
 // that it is not to be asked about.
 func (r running) calls(ctx context.Context) (int, error) {
-	counter := "cluster." + r.cluster() + ".upstream_rq_total"
+	counter := r.asked()
 	before, err := r.counter(ctx, counter)
 	if err != nil {
 		return 0, err

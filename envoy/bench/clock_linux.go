@@ -37,3 +37,38 @@ func residentBytes(pid int) (float64, error) {
 	pages, err := strconv.Atoi(fields[1])
 	return float64(pages * os.Getpagesize()), err
 }
+
+// threadTime returns the CPU time that a thread of a process has used. See
+// proc_pid_task(5).
+func threadTime(pid, tid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/schedstat", pid, tid))
+	if err != nil {
+		return 0, fmt.Errorf("read the time of thread %d: %w", tid, err)
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	ns, err := strconv.ParseInt(first, 10, 64)
+	return time.Duration(ns), err
+}
+
+// resetPeak has peakBytes forget what was before. See proc_pid_clear_refs(5).
+func resetPeak(pid int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		return fmt.Errorf("reset the peak memory of process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// peakBytes returns the most memory of a process that was in RAM at a time.
+func peakBytes(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	fields := strings.Fields(rest)
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("read the memory of process %d: no VmHWM", pid)
+	}
+	kib, err := strconv.ParseFloat(fields[0], 64)
+	return kib * 1024, err
+}

@@ -15,3 +15,12 @@ func cpuTime(int) (time.Duration, error) { return 0, errLinux }
 
 // residentBytes returns how much memory of a process is in RAM.
 func residentBytes(int) (float64, error) { return 0, errLinux }
+
+// threadTime returns the CPU time that a thread of a process has used.
+func threadTime(int, int) (time.Duration, error) { return 0, errLinux }
+
+// resetPeak has peakBytes forget what was before.
+func resetPeak(int) error { return errLinux }
+
+// peakBytes returns the most memory of a process that was in RAM at a time.
+func peakBytes(int) (float64, error) { return 0, errLinux }

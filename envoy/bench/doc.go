@@ -1,6 +1,6 @@
 // Bench measures what CORS costs and prints a table of it:
 //
-//	go run ./envoy/bench                        everything, about twenty minutes
+//	go run ./envoy/bench                        everything, about half an hour
 //	go run ./envoy/bench --parts envoy,vary     some of it
 //	go run ./envoy/bench --parts instructions   what decides about Envoy, on a busy machine, too
 //	go run ./envoy/bench --quick                a look whether it works

@@ -54,6 +54,7 @@ func allParts() []part {
 		{"instructions", (*bench).instructions}, // Envoy's, by callgrind
 		{"envoy", (*bench).envoy},               // through a real Envoy
 		{"load", (*bench).load},                 // how Envoy reads compiled policies
+		{"push", (*bench).push},                 // how policies are delivered to an Envoy under load
 		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},             // cost against size
@@ -188,7 +189,7 @@ func (b *bench) begin(ctx context.Context, progress io.Writer) (err error) {
 // startServices starts corsgate and the no-op server on a TCP and a Unix socket
 // each: a process listens on one.
 func (b *bench) startServices(ctx context.Context) (err error) {
-	if b.corsgateTCP, err = startCorsgate(ctx, b.corsgate, b.policies, "127.0.0.1:0"); err != nil {
+	if b.corsgateTCP, err = startCorsgate(ctx, b.corsgate, b.policies, "127.0.0.1:0", "CORSGATE_FEED=true"); err != nil {
 		return err
 	}
 	if b.corsgateUDS, err = startCorsgate(ctx, b.corsgate, b.policies, b.socket("corsgate")); err != nil {

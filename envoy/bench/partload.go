@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -93,14 +92,11 @@ func (b *bench) read(ctx context.Context, set compiledSet) (r readings, err erro
 	if r.whole, err = f.read(ctx, c, before, whole, preflight); err != nil {
 		return r, err
 	}
-	const added = "https://added.example.com"
 	change, err := compileFor(c, withOrigin(set.specs, added)...)
 	if err != nil {
 		return r, err
 	}
-	k := preflight
-	k.header = strings.Replace(k.header, originHeader, "Origin: "+added+"\r\n", 1)
-	r.change, err = f.read(ctx, c, whole, change, k)
+	r.change, err = f.read(ctx, c, whole, change, preflightOf(added))
 	return r, err
 }
 

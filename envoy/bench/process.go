@@ -45,6 +45,7 @@ func roles() map[string]role {
 		"play-requests": playRequests,
 		"play-streams":  playStreams,
 		"play-decide":   playDecide,
+		"play-follow":   playFollow,
 	}
 }
 

@@ -106,7 +106,10 @@ func number(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// markdown writes the report.
+// plots is the folder of the plots beside results.md.
+const plots = "plots"
+
+// markdown writes the report, which shows the plots.
 func (r *report) markdown(w io.Writer, rounds int) error {
 	_, err := fmt.Fprintf(w, "Medians of %d interleaved rounds (%d where one takes long) on %s/%s with %d CPUs, %s. Ratios are of CPU time, if they are not said to be of instructions.\n",
 		rounds, min(rounds, slowRounds), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
@@ -115,6 +118,10 @@ func (r *report) markdown(w io.Writer, rounds int) error {
 	}
 	for _, s := range r.sections {
 		err = errors.Join(err, s.markdown(w))
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.charts)) {
+		_, wrote := fmt.Fprintf(w, "\n![%s](%s/%s)\n", r.charts[name].Title, plots, name)
+		err = errors.Join(err, wrote)
 	}
 	return err
 }
@@ -137,9 +144,6 @@ func (s *section) markdown(w io.Writer) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
-
-// plots is the folder of the plots beside results.md.
-const plots = "plots"
 
 // write writes results.md and the plots into folder, which has one for the plots.
 func (r *report) write(folder string, rounds int) (err error) {

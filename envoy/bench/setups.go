@@ -72,6 +72,9 @@ func noTrips() []struct {
 		{noTrip, envoy.Compiled{}},
 		{"no-trip, replies by Lua", envoy.Compiled{Reply: notrip.ByLua}},
 		{"no-trip, with policy names", envoy.Compiled{PolicyNames: true}},
+		{"no-trip, with feed", envoy.Compiled{Feed: envoy.WholeFeed}},
+		{"no-trip, with a feed of 1 %", envoy.Compiled{Feed: envoy.WholeFeed / 100}},
+		{"no-trip, with decision stats", envoy.Compiled{Stats: true}},
 		{"no-trip, 16 shards", envoy.Compiled{Shards: 16}},
 		{"no-trip, named policies", envoy.Compiled{NamedPolicies: true}},
 	}

@@ -7,6 +7,12 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
+// The chains that ask.
+const (
+	askChain         = "ask"
+	askBlockingChain = "ask_blocking"
+)
+
 // ask gives requests with an Origin that one of the policies is about to the service.
 // If that does not answer, or if there is none, what a policy may block is refused;
 // so is every preflight if there is none.
@@ -17,7 +23,7 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 		_, _, denied := c.set.Denials()
 		return c.answer("", contract.NeedsService, denied)
 	case preflight && len(blocking) > 0:
-		return c.chains.run("ask_blocking", c.AskBlocking...)
+		return c.chains.run(askBlockingChain, c.AskBlocking...)
 	case len(blocking) == 0:
 		return c.askOpen()
 	}
@@ -38,7 +44,7 @@ func (c *compiler) askEither(policies []*compiled) node {
 // askOpen asks. Without an answer the upstream's CORS headers are removed.
 func (c *compiler) askOpen() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run("ask", c.Ask...)
+		return c.chains.run(askChain, c.Ask...)
 	}
 	request, _, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, request)
@@ -47,7 +53,7 @@ func (c *compiler) askOpen() node {
 // askClosed asks. Without an answer the request is refused.
 func (c *compiler) askClosed() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run("ask_blocking", c.AskBlocking...)
+		return c.chains.run(askBlockingChain, c.AskBlocking...)
 	}
 	_, blocked, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, blocked)
@@ -82,6 +88,10 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 // saysSameOrigin is Fetch Metadata, section 2.4: the browser says that the site, or
 // the user, has made the request.
 var saysSameOrigin = matches(secFetchSite, "same-origin|none")
+
+// saysOddly holds for values that no browser sends, such as those of several lines:
+// Envoy would tell the feed the first line alone.
+var saysOddly = and(has(secFetchSite), not(matches(secFetchSite, "cross-site|same-site")))
 
 // named asks about requests whose route or virtual host names a policy. No policy
 // blocks those without an Origin.

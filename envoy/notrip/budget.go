@@ -32,8 +32,8 @@ func (c *compiler) askAbout(policies []*compiled, most int) (kept []*compiled) {
 		}
 		p.asked = true
 		p.causes = append(p.causes, Cause{
-			Reason: fmt.Sprintf("the policies before it take up the budget of %d bytes", c.Budget),
-			Hint:   "allow a larger budget, or move the policy to the front",
+			Reason: fmt.Sprintf("it does not fit into the budget of %.4g MiB beside the policies before it", float64(c.Budget)/(1<<20)),
+			Hint:   "allow more with --no-trip-budget, or move the policy to the front",
 		})
 	}
 	return kept

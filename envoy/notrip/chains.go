@@ -74,14 +74,48 @@ func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig
 	}}})
 }
 
-// noteOrigin keeps the Origin for the response: when that comes, routes and other
-// filters may have changed the request.
-func noteOrigin() *core.TypedExtensionConfig {
-	return extension("origin", &filterstate.Config{OnRequestHeaders: []*setstate.FilterStateValue{{
-		Key:        &setstate.FilterStateValue_ObjectKey{ObjectKey: originState},
+// notes returns the filters that note a decision, and keep states for the response:
+// when that comes, routes and other filters may have changed the request.
+func (c *compiler) notes(policyName, reason string, states ...*setstate.FilterStateValue) []*core.TypedExtensionConfig {
+	list := []*core.TypedExtensionConfig{c.decided(policyName, reason)}
+	if c.Feed {
+		states = append(states, c.fed(policyName, reason))
+	}
+	if len(states) > 0 {
+		list = append(list, extension("state", &filterstate.Config{OnRequestHeaders: states}))
+	}
+	return list
+}
+
+// keepOrigin keeps the Origin.
+func keepOrigin() *setstate.FilterStateValue {
+	return state(originState, &core.SubstitutionFormatString{Format: &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "%REQ(" + origin + ")%"}}}})
+}
+
+// fed keeps what the feed tells of a decision. In JSON, Envoy escapes a value that is
+// not UTF-8, for which the whole batch would be refused.
+func (c *compiler) fed(policyName, reason string) *setstate.FilterStateValue {
+	fields := map[string]*structpb.Value{
+		contract.FedSet: structpb.NewStringValue(unstamped),
+		contract.Reason: structpb.NewStringValue(reason),
+	}
+	if policyName != "" {
+		fields[contract.Policy] = structpb.NewStringValue(policyName)
+	}
+	for _, in := range contract.FedInputs() {
+		fields[in.Key] = structpb.NewStringValue(fmt.Sprintf("%%%s:%d%%", in.Format, in.Most))
+	}
+	return state(contract.DecisionState, &core.SubstitutionFormatString{
+		Format: &core.SubstitutionFormatString_JsonFormat{JsonFormat: &structpb.Struct{Fields: fields}}, OmitEmptyValues: true,
+	})
+}
+
+func state(key string, format *core.SubstitutionFormatString) *setstate.FilterStateValue {
+	return &setstate.FilterStateValue{
+		Key:        &setstate.FilterStateValue_ObjectKey{ObjectKey: key},
 		FactoryKey: "envoy.string",
-		Value:      &setstate.FilterStateValue_FormatString{FormatString: &core.SubstitutionFormatString{Format: &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "%REQ(" + origin + ")%"}}}}},
-	}}})
+		Value:      &setstate.FilterStateValue_FormatString{FormatString: format},
+	}
 }
 
 // originState is the key of the Origin in the filter state.
@@ -90,26 +124,31 @@ const originState = "corsgate.origin"
 // answer gives requests an answer of a policy, for the reason. The headers that echo
 // what skip says are left out: there is nothing to echo.
 func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
-	note := c.decided(policyName, reason)
-	switch {
-	case a.Action == policy.Reply:
+	var states []*setstate.FilterStateValue
+	var acts []*core.TypedExtensionConfig
+	switch a.Action {
+	case policy.Reply:
 		// An answer that some other filter gives instead grants nothing, either.
-		edits := append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)
-		return c.chains.run(reason, append([]*core.TypedExtensionConfig{note, mutate(edits)}, c.reply(a.Status)...)...)
-	case a.Action == policy.Edit && slices.ContainsFunc(a.Headers, func(h policy.Header) bool { return h.From == policy.FromOrigin }):
-		return c.chains.run(reason, note, noteOrigin(), c.apply(a))
-	case a.Action == policy.Edit:
-		return c.chains.run(reason, note, c.apply(a))
+		acts = append(acts, mutate(append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)))
+		acts = append(acts, c.reply(a.Status)...)
+	case policy.Edit:
+		acts = append(acts, c.apply(a))
+		if slices.ContainsFunc(a.Headers, func(h policy.Header) bool { return h.From == policy.FromOrigin }) {
+			states = append(states, keepOrigin())
+		}
 	}
-	return c.chains.run(reason, note)
+	return c.chains.run(reason, append(c.notes(policyName, reason, states...), acts...)...)
 }
+
+// applyFilter is the name of the filter that edits responses.
+const applyFilter = "apply"
 
 // apply returns the filter that edits responses as a says, within a chain.
 func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
 	if a.Apply == policy.ApplyPublic {
 		return mutate(edits(a, false))
 	}
-	return c.nest("apply", func(*compiler) node {
+	return c.nest(applyFilter, func(*compiler) node {
 		return unlessDeferred(a, first(
 			execute("vary", headersOf(edits(a, true))),
 			when{varyHasOrigin, execute("headers", headersOf(edits(a, false)))},

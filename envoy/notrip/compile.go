@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -41,13 +42,21 @@ type Options struct {
 	// "api.example.com:8443". Requests with other ports are asked about.
 	Ports []uint16
 	// Shards divides the hosts by their hash over so many resources; 0 and 1 mean one
-	// resource. The root of RootFilter finds them.
+	// resource. Root finds them.
 	Shards int
+	// Suffix ends the names of the resources.
+	Suffix string
 	// NamedPolicies has requests asked about whose route or virtual host names a policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the metadata of each decision, for
 	// Envoy's log: chains are shared by fewer policies then.
 	PolicyNames bool
+	// Feed keeps what is decided, and of which request, for the access log that tells
+	// the service. What is told names the resource by its stamp.
+	Feed bool
+	// StampSet has each stamp be the hash of the set, for a service that does not compile
+	// the resources itself. They all change with the set then.
+	StampSet bool
 	// Reply defaults to ByAuthz.
 	Reply Reply
 	// Budget bounds the resources, in bytes: policies that do not fit in are asked
@@ -57,10 +66,14 @@ type Options struct {
 
 // Resource is one filter, for Envoy's extension config discovery.
 type Resource struct {
-	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several.
+	// Name is "corsgate", or "corsgate-0-of-16" and so on if there are several, with the
+	// suffix.
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
+	// Stamp stands for what Filter is compiled from: sets whose resources have the same one
+	// decide alike what that resource decides. It is empty without a feed.
+	Stamp string
 	// Filter is an envoy.extensions.filters.http.composite.v3.Composite.
 	Filter *anypb.Any
 }
@@ -70,6 +83,14 @@ type Result struct {
 	Resources []Resource
 	// Policies say of each policy what is asked about, in the order of the specs.
 	Policies []Report
+}
+
+// Size is that of the resources together, in bytes.
+func (r *Result) Size() (size int) {
+	for _, res := range r.Resources {
+		size += len(res.Filter.GetValue())
+	}
+	return size
 }
 
 // Compile compiles a set. The same set and options give the same bytes. An error is a
@@ -99,7 +120,7 @@ func newCompiler(set *policy.Set, o Options) *compiler {
 // resources compiles each resource, and returns their size in bytes.
 func (c *compiler) resources() (list []Resource, size int, err error) {
 	for i, keys := range shard(c.keys, c.Shards) {
-		r, err := newResource(nameOf(i, c.Shards), c.compile(keys))
+		r, err := c.resource(c.ResourceName(i), c.compile(keys))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -108,13 +129,34 @@ func (c *compiler) resources() (list []Resource, size int, err error) {
 	return list, size, nil
 }
 
-func newResource(name string, filter *composite.Composite) (Resource, error) {
+func (c *compiler) resource(name string, filter *composite.Composite) (Resource, error) {
 	if err := verify(filter); err != nil {
 		return Resource{}, fmt.Errorf("%s: %w", name, err)
 	}
-	packed := pack(filter)
-	hash := sha256.Sum256(packed.GetValue())
-	return Resource{Name: name, Version: hex.EncodeToString(hash[:]), Filter: packed}, nil
+	r := Resource{Name: name, Filter: pack(filter)}
+	if c.Feed {
+		r.stamp(c)
+	}
+	r.Version = hashOf(r.Filter)
+	return r, nil
+}
+
+// unstamped stands in a filter for its stamp, which is as long. No policy has control
+// characters.
+var unstamped = strings.Repeat("\x01", 2*sha256.Size)
+
+// stamp writes the stamp into the filter. That changes no length of a message.
+func (r *Resource) stamp(c *compiler) {
+	if r.Stamp = hashOf(r.Filter); c.StampSet {
+		r.Stamp = c.set.Hash()
+	}
+	r.Filter.Value = bytes.ReplaceAll(r.Filter.GetValue(), []byte(unstamped), []byte(r.Stamp))
+}
+
+// hashOf returns a hexadecimal SHA-256.
+func hashOf(filter *anypb.Any) string {
+	hash := sha256.Sum256(filter.GetValue())
+	return hex.EncodeToString(hash[:])
 }
 
 // compiler compiles a set, one resource after the other.

@@ -134,3 +134,38 @@ func TestEachResourceHasANameOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestAStampStaysWithItsResource changes the origins of one policy: the resource of its
+// host alone is another one, with another stamp. If the stamp is to be the set's hash,
+// all are.
+func TestAStampStaysWithItsResource(t *testing.T) {
+	specs := apiSpecs(20)
+	before := policytest.Compile(t, specs...)
+	specs[7].CORS.AllowOrigins = []string{"https://other.example"}
+	after := policytest.Compile(t, specs...)
+	for _, c := range []struct {
+		o    notrip.Options
+		want int
+	}{
+		{notrip.Options{Shards: 4}, 1},
+		{notrip.Options{Shards: 4, Feed: true}, 1},
+		{notrip.Options{Shards: 4, Feed: true, StampSet: true}, 4},
+	} {
+		changed := 0
+		was := compile(t, before, c.o)
+		for i, is := range compile(t, after, c.o) {
+			if (is.Version == was[i].Version) != (is.Stamp == was[i].Stamp) && c.o.Feed {
+				t.Errorf("%+v: the stamp %s of the version %s was %s of %s", c.o, is.Stamp, is.Version, was[i].Stamp, was[i].Version)
+			}
+			if is.Version != was[i].Version {
+				changed++
+			}
+			if c.o.Feed == (is.Stamp == "") || c.o.StampSet != (is.Stamp == after.Hash()) || !bytes.Contains(is.Filter.GetValue(), []byte(is.Stamp)) {
+				t.Errorf("%+v: the stamp is %q", c.o, is.Stamp)
+			}
+		}
+		if changed != c.want {
+			t.Errorf("%+v: %d resources changed, want %d", c.o, changed, c.want)
+		}
+	}
+}

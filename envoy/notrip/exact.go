@@ -36,7 +36,10 @@ const plainHost = `(?:[a-z0-9_-]{1,40}\.){0,5}[a-z0-9_-]{1,40}`
 
 // hasLongList holds for lists of requested headers above 255 bytes. Below, neither the
 // 4 KiB nor the 128 names of Decide can be passed.
-var hasLongList = matches(requestHeaders, `\C{256}\C*`)
+var hasLongList = matches(requestHeaders, longList)
+
+// longList matches what has more than 255 bytes.
+const longList = `\C{256}\C*`
 
 // token is RFC 9110, section 5.6.2.
 const (

@@ -33,6 +33,8 @@ type Cause struct {
 	// Reason says what is asked about and why, and Hint what would change it.
 	Reason string `json:"reason"`
 	Hint   string `json:"hint"`
+	// Other is the policy that is the reason; empty means that it is this one.
+	Other string `json:"other,omitempty"`
 }
 
 // report says of each policy what is asked about, and why.
@@ -148,7 +150,10 @@ func (h *hosts) crossed() map[*compiled][]Cause {
 		if s.asker == nil {
 			continue
 		}
-		cause := Cause{Reason: fmt.Sprintf("the policy %q is about %s, too, and is asked about whole", s.asker.spec.Name, s.target), Hint: "see there"}
+		cause := Cause{
+			Reason: fmt.Sprintf("the policy %q is about %s, too, and is asked about whole", s.asker.spec.Name, s.target),
+			Hint:   "see that policy", Other: s.asker.spec.Name,
+		}
 		for _, p := range s.policies() {
 			if p != s.asker && !slices.Contains(causes[p], cause) {
 				causes[p] = append(causes[p], cause)

@@ -74,6 +74,9 @@ func (c *compiler) denied(p *compiled, t *target) node {
 		denied = first(c.answer(p.spec.Name, policy.ReasonRequestBlocked.String(), p.Answers.Blocked), branches...)
 	}
 	branches := []when{{saysSameOrigin, same}}
+	if c.Feed {
+		branches = append(branches, when{saysOddly, c.ask([]*compiled{p}, false)})
+	}
 	if t != nil {
 		branches = append(branches, when{and(t.mayBeOwn(), not(has(secFetchSite))), c.own(p, t, same)})
 	}
@@ -104,7 +107,7 @@ func (t *target) mayBeOwn() predicate {
 // ownOrigins returns the origins of an exact authority.
 func (t *target) ownOrigins() (own []string) {
 	host, port := t.authority, ""
-	if i := strings.LastIndexByte(host, ':'); i >= 0 {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host, port = host[:i], host[i:]
 	}
 	for _, s := range []struct{ scheme, port string }{{"http", ":80"}, {"https", ":443"}} {
@@ -119,10 +122,10 @@ func (t *target) ownOrigins() (own []string) {
 
 // off leaves requests alone.
 func (c *compiler) off(p *compiled) node {
-	return c.chains.run(policy.ReasonPolicyOff.String(), c.decided(p.spec.Name, policy.ReasonPolicyOff.String()))
+	return c.chains.run(policy.ReasonPolicyOff.String(), c.notes(p.spec.Name, policy.ReasonPolicyOff.String())...)
 }
 
 // noPolicy leaves requests alone.
 func (c *compiler) noPolicy() node {
-	return c.chains.run(policy.ReasonNoPolicy.String(), c.decided("", policy.ReasonNoPolicy.String()))
+	return c.chains.run(policy.ReasonNoPolicy.String(), c.notes("", policy.ReasonNoPolicy.String())...)
 }

@@ -1,14 +1,11 @@
 package notrip
 
 import (
-	"time"
-
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	hashing "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/input_matchers/consistent_hashing/v3"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -18,13 +15,15 @@ import (
 // authority by its hash. It never changes with the policies, and names each resource
 // in one action: an action for each host would copy the resource. What is not there,
 // or was refused from the first, asks about everything: without that Envoy would
-// answer 500. pathOf returns the file of a resource.
-func Root(o Options, pathOf func(name string) string) *hcm.HttpFilter {
-	r := root{shards: max(o.Shards, 1), pathOf: pathOf, byDefault: pack(askAll(o))}
-	if r.shards == 1 {
-		return &hcm.HttpFilter{ConfigType: &hcm.HttpFilter_ConfigDiscovery{ConfigDiscovery: r.discover(resourceName)}}
+// answer 500. sourceOf returns where Envoy finds a resource; Root fills in the default
+// and the type.
+func Root(o Options, sourceOf func(name string) *core.ExtensionConfigSource) *hcm.HttpFilter {
+	o.Shards = max(o.Shards, 1)
+	r := root{Options: o, sourceOf: sourceOf, byDefault: pack(askAll(o))}
+	if o.Shards == 1 {
+		return &hcm.HttpFilter{ConfigType: &hcm.HttpFilter_ConfigDiscovery{ConfigDiscovery: r.discover(o.ResourceName(0))}}
 	}
-	c := &composite.Composite{Matcher: r.half(0, r.shards).GetMatcher()}
+	c := &composite.Composite{Matcher: r.half(0, o.Shards).GetMatcher()}
 	return &hcm.HttpFilter{ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: pack(c)}}
 }
 
@@ -36,31 +35,25 @@ func askAll(o Options) *composite.Composite {
 
 // root makes the static part of a configuration.
 type root struct {
-	shards    int
-	pathOf    func(name string) string
+	Options
+	sourceOf  func(name string) *core.ExtensionConfigSource
 	byDefault *anypb.Any
 }
 
 // half returns the node of the hashes from low up to high.
 func (r *root) half(low, high int) node {
 	if high-low == 1 {
-		name := nameOf(low, r.shards)
+		name := r.ResourceName(low)
 		return action(name, &composite.ExecuteFilterAction{DynamicConfig: &composite.DynamicConfig{Name: name, ConfigDiscovery: r.discover(name)}})
 	}
 	middle := (low + high) / 2
-	upper := custom(request(authority), "hash", &hashing.ConsistentHashing{Threshold: uint32(middle), Modulo: uint32(r.shards)})
+	upper := custom(request(authority), "hash", &hashing.ConsistentHashing{Threshold: uint32(middle), Modulo: uint32(r.Shards)})
 	return first(r.half(low, middle), when{upper, r.half(middle, high)})
 }
 
-// discover reads a filter from a file, and again when the file is replaced.
 func (r *root) discover(name string) *core.ExtensionConfigSource {
-	return &core.ExtensionConfigSource{
-		ConfigSource: &core.ConfigSource{
-			ResourceApiVersion:    core.ApiVersion_V3,
-			ConfigSourceSpecifier: &core.ConfigSource_PathConfigSource{PathConfigSource: &core.PathConfigSource{Path: r.pathOf(name)}},
-			InitialFetchTimeout:   durationpb.New(15 * time.Second),
-		},
-		DefaultConfig: r.byDefault,
-		TypeUrls:      []string{"type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite"},
-	}
+	source := r.sourceOf(name)
+	source.DefaultConfig = r.byDefault
+	source.TypeUrls = []string{"type.googleapis.com/envoy.extensions.filters.http.composite.v3.Composite"}
+	return source
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	"google.golang.org/protobuf/proto"
 )
@@ -14,7 +15,7 @@ import (
 func TestRootAsksByDefault(t *testing.T) {
 	for chain, o := range map[string]Options{"ask.": {Ask: asking(), AskBlocking: asking()}, "needs_service.": {}} {
 		filter := &composite.Composite{}
-		discovery := Root(o, func(name string) string { return "/" + name }).GetConfigDiscovery()
+		discovery := Root(o, func(string) *core.ExtensionConfigSource { return &core.ExtensionConfigSource{} }).GetConfigDiscovery()
 		if err := discovery.GetDefaultConfig().UnmarshalTo(filter); err != nil {
 			t.Fatal(err)
 		}

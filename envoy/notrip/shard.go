@@ -6,16 +6,17 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// The name of the filter's resource, and of the root's default.
-const resourceName = "corsgate"
+// filterName is the root's name, and begins those of the resources.
+const filterName = "corsgate"
 
-// nameOf returns the name of the i-th of so many resources. It tells how many there
-// are: an Envoy that follows some must not be given those of another number.
-func nameOf(i, shards int) string {
-	if shards == 1 {
-		return resourceName
+// ResourceName returns the name of a resource, counted from 0 on. It tells how many
+// there are: an Envoy that follows some must not be given those of another number.
+func (o Options) ResourceName(shard int) string {
+	name := filterName
+	if o.Shards > 1 {
+		name += "-" + strconv.Itoa(shard) + "-of-" + strconv.Itoa(o.Shards)
 	}
-	return resourceName + "-" + strconv.Itoa(i) + "-of-" + strconv.Itoa(shards)
+	return name + o.Suffix
 }
 
 // shard divides authorities as Envoy's consistent_hashing matcher does: xxHash64 with

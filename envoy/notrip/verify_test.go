@@ -62,7 +62,7 @@ func TestVerifyRefusesWhatEnvoyWouldTake(t *testing.T) {
 // TestCompileVerifies gives the compiler a chain that Envoy would refuse.
 func TestCompileVerifies(t *testing.T) {
 	_, err := Compile(policytest.Compile(t, api(regex)), Options{Ask: []*core.TypedExtensionConfig{{}}})
-	if err == nil || !strings.Contains(err.Error(), resourceName+": compiled filter: ") {
+	if err == nil || !strings.Contains(err.Error(), Options{}.ResourceName(0)+": compiled filter: ") {
 		t.Errorf("got %v, want an error that names the resource", err)
 	}
 }

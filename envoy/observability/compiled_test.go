@@ -16,12 +16,20 @@ func compiled(t *testing.T, c envoy.Config, o *outage) envoy.Config {
 	if c.Profile != envoy.NoTrip {
 		return c
 	}
+	if o.follows {
+		c.Compiled = envoy.Compiled{ECDS: true, Shards: o.shards}
+		return c
+	}
 	cors := policy.CORS{AllowOriginRegexes: []string{`https://app\.test`}}
 	if o.unasked {
 		cors = policy.CORS{AllowOrigins: []string{app}}
 	}
 	spec := policy.Spec{Name: "api", CORS: cors, Dangerously: []policy.OptIn{policy.OptInOriginRegex}}
-	c.Compiled.Folder, c.Compiled.Shards = t.TempDir(), o.shards
+	o.folder = t.TempDir()
+	c.Compiled.Folder, c.Compiled.Shards = o.folder, o.shards
+	if o.feed {
+		c.Compiled.Feed = envoy.WholeFeed
+	}
 	envoytest.WriteFilters(t, c, policytest.Compile(t, spec))
 	return c
 }

@@ -16,6 +16,8 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/wire"
@@ -32,6 +34,13 @@ func gathered(t *testing.T) map[string]labels {
 	m.CountedBy("corsgate_decision_log_lines_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_decision_log_dropped_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_log_dropped_total", "", func() uint64 { return 1 })
+	m.CountedBy("corsgate_feed_refused_batches_total", "", func() uint64 { return 1 })
+	for _, o := range feed.Outcomes() {
+		m.FeedEntries(o.String(), func() uint64 { return 1 })
+	}
+	for _, state := range ecds.States() {
+		m.Envoys(string(state), func() int { return 1 })
+	}
 	happen(m)
 	families, err := m.Gatherer().Gather()
 	if err != nil {
@@ -63,6 +72,7 @@ func happen(m *metrics.Metrics) {
 		for _, preflight := range []bool{false, true} {
 			v := policy.Verdict{Policy: "api", Reason: r, Answer: &policy.Answer{}}
 			m.Observe(context.Background(), nil, &policy.Decision{Verdict: v, Preflight: preflight, Shadow: v, ShadowDiffers: true})
+			m.Compiled().Observe(context.Background(), nil, &policy.Decision{Verdict: v, Preflight: preflight})
 		}
 	}
 	for p := range server.PassThroughs {
@@ -96,11 +106,12 @@ func check(t reporter, where, expr string, known map[string]labels) {
 	}
 	have := slices.Clone(everywhere)
 	byPattern := regexp.MustCompile(`\{__name__=~"([^"]*)"\}`)
-	for _, u := range byPattern.FindAllStringSubmatch(expr, -1) {
+	patterns := byPattern.FindAllStringSubmatch(expr, -1)
+	for _, u := range patterns {
 		checkPattern(t, where, u[1], known)
 	}
 	used := regexp.MustCompile(`\b((?:corsgate|envoy|process|go)_\w+|up\b)(?:\{([^}]*)\})?`).FindAllStringSubmatch(byPattern.ReplaceAllString(expr, ""), -1)
-	if len(used) == 0 {
+	if len(used)+len(patterns) == 0 {
 		t.Errorf("%s: no metric in %s", where, expr)
 	}
 	for _, u := range used {

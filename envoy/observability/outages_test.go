@@ -18,9 +18,12 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
 )
@@ -37,6 +40,11 @@ type outage struct {
 	// unasked has Envoy decide by itself, as no-trip alone can, by so many filters.
 	unasked bool
 	shards  int
+	// feed has it tell what it decides, and follows has its filters delivered.
+	feed, follows bool
+	// spoil has Envoy refuse a filter after it has taken those in the folder.
+	spoil  bool
+	folder string
 }
 
 var outages = []outage{
@@ -47,6 +55,13 @@ var outages = []outage{
 	{name: "not asked", service: answering, change: removeFilters, healthy: 1, due: []string{"CorsgateNotAsked"}},
 	{name: "nobody need be asked", service: answering, healthy: 1, unasked: true},
 	{name: "nobody need be asked by shards", service: answering, healthy: 1, unasked: true, shards: 2},
+	{name: "told", service: taking, healthy: 1, unasked: true, feed: true},
+	{name: "told to nobody", service: answering, healthy: 1, unasked: true, feed: true, due: []string{"CorsgateFeedLost"}},
+	{name: "followed", service: delivering, healthy: 1, unasked: true, follows: true},
+	{name: "followed by shards", service: delivering, healthy: 1, unasked: true, shards: 2, follows: true},
+	{name: "not followed", service: answering, healthy: 1, unasked: true, follows: true, due: []string{"CorsgateNotFollowed"}},
+	{name: "a filter is refused", service: answering, healthy: 1, unasked: true, spoil: true, due: []string{"CorsgateFilterRefused"}},
+	{name: "a filter of several is refused", service: answering, healthy: 1, unasked: true, shards: 2, spoil: true, due: []string{"CorsgateFilterRefused"}},
 }
 
 // TestOutagesAlert runs each outage on a real Envoy in each profile, and has
@@ -95,9 +110,41 @@ func TestDenialsAlert(t *testing.T) {
 	judge(t, promtool, tests)
 }
 
+// TestTheFeedAlerts has Prometheus judge by the rules what comes of the feed.
+func TestTheFeedAlerts(t *testing.T) {
+	promtool := tool(t, "promtool")
+	due := map[string][]string{
+		`corsgate_feed_entries_total{outcome="agreed"`:       nil,
+		`corsgate_feed_entries_total{outcome="unverifiable"`: nil,
+		`corsgate_feed_entries_total{outcome="disagreed"`:    {"CorsgateFeedDisagrees"},
+		`corsgate_feed_entries_total{outcome="refused"`:      {"CorsgateFeedRefused"},
+		`corsgate_feed_refused_batches_total{version="1"`:    {"CorsgateFeedRefused"},
+	}
+	var tests []any
+	for series, alerts := range due {
+		tests = append(tests, ruleTest(series, []any{object{"series": series + `,job="corsgate",instance="c1"}`, "values": "0+1x120"}}, alerts))
+	}
+	judge(t, promtool, tests)
+}
+
+// TestFollowersAlert has Prometheus judge by the rules what a service that has one Envoy
+// follow says of it.
+func TestFollowersAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for state, due := range map[ecds.State][]string{ecds.Current: nil, ecds.Waiting: {"CorsgateEnvoyLags"}, ecds.Refused: {"CorsgateEnvoyRefuses"}} {
+		var series []any
+		for _, s := range ecds.States() {
+			series = append(series, object{"series": fmt.Sprintf(`corsgate_envoys{job="corsgate",instance="c1",state=%q}`, s), "values": map[bool]string{true: "1x120", false: "0x120"}[s == state]})
+		}
+		tests = append(tests, ruleTest(string(state), series, due))
+	}
+	judge(t, promtool, tests)
+}
+
 // decisions is an input series of as many decisions a minute for each reason.
 func decisions(r policy.Reason, kind string) object {
-	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}
+	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",decided="compiled",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}
 }
 
 // judge runs the tests of the rules in Prometheus.
@@ -160,9 +207,16 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 	for range 3 {
 		request(t, address)
 	}
+	if o.spoil {
+		o.spoilFilter(t)
+	}
 	after := scrape(t, admin)
+	servertest.Await(t, "what is told, refused or followed", func() bool {
+		after = scrape(t, admin)
+		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0) && (!o.follows || isConnected(after) == (len(o.due) == 0))
+	})
 	for name, value := range after {
-		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_")
+		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat)
 		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
 		if isGauge {
 			values = fmt.Sprintf("%v+0x120", value)
@@ -170,6 +224,33 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		series = append(series, object{"series": labels, "values": values})
 	}
 	return series
+}
+
+// spoilFilter puts a filter in place that Envoy does not take.
+func (o *outage) spoilFilter(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(o.folder, "corsgate*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no filters: %v", err)
+	}
+	good, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := regexp.MustCompile(`"regex": *"[^"]*"`).ReplaceAll(good, []byte(`"regex": "("`))
+	if err := envoy.WriteFile(o.folder, filepath.Base(files[0]), bad); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refusals counts the filters that an Envoy has refused.
+func refusals(samples map[string]float64) (n float64) {
+	for name, value := range samples {
+		if strings.Contains(name, "_update_rejected") && strings.Contains(name, "_http_filter_corsgate") {
+			n += value
+		}
+	}
+	return n
 }
 
 func (o *outage) start(t *testing.T, profile envoy.Profile, upstream string) (address, admin string) {
@@ -202,6 +283,37 @@ func timeoutOf(o *outage) time.Duration {
 		return 100 * time.Millisecond
 	}
 	return envoytest.MessageTimeout
+}
+
+// Envoy's counters of what it tells of its decisions.
+const (
+	toldStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_written{}"
+	lostStat = "envoy_access_logs_open_telemetry_access_log_corsgate_logs_dropped{}"
+)
+
+// connectedStat ends the names of Envoy's gauges of whether a filter is delivered.
+const connectedStat = "_control_plane_connected_state{}"
+
+// isConnected reports whether all filters of an Envoy are delivered.
+func isConnected(samples map[string]float64) bool {
+	for name, value := range samples {
+		if strings.HasSuffix(name, connectedStat) && value == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// delivering has a corsgate that delivers.
+func delivering(t *testing.T) string {
+	address, _ := serve(t, service.Config{ECDS: &ecds.Server{Compile: corsgatetest.Compile}})
+	return address
+}
+
+// taking has a corsgate that is told of decisions.
+func taking(t *testing.T) string {
+	address, _ := serve(t, service.Config{Feed: &feed.Server{}})
+	return address
 }
 
 func answering(t *testing.T) string {
@@ -304,8 +416,9 @@ func addEnvoy(t *testing.T, known map[string]labels) {
 	for _, e := range []struct {
 		profile envoy.Profile
 		shards  int
-	}{{envoy.OneTrip, 0}, {envoy.ExtAuthz, 0}, {envoy.NoTrip, 0}, {envoy.NoTrip, 2}} {
-		o := outage{service: answering, shards: e.shards}
+		follows bool
+	}{{envoy.OneTrip, 0, false}, {envoy.ExtAuthz, 0, false}, {envoy.NoTrip, 0, false}, {envoy.NoTrip, 2, false}, {envoy.NoTrip, 2, true}} {
+		o := outage{service: answering, shards: e.shards, feed: true, follows: e.follows}
 		_, admin := o.start(t, e.profile, startUpstream(t))
 		for name := range scrape(t, admin) {
 			metric, rest, _ := strings.Cut(name, "{")

@@ -10,11 +10,13 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Verdict is what an engine makes of an answer.
+// Verdict is how an engine judges an answer.
 type Verdict struct {
-	// Blocked tells that the request fails: it is not sent, or not read.
+	// Blocked says that the request fails: it is not sent, or its answer is not
+	// read.
 	Blocked bool `json:"blocked"`
-	// Steps are the checks in their order; of a blocked one, the last failed.
+	// Steps are the checks in their order. If the request is blocked, the last one
+	// failed.
 	Steps []Step `json:"steps"`
 	// Console is what the engine's console says of the failed check; see
 	// Plan.ConsoleLine.
@@ -33,7 +35,8 @@ func (v *Verdict) fail(section, console, format string, args ...any) {
 const checkSection = "#cors-check"
 
 // CheckResponse says whether the page may read the answer to the request itself,
-// or, of a redirect, whether it is followed (Fetch, #http-fetch: the CORS check).
+// or, if it is a redirect, whether the browser follows it (Fetch, #http-fetch:
+// the CORS check).
 func (p *Plan) CheckResponse(r Response) Verdict {
 	v := Verdict{}
 	switch {
@@ -71,7 +74,8 @@ func (p *Plan) checkOrigin(v *Verdict, r Response) {
 	}
 }
 
-// checkCredentials is steps 5 to 8 of Fetch, #cors-check: the value has case.
+// checkCredentials is steps 5 to 8 of Fetch, #cors-check: the value is
+// case-sensitive.
 func (p *Plan) checkCredentials(v *Verdict, hs Headers, asked bool) {
 	value, _ := hs.Get("Access-Control-Allow-Credentials")
 	switch {
@@ -103,9 +107,10 @@ func (p *Plan) CheckPreflight(r Response) Verdict {
 	return v
 }
 
-// preflightChecks are in the order of the engine: it decides what the console
-// says of an answer with several faults. The standard's is Firefox's; Chromium
-// stops at a redirect at once, and WebKit at any status.
+// preflightChecks are in the order of the engine. The order decides what the
+// console says about an answer with several faults. Firefox has the order of
+// the standard. Chromium stops at a redirect at once, and WebKit at any bad
+// status.
 func (p *Plan) preflightChecks() []func(*Verdict, Response) {
 	switch p.engine {
 	case Firefox:
@@ -150,7 +155,7 @@ const (
 )
 
 // checkLists is the sub-steps 2 to 8: both lists are read before either is used,
-// but by Firefox.
+// except in Firefox.
 func (p *Plan) checkLists(v *Verdict, r Response) {
 	methods := p.list(v, r.Headers, allowMethods)
 	if p.engine == Firefox && !v.Blocked {
@@ -171,7 +176,7 @@ func (p *Plan) checkLists(v *Verdict, r Response) {
 }
 
 // list reads a header that lists tokens (Fetch, #extract-header-list-values).
-// The verdict is blocked if something is not a token.
+// If something is not a token, the verdict is blocked.
 func (p *Plan) list(v *Verdict, hs Headers, name string) []string {
 	value, _ := hs.Get(name)
 	names := members(value)
@@ -186,8 +191,8 @@ func (p *Plan) list(v *Verdict, hs Headers, name string) []string {
 	return names
 }
 
-// checkMethod is sub-steps 5 and 6: methods have case, safelisted ones need not
-// be listed, and "*" does not hold with credentials.
+// checkMethod is sub-steps 5 and 6: methods are case-sensitive, safelisted ones
+// need not be listed, and "*" does not count with credentials.
 func (p *Plan) checkMethod(v *Verdict, methods []string) {
 	switch {
 	case slices.Contains(methods, p.Method):
@@ -201,7 +206,7 @@ func (p *Plan) checkMethod(v *Verdict, methods []string) {
 	}
 }
 
-// starless says why a "*" among names was of no use.
+// starless says why a "*" among names did not help.
 func starless(names []string) string {
 	if slices.Contains(names, "*") {
 		return ", and * does not hold with credentials"
@@ -209,8 +214,8 @@ func starless(names []string) string {
 	return ""
 }
 
-// checkHeader is sub-steps 7 and 8: names have no case, and "*" does not hold
-// with credentials. For Authorization it should never hold (Fetch,
+// checkHeader is sub-steps 7 and 8: names are not case-sensitive, and "*" does
+// not count with credentials. For Authorization it should never hold (Fetch,
 // #cors-non-wildcard-request-header-name), but every engine lets it: Firefox
 // warns that it will not for long.
 func (p *Plan) checkHeader(v *Verdict, header string, names []string) {
@@ -227,8 +232,8 @@ func (p *Plan) checkHeader(v *Verdict, header string, names []string) {
 	}
 }
 
-// spelled returns the header's name as the engine's console has it: WebKit as
-// the page wrote it, but for those that it knows.
+// spelled returns the header's name as the engine's console has it. WebKit's
+// has it as the page wrote it, except for names that WebKit knows.
 func (p *Plan) spelled(header string) string {
 	if p.engine != WebKit {
 		return header

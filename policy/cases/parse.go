@@ -17,7 +17,7 @@ import (
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// fileYAML is a case file as it is written. The nodes are decoded one by one,
+// fileYAML is a case file as it is written. Its nodes are decoded one by one,
 // so that each case knows its line.
 type fileYAML struct {
 	About    string            `yaml:"about"`
@@ -83,8 +83,8 @@ type loadYAML struct {
 	Warnings []string          `yaml:"warnings"`
 }
 
-// Parse reads the case file of that name. The error has every mistake, one a
-// line, as FILE:LINE:COL: message, or as a policyfile.Diagnostic.
+// Parse reads the case file of that name. The error has every mistake, each on
+// a line, as FILE:LINE:COL: message, or as a policyfile.Diagnostic.
 func Parse(name string, data []byte) (File, error) {
 	shown := printable.Name(name)
 	if hidden := policyfile.CheckText(shown, data); hidden != nil {
@@ -120,7 +120,7 @@ func Parse(name string, data []byte) (File, error) {
 	return f, nil
 }
 
-// refused is the error of what stands in a file, one a line.
+// refused is the error for the mistakes of a file, each on a line.
 func refused(found []policyfile.Diagnostic) error {
 	mistakes := make([]error, len(found))
 	for i, d := range found {
@@ -132,13 +132,13 @@ func refused(found []policyfile.Diagnostic) error {
 // parser is one Parse.
 type parser struct {
 	mistakes
-	partial bool           // what a want does not name is not compared
+	partial bool           // only what a want names is compared
 	seen    map[string]int // :: name of a case -> line
 }
 
-// dropRepeated tells which fields are written twice, and drops the later ones,
-// so that the rest can be read. The policies are read by others, and headers
-// have lines.
+// dropRepeated reports fields that are written twice, and drops the later
+// ones, so that the rest can be read. It leaves alone the policies, which
+// another parser reads, and headers, which may repeat.
 func (p *parser) dropRepeated(n *yaml.Node) {
 	seen := map[string]int{} // :: field -> line
 	var kept []*yaml.Node
@@ -180,13 +180,13 @@ func (p *parser) entry(n *yaml.Node, out any, name *string) *part {
 	return e
 }
 
-// texts returns the policy file and the group files that stand in a case file.
+// texts returns the policy file and the group files of a case file.
 func (p *part) texts(name string, policies *yaml.Node, groups map[string]string) map[string][]byte {
 	if policies.IsZero() {
 		p.check(len(groups) == 0, "groups", "there are no policies that name them")
 		return nil
 	}
-	text, err := yaml.Dump(policies, yaml.WithUnicode(false)) // what the case file writes as an escape stays one
+	text, err := yaml.Dump(policies, yaml.WithUnicode(false)) // escapes of the case file stay escapes
 	p.check(err == nil, "policies", "%v", err)
 	texts := map[string][]byte{name: text}
 	for group, origins := range groups {
@@ -238,7 +238,7 @@ func (p *part) checkCase(raw *caseYAML) {
 
 func exceptField(profile Profile) string { return "except." + printable.Name(string(profile)) }
 
-// leftOut is told of what only a partial want need not name.
+// leftOut reports what only a partial want may leave out.
 const leftOut = "it is missing: with partial: true above the cases it may be left out"
 
 func (p *part) checkReason(field, word string, partial bool) {
@@ -246,7 +246,7 @@ func (p *part) checkReason(field, word string, partial bool) {
 	p.check(word == "" || isReason(word), field, "%q is not a reason", word)
 }
 
-// readWant returns what that field wants of c in that profile.
+// readWant returns what the field says that c must give in the profile.
 func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, partial bool) Outcome {
 	p.check(raw != nil, field, "it is missing")
 	if raw == nil {
@@ -275,7 +275,7 @@ func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, p
 	}
 }
 
-// wanted is what s wants a shadow policy to say.
+// wanted is what a shadow policy must say, by s.
 func (s *shadowYAML) wanted() *Shadow {
 	if s == nil {
 		return nil
@@ -283,7 +283,7 @@ func (s *shadowYAML) wanted() *Shadow {
 	return &Shadow{Policy: s.Policy, Reason: s.Reason, Differs: s.Differs != nil && *s.Differs}
 }
 
-// overlooked returns what a partial want does not name.
+// overlooked returns what a partial want leaves out.
 func (w *wantYAML) overlooked() overlooks {
 	o := overlooks{
 		some:   true,

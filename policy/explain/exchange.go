@@ -64,7 +64,8 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request, up Upstream) *Exc
 	e := &Exchange{
 		Method: r.Method, Reason: d.Reason.String(), Forwarded: d.Answer.Action != policy.Reply,
 		Status: got.Status, Headers: linesOf(got.Headers), Sent: t.sentHeaders(a),
-		defers: d.Answer.Action == policy.Pass || d.Answer.Apply == policy.ApplyDefer,
+		defers:  d.Answer.Action == policy.Pass || d.Answer.Apply == policy.ApplyDefer,
+		request: r,
 	}
 	if d.Preflight {
 		e.Sent = t.asks

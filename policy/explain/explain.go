@@ -7,7 +7,12 @@ import (
 )
 
 // Policies are those to explain. It is safe for concurrent use.
-type Policies struct{ Set *policy.Set }
+type Policies struct {
+	Set *policy.Set
+	// NoTrip says who decides about a request in Envoy's profile no-trip; nil means that
+	// reports do not tell.
+	NoTrip func(*policy.Request) (NoTrip, error)
+}
 
 // Explain answers q. The error says what of the question cannot be understood.
 // It takes a time that grows with the number of policies and of the chosen
@@ -18,11 +23,27 @@ func (ps Policies) Explain(q Question) (Report, error) {
 		return Report{}, err
 	}
 	if a.Credentials == Unknown {
-		return ps.bothWays(q, a), nil
+		r := ps.bothWays(q, a)
+		return r, ps.sayNoTrip(&r)
 	}
 	r := ps.report(q, a)
 	r.hearRecording()
-	return r, nil
+	return r, ps.sayNoTrip(&r)
+}
+
+// sayNoTrip says of what is sent who decides about it.
+func (ps Policies) sayNoTrip(r *Report) error {
+	for _, e := range []*Exchange{r.Preflight, r.Request} {
+		if e == nil || ps.NoTrip == nil {
+			continue
+		}
+		by, err := ps.NoTrip(&e.request)
+		if err != nil {
+			return err
+		}
+		e.NoTrip = &by
+	}
+	return nil
 }
 
 // report answers a question about one credentials mode.

@@ -62,7 +62,7 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 		return fmt.Sprintf("it reaches the application (%s): %s", t.request.Reason, a.Mode.says())
 	}
 	if s == nil {
-		return fmt.Sprintf("corsgate answers it with %d, and the application does not see it (%s)", t.request.Status, t.request.Reason)
+		return fmt.Sprintf("it is answered with %d, and the application does not see it (%s)", t.request.Status, t.request.Reason)
 	}
 	return fmt.Sprintf("policy %s answers it with %d for its deniedRequests: %s, and the application does not see it (%s)",
 		s.Name, t.request.Status, s.DeniedRequests, t.request.Reason)

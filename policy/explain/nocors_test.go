@@ -120,6 +120,15 @@ func TestWhatCORSIsNotAbout(t *testing.T) {
 	}
 }
 
+// TestWhatNoPolicyAloneBlocks is about a path that only one of its readings has a
+// policy for.
+func TestWhatNoPolicyAloneBlocks(t *testing.T) {
+	r := askLogin(t, loginSpecs()[1:2], explain.Question{Origin: idp, URL: "https://narrow.example.com/x%2f..%2fcallback", Method: "POST", Mode: explain.Navigate})
+	if want := "it is answered with 403, and the application does not see it (path_ambiguous)"; r.Because != want {
+		t.Errorf("%q, want %q", r.Because, want)
+	}
+}
+
 // Nothing looks at the CORS headers of a handshake's answer, or of a document.
 func TestCORSHeadersAreLeftOutWithoutCORS(t *testing.T) {
 	for mode, status := range map[explain.Mode]int{explain.WebSocket: 101, explain.Navigate: 200, explain.NoCORS: 200} {

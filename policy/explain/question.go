@@ -15,42 +15,42 @@ import (
 
 // Question is a request that a page makes.
 type Question struct {
-	// Origin is the page's, as it stands in the header Origin.
+	// Origin is the page's, as the header Origin has it.
 	Origin string `json:"origin"`
 	// URL is what the page asks for: http or https, and a host.
 	URL string `json:"url"`
-	// Method is as the page wrote it; empty means GET. Headers are those that
-	// the page set; a name without a value needs a preflight where any value
-	// does.
+	// Method is as the page wrote it; empty means GET. Headers are those that the
+	// page set; a name without a value needs a preflight if any value does.
 	Method  string          `json:"method,omitempty"`
 	Headers browser.Headers `json:"headers,omitempty"`
 	// Credentials is the credentials mode, or Unknown; empty means same-origin.
 	Credentials browser.Credentials `json:"credentials,omitempty"`
-	// Upload tells that the upload has listeners, which needs a preflight.
+	// Upload says that the upload has listeners, which need a preflight.
 	Upload bool `json:"upload,omitempty"`
-	// Bare tells that the request was sent as it is, without a preflight.
+	// Bare says that the request was sent without a preflight.
 	Bare bool `json:"bare,omitempty"`
-	// Mode is the request's mode; empty means cors. Font tells that a style sheet
+	// Mode is the request's mode; empty means cors. Font says that a style sheet
 	// asks for a font.
 	Mode Mode `json:"mode,omitempty"`
 	Font bool `json:"font,omitempty"`
-	// Failed is how a recording says that the request failed; empty: it does not.
+	// Failed is how a recording says that the request failed. It is empty if the
+	// recording does not say so.
 	Failed string `json:"failed,omitempty"`
-	// Notes are what the reader of a recording has to say of it. The report
+	// Notes are remarks about a recording by the package that read it. The report
 	// repeats them.
 	Notes []string `json:"notes,omitempty"`
-	// Policy is the name of the policy that Envoy gives; empty: none.
+	// Policy is the name of the policy that Envoy gives; empty means none.
 	Policy string `json:"policy,omitempty"`
-	// Upstream is what the upstream would answer, to preflights that reach it
-	// too if UpstreamPreflight is nil. A zero one is not known.
+	// Upstream is the upstream's answer, if UpstreamPreflight is nil also to
+	// preflights that reach it. The zero Upstream is not known.
 	Upstream          Upstream  `json:"upstream,omitzero"`
 	UpstreamPreflight *Upstream `json:"upstreamPreflight,omitempty"`
 }
 
 // Upstream is what an upstream answers.
 type Upstream struct {
-	// Status is 0 if it is not known: it is taken for 200, and 101 to a handshake
-	// of WebSocket.
+	// Status is 0 if it is not known. It then counts as 200, or as 101 for a
+	// WebSocket handshake.
 	Status int `json:"status,omitempty"`
 	// Headers are nil if they are not known, and empty if there are none.
 	Headers browser.Headers `json:"headers,omitzero"`
@@ -68,8 +68,8 @@ func (u Upstream) check() error {
 	return nil
 }
 
-// known reports whether u tells what CORS looks at, and answers whether u is an
-// answer at all.
+// known reports whether u has what CORS looks at. answers reports whether u is
+// an answer at all.
 func (u Upstream) known() bool   { return u.Headers != nil }
 func (u Upstream) answers() bool { return u.Status != 0 || u.known() }
 
@@ -86,14 +86,14 @@ type asked struct {
 	Question
 	url    *url.URL // its host as browsers send it
 	target string   // the origin of url
-	// path is the normalised path, and readings are how else applications may
-	// read it, if not in too many ways.
+	// path is the normalised path. readings are the other ways in which
+	// applications may read it, unless there are too many.
 	path     string
 	readings []string
 	tooMany  bool
-	// copied has the headers of a preflight that was asked about as it was
-	// sent; else it is nil. sentFor says why it was sent if the request that it
-	// is for does not tell.
+	// copied has the headers of a preflight, if the question is about one as it
+	// was sent; otherwise it is nil. sentFor says why it was sent, if its request
+	// does not show that.
 	copied  browser.Headers
 	sentFor string
 }
@@ -144,7 +144,7 @@ func checkModes(q *Question) error {
 	return nil
 }
 
-// fillIn replaces what is left out by its default, and a preflight by the
+// fillIn replaces a missing value by its default, and a preflight by the
 // request that it is for.
 func fillIn(a asked) asked {
 	if a.Method == "" {
@@ -172,8 +172,8 @@ func fillIn(a asked) asked {
 	return a
 }
 
-// guessReason says why a preflight was sent that neither the method nor the
-// headers of its request need. A browser sends one for an upload (Fetch,
+// guessReason says why a preflight was sent although neither the method nor the
+// headers of its request need one. A browser sends one for an upload (Fetch,
 // #use-cors-preflight-flag). Older ones sent one before they asked a private
 // network (Private Network Access, section 3.1.2), and listed their own headers.
 func (a *asked) guessReason() {

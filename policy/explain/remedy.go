@@ -14,9 +14,9 @@ import (
 // what the page leaves out, headers and credentials are one change each.
 const maxRounds = 7
 
-// remedy looks for the changes that allow what t could not, and proves them: the
-// policy, alone and named by Envoy, is changed, compiled, and asked again until
-// the page may read. It is nil when nothing in a policy would help.
+// remedy looks for changes that allow what t does not, and proves them. It
+// changes the policy, compiles it alone, and asks it again by name, until the
+// page may read. It is nil if no change of a policy helps.
 func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 	if t.plan.Refused != "" || a.Policy != "" && ps.spec(a.Policy) == nil {
 		return nil
@@ -51,7 +51,7 @@ func (ps Policies) remedy(a asked, t trip, origin *Origin) *Remedy {
 }
 
 // try reports whether there is nothing more to change: the policy allows the
-// request, or it is not valid, which judge explains. Else t says what came of it.
+// request, or it is not valid, which judge explains. Otherwise t has the result.
 func try(s policy.Spec, a asked, t *trip) bool {
 	valid, problems := policy.Validate([]policy.Spec{s})
 	if problems.HasErrors() {
@@ -61,8 +61,8 @@ func try(s policy.Spec, a asked, t *trip) bool {
 	return t.allowed
 }
 
-// judge notes why the policies with r's changes would not load, or what else
-// comes of them.
+// judge notes why the policies would not load with r's changes, or what else
+// follows from the changes.
 func (ps Policies) judge(r *Remedy, a asked) *Remedy {
 	changed := policyfile.Examine(r.changed(ps.Set.Specs()), func(p policy.Problem) {
 		if p.Level == policy.Error {
@@ -93,7 +93,7 @@ func spelled(s *policy.Spec, t trip) string {
 }
 
 // misplaced returns the headers that the policy denies and that only answers
-// have: a page that sets them takes them for its own.
+// have: a page sets them by mistake.
 func misplaced(s *policy.Spec, t trip) []string {
 	if t.last().Reason != policy.ReasonPreflightHeaderDenied.String() {
 		return nil
@@ -107,7 +107,7 @@ func misplaced(s *policy.Spec, t trip) []string {
 	return names
 }
 
-// omit takes headers out of the page's request.
+// omit removes headers from the page's request.
 func (a *asked) omit(names []string) {
 	omitted := func(name string) bool { return slices.Contains(names, strings.ToLower(strings.Trim(name, " \t"))) }
 	a.Headers = slices.DeleteFunc(slices.Clone(a.Headers), func(h browser.Header) bool { return omitted(h.Name) })
@@ -119,7 +119,7 @@ func (a *asked) omit(names []string) {
 	}
 }
 
-// send makes the page's request one with the method.
+// send gives the page's request the method.
 func (a *asked) send(method string) {
 	a.Method, a.copied = method, slices.Clone(a.copied)
 	for i := range a.copied {
@@ -129,8 +129,8 @@ func (a *asked) send(method string) {
 	}
 }
 
-// start returns a remedy without what the request lacks, and the policy without
-// other origins than the request's. If there is no policy, it is a new one.
+// start returns an empty remedy, and the policy with no other origins than the
+// request's. If there is no policy, it is a new one.
 func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec) {
 	name := cmp.Or(a.Policy, ps.choice(a).Name)
 	if name == "" && t.shadow != nil {
@@ -154,7 +154,7 @@ func (ps Policies) start(a asked, t trip, origin *Origin) (*Remedy, policy.Spec)
 	return r, s
 }
 
-// onlyWhat returns the one entry of s that allows the origin, if there is one.
+// onlyWhat returns the entry of s that allows the origin, if there is one.
 func onlyWhat(o *Origin, s *policy.Spec) (origins, regexes []string) {
 	switch {
 	case !o.Allowed:
@@ -174,8 +174,8 @@ func newName(ps Policies) string {
 	return name
 }
 
-// next returns the next change, or nil when there is none. A policy without any
-// origin does not compile.
+// next returns the next change, or nil if there is none. The origin comes
+// first, since a policy without an origin does not compile.
 func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 	last := t.last()
 	switch {
@@ -192,8 +192,8 @@ func next(s *policy.Spec, a asked, t trip, originless bool) []Change {
 	return nil
 }
 
-// addNames adds names to a list, unless "*" is among them: listed, it would stand
-// for all.
+// addNames adds names to a list, unless "*" is among them: in a list it would
+// mean all names.
 func addNames(field string, names []string) []Change {
 	if slices.Contains(names, "*") {
 		return nil
@@ -201,7 +201,7 @@ func addNames(field string, names []string) []Change {
 	return []Change{{Field: field, Add: names}}
 }
 
-// addOrigin adds the page's origin, unless it could not be listed.
+// addOrigin adds the page's origin, if a policy can list it.
 func addOrigin(s *policy.Spec, a asked) []Change {
 	if _, err := policy.ParseOrigin(a.Origin); err != nil || slices.Contains(s.CORS.AllowOrigins, a.Origin) {
 		return nil
@@ -209,7 +209,7 @@ func addOrigin(s *policy.Spec, a asked) []Change {
 	return []Change{{Field: fieldOrigins, Add: []string{a.Origin}}}
 }
 
-// allowCredentials allows them; "*" does not go with them.
+// allowCredentials allows credentials, and replaces "*", which excludes them.
 func allowCredentials(s *policy.Spec, a asked) []Change {
 	changes := []Change{{Field: fieldCredentials, Set: "true"}}
 	if slices.Contains(s.CORS.AllowOrigins, "*") {

@@ -118,7 +118,19 @@ type Exchange struct {
 	browser.Verdict
 	Undecided bool `json:"undecided,omitempty"`
 
-	defers bool // the upstream's own CORS headers stand if it sends any
+	// NoTrip is who decides in Envoy's profile no-trip; nil if that is not told.
+	NoTrip *NoTrip `json:"noTrip,omitempty"`
+
+	defers  bool // the upstream's own CORS headers stand if it sends any
+	request policy.Request
+}
+
+// NoTrip says who decides about a request if the policies are compiled into Envoy.
+type NoTrip struct {
+	// Asked tells that Envoy asks corsgate; else it decides by itself.
+	Asked bool `json:"asked"`
+	// Why are the reasons to ask that hold for the policy.
+	Why []string `json:"why,omitempty"`
 }
 
 // Remedy is what would allow a request.

@@ -15,7 +15,7 @@ type document struct {
 	l       *loader
 	file    string
 	errors  int
-	sizes   map[*yaml.Node]int   // of what aliases stand for
+	sizes   map[*yaml.Node]int   // sizes of what aliases stand for
 	aliased int                  // nodes that aliases stood for
 	items   map[*yaml.Node][]pos // places of the entries of lists
 }
@@ -27,8 +27,8 @@ func (d *document) fail(n *yaml.Node, code, field, value, reason, hint string) {
 	d.l.add(d.file, posOf(n), Diagnostic{Level: policy.Error, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
-// resolve returns what n stands for; false, with an error, when aliases stand
-// for too much.
+// resolve returns what n stands for. If aliases stand for too much, it reports
+// an error and returns false.
 func (d *document) resolve(n *yaml.Node) (*yaml.Node, bool) {
 	if n.Kind != yaml.AliasNode {
 		return n, true
@@ -37,7 +37,7 @@ func (d *document) resolve(n *yaml.Node) (*yaml.Node, bool) {
 	d.aliased += d.size(n.Alias)
 	switch most := d.l.limits.aliased; {
 	case before > most:
-		d.errors++ // said once is enough
+		d.errors++ // reported once, which is enough
 		return nil, false
 	case d.aliased > most:
 		d.fail(n, "yaml-aliases", "", "*"+n.Value, "the aliases of the file stand for too much", "write out what is meant, or use originGroups")
@@ -46,7 +46,7 @@ func (d *document) resolve(n *yaml.Node) (*yaml.Node, bool) {
 	return n.Alias, true
 }
 
-// textOfNode is how much text counts as a node.
+// textOfNode is how many bytes of text count as a node.
 const textOfNode = 64
 
 // size counts the nodes of a tree, an alias as one.
@@ -68,8 +68,8 @@ func (d *document) size(n *yaml.Node) int {
 // fields are the fields of a mapping :: name -> what reads its value.
 type fields map[string]func(field string, n *yaml.Node)
 
-// hints returns what proposes a field of the mapping n for an unknown name and
-// its value.
+// hints returns a function that proposes a field of the mapping n for an
+// unknown name and its value.
 func (known fields) hints(n *yaml.Node) func(name string, value *yaml.Node) string {
 	free := maps.Clone(known)
 	for i := 0; i < len(n.Content); i += 2 {
@@ -80,8 +80,8 @@ func (known fields) hints(n *yaml.Node) func(name string, value *yaml.Node) stri
 	}
 }
 
-// readMapping reads a mapping strictly. prefix is the path of its fields, and p
-// gets their places unless it is nil.
+// readMapping reads a mapping strictly. prefix is the path of its fields. If p
+// is not nil, it gets their places.
 func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fields) {
 	n, ok := d.resolve(n)
 	if !ok {
@@ -108,7 +108,7 @@ func (d *document) readMapping(n *yaml.Node, prefix string, p *source, known fie
 	}
 }
 
-// failField reports a field that there is not.
+// failField reports an unknown field.
 func (d *document) failField(key, value *yaml.Node, prefix string, hints func() func(name string, value *yaml.Node) string) {
 	hint := ""
 	if d.l.found.wants(spot{d.file, posOf(key)}) {
@@ -117,7 +117,7 @@ func (d *document) failField(key, value *yaml.Node, prefix string, hints func() 
 	d.fail(key, "unknown-field", join(prefix, key.Value), key.Value, "there is no such field", hint)
 }
 
-// checkKey reports whether key is a new name of a field.
+// checkKey reports whether key names a field that was not written before.
 func (d *document) checkKey(key *yaml.Node, prefix string, seen map[string]bool) bool {
 	switch {
 	case key.Kind != yaml.ScalarNode:
@@ -183,9 +183,9 @@ func readText[T ~string](d *document, to *T) func(string, *yaml.Node) {
 
 func readTexts[T ~string](d *document, to *[]T) func(string, *yaml.Node) {
 	return func(field string, n *yaml.Node) {
-		list := []T{} // an empty list is not one that was left out
+		list := []T{} // an empty list differs from a list that was left out
 		if d.readEach(n, field, func(i int, n *yaml.Node) {
-			// An entry that is not text keeps its place: indices stay true.
+			// An entry that is not text keeps its place, so that indices stay right.
 			text, _ := d.readText(n, item(field, i))
 			list = append(list, T(text))
 		}) {
@@ -250,7 +250,7 @@ func (d *document) readSeconds(to **int) func(string, *yaml.Node) {
 	}
 }
 
-// failType reports that n is not what is meant.
+// failType reports that n has the wrong type.
 func (d *document) failType(n *yaml.Node, field, meant, hint string) {
 	d.fail(n, "yaml-type", field, n.Value, kindOf(n)+", and "+meant+" is meant", hint)
 }

@@ -21,7 +21,7 @@ const groupPrefix = "group:"
 type group struct {
 	name     string
 	declared spot
-	file     string // of its members, as shown
+	file     string // the members' file, as it is shown
 	members  []string
 	places   []pos // of members
 	used     bool
@@ -55,7 +55,7 @@ func (d *document) readGroups(field string, n *yaml.Node) {
 
 func (d *document) readGroup(key, value *yaml.Node, field string) {
 	g := &group{name: key.Value, declared: spot{d.file, posOf(key)}, file: d.file}
-	field = clip(field) // each member's begins with it
+	field = clip(field) // the field of each member begins with it
 	before := d.errors
 	if !policy.IsName(g.name) {
 		d.fail(key, "group-name", field, g.name, "a group's name is 1 to 63 of a-z, 0-9 and hyphen, and does not begin with a hyphen", "rename it")
@@ -130,7 +130,8 @@ func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
 	d.checkEnd(g, data)
 }
 
-// shareMembers lets g have the members of the first group that names its file.
+// shareMembers gives g the members of the first group that names the same
+// file.
 func (d *document) shareMembers(g, first *group) {
 	g.members, g.places, g.listed = first.members, first.places, true
 	if first.broken {
@@ -138,8 +139,8 @@ func (d *document) shareMembers(g, first *group) {
 	}
 }
 
-// checkEnd warns of a last origin whose line has no end: if the file was cut
-// off in it, it may well be another site's.
+// checkEnd warns if the last line has no end: if the file was cut off there,
+// what is left may be another site's origin.
 func (d *document) checkEnd(g *group, data []byte) {
 	last := len(g.members) - 1
 	if last < 0 || !bytes.HasSuffix(data, []byte(g.members[last])) {
@@ -152,8 +153,7 @@ func (d *document) checkEnd(g *group, data []byte) {
 }
 
 // readLines reads one origin a line. The origins share the memory of one text,
-// so that a million of them cost no more than three words each, and what stands
-// between them nothing.
+// so each of a million costs three words, and the text between them nothing.
 func (d *document) readLines(g *group, data []byte) {
 	count, size := measure(data)
 	g.members, g.places = make([]string, 0, count), make([]pos, 0, count)
@@ -233,7 +233,7 @@ func (l *loader) specs() []policy.Spec {
 	return specs
 }
 
-// refuse adds that p is too much.
+// refuse reports that p exceeds a bound.
 func (l *loader) refuse(p *source, code, reason string) {
 	l.add(p.file, p.at, Diagnostic{Code: code, Field: p.field(), Value: p.spec.Name, Reason: reason, Hint: sharePatterns})
 }
@@ -286,7 +286,8 @@ func (l *loader) unknownGroup(p *source, i int, name string) {
 // maxKnown is how many known names are looked at to propose one.
 const maxKnown = 1000
 
-// groupHint proposes a group for name, but none whose own name is refused.
+// groupHint proposes a group for name, but never one whose own name is
+// refused.
 func (l *loader) groupHint(name string) string {
 	names := make([]string, min(len(l.named), maxKnown))
 	for i := range names {
@@ -301,7 +302,7 @@ func (l *loader) groupHint(name string) string {
 	return near.DidYouMean(name, names, groupPrefix)
 }
 
-// expand fills the spec's origins, of which there are so many.
+// expand fills in the spec's origins; their number is known.
 func (p *source) expand(origins int) {
 	if origins > 0 {
 		p.spec.CORS.AllowOrigins = make([]string, 0, origins)
@@ -330,8 +331,7 @@ func (p *source) entryOf(origin int) int {
 	return i
 }
 
-// checkUnused warns of groups that no policy names and of those that are
-// empty.
+// checkUnused warns about groups that no policy names, and about empty groups.
 func (l *loader) checkUnused() {
 	unsure := l.partial || l.anyBroken()
 	for _, g := range l.named {

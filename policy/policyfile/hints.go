@@ -18,9 +18,9 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// refusal returns the hint against a value that a field of a policy may not
-// have: what a hint proposes must not be refused in its turn. Beyond the
-// diagnostics that are kept, nothing is proposed.
+// refusal returns the hint for a value that a field of a policy may not have.
+// What a hint proposes must not be refused, too. For diagnostics beyond those
+// that are kept, it proposes nothing.
 func (d *document) refusal(field string, value any) (hint string, refused bool) {
 	if d.errors > d.l.limits.findings {
 		return "", true
@@ -43,8 +43,8 @@ func (d *document) refusal(field string, value any) (hint string, refused bool) 
 	return hint, refused
 }
 
-// isRefused reports whether a hint may not propose what p is about. What looks
-// like a pattern or is misspelt is accepted, and not what was meant.
+// isRefused reports whether a hint must not propose the value that p is about.
+// A value that looks like a pattern or is misspelt loads, but was not meant.
 func isRefused(p policy.Problem) bool {
 	return p.Level == policy.Error || p.Code == "looks-like-pattern" || p.Code == "misspelt-method"
 }
@@ -55,7 +55,7 @@ const (
 	regexesField = "cors.allowOriginRegexes"
 )
 
-// specWith returns a policy with nothing but one field.
+// specWith returns a policy with only one field.
 func specWith(field string, value any) (s policy.Spec, err error) {
 	if outer, inner, nested := strings.Cut(field, "."); nested {
 		field, value = outer, map[string]any{inner: value}
@@ -69,8 +69,9 @@ func specWith(field string, value any) (s policy.Spec, err error) {
 	return s, d.Decode(&s)
 }
 
-// listHint proposes the list that n, which is not one, stands for: the entries of
-// one text, or the one entry in a mapping; other is for what stands for no list.
+// listHint proposes the list that n, which is not a list, stands for: the entries
+// of one text, or the one entry in a mapping. If n stands for no list, it returns
+// other.
 func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	if field == "policies" {
 		return policiesHint(n)
@@ -96,11 +97,11 @@ func (d *document) listHint(field string, n *yaml.Node, other string) string {
 	return "write a list: [" + printable.List(entries) + "]"
 }
 
-// somePolicies is the hint if there is nothing of a policy.
+// somePolicies is the hint if the file has no policy at all.
 const somePolicies = "write a list, such as [{name: api, cors: {allowOrigins: [https://app.example.com]}}]"
 
-// policiesHint shows as a list what n, which is not one, has: policies under their
-// names, or the fields of one policy.
+// policiesHint shows how to write n, which is not a list, as a list. n may have
+// policies under their names, or the fields of one policy.
 func policiesHint(n *yaml.Node) string {
 	var entries []string
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -146,7 +147,7 @@ func shape(name string, n *yaml.Node) string {
 	return "{" + strings.Join(shown, ", ") + "}"
 }
 
-// properName returns name if a policy may have it.
+// properName returns name if a policy may have that name.
 func properName(name string) string {
 	if policy.IsName(name) {
 		return name
@@ -210,7 +211,8 @@ func boolHint(word string) string {
 	return "write true or false"
 }
 
-// intHint proposes the number that text means; other is for what means none.
+// intHint proposes the number that text means. If it means none, it returns
+// other.
 func (d *document) intHint(field, text, other string) string {
 	n, ok := numberOf(clip(text))
 	if !ok {
@@ -222,14 +224,15 @@ func (d *document) intHint(field, text, other string) string {
 	return "write " + strconv.Itoa(n) + " without quotes"
 }
 
-// units are the words for lengths of time that are not a duration's, in seconds.
+// units are words for lengths of time that time.ParseDuration does not know, in
+// seconds.
 var units = map[string]float64{
 	"": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
 	"hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400, "w": 604800, "week": 604800, "weeks": 604800,
 }
 
-// numberOf reads a whole number that is written otherwise, or a length of time
-// in seconds.
+// numberOf reads a whole number in another spelling, or a length of time in
+// seconds.
 func numberOf(text string) (int, bool) {
 	digits := strings.TrimRightFunc(text, func(r rune) bool { return !unicode.IsDigit(r) })
 	unit, known := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
@@ -248,8 +251,8 @@ func seconds(text string) (int, bool) {
 	return n, err == nil && time.Duration(n)*time.Second == age // an int may have 32 bits
 }
 
-// theirs are the names that fields have in other systems, as near.Plain writes them;
-// the first is our own.
+// theirs are the names that fields have in other systems, as near.Plain writes them.
+// The first of each is our own.
 var theirs = []struct{ ours, names string }{
 	{"policies", "policies policy corspolicies rules"},
 	{"originGroups", "origingroups groups origingroup"},
@@ -279,8 +282,8 @@ var theirs = []struct{ ours, names string }{
 	{"cors.maxAge", "maxage maxageseconds maxagesec maxagesecs preflightmaxage"},
 }
 
-// oursFor returns the path of the field that others call name; empty when
-// there is none.
+// oursFor returns the path of the field that others call name. It returns
+// nothing if there is none.
 func oursFor(name string) string {
 	name = near.Plain(name[strings.LastIndexAny(name, "/.")+1:])
 	for _, prefix := range []string{"", "cors", "accesscontrol"} {
@@ -293,9 +296,10 @@ func oursFor(name string) string {
 	return ""
 }
 
-// byEntries returns the field that entries of origins are for by their look, if
-// a name for one of the two stands before them: a pattern with a star, or a
-// regex that says more than a pattern.
+// byEntries corrects path, if it is one of the two fields for origins, by the
+// look of the entries: a pattern with a star belongs to allowOrigins, a regex
+// that says more than a pattern to allowOriginRegexes. The first such entry
+// decides.
 func byEntries(path string, value *yaml.Node) string {
 	if path != originsField && path != regexesField {
 		return path
@@ -317,8 +321,8 @@ func byEntries(path string, value *yaml.Node) string {
 	return path
 }
 
-// fieldHint proposes a field for name, which stands before value and which its mapping does not have; free
-// are the fields that are not written yet, of those that the mapping has.
+// fieldHint proposes a field for name, an unknown field with that value. free are the
+// mapping's fields that are not written yet.
 func fieldHint(name string, value *yaml.Node, known, free []string) string {
 	path := byEntries(oursFor(name), value)
 	field := path[strings.LastIndexByte(path, '.')+1:]
@@ -330,6 +334,8 @@ func fieldHint(name string, value *yaml.Node, known, free []string) string {
 		return "did you mean " + strconv.Quote(field) + "?"
 	case slices.Contains(known, field):
 		return strconv.Quote(field) + " is there already: remove one"
+	case path == "" && len(free) == 0:
+		return "remove it: all that may stand here is there already: " + strings.Join(known, ", ")
 	case path == "":
 		return near.DidYouMean("", free, "")
 	case strings.HasPrefix(path, "cors."):

@@ -2,7 +2,7 @@
 // that they name become a [policy.Valid], for [policy.Compile], or every mistake in
 // them with its file, line and column.
 //
-// A policy file is YAML, and so JSON, read strictly. It has two lists:
+// A policy file is YAML (JSON is YAML), read strictly. It has two lists:
 //
 //	originGroups:
 //	  apps: ["https://app.example.com", "https://*.apps.example.com"]
@@ -13,11 +13,11 @@
 //	  cors: {allowOrigins: [group:apps], allowMethods: [PUT]}
 //
 // The fields of a policy are those of policy.Spec, and the cors block is that
-// of the Gateway API's HTTPRoute CORS filter. Groups are seen from all files
-// that are loaded together.
+// of the Gateway API's HTTPRoute CORS filter. All files that are loaded
+// together see each other's groups.
 //
-// Besides the rules of policy.Validate, those are here that need the list of
-// public suffixes or the Unicode tables of IDNA.
+// This package adds to the rules of policy.Validate those that need the list
+// of public suffixes or the Unicode tables of IDNA.
 package policyfile
 
 import (
@@ -44,11 +44,11 @@ const (
 	// MaxDepth is how deep lists and mappings may nest in a policy file.
 	MaxDepth = 32
 	// MaxNodes is how many YAML nodes, which are words, lists and mappings, a
-	// policy file may have. They are counted from above before they are parsed:
-	// an entry in brackets counts as two, and so does a bracket.
+	// policy file may have. They are counted before they are parsed, and rather
+	// too high: an entry in brackets counts as two, and so does a bracket.
 	MaxNodes = 500_000
-	// MaxAliased is how many YAML nodes the aliases of a policy file may
-	// stand for, a long text counted as several.
+	// MaxAliased is how many YAML nodes the aliases of a policy file may stand
+	// for. A long text counts as several.
 	MaxAliased = 1_000_000
 	// MaxOrigins is the number of origins of all policies, a group counted
 	// wherever it is used.
@@ -74,8 +74,9 @@ func bounds() limits {
 	}
 }
 
-// single is an optional power of an FS: the name of the one policy file at its
-// root that the user chose, or "". It is read whatever its extension.
+// single may be implemented by an FS: it returns the name of the one policy
+// file at the root that the user chose, or "". That file is read whatever its
+// extension.
 type single interface{ PolicyFile() string }
 
 // Load reads the policy files at the root of fsys (*.yaml, *.yml and *.json,
@@ -98,8 +99,8 @@ func load(fsys fs.FS, place string, lim limits) Result {
 	return r
 }
 
-// places returns the policies as what they are located by: there may be millions of
-// origins, which are not kept.
+// places returns what locates the policies. It does not keep the origins, since
+// there may be millions.
 func (l *loader) places() []*source {
 	for _, p := range l.policies {
 		p.spec, p.origins = policy.Spec{}, nil
@@ -123,7 +124,7 @@ type loader struct {
 	named    []*group          // in order of the files
 	listed   map[string]*group // :: group file -> the first group that names it
 	policies []*source
-	unknown  int  // groups that are named and are not there
+	unknown  int  // groups that are named and do not exist
 	partial  bool // a file could not be read: what it has is unknown
 	left     bool // a policy that could not be read was left out
 }
@@ -135,7 +136,7 @@ func newLoader(fsys fs.FS, place string, lim limits) *loader {
 	}
 }
 
-// pos is a place in a file, from 1, and spot one in any file.
+// pos is a place in a file, counted from 1. spot is a place and its file.
 type (
 	pos  struct{ line, col int32 }
 	spot struct {
@@ -171,8 +172,8 @@ func (l *loader) readFiles() {
 	}
 }
 
-// Names returns the names of the files at the root of fsys that are read: the
-// one that it has chosen, or else *.yaml, *.yml and *.json, sorted.
+// Names returns the names of the files that are read at the root of fsys: the
+// one that the user chose, or else *.yaml, *.yml and *.json, sorted.
 func Names(fsys fs.FS) (names []string, err error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -216,8 +217,8 @@ func (l *loader) readFile(name string) {
 	d.readRoot(root)
 }
 
-// checkText reports whether a file says what a reader sees, with errors if it
-// does not.
+// checkText reports whether a file says what a reader sees. If not, it adds
+// errors.
 func (l *loader) checkText(file string, data []byte) bool {
 	hidden := CheckText(file, data)
 	for _, d := range hidden {
@@ -270,8 +271,8 @@ func readBounded(fsys fs.FS, name string, most int64) ([]byte, error) {
 	return data, nil
 }
 
-// readAtMost reads the first bytes of a file. What a file system has in memory
-// already is not copied.
+// readAtMost reads the first bytes of a file. It does not copy content that a
+// file system already has in memory.
 func readAtMost(fsys fs.FS, name string, most int64) ([]byte, error) {
 	if whole, ok := fsys.(fs.ReadFileFS); ok {
 		return whole.ReadFile(name)

@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// node is a place in a regex. What is read is read from the right, as the
-// labels of a host belong to each other.
+// node is a place in a regex that is read from right to left: the labels of a
+// host are nested in that direction.
 type node struct{ steps []step }
 
-// step leads to the place left of one character, or of nothing.
+// step leads to the next place on the left, past one character or none.
 type step struct {
 	to    *node
 	runes []rune // pairs of bounds; nil if nothing is read
 	names int    // how many names of a host the character leaves open
 }
 
-// has reports whether c may be what is read.
+// has reports whether c may be read.
 func (s step) has(c byte) bool {
 	for i := 0; i+1 < len(s.runes); i += 2 {
 		if s.runes[i] <= rune(c) && rune(c) <= s.runes[i+1] {
@@ -28,8 +28,8 @@ func (s step) has(c byte) bool {
 	return false
 }
 
-// first returns the first of the characters that may be read, and whether
-// there is one.
+// first returns the first character that may be read, and whether there is
+// one.
 func (s step) first(chars string) (c byte, found bool) {
 	for i := range len(chars) {
 		if s.has(chars[i]) {
@@ -40,18 +40,18 @@ func (s step) first(chars string) (c byte, found bool) {
 }
 
 // reversed is a regex that is read from its end to its start. Anchors and word
-// boundaries are taken for nothing.
+// boundaries are ignored.
 type reversed struct {
 	start, end *node
 	room       int // for how many places more
 }
 
-// barred finds the bars between alternatives, and what may hold a bar that is
-// not one: a quoted text, an escape, a class.
+// barred finds the bars between alternatives. It also finds what may contain
+// another bar: a quoted text, an escape, a class.
 var barred = regexp.MustCompile(`(?s)\\Q.*?(?:\\E|$)|\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]|\|`)
 
-// apart keeps the parser from making a class of alternatives that differ in
-// one letter: a list of names is not what a class is.
+// apart keeps the parser from turning alternatives that differ in one letter
+// into a class: a list of names is judged differently from a class.
 func apart(expr string) string {
 	return barred.ReplaceAllStringFunc(expr, func(text string) string {
 		if text == "|" {
@@ -61,14 +61,14 @@ func apart(expr string) string {
 	})
 }
 
-// reverse returns expr reversed; nil if it has more places than that.
+// reverse returns expr reversed, or nil if it has more places than allowed.
 func reverse(expr string, most int) *reversed {
 	if len(expr) > most {
 		return nil
 	}
 	tree, err := syntax.Parse(apart(expr), syntax.Perl)
 	if err != nil {
-		return nil // it is a regex but for what apart adds
+		return nil // only what apart added can be the reason
 	}
 	r := &reversed{start: &node{}, room: most}
 	r.end = r.grow(tree, r.start, false)
@@ -79,7 +79,7 @@ func reverse(expr string, most int) *reversed {
 }
 
 // grow adds what re matches to the right of left, and returns the place right
-// of it. In a repeat each character leaves more open than anybody owns.
+// of it. In a repeat each character leaves more names open than anybody owns.
 func (r *reversed) grow(re *syntax.Regexp, left *node, repeated bool) *node {
 	if r.room <= 0 {
 		return left
@@ -117,8 +117,8 @@ func (r *reversed) grow(re *syntax.Regexp, left *node, repeated bool) *node {
 	return left
 }
 
-// foldedBounds are those of c, in lower case if case does not count: so
-// browsers send it.
+// foldedBounds are the bounds of c. If case does not matter they are in lower
+// case, as browsers send hosts.
 func foldedBounds(re *syntax.Regexp, c rune) []rune {
 	if re.Flags&syntax.FoldCase != 0 && 'A' <= c && c <= 'Z' {
 		c += 'a' - 'A'
@@ -153,7 +153,7 @@ func (r *reversed) optional(sub *syntax.Regexp, left *node, repeated bool) *node
 	return right
 }
 
-// repeat adds what sub matches from least to most times; -1 is without end.
+// repeat adds sub, least to most times; -1 means without an end.
 func (r *reversed) repeat(sub *syntax.Regexp, left *node, least, most int) *node {
 	repeated := most < 0 || most > 1 && (least < most || sub.Op != syntax.OpLiteral)
 	for range least {
@@ -171,7 +171,7 @@ func (r *reversed) repeat(sub *syntax.Regexp, left *node, least, most int) *node
 	return left
 }
 
-// originPart is what of an origin was read last, from the right.
+// originPart is the part of an origin that was read last, from the right.
 type originPart int
 
 const (
@@ -183,8 +183,8 @@ const (
 	inScheme
 )
 
-// before are the characters that may stand left of each part of an origin, and
-// the part that they begin.
+// before are the characters that may be on the left of each part of an origin,
+// and the part that each begins.
 var before = [...][]struct {
 	chars string
 	part  originPart
@@ -197,15 +197,16 @@ var before = [...][]struct {
 	inScheme:     {{lowerCase, inScheme}},
 }
 
-// labelChars are those of a label; those before others make better examples.
+// labelChars are the characters of a label; the first ones make the best
+// examples.
 const (
 	lowerCase  = "abcdefghijklmnopqrstuvwxyz"
 	labelChars = lowerCase + "0123456789-_"
 )
 
-// toStart returns a shortest origin that ends with right, a part of a label and
-// what follows it, if the rest is read from at on. It is empty if there is none.
-// Each place that is looked at costs work.
+// toStart returns a shortest origin that ends with right, which is a part of a
+// label and what follows it. The rest is read from at on. If there is no such
+// origin, it returns nothing. Each place that it looks at counts as work.
 func (r *reversed) toStart(at *node, right string, work *int) string {
 	type state struct {
 		at   *node
@@ -250,6 +251,6 @@ func (s step) oneOf(chars string) []byte {
 	return slices.DeleteFunc([]byte(chars), func(c byte) bool { return !s.has(c) })
 }
 
-// hostOf returns the labels of what stands right in a host, without the dots
+// hostOf returns the labels at the right end of a host, without the dots
 // around them.
 func hostOf(right string) string { return strings.Trim(right, ".") }

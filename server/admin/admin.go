@@ -1,5 +1,5 @@
 // Package admin is the listener for operators: health, status, metrics, denied
-// origins, explanations, reload. It has no authentication of its own, so that it
+// origins, explanations, reload. It has no authentication of its own, so it
 // belongs on a loopback address.
 package admin
 
@@ -23,7 +23,7 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// DefaultAddress is where Run listens when nothing else is said.
+// DefaultAddress is where Run listens by default.
 const DefaultAddress = "127.0.0.1:9002"
 
 // The bounds of a request. A reload may read and compile a million origins
@@ -40,15 +40,15 @@ const (
 type Reloader interface {
 	// Status returns the state after the last load.
 	Status() live.Status
-	// Reload loads what the source holds now and returns the state after it.
-	// The error is a *live.LoadError when the content was refused.
+	// Reload loads what the source holds now and returns the state after it. If
+	// the content was refused, the error is a *live.LoadError.
 	Reload(ctx context.Context) (live.Status, error)
 }
 
 // Server serves the operators' pages.
 type Server struct {
-	// Listener is served when it is set, and closed at the end; else Address is
-	// listened on; empty means DefaultAddress.
+	// If Listener is set, Run serves it, and closes it at the end. Otherwise Run
+	// listens on Address; empty means DefaultAddress.
 	Listener net.Listener
 	Address  string
 	// Reloader is required.
@@ -59,14 +59,15 @@ type Server struct {
 	// Misused returns how Envoy has asked in ways that spoil the answers, for
 	// /status; nil means that this is not told.
 	Misused func() []server.MisuseStatus
-	// Envoys are those that compiled policies are delivered to, for /status and for
-	// POST /-/reload, which waits for them; nil means that there are none.
+	// Envoys are those that get compiled policies, for /status and for POST
+	// /-/reload, which waits for them. nil means that there are none.
 	Envoys Envoys
-	// Set returns the set that serves now, nil before the first, for POST
+	// Set returns the set that serves now, or nil before the first one, for POST
 	// /explain; nil: there is no such page.
 	Set func() *policy.Set
-	// Explaining is called before each answer of POST /explain is worked out,
-	// and what it returns after that; nil means nothing is.
+	// Explaining is called before each answer of POST /explain is worked out; the
+	// function that it returns is called after that. nil means that nothing is
+	// called.
 	Explaining func() (explained func())
 	// Profiles adds Go's profiles below /debug/pprof/.
 	Profiles bool
@@ -75,7 +76,7 @@ type Server struct {
 	// Denied returns the most frequent denied origins, for /denied, which shows
 	// them as JSON; nil: there is no such page.
 	Denied func() any
-	// Logger gets what operators want to know; nil means nobody does.
+	// Logger gets messages for operators; nil means that there are none.
 	Logger *slog.Logger
 
 	gate gate // passed by POST /explain and GET /denied, whose answers take long
@@ -108,26 +109,31 @@ func (s *Server) Handler() http.Handler {
 	return localOnly(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// Run serves the pages until ctx ends. The error is why it could not.
+// Run serves the pages until ctx ends. The error says why it could not.
 func (s *Server) Run(ctx context.Context) error {
 	l, err := s.listen()
 	if err != nil {
 		return err
 	}
+	s.logger().Info("listening", "admin", l.Addr().String())
+	return serve(ctx, l, s.Handler(), s.logger())
+}
+
+// serve serves pages on a listener until ctx ends. The error is why it could not.
+func serve(ctx context.Context, l net.Listener, pages http.Handler, log *slog.Logger) error {
 	srv := &http.Server{
-		Handler:           s.Handler(),
+		Handler:           pages,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.logger().Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
-	s.logger().Info("listening", "admin", l.Addr().String())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve the admin pages on %s: %w", l.Addr(), err)
+			return fmt.Errorf("serve pages on %s: %w", l.Addr(), err)
 		}
 		return nil
 	})
@@ -194,14 +200,14 @@ func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
 // process is the status of the policies and of the process that serves them.
 type process struct {
 	live.Status
-	// Misuses are the ways that spoil the answers in which Envoy has asked since
-	// the start.
+	// Misuses are the ways in which Envoy has asked since the start and which
+	// spoil the answers.
 	Misuses []server.MisuseStatus `json:"misuses,omitempty"`
-	// Envoys are those that compiled policies are delivered to.
+	// Envoys are those that get compiled policies.
 	Envoys []ecds.Envoy `json:"envoys,omitempty"`
 }
 
-// shown is st as this process serves it: a draining one is not ready.
+// shown is st as this process shows it: while it drains, it is not ready.
 func (s *Server) shown(st live.Status) process {
 	st.Ready = s.Ready()
 	p := process{Status: st}

@@ -1,6 +1,6 @@
 // Package contract has the words that corsgate and Envoy's configuration share.
 // What reads and writes Envoy's messages and the templates of the generated
-// configuration take them from here; README.md names those that configuration
+// configuration take them from here; envoy/README.md names those that configuration
 // of one's own may use. The words at Apply are package policy's. It imports nothing.
 package contract
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/lines"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 // usualLine is the length in bytes that most lines do not exceed.
@@ -43,11 +44,26 @@ func (l *Log) Dropped() uint64 { return l.queue.Dropped() }
 
 // Observe implements server.Observer.
 func (l *Log) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
+	l.write(ctx, r, d, false)
+}
+
+// Compiled returns what logs decisions that Envoys take by themselves, in the same
+// lines.
+func (l *Log) Compiled() wire.Observer { return compiled{l} }
+
+type compiled struct{ *Log }
+
+// Observe implements server.Observer.
+func (l compiled) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
+	l.write(ctx, r, d, true)
+}
+
+func (l *Log) write(ctx context.Context, r *policy.Request, d *policy.Decision, compiled bool) {
 	if l.every > 1 && l.seen.Add(1)%l.every != 0 {
 		return
 	}
 	var room [usualLine]byte
-	_, _ = l.queue.Write(appendDecision(ctx, room[:0], time.Now(), r, d)) // it never fails
+	_, _ = l.queue.Write(appendDecision(ctx, room[:0], time.Now(), r, d, compiled)) // it never fails
 }
 
 // Run writes until ctx ends, and then what still waits. A writer that blocks

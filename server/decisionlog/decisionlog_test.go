@@ -20,6 +20,9 @@ import (
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/contract"
+	"github.com/corsgate/corsgate/server/lines/linestest"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/wire"
 )
 
 func compile(t testing.TB) *policy.Set {
@@ -39,7 +42,7 @@ func asked() context.Context {
 func object(t *testing.T, ctx context.Context, r policy.Request) map[string]any {
 	t.Helper()
 	d := compile(t).Decide(&r)
-	line := appendDecision(ctx, nil, time.Date(2026, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600)), &r, &d)
+	line := appendDecision(ctx, nil, time.Date(2026, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600)), &r, &d, false)
 	if !bytes.HasSuffix(line, []byte("}\n")) || bytes.Count(line, []byte("\n")) != 1 {
 		t.Errorf("this is not one line: %q", line)
 	}
@@ -48,6 +51,23 @@ func object(t *testing.T, ctx context.Context, r policy.Request) map[string]any 
 		t.Fatalf("%v in %s", err, line)
 	}
 	return v
+}
+
+// TestALineSaysThatEnvoyDecided has a decision that Envoy told.
+func TestALineSaysThatEnvoyDecided(t *testing.T) {
+	var out linestest.Buffer
+	log := New(&out, 1)
+	stop := servertest.Run(t, log.Run)
+	r := policy.Request{Method: "GET", Authority: "none.test", Path: "/"}
+	d := compile(t).Decide(&r)
+	for _, o := range []wire.Observer{log, log.Compiled()} {
+		o.Observe(context.Background(), &r, &d)
+	}
+	stop()
+	asked, told, _ := strings.Cut(out.String(), "\n")
+	if strings.Contains(asked, `"decided"`) || !strings.Contains(told, `,"decided":"compiled",`) {
+		t.Errorf("the log has %s", &out)
+	}
 }
 
 func TestALineSaysWhatWasDecided(t *testing.T) {

@@ -19,9 +19,12 @@ const traceparent = "traceparent"
 
 // appendDecision appends the line of a decision. Its words are those of the
 // metadata that Envoy gets; what is empty is left out.
-func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Request, d *policy.Decision) []byte {
+func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Request, d *policy.Decision, compiled bool) []byte {
 	b = append(b, `{"time":"`...)
 	b = append(now.UTC().AppendFormat(b, time.RFC3339Nano), '"')
+	if compiled {
+		b = append(b, `,"decided":"compiled"`...)
+	}
 	b = appendField(b, "policy", d.Policy)
 	b = appendField(b, "reason", d.Reason.String())
 	b = appendField(b, "origin", r.Origin)

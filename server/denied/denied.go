@@ -14,44 +14,45 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// The bounds of what is kept.
+// The bounds of what a Tracker keeps.
 const (
-	// maxPolicies is how many policies are tracked; those of which somebody was
-	// denied first are.
+	// maxPolicies is how many policies are tracked: those that denied something
+	// first.
 	maxPolicies = 512
-	// maxOrigin is how much is kept of an origin, as in Envoy's access log.
+	// maxOrigin is how many bytes of an origin are kept, as in Envoy's access log.
 	maxOrigin = 256
-	// maxAsked is how much is kept of requested methods and headers.
+	// maxAsked is how many bytes of requested methods and headers are kept.
 	maxAsked = 256
 )
 
 // The defaults of Tracker's fields.
 const (
 	DefaultEvery = 5 * time.Minute
-	// tellMost is how many lines the log gets at most at once.
+	// tellMost bounds how many lines the log gets at once.
 	tellMost = 20
 )
 
 // Advice is what to do about a denied origin.
 type Advice struct {
-	// Nearest is what the policy has that comes nearest, and why it does not
-	// match; empty when nothing is near.
+	// Nearest is the nearest entry of the policy, and why it does not match. It is
+	// empty if nothing is near.
 	Nearest string
-	// Allow is the line of the policy file that would allow it; empty when there
-	// is none, as for an origin that is malformed or a stranger's.
+	// Allow is the line of the policy file that would allow it. It is empty if
+	// there is none, as for an origin that is malformed or a stranger's.
 	Allow string
-	// Allowed tells that the policies that serve now allow it.
+	// Allowed says that the policies that serve now allow it.
 	Allowed bool
 }
 
-// Tracker keeps the most frequent denied origins. The zero Tracker is ready and
-// advises nothing. It is safe for concurrent use; its fields are not to be
-// changed after the first call. It implements server.Observer.
+// Tracker keeps the most frequent denied origins. The zero Tracker is ready to
+// use, and gives no advice. It is safe for concurrent use. Do not change its
+// fields after the first call. It implements server.Observer.
 type Tracker struct {
-	// Advise returns what to do about a denied request of the policy of that
-	// name: it has Origin, RequestMethod and RequestHeaders. nil means nothing.
+	// Advise returns what to do about a request that the policy of that name has
+	// denied. The request has Origin, RequestMethod and RequestHeaders. nil means
+	// no advice.
 	Advise func(policy string, r *policy.Request) Advice
-	// Logger gets the most frequent ones from time to time; nil means nobody does.
+	// Logger gets the most frequent ones from time to time; nil means no log.
 	Logger *slog.Logger
 	// Every is how often; 0 means DefaultEvery.
 	Every time.Duration
@@ -64,7 +65,7 @@ type Tracker struct {
 	untracked uint64          // guarded by mu; denials of policies beyond maxPolicies
 }
 
-// isDenial reports whether somebody was turned away for a reason.
+// isDenial reports whether the reason counts as a denial.
 func isDenial(r policy.Reason) bool {
 	switch r {
 	case policy.ReasonPolicyUnknown, policy.ReasonPathAmbiguous,
@@ -75,7 +76,8 @@ func isDenial(r policy.Reason) bool {
 	return false
 }
 
-// Observe implements server.Observer. What policies in shadow deny counts too.
+// Observe implements server.Observer. Denials by policies in shadow count,
+// too.
 func (t *Tracker) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
 	if isDenial(d.Reason) && (r.Origin != "" || d.Reason == policy.ReasonPolicyUnknown) {
 		t.add(d.Policy, keyOf(r, d.Reason))
@@ -109,8 +111,8 @@ func (k key) clone() key {
 
 func clip(s string, most int) string { return s[:min(len(s), most)] }
 
-// clipList is clip for names with commas between them: it keeps whole names,
-// unless not even the first one fits.
+// clipList is clip for names with commas between them. It keeps only whole
+// names, unless not even the first one fits.
 func clipList(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -162,8 +164,8 @@ func (t *Tracker) keep(names map[string]bool) {
 	maps.DeleteFunc(t.byPolicy, func(name string, _ *top) bool { return !names[name] })
 }
 
-// Run logs the most frequent denied origins from time to time, those that came
-// since the last time, until ctx ends, and then once more.
+// Run logs the most frequent origins that were denied since the last time. It
+// does so from time to time until ctx ends, and then once more.
 func (t *Tracker) Run(ctx context.Context) error {
 	every := t.Every
 	if every == 0 {
@@ -182,7 +184,7 @@ func (t *Tracker) Run(ctx context.Context) error {
 	}
 }
 
-// tell logs what has come most since it was told of.
+// tell logs the origins that have come most since the log last had them.
 func (t *Tracker) tell() {
 	if t.Logger == nil {
 		return
@@ -196,15 +198,16 @@ func (t *Tracker) tell() {
 	}
 }
 
-// news is an entry of a policy that came some times since the log told of it.
+// news is an entry of a policy, and how often it came since the log last had
+// it.
 type news struct {
 	policy string
 	times  uint64
 	entry
 }
 
-// news returns the entries that have come most, and notes that they are told.
-// It sorts without the lock, for which requests wait.
+// news returns the entries that have come most, and notes that the log has
+// them. It sorts without the lock, since requests wait for that.
 func (t *Tracker) news() []news {
 	t.once.Do(t.setup)
 	come := t.untold()
@@ -216,7 +219,7 @@ func (t *Tracker) news() []news {
 	return come
 }
 
-// untold returns copies of the entries that came since they were told.
+// untold returns copies of the entries that came since the log last had them.
 func (t *Tracker) untold() []news {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -231,8 +234,8 @@ func (t *Tracker) untold() []news {
 	return come
 }
 
-// noteTold notes what is told. Entries may have moved or gone since they were
-// copied, and those that began anew are still to be told.
+// noteTold notes what the log has. Since the entries were copied, they may
+// have moved or gone. Those that began again are still to be logged.
 func (t *Tracker) noteTold(told []news) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -1,42 +1,42 @@
-// Package ecds delivers what policies compile into to Envoys while they run, by
-// Envoy's extension config discovery service.
+// Package ecds delivers compiled policies to running Envoys, by Envoy's
+// extension config discovery service.
 //
-// An Envoy asks for resources by name, by the delta protocol or by the one of the
-// state of the world, and gets each one in a response of its own: Envoy refuses a
-// response as a whole. What did not change is not sent, what it has refused neither
-// until it changes, and nothing is ever removed. A resource is compiled when the
-// first Envoy asks for it, and then for each set before that serves.
+// An Envoy asks for resources by name, with the delta or the state-of-the-world
+// protocol. It gets each resource in a response of its own, because Envoy refuses a
+// response as a whole. A resource that did not change is not sent, nor is one that
+// the Envoy has refused, until it changes. Nothing is ever removed. A resource is
+// compiled once the first Envoy asks for it, and from then on for each set before
+// the set serves.
 package ecds
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 
 	extension "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
-// The bounds of what Envoys may have the service hold.
+// The bounds of what the service holds for Envoys.
 const (
 	// MaxStreams bounds the streams of all Envoys. An Envoy has one for each name.
 	MaxStreams = 16_384
-	// MaxNames bounds the names that all streams ask for, and MaxNamesOfStream those of
-	// one: there are fewer shards.
+	// MaxNames bounds the names that all streams ask for. MaxNamesOfStream bounds those
+	// of one stream; no Envoy has so many shards.
 	MaxNames         = 16_384
 	MaxNamesOfStream = 512
-	// MaxVariants bounds what a set is compiled into: the names of one call of Compile
-	// are one variant.
+	// MaxVariants bounds how many variants a set is compiled into. The names of one
+	// call of Compile are one variant.
 	MaxVariants = 16
 )
 
@@ -44,26 +44,32 @@ const (
 type Resource struct {
 	// Name is what an Envoy asks for.
 	Name string
-	// Version is another one if Config is.
+	// Version changes if Config does.
 	Version string
+	// Stamp stands for what Config is compiled from, in what the feed tells of it; empty
+	// without one.
+	Stamp string
 	// Config is the filter's configuration.
 	Config *anypb.Any
 }
 
-// Compile compiles a set into the resource of a name, and those that it compiles into
-// beside it. The error says what to write instead of the name, or what to change in
-// the policies.
+// Compile compiles a set into the resource of a name, and the resources that come
+// with it. The error says what to write instead of the name, or what to change in the
+// policies.
 type Compile func(set *policy.Set, name string) ([]Resource, error)
 
-// Server delivers resources. It is a live.Sink, and safe for concurrent use; its
-// fields are not to be changed after the first call.
+// Server delivers resources. It is a live.Sink, and safe for concurrent use. Do
+// not change its fields after the first call.
 type Server struct {
 	// Compile is required.
 	Compile Compile
-	// Allowed are the only subject alternative names of clients that get resources, as
-	// in tlsfile.Files; one is enough. Empty means everybody.
-	Allowed []string
-	// Logger gets what Envoys refuse, and whom the service does; nil means nobody does.
+	// Stamped is told of all stamps of what a set is compiled into, whenever that changes,
+	// before a resource with a new one is sent; nil means nobody is.
+	Stamped func(set *policy.Set, stamps map[string]bool)
+	// Allowed are the clients that get resources.
+	Allowed tlsfile.Allowed
+	// Logger gets what Envoys refuse, and which clients the service refuses; nil means
+	// no log.
 	Logger *slog.Logger
 
 	mu          sync.Mutex
@@ -71,6 +77,8 @@ type Server struct {
 	replaced    chan struct{} // closed when another one serves; nil if nobody waits for that
 	subscribers map[*subscriber]bool
 	names       int // of all subscribers
+
+	strangers, uncompiled, refused seldom.Log
 }
 
 // Service returns the gRPC service: its description, and what implements it.
@@ -92,10 +100,13 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 	return e.server.serve(stream, world{})
 }
 
-// Prepare implements live.Sink: it compiles what Envoys are subscribed to.
+// Prepare implements live.Sink: it compiles what Envoys have of the set that serves. A
+// name that nothing was compiled for yet is not the set's fault, and harms its own
+// stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.Compile, inUse: s.subscribed}
-	for name := range s.subscribed() {
+	next := &generation{set: set, compile: s.Compile, stamped: s.Stamped, inUse: s.subscribed}
+	serving, _ := s.now()
+	for _, name := range serving.compiled() {
 		if _, err := next.find(name); err != nil {
 			return nil, fmt.Errorf("compile for Envoy: %w", err)
 		}
@@ -107,6 +118,10 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 func (s *Server) replace(next *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	next.number = 1
+	if s.serving != nil {
+		next.number += s.serving.number
+	}
 	s.serving = next
 	if s.replaced != nil {
 		close(s.replaced)
@@ -187,19 +202,11 @@ var errTooMany = status.Errorf(codes.ResourceExhausted, "too many resources: a s
 
 // admit refuses a client that may not have resources.
 func (s *Server) admit(ctx context.Context) error {
-	if len(s.Allowed) == 0 {
+	names, ok := s.Allowed.Admits(ctx)
+	if ok {
 		return nil
 	}
-	var names []string
-	if p, ok := peer.FromContext(ctx); ok {
-		if info, ok := p.AuthInfo.(credentials.TLSInfo); ok {
-			names = tlsfile.ClientNames(info.State)
-		}
-	}
-	if slices.ContainsFunc(names, func(name string) bool { return slices.Contains(s.Allowed, name) }) {
-		return nil
-	}
-	s.log().Warn("client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
+	s.strangers.Tell(s.log().Warn, "client refused: none of its names may have the compiled policies", "names", fmt.Sprintf("%.256q", names))
 	return status.Error(codes.PermissionDenied, "none of the client certificate's names may have the compiled policies")
 }
 

@@ -1,9 +1,14 @@
 package ecds_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,7 +22,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/seldom"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
@@ -56,7 +63,28 @@ func TestTheNewestVersionIsSentOnceTheLastIsAnswered(t *testing.T) {
 		e.acknowledge(t, first)
 		e.acknowledge(t, e.want(t, "a=3"))
 		e.acknowledge(t, first) // which is answered already
+		e.refuse(t, first[0], "too late")
 		e.want(t)
+		if a := s.Envoys()[0].Resources[0]; a.State != ecds.Current || a.Acknowledged != "3" {
+			t.Errorf("the state is %+v", a)
+		}
+	})
+}
+
+// TestWhoAnswersAnOldVersionWaits looks at an Envoy between its answer to a version and
+// the delivery of the one that serves meanwhile.
+func TestWhoAnswersAnOldVersionWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var state ecds.State
+		s.Logger = slog.New(hook(func() { state = s.Envoys()[0].State }))
+		s.serve(t, "1", "1")
+		e := s.connect(t, delta, "n", nil, "a")
+		first := e.want(t, "a=1")
+		s.serve(t, "2", "1")
+		e.refuse(t, first[0], "no")
+		if e.want(t, "a=2"); state != ecds.Waiting {
+			t.Errorf("with the answer it is %q", state)
+		}
 	})
 }
 
@@ -178,6 +206,45 @@ func TestEnvoysWaitForTheFirstSet(t *testing.T) {
 	})
 }
 
+// TestANameThatCannotBeCompiledHarmsNobodyElse has an Envoy wait with one when a set is
+// loaded.
+func TestANameThatCannotBeCompiledHarmsNobodyElse(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		bad := s.connect(t, delta, "n", nil, "a.unknown")
+		good := s.connect(t, delta, "n", nil, "a")
+		s.serve(t, "1", "1")
+		good.want(t, "a=1")
+		if err := bad.ended(); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("it got %v", err)
+		}
+	})
+}
+
+// TestWhoAsksInVainIsLoggedSeldom has Envoys ask again and again, as they do.
+func TestWhoAsksInVainIsLoggedSeldom(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		lines := 0
+		s.Logger = slog.New(hook(func() { lines++ }))
+		s.serve(t, "1", "1")
+		for i, name := range []string{"a.unknown", "a"} {
+			for range 5 {
+				if err := s.connect(t, delta, "n", nil, name).ended(); err == nil {
+					t.Errorf("%s is delivered", name)
+				}
+			}
+			if lines != i+1 {
+				t.Errorf("after %s there are %d lines", name, lines)
+			}
+			s.Allowed = []string{"envoy.example"}
+		}
+		time.Sleep(seldom.Interval)
+		s.connect(t, delta, "n", nil, "a")
+		if lines != 3 {
+			t.Errorf("later there are %d lines", lines)
+		}
+	})
+}
+
 // TestVariantsAreCompiledForWhoWantsThem counts the calls of the compiler.
 func TestVariantsAreCompiledForWhoWantsThem(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *service, delta bool) {
@@ -274,9 +341,38 @@ func TestVariantsAreBounded(t *testing.T) {
 	})
 }
 
+// TestStampsAreThoseOfWhatIsKept has an Envoy ask for ever more variants: what was told
+// of those that are given up is over.
+func TestStampsAreThoseOfWhatIsKept(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var told map[string]bool
+		s.Stamped = func(_ *policy.Set, stamps map[string]bool) { told = stamps }
+		s.serve(t, "1", "1")
+		for i := range 3 * ecds.MaxVariants {
+			name := fmt.Sprintf("a.x%d", i)
+			e := s.connect(t, delta, "n", nil, name)
+			e.want(t, name+"=1")
+			if !told[name+" 1"] || len(told) > 2*ecds.MaxVariants {
+				t.Fatalf("the stamps are %v", told)
+			}
+			if err := e.stream.CloseSend(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		s.connect(t, delta, "n", nil, "a").want(t, "a=1")
+		servertest.Prepare(t, s.Server, versions(t, "2", "1"))
+		if want := map[string]bool{"a 2": true, "b 1": true}; !maps.Equal(told, want) {
+			t.Errorf("of the next set, the stamps are %v, want %v", told, want)
+		}
+	})
+}
+
 // TestNamesAreBounded has one stream ask for too many, and then all streams together.
 func TestNamesAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *service, delta bool) {
+		var log bytes.Buffer
+		s.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		names := make([]string, 0, ecds.MaxNamesOfStream+1)
 		for i := range cap(names) {
 			names = append(names, fmt.Sprintf("n%d", i))
@@ -302,6 +398,9 @@ func TestNamesAreBounded(t *testing.T) {
 		synctest.Wait()
 		if exhausted("a") {
 			t.Error("the names of who has gone count")
+		}
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "an Envoy cannot follow") || !strings.Contains(text, "too many resources") {
+			t.Errorf("the log has %s", text)
 		}
 	})
 }
@@ -359,7 +458,7 @@ func TestOnlyAllowedClientsGetResources(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := stream.Send(&discovery.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"a"}}); err != nil {
+			if err := stream.Send(&discovery.DeltaDiscoveryRequest{ResourceNamesSubscribe: []string{"a"}}); err != nil && !errors.Is(err, io.EOF) { // which Recv tells more of
 				t.Fatal(err)
 			}
 			if r, err := stream.Recv(); status.Code(err) != c.want {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -35,6 +36,9 @@ import (
 // typeURL is what an Envoy asks for.
 const typeURL = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 
+// window is how many bytes a client takes unread.
+const window = 64 << 10
+
 // service is a gRPC server with an ecds.Server whose resources are the policies "a" and
 // "b" of its set. A name "a.x" is of another variant, "x".
 type service struct {
@@ -61,7 +65,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *service, delta bool)) {
 
 // start starts a service that speaks TLS if there is a configuration, and a client of
 // it.
-func start(t *testing.T, e *ecds.Server, config *tls.Config, client credentials.TransportCredentials) *service {
+func start(t testing.TB, e *ecds.Server, config *tls.Config, client credentials.TransportCredentials) *service {
 	t.Helper()
 	s := &service{Server: e}
 	s.Compile = s.compile
@@ -75,6 +79,7 @@ func start(t *testing.T, e *ecds.Server, config *tls.Config, client credentials.
 	go func() { ended <- srv.Run(ctx) }()
 	var err error
 	s.conn, err = grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(client),
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +96,7 @@ func start(t *testing.T, e *ecds.Server, config *tls.Config, client credentials.
 }
 
 // versions is a set in which each resource has that version.
-func versions(t *testing.T, a, b string) *policy.Set {
+func versions(t testing.TB, a, b string) *policy.Set {
 	t.Helper()
 	spec := func(name, version string) policy.Spec {
 		return policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}, ExposeHeaders: []string{"x-" + version}}}
@@ -111,7 +116,8 @@ func (s *service) compile(set *policy.Set, name string) (list []ecds.Resource, e
 			return nil, err
 		}
 		name := strings.TrimSuffix(spec.Name+"."+variant, ".")
-		list = append(list, ecds.Resource{Name: name, Version: strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-"), Config: config})
+		version := strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-")
+		list = append(list, ecds.Resource{Name: name, Version: version, Stamp: name + " " + version, Config: config})
 	}
 	return list, nil
 }
@@ -141,8 +147,17 @@ type response struct{ name, version, nonce, text string }
 // String returns what a response is about.
 func (r response) String() string { return r.name + "=" + r.version }
 
-// connect opens a stream for a node that wants names, and has versions of some.
+// connect opens a stream, and receives what comes.
 func (s *service) connect(t *testing.T, delta bool, node string, has map[string]string, names ...string) *fakeEnvoy {
+	t.Helper()
+	e := s.open(t, delta, node, has, names...)
+	go e.receive()
+	synctest.Wait()
+	return e
+}
+
+// open opens a stream for a node that wants names, and has versions of some.
+func (s *service) open(t testing.TB, delta bool, node string, has map[string]string, names ...string) *fakeEnvoy {
 	t.Helper()
 	client, e := extension.NewExtensionConfigDiscoveryServiceClient(s.conn), &fakeEnvoy{delta: delta, names: names}
 	var err error
@@ -160,12 +175,10 @@ func (s *service) connect(t *testing.T, delta bool, node string, has map[string]
 	} else {
 		e.send(t, &discovery.DiscoveryRequest{Node: n, TypeUrl: typeURL, ResourceNames: names, VersionInfo: has[names[0]]})
 	}
-	go e.receive()
-	synctest.Wait()
 	return e
 }
 
-func (e *fakeEnvoy) send(t *testing.T, m any) {
+func (e *fakeEnvoy) send(t testing.TB, m any) {
 	t.Helper()
 	if err := e.stream.SendMsg(m); err != nil {
 		t.Fatal(err)
@@ -261,12 +274,17 @@ func (e *fakeEnvoy) refuse(t *testing.T, r response, why string) {
 
 func (e *fakeEnvoy) answer(t *testing.T, r response, why *status.Status) {
 	t.Helper()
+	e.sendAnswer(t, r, why)
+	synctest.Wait()
+}
+
+func (e *fakeEnvoy) sendAnswer(t testing.TB, r response, why *status.Status) {
+	t.Helper()
 	if e.delta {
 		e.send(t, &discovery.DeltaDiscoveryRequest{TypeUrl: typeURL, ResponseNonce: r.nonce, ErrorDetail: why})
 	} else {
 		e.send(t, &discovery.DiscoveryRequest{TypeUrl: typeURL, ResourceNames: e.names, ResponseNonce: r.nonce, VersionInfo: r.version, ErrorDetail: why})
 	}
-	synctest.Wait()
 }
 
 // ended returns why the stream has ended, or nil.
@@ -276,3 +294,11 @@ func (e *fakeEnvoy) ended() error {
 	defer e.mu.Unlock()
 	return e.err
 }
+
+// hook is a log handler that is called with each line.
+type hook func()
+
+func (hook) Enabled(context.Context, slog.Level) bool    { return true }
+func (h hook) Handle(context.Context, slog.Record) error { h(); return nil }
+func (h hook) WithAttrs([]slog.Attr) slog.Handler        { return h }
+func (h hook) WithGroup(string) slog.Handler             { return h }

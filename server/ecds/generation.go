@@ -14,7 +14,7 @@ import (
 
 // resource is a Resource as it is sent.
 type resource struct {
-	name, version string
+	name, version, stamp string
 	// body is an Any with the TypedExtensionConfig.
 	body []byte
 }
@@ -24,9 +24,11 @@ type variant map[string]*resource
 
 // generation is what a set is compiled into.
 type generation struct {
+	number  uint64 // counted from 1 on, once it serves
 	set     *policy.Set
 	compile Compile
-	inUse   func() map[string]bool // names
+	stamped func(*policy.Set, map[string]bool) // or nil
+	inUse   func() map[string]bool             // names
 
 	mu       sync.Mutex // held while it compiles
 	variants []variant
@@ -44,7 +46,10 @@ func (g *generation) find(name string) (*resource, error) {
 	}
 	if len(g.variants) >= MaxVariants {
 		used := g.inUse()
-		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool { return !v.isIn(used) })
+		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool {
+			_, isUsed := v.oneOf(used)
+			return !isUsed
+		})
 	}
 	if len(g.variants) >= MaxVariants {
 		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
@@ -54,17 +59,50 @@ func (g *generation) find(name string) (*resource, error) {
 		return nil, err
 	}
 	g.variants = append(g.variants, v)
+	if g.stamped != nil {
+		g.stamped(g.set, g.stamps())
+	}
 	return v[name], nil
 }
 
-// isIn reports whether a resource of v is one of the names.
-func (v variant) isIn(names map[string]bool) bool {
-	for name := range v {
-		if names[name] {
-			return true
+// stamps returns those of all resources.
+func (g *generation) stamps() map[string]bool {
+	stamps := map[string]bool{}
+	for _, v := range g.variants {
+		for _, r := range v {
+			if r.stamp != "" {
+				stamps[r.stamp] = true
+			}
 		}
 	}
-	return false
+	return stamps
+}
+
+// compiled returns a name of each variant that is in use. Of no generation there is
+// none.
+func (g *generation) compiled() (names []string) {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	used := g.inUse()
+	for _, v := range g.variants {
+		if name, ok := v.oneOf(used); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// oneOf returns one of the names that is of a resource of v.
+func (v variant) oneOf(names map[string]bool) (name string, ok bool) {
+	for name := range v {
+		if names[name] {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // variant compiles what has a resource of that name.
@@ -91,5 +129,5 @@ func encodeResource(r Resource) (*resource, error) {
 		return nil, err
 	}
 	body, err := proto.Marshal(config)
-	return &resource{name: r.Name, version: r.Version, body: body}, err
+	return &resource{name: r.Name, version: r.Version, stamp: r.Stamp, body: body}, err
 }

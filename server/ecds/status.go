@@ -29,7 +29,6 @@ type subscriber struct {
 	mu    sync.Mutex // held by who changes it, and by others who read it
 	node  string
 	names []*entry
-	seen  *generation // of which it has been sent all that is due
 }
 
 // entry is a resource that an Envoy is subscribed to.
@@ -38,6 +37,7 @@ type entry struct {
 	// version is the last one that was sent, or that the Envoy had before; nonce is that of
 	// the response with it until it is answered.
 	version, nonce string
+	seen           uint64 // number of the generation that version is of; 0 is none's
 	acknowledged   string
 	refused        *Refusal // since what is acknowledged
 }
@@ -120,6 +120,9 @@ func (s *Server) Envoys() []Envoy {
 	serving, _ := s.now()
 	for _, sub := range s.all() {
 		node, list := sub.status(serving)
+		if len(list) == 0 {
+			continue // it has not asked for anything yet
+		}
 		c := connection{node, sub.peer}
 		if found[c] == nil {
 			found[c] = &Envoy{Node: node, Address: sub.address()}
@@ -168,38 +171,49 @@ func (s *subscriber) status(serving *generation) (node string, list []Subscripti
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.names {
-		state := Current
-		switch {
-		case s.seen != serving, e.nonce != "", e.version == "":
-			state = Waiting
-		case e.refused != nil:
-			state = Refused
-		}
-		list = append(list, Subscription{Name: e.name, State: state, Version: e.version, Acknowledged: e.acknowledged, Refused: e.refused})
+		list = append(list, Subscription{Name: e.name, State: e.state(serving), Version: e.version, Acknowledged: e.acknowledged, Refused: e.refused})
 	}
 	return s.node, list
+}
+
+// state says how the Envoy stands to the generation that serves.
+func (e *entry) state(serving *generation) State {
+	switch {
+	case serving == nil, e.seen != serving.number, e.nonce != "":
+		return Waiting
+	case e.refused != nil:
+		return Refused
+	}
+	return Current
 }
 
 // pollInterval is how often Await looks.
 const pollInterval = 20 * time.Millisecond
 
 // Await waits until no Envoy that is connected is waiting, or ctx has ended, and
-// returns the Envoys.
+// returns the Envoys. An Envoy hands a filter to all of its workers before it
+// acknowledges it, and each of them takes what it is handed before it reads what comes
+// later: so who sends a request after Await has returned is not answered by older
+// policies.
 func (s *Server) Await(ctx context.Context) []Envoy {
-	for {
-		envoys := s.Envoys()
-		if !slices.ContainsFunc(envoys, func(e Envoy) bool { return e.hasAny(Waiting) }) {
-			return envoys
-		}
+	for s.anyWaits() {
 		select {
 		case <-ctx.Done():
-			return envoys
+			return s.Envoys()
 		case <-time.After(pollInterval):
 		}
 	}
+	return s.Envoys()
 }
 
-// hasAny reports whether a resource has that state.
-func (e *Envoy) hasAny(state State) bool {
-	return slices.ContainsFunc(e.Resources, func(r Subscription) bool { return r.State == state })
+// anyWaits reports whether an Envoy has not acknowledged something yet.
+func (s *Server) anyWaits() bool {
+	serving, _ := s.now()
+	return slices.ContainsFunc(s.all(), func(sub *subscriber) bool { return sub.waits(serving) })
+}
+
+func (s *subscriber) waits(serving *generation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.names, func(e *entry) bool { return e.state(serving) == Waiting })
 }

@@ -14,8 +14,14 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// serve serves a stream until it ends.
-func (s *Server) serve(stream grpc.ServerStream, p protocol) error {
+// serve serves a stream until it ends. If that is for want of room, nobody else would
+// tell: an Envoy with several shards may follow some of them.
+func (s *Server) serve(stream grpc.ServerStream, p protocol) (err error) {
+	defer func() {
+		if status.Code(err) == codes.ResourceExhausted {
+			s.refused.Tell(s.log().Warn, "an Envoy cannot follow", "error", printable.Text(err.Error()))
+		}
+	}()
 	if err := s.admit(stream.Context()); err != nil {
 		return err
 	}
@@ -87,7 +93,8 @@ func (c *conversation) receive(requests chan<- received) {
 }
 
 // sendDue sends what has changed, unless the last version has not been answered yet:
-// then it is due with the answer.
+// then it is due with the answer, and until that the Envoy waits. The error is for the
+// operators of Envoy, whose log has it: it asks again, and keeps what it has.
 func (c *conversation) sendDue(serving *generation) error {
 	if serving == nil {
 		return nil
@@ -98,17 +105,16 @@ func (c *conversation) sendDue(serving *generation) error {
 		}
 		r, err := serving.find(e.name)
 		if err != nil {
-			c.server.log().Warn("an Envoy asks for what cannot be compiled", "node", c.sub.node, "error", printable.Text(err.Error()))
+			c.server.uncompiled.Tell(c.server.log().Warn, "an Envoy asks for what cannot be compiled", "node", printable.Text(c.sub.node), "error", printable.Text(err.Error()))
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
-		if e.version == r.version {
-			continue
+		if e.version != r.version {
+			if err := c.send(e, r); err != nil {
+				return err
+			}
 		}
-		if err := c.send(e, r); err != nil {
-			return err
-		}
+		c.sub.change(func() { e.seen = serving.number })
 	}
-	c.sub.change(func() { c.sub.seen = serving })
 	return nil
 }
 

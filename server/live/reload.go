@@ -14,12 +14,12 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// ErrNotRunning is Reload's error when Run has ended.
+// ErrNotRunning is Reload's error if Run has ended.
 var ErrNotRunning = errors.New("the service is shutting down, ask the one that replaces it")
 
-// Reloader keeps sinks at what a source holds. A load that fails changes
-// nothing: the last good set keeps serving. Its methods are safe for concurrent
-// use; its fields are not to be changed after the first call.
+// Reloader gives sinks the policies of a source, again after each change. If a
+// load fails, nothing changes: the last good set keeps serving. Its methods are
+// safe for concurrent use. Do not change its fields after the first call.
 type Reloader struct {
 	// Source is where the policies come from; required.
 	Source Source
@@ -27,10 +27,11 @@ type Reloader struct {
 	Sinks []Sink
 	// Watchers are told of each load.
 	Watchers []Watcher
-	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
+	// Each value of Signals asks for a reload, as for SIGHUP; nil means that none
+	// does.
 	Signals <-chan os.Signal
-	// Logger gets the outcome of each load, a line for each diagnostic; nil
-	// means nobody does. A refusal by Load is its caller's to tell.
+	// Logger gets the outcome of each load, with a line for each diagnostic; nil
+	// means no log. If Load refuses, its caller reports that.
 	Logger *slog.Logger
 	// Version is the program's version, shown in Status.
 	Version string
@@ -46,7 +47,7 @@ type Reloader struct {
 	status Status
 }
 
-// verdict is what came of a load.
+// verdict is the outcome of a load.
 type verdict struct {
 	status Status
 	err    error
@@ -62,7 +63,7 @@ func (r *Reloader) setup() {
 
 // Reload asks Run for a load that starts after this call, waits for it, and
 // returns the status after it. The error is a *LoadError, ErrNotRunning, or
-// why ctx ended.
+// the reason why ctx ended.
 func (r *Reloader) Reload(ctx context.Context) (Status, error) {
 	r.setup()
 	reply := make(chan verdict, 1)
@@ -93,7 +94,7 @@ func (r *Reloader) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// notice never blocks: a notice that waits already is for a load to come.
+// notice never blocks: if a notice already waits, a load will come.
 func (r *Reloader) notice() {
 	select {
 	case r.notices <- struct{}{}:
@@ -115,7 +116,7 @@ func (r *Reloader) serve(ctx context.Context) error {
 		waiting = append(waiting, r.gather()...)
 		err := r.Load(ctx)
 		switch {
-		case err != nil && ctx.Err() != nil: // which ends the load, and Run
+		case err != nil && ctx.Err() != nil: // the end of ctx ends the load, and Run
 			err = ErrNotRunning
 		case err != nil:
 			r.logRefusal(err)
@@ -127,7 +128,8 @@ func (r *Reloader) serve(ctx context.Context) error {
 	}
 }
 
-// gather takes all that asks for a load now: one load answers them all.
+// gather takes all requests for a load that wait now: one load answers them
+// all.
 func (r *Reloader) gather() []chan<- verdict {
 	var waiting []chan<- verdict
 	for {
@@ -141,10 +143,10 @@ func (r *Reloader) gather() []chan<- verdict {
 	}
 }
 
-// Load loads what the source holds now. It is for the time before Run, so that
-// a service does not start without policies. A refusal is not logged, for the
-// caller to tell: the error is a *LoadError. If ctx has ended, an error says nothing
-// about the policies, and is not a refusal.
+// Load loads what the source has now. Call it before Run, so that a service does not
+// start without policies. It does not log a refusal, which the caller reports: the
+// error is a *LoadError. If ctx has ended, an error says nothing about the policies,
+// and is not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
@@ -164,8 +166,8 @@ func (r *Reloader) Load(ctx context.Context) error {
 	return err
 }
 
-// begin tells the watchers that a load begins, and returns what tells them of it
-// when it has ended.
+// begin tells the watchers that a load begins. It returns the function that
+// tells them its outcome.
 func (r *Reloader) begin() (end func(*Load)) {
 	var loaded []func(Load)
 	for _, w := range r.Watchers {
@@ -179,8 +181,8 @@ func (r *Reloader) begin() (end func(*Load)) {
 	}
 }
 
-// serveSpecs makes the specs of res the ones served. The same content is no
-// new generation.
+// serveSpecs serves the specs of res. The same content does not count as a new
+// generation.
 func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	if have := r.Status(); have.Ready && have.Hash == res.Policies.Hash() {
 		r.accept(nil)
@@ -199,8 +201,8 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	return nil
 }
 
-// accept notes that the last load was good, and set is served; nil if that has
-// not changed.
+// accept notes that the last load was good, and that set is served; a nil set
+// means that the old one still is.
 func (r *Reloader) accept(set *policy.Set) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -247,7 +249,7 @@ func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 	}
 }
 
-// log is the Logger, or silence.
+// log returns the Logger, or one that discards everything.
 func (r *Reloader) log() *slog.Logger {
 	if r.Logger == nil {
 		return slog.New(slog.DiscardHandler)

@@ -131,6 +131,15 @@ func (m *Metrics) Envoys(state string, count func() int) {
 	}, func() float64 { return float64(count()) }))
 }
 
+// FeedEntries adds a counter of the entries of the feed that came to an outcome. It is
+// for the time before the first scrape; an outcome may be added once.
+func (m *Metrics) FeedEntries(outcome string, count func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have told, by what came of deciding them again.",
+		ConstLabels: prometheus.Labels{"outcome": outcome},
+	}, func() float64 { return float64(count()) }))
+}
+
 // Gatherer returns what gathers the metrics.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
 

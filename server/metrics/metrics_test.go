@@ -77,14 +77,32 @@ func TestDecisionsAreCountedByPolicyKindAndReason(t *testing.T) {
 	ask(m, set, policy.Request{Method: "OPTIONS", Authority: "api.test", Path: "/", Origin: "https://evil.test", RequestMethod: "PUT"})
 	ask(m, set, policy.Request{Method: "GET", Authority: "none.test", Path: "/", Origin: "https://app.test"})
 	check(t, m, "corsgate_decisions_total",
-		`corsgate_decisions_total{kind="preflight",policy="api",reason="preflight_origin_denied"} 1`,
-		`corsgate_decisions_total{kind="request",policy="",reason="no_policy"} 1`,
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 2`)
+		`corsgate_decisions_total{decided="asked",kind="preflight",policy="api",reason="preflight_origin_denied"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="",reason="no_policy"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 2`)
 	check(t, m, "corsgate_shadow_decisions_total",
 		`corsgate_shadow_decisions_total{kind="preflight",policy="next",reason="preflight_origin_denied"} 1`,
 		`corsgate_shadow_decisions_total{kind="request",policy="next",reason="request_origin_denied"} 3`)
 	check(t, m, "corsgate_shadow_differences_total",
 		`corsgate_shadow_differences_total{kind="request",policy="next",reason="request_origin_denied"} 3`)
+}
+
+// TestWhatEnvoyDecidedIsCountedApart has the same decision asked and compiled.
+func TestWhatEnvoyDecidedIsCountedApart(t *testing.T) {
+	set := compile(t, "api")
+	m := New("v")
+	servertest.Prepare(t, m, set)()
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
+	ask(m, set, r)
+	d := set.Decide(&r)
+	for range 2 {
+		m.Compiled().Observe(context.Background(), &r, &d)
+	}
+	check(t, m, "corsgate_decisions_total",
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{decided="compiled",kind="request",policy="api",reason="request_allowed"} 2`)
+	check(t, m, "corsgate_shadow_decisions_total",
+		`corsgate_shadow_decisions_total{kind="request",policy="next",reason="request_origin_denied"} 1`)
 }
 
 func TestEveryReasonHasItsCounter(t *testing.T) {
@@ -135,10 +153,10 @@ func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
 	ask(m, first, get("api.test")) // it was under way
 	ask(m, second, get("web.test"))
 	check(t, m, "corsgate_decisions_total",
-		`corsgate_decisions_total{kind="request",policy="api",reason="request_allowed"} 1`,
-		`corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
+		`corsgate_decisions_total{decided="asked",kind="request",policy="api",reason="request_allowed"} 1`,
+		`corsgate_decisions_total{decided="asked",kind="request",policy="web",reason="request_allowed"} 2`)
 	servertest.Prepare(t, m, second)()
-	check(t, m, "corsgate_decisions_total", `corsgate_decisions_total{kind="request",policy="web",reason="request_allowed"} 2`)
+	check(t, m, "corsgate_decisions_total", `corsgate_decisions_total{decided="asked",kind="request",policy="web",reason="request_allowed"} 2`)
 }
 
 func TestLoadsAreCounted(t *testing.T) {

@@ -3,12 +3,14 @@ package metrics
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server"
 )
 
 const (
@@ -18,6 +20,12 @@ const (
 
 // kindWords are the values of the label kind.
 var kindWords = [kinds]string{"request", "preflight"}
+
+// The values of the label decided.
+const (
+	decidedAsked    = "asked"
+	decidedCompiled = "compiled"
+)
 
 // reasonCounts are counters by kind and reason.
 type reasonCounts [kinds][reasons]atomic.Uint64
@@ -32,8 +40,8 @@ func (c *reasonCounts) add(preflight bool, r policy.Reason) {
 
 // counts are the counters of one policy.
 type counts struct {
-	decisions, shadow, differs reasonCounts
-	upstream                   atomic.Uint64
+	asked, compiled, shadow, differs reasonCounts
+	upstream                         atomic.Uint64
 }
 
 // policies are the counters of all policies that are served. A request finds
@@ -97,9 +105,19 @@ func (m *Metrics) Prepare(set *policy.Set) (commit func(), err error) {
 	return func() { m.policies.keep(set.Names()) }, nil
 }
 
+// Compiled returns what counts the decisions that Envoys take by themselves.
+func (m *Metrics) Compiled() server.Observer { return compiledDecisions{m} }
+
+type compiledDecisions struct{ *Metrics }
+
+// Observe implements server.Observer. What a policy in shadow is about does not compile.
+func (m compiledDecisions) Observe(_ context.Context, _ *policy.Request, d *policy.Decision) {
+	m.policies.of(d.Policy).compiled.add(d.Preflight, d.Reason)
+}
+
 // Observe implements server.Observer.
 func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decision) {
-	m.policies.of(d.Policy).decisions.add(d.Preflight, d.Reason)
+	m.policies.of(d.Policy).asked.add(d.Preflight, d.Reason)
 	if d.Shadow.Answer == nil {
 		return
 	}
@@ -113,7 +131,8 @@ func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decisi
 var (
 	byReason      = []string{"policy", "kind", "reason"}
 	decisionsDesc = prometheus.NewDesc("corsgate_decisions_total",
-		"The decisions of the policies that act; no policy is the empty one.", byReason, nil)
+		"The decisions of the policies that act, by whether corsgate was asked or Envoy took them by what was compiled; no policy is the empty one.",
+		append([]string{"decided"}, byReason...), nil)
 	shadowDesc = prometheus.NewDesc("corsgate_shadow_decisions_total",
 		"The decisions of the policies in shadow.", byReason, nil)
 	differsDesc = prometheus.NewDesc("corsgate_shadow_differences_total",
@@ -137,7 +156,8 @@ func (p *policies) Collect(out chan<- prometheus.Metric) {
 		return
 	}
 	for name, c := range *byName {
-		c.decisions.collect(out, decisionsDesc, name)
+		c.asked.collect(out, decisionsDesc, decidedAsked, name)
+		c.compiled.collect(out, decisionsDesc, decidedCompiled, name)
 		c.shadow.collect(out, shadowDesc, name)
 		c.differs.collect(out, differsDesc, name)
 		if n := c.upstream.Load(); n > 0 {
@@ -146,11 +166,12 @@ func (p *policies) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-func (c *reasonCounts) collect(out chan<- prometheus.Metric, desc *prometheus.Desc, name string) {
+// collect collects the counters; labels are those before the kind.
+func (c *reasonCounts) collect(out chan<- prometheus.Metric, desc *prometheus.Desc, labels ...string) {
 	for kind := range c {
 		for reason := range c[kind] {
 			if n := c[kind][reason].Load(); n > 0 {
-				out <- counter(desc, n, name, kindWords[kind], policy.Reason(reason).String())
+				out <- counter(desc, n, append(slices.Clone(labels), kindWords[kind], policy.Reason(reason).String())...)
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
 	"github.com/corsgate/corsgate/server/tracing"
@@ -34,12 +35,18 @@ type Config struct {
 	// Admin is the listener for operators, with its open Listener; nil means none.
 	// New fills in the rest.
 	Admin *admin.Server
+	// Metrics is an open listener for /metrics and /readyz alone; nil means none.
+	Metrics net.Listener
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
-	// means that nothing does. New fills in its logger.
+	// means that nothing does. New fills in its logger, and tells Feed its stamps.
 	ECDS *ecds.Server
+	// Feed takes what Envoys decide by themselves, on the listener that Envoy asks; nil
+	// means that nothing does. New fills in its observer and its logger.
+	Feed *feed.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
-	// Watchers are told of each load, and Observers of each decision, besides.
+	// Watchers are told of each load, and Observers of each decision, besides; of those
+	// that the feed tells, too.
 	Watchers  []live.Watcher
 	Observers server.Observers
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
@@ -65,6 +72,7 @@ type Service struct {
 	grpc    *server.Server
 	admin   *admin.Server
 	metrics *metrics.Metrics
+	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
 	runs    []func(context.Context) error // what writes until the drain has ended
 }
@@ -84,10 +92,18 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	asked, compiled := s.observers(&c)
+	handler.Observer = append(asked, c.Observers...)
+	if c.Feed != nil {
+		s.take(c.Feed, append(compiled, c.Observers...), c.Logger)
+	}
 	if c.ECDS != nil {
 		s.deliver(c.ECDS, c.Logger)
 	}
-	handler.Observer = append(append(server.Observers{s.metrics, s.denied}, s.observers(&c)...), c.Observers...)
+	if c.Feed != nil && c.ECDS != nil {
+		c.ECDS.Stamped = c.Feed.Stamped
+	}
+	s.serveMetrics(c.Metrics, c.Logger)
 	if s.admin != nil {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
 		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
@@ -110,8 +126,33 @@ func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	}
 }
 
-// observers makes what observes decisions if it is asked for.
-func (s *Service) observers(c *Config) (observers server.Observers) {
+// take has decisions taken in that Envoys tell. Before they get a set, the feed has it.
+func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logger) {
+	f.Observer, f.Logger = observer, log
+	s.Reloader.Sinks = append(s.Reloader.Sinks, f)
+	desc, impl := f.Service()
+	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	for _, o := range feed.Outcomes() {
+		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
+	}
+	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+}
+
+// serveMetrics has /metrics served on a listener of its own, if there is one.
+func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
+	if l == nil {
+		return
+	}
+	s.scraped = l
+	s.runs = append(s.runs, func(ctx context.Context) error {
+		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.grpc.Ready, log)
+	})
+}
+
+// observers makes what observes decisions, those that the service is asked for and those
+// that Envoys take by themselves.
+func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
+	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
 	if c.LogDropped != nil {
 		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
 	}
@@ -120,14 +161,14 @@ func (s *Service) observers(c *Config) (observers server.Observers) {
 		log.Logger = c.Logger
 		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
 		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
-		observers, s.runs = append(observers, log), append(s.runs, log.Run)
+		asked, compiled, s.runs = append(asked, log), append(compiled, log.Compiled()), append(s.runs, log.Run)
 	}
 	if c.TraceEndpoint != "" {
 		tracer := tracing.New(c.TraceEndpoint, c.Version, c.Logger)
 		s.grpc.Interceptors = server.Interceptors{Stream: tracer.Stream, Unary: tracer.Unary}
-		observers, s.runs = append(observers, tracer), append(s.runs, tracer.Run)
+		asked, s.runs = append(asked, tracer), append(s.runs, tracer.Run)
 	}
-	return observers
+	return asked, compiled
 }
 
 // Load loads the policies before Run, so that a service does not start without
@@ -142,6 +183,9 @@ func (s *Service) Close() error {
 	err := s.grpc.Listener.Close()
 	if s.admin != nil {
 		err = errors.Join(err, s.admin.Listener.Close())
+	}
+	if s.scraped != nil {
+		err = errors.Join(err, s.scraped.Close())
 	}
 	return err
 }

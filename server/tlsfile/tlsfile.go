@@ -161,10 +161,8 @@ func (f *Files) verify(s tls.ConnectionState) error {
 		return nil
 	}
 	names := ClientNames(s)
-	for _, name := range names {
-		if slices.Contains(f.AllowedSANs, name) {
-			return nil
-		}
+	if Allowed(f.AllowedSANs).haveOneOf(names) {
+		return nil
 	}
 	f.logger().Warn("client refused: none of its names is allowed", "names", fmt.Sprintf("%.256q", names))
 	return errors.New("none of the client certificate's names is allowed")

@@ -8,7 +8,7 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// The memory that an exchange keeps at most for the next one.
+// The most memory that an exchange keeps for the next one.
 const (
 	maxKeptBytes = 4 << 10
 	maxKeptLines = 64
@@ -18,18 +18,18 @@ const (
 // answer belongs to which message. It is for one goroutine.
 type Exchange struct {
 	handler *Handler
-	named   string // policy by the transport's metadata
+	named   string // the policy that the transport's metadata names
 
 	in       incoming
-	set      *answers // latched by the first message that needs it
+	set      *answers // set once, by the first message that needs it
 	request  policy.Request
-	decision policy.Decision // latched by the request headers; no Answer before
+	decision policy.Decision // set once, by the request headers; has no Answer before
 	echoed   []byte          // what decision echoes, after the request's message
 	done     bool
 	applied  bool // Envoy itself writes the headers of the response
 }
 
-// End gives the exchange back to its handler. It must not be used any more.
+// End gives the exchange back to its handler. Do not use it after that.
 func (x *Exchange) End() {
 	h := x.handler
 	x.in.reset()
@@ -48,9 +48,9 @@ func (m *incoming) lines() int {
 func (x *Exchange) Done() bool { return x.done }
 
 // Process answers a ProcessingRequest with a ProcessingResponse that it appends
-// to dst. It returns nil when there is none to give, which is for a message of
-// no known kind: its asker is to go on without. Nothing of message is kept,
-// and nothing of dst is read. The error is ErrNoSet or ErrMalformed.
+// to dst. It returns nil for a message of an unknown kind, which has no answer:
+// Envoy is to go on without one. It keeps nothing of message, and does not read
+// dst. The error is ErrNoSet or ErrMalformed.
 func (x *Exchange) Process(ctx context.Context, dst, message []byte) ([]byte, error) {
 	x.in.reset()
 	x.in.readProcessing(message)
@@ -63,8 +63,8 @@ func (x *Exchange) Process(ctx context.Context, dst, message []byte) ([]byte, er
 	case inResponseHeaders:
 		return x.responseHeaders(ctx, dst)
 	case inRequestBody, inResponseBody, inRequestTrailers, inResponseTrailers:
-		// What a sound configuration does not send goes on as it is; each answer
-		// has the number of its question less one.
+		// A correct configuration does not send these messages. They go on unchanged;
+		// each answer's number is that of its question less one.
 		return appendEmpty(dst, x.in.kind-1), nil
 	}
 	return nil, nil
@@ -74,13 +74,14 @@ func (x *Exchange) requestHeaders(ctx context.Context, dst []byte) ([]byte, erro
 	x.in.buf = x.in.request.join(x.in.buf)
 	x.in.request.request(&x.request, x.processPolicy())
 	x.request.Route = x.in.attribute(contract.RouteName)
-	if x.in.bad { // of the attributes only what is asked for is read
+	if x.in.bad { // the attributes are read only when they are needed
 		return nil, ErrMalformed
 	}
 	if err := x.decide(ctx); err != nil {
 		return nil, err
 	}
-	// A denied request is not done: its response must lose the upstream's headers.
+	// A denied request is not finished: the upstream's headers must be removed
+	// from its response.
 	x.done = x.answer().apply == policy.ApplyNone
 	x.applied = x.in.mode.applies()
 	dst = x.appendNamespaced(x.appendRequestAnswer(dst), outDynamicMetadata)
@@ -98,13 +99,13 @@ func (x *Exchange) responseHeaders(ctx context.Context, dst []byte) ([]byte, err
 		return nil, ErrMalformed
 	}
 	if x.request.Origin == "" || x.decide(ctx) != nil {
-		return appendEmpty(dst, outResponseHeaders), nil // there is nothing to go by
+		return appendEmpty(dst, outResponseHeaders), nil // there is no decision to follow
 	}
 	return x.appendNamespaced(x.appendResponseAnswer(dst), outDynamicMetadata), nil
 }
 
-// decide latches the set and the decision on the request. The error is
-// ErrNoSet.
+// decide chooses the set and takes the decision, both once for the request.
+// The error is ErrNoSet.
 func (x *Exchange) decide(ctx context.Context) error {
 	if x.set == nil {
 		x.set = x.handler.serving.Load()
@@ -119,7 +120,8 @@ func (x *Exchange) decide(ctx context.Context) error {
 	return nil
 }
 
-// own makes the decision independent of the message that it was taken on.
+// own copies what the decision shares with the message, so that it outlives
+// the message.
 func (x *Exchange) own() {
 	if x.done {
 		return
@@ -132,7 +134,7 @@ func (x *Exchange) own() {
 	x.request = policy.Request{}
 }
 
-// answer returns what is encoded of the decision's answer.
+// answer returns the encoded form of the decision's answer.
 func (x *Exchange) answer() *answer { return &x.set.encoded[x.decision.Answer.ID] }
 
 func (x *Exchange) processPolicy() string {
@@ -158,8 +160,8 @@ var attributeOf = func() (expressions [fieldCount]string) {
 }()
 
 // requestOfAttributes takes the request of a stream that begins with the
-// response, which is how an earlier filter's own answer comes. Whether it had
-// an Origin only the attributes can tell.
+// response, as happens if an earlier filter answered by itself. Only the
+// attributes can tell whether the request had an Origin.
 func (x *Exchange) requestOfAttributes() {
 	h := &x.in.request
 	for f, expression := range attributeOf {
@@ -178,7 +180,7 @@ func (x *Exchange) appendRequestAnswer(b []byte) []byte {
 	if x.decision.Answer.Action != policy.Reply {
 		return appendEmpty(b, outRequestHeaders)
 	}
-	// There is no body: with a 204, Envoy would announce its length.
+	// There is no body, because Envoy would announce its length even with a 204.
 	b, content := begin(b, outImmediateResponse)
 	b = append(b, x.answer().status...)
 	b, headers := begin(b, immediateHeaders)
@@ -202,8 +204,8 @@ func (x *Exchange) appendResponseAnswer(b []byte) []byte {
 func (x *Exchange) edits() bool {
 	switch x.answer().apply {
 	case policy.ApplyNone:
-		// The stream began with the response: it is too late to reply, but not to
-		// grant nothing.
+		// The stream began with the response. It is too late to reply, but it is still
+		// possible to grant nothing.
 		return x.decision.Answer.Action == policy.Reply
 	case policy.ApplyDefer:
 		return !x.in.response.ownAnswer

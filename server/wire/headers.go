@@ -45,7 +45,7 @@ var fieldNames = [...][]struct {
 	38: {{"access-control-request-private-network", fieldRequestPrivateNetwork}},
 }
 
-// fieldOf returns the field of that name; names have no case.
+// fieldOf returns the field of that name, in any case.
 func fieldOf(name []byte) field {
 	if len(name) >= len(fieldNames) {
 		return fieldUnknown
@@ -62,11 +62,11 @@ func fieldOf(name []byte) field {
 type requestHeaders struct {
 	values [fieldCount]string // of the first line of each
 	seen   [fieldCount]bool
-	// repeats are the further lines, in their order.
+	// repeats are the other lines, in their order.
 	repeats []line
 }
 
-// line is one header, or one entry of a map, that is looked at later.
+// line is one header, or one entry of a map, for later use.
 type line struct {
 	field field
 	key   []byte
@@ -111,7 +111,7 @@ func (h *requestHeaders) join(buf []byte) []byte {
 	return buf
 }
 
-// request writes what was collected to r, for the policy of that name.
+// request fills in r with the collected headers and the name of the policy.
 func (h *requestHeaders) request(r *policy.Request, named string) {
 	*r = policy.Request{
 		Policy:                named,
@@ -128,15 +128,16 @@ func (h *requestHeaders) request(r *policy.Request, named string) {
 	}
 }
 
-// corsPrefix is what the names of CORS's response headers begin with.
+// corsPrefix begins the names of CORS's response headers.
 const corsPrefix = "access-control-"
 
-// responseHeaders collects what is looked at of an upstream's response.
+// responseHeaders collects those headers of an upstream's response that
+// matter.
 type responseHeaders struct {
 	vary [][]byte // the values of all Vary lines
-	// ownAnswer tells that there is an Access-Control-Allow-Origin.
+	// ownAnswer says that there is an Access-Control-Allow-Origin.
 	ownAnswer bool
-	// cors tells that there is a header with corsPrefix.
+	// cors says that there is a header with corsPrefix.
 	cors bool
 	// others are the names with corsPrefix that are not among
 	// corsResponseHeaders, as they came.

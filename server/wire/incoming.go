@@ -12,11 +12,11 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// noText stands for a value that can be no name, so that it is an unknown
-// policy and not the absence of one.
+// noText stands for a value that cannot be a name. So it names an unknown
+// policy, instead of none.
 const noText = "(no text)"
 
-// incoming is what was read of one message. All of it shares memory with the
+// incoming is what was read from one message. All of it shares memory with the
 // message or with buf.
 type incoming struct {
 	bad      bool // the message is malformed
@@ -24,16 +24,16 @@ type incoming struct {
 	request  requestHeaders
 	response responseHeaders
 	// attributes are entries of a map<string, Struct>: the values of the CEL
-	// expressions that Envoy was asked for, under the name of the filter that
-	// asked. They are sorted by the first look-up.
+	// expressions that the filter's configuration asks Envoy for, under the name
+	// of the filter. The first look-up sorts them.
 	attributes []line
 	sorted     bool
-	// named is the policy by dynamic metadata.
+	// named is the policy that dynamic metadata names.
 	named string
 	mode  mode
 
 	check checked
-	buf   []byte // what had to be made of the message's bytes
+	buf   []byte // values that had to be made from the message's bytes
 }
 
 func (m *incoming) reset() {
@@ -46,7 +46,7 @@ func (m *incoming) reset() {
 	m.buf = m.buf[:0]
 }
 
-// note is called with each walk that has ended.
+// note is called after each walk over a message.
 func (m *incoming) note(f *fields) { m.bad = m.bad || f.bad }
 
 // readProcessing reads a ProcessingRequest.
@@ -72,7 +72,7 @@ func (m *incoming) readProcessing(message []byte) {
 
 // readKind reads a member of the oneof request.
 func (m *incoming) readKind(kind protowire.Number, b []byte) {
-	if m.kind != 0 && m.kind != kind { // another member takes its place
+	if m.kind != 0 && m.kind != kind { // another member replaces it
 		m.request.reset()
 		m.response.reset()
 	}
@@ -129,9 +129,9 @@ func (m *incoming) readHeader(b []byte) {
 	m.request.add(fieldOf(key), value)
 }
 
-// attribute returns the value of that expression, empty when there is none.
-// Envoy's filter has one name; another data plane's may have another, and if
-// several answer, the first in the order of names does.
+// attribute returns the value of that expression, or nothing if there is none.
+// Other data planes may use another filter name than Envoy. If several have
+// the value, the first in the order of names counts.
 func (m *incoming) attribute(expression string) string {
 	if !m.sorted {
 		m.attributes, m.sorted = lastOfEach(m.attributes), true
@@ -144,8 +144,8 @@ func (m *incoming) attribute(expression string) string {
 	return ""
 }
 
-// lastOfEach returns the entries of a map in the order of their keys: of
-// several with one key the last counts.
+// lastOfEach returns the entries of a map in the order of their keys: if
+// several have the same key, the last counts.
 func lastOfEach(entries []line) []line {
 	slices.SortStableFunc(entries, func(a, b line) int { return bytes.Compare(a.key, b.key) })
 	kept := entries[:0]
@@ -154,12 +154,12 @@ func lastOfEach(entries []line) []line {
 			kept = append(kept, e)
 		}
 	}
-	clear(entries[len(kept):]) // so that nothing keeps the message
+	clear(entries[len(kept):]) // so that nothing keeps the message in memory
 	return kept
 }
 
-// readMetadata returns the policy that a Metadata names, or before when this
-// part of one does not say.
+// readMetadata returns the policy that a Metadata names. If this part of one
+// names none, it returns before.
 func (m *incoming) readMetadata(b []byte, before string) string {
 	f := fields{rest: b}
 	for f.next() {
@@ -195,8 +195,8 @@ func (m *incoming) structText(entry []byte, name string) (v string) {
 	return v
 }
 
-// fieldText returns the text at name of a Struct, or before when this part of
-// one does not say.
+// fieldText returns the text at name of a Struct. If this part of one has
+// none, it returns before.
 func (m *incoming) fieldText(b []byte, name, before string) string {
 	f := fields{rest: b}
 	for f.next() {
@@ -220,8 +220,8 @@ func (m *incoming) entryText(entry []byte) (v string) {
 	return v
 }
 
-// valueText returns a Value as text, or before when this part of one has none.
-// Metadata is written in YAML, where a name like 2024 is a number.
+// valueText returns a Value as text. If this part of one has none, it returns
+// before. Metadata is written in YAML, where a name like 2024 is a number.
 func (m *incoming) valueText(b []byte, before string) string {
 	f := fields{rest: b}
 	for f.next() {

@@ -93,3 +93,14 @@ func logged(log, id string) string {
 	}
 	return strings.Join(reasons, " ")
 }
+
+// withOrigin counts the requests with an Origin in Envoy's access log.
+func withOrigin(log string) (n int) {
+	for line := range strings.Lines(log) {
+		var l struct{ Origin string }
+		if json.Unmarshal([]byte(line), &l) == nil && l.Origin != "" {
+			n++
+		}
+	}
+	return n
+}

@@ -3,6 +3,7 @@ package compose
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -35,23 +36,38 @@ type stack struct {
 }
 
 // TestCompose brings docker-compose.yml up as it stands, but for the ports on
-// the host and the base images, asks it, edits a policy, and takes it down.
+// the host and the base images: once with an image that it builds, once with
+// that of a release.
 func TestCompose(t *testing.T) {
 	e := startEngine(t)
+	e.load(t, envoyStandIn(t))
+	t.Run("an image that is built", func(t *testing.T) {
+		s := newStack(t, e)
+		e.load(t, goStandIn(t, s.folder))
+		s.up(t, "--build")
+		t.Run("the demo's requests are answered", s.answersRequests)
+		t.Run("an edit on the host is live", s.takesEdits)
+		t.Run("the container can do little", s.isConfined)
+		t.Run("Envoy decides without corsgate", s.decidesAlone)
+		s.down(t)
+	})
+	t.Run("the image of a release", func(t *testing.T) {
+		s := newStack(t, e)
+		s.loadRelease(t)
+		s.up(t, "--no-build")
+		t.Run("the demo's requests are answered", s.answersRequests)
+		t.Run("the container can do little", s.isConfined)
+		s.down(t)
+	})
+	sameConfig(t, e)
+}
+
+// newStack copies the repository for a stack.
+func newStack(t *testing.T, e engine) *stack {
+	t.Helper()
 	s := &stack{engine: e, folder: t.TempDir()}
 	s.copyRepository(t)
-	e.load(t, goStandIn(t, s.folder))
-	e.load(t, envoyStandIn(t))
-	s.up(t)
-
-	t.Run("the demo's requests are answered", s.answersRequests)
-	t.Run("an edit on the host is live", s.takesEdits)
-	t.Run("the container can do little", s.isConfined)
-
-	s.compose(t, "down", "--volumes", "--remove-orphans")
-	if left := e.run(t, "", "docker", "ps", "--all", "--quiet"); left != "" {
-		t.Errorf("containers are left: %s", left)
-	}
+	return s
 }
 
 // copyRepository copies all but .git, so that the edit touches nothing, puts
@@ -114,15 +130,16 @@ func (s *stack) compose(t *testing.T, args ...string) string {
 	return s.engine.run(t, s.folder, append(composeCommand(), args...)...)
 }
 
-// up builds the image and starts all of it; the parts wait for each other.
-func (s *stack) up(t *testing.T) {
+// up starts all of it, with an image that is built or not; the parts wait for
+// each other.
+func (s *stack) up(t *testing.T, build string) {
 	t.Helper()
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Log(s.compose(t, "logs", "--no-color", "--tail", "30"))
 		}
 	})
-	s.compose(t, "up", "--build", "--detach")
+	s.compose(t, "up", build, "--detach")
 	servertest.Await(t, "Envoy answers", func() bool {
 		conn, err := net.Dial("tcp", s.envoy)
 		if err != nil {
@@ -131,6 +148,15 @@ func (s *stack) up(t *testing.T) {
 		conn.Close()
 		return s.ask(t, http.MethodGet, allowedOrigin).allowOrigin == allowedOrigin
 	})
+}
+
+// down ends all of it, and leaves nothing.
+func (s *stack) down(t *testing.T) {
+	t.Helper()
+	s.compose(t, "down", "--volumes", "--remove-orphans")
+	if left := s.engine.run(t, "", "docker", "ps", "--all", "--quiet"); left != "" {
+		t.Errorf("containers are left: %s", left)
+	}
 }
 
 // answer is what a request of the demo gets.
@@ -185,6 +211,32 @@ func (s *stack) takesEdits(t *testing.T) {
 	t.Logf("the edit was live after %v", time.Since(began).Round(time.Millisecond))
 	if got := s.ask(t, http.MethodGet, allowedOrigin); got.allowOrigin != "" {
 		t.Errorf("the old origin is still allowed: %+v", got)
+	}
+}
+
+// decidesAlone stops corsgate. Envoy has what it delivered.
+func (s *stack) decidesAlone(t *testing.T) {
+	servertest.Await(t, "Envoy has the policies", func() bool {
+		resp, err := http.Get("http://" + s.admin + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(text), "\ncorsgate_envoys{state=\"current\"} 1\n")
+	})
+	s.compose(t, "stop", "corsgate")
+	for _, c := range []struct {
+		method, origin string
+		want           answer
+	}{
+		{http.MethodOptions, newOrigin, answer{204, newOrigin, "GET, PUT, DELETE"}},
+		{http.MethodOptions, deniedOrigin, answer{403, "", ""}},
+		{http.MethodGet, newOrigin, answer{200, newOrigin, ""}},
+	} {
+		if got := s.ask(t, c.method, c.origin); got != c.want {
+			t.Errorf("%s of %s: %+v, want %+v", c.method, c.origin, got, c.want)
+		}
 	}
 }
 

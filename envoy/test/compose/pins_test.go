@@ -2,6 +2,7 @@ package compose
 
 import (
 	"go/version"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,11 +28,11 @@ func (r reference) String() string {
 var baseImage = regexp.MustCompile(`(?m)^(?:FROM|\s+image:) ([^\s:@]+)(?::([^\s@]+))?(?:@(\S+))?`)
 
 // baseImages returns those of a file of the repository, but scratch, which is
-// nobody's.
+// nobody's, and corsgate's own, which is named in .env.
 func baseImages(t *testing.T, name string) (found []reference) {
 	t.Helper()
 	for _, m := range baseImage.FindAllStringSubmatch(readFile(t, name), -1) {
-		if m[1] != "scratch" {
+		if m[1] != "scratch" && m[1] != "${CORSGATE_IMAGE}" {
 			found = append(found, reference{name: m[1], tag: m[2], digest: m[3]})
 		}
 	}
@@ -93,4 +94,59 @@ func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
 	if got, want := onlyImage(t, "docker-compose.yml").tag, "v"+written(t, "envoy/binary.go", `pinnedVersion = "(.+)"`); got != want {
 		t.Errorf("docker-compose.yml runs Envoy %s, and the tests %s", got, want)
 	}
+}
+
+// TestSupportedEnvoysAreSaid compares what the documents say with the Envoys that
+// the tests run.
+func TestSupportedEnvoysAreSaid(t *testing.T) {
+	oldest := "1." + written(t, "envoy/binary.go", `oldestMinor = (\d+)`)
+	if got := written(t, "envoy/test/e2e/oldest_test.go", `oldest = "(\d+\.\d+)\.`); got != oldest {
+		t.Errorf("the oldest Envoy is %s, and the tests run %s", oldest, got)
+	}
+	pinned := written(t, "envoy/binary.go", `pinnedVersion = "(\d+\.\d+)\.`)
+	for name, want := range map[string]string{
+		"CONTRIBUTING.md": oldest + " and " + pinned + " are supported",
+		"README.md":       "Envoy " + oldest + " or newer; " + oldest + " and " + pinned + " are tested",
+		"go.mod":          "go-control-plane/envoy v" + pinned + ".",
+	} {
+		if !strings.Contains(readFile(t, name), want) {
+			t.Errorf("%s does not say %q", name, want)
+		}
+	}
+}
+
+// published is a reference to corsgate's image in a registry.
+var published = regexp.MustCompile(`[\w-]+\.(?:io|dev|com)/[\w/-]*corsgate(?::\S+)?`)
+
+// TestImageIsNamedOnce finds the image's name in .env, and in no other file but those
+// that must name it, which say the same. The module has the name of its repository.
+func TestImageIsNamedOnce(t *testing.T) {
+	name := imageName(t)
+	err := fs.WalkDir(os.DirFS(root), ".", func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (file == ".git" || file == "dist"):
+			return fs.SkipDir
+		case !entry.Type().IsRegular() || file == ".env" || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		for _, found := range published.FindAllString(readFile(t, file), -1) {
+			image, _, _ := strings.Cut(found, ":")
+			if strings.HasPrefix(found, "github.com/") || image == name && mustName(file) {
+				continue
+			}
+			t.Errorf("%s names the image %s: the name is %s, in .env", file, found, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// mustName reports whether a file has to name the image, since nothing reads .env for it:
+// documents, the chart's values, and manifests.
+func mustName(file string) bool {
+	return filepath.Ext(file) == ".md" || strings.HasPrefix(file, "envoy/kubernetes/")
 }

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/notrip"
@@ -68,6 +68,7 @@ var variants = []variant{
 	{name: "without-names", compiled: envoy.Compiled{Shards: 2}},
 	{name: "as-written", compiled: envoy.Compiled{PolicyNames: true}, asWritten: true},
 	{name: "lua", compiled: envoy.Compiled{PolicyNames: true, Reply: notrip.ByLua}},
+	{name: "feed", compiled: envoy.Compiled{PolicyNames: true, Shards: 2, NamedPolicies: true, Feed: envoy.WholeFeed}, named: named},
 	{name: "dead", service: dead, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 	{name: "absent", service: absent, compiled: envoy.Compiled{PolicyNames: true, Ports: []uint16{8443}, NamedPolicies: true}, named: named},
 }
@@ -97,9 +98,6 @@ func setsOfEach() int {
 	wanted := *exchanges
 	if wanted == 0 {
 		wanted = perSet * len(variants)
-		if os.Getenv("CORSGATE_TEST") == "full" {
-			wanted *= 5
-		}
 	}
 	each := perSet * len(variants)
 	return (wanted + each - 1) / each
@@ -152,6 +150,7 @@ func (s *stack) newRound(g gen, w *world, seed uint64) *round {
 	}
 	s.upstream.tell(answers)
 	s.asked.reset()
+	s.told.reset()
 	return r
 }
 
@@ -214,6 +213,7 @@ func (e *exchange) passed() bool {
 func (r *round) compare(t *testing.T) *tally {
 	t.Helper()
 	counted := &tally{}
+	var told []policy.Request
 	for _, e := range r.exchanges {
 		if !e.passed() {
 			counted.count("refused by Envoy's codec")
@@ -222,7 +222,7 @@ func (r *round) compare(t *testing.T) *tally {
 		e.read(r.world, r.upstream)
 		counted.compared++
 		asked := e.refused() || r.asked.take(e.seen)
-		lines := e.compare(r.variant, r.world, asked)
+		lines := append(e.compare(r.variant, r.world, asked), r.compareAsked(e, asked)...)
 		if asked {
 			kind := e.kindOf(r.variant, r.world)
 			if kind == "" {
@@ -232,6 +232,9 @@ func (r *round) compare(t *testing.T) *tally {
 			counted.count("asked: " + kind)
 		} else {
 			counted.count("decided: " + e.decided.Reason)
+			if r.compiled.Feed > 0 && e.seen.Origin != "" {
+				told = append(told, e.seen)
+			}
 		}
 		if len(lines) > 0 {
 			if counted.different++; counted.different <= maxShown {
@@ -242,7 +245,26 @@ func (r *round) compare(t *testing.T) *tally {
 	for _, q := range r.asked.left() {
 		t.Errorf("corsgate was asked about what nobody sent: %+q", q)
 	}
+	r.awaitTold(t, told)
 	return counted
+}
+
+// compareAsked compares with what is said of a request beforehand.
+func (s *stack) compareAsked(e *exchange, asked bool) []string {
+	said, err := s.asks(&e.seen)
+	switch {
+	case err != nil:
+		return []string{err.Error()}
+	case said != asked && isText(e.seen):
+		return []string{fmt.Sprintf("asked about: %t, said to be %t", asked, said)}
+	}
+	return nil
+}
+
+// isText reports whether all that decides is UTF-8.
+func isText(r policy.Request) bool {
+	return utf8.ValidString(r.Authority + r.Path + r.Method + r.Origin + r.RequestMethod + r.RequestHeaders + r.RequestPrivateNetwork +
+		r.SecFetchSite + r.Upgrade + r.Protocol)
 }
 
 // tally counts exchanges.

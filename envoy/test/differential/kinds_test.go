@@ -33,6 +33,11 @@ func cutPort(authority string, ports []uint16) string {
 	return authority
 }
 
+// isOddSite reports whether a value of Sec-Fetch-Site is none of a browser's.
+func isOddSite(value string) bool {
+	return !slices.Contains([]string{"", "same-origin", "none", "same-site", "cross-site"}, value)
+}
+
 // kindOf says why Envoy has asked about an exchange; empty if there is no reason.
 func (e *exchange) kindOf(v variant, w *world) string {
 	p := w.byName[e.decided.Policy]
@@ -51,6 +56,7 @@ func (e *exchange) kindOf(v variant, w *world) string {
 		{"regexes for origins", p != nil && len(p.CORS.AllowOriginRegexes) > 0},
 		{"spelling of the list of headers", p != nil && e.decided.Reason == policy.ReasonPreflightAllowed.String() && e.isEchoedOddly(p)},
 		{"origin that may be the site's own", e.seen.SecFetchSite == "" && e.isDenied() && !e.isExactHost(v, w) && e.mayBeOwn(v, w)},
+		{"Sec-Fetch-Site that no browser sends", v.compiled.Feed > 0 && e.isDenied() && isOddSite(e.seen.SecFetchSite)},
 	} {
 		if kind.is {
 			return kind.name

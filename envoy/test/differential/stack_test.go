@@ -20,6 +20,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/contract"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -34,9 +36,13 @@ type object = map[string]any
 type stack struct {
 	variant
 	config   envoy.Config
+	asks     func(*policy.Request) (bool, error) // of what is compiled, without shards
 	upstream *upstream
 	handler  *wire.Handler
 	asked    *asked
+	told     *asked // by the feed
+	feed     *feed.Server
+	cut      uint64 // of what it told, not all
 	log      *accessLog
 	envoy    *envoytest.Running
 }
@@ -45,7 +51,8 @@ type stack struct {
 func start(t *testing.T, v variant, w *world) *stack {
 	t.Helper()
 	s := &stack{variant: v, upstream: startUpstream(t), asked: &asked{}, log: &accessLog{path: filepath.Join(t.TempDir(), "access.log")}}
-	s.handler = &wire.Handler{Observer: s.asked}
+	s.handler, s.told = &wire.Handler{Observer: s.asked}, &asked{}
+	s.feed = &feed.Server{Observer: s.told}
 	s.config = envoy.Config{
 		Profile: envoy.NoTrip, Listen: "127.0.0.1:0", Upstream: s.upstream.address, AllowCustomMethods: true,
 		MessageTimeout: messageTimeout, Compiled: v.compiled,
@@ -53,7 +60,7 @@ func start(t *testing.T, v variant, w *world) *stack {
 	s.config.Compiled.Folder = t.TempDir()
 	switch v.service {
 	case serves:
-		s.config.Service = serve(t, s.handler)
+		s.config.Service = serve(t, s.handler, s.feed)
 	case dead:
 		s.config.Service = envoytest.FreeAddress()
 	}
@@ -68,8 +75,8 @@ func start(t *testing.T, v variant, w *world) *stack {
 	return s
 }
 
-// serve serves both protocols on an address until the test ends.
-func serve(t *testing.T, h *wire.Handler) string {
+// serve serves both protocols, and the feed, on an address until the test ends.
+func serve(t *testing.T, h *wire.Handler, f *feed.Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,7 +84,9 @@ func serve(t *testing.T, h *wire.Handler) string {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- (&server.Server{Listener: l, Handler: h}).Run(ctx) }()
+	desc, impl := f.Service()
+	s := &server.Server{Listener: l, Handler: h, Services: []server.Service{{Desc: desc, Impl: impl}}}
+	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -94,7 +103,7 @@ func (s *stack) amend(b object) {
 		delete(cluster.(object), "health_checks")
 	}
 	m := envoytest.Manager(b)
-	m["access_log"] = []any{s.log.config()}
+	m["access_log"].([]any)[0] = s.log.config()
 	m["http2_protocol_options"] = object{"allow_connect": true}
 	m["normalize_path"] = !s.asWritten
 	routes := m["route_config"].(object)
@@ -123,8 +132,18 @@ func naming(domain, policy string, route object) object {
 func (s *stack) load(t *testing.T, w *world) {
 	t.Helper()
 	servertest.Prepare(t, s.handler, w.set)()
+	servertest.Prepare(t, s.feed, w.set)()
 	filters, err := s.config.Compile(w.set)
 	if err != nil {
+		t.Fatal(err)
+	}
+	unsharded := s.config
+	unsharded.Compiled.Shards = 1
+	whole, err := unsharded.Compile(w.set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.asks, err = whole.Resources[0].Asks(); err != nil {
 		t.Fatal(err)
 	}
 	if err := envoy.WriteFilters(s.config.Compiled.Folder, filters); err != nil {
@@ -172,6 +191,44 @@ func (a *asked) Observe(_ context.Context, r *policy.Request, _ *policy.Decision
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests[kept]++
+}
+
+// awaitTold waits until the feed has told all of the requests, whose decisions Envoy took
+// by itself, and reports what it has told besides, and what Decide does not agree with.
+func (s *stack) awaitTold(t *testing.T, requests []policy.Request) {
+	t.Helper()
+	for _, r := range requests {
+		if asTold(&r) {
+			s.cut++
+		}
+		servertest.Await(t, fmt.Sprintf("the feed tells %+.1000q", r), func() bool { return s.told.take(r) })
+	}
+	servertest.Await(t, "all but what is cut is decided again", func() bool { return s.feed.Count(feed.Unverifiable) == s.cut })
+	for _, r := range s.told.left() {
+		t.Errorf("the feed tells what Envoy has not decided: %+q", r)
+	}
+	for _, o := range []feed.Outcome{feed.Disagreed, feed.Refused} {
+		if n := s.feed.Count(o); n > 0 {
+			t.Errorf("of what the feed tells, %d are %v", n, o)
+		}
+	}
+}
+
+// asTold makes r what the feed tells of it, and reports whether something is cut.
+func asTold(r *policy.Request) (cut bool) {
+	r.Path, _, _ = strings.Cut(r.Path, "?")
+	r.SecFetchSite, _, _ = strings.Cut(r.SecFetchSite, ",") // of several lines, which decide nothing then
+	values := map[string]*string{
+		"host": &r.Authority, "path": &r.Path, "method": &r.Method, "origin": &r.Origin, "request_method": &r.RequestMethod,
+		"request_headers": &r.RequestHeaders, "request_private_network": &r.RequestPrivateNetwork,
+		"sec_fetch_site": &r.SecFetchSite, "upgrade": &r.Upgrade, "protocol": &r.Protocol,
+	}
+	for _, in := range contract.FedInputs() {
+		value := values[in.Key]
+		cut = cut || len(*value) >= in.Most
+		*value = (*value)[:min(len(*value), in.Most)]
+	}
+	return cut
 }
 
 // reset forgets what was asked.

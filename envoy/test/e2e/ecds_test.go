@@ -1,22 +1,18 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
-
-	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
@@ -39,22 +35,6 @@ func deliveredPolicies(versions map[int]string) string {
 	return b.String()
 }
 
-// compileForEnvoy compiles what an Envoy asks for, as "corsgate serve" does.
-func compileForEnvoy(set *policy.Set, name string) (list []ecds.Resource, err error) {
-	c, _, err := envoy.ParseResourceName(name)
-	if err != nil {
-		return nil, err
-	}
-	compiled, err := c.Compile(set)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Config: r.Filter})
-	}
-	return list, nil
-}
-
 // delivers serves policies on address, and delivers what compile makes of them.
 func delivers(t *testing.T, address, policies string, compile ecds.Compile) (*corsgate, *ecds.Server) {
 	t.Helper()
@@ -62,34 +42,78 @@ func delivers(t *testing.T, address, policies string, compile ecds.Compile) (*co
 	return serveConfig(t, address, folderOf(policies), service.Config{ECDS: e}), e
 }
 
+// followerWorkers is how many workers have to get what is delivered.
+const followerWorkers = 3
+
 // follow starts an Envoy that has its filters delivered.
 func follow(t *testing.T, shards int, up *upstream, s *corsgate) *setup {
+	t.Helper()
+	return followBy(t, shards, up, s, func(object) {})
+}
+
+// followBy is follow with a bootstrap that change has changed.
+func followBy(t *testing.T, shards int, up *upstream, s *corsgate, change func(object)) *setup {
 	t.Helper()
 	c := envoy.Config{
 		Profile: envoy.NoTrip, Listen: "127.0.0.1:0", Upstream: up.address, Service: s.address, MessageTimeout: envoytest.MessageTimeout,
 		Compiled: envoy.Compiled{ECDS: true, Shards: shards, NamedPolicies: true, Ports: []uint16{8443}},
 	}
-	return &setup{name: fmt.Sprintf("%d delivered", shards), config: c, upstream: up, service: s, envoy: envoytest.Start(t, encode(t, generate(t, c)))}
+	b := generate(t, c)
+	change(b)
+	return &setup{name: fmt.Sprintf("%d delivered", shards), config: c, upstream: up, service: s, envoy: envoytest.StartWorkers(t, encode(t, b), followerWorkers)}
+}
+
+// worldly has an Envoy ask by the protocol of the state of the world.
+func worldly(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			worldly(item)
+		}
+	case object:
+		if v["api_type"] != nil {
+			v["api_type"] = "GRPC"
+		}
+		for _, value := range v {
+			worldly(value)
+		}
+	}
 }
 
 // awaitCurrent waits until so many Envoys have everything, and returns them.
 func awaitCurrent(t *testing.T, e *ecds.Server, envoys, resources int) []ecds.Envoy {
 	t.Helper()
+	return awaitState(t, e, ecds.Current, envoys, resources)
+}
+
+// awaitState waits until there are so many Envoys, all in that state.
+func awaitState(t *testing.T, e *ecds.Server, state ecds.State, envoys, resources int) []ecds.Envoy {
+	t.Helper()
 	var now []ecds.Envoy
-	servertest.Await(t, "Envoys that have everything", func() bool {
+	servertest.Await(t, fmt.Sprintf("%d Envoys that are %s", envoys, state), func() bool {
 		now = e.Await(servertest.Context(t))
-		there := func(one ecds.Envoy) bool { return one.State == ecds.Current && len(one.Resources) == resources }
+		there := func(one ecds.Envoy) bool { return one.State == state && len(one.Resources) == resources }
 		return len(now) == envoys && !slices.ContainsFunc(now, func(one ecds.Envoy) bool { return !there(one) })
 	})
 	return now
 }
 
-// soonExposes waits until a host exposes a header: Envoy acknowledges a filter before
-// the last of its workers has it.
+// exposed returns the header that a host exposes.
+func (s *setup) exposed(t *testing.T, host string) string {
+	t.Helper()
+	for _, line := range s.answer(t, host, allowed) {
+		if header, ok := strings.CutPrefix(line, "access-control-expose-headers: "); ok {
+			return header
+		}
+	}
+	return ""
+}
+
+// soonExposes waits until a host exposes a header.
 func (s *setup) soonExposes(t *testing.T, host, header string) {
 	t.Helper()
 	servertest.Await(t, host+" exposes "+header, func() bool {
-		return slices.Contains(s.answer(t, host, allowed), "access-control-expose-headers: "+header)
+		return s.exposed(t, host) == header
 	})
 }
 
@@ -97,6 +121,44 @@ func (s *setup) soonExposes(t *testing.T, host, header string) {
 func (s *setup) answer(t *testing.T, host, origin string) []string {
 	t.Helper()
 	return exchange{name: host, do: "GET " + host + "/", with: []string{origin}, answers: owns}.send(t, s, "http/1")
+}
+
+// exposeAll sends a request to each host of deliveredPolicies, which must expose that
+// header.
+func (s *setup) exposeAll(t *testing.T, header string) {
+	t.Helper()
+	for i := range deliveredHosts {
+		s.exposes(t, fmt.Sprintf("h-%d.test", i), header)
+	}
+}
+
+// deliveries counts the filters that the Envoy has accepted, or rejected.
+func (s *setup) deliveries(t *testing.T, what string) (n int) {
+	t.Helper()
+	for line := range strings.Lines(s.stats(t, "extension_config_discovery.*update_"+what)) {
+		_, number, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		one, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += one
+	}
+	return n
+}
+
+// stats returns the Envoy's statistics that match a pattern.
+func (s *setup) stats(t *testing.T, pattern string) string {
+	t.Helper()
+	resp, err := http.Get("http://" + s.envoy.Admin + "/stats?filter=" + url.QueryEscape(pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // reloads has the service serve other policies.
@@ -115,7 +177,7 @@ func TestDelivery(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		t.Run(fmt.Sprint(shards), func(t *testing.T) {
 			t.Parallel()
-			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), compileForEnvoy)
+			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
 			followers := []*setup{follow(t, shards, up, service), follow(t, shards, up, service)}
 			before := awaitCurrent(t, e, 2, shards)
 			for k := range 3 {
@@ -127,7 +189,7 @@ func TestDelivery(t *testing.T) {
 				}
 				before = after
 				for _, s := range followers {
-					s.soonExposes(t, "h-5.test", "x-"+version)
+					s.exposes(t, "h-5.test", "x-"+version)
 				}
 			}
 			service.stop()
@@ -165,91 +227,31 @@ func TestAnEnvoyThatStartsFirst(t *testing.T) {
 			for _, line := range differences(stripped, s.answer(t, "h-1.test", allowed)) {
 				t.Errorf("before: %s", line)
 			}
-			service, e := delivers(t, address, deliveredPolicies(nil), compileForEnvoy)
+			service, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
 			awaitCurrent(t, e, 1, shards)
-			s.soonExposes(t, "h-1.test", "x-0")
+			s.exposes(t, "h-1.test", "x-0")
 			service.stop()
 			s.exposes(t, "h-1.test", "x-0")
 		})
 	}
 }
 
-// TestARefusedDelivery delivers a filter that Envoy refuses: it keeps the last good one,
-// says why, and takes the next one.
-func TestARefusedDelivery(t *testing.T) {
-	breaks := func(set *policy.Set, name string) ([]ecds.Resource, error) {
-		list, err := compileForEnvoy(set, name)
-		if _, broken := set.Policy("broken"); broken && err == nil {
-			list[0].Version = "broken"
-			list[0].Config, err = anypb.New(&router.Router{}) // which is not a composite filter
-		}
-		return list, err
+// TestSeveralListeners has two listeners of an Envoy follow: they share what is delivered.
+func TestSeveralListeners(t *testing.T) {
+	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
+	s := followBy(t, 4, startUpstream(t), service, func(b object) {
+		static := b["static_resources"].(object)
+		second := clone(static["listeners"].([]any)[0].(object))
+		second["name"] = "second"
+		static["listeners"] = append(static["listeners"].([]any), second)
+	})
+	second := *s
+	second.envoy = &envoytest.Running{Addresses: envoy.Addresses{Listeners: map[string]string{"traffic": s.envoy.Listeners["second"]}}}
+	awaitCurrent(t, e, 1, 4)
+	service.reloads(t, deliveredPolicies(map[int]string{5: "1"}))
+	awaitCurrent(t, e, 1, 4)
+	for _, s := range []*setup{s, &second} {
+		s.exposes(t, "h-5.test", "x-1")
+		s.exposes(t, "h-7.test", "x-0")
 	}
-	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), breaks)
-	s := follow(t, 1, startUpstream(t), service)
-	awaitCurrent(t, e, 1, 1)
-	s.soonExposes(t, "h-1.test", "x-0")
-	service.reloads(t, deliveredPolicies(map[int]string{1: "1"})+"- {name: broken, hosts: [broken.test], cors: {allowOrigins: [https://app.example]}}\n")
-	envoys := e.Await(servertest.Context(t))
-	if r := envoys[0].Resources[0]; r.State != ecds.Refused || r.Refused.Version != "broken" || !strings.Contains(r.Refused.Error, "envoy.extensions.filters.http.router.v3.Router") {
-		t.Errorf("it has not refused what is broken: %+v", r)
-	}
-	s.exposes(t, "h-1.test", "x-0")
-	service.reloads(t, deliveredPolicies(map[int]string{1: "2"}))
-	awaitCurrent(t, e, 1, 1)
-	s.soonExposes(t, "h-1.test", "x-2")
-}
-
-// TestAKilledCorsgate kills the command, and starts another one with other policies. In
-// between, compiled answers are unchanged, and what is asked about fails open.
-func TestAKilledCorsgate(t *testing.T) {
-	binary, folder, address := corsgatetest.Build(t), t.TempDir(), envoytest.FreeAddress()
-	file := filepath.Join(folder, policyFile)
-	runs := func(version string) *corsgatetest.Process {
-		corsgatetest.WritePolicies(t, file, deliveredPolicies(map[int]string{1: version}))
-		return corsgatetest.Start(t, binary, "--policies", file, "--grpc-listen", address, "--ecds", "--drain-delay", "0s")
-	}
-	first := runs("1")
-	s := follow(t, 4, startUpstream(t), nobody(t, address, folderOf(deliveredPolicies(nil))))
-	s.soonExposes(t, "h-1.test", "x-1")
-	corsgatetest.WritePolicies(t, file, deliveredPolicies(map[int]string{1: "2"}))
-	if status, body := reload(t, first); status != http.StatusOK || strings.Count(body, `"state": "current"`) != 5 || !strings.Contains(body, `"node": "corsgate"`) {
-		t.Errorf("the reload: %d %s", status, body)
-	}
-	s.soonExposes(t, "h-1.test", "x-2")
-	if page, err := first.Get(t.Context(), "/metrics"); err != nil || !strings.Contains(page, `corsgate_envoys{state="current"} 1`) {
-		t.Errorf("the metrics: %v\n%s", err, page)
-	}
-	first.Kill()
-	s.exposes(t, "h-1.test", "x-2")
-	s.exposes(t, "h-7.test", "x-0")
-	for _, line := range differences(of("200", "seen", vary), s.answer(t, "h-1.test", asked)) {
-		t.Errorf("what is asked about: %s", line)
-	}
-	second := runs("3")
-	s.soonExposes(t, "h-1.test", "x-3")
-	if code := second.Terminate(t); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	s.exposes(t, "h-1.test", "x-3")
-	s.exposes(t, "h-7.test", "x-0")
-}
-
-// reload asks a command to reload.
-func reload(t *testing.T, p *corsgatetest.Process) (status int, body string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, "http://"+p.Admin+"/-/reload", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(text)
 }

@@ -16,7 +16,7 @@ const oldest = "1.39.3"
 // TestOldestEnvoy runs the tables of this package through the oldest Envoy.
 func TestOldestEnvoy(t *testing.T) {
 	envoytest.Full(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(TestCases|TestExchanges|TestOutage|TestReloadUnderLoad|TestShards)$")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(TestCases|TestExchanges|TestOutage|TestReloadUnderLoad|TestShards|TestDelivery|TestDeliveryUnderLoad|TestARefusedDelivery|TestARestartedCorsgate|TestFeed)$")
 	cmd.Env = append(os.Environ(), envoy.BinaryVariable+"="+installOldest(t))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

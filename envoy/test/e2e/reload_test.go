@@ -26,10 +26,12 @@ const (
 )
 
 // reloadPolicy is version k of a policy; each part of its answers tells k.
-func reloadPolicy(k int) string {
-	return fmt.Sprintf(`policies:
-- name: reload
-  hosts: [reload.test]
+func reloadPolicy(k int) string { return "policies:\n" + reloadPolicyOf(k, "reload") }
+
+// reloadPolicyOf is version k of the policy of that name, with a host of its own.
+func reloadPolicyOf(k int, name string) string {
+	return fmt.Sprintf(`- name: %[4]s
+  hosts: [%[4]s.test]
   cors:
     allowOrigins: [https://app.example, "https://v%[1]d.example"]
     allowMethods: [PUT, XV%[1]d]
@@ -37,7 +39,7 @@ func reloadPolicy(k int) string {
     exposeHeaders: [x-v%[1]d]
     allowCredentials: %[2]t
     maxAge: %[3]d
-`, k, k%2 == 0, 1000+k)
+`, k, k%2 == 0, 1000+k, name)
 }
 
 // named finds the version in a list of methods or headers.
@@ -89,12 +91,12 @@ func TestReloadUnderLoad(t *testing.T) {
 			service := startService(t, "127.0.0.1:0", reloadPolicy(0))
 			s := start(t, "reload", envoy.Config{Profile: profile, Fail: envoy.FailClosed}, startUpstream(t), service)
 			w, done := &window{}, make(chan struct{})
-			var sent [loadClients]atomic.Int64
+			sent := make([]atomic.Int64, loadClients)
 			var running sync.WaitGroup
 			for i := range loadClients {
-				running.Go(func() { s.load(t, w, i%2 == 0, &sent[i], done) })
+				running.Go(func() { s.load(t, w, loadOf("reload", i%2 == 0), "http/1", &sent[i], done) })
 			}
-			for k := 1; k <= reloads || fewestSent(&sent) < fewest; k++ {
+			for k := 1; k <= reloads || fewestSent(sent) < fewest; k++ {
 				s.reload(t, w, k)
 				time.Sleep(reloadPause)
 			}
@@ -105,7 +107,7 @@ func TestReloadUnderLoad(t *testing.T) {
 }
 
 // fewestSent is the number of the client that has sent the fewest requests.
-func fewestSent(sent *[loadClients]atomic.Int64) int64 {
+func fewestSent(sent []atomic.Int64) int64 {
 	least := sent[0].Load()
 	for i := range sent {
 		least = min(least, sent[i].Load())
@@ -128,32 +130,35 @@ func (s *setup) reload(t *testing.T, w *window, k int) {
 	w.confirmed.Store(int64(k))
 }
 
-// load sends preflights, or requests, until done, counts them in sent and checks
-// each answer.
-func (s *setup) load(t *testing.T, w *window, preflight bool, sent *atomic.Int64, done <-chan struct{}) {
-	e := exchange{name: "load", do: "GET reload.test/", with: []string{allowed}}
+// loadOf is a preflight, or a request, to the host of a policy.
+func loadOf(name string, preflight bool) exchange {
 	if preflight {
-		e = exchange{name: "load", do: "OPTIONS reload.test/", with: []string{allowed, asksPut, strings.Replace(asksName, ",content-type", "", 1)}}
+		return exchange{name: "load", do: "OPTIONS " + name + ".test/", with: []string{allowed, asksPut, strings.Replace(asksName, ",content-type", "", 1)}}
 	}
+	return exchange{name: "load", do: "GET " + name + ".test/", with: []string{allowed}}
+}
+
+// load sends e until done, counts it in sent and checks each answer.
+func (s *setup) load(t *testing.T, w *window, e exchange, client string, sent *atomic.Int64, done <-chan struct{}) {
 	for ; ; sent.Add(1) {
 		select {
 		case <-done:
 			return
 		default:
 		}
-		if err := s.loadOnce(t, e, w); err != nil {
-			t.Errorf("%s: %v", e.do, err)
+		if err := s.loadOnce(t, w, e, client); err != nil {
+			t.Errorf("%s, %s: %s: %v", s.name, client, e.do, err)
 		}
 	}
 }
 
-func (s *setup) loadOnce(t *testing.T, e exchange, w *window) error {
-	r, err := e.request(t.Context(), s, "http/1")
+func (s *setup) loadOnce(t *testing.T, w *window, e exchange, client string) error {
+	r, err := e.request(t.Context(), s, client)
 	if err != nil {
 		return err
 	}
 	confirmed := w.confirmed.Load()
-	resp, err := clients["http/1"].RoundTrip(r)
+	resp, err := clients[client].RoundTrip(r)
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestUploads(t *testing.T) {
 // TestUploadsBeyondTheAdvice holds what the advice is there for: with a body
 // limit below Envoy's own buffers, what comes while corsgate is asked is not
 // counted, and where Envoy stopped reading before, it never goes on. If this
-// fails, Envoy has changed: the advice in the README and in the generated
+// fails, Envoy has changed: the advice in envoy/README.md and in the generated
 // comments may go.
 func TestUploadsBeyondTheAdvice(t *testing.T) {
 	const limit = 1000

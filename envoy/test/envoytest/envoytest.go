@@ -135,15 +135,21 @@ type Running struct {
 // Stop ends the Envoy and waits for it; a second call does nothing.
 func (r *Running) Stop() error { return r.stop() }
 
-// Start runs an Envoy until the test ends and waits until it takes traffic. Its
-// output is shown if the test fails.
+// Start runs an Envoy with one worker until the test ends and waits until it takes
+// traffic. Its output is shown if the test fails.
 func Start(t testing.TB, bootstrap []byte) *Running {
+	t.Helper()
+	return StartWorkers(t, bootstrap, 1)
+}
+
+// StartWorkers is Start for so many workers.
+func StartWorkers(t testing.TB, bootstrap []byte, workers int) *Running {
 	t.Helper()
 	binary := Binary(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, ended := make(chan envoy.Addresses, 1), make(chan error, 1)
 	out := &linestest.Buffer{}
-	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
+	p := envoy.Process{Binary: binary, Bootstrap: bootstrap, Concurrency: workers, Ready: func(a envoy.Addresses) { ready <- a }, Stdout: out, Stderr: out}
 	go func() { ended <- p.Run(ctx) }()
 	stop := sync.OnceValue(func() error {
 		cancel()

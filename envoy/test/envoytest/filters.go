@@ -3,9 +3,11 @@ package envoytest
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -46,12 +48,16 @@ func (r *Running) ReplaceFilter(t testing.TB, c envoy.Config, set *policy.Set) {
 	servertest.Await(t, "the new filter", func() bool { return r.reloads(t) > before })
 }
 
-// reloaded counts when all workers have a new filter.
-var reloaded = regexp.MustCompile(`http_filter\.corsgate\.config_reload: (\d+)`)
-
+// reloads counts when all workers have a new filter.
 func (r *Running) reloads(t testing.TB) int {
 	t.Helper()
-	resp, err := http.Get("http://" + r.Admin + "/stats?filter=config_reload$")
+	return r.Stat(t, "extension_config_discovery.http_filter.corsgate.config_reload")
+}
+
+// Stat returns one of Envoy's counters.
+func (r *Running) Stat(t testing.TB, name string) int {
+	t.Helper()
+	resp, err := http.Get("http://" + r.Admin + "/stats?filter=" + url.QueryEscape("^"+regexp.QuoteMeta(name)+"$"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,10 +66,10 @@ func (r *Running) reloads(t testing.TB) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := reloaded.FindSubmatch(text)
-	if found == nil {
-		t.Fatalf("no filter in %s", text)
+	_, value, found := strings.Cut(string(text), ": ")
+	n, err := strconv.Atoi(strings.TrimSpace(value))
+	if !found || err != nil {
+		t.Fatalf("no counter %s in %q", name, text)
 	}
-	n, _ := strconv.Atoi(string(found[1]))
 	return n
 }

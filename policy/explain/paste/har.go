@@ -12,14 +12,14 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// Recording is what a HAR file has.
+// Recording is the content of a HAR file.
 type Recording struct {
-	// Questions are one for each request with an Origin, and for each that failed
-	// and may have been blocked.
+	// Questions has a question for each request with an Origin, and for each
+	// request that failed and may have been blocked.
 	Questions []explain.Question
 	// Skipped names the failed requests that CORS cannot have blocked, and why.
 	Skipped []string
-	// Entries counts all.
+	// Entries is the number of all requests.
 	Entries int
 }
 
@@ -52,8 +52,8 @@ type harEntry struct {
 	joined    bool      // this preflight has its request
 }
 
-// HAR reads a HAR file. A preflight tells what the page of its request has set,
-// and is explained with it.
+// HAR reads a HAR file. A preflight shows what the page set in its request. It
+// is explained together with that request.
 func HAR(text string) (Recording, error) {
 	var f harFile
 	text = strings.TrimPrefix(text, byteOrderMark)
@@ -126,7 +126,8 @@ func (e *harEntry) header(name string) string {
 	return value
 }
 
-// failed says how the recording tells that e got no answer; empty if it does not.
+// failed returns how the recording says that e got no answer. It returns nothing
+// if the recording does not say so.
 func (e *harEntry) failed() string {
 	switch {
 	case e.Response == nil:
@@ -139,8 +140,8 @@ func (e *harEntry) failed() string {
 	return ""
 }
 
-// add enters what e asks. The site's own requests and those without CORS have
-// no Origin and are left out, unless they failed.
+// add adds the question of e. It leaves out requests without an Origin, which
+// are the site's own or not CORS, unless they failed.
 func (r *Recording) add(e *harEntry) {
 	q := e.question()
 	switch {
@@ -195,16 +196,16 @@ func (e *harEntry) question() explain.Question {
 	return q
 }
 
-// answer is what was recorded of the answer. If corsgate leaves the upstream's
-// own headers alone, it is the upstream's; if not, it sets the others anew. Only
-// what CORS is about is kept of the headers: others may have secrets.
+// answer is the recorded answer. It counts as the upstream's if corsgate does
+// not change the upstream's headers; otherwise corsgate's replace them. Only
+// headers that CORS is about are kept, since others may have secrets.
 func (e *harEntry) answer() (u explain.Upstream) {
 	if e.Response == nil {
 		return u
 	}
 	u.Status = max(e.Response.Status, 0)
 	if len(e.Response.Headers) == 0 {
-		return u // a browser did not record them: no answer is without
+		return u // the browser did not record them: every answer has headers
 	}
 	u.Headers = browser.Headers{}
 	for _, h := range e.Response.Headers {
@@ -216,7 +217,7 @@ func (e *harEntry) answer() (u explain.Upstream) {
 	return u
 }
 
-// told returns the credentials mode if it is known, or else nothing.
+// told returns the credentials mode if it is known, otherwise nothing.
 func told(c browser.Credentials) browser.Credentials {
 	if c == explain.Unknown {
 		return ""
@@ -225,7 +226,7 @@ func told(c browser.Credentials) browser.Credentials {
 }
 
 // refusal says what in the recorded answer keeps every page of the origin from
-// reading it. Firefox records such an answer as if it had been read.
+// reading it. Firefox records such an answer as if the page had read it.
 func (e *harEntry) refusal(q *explain.Question) string {
 	if q.Failed != "" || q.Mode != "" || q.Origin == "" || e.Response == nil || len(e.Response.Headers) == 0 {
 		return ""
@@ -239,8 +240,8 @@ func (e *harEntry) refusal(q *explain.Question) string {
 }
 
 // addPreflight puts into q what the preflight tells: the origin, and the names
-// of the headers that the page set. Without any, a method that needs no
-// preflight has one for an upload that is listened to.
+// of the headers that the page set. If the page set no headers, and the method
+// needs no preflight, the preflight was sent because the upload has listeners.
 func (e *harEntry) addPreflight(q *explain.Question) {
 	if origin := e.preflight.header("Origin"); origin != "" {
 		q.Origin, q.Notes = origin, nil
@@ -259,9 +260,13 @@ func (e *harEntry) addPreflight(q *explain.Question) {
 	q.Upload = !told && policy.IsSafelistedMethod(q.Method)
 }
 
-// headers are the request's without the pseudo-headers of HTTP/2.
+// headers are the request's without the pseudo-headers of HTTP/2, of which
+// :authority is its Host (RFC 9113, section 8.3.1).
 func (e *harEntry) headers() (hs browser.Headers) {
 	for _, h := range e.Request.Headers {
+		if h.Name == ":authority" {
+			h.Name = "Host"
+		}
 		if !strings.HasPrefix(h.Name, ":") {
 			hs = append(hs, h)
 		}

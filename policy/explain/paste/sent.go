@@ -14,6 +14,9 @@ func sentRequest(method, target string, sent browser.Headers) explain.Question {
 	if q.Origin, _ = sent.Get("Origin"); q.Origin == "" {
 		q.Origin, q.Notes = refererOrigin(sent)
 	}
+	if host, _ := sent.Get("Host"); host != "" { // which Envoy goes by (RFC 9112, section 3.2)
+		q.URL = withHost(target, host)
+	}
 	if _, cookies := sent.Get("Cookie"); cookies {
 		q.Credentials = browser.Include
 	}
@@ -27,6 +30,15 @@ func sentRequest(method, target string, sent browser.Headers) explain.Question {
 		}
 	}
 	return q
+}
+
+// withHost returns the URL with that host in place of its own.
+func withHost(target, host string) string {
+	scheme, rest, absolute := strings.Cut(target, "://")
+	if !absolute {
+		return target
+	}
+	return scheme + "://" + host + rest[strings.IndexAny(rest+"/", "/?#"):]
 }
 
 // refererOrigin returns the origin of the Referer, and a note that says so:

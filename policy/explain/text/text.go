@@ -72,11 +72,12 @@ func (t *writer) report(r *explain.Report) {
 	t.policy(r)
 	t.origin(r)
 	t.before(r.Before)
-	t.exchange("preflight", r.Preflight)
-	t.exchange("request", r.Request)
+	t.exchange("preflight", r.Preflight, r.Policy.Name)
+	t.exchange("request", r.Request, r.Policy.Name)
 	if r.Request == nil {
 		t.row("request", "is not sent")
 	}
+	t.noTrip(r)
 	for _, n := range r.Notes {
 		t.row("note", "%s", printable.Text(n))
 	}
@@ -172,26 +173,60 @@ func (t *writer) checks(steps []browser.Step) {
 	}
 }
 
-// exchange writes a request and its answer as they are sent.
-func (t *writer) exchange(heading string, e *explain.Exchange) {
+// exchange writes a request and its answer as they are sent; policy is the one that decides.
+func (t *writer) exchange(heading string, e *explain.Exchange, policy string) {
 	if e == nil {
 		return
 	}
 	t.row(heading, "%s", t.paint.Faint("> ")+printable.Value(e.Method))
 	t.headers("> ", e.Sent)
-	from := "by corsgate"
-	if e.Forwarded {
-		from = "by the upstream"
-	}
 	status := "not known"
 	if e.Status != 0 {
 		status = strconv.Itoa(e.Status)
 	}
-	t.row("", "%s%s %s", t.paint.Faint("< "), status, t.paint.Faint("("+from+", "+e.Reason+")"))
+	t.row("", "%s%s %s", t.paint.Faint("< "), status, t.paint.Faint("("+answeredBy(e, policy)+")"))
 	t.headers("< ", e.Headers)
 	t.checks(e.Steps)
 	if len(e.Hidden) > 0 {
 		t.row("", "%s", t.paint.Faint("the page does not see "+printable.Text(strings.Join(e.Hidden, ", "))))
+	}
+}
+
+// answeredBy says whose answer it is, and the reason. Corsgate or Envoy itself
+// carries a policy out.
+func answeredBy(e *explain.Exchange, policy string) string {
+	switch {
+	case e.Forwarded:
+		return "by the upstream, " + e.Reason
+	case policy == "":
+		return e.Reason
+	}
+	return "by policy " + policy + ": " + e.Reason
+}
+
+// noTrip writes who decides in the profile no-trip.
+func (t *writer) noTrip(r *explain.Report) {
+	heading := "no-trip"
+	for _, sent := range []struct {
+		name string
+		*explain.Exchange
+	}{{"preflight", r.Preflight}, {"request", r.Request}} {
+		if sent.Exchange == nil || sent.NoTrip == nil {
+			continue
+		}
+		by := "Envoy itself decides about the "
+		if sent.NoTrip.Asked {
+			by = "Envoy asks corsgate about the "
+		}
+		t.row(heading, "%s", by+sent.name)
+		heading = ""
+		because := "because: "
+		if len(sent.NoTrip.Why) > 1 {
+			because = "one of: "
+		}
+		for _, why := range sent.NoTrip.Why {
+			t.row("", "%s", t.paint.Faint(because+printable.Text(why)))
+		}
 	}
 }
 

@@ -48,3 +48,28 @@ func TestExplainTextPaintsNothingThatARequestSays(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestExplainTextSaysWhoAnswers names the policy, whether corsgate or Envoy itself
+// carries it out.
+func TestExplainTextSaysWhoAnswers(t *testing.T) {
+	for name, tc := range map[string]struct {
+		policy   string
+		exchange explain.Exchange
+		want     string
+	}{
+		"a policy":     {"api", explain.Exchange{Reason: "request_blocked", Status: 403}, "< 403 (by policy api: request_blocked)"},
+		"no policy":    {"", explain.Exchange{Reason: "policy_unknown", Status: 403}, "< 403 (policy_unknown)"},
+		"the upstream": {"api", explain.Exchange{Reason: "request_allowed", Status: 200, Forwarded: true}, "< 200 (by the upstream, request_allowed)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, noTrip := range []*explain.NoTrip{nil, {}, {Asked: true}} {
+				tc.exchange.NoTrip = noTrip
+				var text writer
+				text.report(&explain.Report{Policy: explain.Choice{Name: tc.policy}, Request: &tc.exchange})
+				if got := text.String(); !strings.Contains(got, tc.want+"\n") || strings.Contains(got, "by corsgate") {
+					t.Errorf("it does not say %q:\n%s", tc.want, got)
+				}
+			}
+		})
+	}
+}

@@ -17,8 +17,8 @@ import (
 	"github.com/corsgate/corsgate/server/access"
 )
 
-// maxFile bounds what is read of one file, in bytes: far above what any policy
-// or group file may have.
+// maxFile bounds how much of one file is read, in bytes. It is far above the
+// largest policy or group file.
 const maxFile = 512 << 20
 
 // maxHops bounds a chain of symbolic links, as Linux does.
@@ -32,8 +32,8 @@ const dataLink = "..data"
 type root struct {
 	dir  string // as the user wrote it
 	real string // dir, resolved
-	data string // what dataLink leads to, resolved; empty when there is none
-	only string // the single file to list; empty when all are
+	data string // what dataLink leads to, resolved; empty if there is no such link
+	only string // the single file to list; empty if all are listed
 }
 
 // resolve finds the root of p, a file or a folder.
@@ -72,8 +72,8 @@ func (r root) locate(name string) string {
 	return filepath.Join(r.real, filepath.FromSlash(name))
 }
 
-// stat describes a name, following links. What a broken link names is shown as
-// a file, so that reading it says what is wrong and no policy is lost silently.
+// stat describes a name, following links. A broken link is shown as a file. So
+// reading it fails with the reason, and no policy gets lost silently.
 func (r root) stat(name string) (info, error) {
 	at := r.locate(name)
 	base := path.Base(name)
@@ -90,7 +90,8 @@ func (r root) stat(name string) (info, error) {
 // open opens a regular file of bounded size.
 func (r root) open(name string) (*os.File, info, error) {
 	at := r.locate(name)
-	// Asked before it is opened, since opening a named pipe waits.
+	// This is checked before the file is opened, because opening a named pipe
+	// waits.
 	fi, err := os.Stat(at)
 	switch {
 	case err != nil:
@@ -115,8 +116,9 @@ func (r root) read(name string) ([]byte, info, error) {
 	}
 	defer f.Close()
 	var content bytes.Buffer
-	content.Grow(int(fi.size) + bytes.MinRead) // so that it is not copied while it grows
-	// A file that grows meanwhile is cut, changes its hash, and is read again.
+	content.Grow(int(fi.size) + bytes.MinRead) // so that it need not be copied while it grows
+	// If the file grows meanwhile, the rest is cut. Its hash then changes, and it
+	// is read again.
 	if _, err := content.ReadFrom(io.LimitReader(f, maxFile)); err != nil {
 		return nil, info{}, reason(err)
 	}
@@ -124,7 +126,7 @@ func (r root) read(name string) ([]byte, info, error) {
 	return content.Bytes(), fi, nil
 }
 
-// list returns the entries of a folder but for hidden ones, sorted by name.
+// list returns the entries of a folder except hidden ones, sorted by name.
 func (r root) list(name string) ([]fs.DirEntry, error) {
 	found, err := os.ReadDir(r.locate(name))
 	if err != nil {
@@ -137,7 +139,7 @@ func (r root) list(name string) ([]fs.DirEntry, error) {
 		}
 		fi, err := r.stat(path.Join(name, e.Name()))
 		if err != nil {
-			continue // deleted since it was found
+			continue // deleted since the folder was read
 		}
 		entries = append(entries, fs.FileInfoToDirEntry(fi))
 	}
@@ -151,8 +153,8 @@ func (r root) lists(folder, entry string) bool {
 	return !strings.HasPrefix(entry, ".")
 }
 
-// fingerprint tells contents apart: of a listing the names and kinds, of a file
-// its hash, of either why it cannot be read.
+// fingerprint identifies content: a listing by its names and kinds, a file by
+// its hash, and either by the reason why it cannot be read.
 func (r root) fingerprint(l lookup) string {
 	if l.list {
 		return listFingerprint(r.list(l.name))
@@ -169,10 +171,10 @@ func (r root) fingerprint(l lookup) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// endsInLine reports whether a file ends in the middle of a line, as one does
-// that is cut off, or is empty, as one that is about to be written. A file of a
-// single value in brackets is whole without an end of its last line, and one
-// that is cut off before its bracket is refused.
+// endsInLine reports whether a file ends in the middle of a line, or is empty:
+// then it may be cut off, or about to be written. A file with a single value in
+// brackets is complete without an end of its last line; if it were cut off
+// before its bracket, it would be refused.
 func (r root) endsInLine(name string) bool {
 	f, fi, err := r.open(name)
 	if err != nil {
@@ -205,9 +207,9 @@ func readFingerprint(content []byte, err error) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// reason takes the path off an error: it is the resolved one, which the user
-// does not know and which differs from version to version. Only of a missing
-// permission it says where that is to be given.
+// reason removes the path from an error. That is the resolved path, which the
+// user does not know, and which differs from version to version. Only if a
+// permission is missing, it says on which path.
 func reason(err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok {
 		return access.Explain(pe.Err, pe.Path)
@@ -215,8 +217,8 @@ func reason(err error) error {
 	return err
 }
 
-// hops returns p, where each link on the way from it leads, and where it is in
-// the end.
+// hops returns p, the target of each link on the way from it, and its final
+// path.
 func hops(p string) []string {
 	paths := []string{p}
 	for at := p; len(paths) < maxHops; {

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// maxYoung is the age from which on a file is taken for written: one that was
-// put there by a rename is read at once then, or nearly.
+// maxYoung is the age at which a file counts as completely written. It is
+// short, so that a file that was renamed into place is read almost at once.
 const maxYoung = 50 * time.Millisecond
 
-// lookup is one thing that was asked of a snapshot.
+// lookup is one question to a snapshot.
 type lookup struct {
-	list bool // the folder's entries, else the file's content
+	list bool // it asks for the folder's entries, otherwise for the file's content
 	name string
 }
 
@@ -30,9 +30,9 @@ func (l lookup) kind() string {
 	return "read"
 }
 
-// snapshot is the FS that Source.Snapshot returns. It reads the files when it is
-// asked, whole, and remembers what it has read; links are resolved once, so that
-// all of it comes from one version of a ConfigMap.
+// snapshot is the FS that Source.Snapshot returns. It reads a file when it is
+// asked for it, whole, and remembers its fingerprint. It resolves links once, so
+// that all content comes from one version of a ConfigMap.
 type snapshot struct {
 	source *Source
 	root   root
@@ -40,7 +40,7 @@ type snapshot struct {
 
 	mu   sync.Mutex        // guards seen and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
-	torn bool              // something changed while it was read, or that is not known
+	torn bool              // something changed while it was read, or may have
 }
 
 var (
@@ -76,8 +76,8 @@ func (s *snapshot) ReadFile(name string) ([]byte, error) {
 	return content, nil
 }
 
-// ReadDir returns the entries of a folder, sorted by name; links show as what
-// they lead to.
+// ReadDir returns the entries of a folder, sorted by name; a link is shown as
+// its target.
 func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: fs.ErrInvalid}
@@ -96,7 +96,8 @@ func (s *snapshot) read(name string) ([]byte, info, error) {
 	return content, fi, err
 }
 
-// note remembers the first answer: a later one that differs is a change.
+// note remembers the first answer. If a later one differs, the content has
+// changed.
 func (s *snapshot) note(l lookup, fingerprint string) {
 	s.mu.Lock()
 	_, known := s.seen[l]
@@ -118,13 +119,13 @@ func (s *snapshot) lookups() []lookup {
 	})
 }
 
-// PolicyFile returns the name of the single file that is listed, which its
-// user chose; it is empty where all of a folder are.
+// PolicyFile returns the name of the single file that the user chose. If all
+// files of a folder are listed, it is empty.
 func (s *snapshot) PolicyFile() string { return s.root.only }
 
-// unchanged reports whether all that was read is still the content now, and ctx
-// has not ended. A file that was written just now may be half written, so that it
-// waits until such a file would have gone on; a tenth of a second at most.
+// unchanged reports whether all files still have the content that was read, and
+// ctx has not ended. A file that was written just now may be incomplete, so it
+// first waits, at most a tenth of a second, for the writer to go on.
 func (s *snapshot) unchanged(ctx context.Context) bool {
 	s.rest(ctx)
 	now, _ := s.difference()
@@ -146,7 +147,8 @@ func (s *snapshot) rest(ctx context.Context) {
 			continue
 		}
 		fi, err := s.root.stat(l.name)
-		// An age below zero is another machine's clock, which says nothing.
+		// If the age is below zero, the time is from another machine's clock, and says
+		// nothing.
 		if age := time.Since(fi.modTime); err == nil && age >= 0 {
 			wait = max(wait, young-age)
 		}
@@ -160,9 +162,10 @@ func (s *snapshot) rest(ctx context.Context) {
 	}
 }
 
-// difference tells what is there now from what was read. It is empty when
-// that is the same; two that are equal stand for the same content. cut reports
-// whether a file that differs ends in the middle of a line.
+// difference describes how the content now differs from what was read. It is
+// empty if they are the same. Two equal differences stand for the same
+// content. cut reports whether a file that differs ends in the middle of a
+// line.
 func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
 	then := describe(s.root, s.err, asked, s.answer)
@@ -180,14 +183,14 @@ func (s *snapshot) difference() (now string, cut bool) {
 	return now, cut
 }
 
-// answer returns the fingerprint of what was answered to l.
+// answer returns the fingerprint of the answer to l.
 func (s *snapshot) answer(l lookup) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen[l]
 }
 
-// describe returns all that can be known of a root.
+// describe returns a root, and its answers to what was asked, as text.
 func describe(r root, err error, asked []lookup, fingerprint func(lookup) string) string {
 	if err != nil {
 		return "error: " + reason(err).Error()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -37,29 +38,66 @@ import (
 // root is the repository's root, seen from this package.
 const root = "../.."
 
-func readme(t *testing.T) string {
+// The documents that tests look for something in.
+const (
+	readme       = "README.md"
+	aboutPolicy  = "policy/README.md"
+	aboutService = "server/README.md"
+	aboutEnvoy   = "envoy/README.md"
+	contributing = "CONTRIBUTING.md"
+)
+
+// document returns the text of a document.
+func document(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(text)
 }
 
-// snippets returns the code blocks of the README in a language.
+// documents returns the names of all documents, the README first.
+func documents(t *testing.T) []string {
+	t.Helper()
+	names := []string{readme}
+	err := fs.WalkDir(os.DirFS(root), ".", func(name string, entry fs.DirEntry, err error) error {
+		switch hidden := strings.HasPrefix(entry.Name(), ".") && name != "."; {
+		case err != nil:
+			return err
+		case entry.IsDir() && (hidden || name == "dist" || entry.Name() == "testdata"):
+			return fs.SkipDir
+		case name != readme && filepath.Ext(name) == ".md":
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// snippets returns the code blocks in a language of all documents but the guides, which
+// are done step by step.
 func snippets(t *testing.T, language string) []string {
 	t.Helper()
 	var blocks []string
-	for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1) {
-		blocks = append(blocks, m[1])
+	for _, name := range documents(t) {
+		if strings.HasPrefix(name, guides) {
+			continue
+		}
+		for _, m := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(document(t, name), -1) {
+			blocks = append(blocks, m[1])
+		}
 	}
 	if len(blocks) == 0 {
-		t.Fatalf("the README has no %s", language)
+		t.Fatalf("the documents have no %s", language)
 	}
 	return blocks
 }
 
-func TestReadmePoliciesLoadWithoutAWarning(t *testing.T) {
+func TestDocumentedPoliciesLoadWithoutAWarning(t *testing.T) {
 	loaded := 0
 	for _, block := range snippets(t, "yaml") {
 		if strings.HasPrefix(block, "# envoy.") || strings.HasPrefix(block, "# cases/") {
@@ -67,19 +105,19 @@ func TestReadmePoliciesLoadWithoutAWarning(t *testing.T) {
 		}
 		loaded++
 		r := policyfile.Load(fstest.MapFS{
-			"README.yaml": {Data: []byte(block)},
-			"tenants.txt": {Data: []byte("https://tenant.example.org\n")},
+			"policies.yaml": {Data: []byte(block)},
+			"tenants.txt":   {Data: []byte("https://tenant.example.org\n")},
 		}, "")
 		for _, d := range r.Diagnostics {
 			t.Errorf("%s\nin\n%s", d, block)
 		}
 	}
 	if loaded < 3 {
-		t.Errorf("only %d policy files in the README", loaded)
+		t.Errorf("only %d policy files in the documents", loaded)
 	}
 }
 
-func TestReadmeEnvoySnippetsDecode(t *testing.T) {
+func TestDocumentedEnvoySnippetsDecode(t *testing.T) {
 	decoded := 0
 	for _, block := range snippets(t, "yaml") {
 		name, ok := strings.CutPrefix(strings.SplitN(block, "\n", 2)[0], "# envoy.")
@@ -92,7 +130,7 @@ func TestReadmeEnvoySnippetsDecode(t *testing.T) {
 		}
 	}
 	if decoded == 0 {
-		t.Error("no Envoy snippet in the README")
+		t.Error("no Envoy snippet in the documents")
 	}
 }
 
@@ -113,10 +151,10 @@ func decodeYAML(name, text string) error {
 	return protojson.Unmarshal(asJSON, kind.New().Interface())
 }
 
-// TestReadmeCommandsRun runs each "corsgate" line of the README's shell blocks
+// TestDocumentedCommandsRun runs each "corsgate" line of the documents' shell blocks
 // where a policies folder is. Those that serve until they are stopped are
 // stopped when they serve.
-func TestReadmeCommandsRun(t *testing.T) {
+func TestDocumentedCommandsRun(t *testing.T) {
 	policies, err := filepath.Abs(filepath.Join(root, "envoy", "policies"))
 	if err != nil {
 		t.Fatal(err)
@@ -130,7 +168,7 @@ func TestReadmeCommandsRun(t *testing.T) {
 		}
 	}
 	if len(commands) < 4 {
-		t.Errorf("only %q in the README", commands)
+		t.Errorf("only %q in the documents", commands)
 	}
 	for _, command := range commands {
 		t.Run(command, func(t *testing.T) {
@@ -142,12 +180,12 @@ func TestReadmeCommandsRun(t *testing.T) {
 			}
 			writeCases(t, folder)
 			t.Chdir(folder)
-			runReadme(t, strings.Fields(command)[1:])
+			runDocumented(t, strings.Fields(command)[1:])
 		})
 	}
 }
 
-// writeCases writes the README's case files, whose first line is their name.
+// writeCases writes the documents' case files, whose first line is their name.
 func writeCases(t *testing.T, folder string) {
 	t.Helper()
 	written := 0
@@ -163,13 +201,13 @@ func writeCases(t *testing.T, folder string) {
 		}
 	}
 	if written == 0 {
-		t.Fatal("the README has no cases")
+		t.Fatal("the documents have no cases")
 	}
 }
 
-// runReadme runs a command line; the variables stand in for listeners that it
+// runDocumented runs a command line; the variables stand in for listeners that it
 // does not name.
-func runReadme(t *testing.T, args []string) {
+func runDocumented(t *testing.T, args []string) {
 	t.Helper()
 	t.Setenv("CORSGATE_GRPC_LISTEN", "127.0.0.1:0")
 	t.Setenv("CORSGATE_ADMIN_LISTEN", "127.0.0.1:0")
@@ -191,8 +229,8 @@ func runReadme(t *testing.T, args []string) {
 	}
 }
 
-// TestReadmeRequestsWork makes the README's requests to the admin listener.
-func TestReadmeRequestsWork(t *testing.T) {
+// TestDocumentedRequestsWork makes the documents' requests to the admin listener.
+func TestDocumentedRequestsWork(t *testing.T) {
 	c := serveConfig{policies: filepath.Join(root, "envoy", "policies"), grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0"}
 	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
@@ -203,7 +241,7 @@ func TestReadmeRequestsWork(t *testing.T) {
 	go func() { ended <- svc.Run(ctx) }()
 	s := served{admin: svc.admin.Listener.Addr().String()}
 	asked := 0
-	for _, m := range regexp.MustCompile(`(?m)^curl (?:-X (POST) )?http://127\.0\.0\.1:9002(\S+)$`).FindAllStringSubmatch(readme(t), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^curl (?:-X (POST) )?http://127\.0\.0\.1:9002(\S+)$`).FindAllStringSubmatch(document(t, aboutService), -1) {
 		asked++
 		status, body, err := s.ask(m[1], m[2])
 		if err != nil || status != http.StatusOK {
@@ -211,7 +249,7 @@ func TestReadmeRequestsWork(t *testing.T) {
 		}
 	}
 	if asked < 2 {
-		t.Errorf("only %d requests in the README", asked)
+		t.Errorf("only %d requests in the documents", asked)
 	}
 	cancel()
 	if err := <-ended; err != nil {
@@ -230,8 +268,8 @@ func TestReadmeQuickstartExists(t *testing.T) {
 	}
 }
 
-func TestReadmeListsTheFlagsOfServe(t *testing.T) {
-	text := readme(t)
+func TestTheFlagsOfServeAreListed(t *testing.T) {
+	text := document(t, aboutService)
 	var rows []string
 	newServe().Flags().VisitAll(func(f *pflag.Flag) {
 		def := "`" + f.DefValue + "`"
@@ -244,64 +282,75 @@ func TestReadmeListsTheFlagsOfServe(t *testing.T) {
 		row := fmt.Sprintf("| `--%s` | `%s` | %s |", f.Name, variable(f.Name), def)
 		rows = append(rows, row)
 		if strings.Count(text, "\n"+row) != 1 {
-			t.Errorf("the README has no row %s", row)
+			t.Errorf("%s has no row %s", aboutService, row)
 		}
 	})
 	if listed := regexp.MustCompile("(?m)^\\| `--").FindAllString(text, -1); len(listed) != len(rows) {
-		t.Errorf("the README lists %d flags of serve, there are %d", len(listed), len(rows))
+		t.Errorf("%s lists %d flags of serve, there are %d", aboutService, len(listed), len(rows))
 	}
 }
 
-func TestReadmeListsWhatThereIs(t *testing.T) {
-	var want []string
+// TestTheReadmeIsShort keeps the README a page that a newcomer reads to its end.
+func TestTheReadmeIsShort(t *testing.T) {
+	const most = 200
+	if lines := strings.Count(document(t, readme), "\n"); lines > most {
+		t.Errorf("%s has %d lines, and %d may be: what is about one folder belongs in its README.md", readme, lines, most)
+	}
+}
+
+func TestWhatThereIsIsListed(t *testing.T) {
+	var policies, commands []string
 	for _, r := range policy.Reasons() {
-		want = append(want, "| `"+r.String()+"` |")
+		policies = append(policies, "| `"+r.String()+"` |")
 	}
 	for _, o := range []policy.OptIn{
 		policy.OptInOriginRegex, policy.OptInNullOrigin, policy.OptInAnyOriginWithCredentials,
 		policy.OptInPublicSuffix, policy.OptInInsecureOrigins, policy.OptInPrivateNetworkAccess,
 	} {
-		want = append(want, "| `"+string(o)+"` |")
+		policies = append(policies, "| `"+string(o)+"` |")
 	}
 	for _, field := range fieldsOf(reflect.TypeFor[policy.Spec](), "") {
-		want = append(want, "| `"+field+"` |")
+		policies = append(policies, "| `"+field+"` |")
 	}
 	for _, cmd := range newRoot().Commands() {
-		want = append(want, "| `corsgate "+cmd.Use+"` |")
+		commands = append(commands, "| `corsgate "+cmd.Use+"` |")
 	}
-	lines := strings.Split(readme(t), "\n")
-	for _, row := range want {
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row) }) {
-			t.Errorf("the README has no row %s", row)
+	for name, want := range map[string][]string{aboutPolicy: policies, readme: commands} {
+		lines := strings.Split(document(t, name), "\n")
+		for _, row := range want {
+			if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, row) }) {
+				t.Errorf("%s has no row %s", name, row)
+			}
 		}
 	}
 }
 
-func TestReadmeNamesFoldersAndFilesThatThereAre(t *testing.T) {
-	text := readme(t)
-	named := regexp.MustCompile("`((?:policy|server|envoy|internal|cmd)/[a-z0-9/]*)`").FindAllStringSubmatch(text, -1)
-	if len(named) < 20 {
-		t.Errorf("only %q in the project structure", named)
-	}
-	named = append(named, regexp.MustCompile(`\]\(([A-Z][A-Za-z.]+)\)`).FindAllStringSubmatch(text, -1)...)
-	for _, m := range named {
-		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
-			t.Error(err)
+func TestNamedFoldersExist(t *testing.T) {
+	named := 0
+	for _, name := range documents(t) {
+		for _, m := range regexp.MustCompile("`((?:policy|server|envoy|internal|cmd)/[a-z0-9/]*)`").FindAllStringSubmatch(document(t, name), -1) {
+			named++
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
+	}
+	if named < 20 {
+		t.Errorf("only %d folders are named", named)
 	}
 }
 
-// TestReadmeNamesEveryPackage leaves out those that are for tests, the parts of the
+// TestEveryPackageIsNamed leaves out those that are for tests, the parts of the
 // benchmark, and what only one part of policy uses.
-func TestReadmeNamesEveryPackage(t *testing.T) {
-	text := readme(t)
+func TestEveryPackageIsNamed(t *testing.T) {
+	text := document(t, contributing)
 	for _, p := range packages(t) {
 		path := strings.TrimPrefix(p.ImportPath, module)
 		if isForTests(p.ImportPath) || strings.HasPrefix(path, "envoy/bench/") || strings.Contains(path, "/internal/") {
 			continue
 		}
 		if !strings.Contains(text, "`"+path+"/`") {
-			t.Errorf("the README does not name %s/", path)
+			t.Errorf("%s does not name %s/", contributing, path)
 		}
 	}
 }

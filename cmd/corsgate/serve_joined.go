@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/corsgate/corsgate/server/addr"
+)
+
+// joinedFlags are what the flags of serve say of a service that joins the gRPC listener
+// and is not for all who reach that.
+type joinedFlags struct {
+	on, remote bool
+	allowed    []string
+}
+
+// joinedWords are what the flags of such a service are called, and what its mistakes say.
+type joinedWords struct {
+	// flag is the one that switches it on, and help says what for.
+	flag, help string
+	// client says what an allowed client does, and open what whoever reaches it can do.
+	client, open string
+	// allow and remote say why --FLAG-allow is for nothing without it, and what it does on
+	// an address that others reach.
+	allow, remote string
+}
+
+// define defines the flags.
+func (f *joinedFlags) define(flags *pflag.FlagSet, w *joinedWords) {
+	flags.BoolVar(&f.on, w.flag, false, w.help)
+	flags.StringSliceVar(&f.allowed, w.flag+"-allow", nil, "the only `NAME` (DNS, URI, e-mail, IP) of a client certificate that "+w.client+", repeatable; all by default")
+	flags.BoolVar(&f.remote, w.flag+"-insecure-allow-remote", false, "let --grpc-listen be another address than loopback without client certificates; whoever reaches it can "+w.open)
+}
+
+// check reports who may use the service and should not, on a listener at that address.
+func (f *joinedFlags) check(w *joinedWords, listen string, t *tlsFlags) error {
+	a, err := addr.Parse(listen)
+	mutual := t.clientCA != ""
+	switch {
+	case err != nil:
+		return err // which checkListen has told
+	case !f.on && len(f.allowed) > 0:
+		return misused(fmt.Sprintf("add --%s, or leave it out", w.flag), "--%s-allow %s", w.flag, w.allow)
+	case !f.on:
+		return nil
+	case len(f.allowed) > 0 && !mutual:
+		return misused("add --grpc-tls-client-ca", "--%s-allow has nobody to vouch for the names", w.flag)
+	case a.Path == "" && !a.IsLoopback() && !mutual && !f.remote:
+		return misused(fmt.Sprintf("listen on 127.0.0.1 or a Unix socket, or add --grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca, or say --%s-insecure-allow-remote when nobody else can reach the address", w.flag),
+			"--%s on %s, without client certificates, %s", w.flag, listen, w.remote)
+	}
+	return nil
+}

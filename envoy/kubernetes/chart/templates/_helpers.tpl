@@ -1,0 +1,101 @@
+{{- define "corsgate.name" -}}
+{{- .Values.nameOverride | default .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "corsgate.selector" -}}
+app.kubernetes.io/name: corsgate
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "corsgate.labels" -}}
+{{ include "corsgate.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "corsgate.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- /* The Secret of the gRPC port, or nothing. */ -}}
+{{- define "corsgate.tlsSecret" -}}
+{{- if .Values.tls.certManager.enabled }}{{ include "corsgate.name" . }}-tls{{ else }}{{ .Values.tls.existingSecret }}{{ end -}}
+{{- end }}
+
+{{- /* The volume with the policies. */ -}}
+{{- define "corsgate.policiesVolume" -}}
+{{- $given := 0 -}}
+{{- range list .Values.policies .Values.existingConfigMap .Values.policiesVolume }}{{ if . }}{{ $given = add1 $given }}{{ end }}{{ end -}}
+{{- if ne (int $given) 1 }}
+{{- fail "say where the policies are, in one of the values policies, existingConfigMap and policiesVolume" }}
+{{- end -}}
+{{- if .Values.policiesVolume -}}
+{{ toYaml .Values.policiesVolume }}
+{{- else -}}
+configMap: {name: {{ .Values.existingConfigMap | default (printf "%s-policies" (include "corsgate.name" .)) }}}
+{{- end -}}
+{{- end }}
+
+{{- /* What cannot work is refused before anything is installed. */ -}}
+{{- define "corsgate.check" -}}
+{{- $tls := include "corsgate.tlsSecret" . -}}
+{{- if and .Values.ecds.enabled (not $tls) (not .Values.ecds.insecureAllowRemote) }}
+{{- fail "ecds.enabled gives the policies to whoever reaches the port: set tls.existingSecret or tls.certManager, or ecds.insecureAllowRemote" }}
+{{- end }}
+{{- if and .Values.tls.certManager.enabled .Values.tls.existingSecret }}
+{{- fail "tls.certManager and tls.existingSecret are both set: leave one out" }}
+{{- end }}
+{{- if and .Values.tls.certManager.enabled (not .Values.tls.certManager.issuerRef.name) }}
+{{- fail "tls.certManager.enabled needs tls.certManager.issuerRef.name" }}
+{{- end }}
+{{- if and (or .Values.tls.allowedSANs .Values.ecds.allow) (not $tls) }}
+{{- fail "tls.allowedSANs and ecds.allow have no certificates to look at: set tls.existingSecret or tls.certManager" }}
+{{- end }}
+{{- if gt (len (toJson .Values.policies)) 1048576 }}
+{{- fail "the policies are larger than a ConfigMap takes, 1 MiB: keep several ConfigMaps, and name them in policiesVolume" }}
+{{- end }}
+{{- end }}
+
+{{- define "corsgate.args" -}}
+{{- $tls := "/etc/corsgate/tls" -}}
+- serve
+- --policies=/etc/corsgate/policies
+- --grpc-listen=:9001
+{{- if .Values.metrics.enabled }}
+- --metrics-listen=:9003
+{{- end }}
+{{- if include "corsgate.tlsSecret" . }}
+- --grpc-tls-cert={{ $tls }}/tls.crt
+- --grpc-tls-key={{ $tls }}/tls.key
+- --grpc-tls-client-ca={{ $tls }}/ca.crt
+{{- end }}
+{{- range .Values.tls.allowedSANs }}
+- --grpc-tls-allowed-san={{ . }}
+{{- end }}
+{{- if .Values.ecds.enabled }}
+- --ecds
+{{- if .Values.ecds.insecureAllowRemote }}
+- --ecds-insecure-allow-remote
+{{- end }}
+{{- range .Values.ecds.allow }}
+- --ecds-allow={{ . }}
+{{- end }}
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{- /* How the kubelet asks: by gRPC, or with TLS, which it does not speak, by the command. */ -}}
+{{- define "corsgate.probe" -}}
+{{- if include "corsgate.tlsSecret" . -}}
+exec: {command: [/corsgate, health]}
+timeoutSeconds: 5
+{{- else -}}
+grpc: {port: 9001}
+timeoutSeconds: 2
+{{- end }}
+{{- end }}

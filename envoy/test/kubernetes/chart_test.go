@@ -1,0 +1,264 @@
+//go:build linux
+
+package kubernetes
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v4"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
+)
+
+// chart is the folder of the chart.
+const chart = "../../kubernetes/chart"
+
+// helm runs helm and returns what it has printed; what it says besides is the error's.
+func helm(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), must(t)(client("helm")), args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		err = errors.New(stderr.String() + string(out))
+	}
+	return string(out), err
+}
+
+// rendered prints the chart's objects, installed as in the README.
+func rendered(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	return helm(t, append([]string{"template", "corsgate", chart, "--namespace", "corsgate"}, args...)...)
+}
+
+// valueSets are the files of values that the chart is tried with.
+func valueSets(t *testing.T) []string {
+	t.Helper()
+	sets, err := filepath.Glob(filepath.Join(chart, "ci", "*.yaml"))
+	if err != nil || len(sets) < 5 {
+		t.Fatalf("%d value sets: %v", len(sets), err)
+	}
+	return sets
+}
+
+// Of the objects, what the tests read.
+type (
+	object struct {
+		Kind     string
+		Metadata struct {
+			Name   string
+			Labels map[string]string
+		}
+		Data map[string]string
+		Spec struct {
+			Template struct {
+				Metadata struct{ Labels map[string]string }
+				Spec     struct{ Containers []container }
+			}
+			Selector map[string]any
+			Ports    []struct{ TargetPort string }
+			Ingress  []struct{ Ports []struct{ Port string } }
+		}
+	}
+	container struct {
+		Args  []string
+		Ports []struct {
+			Name          string
+			ContainerPort int
+		}
+		StartupProbe, ReadinessProbe, LivenessProbe probe
+	}
+	probe struct {
+		GRPC *struct{ Port int }
+		Exec *struct{ Command []string }
+	}
+)
+
+// objectsOf reads objects.
+func objectsOf(t *testing.T, doc string) (list []object) {
+	t.Helper()
+	decoder := yaml.NewDecoder(strings.NewReader(doc))
+	for {
+		var any map[string]any
+		err := decoder.Decode(&any)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(any) // its reader takes names in any case
+		if err != nil {
+			t.Fatal(err)
+		}
+		var o object
+		if err := json.Unmarshal(text, &o); err != nil && o.Kind == "Deployment" {
+			t.Fatal(err)
+		}
+		list = append(list, o)
+	}
+}
+
+// find returns the object of a kind.
+func find(t *testing.T, list []object, kind string) object {
+	t.Helper()
+	i := slices.IndexFunc(list, func(o object) bool { return o.Kind == kind })
+	if i < 0 {
+		t.Fatalf("no %s", kind)
+	}
+	return list[i]
+}
+
+// TestChart runs corsgate as each rendered Deployment says, and probes it as the kubelet
+// would.
+func TestChart(t *testing.T) {
+	envoytest.Full(t)
+	binary := corsgatetest.Build(t)
+	for _, set := range valueSets(t) {
+		t.Run(filepath.Base(set), func(t *testing.T) {
+			if out, err := helm(t, "lint", "--strict", chart, "--values", set); err != nil {
+				t.Errorf("lint: %v\n%s", err, out)
+			}
+			list := objectsOf(t, must(t)(rendered(t, "--values", set)))
+			deployment := find(t, list, "Deployment")
+			c := deployment.Spec.Template.Spec.Containers[0]
+			checkPorts(t, list, c)
+			checkSelectors(t, list, deployment.Spec.Template.Metadata.Labels)
+			runContainer(t, binary, list, c)
+			for _, p := range []probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+				p.run(t, binary)
+			}
+		})
+	}
+}
+
+// checkPorts reports ports that a Service or a policy names and the container lacks.
+func checkPorts(t *testing.T, list []object, c container) {
+	t.Helper()
+	var named []string
+	for _, p := range find(t, list, "Service").Spec.Ports {
+		named = append(named, p.TargetPort)
+	}
+	for _, rule := range find(t, list, "NetworkPolicy").Spec.Ingress {
+		for _, p := range rule.Ports {
+			named = append(named, p.Port)
+		}
+	}
+	for _, p := range c.Ports {
+		if p.ContainerPort == 9002 || !slices.Contains(named, p.Name) {
+			t.Errorf("the port %s %d is the admin listener's, or nobody names it", p.Name, p.ContainerPort)
+		}
+		named = slices.DeleteFunc(named, func(n string) bool { return n == p.Name })
+	}
+	if len(named) > 0 {
+		t.Errorf("the container has no ports %q", named)
+	}
+}
+
+// checkSelectors reports a Service that does not find the pods.
+func checkSelectors(t *testing.T, list []object, labels map[string]string) {
+	t.Helper()
+	for name, value := range find(t, list, "Service").Spec.Selector {
+		if labels[name] != value {
+			t.Errorf("the Service selects %s=%v, and pods have %q", name, value, labels[name])
+		}
+	}
+}
+
+// runContainer runs corsgate with a container's arguments, on files where the volumes
+// would be.
+func runContainer(t *testing.T, binary string, list []object, c container) {
+	t.Helper()
+	folder := t.TempDir()
+	policies := map[string]string{"cors.yaml": must(t)(readFile("../../policies/demo.yaml"))}
+	for _, o := range list {
+		if strings.HasSuffix(o.Metadata.Name, "-policies") && o.Kind == "ConfigMap" {
+			policies = o.Data
+		}
+	}
+	for name, content := range policies {
+		put(t, filepath.Join(folder, "policies", name), content)
+	}
+	authority := tlstest.New(t)
+	put(t, filepath.Join(folder, "tls", "made"), "")
+	authority.WriteCA(t, filepath.Join(folder, "tls", "ca.crt"))
+	authority.Write(t, filepath.Join(folder, "tls", "tls.crt"), filepath.Join(folder, "tls", "tls.key"), "corsgate.corsgate.svc")
+	args := []string{"--admin-listen", "127.0.0.1:9002"} // the default
+	for _, arg := range c.Args[1:] {
+		args = append(args, strings.ReplaceAll(arg, "/etc/corsgate/", folder+"/"))
+	}
+	corsgatetest.Start(t, binary, args...)
+	for _, p := range c.Ports {
+		if p.Name == "metrics" && ask(t, "http://127.0.0.1:9003", request{"GET", "127.0.0.1", "/readyz", nil}).status != 200 {
+			t.Error("the metrics listener is not where the port says")
+		}
+	}
+}
+
+// run does what the kubelet does for a probe.
+func (p probe) run(t *testing.T, binary string) {
+	t.Helper()
+	switch {
+	case p.Exec != nil:
+		if out, err := exec.CommandContext(t.Context(), binary, p.Exec.Command[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%q: %v %s", p.Exec.Command, err, out)
+		}
+	case p.GRPC != nil && p.GRPC.Port == 9001:
+		conn, err := grpc.NewClient("127.0.0.1:9001", grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		resp, err := healthpb.NewHealthClient(conn).Check(servertest.Context(t), &healthpb.HealthCheckRequest{})
+		if err != nil || resp.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			t.Errorf("the gRPC probe: %v %v", resp, err)
+		}
+	default:
+		t.Errorf("the probe asks nobody: %+v", p)
+	}
+}
+
+func TestChartRefusesWhatCannotWork(t *testing.T) {
+	envoytest.Full(t)
+	const some = "policies.a\\.yaml=x"
+	for _, tc := range []struct {
+		name string
+		set  string
+		want string
+	}{
+		{"an unknown value", some + ",polices.a=b", "additional properties 'polices' not allowed"},
+		{"an unknown value within one", some + ",metrics.enable=true", "additional properties 'enable' not allowed"},
+		{"a value of another type", some + ",replicas=two", "got string, want integer"},
+		{"a policy that is no file", "policies.a=x", "invalid propertyName"},
+		{"no policies", "replicas=1", "say where the policies are"},
+		{"policies at two places", some + ",existingConfigMap=a", "say where the policies are"},
+		{"a delivery to anybody", some + ",ecds.enabled=true", "set tls.existingSecret or tls.certManager, or ecds.insecureAllowRemote"},
+		{"certificates from two places", some + ",tls.existingSecret=a,tls.certManager.enabled=true,tls.certManager.issuerRef.name=b", "leave one out"},
+		{"certificates from nobody", some + ",tls.certManager.enabled=true", "needs tls.certManager.issuerRef.name"},
+		{"names without certificates", some + ",tls.allowedSANs[0]=a", "have no certificates to look at"},
+	} {
+		if _, err := rendered(t, "--set", tc.set); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %q in it", tc.name, err, tc.want)
+		}
+	}
+	large := filepath.Join(t.TempDir(), "large.yaml")
+	put(t, large, strings.Repeat("# policies\n", 100_000))
+	if _, err := rendered(t, "--set-file", "policies.a\\.yaml="+large); err == nil || !strings.Contains(err.Error(), "name them in policiesVolume") {
+		t.Errorf("more than a ConfigMap takes: %.300v", err)
+	}
+}
