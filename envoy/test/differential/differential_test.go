@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -98,6 +99,9 @@ func setsOfEach() int {
 	wanted := *exchanges
 	if wanted == 0 {
 		wanted = perSet * len(variants)
+		if os.Getenv("CORSGATE_TEST") == "full" {
+			wanted *= 5
+		}
 	}
 	each := perSet * len(variants)
 	return (wanted + each - 1) / each

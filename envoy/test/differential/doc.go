@@ -3,7 +3,8 @@
 // the upstream saw the request, policy and reason. It has tests only.
 //
 // The generator aims at the borders of every rule of package notrip. What it makes up
-// follows from a seed. In short the seeds are fixed. At length:
+// follows from a seed. In short, and with CORSGATE_TEST=full somewhat longer, the
+// seeds are fixed. At length:
 //
 //	go test ./envoy/test/differential -v -timeout 2h -args -exchanges 200000
 //
