@@ -31,7 +31,7 @@ func (v *validator) checkMethods() {
 			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
 		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
 			// Fetch, #concept-method-normalize, does not change it.
-			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
+			v.warn("method-case", place, m, "methods are case-sensitive, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
 		}
 		seen[m] = true
 	}

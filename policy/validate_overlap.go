@@ -128,7 +128,7 @@ func (o *overlaps) report(first, second claim, host, path string) {
 	}
 	o.v.spec = second.spec
 	o.v.add(level, "policy-overlap", field, where+path,
-		fmt.Sprintf("policies %q and %q both cover it, and none of them is more specific", clip(a.Name), clip(b.Name)),
+		fmt.Sprintf("policies %q and %q both cover it, and neither is more specific", clip(a.Name), clip(b.Name)),
 		"give one of them a longer path or another host, or make it one policy")
 }
 

@@ -254,7 +254,7 @@ func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 		hint = "let one policy list both"
 	}
 	v.warn("path-decoded", field, p,
-		fmt.Sprintf("applications may read it as %q, and requests are denied if another policy answers for that otherwise", clip(decoded)),
+		fmt.Sprintf("applications may read it as %q; requests are denied if another policy answers differently for that path", clip(decoded)),
 		hint)
 }
 

@@ -24,9 +24,9 @@ const (
 
 // misuses are what a Misuse is called, does, and is mended by.
 var misuses = [Misuses]struct{ word, effect, hint string }{
-	MisuseFullDuplex: {"full_duplex_bodies", "Envoy takes bodies from corsgate, which sends none: they get lost",
+	MisuseFullDuplex: {"full_duplex_bodies", "Envoy takes bodies from corsgate, which sends none: they are lost",
 		"set request_body_mode and response_body_mode of processing_mode to NONE"},
-	MisuseIgnored: {"answers_ignored", "Envoy makes no use of the answers",
+	MisuseIgnored: {"answers_ignored", "Envoy does not use the answers",
 		"switch observability_mode off"},
 	MisuseNoResponses: {"no_responses", "Envoy shows no response headers, so that responses get no CORS headers and keep the upstream's",
 		"set response_header_mode of processing_mode to SEND, or use the filters that 'corsgate envoy-config' prints"},

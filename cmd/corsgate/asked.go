@@ -67,18 +67,18 @@ func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policy
 	d := policyfile.Diagnostic{Level: policy.Note, Hint: cause.Hint}
 	switch {
 	case report.Asked == notrip.AskedAll && service:
-		d.Code, d.Reason = codeAskedWhole, "the service is asked about every request with an Origin"
+		d.Code, d.Reason = codeAskedWhole, "Envoy asks the service about every request with an Origin"
 	case report.Asked == notrip.AskedAll:
 		d.Level, d.Code, d.Reason = policy.Error, codeNeedsService, "Envoy alone cannot decide about it"
 		d.Hint = strings.TrimPrefix(d.Hint+", or have a service", ", or ")
 	case report.Asked == notrip.AskedSome && service:
-		d.Code, d.Reason = codeAskedSome, "the service is asked about some requests"
+		d.Code, d.Reason = codeAskedSome, "Envoy asks the service about some requests"
 	case report.Asked == notrip.AskedSome:
 		d.Code, d.Reason = codeAskedSome, "some requests are refused, since there is no service to ask"
 	case service:
-		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, the service is asked about odd spellings only"
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, and asks the service only about odd spellings"
 	default:
-		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, odd spellings are refused"
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, and refuses odd spellings"
 	}
 	for _, more := range []string{cause.Field, cause.Reason} {
 		if more != "" {

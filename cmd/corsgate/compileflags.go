@@ -32,19 +32,19 @@ var compileFlagNames = []string{"port", "shards", "named-policies", "policy-name
 func (f *compileFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.reply, f.budget = oneOf(string(notrip.ByAuthz), string(notrip.ByLua)), notrip.DefaultBudget
-	flags.Var(&f.ports, "port", "no-trip: `PORT` that clients write behind the host, repeatable; what has another one is asked about")
+	flags.Var(&f.ports, "port", "no-trip: `PORT` that clients may write after the host, repeatable; Envoy asks about requests with another one")
 	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
-	flags.IntVar(&f.shards, "shards", 1, "no-trip: divide the policies by their hosts over so many files, for large sets: a change writes one of them anew")
-	flags.BoolVar(&f.named, "named-policies", false, "no-trip: look whether a route or virtual host names a policy, and ask about such a request; on by default if there is a service")
-	flags.BoolVar(&f.names, "policy-names", false, "no-trip: have Envoy's access log name the policy, too; more memory for many policies")
-	flags.Var(f.reply, "reply", "no-trip: how Envoy answers by itself; lua without the flag UAEX in the log, for a Lua state for each answer and worker")
-	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; what does not fit in is asked about")
+	flags.IntVar(&f.shards, "shards", 1, "no-trip: over how many files the policies are divided by their hosts; with large sets, a change then replaces only one of them")
+	flags.BoolVar(&f.named, "named-policies", false, "no-trip: ask about a request if its route or virtual host names a policy; on by default if there is a service")
+	flags.BoolVar(&f.names, "policy-names", false, "no-trip: have Envoy's access log name the policy, too; needs more memory if there are many policies")
+	flags.Var(f.reply, "reply", "no-trip: how Envoy answers by itself; lua leaves no flag UAEX in the log, and needs a Lua state for each answer and worker")
+	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; Envoy asks about what does not fit")
 }
 
 // check reports what cannot be compiled for.
 func (f *compileFlags) check() error {
 	if f.shards < 1 {
-		return misused("write 1 to 256", "--shards %d is no number of files", f.shards)
+		return misused("write 1 to 256", "--shards %d is not a number of files", f.shards)
 	}
 	return nil
 }

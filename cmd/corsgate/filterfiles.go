@@ -25,11 +25,11 @@ func (f *filterFiles) Prepare(set *policy.Set) (commit func(), err error) {
 	}
 	staged, err := envoy.StageFilters(f.config.Compiled.Folder, filters)
 	if err != nil {
-		return nil, fmt.Errorf("write the filters: %w; when that is mended, change the policies to have them read again", err)
+		return nil, fmt.Errorf("write the filters: %w; once that is solved, change the policies so that they are written again", err)
 	}
 	return func() {
 		if err := staged.Commit(); err != nil {
-			f.log.Error("the filters could not be replaced, Envoy keeps those before", "error", err)
+			f.log.Error("the filters could not be replaced, Envoy keeps the ones before", "error", err)
 		}
 	}, nil
 }

@@ -71,7 +71,7 @@ func (w printableJSON) Write(line []byte) (int, error) {
 // missedLines is the line that stands in a log where n were dropped.
 func missedLines(text bool, n uint64) []byte {
 	var line bytes.Buffer
-	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, for nobody read them", "lines", n)
+	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, since nobody read them", "lines", n)
 	return line.Bytes()
 }
 

@@ -31,14 +31,14 @@ type observeConfig struct {
 func (c *observeConfig) define(flags *pflag.FlagSet) {
 	c.decisionLog = oneOf(decisionsOff, decisionsSampled, decisionsAll)
 	flags.Var(c.decisionLog, "decision-log", "which decisions are written to standard output, as JSON lines")
-	flags.IntVar(&c.decisionSample, "decision-log-sample", 100, "with --decision-log sampled, 1 of so many decisions is written")
+	flags.IntVar(&c.decisionSample, "decision-log-sample", 100, "with --decision-log sampled, write 1 decision of this many")
 	flags.StringVar(&c.traceEndpoint, "trace-endpoint", "", "`URL` of an OpenTelemetry collector, OTLP over gRPC, such as http://127.0.0.1:4317; empty means no tracing")
 }
 
 // check reports flags that nothing can be observed with.
 func (c *observeConfig) check() error {
 	if c.decisionLog != nil && c.decisionLog.value == decisionsSampled && c.decisionSample < 1 {
-		return misused("name how many decisions one is taken of, such as 100", "--decision-log-sample %d is not a positive number", c.decisionSample)
+		return misused("write 100 to log one decision of 100", "--decision-log-sample %d is not a positive number", c.decisionSample)
 	}
 	if c.traceEndpoint == "" {
 		return nil

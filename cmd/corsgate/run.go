@@ -31,9 +31,9 @@ it runs. It compiles them into Envoy's own filters, and answers what these canno
 decide, or every question, over gRPC (ext_proc or ext_authz).
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.
+CORSGATE_SOME_FLAG; the flag wins. Only the demo ignores these variables.
 
-Exit codes: 0 when all went well, 1 for findings and failures, 2 for a wrong command
+Exit codes: 0 if all went well, 1 for findings and failures, 2 for a wrong command
 line, 130 for a demo that a signal ended before its work was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?

@@ -34,7 +34,7 @@ func (c *serveConfig) checkListeners() error {
 		return err
 	}
 	if !c.adminRemote && !c.transport.adminTLS.on() && !admin.IsLoopback() {
-		return misused("listen on 127.0.0.1, or with --admin-tls-cert and --admin-tls-client-ca, or say --admin-insecure-allow-remote when nobody else can reach the address",
+		return misused("listen on 127.0.0.1, or add --admin-tls-cert and --admin-tls-client-ca, or add --admin-insecure-allow-remote if nobody else can reach the address",
 			"--admin-listen %s is not a loopback address", c.adminListen)
 	}
 	return nil

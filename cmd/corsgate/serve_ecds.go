@@ -18,14 +18,14 @@ type ecdsFlags struct {
 var ecdsWords = joinedWords{
 	flag: "ecds", help: "deliver the compiled policies to the Envoys of 'envoy-config --profile no-trip --ecds', on --grpc-listen",
 	client: "gets them", open: "read all that the policies say",
-	allow: "says who gets what --ecds delivers", remote: "gives the policies to whoever reaches it",
+	allow: "has no effect without --ecds", remote: "gives the policies to whoever reaches it",
 }
 
 // define defines the flags.
 func (f *ecdsFlags) define(flags *pflag.FlagSet) {
 	f.budget = notrip.DefaultBudget
 	f.joinedFlags.define(flags, &ecdsWords)
-	flags.Var(&f.budget, "no-trip-budget", "`SIZE` that the compiled policies of an Envoy may have; what does not fit in is asked about")
+	flags.Var(&f.budget, "no-trip-budget", "`SIZE` that the compiled policies of an Envoy may have; Envoy asks about what does not fit")
 }
 
 // server returns what delivers the compiled policies, or nil.

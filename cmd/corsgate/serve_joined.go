@@ -45,9 +45,9 @@ func (f *joinedFlags) check(w *joinedWords, listen string, t *tlsFlags) error {
 	case !f.on:
 		return nil
 	case len(f.allowed) > 0 && !mutual:
-		return misused("add --grpc-tls-client-ca", "--%s-allow has nobody to vouch for the names", w.flag)
+		return misused("add --grpc-tls-client-ca", "--%s-allow needs client certificates", w.flag)
 	case a.Path == "" && !a.IsLoopback() && !mutual && !f.remote:
-		return misused(fmt.Sprintf("listen on 127.0.0.1 or a Unix socket, or add --grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca, or say --%s-insecure-allow-remote when nobody else can reach the address", w.flag),
+		return misused(fmt.Sprintf("listen on 127.0.0.1 or a Unix socket, or add --grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca, or add --%s-insecure-allow-remote if nobody else can reach the address", w.flag),
 			"--%s on %s, without client certificates, %s", w.flag, listen, w.remote)
 	}
 	return nil

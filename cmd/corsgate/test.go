@@ -29,9 +29,9 @@ func newTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test CASES...",
 		Short: "Run decision cases against policies",
-		Long: `Runs the cases of each CASES, a YAML or JSON file or a folder of them, against the policies, and
-says which policies, origins, methods and headers no case exercises. A case is a
-request and what must come of it:
+		Long: `Runs the cases of each CASES, a YAML or JSON file or a folder of them, against the
+policies. It says which policies, origins, methods and headers no case exercises. A case
+is a request and the decision that is wanted:
 
   cases:
   - name: the shop may write
@@ -41,15 +41,15 @@ request and what must come of it:
       headers: {origin: https://shop.example.com, access-control-request-method: PUT}
     want: {policy: api, reason: preflight_allowed}
 
-With 'partial: true' above the cases only what "want" names is compared; without it
+With 'partial: true' above the cases, only what "want" names is compared. Without it,
 everything is: the status (status), whether the upstream saw the request (forwarded),
 each Access-Control-* and Vary header (headers), and what a policy in shadow says:
 
     want: {shadow: {policy: api-next, reason: preflight_origin_denied, differs: true}}
 
-A file that has policies of its own is judged by these.
+If a file has policies of its own, its cases run against these.
 
-Exits 1 when a case fails.`,
+Exits 1 if a case fails.`,
 		Example: `  corsgate test --policies policies/ cases/
   corsgate test --policies cors.yaml --format junit cases.yaml > junit.xml
   corsgate test --policies policies/ --watch cases/`,
@@ -69,7 +69,7 @@ Exits 1 when a case fails.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed if all cases bring theirs")
-	flags.BoolVar(&c.strict, "strict", false, "exit 1 when something is not exercised, too")
+	flags.BoolVar(&c.strict, "strict", false, "exit 1 if something is not exercised, too")
 	flags.BoolVar(&c.watch, "watch", false, "run again whenever the policies or the cases change, until Ctrl-C")
 	flags.Var(c.format, "format", "how to print the results")
 	return cmd

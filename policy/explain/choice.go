@@ -125,7 +125,7 @@ func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
 	case sc.Covers():
 		o.Why = covers(sc) + ", but another path is longer"
 	case sc.HostCovers:
-		o.Why, o.distance = "its host covers, its paths do not: "+listed(s.Paths), 1
+		o.Why, o.distance = "its host covers the request, its paths do not: "+listed(s.Paths), 1
 	default:
 		o.Why, o.distance = hostMiss(s, a)
 		o.distance += 2

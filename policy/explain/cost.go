@@ -48,7 +48,7 @@ func loss(c policydiff.Change, origin string) string {
 	case len(others) == 0 || len(c.Lost) == 0:
 		return ""
 	case slices.Contains(c.Lost, policydiff.GrantUpstream):
-		return "the upstream's own CORS headers no longer stand: list the other origins that it allows, too"
+		return "the upstream's own CORS headers no longer stay: list the other origins that it allows, too"
 	}
 	return fmt.Sprintf("other origins lose what policy %s allows them where policy %s decides now (%s), such as %s", c.OldPolicy, c.NewPolicy, strings.Join(c.Lost, ", "), others[0])
 }

@@ -187,7 +187,7 @@ func (a *asked) guessReason() {
 	case private:
 		a.sentFor = "the preflight asks whether a public page may reach a private network"
 	case len(names) > 0:
-		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not tell what in the request needs it"
+		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not say which header of the request needs it"
 	default:
 		a.Upload = true
 	}

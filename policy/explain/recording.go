@@ -61,13 +61,13 @@ func (r *Report) hearRecording() {
 	switch blocked := !r.Allowed && !r.Undecided; {
 	case failed == "" || r.FailsOtherwise:
 	case r.isOtherFailure() && blocked:
-		r.note("the recording says " + failed + ", which is another failure than CORS's")
+		r.note("the recording says " + failed + ", which is not a failure of CORS")
 	case r.isOtherFailure():
 		r.failOtherwise("the recording says " + failed + ", which is not a failure of CORS: look at the network, TLS and the browser's extensions")
 	case r.Undecided:
 		r.fail(fmt.Sprintf("the recording says that it failed (%s), and has no headers of the upstream's answer, which decide here: which CORS headers did it have%s?", failed, r.orLost()))
 	case r.Allowed:
-		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, or does the upstream answer otherwise%s?", failed, r.orLost()))
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, or does the upstream answer differently%s?", failed, r.orLost()))
 	}
 }
 

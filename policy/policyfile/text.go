@@ -94,7 +94,7 @@ func whyHidden(r rune) (reason, hint string) {
 	case unicode.Is(unicode.Zs, r), slices.Contains(blanks, r):
 		return "this looks like a space and is not one", "write a space"
 	case unicode.Is(unicode.Bidi_Control, r):
-		return "this changes the direction in which text is shown, so that it reads otherwise than it stands here", "remove it"
+		return "this changes the direction in which text is shown, so that people read something else than corsgate", "remove it"
 	case unicode.Is(unicode.Join_Control, r):
 		return "this is invisible", "remove it, though words of some scripts and some emoji are written with it: it can hide text as well"
 	case unicode.Is(unicode.Variation_Selector, r):

@@ -10,7 +10,7 @@ import (
 )
 
 // ambiguousAdvice is the Nearest of a denial for the spelling of a path.
-const ambiguousAdvice = "applications may read the path otherwise, and another policy answers that differently: Envoy's access log has the path, explain tells both policies"
+const ambiguousAdvice = "applications may read the path differently, and another policy answers that differently: Envoy's access log has the path, and explain names both policies"
 
 // adviceTime bounds the advice of one list: the rest goes without.
 const adviceTime = 2 * time.Second

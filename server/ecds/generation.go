@@ -52,7 +52,7 @@ func (g *generation) find(name string) (*resource, error) {
 		})
 	}
 	if len(g.variants) >= MaxVariants {
-		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
+		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, configure them with the same ports, shards and other flags", name, MaxVariants)
 	}
 	v, err := g.variant(name)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 func (s *Server) serve(stream grpc.ServerStream, p protocol) (err error) {
 	defer func() {
 		if status.Code(err) == codes.ResourceExhausted {
-			s.refused.Tell(s.log().Warn, "an Envoy cannot follow", "error", printable.Text(err.Error()))
+			s.refused.Tell(s.log().Warn, "an Envoy cannot get the compiled policies", "error", printable.Text(err.Error()))
 		}
 	}()
 	if err := s.admit(stream.Context()); err != nil {
@@ -151,7 +151,7 @@ func (c *conversation) answer(e *entry, r *request) {
 	}
 	refused := &Refusal{Version: e.version, Error: clip(r.refusal.GetMessage(), maxRefusal), At: time.Now().UTC()}
 	c.sub.change(func() { e.nonce, e.refused = "", refused })
-	c.server.log().Error("an Envoy has refused compiled policies, and keeps those before",
+	c.server.log().Error("an Envoy has refused compiled policies, and keeps the ones before",
 		"node", printable.Text(c.sub.node), "resource", e.name, "version", e.version, "error", printable.Text(refused.Error))
 }
 

@@ -103,8 +103,8 @@ func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
 // export takes a batch. It is read when its turn has come.
 func (s *Server) export(ctx context.Context, decode func(any) error) (any, error) {
 	if names, ok := s.Allowed.Admits(ctx); !ok {
-		s.refuse("none of the client's names may tell decisions", "names", printable.Clip(printable.List(names)))
-		return nil, status.Error(codes.PermissionDenied, "none of the client certificate's names may tell decisions")
+		s.refuse("none of the client's names may send decisions", "names", printable.Clip(printable.List(names)))
+		return nil, status.Error(codes.PermissionDenied, "none of the client certificate's names may send decisions")
 	}
 	if len(s.kept.all()) == 0 {
 		return nil, status.Error(codes.Unavailable, "no policies yet")

@@ -52,7 +52,7 @@ func (e *entry) decision(own *policy.Decision, isPolicy bool) policy.Decision {
 // tell logs a disagreement.
 func (s *Server) tell(node string, e *entry, own *policy.Decision) {
 	r := &e.request
-	s.disagreeing.Tell(s.log().Error, "Envoy has decided otherwise than the policies say, please report it",
+	s.disagreeing.Tell(s.log().Error, "Envoy has not decided as the policies say, please report it",
 		"node", shown(node), "set", e.set,
 		"envoy_policy", shown(e.policy), "envoy_reason", e.reason.String(), "policy", own.Policy, "reason", own.Reason.String(),
 		"shadow_policy", own.Shadow.Policy, "host", shown(r.Authority), "path", shown(r.Path), "method", shown(r.Method), "origin", shown(r.Origin),

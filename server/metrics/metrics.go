@@ -65,7 +65,7 @@ func (m *Metrics) wireMetrics() {
 	first := m.counters("corsgate_first_messages_total", "The ext_proc streams by their first message.", "message")
 	answers := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "corsgate_answer_duration_seconds",
-		Help:    "How long answers took, from the whole question to the answer handed to the transport.",
+		Help:    "How long answers took, from the complete question until the answer was given to the transport.",
 		Buckets: answerBuckets,
 	}, []string{"phase"})
 	m.registry.MustRegister(answers)
@@ -82,22 +82,22 @@ func (m *Metrics) wireMetrics() {
 	for p := range server.PassThroughs {
 		m.passThroughs[p] = closes.WithLabelValues(p.String())
 	}
-	misused := m.counters("corsgate_misused_streams_total", "The ext_proc streams whose processing_mode spoils the answers.", "kind")
+	misused := m.counters("corsgate_misused_streams_total", "The ext_proc streams whose processing_mode makes the answers useless.", "kind")
 	for u := range server.Misuses {
 		m.misuses[u] = misused.WithLabelValues(u.String())
 	}
 }
 
 func (m *Metrics) loadMetrics() {
-	m.loads = m.counters("corsgate_loads_total", "The loads of the policies by what came of them.", "result")
+	m.loads = m.counters("corsgate_loads_total", "The loads of the policies by their result.", "result")
 	for _, result := range []string{resultChanged, resultUnchanged, resultRefused} {
 		m.loads.WithLabelValues(result)
 	}
-	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, refused ones included.", nil)
-	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, changed or not.", nil)
+	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, even if it was refused.", nil)
+	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, even if nothing had changed.", nil)
 	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)
 	m.generation = m.gauge("corsgate_set_generation", "How many sets of policies have served; 0 before the first.", nil)
-	m.good = m.gauge("corsgate_last_load_successful", "1 when the last load was accepted, 0 when it was refused and the set before serves on.", nil)
+	m.good = m.gauge("corsgate_last_load_successful", "1 if the last load was accepted, 0 if it was refused and the set before it still serves.", nil)
 	m.hash = m.gauge("corsgate_set_hash", "The first 48 bits of the served set's hash: replicas with the same policies have the same.", nil)
 	m.count = m.gauge("corsgate_policies", "How many policies serve now.", nil)
 }
@@ -126,7 +126,7 @@ func (m *Metrics) CountedBy(name, help string, count func() uint64) {
 // before the first scrape; a state may be added once.
 func (m *Metrics) Envoys(state string, count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "corsgate_envoys", Help: "The Envoys that compiled policies are delivered to, by whether they have them.",
+		Name: "corsgate_envoys", Help: "The Envoys that ask for compiled policies, by whether they have them.",
 		ConstLabels: prometheus.Labels{"state": state},
 	}, func() float64 { return float64(count()) }))
 }
@@ -135,7 +135,7 @@ func (m *Metrics) Envoys(state string, count func() int) {
 // for the time before the first scrape; an outcome may be added once.
 func (m *Metrics) FeedEntries(outcome string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have told, by what came of deciding them again.",
+		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have reported, by the result of deciding them again.",
 		ConstLabels: prometheus.Labels{"outcome": outcome},
 	}, func() float64 { return float64(count()) }))
 }

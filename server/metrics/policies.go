@@ -131,14 +131,14 @@ func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decisi
 var (
 	byReason      = []string{"policy", "kind", "reason"}
 	decisionsDesc = prometheus.NewDesc("corsgate_decisions_total",
-		"The decisions of the policies that act, by whether corsgate was asked or Envoy took them by what was compiled; no policy is the empty one.",
+		"The decisions of the policies in force, by whether corsgate was asked or Envoy decided by itself; policy is empty if there is none.",
 		append([]string{"decided"}, byReason...), nil)
 	shadowDesc = prometheus.NewDesc("corsgate_shadow_decisions_total",
 		"The decisions of the policies in shadow.", byReason, nil)
 	differsDesc = prometheus.NewDesc("corsgate_shadow_differences_total",
-		"Those of them that would have changed the answer.", byReason, nil)
+		"The decisions of the policies in shadow that would have changed the answer.", byReason, nil)
 	upstreamDesc = prometheus.NewDesc("corsgate_upstream_cors_total",
-		"The responses that reached corsgate, in two-phase, with CORS headers of the upstream's own.", []string{"policy"}, nil)
+		"In two-phase, the responses with CORS headers of the upstream's own.", []string{"policy"}, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -135,7 +135,7 @@ func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logge
 	for _, o := range feed.Outcomes() {
 		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
 	}
-	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused as a whole.", f.RefusedBatches)
 }
 
 // serveMetrics has /metrics served on a listener of its own, if there is one.
@@ -154,13 +154,13 @@ func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
 	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
 	if c.LogDropped != nil {
-		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
+		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, since nobody read them.", c.LogDropped)
 	}
 	if c.Every > 0 {
 		log := decisionlog.New(c.Decisions, c.Every)
 		log.Logger = c.Logger
 		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
-		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
+		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that should have been logged and were dropped, since nobody read the log.", log.Dropped)
 		asked, compiled, s.runs = append(asked, log), append(compiled, log.Compiled()), append(s.runs, log.Run)
 	}
 	if c.TraceEndpoint != "" {

@@ -150,11 +150,11 @@ func (r *Recording) add(e *harEntry) {
 		r.Questions = append(r.Questions, q)
 	case q.Failed == "":
 	case !isHTTP(q.URL):
-		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a URL that is not of http, https, ws or wss")
+		r.skip(q, "it failed ("+q.Failed+"), and CORS applies only to URLs of http, https, ws or wss")
 	case strings.HasPrefix(q.Failed, "net::") && q.Failed != "net::ERR_FAILED":
 		r.skip(q, "it failed with "+q.Failed+", which is not a failure of CORS")
 	case q.Mode != "":
-		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a request of the mode "+string(q.Mode))
+		r.skip(q, "it failed ("+q.Failed+"), and CORS does not apply to a request of the mode "+string(q.Mode))
 	default:
 		r.Questions = append(r.Questions, q)
 	}

@@ -48,7 +48,7 @@ func refererOrigin(sent browser.Headers) (origin string, notes []string) {
 	if origin = explain.PageOrigin(referer); origin == "" {
 		return "", nil
 	}
-	return origin, []string{"the request has no Origin, as browsers copy one that was not sent: the origin is that of its Referer"}
+	return origin, []string{"the copied request has no Origin, as if the browser had sent none: the origin is taken from its Referer"}
 }
 
 // modes are the modes other than CORS by their words (Fetch,

@@ -248,7 +248,7 @@ func (t *writer) remedy(report *explain.Report) {
 		to = "To allow it whatever the upstream answers, "
 	}
 	if r.Method != "" {
-		t.line("%slet the page send %s: methods have case", to, r.Method)
+		t.line("%slet the page send %s: methods are case-sensitive", to, r.Method)
 		to = "and "
 	}
 	if r.Omit != nil {
