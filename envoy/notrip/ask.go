@@ -13,9 +13,9 @@ const (
 	askBlockingChain = "ask_blocking"
 )
 
-// ask gives requests with an Origin that one of the policies is about to the service.
-// If that does not answer, or if there is none, what a policy may block is refused;
-// so is every preflight if there is none.
+// ask sends requests with an Origin that the policies may be about to the service.
+// If the service does not answer, requests that a policy may block are refused.
+// If there is no service, these and all preflights are refused.
 func (c *compiler) ask(policies []*compiled, preflight bool) node {
 	blocking := slices.DeleteFunc(slices.Clone(policies), func(p *compiled) bool { return !p.mayBlock() })
 	switch {
@@ -30,8 +30,7 @@ func (c *compiler) ask(policies []*compiled, preflight bool) node {
 	return first(c.askClosed(), unlessBlocked(blocking, c.askOpen())...)
 }
 
-// askEither is ask if it is not known yet whether a request with an Origin is a
-// preflight.
+// askEither is ask for requests with an Origin that may be preflights or not.
 func (c *compiler) askEither(policies []*compiled) node {
 	if len(c.Ask) > 0 && !slices.ContainsFunc(policies, (*compiled).mayBlock) {
 		return c.askOpen()
@@ -63,9 +62,9 @@ func (p *compiled) mayBlock() bool {
 	return p.spec.Mode != policy.ModeOff && p.spec.Mode != policy.ModeShadow && (p.spec.DeniedRequests == policy.DeniedBlock || p.spec.DeniedRequests == policy.DeniedBlockUnsafe)
 }
 
-// unlessBlocked gives n the requests that none of the policies blocks, whatever their
-// origin: WebSocket handshakes, what the site sends to itself, and safe methods if
-// the policies block unsafe ones only.
+// unlessBlocked gives n the requests that no policy blocks, whatever their origin:
+// WebSocket handshakes, requests of the site to itself, and safe methods if the
+// policies block only unsafe ones.
 func unlessBlocked(policies []*compiled, n node) []when {
 	branches := []when{{isWebSocket, n}}
 	if !slices.ContainsFunc(policies, func(p *compiled) bool { return p.spec.DeniedRequests == policy.DeniedBlock }) {
@@ -78,8 +77,8 @@ func unlessBlocked(policies []*compiled, n node) []when {
 // CORS-preflight requests.
 var isPreflight = and(equals(method, "OPTIONS"), has(requestMethod))
 
-// isWebSocket tells handshakes. Filters see those of HTTP/2 (RFC 8441), too, as Envoy
-// translates them to HTTP/1.
+// isWebSocket holds for handshakes, also for those of HTTP/2 (RFC 8441): filters see
+// them as Envoy translates them to HTTP/1.
 var isWebSocket = matches(upgrade, `(?i)websocket`)
 
 // isSafe holds for the methods that block-unsafe lets through.
@@ -89,12 +88,12 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 // the user, has made the request.
 var saysSameOrigin = matches(secFetchSite, "same-origin|none")
 
-// saysOddly holds for values that no browser sends, such as those of several lines:
-// Envoy would tell the feed the first line alone.
+// saysOddly holds for values that no browser sends, such as those of several lines.
+// Of these, Envoy would report only the first line to the feed.
 var saysOddly = and(has(secFetchSite), not(matches(secFetchSite, "cross-site|same-site")))
 
 // named asks about requests whose route or virtual host names a policy. No policy
-// blocks those without an Origin.
+// blocks requests without an Origin.
 func (c *compiler) named(policies []*compiled) []when {
 	if !c.NamedPolicies {
 		return nil

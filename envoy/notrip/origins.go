@@ -9,12 +9,12 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// maxOdd bounds how many origins that are not plain are known at the top: app
-// origins, IP addresses and short ports.
+// maxOdd is the most origins that are known although they are not plain: those of apps,
+// IP addresses and short ports.
 const maxOdd = 50
 
 // listOddOrigins returns the origins that policies list and that are not plain, so that
-// they need not be asked about. They are serialized origins all the same.
+// Envoy need not ask about them. They are serialized origins, too.
 func listOddOrigins(policies []*compiled) (list []string) {
 	for _, p := range policies {
 		for _, pattern := range p.patterns {
@@ -29,9 +29,9 @@ func listOddOrigins(policies []*compiled) (list []string) {
 	return list[:min(len(list), maxOdd)]
 }
 
-// isKnowable reports whether it is known of a listed origin which site it may be: not
-// of one with a trailing dot, which is compared without, or with the other scheme
-// that browsers know the hosts of and policies may list (URL, #special-scheme).
+// isKnowable reports whether it is known which site a listed origin may be. It is not
+// known if the host has a trailing dot, since hosts are compared without, or if the
+// scheme is ftp, which has hosts as http has (URL, #special-scheme).
 func isKnowable(text string) bool {
 	o, err := policy.ParseOrigin(text)
 	switch {
@@ -48,17 +48,17 @@ var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
 // isExact reports whether a pattern is one origin.
 func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
 
-// hasKnownOrigin holds for requests with an Origin that is well-formed for sure.
+// hasKnownOrigin holds for requests with an Origin that is certainly well-formed.
 func (c *compiler) hasKnownOrigin() predicate {
 	return matchesAny(origin, append([]string{plainOrigin, "null"}, literals(c.oddOrigins)...))
 }
 
-// maxListed is up to how many exact origins stand in one expression, which is smaller
-// than a map. Above it they stand in a map, once for the policy.
+// maxListed is the most exact origins that are written into one expression, which is
+// smaller than a map. More origins are in a map, once for the policy.
 const maxListed = 16
 
-// byOrigin divides requests with a plain Origin, or one of the odd ones, by whether p
-// allows it.
+// byOrigin gives requests with a plain Origin, or with one of the odd ones, to allow if p
+// allows it, and to deny if not.
 func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 	exact, expressions := map[string]node{}, []string(nil)
 	for _, pattern := range p.patterns {
@@ -69,7 +69,7 @@ func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 			expressions = append(expressions, expressionOf(pattern))
 		}
 	}
-	// What is said for plain origins need not hold for others.
+	// The expressions for plain origins need not be right for others.
 	for _, odd := range append([]string{"null"}, c.oddOrigins...) {
 		if exact[odd] == nil && p.hasStars {
 			exact[odd] = either(p.allows(odd), allow, deny)
