@@ -34,8 +34,8 @@ type generation struct {
 	variants []variant
 }
 
-// find returns the resource of a name, which it compiles if need be. If there are too
-// many variants, those of which nothing is in use are given up.
+// find returns the resource of a name, and compiles it if necessary. If there are too
+// many variants, it drops those that no Envoy uses.
 func (g *generation) find(name string) (*resource, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *generation) find(name string) (*resource, error) {
 	return v[name], nil
 }
 
-// stamps returns those of all resources.
+// stamps returns the stamps of all resources.
 func (g *generation) stamps() map[string]bool {
 	stamps := map[string]bool{}
 	for _, v := range g.variants {
@@ -78,8 +78,7 @@ func (g *generation) stamps() map[string]bool {
 	return stamps
 }
 
-// compiled returns a name of each variant that is in use. Of no generation there is
-// none.
+// compiled returns one name of each variant that is in use. A nil generation has none.
 func (g *generation) compiled() (names []string) {
 	if g == nil {
 		return nil
@@ -95,7 +94,7 @@ func (g *generation) compiled() (names []string) {
 	return names
 }
 
-// oneOf returns one of the names that is of a resource of v.
+// oneOf returns one of the names that belongs to a resource of v.
 func (v variant) oneOf(names map[string]bool) (name string, ok bool) {
 	for name := range v {
 		if names[name] {
@@ -105,7 +104,7 @@ func (v variant) oneOf(names map[string]bool) (name string, ok bool) {
 	return "", false
 }
 
-// variant compiles what has a resource of that name.
+// variant compiles the variant that has a resource of that name.
 func (g *generation) variant(name string) (variant, error) {
 	list, err := g.compile(g.set, name)
 	if err != nil {

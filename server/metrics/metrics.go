@@ -50,7 +50,7 @@ type Metrics struct {
 	hash        prometheus.Gauge
 }
 
-// New returns metrics that are all zero. version is the program's.
+// New returns metrics that are all zero. version is the version of the program.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &m.policies)
@@ -70,7 +70,7 @@ func (m *Metrics) wireMetrics() {
 	}, []string{"phase"})
 	m.registry.MustRegister(answers)
 	for k := range wire.Kinds {
-		if k != wire.KindCheck { // which is a call and no stream
+		if k != wire.KindCheck { // which is a call, not a stream
 			m.first[k] = first.WithLabelValues(k.String())
 		}
 		if k != wire.KindUnknown { // which is not answered
@@ -114,16 +114,15 @@ func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
 	return v
 }
 
-// CountedBy adds a counter whose value is what count returns, which must never
-// decrease. It is for the time before the first scrape; a name may be added
-// once.
+// CountedBy adds a counter with the value that count returns. That value must never
+// decrease. Call it before the first scrape, and once for a name.
 func (m *Metrics) CountedBy(name, help string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 		func() float64 { return float64(count()) }))
 }
 
-// Envoys adds a gauge of the Envoys in a state, which count counts. It is for the time
-// before the first scrape; a state may be added once.
+// Envoys adds a gauge of the Envoys in a state, which count counts. Call it before the
+// first scrape, and once for a state.
 func (m *Metrics) Envoys(state string, count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "corsgate_envoys", Help: "The Envoys that ask for compiled policies, by whether they have them.",
@@ -131,8 +130,8 @@ func (m *Metrics) Envoys(state string, count func() int) {
 	}, func() float64 { return float64(count()) }))
 }
 
-// FeedEntries adds a counter of the entries of the feed that came to an outcome. It is
-// for the time before the first scrape; an outcome may be added once.
+// FeedEntries adds a counter of the entries of the feed with an outcome. Call it before
+// the first scrape, and once for an outcome.
 func (m *Metrics) FeedEntries(outcome string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have reported, by the result of deciding them again.",
@@ -182,8 +181,8 @@ func result(l live.Load) string {
 	return resultUnchanged
 }
 
-// hashNumber is the beginning of a hexadecimal hash as a number that a float64
-// holds exactly.
+// hashNumber returns the beginning of a hexadecimal hash, as a number that a float64
+// represents exactly.
 func hashNumber(hash string) float64 {
 	n, err := strconv.ParseUint(hash[:min(len(hash), 12)], 16, 64)
 	if err != nil {
