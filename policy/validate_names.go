@@ -97,8 +97,9 @@ const neverSent = "no page can set this header"
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
 
-// coversAuthorization is Fetch, #cors-non-wildcard-request-header-name: a star
-// that is sent does not cover it. With credentials no star is sent.
+// coversAuthorization reports whether the policy allows the authorization header. A
+// star that is sent does not cover it (Fetch, #cors-non-wildcard-request-header-name);
+// with credentials no star is sent.
 func (v *validator) coversAuthorization() bool {
 	return v.s.CORS.AllowCredentials || slices.ContainsFunc(v.s.CORS.AllowHeaders, isAuthorization)
 }

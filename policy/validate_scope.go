@@ -227,8 +227,8 @@ func (v *validator) checkPaths() {
 }
 
 // bareEscape returns the place of the first "%" in p that does not begin an
-// escape, else -1. Of a request, too, normaliseEscapes takes it for a percent
-// sign.
+// escape, else -1. In a request's path, too, normaliseEscapes reads such a "%" as a
+// percent sign.
 func bareEscape(p string) int {
 	for i := range len(p) {
 		if _, escaped := escapeAt(p, i); p[i] == '%' && !escaped {

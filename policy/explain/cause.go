@@ -36,7 +36,7 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 	return originCause(s, o)
 }
 
-// upstreamsOwn is what holds of an answer that corsgate does not touch.
+// upstreamsOwn says what happens to an answer that corsgate does not change.
 const upstreamsOwn = "the upstream's own CORS headers stay, if it sends any"
 
 // causeWithoutPolicy is for a request that no policy decides.
@@ -83,7 +83,8 @@ func originCause(s *policy.Spec, o *Origin) string {
 	return text + ": " + near.Why
 }
 
-// methodCause knows that methods are case-sensitive (Fetch, #concept-method-normalize).
+// methodCause is for a denied method. Methods are case-sensitive (Fetch,
+// #concept-method-normalize).
 func methodCause(s *policy.Spec, method string) string {
 	text := fmt.Sprintf("policy %s does not allow the method %s", s.Name, method)
 	if policy.IsForbiddenMethod(method) {
@@ -100,8 +101,8 @@ func methodCause(s *policy.Spec, method string) string {
 	return text
 }
 
-// malformedCause is for a preflight that no browser sends, although its method
-// is one, and some entry allows every origin or this one.
+// malformedCause is for a preflight that no browser sends, although its method is
+// valid and an entry allows its origin.
 func malformedCause(asks browser.Headers) string {
 	if origin, _ := asks.Get("Origin"); !isOrigin(origin) {
 		return fmt.Sprintf("%+q is not an origin that a browser sends", origin)
@@ -135,7 +136,7 @@ func headerCause(s *policy.Spec, names []string) string {
 	return text
 }
 
-// grantedCause is for what the policy allows and the browser blocks.
+// grantedCause is for a request that the policy allows and the browser blocks.
 func (t *trip) grantedCause(s *policy.Spec) string {
 	switch _, own := t.last().Headers.Get("Access-Control-Allow-Origin"); {
 	case own && s.UpstreamHeaders == policy.UpstreamDefer && t.request != nil:
@@ -148,8 +149,8 @@ func (t *trip) grantedCause(s *policy.Spec) string {
 	return ""
 }
 
-// asksOtherwise reports whether the preflight, a copied one, asks for another
-// method than the page's browser would.
+// asksOtherwise reports whether a copied preflight asks for another method than the
+// page's browser would.
 func (t *trip) asksOtherwise() bool {
 	method, _ := t.asks.Get("Access-Control-Request-Method")
 	return method != t.plan.Method

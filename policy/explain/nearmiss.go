@@ -8,8 +8,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// nearMiss says why p does not match o although it nearly does. The distance
-// is 0 where p is not near at all.
+// nearMiss says why p does not match o although it nearly does. If p is not near at all,
+// the distance is 0.
 func nearMiss(p policy.Pattern, o policy.Origin) (why string, distance int) {
 	if p.Form == policy.FormAny || p.Form == policy.FormNull {
 		return "", 0
@@ -46,8 +46,8 @@ func matchesHost(p policy.Pattern, o policy.Origin) bool {
 	return p.Matches(o)
 }
 
-// hostNear says why p does not match the host; the distance is 0 where they
-// have nothing in common.
+// hostNear says why p does not match the host. If they have nothing in common, the
+// distance is 0.
 func hostNear(p policy.Pattern, host string) (why string, distance int) {
 	if strings.Trim(host, ".") == "" {
 		return "", 0 // an app's, as "app://.": it has no labels
@@ -131,8 +131,8 @@ func tail(host string, n int) string {
 	return host[at+1:]
 }
 
-// misspelt reports whether a and b differ in at most two bytes that stand
-// together, as a letter too many, too few, wrong, or two exchanged.
+// misspelt reports whether a and b differ in at most two neighbouring bytes: one letter
+// too many, too few or wrong, or two letters exchanged.
 func misspelt(a, b string) bool {
 	const least = 5 // shorter names are all alike
 	wrong, exchanged := policy.Slip(a, b)

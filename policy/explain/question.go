@@ -15,7 +15,7 @@ import (
 
 // Question is a request that a page makes.
 type Question struct {
-	// Origin is the page's, as the header Origin has it.
+	// Origin is the page's origin, as in the header Origin.
 	Origin string `json:"origin"`
 	// URL is what the page asks for: http or https, and a host.
 	URL string `json:"url"`
@@ -73,7 +73,7 @@ func (u Upstream) check() error {
 func (u Upstream) known() bool   { return u.Headers != nil }
 func (u Upstream) answers() bool { return u.Status != 0 || u.known() }
 
-// preflightUpstream is what the upstream answers to the preflight.
+// preflightUpstream returns the upstream's answer to the preflight.
 func (q *Question) preflightUpstream() Upstream {
 	if q.UpstreamPreflight != nil {
 		return *q.UpstreamPreflight

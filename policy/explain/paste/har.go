@@ -23,9 +23,9 @@ type Recording struct {
 	Entries int
 }
 
-// harFile is what matters of an HTTP Archive (HAR 1.2,
-// http://www.softwareishard.com/blog/har-12-spec/). Names with "_" are
-// Chromium's own.
+// harFile are the parts of an HTTP Archive (HAR 1.2,
+// http://www.softwareishard.com/blog/har-12-spec/) that matter. Only Chromium writes names
+// with "_".
 type harFile struct {
 	Log struct {
 		Entries []*harEntry `json:"entries"`
@@ -97,8 +97,8 @@ func join(entries []*harEntry) {
 	}
 }
 
-// nearest returns the entry nearest to e that fits, of two the earlier one; nil if
-// none does.
+// nearest returns the entry nearest to e that fits, or nil. If two are equally near, it
+// returns the earlier one.
 func (e *harEntry) nearest(among []*harEntry, fits func(*harEntry) bool) (found *harEntry) {
 	distance := func(other *harEntry) int { return max(other.place-e.place, e.place-other.place) }
 	for _, other := range among {

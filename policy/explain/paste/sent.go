@@ -55,8 +55,8 @@ func refererOrigin(sent browser.Headers) (origin string, notes []string) {
 // #concept-request-mode).
 var modes = map[string]explain.Mode{"navigate": explain.Navigate, "no-cors": explain.NoCORS, "websocket": explain.WebSocket}
 
-// modeOf is what Fetch Metadata and the handshake of WebSocket (RFC 6455, section
-// 4.1) tell; empty for CORS.
+// modeOf returns the mode by Fetch Metadata and by the handshake of WebSocket (RFC 6455,
+// section 4.1). It is empty for CORS.
 func modeOf(sent browser.Headers) explain.Mode {
 	if upgrade, _ := sent.Get("Upgrade"); strings.EqualFold(upgrade, "websocket") {
 		return explain.WebSocket
