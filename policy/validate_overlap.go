@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// checkOverlaps finds policies of the same layer that name the same host and
-// the same path: there would be no telling which of them is chosen. What a policy
-// lists is its own, however the paths of others may be read: requests for those
-// are ambiguous. Enforced policies and those that are off make up one layer,
-// shadow policies another.
+// checkOverlaps finds policies of the same layer that name the same host and the same
+// path, so that it would not be clear which of them is chosen. A path that a policy lists
+// belongs to that policy, even if another policy's path may be read like it: requests for
+// the other path are ambiguous. Enforced policies and those that are off are one layer, and
+// shadow policies are another.
 func (v *validator) checkOverlaps(specs []Spec) {
 	for _, shadow := range []bool{false, true} {
 		o := overlaps{v: v, specs: specs, compared: map[string]bool{}, reported: map[overlap]bool{}}
@@ -25,7 +25,7 @@ type overlaps struct {
 	reported map[overlap]bool
 }
 
-// overlap is what is reported once of two specs.
+// overlap is what is reported once for two specs.
 type overlap struct {
 	first, second int
 	level         Level
@@ -86,8 +86,8 @@ func (o *overlaps) compare(host string, sharing []int) {
 	}
 }
 
-// enter enters c with its path, or with the other readings of that. If two specs
-// have a reading in common that no spec lists, a page could choose between them.
+// enter adds c with its path, or with the path's other readings. If two specs have a reading
+// in common that no spec lists, a page could choose between them.
 func (o *overlaps) enter(claims map[string]claim, host string, c claim) {
 	paths := prefixes(c.path)
 	if c.own {

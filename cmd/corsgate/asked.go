@@ -12,17 +12,16 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// The codes of what the profile no-trip says of a policy.
+// The codes of what the profile no-trip says about a policy.
 const (
 	codeCompiled     = "compiled"      // Envoy decides
-	codeAskedSome    = "asked-some"    // some requests are asked about
-	codeAskedWhole   = "asked-whole"   // every request with an Origin is
-	codeNeedsService = "needs-service" // they would be, and there is no service
+	codeAskedSome    = "asked-some"    // Envoy asks about some requests
+	codeAskedWhole   = "asked-whole"   // Envoy asks about every request with an Origin
+	codeNeedsService = "needs-service" // Envoy would have to, and there is no service
 )
 
-// compileFor compiles policies for an Envoy, and says of each one what is asked
-// about. A policy that needs a service if there is none is an
-// error.
+// compileFor compiles policies for an Envoy, and says for each one what Envoy asks
+// about. If there is no service, a policy that needs one is an error.
 func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfile.Diagnostic, error) {
 	filters, err := c.Compile(policy.Compile(r.Policies))
 	if err != nil {
@@ -61,8 +60,8 @@ func causesOf(report notrip.Report) []notrip.Cause {
 	return report.Causes
 }
 
-// askedFinding says of a policy what is asked about because of one cause, without its
-// place. Without a service that is refused.
+// askedFinding says what Envoy asks about because of one cause in a policy. The finding has
+// no place yet. Without a service, Envoy refuses such requests.
 func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policyfile.Diagnostic {
 	d := policyfile.Diagnostic{Level: policy.Note, Hint: cause.Hint}
 	switch {
@@ -98,7 +97,7 @@ func compiledWhole(found []policyfile.Diagnostic) (n int) {
 	return n
 }
 
-// byItself says of how many policies Envoy decides about by itself.
+// byItself says about how many policies Envoy decides by itself.
 func byItself(policies int, found []policyfile.Diagnostic) string {
 	whole := compiledWhole(found)
 	if whole == policies {

@@ -28,7 +28,7 @@ type findings struct {
 	// Policies is the number of policies in the paths without errors.
 	Policies int `json:"policies"`
 
-	compiled bool // the findings say for each policy what Envoy decides
+	compiled bool // the findings say for each policy what Envoy decides by itself
 }
 
 func newCheck() *cobra.Command {
@@ -87,7 +87,7 @@ type checkFlags struct {
 	compile                compileFlags
 }
 
-// check reports flags that have no use together.
+// check reports flags that have no effect together.
 func (f *checkFlags) check(cmd *cobra.Command) error {
 	if f.noTrip() {
 		if err := f.compile.check(); err != nil {
@@ -141,8 +141,8 @@ func loadSet(ctx context.Context, stderr io.Writer, policies string, source live
 	return policy.Compile(r.Policies), nil
 }
 
-// more returns the function that says how the profile treats the policies. It
-// returns nil if the profile has nothing to say.
+// more returns the function that adds findings for the profile. It returns nil if the
+// profile adds none.
 func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Result) []policyfile.Diagnostic {
 	if !f.noTrip() {
 		return nil

@@ -25,7 +25,7 @@ type compileFlags struct {
 	budget       size
 }
 
-// compileFlagNames are those that define defines.
+// compileFlagNames are the names of the flags that define defines.
 var compileFlagNames = []string{"port", "shards", "named-policies", "policy-names", "reply", "no-trip-budget"}
 
 // define defines the flags of cmd.
@@ -41,7 +41,7 @@ func (f *compileFlags) define(cmd *cobra.Command) {
 	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; Envoy asks about what does not fit")
 }
 
-// check reports what cannot be compiled for.
+// check reports flags for which nothing can be compiled.
 func (f *compileFlags) check() error {
 	if f.shards < 1 {
 		return misused("write 1 to 256", "--shards %d is not a number of files", f.shards)
@@ -61,8 +61,8 @@ func (f *compileFlags) compiled(flags *pflag.FlagSet, service bool) envoy.Compil
 	return c
 }
 
-// misplaced reports a flag of the command line that is one of names, and says why
-// it has no place there. What the environment says is for other commands, too.
+// misplaced reports the first flag of the command line that is among names, and says why it
+// must not be there. It ignores environment variables, which may be for other commands.
 func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if err == nil && slices.Contains(names, f.Name) {
@@ -72,7 +72,7 @@ func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err erro
 	return err
 }
 
-// isSaid reports whether the command line has a flag; the environment may say another.
+// isSaid reports whether the command line has a flag. It ignores environment variables.
 func isSaid(flags *pflag.FlagSet, name string) (said bool) {
 	flags.Visit(func(f *pflag.Flag) { said = said || f.Name == name })
 	return said

@@ -124,9 +124,8 @@ func (f *demoFlags) checkDelivery() error {
 
 func (f *demoFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// chooseListen lets Envoy take any free port if the default one is taken. If the
-// user asked for an address and it is taken, chooseListen says so before
-// anything starts.
+// chooseListen lets Envoy use any free port if the default one is taken. If the user asked
+// for an address, and it is taken, it returns an error before anything starts.
 func (f *demoFlags) chooseListen(asked bool) error {
 	l, err := net.Listen("tcp", f.listen)
 	if err == nil {
@@ -139,7 +138,7 @@ func (f *demoFlags) chooseListen(asked bool) error {
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
-	return nil // it is not an address; the check of Envoy's configuration says so
+	return nil // it is not an address, which the check of Envoy's configuration reports
 }
 
 // starting says that Envoy starts, and where, if not at its usual address.
@@ -282,7 +281,8 @@ func (d *demo) envoy(config envoy.Config, entries chan<- accessEntry, ready chan
 	}, nil
 }
 
-// offer sends v unless nobody takes it: Envoy must not wait for its log's reader.
+// offer sends v, unless nobody receives it at once: Envoy must not wait for the reader of
+// its log.
 func offer[T any](c chan<- T, v T) {
 	select {
 	case c <- v:

@@ -104,7 +104,7 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 	return err
 }
 
-// changeLine returns what a change is, on one line.
+// changeLine describes a change on one line.
 func changeLine(paint printable.Painter, c policydiff.Change) string {
 	var effect []string
 	if len(c.Gained) > 0 {
@@ -172,8 +172,8 @@ func witnessLine(w policydiff.Witness) string {
 	return text + ": " + w.OldReason + ", now " + w.NewReason
 }
 
-// differenceLines returns what both decisions do differently, a line each; the
-// reasons are in the witness's own.
+// differenceLines returns the differences of the two decisions, each on a line, except the
+// reasons, which the line of the witness has.
 func differenceLines(w policydiff.Witness) string {
 	var lines strings.Builder
 	for _, d := range w.Differences {

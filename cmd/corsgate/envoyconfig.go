@@ -144,7 +144,7 @@ func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 	return f.config.Service != "" && (!f.noTrip() || f.ecds || flags.Changed("service"))
 }
 
-// check reports flags that have no use in the profile, or exclude each other.
+// check reports flags that have no effect in the profile, or that exclude each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 	if err := f.target.check(flags, f.format); err != nil {
 		return err
@@ -173,7 +173,7 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	switch {
 	case f.target.isMeant(f.format) && !f.ecds:
-		return nil // the filter stands in the object
+		return nil // the object has the filter
 	case f.ecds:
 		return misplaced(flags, []string{"policies", "out", "folder", "no-trip-budget"}, "is about what corsgate serve compiles",
 			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or have files written with --policies PATH --out DIR, without --ecds")

@@ -32,18 +32,18 @@ type fileState string
 const (
 	stateWritten   fileState = "written"
 	stateUnchanged fileState = "unchanged"
-	stateKept      fileState = "kept"    // it says something else, and may be edited
-	stateRemoved   fileState = "removed" // nothing differs any more
+	stateKept      fileState = "kept"    // it differs, and may have been edited
+	stateRemoved   fileState = "removed" // it no longer differs
 )
 
-// folderReport says what was written, as its JSON says it.
+// folderReport says what was written, in the form of its JSON.
 type folderReport struct {
 	Files []fileReport `json:"files"`
 	// Policies is the number of compiled policies. Findings say about which requests
 	// Envoy asks.
 	Policies int                     `json:"policies"`
 	Findings []policyfile.Diagnostic `json:"findings"`
-	// Bytes is the size of the filters, of which Budget is the bound.
+	// Bytes is the size of the filters, and Budget its bound.
 	Bytes  int `json:"bytes"`
 	Budget int `json:"budget"`
 	// Next says what to do now.
@@ -175,7 +175,7 @@ func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
 	return errors.Join(err, r.removeNew(folder))
 }
 
-// removeNew removes a new bootstrap that was taken over.
+// removeNew removes a new bootstrap that the user has copied into the old one.
 func (r *folderReport) removeNew(folder string) error {
 	err := os.Remove(filepath.Join(folder, newBootstrapName))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -8,8 +8,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/notrip"
 )
 
-// clusterService is where the chart's service listens, installed by its own name in a
-// namespace of that name.
+// clusterService is where the chart's service listens if release and namespace are named
+// corsgate.
 const clusterService = "corsgate.corsgate.svc.cluster.local:9001"
 
 // targetFlags are the flags that say which Envoys of a control plane are meant.
@@ -88,8 +88,8 @@ func (f *envoyConfigFlags) printManifest(cmd *cobra.Command) error {
 	return err
 }
 
-// compileWhole compiles the policies. What Envoy would have to ask about is an error
-// unless there is a service.
+// compileWhole compiles the policies. If there is no service, it is an error if Envoy would
+// have to ask.
 func (f *envoyConfigFlags) compileWhole(cmd *cobra.Command, c envoy.Config) (*notrip.Result, error) {
 	r, err := f.load(cmd)
 	if err != nil {

@@ -233,7 +233,7 @@ func (c *explainConfig) checkHost() error {
 	return nil
 }
 
-// override puts what the flags say into q.
+// override sets the parts of q that flags give.
 func (c *explainConfig) override(q *explain.Question) error {
 	q.Origin, q.Method = cmp.Or(c.origin, q.Origin), cmp.Or(c.method, q.Method)
 	q.URL = c.target(cmp.Or(c.url, q.URL))
@@ -258,8 +258,8 @@ func (c *explainConfig) override(q *explain.Question) error {
 	return nil
 }
 
-// target returns base with what --scheme, --host and --path name in its place. What
-// is not a URL with a host stays, for the reader to refuse.
+// target returns base with the parts that --scheme, --host and --path give. If the result is
+// not a URL with a host, the reader of the question refuses it.
 func (c *explainConfig) target(base string) string {
 	if c.scheme == "" && c.host == "" && c.path == "" {
 		return base

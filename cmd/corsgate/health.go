@@ -52,8 +52,8 @@ listens, so that both can have the same environment. If that is an address such 
 	return cmd
 }
 
-// printReady prints as JSON that a corsgate is ready, or err, why it is not; it
-// returns err.
+// printReady prints as JSON whether a corsgate is ready; err says why it is not. It returns
+// err.
 func printReady(out io.Writer, format string, err error) error {
 	if format != "json" {
 		return err
@@ -83,7 +83,7 @@ func adminToAsk(address string, given bool) (string, error) {
 	if err != nil || a.Path != "" {
 		return "", misused("write it as HOST:PORT", "invalid %s %q", source, address)
 	}
-	// Nobody can be asked at "every address"; loopback is one of them.
+	// A client cannot connect to "every address", but loopback is one of them.
 	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || err == nil && ip.IsUnspecified() {
 		a.Host = "127.0.0.1"
 	}
@@ -96,8 +96,7 @@ func askReady(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	// A client of its own: the default one would go through a proxy that the
-	// environment names.
+	// The default client would use a proxy that the environment names.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run executes the command line args and returns the process's exit code: 0
-// when all went well, 1 for findings and failures, 2 for a wrong command line.
-// It returns when ctx has ended and all that it started has ended too.
+// run executes the command line args and returns the exit code of the process: 0 if all
+// went well, 1 for findings and failures, 2 for a wrong command line. When ctx has ended,
+// it returns once all that it started has ended, too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)

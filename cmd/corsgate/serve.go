@@ -23,7 +23,7 @@ import (
 	"github.com/corsgate/corsgate/server/service"
 )
 
-// The defaults of the listeners; both are reached from this machine only.
+// The defaults of the listeners. Only this machine can reach them.
 const (
 	defaultGRPCListen  = server.DefaultAddress
 	defaultAdminListen = admin.DefaultAddress
@@ -104,7 +104,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // else Run ends at once, as it should
+	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // if ctx has ended, Run ends at once
 		err = mendable(stderr, refusal(c.policies, err), errors.New("no good policies to serve"), exitFailure)
 		return errors.Join(err, svc.Close())
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/corsgate/corsgate/server/addr"
 )
 
-// check reports flags that cannot be served with.
+// check reports flags with which serve cannot run.
 func (c *serveConfig) check() error {
 	if c.policies == "" {
 		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
@@ -65,8 +65,8 @@ func (c *serveConfig) checkDurations() error {
 	return nil
 }
 
-// checkDuration reports a duration below least, which is 0 where that means
-// "none", else 1.
+// checkDuration reports a duration below least, which is 0 if 0 means "none", and
+// otherwise 1.
 func checkDuration(flag string, value, least time.Duration) error {
 	switch {
 	case value >= least:

@@ -9,7 +9,7 @@ import (
 	"github.com/corsgate/corsgate/server/ecds"
 )
 
-// ecdsFlags are what the flags of serve say of how compiled policies are delivered.
+// ecdsFlags are the flags of serve about the delivery of compiled policies.
 type ecdsFlags struct {
 	joinedFlags
 	budget size
@@ -28,7 +28,7 @@ func (f *ecdsFlags) define(flags *pflag.FlagSet) {
 	flags.Var(&f.budget, "no-trip-budget", "`SIZE` that the compiled policies of an Envoy may have; Envoy asks about what does not fit")
 }
 
-// server returns what delivers the compiled policies, or nil.
+// server returns the server that delivers the compiled policies, or nil.
 func (f *ecdsFlags) server() *ecds.Server {
 	if !f.on {
 		return nil

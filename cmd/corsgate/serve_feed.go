@@ -8,7 +8,7 @@ var feedWords = joinedWords{
 	allow: "has no effect without --feed", remote: "takes decisions from whoever reaches it",
 }
 
-// feedServer returns what takes the feed, or nil.
+// feedServer returns the server that receives the feed, or nil.
 func (f *joinedFlags) feedServer() *feed.Server {
 	if !f.on {
 		return nil

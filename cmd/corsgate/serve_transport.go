@@ -13,8 +13,7 @@ import (
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
-// transport is what the flags of serve say of the listeners' transport and
-// limits.
+// transport is what the flags of serve say about the listeners' transport and limits.
 type transport struct {
 	grpcTLS, adminTLS          tlsFlags
 	socketMode                 socketMode
@@ -35,7 +34,7 @@ func (t *transport) define(flags *pflag.FlagSet) {
 	flags.IntVar(&t.maxConnections, "max-connections", server.DefaultMaxConnections, "how many gRPC connections may be open, while more wait; 0 means the default")
 }
 
-// check reports flags that cannot be served with.
+// check reports flags with which serve cannot run.
 func (t *transport) check() error {
 	if t.maxMessage < 0 || t.maxConnections < 0 {
 		return misused("write 0 for the default", "--max-message-bytes and --max-connections must not be negative")
@@ -96,7 +95,8 @@ func (f *tlsFlags) config(log *slog.Logger, protocols ...string) (*tls.Config, e
 	return c, nil
 }
 
-// errSocketMode is a mode that nobody could connect with, or none.
+// errSocketMode is the error for a text that is not a mode, or a mode that lets nobody
+// connect.
 var errSocketMode = errors.New("want octal permissions, such as 0660")
 
 // socketMode is a flag of octal permissions.

@@ -93,17 +93,17 @@ func (c *testConfig) tester(paths []string) *tester {
 	return t
 }
 
-// caseResult is what came of one case.
+// caseResult is the result of one case.
 type caseResult struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Name   string `json:"name"`
 	Passed bool   `json:"passed"`
-	// Differences are what is not as it should be, one a line.
+	// Differences are the differences from what is wanted, each on a line.
 	Differences []string `json:"differences,omitempty"`
 }
 
-// testReport is what came of all cases, as its JSON says it.
+// testReport is the result of all cases, in the form of its JSON.
 type testReport struct {
 	Cases       []caseResult        `json:"cases"`
 	Passed      int                 `json:"passed"`
@@ -111,8 +111,8 @@ type testReport struct {
 	Unexercised []cases.Unexercised `json:"unexercised"`
 }
 
-// run runs all cases on what the files hold now. If the policies do not load, it
-// prints to stderr why.
+// run runs all cases on what the files have now. If the policies do not load, it prints the
+// reason to stderr.
 func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error) {
 	files, err := t.readCases()
 	if err != nil {
@@ -154,7 +154,7 @@ func (t *tester) readCases() ([]cases.File, error) {
 	return all, nil
 }
 
-// named says which path was asked for if err names only a folder on the way to it.
+// named adds the requested path to err, if err names only a folder on the way to it.
 func named(path string, err error) error {
 	if _, names := errors.AsType[*fs.PathError](err); names || !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -178,14 +178,14 @@ func (r *testReport) addFile(f cases.File, set *policy.Set, coverage *cases.Cove
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
-		set, coverage = own, cases.NewCoverage(nil) // of no interest
+		set, coverage = own, cases.NewCoverage(nil) // its coverage does not matter
 	}
 	if set == nil && len(f.Cases) > 0 {
 		return misused("name the policies: corsgate test --policies PATH CASES", "%s has no policies of its own", f.Path)
 	}
 	for _, c := range f.Cases {
 		if !c.Runs(cases.Decide) {
-			continue // it is about Envoy
+			continue // the case is only about Envoy
 		}
 		request := c.Request()
 		coverage.Add(request, set.Decide(&request))
