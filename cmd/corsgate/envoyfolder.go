@@ -99,7 +99,7 @@ func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	for _, d := range r.Diagnostics {
 		fmt.Fprintln(cmd.ErrOrStderr(), d)
 	}
-	return r, err
+	return r.Result, err
 }
 
 // needService prints the errors among the findings. If there are any, it returns

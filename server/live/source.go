@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
@@ -11,10 +12,59 @@ import (
 type Source interface {
 	// Read judges the policies that the source has now. Mistakes in them are diagnostics,
 	// with the places that their authors know. The error says why they could not be read
-	// at all, and what to do. If ctx ends, the error says why it ended.
-	Read(ctx context.Context) (policyfile.Result, error)
+	// at all, and what to do; it may be a *Fault. If ctx ends, the error says why it ended.
+	Read(ctx context.Context) (Reading, error)
 	// Watch calls changed whenever Read would give another result than the last one,
 	// even if the change came before Watch was called. It returns nil once ctx has ended.
 	// An error ends the service. changed does not block.
 	Watch(ctx context.Context, changed func()) error
 }
+
+// Reading is what a source had at one time.
+type Reading struct {
+	policyfile.Result
+	// Files are all files that the policies were judged from, for callers that keep a copy:
+	// package policyfile makes the same policies of them. They are nil if the source was not
+	// asked for them. Do not change them.
+	Files []File
+	// Release names what was read. It is zero if the source has no releases.
+	Release Release
+}
+
+// File is a file that policies are read from. Its name is relative to their folder, with
+// slashes.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Release names one state of a store of policies.
+type Release struct {
+	// Epoch names the history that the revision belongs to.
+	Epoch string `json:"epoch"`
+	// Revision counts the releases of an epoch, from 1.
+	Revision uint64 `json:"revision"`
+	// Root is a hash of the whole release.
+	Root string `json:"root"`
+}
+
+// Confirmer is a Source that asks at intervals whether its content is still the same, even
+// if it has no notice of a change.
+type Confirmer interface {
+	// Confirmed returns when the source last answered, or the zero time if it never did. It
+	// is safe for concurrent use.
+	Confirmed() time.Time
+}
+
+// Fault is an error of a source with a stable code, such as "store_regressed", by which
+// metrics count it.
+type Fault struct {
+	Code string
+	Err  error
+}
+
+// Error returns the text of Err.
+func (f *Fault) Error() string { return f.Err.Error() }
+
+// Unwrap returns Err.
+func (f *Fault) Unwrap() error { return f.Err }
