@@ -114,6 +114,7 @@ func newCompiler(set *policy.Set, o Options) *compiler {
 	c.oddOrigins = listOddOrigins(c.policies)
 	c.layers = layersOf(c.policies)
 	c.keys = keysOf(c.layers, o.Ports)
+	c.hosts = c.resolveOthers()
 	return c
 }
 
@@ -169,6 +170,7 @@ type compiler struct {
 	// layers has the rules of each host, and keys are the authorities to look up.
 	layers map[string][]rule
 	keys   []string
+	hosts  hosts // without the exact ones
 	chains chains
 }
 
@@ -199,9 +201,9 @@ func (c *compiler) compile(keys []string) *composite.Composite {
 	c.chains = chains{}
 	h := c.resolve(keys)
 	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither)...)
-	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, true) })...), when{hasLongList, odd})
-	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, false) })...), when{isPreflight, preflight})
-	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
+	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(b blocking) node { return c.ask(b, true) })...), when{hasLongList, odd})
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(b blocking) node { return c.ask(b, false) })...), when{isPreflight, preflight})
+	return c.composite(first(c.withoutOrigin(h), append(c.named(), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
 // odd is for requests whose Origin may be malformed, or whose list of headers too long.
@@ -220,7 +222,7 @@ func (c *compiler) askOdd(s *site, policies []*compiled) node {
 	if len(policies) == 0 && s.asker == nil {
 		return c.noPolicy()
 	}
-	return c.askEither(policies)
+	return c.askEither(blockingOf(policies))
 }
 
 // takesOdd reports whether p says the same whatever the Origin.
@@ -237,7 +239,7 @@ func (c *compiler) oddRequest(s *site) node {
 		case p.takesOdd():
 			return c.allowed(p)
 		}
-		return c.ask([]*compiled{p}, false)
+		return c.ask(p.blocking(), false)
 	})
 }
 
@@ -246,7 +248,7 @@ func (c *compiler) oddPreflight(s *site) node {
 		if p.spec.Mode == policy.ModeOff {
 			return c.off(p)
 		}
-		return c.ask([]*compiled{p}, true)
+		return c.ask(p.blocking(), true)
 	})
 }
 

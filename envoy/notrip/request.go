@@ -14,7 +14,7 @@ func (c *compiler) request(s *site) node {
 		case p.spec.Mode == policy.ModeOff:
 			return c.off(p)
 		case p.asked:
-			return c.ask([]*compiled{p}, false)
+			return c.ask(p.blocking(), false)
 		}
 		return c.requestOf(p, &s.target)
 	})
@@ -66,7 +66,7 @@ func (c *compiler) shared(p *compiled, t *target) node {
 func (c *compiler) denied(p *compiled, t *target) node {
 	denied := c.answer(p.spec.Name, policy.ReasonRequestOriginDenied.String(), p.Answers.Denied)
 	same := c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)
-	if p.mayBlock() {
+	if p.blocking() > blocksNothing {
 		branches := []when{{isWebSocket, denied}}
 		if p.spec.DeniedRequests == policy.DeniedBlockUnsafe {
 			branches = append(branches, when{isSafe, denied})
@@ -75,7 +75,7 @@ func (c *compiler) denied(p *compiled, t *target) node {
 	}
 	branches := []when{{saysSameOrigin, same}}
 	if c.Feed {
-		branches = append(branches, when{saysOddly, c.ask([]*compiled{p}, false)})
+		branches = append(branches, when{saysOddly, c.ask(p.blocking(), false)})
 	}
 	if t != nil {
 		branches = append(branches, when{and(t.mayBeOwn(), not(has(secFetchSite))), c.own(p, t, same)})
@@ -89,7 +89,7 @@ func (c *compiler) own(p *compiled, t *target, same node) node {
 	if t.authority != "" {
 		return same
 	}
-	return c.ask([]*compiled{p}, false)
+	return c.ask(p.blocking(), false)
 }
 
 // mayBeOwn holds for origins that may be the site's own: of the same host and the
