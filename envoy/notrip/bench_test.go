@@ -2,6 +2,7 @@ package notrip
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
@@ -30,6 +31,30 @@ func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := Compile(set, Options{Shards: 64, Feed: true, Budget: 1 << 30}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCompileNext compiles sets that differ in one origin of one policy.
+func BenchmarkCompileNext(b *testing.B) {
+	specs := manyPolicies(2000, 100)
+	var sets []*policy.Set
+	for _, origin := range []string{"https://one.example.org", "https://other.example.org"} {
+		specs[7].CORS.AllowOrigins = append(slices.Clone(specs[7].CORS.AllowOrigins[:100]), origin)
+		valid, problems := policy.Validate(specs)
+		if problems.HasErrors() {
+			b.Fatal(problems)
+		}
+		sets = append(sets, policy.Compile(valid))
+	}
+	c := NewCompiler(Options{Shards: 64, Feed: true, Budget: 1 << 30})
+	if _, err := c.Compile(sets[1]); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := c.Compile(sets[i%2]); err != nil {
 			b.Fatal(err)
 		}
 	}

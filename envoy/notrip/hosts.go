@@ -45,6 +45,7 @@ type hosts struct {
 	// spellings are of all hosts, also of those that are looked up in other shards: an
 	// odd spelling of an authority has a hash of its own. The first that matches counts.
 	spellings []spelling
+	named     bool     // there are not too many hosts for that
 	blocking  blocking // of all policies
 	parents   []string // of the "*." hosts, the longest first
 }
@@ -90,7 +91,9 @@ func (c *compiler) resolveOthers() hosts {
 		h.stars = append(h.stars, c.site(target{parent: parent}, rulesOf("*."+parent, parent, parents, layers)))
 	}
 	h.every = c.site(target{}, layers[""])
-	h.spellings = h.spell(names, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
+	if h.named = len(names)+len(parents) <= maxNamed; h.named {
+		h.spellings = h.spell(names, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
+	}
 	return h
 }
 
@@ -215,18 +218,16 @@ const maxNamed = 1000
 // that may be of a host of the policies that of gets.
 func (c *compiler) oddAuthority(h *hosts, of func(blocking) node) []when {
 	odd := not(matches(authority, plainHost+h.port()))
-	named := 0
+	if !h.named {
+		return []when{{odd, of(h.blocking)}}
+	}
 	var branches []when
 	for _, s := range h.spellings {
 		var spellings []string
 		for _, name := range s.names {
 			spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
 		}
-		named += len(spellings)
 		branches = append(branches, when{matchesAny(authority, spellings), of(s.blocking)})
-	}
-	if named > maxNamed {
-		return []when{{odd, of(h.blocking)}}
 	}
 	return []when{{odd, first(nil, branches...)}}
 }

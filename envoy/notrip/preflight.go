@@ -30,7 +30,7 @@ func (c *compiler) preflightOf(p *compiled, t *target) node {
 	case t.authority == "":
 		return c.shared(p, t)
 	}
-	return c.shared(p, nil)
+	return c.alike(p)
 }
 
 // checks are those that follow if the origin is allowed. Policies that list the same

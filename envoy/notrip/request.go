@@ -33,10 +33,10 @@ func (c *compiler) requestOf(p *compiled, t *target) node {
 	// The chain is the same for all hosts if it need not know them.
 	denied := slices.DeleteFunc(t.ownOrigins(), p.allows)
 	if len(denied) == 0 {
-		return c.shared(p, nil)
+		return c.alike(p)
 	}
 	own := and(matchesAny(origin, literals(denied)), not(has(secFetchSite)))
-	return first(c.shared(p, nil), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
+	return first(c.alike(p), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
 }
 
 func (c *compiler) allowed(p *compiled) node {
@@ -46,6 +46,15 @@ func (c *compiler) allowed(p *compiled) node {
 // isLarge reports whether what p says stands in one chain, for requests and preflights
 // of all its hosts: another composite costs less than a copy for each.
 func (p *compiled) isLarge() bool { return p.listsMany || len(p.spec.Hosts) > maxListed }
+
+// alike is what p says of requests and of preflights, for all hosts of which the site's
+// own requests are known already. It is made once, as there may be thousands.
+func (c *compiler) alike(p *compiled) node {
+	if c.alikes[p] == nil {
+		c.alikes[p] = c.shared(p, nil)
+	}
+	return c.alikes[p]
+}
 
 // shared is what p says of requests and of preflights. t is nil if the site's own
 // requests that do not say so are known already.
