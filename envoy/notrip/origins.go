@@ -13,25 +13,36 @@ import (
 // IP addresses and short ports.
 const maxOdd = 50
 
-// listOddOrigins returns the origins that policies list and that are not plain, so that
-// Envoy need not ask about them. They are serialized origins, too.
-func listOddOrigins(policies []*compiled) (list []string) {
-	for _, p := range policies {
-		for _, pattern := range p.patterns {
-			text := pattern.String()
-			if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
-				list = append(list, text)
-			}
+// listOddOrigins returns the first of the origins that are listed and not plain, sorted, so
+// that Envoy need not ask about them. They are serialized origins, too.
+func listOddOrigins(patterns []policy.Pattern) (list []string) {
+	for _, pattern := range patterns {
+		text := pattern.String()
+		if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
+			list = append(list, text)
 		}
 	}
+	return firstOdd(list)
+}
+
+// mergeOddOrigins returns the first of the odd origins of all policies.
+func mergeOddOrigins(policies []*compiled) (list []string) {
+	for _, p := range policies {
+		list = append(list, p.oddOrigins...)
+	}
+	return firstOdd(list)
+}
+
+// firstOdd returns the first maxOdd entries of a list, sorted and each once.
+func firstOdd(list []string) []string {
 	slices.Sort(list)
 	list = slices.Compact(list)
-	return list[:min(len(list), maxOdd)]
+	return slices.Clone(list[:min(len(list), maxOdd)])
 }
 
 // isKnowable reports whether it is known which site a listed origin may be. It is not
-// known if the host has a trailing dot, since hosts are compared without, or if the
-// scheme is ftp, which has hosts as http has (URL, #special-scheme).
+// known if the host has a trailing dot, which comparing leaves out, or if the scheme is
+// the other one with hosts that policies may list (URL, #special-scheme).
 func isKnowable(text string) bool {
 	o, err := policy.ParseOrigin(text)
 	switch {
@@ -61,7 +72,7 @@ const maxListed = 16
 // allows it, and to deny if not.
 func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 	exact, expressions := map[string]node{}, []string(nil)
-	for _, pattern := range p.patterns {
+	for _, pattern := range p.patterns() {
 		switch {
 		case pattern.Form == policy.FormNull, p.listsMany && isExact(pattern):
 			exact[pattern.String()] = allow
@@ -91,13 +102,13 @@ func either(is bool, yes, no node) node {
 
 // allowsAny reports whether p, which is not public, echoes every origin.
 func (p *compiled) allowsAny() bool {
-	return slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Form == policy.FormAny })
+	return slices.ContainsFunc(p.patterns(), func(q policy.Pattern) bool { return q.Form == policy.FormAny })
 }
 
 // allows reports whether p allows the serialized origin.
 func (p *compiled) allows(text string) bool {
 	o, err := policy.ParseOrigin(text)
-	return err == nil && slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Matches(o) })
+	return err == nil && slices.ContainsFunc(p.patterns(), func(q policy.Pattern) bool { return q.Matches(o) })
 }
 
 // expressionOf matches the plain origins that a pattern with a star matches.

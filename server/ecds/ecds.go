@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/seldom"
@@ -44,25 +43,29 @@ const (
 type Resource struct {
 	// Name is what an Envoy asks for.
 	Name string
-	// Version changes if Config does.
+	// Version changes if Encoded does.
 	Version string
-	// Stamp identifies what Config is compiled from; the feed reports it. It is empty
-	// without a feed.
+	// Stamp identifies what Encoded is compiled from; the feed reports it. It is empty
+	// without one.
 	Stamp string
-	// Config is the filter's configuration.
-	Config *anypb.Any
+	// Encoded is a google.protobuf.Any with an envoy.config.core.v3.TypedExtensionConfig.
+	// Nobody may change it.
+	Encoded []byte
 }
 
-// Compile compiles a set into the resource of a name, and the resources that come
-// with it. The error says what to write instead of the name, or what to change in the
-// policies.
-type Compile func(set *policy.Set, name string) ([]Resource, error)
+// Compiler returns a function that compiles sets into the resource of a name, and into the
+// resources that come with it. The error says what to write instead of the name.
+type Compiler func(name string) (Compile, error)
+
+// Compile compiles a set. It may be quicker if the set is similar to the one before. The
+// error says what to change in the policies. It is safe for concurrent use.
+type Compile func(set *policy.Set) ([]Resource, error)
 
 // Server delivers resources. It is a live.Sink, and safe for concurrent use. Do
 // not change its fields after the first call.
 type Server struct {
-	// Compile is required.
-	Compile Compile
+	// Compiler is required.
+	Compiler Compiler
 	// Stamped gets all stamps of the resources that a set is compiled into. It is called
 	// whenever they change, before a resource with a new stamp is sent. nil means that it
 	// is not called.
@@ -101,14 +104,14 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 	return e.server.serve(stream, world{})
 }
 
-// Prepare implements live.Sink: for the new set it compiles the variants that Envoys have.
-// It does not compile for a name that has no resource yet. If there can be none, only the
-// stream with that name fails, and the set is not refused.
+// Prepare implements live.Sink: it compiles the resources that Envoys have, for the new
+// set. If a name cannot be compiled for, and never could, the set is not refused: only
+// the stream with that name fails.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.Compile, stamped: s.Stamped, inUse: s.subscribed}
+	next := &generation{set: set, compiler: s.Compiler, stamped: s.Stamped, inUse: s.subscribed}
 	serving, _ := s.now()
-	for _, name := range serving.compiled() {
-		if _, err := next.find(name); err != nil {
+	for _, v := range serving.used() {
+		if err := next.add(v.compile); err != nil {
 			return nil, fmt.Errorf("compile for Envoy: %w", err)
 		}
 	}
