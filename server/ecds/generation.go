@@ -40,7 +40,7 @@ func (g *generation) find(name string) (*Resource, error) {
 		g.variants = slices.DeleteFunc(g.variants, func(v *variant) bool { return !v.hasOneOf(used) })
 	}
 	if len(g.variants) >= MaxVariants {
-		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
+		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, configure them with the same ports, shards and other flags", name, MaxVariants)
 	}
 	compile, err := g.compiler(name)
 	if err != nil {
