@@ -21,8 +21,8 @@ type Source interface {
 type Reader interface {
 	// Read judges the policies that are there now. Mistakes in them are
 	// diagnostics, with the places that their authors know. The error says why they
-	// could not be read at all, and what to do; it may be a *Fault. If ctx ends, the
-	// error is why.
+	// could not be read at all, and what to do; it may be a *Fault. If nothing answers,
+	// Read gives up after a while. If ctx ends, the error is why.
 	Read(ctx context.Context) (Reading, error)
 }
 
