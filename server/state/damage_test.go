@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
@@ -30,13 +32,21 @@ func twoGenerations(t *testing.T) (path string, hashes []string) {
 	return path, hashes
 }
 
-// startHash returns the hash of what a folder has, and fails if that is not one of hashes.
+// startHash returns the hash of what a folder has, and fails if that is not one of hashes,
+// with all that was kept with it.
 func startHash(t *testing.T, path string, hashes []string) string {
 	t.Helper()
-	hash, _ := kept(t, path)
-	if !slices.Contains(hashes, hash) {
+	hash, release := kept(t, path)
+	which := slices.Index(hashes, hash)
+	if which < 0 {
 		t.Fatalf("read other policies than were kept: %q", hash)
 	}
+	want := numbered(uint64(which + 1))
+	d := open(t, path)
+	if release != want || !reflect.DeepEqual(d.Floor(), live.Floor{}.With(want)) || time.Since(d.Kept()).Abs() > time.Hour {
+		t.Fatalf("read of set %d: %+v, %+v, %v", which+1, release, d.Floor(), d.Kept())
+	}
+	must(t, d.Close())
 	return hash
 }
 
@@ -44,6 +54,9 @@ func startHash(t *testing.T, path string, hashes []string) string {
 func TestEachFlippedByte(t *testing.T) {
 	path, hashes := twoGenerations(t)
 	names, _ := generations(path)
+	if text := logTo(t, path); text != "" {
+		t.Errorf("two good generations: %s", text)
+	}
 	for which, name := range names {
 		file := filepath.Join(path, name)
 		good, err := os.ReadFile(file)
@@ -98,7 +111,7 @@ func TestAfterATornWriteTheNextOneCounts(t *testing.T) {
 	good, err := os.ReadFile(newest(t, path))
 	must(t, err)
 	must(t, os.WriteFile(newest(t, path), good[:len(good)-3], 0o600))
-	last := reading(9, numbered(9))
+	last := reading(5, numbered(5))
 	keep(t, path, last)
 	if hash := startHash(t, path, append(hashes, last.Policies.Hash())); hash != last.Policies.Hash() {
 		t.Errorf("read %s, want what was written at last", hash)
@@ -153,8 +166,8 @@ func TestWhatNobodyWrote(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	if _, err := readContent(strings.NewReader(""), maxGeneration+1); err == nil {
-		t.Error("a generation of any size is read")
+	if _, err := readContent(strings.NewReader(""), maxGeneration+1); err == nil || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a generation of any size is read: %v", err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,7 +18,7 @@ import (
 )
 
 const (
-	// retryPause is about how long after a failed write it is tried again.
+	// retryPause is how long after a failed write it is tried again.
 	retryPause = 30 * time.Second
 	// lastPatience is how long the end waits for the last write.
 	lastPatience = 5 * time.Second
@@ -178,7 +177,7 @@ func (d *Dir) follow(ctx context.Context) {
 		case <-retry.C:
 		}
 		d.write()
-		retry.Reset(d.pause + rand.N(d.pause/4))
+		retry.Reset(d.pause)
 	}
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +30,7 @@ func TestTheLastSetIsKept(t *testing.T) {
 	}{
 		{"one set", []live.Reading{first}},
 		{"a file more, and one other", []live.Reading{second}},
-		{"a file less", []live.Reading{second, first}},
+		{"a file less", []live.Reading{first, second, first}},
 		{"another release of the same files", []live.Reading{first, reading(1, numbered(3))}},
 	} {
 		keep(t, path, step.readings...)
@@ -41,7 +42,8 @@ func TestTheLastSetIsKept(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the folder: %v, %v, want it for its owner alone", info.Mode(), err)
 	}
-	if got := open(t, path).Floor(); !reflect.DeepEqual(got, live.Floor{}.With(numbered(1)).With(numbered(2)).With(numbered(3))) {
+	keep(t, path, reading(4, live.Release{})) // which leaves the floor as it is
+	if got := open(t, path).Floor(); !reflect.DeepEqual(got, live.Floor{}.With(numbered(3))) {
 		t.Errorf("the floor is %+v", got)
 	}
 }
@@ -98,6 +100,15 @@ func TestTheLastSetIsWrittenAtTheEnd(t *testing.T) {
 	stop()
 	if _, release := kept(t, path); release != numbered(2) {
 		t.Errorf("kept %+v, want the last one", release)
+	}
+	d = open(t, path)
+	d.Keep(reading(3, numbered(3)))
+	<-d.wake // so that nothing but the end has it written
+	ended, end := context.WithCancel(t.Context())
+	end()
+	must(t, d.Run(ended))
+	if _, release := kept(t, path); release != numbered(3) {
+		t.Errorf("kept %+v, want what came at the end", release)
 	}
 }
 
