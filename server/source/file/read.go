@@ -49,6 +49,7 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		r := live.Reading{Result: policyfile.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
+			s.confirm()
 			r.Files = sn.files()
 			return r, nil
 		}
