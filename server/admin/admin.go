@@ -189,7 +189,7 @@ func readiness(st live.Status) string {
 	if st.ServedFrom != live.FromState || st.LastError == nil {
 		return "ready"
 	}
-	return fmt.Sprintf("ready, but serving the last known good policies of %s: %s", st.StateAt.Format(time.RFC3339), st.LastError.Message)
+	return fmt.Sprintf("ready, but serving the last known good policies of %s: %s", st.StateAt.Format(time.RFC3339), printable.Text(st.LastError.Message))
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
