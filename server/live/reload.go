@@ -43,7 +43,8 @@ type Reloader struct {
 	notices  chan struct{}       // something may have changed; holds one
 	stopped  chan struct{}       // closed when Run has ended
 
-	loading sync.Mutex // held by a load
+	loading sync.Mutex  // held by a load
+	serves  *policy.Set // guarded by loading; nil before the first good load
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -193,11 +194,12 @@ func (r *Reloader) serveSpecs(res Reading) error {
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
-	set, commit, err := prepare(res.Policies, r.Sinks)
+	set, commit, err := prepare(r.serves, res.Policies, r.Sinks)
 	if err != nil {
 		return err
 	}
 	commit()
+	r.serves = set
 	status := r.accept(set)
 	r.keep(res)
 	r.logDiagnostics(res.Diagnostics)
