@@ -3,14 +3,12 @@ package policy
 import "crypto/sha256"
 
 // Memo is a spec with what is known of it alone, for callers that examine it again
-// beside others: ExamineMemos finds that out once. What was made of a Memo shares
-// memory with what is made of it later. It is not safe for concurrent use.
+// beside others: ExamineMemos finds that out once. It is not safe for concurrent use,
+// but what was made of it does not change.
 type Memo struct {
 	spec Spec // as it was given; without its origins once they are not needed
-	// found are the problems of the spec. They are not kept, and found anew each time,
-	// if they depend on other specs or are too many.
-	found []Problem
-	kept  bool
+	// own are the problems by the rules of this package, and others those of Report.
+	own, others kept
 	// normal is the spec in its normal form, and hash its hash; made with the first
 	// Valid.
 	normal Spec
@@ -18,19 +16,83 @@ type Memo struct {
 	made   bool
 }
 
-// maxKept is how many problems of a spec a Memo keeps: there may be millions.
-const maxKept = 16
-
 // NewMemo returns a Memo of s, of which the caller must not change anything
 // afterwards.
 func NewMemo(s Spec) *Memo { return &Memo{spec: s} }
 
+// Spec returns the spec that the Memo is of, which the caller must not change. It may
+// be without its origins.
+func (m *Memo) Spec() *Spec { return &m.spec }
+
+// Report reports what find does of the spec alone, by rules of the caller's own. It
+// asks find only once, unless there was too much to be kept.
+func (m *Memo) Report(find func(s *Spec, report func(Problem)), report func(Problem)) {
+	m.others.tell(func(report func(Problem)) (alone bool) {
+		find(&m.spec, report)
+		return true
+	}, report)
+}
+
+// finish makes the normal form of the spec. The origins that were given are needed
+// no longer, unless its problems are to be found again.
+func (m *Memo) finish() {
+	if !m.made {
+		m.normal, m.made = normalise(m.spec), true
+		m.hash = hashOf(&m.normal)
+	}
+	if m.own.known && m.others.known {
+		m.spec.CORS.AllowOrigins = nil
+	}
+}
+
+// specHash is a SHA-256 of a spec.
+type specHash [sha256.Size]byte
+
+// kept are the problems of a spec, unless there are too many or they depend on other
+// specs: then they are not known, and found again.
+type kept struct {
+	problems []Problem
+	known    bool
+}
+
+// maxKept is how many problems are kept of a spec: it may have millions.
+const maxKept = 16
+
+// tell reports the problems, which find finds. It tells whether they are those of the
+// spec alone.
+func (k *kept) tell(find func(report func(Problem)) (alone bool), report func(Problem)) {
+	if k.known {
+		for _, p := range k.problems {
+			report(p)
+		}
+		return
+	}
+	var problems []Problem
+	few := true
+	alone := find(func(p Problem) {
+		if few = few && len(problems) < maxKept; few {
+			problems = append(problems, p)
+		}
+		report(p)
+	})
+	if alone && few {
+		k.problems, k.known = problems, true
+	}
+}
+
 // ExamineMemos is Examine for specs that may have been examined before.
 func ExamineMemos(memos []*Memo, report func(Problem)) *Valid {
-	v := validator{report: report, memos: memos}
-	for i, m := range memos {
-		v.examine(i, m)
+	v := validator{memos: memos}
+	tell := func(p Problem) {
+		v.refused = v.refused || p.Level == Error
+		p.Spec = v.spec
+		report(p)
 	}
+	for i, m := range memos {
+		v.spec = i
+		m.own.tell(func(report func(Problem)) (alone bool) { return v.checkSpec(&m.spec, report) }, tell)
+	}
+	v.report = tell
 	v.checkNames()
 	v.checkOverlaps()
 	if v.refused {
@@ -39,57 +101,11 @@ func ExamineMemos(memos []*Memo, report func(Problem)) *Valid {
 	return newValid(memos)
 }
 
-// examine reports the problems of the spec of m alone, and keeps them for the next
-// time.
-func (v *validator) examine(i int, m *Memo) {
-	v.spec, v.s, v.lifted, v.found, v.again = i, &m.spec, map[OptIn]bool{}, nil, false
-	if !m.kept {
-		v.checkSpec()
-		m.found, m.kept = v.found, !v.again
-		return
-	}
-	for _, p := range m.found {
-		v.tell(p)
-	}
-}
-
-// tell reports a problem of the current spec.
-func (v *validator) tell(p Problem) {
-	v.refused = v.refused || p.Level == Error
-	p.Spec = v.spec
-	v.report(p)
-}
-
-// keep keeps a problem of the current spec for the next time.
-func (v *validator) keep(p Problem) {
-	if len(v.found) == maxKept {
-		v.found, v.again = nil, true
-	}
-	if !v.again {
-		v.found = append(v.found, p)
-	}
-}
-
-// scopes returns what all specs name. What follows from it is not kept.
+// scopes returns what all specs name.
 func (v *validator) scopes() *scopes {
-	v.found, v.again = nil, true
+	v.byItself = false
 	if v.named == nil {
 		v.named = newScopes(v.memos)
 	}
 	return v.named
 }
-
-// finish makes the normal form of the spec, after which the origins that were given are
-// needed only to find its problems again.
-func (m *Memo) finish() {
-	if !m.made {
-		m.normal, m.made = normalise(m.spec), true
-		m.hash = hashOf(&m.normal)
-	}
-	if m.kept {
-		m.spec.CORS.AllowOrigins = nil
-	}
-}
-
-// specHash is a SHA-256 of a spec.
-type specHash [sha256.Size]byte

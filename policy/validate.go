@@ -55,19 +55,21 @@ func Examine(specs []Spec, report func(Problem)) *Valid {
 
 // validator reports the problems of one spec after the other.
 type validator struct {
-	report func(Problem)
-	memos  []*Memo
-	named  *scopes // of all specs; made when it is needed
-	spec   int
-	s      *Spec
-	lifted map[OptIn]bool // opt-ins that something needed
-	found  []Problem      // of the current spec, to be kept
-	again  bool           // those of the current spec are not kept
+	report   func(Problem)
+	memos    []*Memo
+	named    *scopes // of all specs; made when it is needed
+	spec     int
+	s        *Spec
+	lifted   map[OptIn]bool // opt-ins that something needed
+	byItself bool           // nothing that was found of the current spec depends on others
 	// refused tells that a problem was an error.
 	refused bool
 }
 
-func (v *validator) checkSpec() {
+// checkSpec reports the problems of a spec, and whether they are those of the spec
+// alone.
+func (v *validator) checkSpec(s *Spec, report func(Problem)) (alone bool) {
+	v.s, v.lifted, v.byItself, v.report = s, map[OptIn]bool{}, true, report
 	v.checkName()
 	v.checkHosts()
 	v.checkPaths()
@@ -81,6 +83,7 @@ func (v *validator) checkSpec() {
 	v.checkEnums()
 	v.checkPrivateNetwork()
 	v.checkOptIns()
+	return v.byItself
 }
 
 // fail, warn and note add a problem of the current spec.
@@ -97,9 +100,7 @@ func (v *validator) note(code, field, value, reason, hint string) {
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
-	p := Problem{Level: level, Code: code, Field: field, Value: value, Reason: reason, Hint: hint}
-	v.keep(p)
-	v.tell(p)
+	v.report(Problem{Level: level, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 // refuse adds an error unless the spec opts in to it, and reports whether it
