@@ -170,8 +170,12 @@ func (l *loader) readList(g *group) *list {
 		return &list{broken: true}
 	}
 	if now != of.sum {
+		had := of.texts
 		of = l.parseList(g, data)
 		of.sum = now
+		if slices.Equal(of.texts, had) {
+			of.texts = had // what was compiled of them shares their memory
+		}
 	}
 	l.checkEnd(g, of)
 	l.now.lists[g.from.name] = of

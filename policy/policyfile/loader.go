@@ -17,7 +17,9 @@ type Loader struct {
 	last  memory // guarded by mu
 }
 
-// Load is the function Load, for less if little has changed.
+// Load is the function Load, for less if little has changed. Besides, fsys may have a
+// method Sum, which returns the SHA-256 of a file's content: what is known by that is not
+// read.
 func (l *Loader) Load(fsys fs.FS, place string) Result { return l.load(fsys, place, bounds()) }
 
 func (l *Loader) load(fsys fs.FS, place string, lim limits) Result {
@@ -55,8 +57,6 @@ type file struct {
 // sum is a SHA-256. That of no content is zero.
 type sum [sha256.Size]byte
 
-// summer may be implemented by an FS that returns the SHA-256 of a file's content for
-// less than the content.
 type summer interface {
 	Sum(name string) (sum [sha256.Size]byte, err error)
 }

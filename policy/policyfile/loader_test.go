@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"unsafe"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -349,6 +350,19 @@ func (r Result) specs() []policy.Spec {
 		return nil
 	}
 	return r.Policies.Specs()
+}
+
+// A text that stays would keep the memory of another version of its whole file, as long as
+// the policy is not compiled again.
+func TestALoaderHasTheTextOfAGroupOnce(t *testing.T) {
+	fsys := files("a.yaml", "originGroups: {g: {file: g.txt}}\npolicies: [{name: a, cors: {allowOrigins: ['group:g']}}]\n", "g.txt", "https://a.test\n")
+	loader := &Loader{}
+	text := func() *byte { return unsafe.StringData(loader.Load(fsys, "").Policies.Specs()[0].CORS.AllowOrigins[0]) }
+	before := text()
+	fsys["g.txt"].Data = []byte("# a comment\nhttps://a.test\n")
+	if text() != before {
+		t.Error("the origin has another text for a comment above it")
+	}
 }
 
 // What is remembered has the names of files as they were shown.
