@@ -91,15 +91,15 @@ func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	return res, nil
 }
 
-// prepare compiles what is valid and has the sinks prepare the set. The error is a
-// *LoadError.
-func prepare(valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
+// prepare compiles what is valid, for the set that serves, and has the sinks prepare
+// the new one. The error is a *LoadError.
+func prepare(serves *policy.Set, valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling or preparing the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	set = policy.Compile(valid)
+	set = policy.CompileAfter(serves, valid)
 	commit, err = prepareAll(sinks, set)
 	if err != nil {
 		return nil, nil, &LoadError{Err: fmt.Errorf("serve the policies: %w", err)}
