@@ -47,7 +47,7 @@ type Result struct {
 	// Diagnostics are sorted by file, line and column. Those of good policies are
 	// warnings and notes.
 	Diagnostics []Diagnostic
-	sources     []*source // of Policies, without their origins
+	sources     []*where // of Policies
 }
 
 // Locate returns the place and the path in the file of a field of a policy, which
@@ -57,7 +57,7 @@ func (r Result) Locate(spec int, field string) Diagnostic {
 	if list, _ := cutIndex(field); list == originsField {
 		field = list // the places of its entries are not kept
 	}
-	at, path, _ := r.sources[spec].locate(field)
+	at, path := r.sources[spec].locate(field)
 	return Diagnostic{File: at.file, Line: int(at.at.line), Column: int(at.at.col), Field: path}
 }
 

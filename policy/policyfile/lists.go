@@ -12,30 +12,37 @@ import (
 
 // checkLists has the rules that need the list of public suffixes or the tables of IDNA. It
 // looks at the policies with credentials first, since some warnings are errors there.
-func checkLists(specs []policy.Spec, report func(policy.Problem)) {
+func checkLists(memos []*policy.Memo, report func(policy.Problem)) {
 	for _, credentials := range []bool{true, false} {
-		for i := range specs {
-			if s := &specs[i]; s.CORS.AllowCredentials == credentials {
-				c := listCheck{spec: i, s: s, report: report}
-				c.checkHosts()
-				c.checkOrigins()
-				c.checkRegexes()
-				c.checkOptIn()
+		for i, m := range memos {
+			if m.Spec().CORS.AllowCredentials != credentials {
+				continue
 			}
+			m.Report(checkList, func(p policy.Problem) {
+				p.Spec = i
+				report(p)
+			})
 		}
 	}
 }
 
-// listCheck is checkLists for one spec.
+// checkList is checkLists for one spec.
+func checkList(s *policy.Spec, report func(policy.Problem)) {
+	c := listCheck{s: s, report: report}
+	c.checkHosts()
+	c.checkOrigins()
+	c.checkRegexes()
+	c.checkOptIn()
+}
+
 type listCheck struct {
-	spec   int
 	s      *policy.Spec
 	report func(policy.Problem)
 	lifted bool // the opt-in for public suffixes was needed
 }
 
 func (c *listCheck) add(level policy.Level, code, field, value, reason, hint string) {
-	c.report(policy.Problem{Level: level, Code: code, Spec: c.spec, Field: field, Value: value, Reason: reason, Hint: hint})
+	c.report(policy.Problem{Level: level, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 func (c *listCheck) checkHosts() {

@@ -72,7 +72,7 @@ func (e *LoadError) message() string {
 
 // Check judges what src has now, as a load does, but serves nothing. If the error is nil,
 // the diagnostics of the result are warnings and notes. The error is a *LoadError.
-func Check(ctx context.Context, src Source) (res Reading, err error) {
+func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -90,15 +90,15 @@ func Check(ctx context.Context, src Source) (res Reading, err error) {
 	return res, nil
 }
 
-// prepare compiles valid policies and lets the sinks prepare the set. The error is a
-// *LoadError.
-func prepare(valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
+// prepare compiles valid policies, for the set that serves, and lets the sinks prepare the
+// new one. The error is a *LoadError.
+func prepare(serves *policy.Set, valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling or preparing the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	set = policy.Compile(valid)
+	set = policy.CompileAfter(serves, valid)
 	commit, err = prepareAll(sinks, set)
 	if err != nil {
 		return nil, nil, &LoadError{Err: fmt.Errorf("serve the policies: %w", err)}
