@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -95,6 +94,14 @@ func (c *cluster) apply(objects string, args ...string) {
 	}
 }
 
+// delete deletes objects.
+func (c *cluster) delete(objects string) {
+	c.t.Helper()
+	if err := c.run(objects, "delete", "-f", "-"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // kinds has the cluster serve the kinds of the Gateway API, Envoy Gateway and Istio.
 func (c *cluster) kinds() {
 	c.t.Helper()
@@ -112,7 +119,7 @@ func (c *cluster) define(folder, pattern string) {
 		c.t.Fatalf("no kinds in %s: %v", folder, err)
 	}
 	for _, path := range paths {
-		c.apply(withoutActions(must(c.t)(readFile(path))))
+		c.apply(withoutActions(read(c.t, path)))
 	}
 }
 
@@ -128,11 +135,6 @@ func withoutActions(template string) string {
 	return out.String()
 }
 
-func readFile(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	return string(content), err
-}
-
 // putKey writes a key that signs tokens.
 func putKey(t *testing.T, path string) {
 	t.Helper()
@@ -145,15 +147,4 @@ func putKey(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	put(t, path, string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})))
-}
-
-// must returns what a function that may fail has returned.
-func must(t *testing.T) func(string, error) string {
-	return func(s string, err error) string {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
 }

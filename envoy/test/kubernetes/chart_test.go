@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -147,6 +148,31 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestChartDeliversToTheEnvoysThatItCertifies looks who gets the policies: an issuer signs for
+// others, too.
+func TestChartDeliversToTheEnvoysThatItCertifies(t *testing.T) {
+	envoytest.Full(t)
+	values := filepath.Join(chart, "ci", "cert-manager-values.yaml")
+	for _, tc := range []struct {
+		set  string
+		want []string
+	}{
+		{"replicas=2", []string{"--ecds-allow=envoy.envoy-gateway-system", "--ecds-allow=envoy.istio-ingress"}},
+		{"ecds.allow={mine.test}", []string{"--ecds-allow=mine.test"}},
+	} {
+		list := objectsOf(t, must(t)(rendered(t, "--values", values, "--set", tc.set)))
+		var allowed []string
+		for _, arg := range find(t, list, "Deployment").Spec.Template.Spec.Containers[0].Args {
+			if strings.HasPrefix(arg, "--ecds-allow") {
+				allowed = append(allowed, arg)
+			}
+		}
+		if diff := cmp.Diff(tc.want, allowed); diff != "" {
+			t.Errorf("%s: %s", tc.set, diff)
+		}
+	}
+}
+
 // checkPorts reports ports that a Service or a policy names and the container lacks.
 func checkPorts(t *testing.T, list []object, c container) {
 	t.Helper()
@@ -185,7 +211,7 @@ func checkSelectors(t *testing.T, list []object, labels map[string]string) {
 func runContainer(t *testing.T, binary string, list []object, c container) {
 	t.Helper()
 	folder := t.TempDir()
-	policies := map[string]string{"cors.yaml": must(t)(readFile("../../policies/demo.yaml"))}
+	policies := map[string]string{"cors.yaml": read(t, "../../policies/demo.yaml")}
 	for _, o := range list {
 		if strings.HasSuffix(o.Metadata.Name, "-policies") && o.Kind == "ConfigMap" {
 			policies = o.Data

@@ -43,7 +43,7 @@ func TestAPIServerTakesAllThatIsPrinted(t *testing.T) {
 	for _, set := range valueSets(t) {
 		c.judge(must(t)(rendered(t, "--values", set)), filepath.Base(set))
 	}
-	c.judge(must(t)(readFile("../../kubernetes/demo.yaml")), "demo.yaml")
+	c.judge(read(t, "../../kubernetes/demo.yaml"), "demo.yaml")
 	for _, line := range manifests {
 		c.judge(manifestOf(t, binary, strings.Fields(line)...), line)
 	}
