@@ -118,9 +118,11 @@ func (c *cluster) define(folder, pattern string) {
 	if err != nil || len(paths) == 0 {
 		c.t.Fatalf("no kinds in %s: %v", folder, err)
 	}
+	var objects strings.Builder
 	for _, path := range paths {
-		c.apply(withoutActions(read(c.t, path)))
+		objects.WriteString("---\n" + withoutActions(read(c.t, path)))
 	}
+	c.apply(objects.String())
 }
 
 // withoutActions removes a template's lines of actions: conditions around the whole, and

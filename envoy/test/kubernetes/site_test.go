@@ -123,7 +123,7 @@ func (v variant) try(t *testing.T, startSite func(*testing.T, variant) *site) {
 		e := edge{url: one.url}
 		e.demo(t, one.host)
 	}
-	s.neighbour(t)
+	s.neighbour(t, v.row)
 	s.edit(t, v)
 	s.check(t, v.row)
 	if !strings.Contains(dump(t), "corsgate") {
