@@ -83,7 +83,7 @@ func (t Target) validateGateway() error {
 		}
 	}
 	if t.EnvoyNamespace != "" && !objectName.MatchString(t.EnvoyNamespace) {
-		errs = append(errs, fmt.Errorf("Envoy's namespace %q: write the name of the one that the Gateway's pods are in", t.EnvoyNamespace))
+		errs = append(errs, fmt.Errorf("namespace of Envoy %q: write the name of the one that the Gateway's pods are in", t.EnvoyNamespace))
 	}
 	if len(t.Listeners) == 0 {
 		errs = append(errs, errors.New("no gateway listener: write the name of one, as the Gateway has it"))

@@ -156,9 +156,13 @@ func (n *newcomer) status(object, status string) {
 	n.shell("kubectl patch " + object + ` --subresource=status --type=merge -p '{"status": ` + status + "}'")
 }
 
-// asks asks what the README does, and wants the demo's four answers.
+// asks asks what the README does once Envoy has the policies, and wants the demo's four
+// answers.
 func (n *newcomer) asks(lines []string) {
 	n.t.Helper()
+	servertest.Await(n.t, "the delivery", func() bool {
+		return strings.Contains(n.shell("curl -s http://127.0.0.1:9002/status"), `"state": "current"`)
+	})
 	servertest.Await(n.t, "the answer to a preflight", func() bool {
 		a := ask(n.t, "http://127.0.0.1:80", preflight("edge.test", known))
 		return a.status == 204 && a.allowed == known
