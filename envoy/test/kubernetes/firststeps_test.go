@@ -101,29 +101,42 @@ func (n *newcomer) install(lines []string) {
 	}
 }
 
+// What a line says of a chart from elsewhere: its name and version, and the namespace.
+var (
+	chartAddress   = regexp.MustCompile(`oci://\S+/([a-z-]+)(?: --version (\S+))?`)
+	chartNamespace = regexp.MustCompile(` -n (\S+)`)
+)
+
 // controlPlane renders a control plane's chart with a line's values, and makes its namespace.
 func (n *newcomer) controlPlane(line string) {
 	n.t.Helper()
-	chart, folder := "", ""
-	switch {
-	case strings.Contains(line, "/gateway-helm "):
-		chart, folder = "/gateway-helm", gatewayChart(n.t)
-		if version := moduleVersion(n.t, envoyGatewayModule); !strings.Contains(line, " --version "+version+" ") {
-			n.t.Errorf("Envoy Gateway is tried in %s: %s", version, line)
-		}
-	case strings.Contains(line, "/base "):
-		chart, folder = "/base", filepath.Join(moduleFolder(n.t, istioModule), "manifests", "charts", "base")
-	default:
-		chart, folder = "/istiod", filepath.Join(moduleFolder(n.t, istioModule), "manifests", "charts", "istio-control", "istio-discovery")
+	address := chartAddress.FindStringSubmatch(line)
+	out := n.shell(strings.NewReplacer(address[0], chartFolder(n.t, address[1]), "helm install", "helm template", " --wait", "").Replace(line))
+	n.c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + chartNamespace.FindStringSubmatch(line)[1] + "}\n")
+	if address[1] != "gateway-helm" {
+		return
 	}
-	local := regexp.MustCompile(` oci://\S+`+chart+`( --version \S+)?`).ReplaceAllLiteralString(line, " "+folder)
-	out := n.shell(strings.Replace(strings.Replace(local, "helm install", "helm template", 1), " --wait", "", 1))
-	if m := regexp.MustCompile(` -n (\S+) --create-namespace`).FindStringSubmatch(line); m != nil {
-		n.c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + m[1] + "}\n")
+	if version := moduleVersion(n.t, envoyGatewayModule); address[2] != version {
+		n.t.Errorf("Envoy Gateway is tried in %s: %s", version, line)
 	}
-	if chart == "/gateway-helm" && !strings.Contains(out, "enableEnvoyPatchPolicy: true") {
+	if !strings.Contains(out, "enableEnvoyPatchPolicy: true") {
 		n.t.Errorf("it does not switch EnvoyPatchPolicy on: %s", line)
 	}
+}
+
+// chartFolder returns where a control plane's chart is, by its name.
+func chartFolder(t *testing.T, name string) string {
+	t.Helper()
+	switch name {
+	case "gateway-helm":
+		return gatewayChart(t)
+	case "base":
+		return filepath.Join(moduleFolder(t, istioModule), "manifests", "charts", "base")
+	case "istiod":
+		return filepath.Join(moduleFolder(t, istioModule), "manifests", "charts", "istio-control", "istio-discovery")
+	}
+	t.Fatalf("no module has the chart %s", name)
+	return ""
 }
 
 // gatewayChart returns Envoy Gateway's chart with values, of which its module has a template.
@@ -205,18 +218,33 @@ func TestFirstStepsOnEnvoyGateway(t *testing.T) {
 	startGatewayIn(t, home)
 	n.status("gateway edge", programmed)
 	n.asks(question)
-
-	n.shell(block(t, "Upgrade")...)
-	n.shell(block(t, "Uninstall")...)
-	if left := n.left(); left != "" {
-		t.Errorf("after the uninstallation there is\n%s", left)
-	}
-	n.c.define(filepath.Join(moduleFolder(t, certManagerModule), "deploy", "crds"), "crd-certificates.yaml")
+	n.goes()
 	n.install(install[:2])
-	n.shell(block(t, "Certificates")...)
-	for _, want := range []string{"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy", "envoypatchpolicy.gateway.envoyproxy.io/corsgate", "configmap/corsgate-envoy-tls"} {
-		if left := n.left() + n.shell("kubectl get certificate -A -o name"); !strings.Contains(left, want) {
-			t.Errorf("there is no %s in\n%s", want, left)
+	n.certifies()
+}
+
+// goes does what the README says of an upgrade and of the end.
+func (n *newcomer) goes() {
+	n.t.Helper()
+	n.shell(block(n.t, "Upgrade")...)
+	n.shell(block(n.t, "Uninstall")...)
+	if left := n.left(); left != "" {
+		n.t.Errorf("after the uninstallation there is\n%s", left)
+	}
+}
+
+// certifies does what the README says of certificates.
+func (n *newcomer) certifies() {
+	n.t.Helper()
+	n.c.define(filepath.Join(moduleFolder(n.t, certManagerModule), "deploy", "crds"), "crd-certificates.yaml")
+	n.shell(block(n.t, "Certificates")...)
+	made := n.left() + n.shell("kubectl get certificate -A -o name")
+	for _, want := range []string{
+		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy",
+		"envoypatchpolicy.gateway.envoyproxy.io/corsgate", "configmap/corsgate-envoy-tls",
+	} {
+		if !strings.Contains(made, want+"\n") {
+			n.t.Errorf("there is no %s in\n%s", want, made)
 		}
 	}
 }
