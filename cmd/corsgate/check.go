@@ -122,10 +122,10 @@ func checkAll(ctx context.Context, paths []string, more func(path string, r poli
 		if err != nil {
 			r.Diagnostics = refusal(path, err)
 		} else if more != nil {
-			r.Diagnostics = append(r.Diagnostics, more(path, r)...)
+			r.Diagnostics = append(r.Diagnostics, more(path, r.Result)...)
 			slices.SortStableFunc(r.Diagnostics, byPlace)
 		}
-		all.add(r)
+		all.add(r.Result)
 	}
 	return all
 }

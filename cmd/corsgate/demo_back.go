@@ -9,7 +9,6 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 )
@@ -89,12 +88,12 @@ type decidable struct {
 }
 
 // Read implements live.Source.
-func (s decidable) Read(ctx context.Context) (policyfile.Result, error) {
+func (s decidable) Read(ctx context.Context) (live.Reading, error) {
 	r, err := s.Source.Read(ctx)
 	if err != nil || r.HasErrors() || r.Policies == nil {
 		return r, err
 	}
-	_, found, err := compileFor(s.config, r)
+	_, found, err := compileFor(s.config, r.Result)
 	for _, d := range found {
 		if d.Level == policy.Error {
 			r.Diagnostics = append(r.Diagnostics, d)

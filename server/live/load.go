@@ -35,6 +35,23 @@ func (e *LoadError) Error() string {
 // Unwrap returns Err.
 func (e *LoadError) Unwrap() error { return e.Err }
 
+// The codes of refusals that have no Fault.
+const (
+	CodePolicies   = "policies"   // mistakes in the policies
+	CodeUnreadable = "unreadable" // the policies could not be read, compiled or served
+)
+
+// Code returns the code of the refusal: that of its Fault, or one of the constants.
+func (e *LoadError) Code() string {
+	if fault, ok := errors.AsType[*Fault](e.Err); ok {
+		return fault.Code
+	}
+	if e.Err == nil {
+		return CodePolicies
+	}
+	return CodeUnreadable
+}
+
 // message returns the error on one line; the diagnostics stand beside it.
 func (e *LoadError) message() string {
 	if e.Err != nil {
@@ -56,7 +73,7 @@ func (e *LoadError) message() string {
 // Check judges what src holds now, as a load does, and serves none of it. The
 // diagnostics of the result are warnings and notes when the error is nil; the error
 // is a *LoadError.
-func Check(ctx context.Context, src Source) (res policyfile.Result, err error) {
+func Check(ctx context.Context, src Source) (res Reading, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -65,7 +82,7 @@ func Check(ctx context.Context, src Source) (res policyfile.Result, err error) {
 	res, err = src.Read(ctx)
 	switch {
 	case err != nil:
-		return policyfile.Result{}, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
+		return Reading{}, &LoadError{Err: fmt.Errorf("read the policies: %w", err)}
 	case res.HasErrors():
 		return res, &LoadError{Diagnostics: res.Diagnostics}
 	case res.Policies == nil:

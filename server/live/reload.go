@@ -25,6 +25,8 @@ type Reloader struct {
 	Source Source
 	// Sinks get each good set, in this order.
 	Sinks []Sink
+	// Keeper is told of each good reading, right after it serves; nil means nobody is.
+	Keeper Keeper
 	// Watchers are told of each load.
 	Watchers []Watcher
 	// Each value of Signals asks for a reload, as for SIGHUP; nil means that none
@@ -183,9 +185,10 @@ func (r *Reloader) begin() (end func(*Load)) {
 
 // serveSpecs serves the specs of res. The same content does not count as a new
 // generation.
-func (r *Reloader) serveSpecs(res policyfile.Result) error {
+func (r *Reloader) serveSpecs(res Reading) error {
 	if have := r.Status(); have.Ready && have.Hash == res.Policies.Hash() {
 		r.accept(nil)
+		r.keep(res)
 		r.logDiagnostics(res.Diagnostics)
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
@@ -196,9 +199,16 @@ func (r *Reloader) serveSpecs(res policyfile.Result) error {
 	}
 	commit()
 	status := r.accept(set)
+	r.keep(res)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
 	return nil
+}
+
+func (r *Reloader) keep(res Reading) {
+	if r.Keeper != nil {
+		r.Keeper.Keep(res)
+	}
 }
 
 // accept notes that the last load was good, and that set is served; a nil set

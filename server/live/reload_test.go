@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/source/file"
@@ -57,14 +56,14 @@ func TestLoad(t *testing.T) {
 	}{
 		{name: "good policies are served", source: newMemory(policyFile(1))},
 		{name: "a mistake is told with its place", source: newMemory(brokenFile), want: "memory/p.yaml:4:20: error [origin-", diagnostics: 1},
-		{name: "a source that cannot be read says why", source: faulty{read: func() (policyfile.Result, error) { return policyfile.Result{}, errors.New("no such luck") }}, want: "no such luck"},
+		{name: "a source that cannot be read says why", source: faulty{read: func() (live.Reading, error) { return live.Reading{}, errors.New("no such luck") }}, want: "no such luck"},
 		{
 			name: "a panic is an error of this load", want: "panicked",
-			source: faulty{read: func() (policyfile.Result, error) { panic("out of cheese") }},
+			source: faulty{read: func() (live.Reading, error) { panic("out of cheese") }},
 		},
 		{
 			name: "no policies and no errors are an error", want: "neither policies nor errors",
-			source: faulty{read: func() (policyfile.Result, error) { return policyfile.Result{}, nil }},
+			source: faulty{read: func() (live.Reading, error) { return live.Reading{}, nil }},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,9 @@ type Sink interface {
 	Prepare(set *policy.Set) (commit func(), err error)
 }
 
+// Keeper keeps a copy of what serves. Keep must not block.
+type Keeper interface{ Keep(r Reading) }
+
 // Watcher is told of loads. Its methods must not block.
 type Watcher interface {
 	// Loading is called when a load begins, and what it returns when that has ended.

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/source/sourcetest"
 )
 
@@ -55,9 +56,9 @@ func (m *memory) count() int {
 	return m.reads
 }
 
-func (m *memory) Read(ctx context.Context) (policyfile.Result, error) {
+func (m *memory) Read(ctx context.Context) (live.Reading, error) {
 	if err := ctx.Err(); err != nil {
-		return policyfile.Result{}, err
+		return live.Reading{}, err
 	}
 	m.mu.Lock()
 	m.reads++
@@ -65,9 +66,9 @@ func (m *memory) Read(ctx context.Context) (policyfile.Result, error) {
 	h := m.read
 	m.mu.Unlock()
 	if h.err != nil {
-		return policyfile.Result{}, h.err
+		return live.Reading{}, h.err
 	}
-	return policyfile.Load(fstest.MapFS{"p.yaml": {Data: []byte(h.content)}}, "memory"), nil
+	return live.Reading{Result: policyfile.Load(fstest.MapFS{"p.yaml": {Data: []byte(h.content)}}, "memory")}, nil
 }
 
 func (m *memory) Watch(ctx context.Context, changed func()) error {
@@ -124,14 +125,14 @@ func newSteered(content string) *steered {
 	}
 }
 
-func (s *steered) Read(ctx context.Context) (policyfile.Result, error) {
+func (s *steered) Read(ctx context.Context) (live.Reading, error) {
 	res, err := s.memory.Read(ctx)
 	s.begun <- struct{}{}
 	select {
 	case <-s.end:
 		return res, err
 	case <-ctx.Done():
-		return policyfile.Result{}, ctx.Err()
+		return live.Reading{}, ctx.Err()
 	}
 }
 
@@ -143,10 +144,10 @@ func (s *steered) Watch(ctx context.Context, changed func()) error {
 
 // faulty is a source that only has faults.
 type faulty struct {
-	read  func() (policyfile.Result, error)
+	read  func() (live.Reading, error)
 	watch error
 }
 
-func (f faulty) Read(context.Context) (policyfile.Result, error) { return f.read() }
+func (f faulty) Read(context.Context) (live.Reading, error) { return f.read() }
 
 func (f faulty) Watch(context.Context, func()) error { return f.watch }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // maxReads bounds how often files are read in a row that change meanwhile.
@@ -20,7 +21,7 @@ const (
 var errChanging = errors.New("the files change while they are read: reload when they are written, or write beside them and rename")
 
 // Read judges the policies in the files as they are now, all at one time.
-func (s *Source) Read(ctx context.Context) (policyfile.Result, error) {
+func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	end := time.Now().Add(firstPatience)
 	for {
 		res, err := s.readWhole(ctx)
@@ -36,20 +37,20 @@ func (s *Source) Read(ctx context.Context) (policyfile.Result, error) {
 }
 
 // readWhole reads the files until they stay the same meanwhile.
-func (s *Source) readWhole(ctx context.Context) (policyfile.Result, error) {
+func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 	for range maxReads {
 		sn, err := s.take()
 		if err != nil {
-			return policyfile.Result{}, err
+			return live.Reading{}, err
 		}
 		res := policyfile.Load(sn, sn.root.dir)
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
-			return res, nil
+			return live.Reading{Result: res}, nil
 		}
 		if err := ctx.Err(); err != nil {
-			return policyfile.Result{}, err
+			return live.Reading{}, err
 		}
 	}
-	return policyfile.Result{}, errChanging
+	return live.Reading{}, errChanging
 }
