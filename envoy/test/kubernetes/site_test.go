@@ -22,8 +22,9 @@ const (
 	envoyAddress    = "127.0.0.1:25530" // Envoy's own listener
 )
 
-// variant is a row of the table in envoy/kubernetes/README.md.
+// variant is a way in which an Envoy gets its decisions.
 type variant struct {
+	// row is its name: a row of the table in envoy/kubernetes/README.md, if it is tried against that.
 	row string
 	// served tells that corsgate runs. Otherwise the policies stand in the object.
 	served bool
