@@ -36,8 +36,8 @@ func newNewcomer(t *testing.T) *newcomer {
 	put(t, config, strings.Replace(read(t, n.c.kubeconfig), ", namespace: corsgate", "", 1))
 	n.env = append(os.Environ(),
 		"PATH="+filepath.Dir(n.c.kubectl)+string(filepath.ListSeparator)+os.Getenv("PATH"), "KUBECONFIG="+config,
-		// Nothing finds a Service by its name.
-		"CORSGATE_SERVICE=127.0.0.1:9001")
+		// Nothing finds a Service by its name, and a busy machine answers late.
+		"CORSGATE_SERVICE=127.0.0.1:9001", "CORSGATE_MESSAGE_TIMEOUT=1m")
 	return n
 }
 

@@ -76,11 +76,11 @@ func demoPolicies(t *testing.T) string {
 // manifest returns the objects of a variant, as the command prints them.
 func (s *site) manifest(t *testing.T, v variant) string {
 	t.Helper()
-	args := slices.Concat(s.target, v.args)
-	if !v.served {
-		args = append(args, "--policies", s.policies)
+	source := []string{"--policies", s.policies}
+	if v.served {
+		source = []string{"--message-timeout", "1m"} // a busy machine answers late
 	}
-	return manifestOf(t, s.binary, args...)
+	return manifestOf(t, s.binary, slices.Concat(s.target, source, v.args)...)
 }
 
 // manifestOf returns what the command prints.

@@ -27,15 +27,15 @@ func upgrades(all, service []string) []upgrade {
 	served := func(args ...string) []string { return slices.Concat(service, all, args) }
 	const elsewhere = "localhost:25501"
 	return []upgrade{
-		{variant{"no-trip", true, served()}, `"corsgate.named"`, "", decided},
-		{variant{"no-trip in shards", true, served("--shards", "4")}, `"corsgate-0-of-4.named"`, `"corsgate.named"`, decided},
-		{variant{"no-trip that names policies", true, served("--policy-names")}, `"corsgate.named.policy-names"`, `"corsgate-0-of-4.named"`, decided},
-		{variant{"one-trip", true, served("--profile", "one-trip")}, `"corsgate.decide"`, `"corsgate.named.policy-names"`, decided},
-		{variant{"one-trip that waits longer", true, served("--profile", "one-trip", "--message-timeout", "900ms")}, `"0.900s"`, `"0.500s"`, decided},
-		{variant{"one-trip that fails closed", true, served("--profile", "one-trip", "--fail", "closed")}, `"status_on_error"`, `"0.900s"`, decided},
+		{variant{"no-trip", true, served()}, `"corsgate.timeout-60000ms.named"`, "", decided},
+		{variant{"no-trip in shards", true, served("--shards", "4")}, `"corsgate-0-of-4.timeout-60000ms.named"`, `"corsgate.timeout-60000ms.named"`, decided},
+		{variant{"no-trip that names policies", true, served("--policy-names")}, `"corsgate.timeout-60000ms.named.policy-names"`, `"corsgate-0-of-4.timeout-60000ms.named"`, decided},
+		{variant{"one-trip", true, served("--profile", "one-trip")}, `"corsgate.decide"`, `"corsgate.timeout-60000ms.named.policy-names"`, decided},
+		{variant{"one-trip that waits longer", true, served("--profile", "one-trip", "--message-timeout", "50s")}, `"50s"`, "", decided},
+		{variant{"one-trip that fails closed", true, served("--profile", "one-trip", "--fail", "closed")}, `"status_on_error"`, `"50s"`, decided},
 		{variant{"one-trip, the service elsewhere", true, served("--profile", "one-trip", "--service", elsewhere)}, `"localhost"`, `"status_on_error"`, grantedOrNot},
 		{variant{"no-trip in the object", false, all}, `"deny_at_disable"`, `"corsgate.decide"`, grantedOrNot},
-		{variant{"no-trip again", true, served()}, `"corsgate.named"`, "", grantedOrNot},
+		{variant{"no-trip again", true, served()}, `"corsgate.timeout-60000ms.named"`, "", grantedOrNot},
 	}
 }
 
