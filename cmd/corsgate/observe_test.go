@@ -248,7 +248,7 @@ func TestObserveFlags(t *testing.T) {
 		"--trace-endpoint=127.0.0.1:4317":                "write it as http://127.0.0.1:4317",
 		"--trace-endpoint=http://c:4317/v1":              "write it as http://127.0.0.1:4317",
 		"--trace-endpoint=unix:///c":                     "write it as http://127.0.0.1:4317",
-		"--decision-log=sampled --decision-log-sample=0": "such as 100",
+		"--decision-log=sampled --decision-log-sample=0": "write 100 to log one decision of 100",
 		"--decision-log=all --decision-log-sample=0":     "",
 	} {
 		cmd := newServe()
@@ -269,7 +269,7 @@ func TestObserveFlags(t *testing.T) {
 }
 
 func TestTheMetricsAreListed(t *testing.T) {
-	everything := serveConfig{feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
+	everything := serveConfig{stateDir: filepath.Join(t.TempDir(), "state"), feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
 	o := observe(t, everything, observedPolicies+`
 - name: next
   mode: shadow

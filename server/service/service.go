@@ -1,6 +1,6 @@
-// Package service wires a whole corsgate: a source of policies, the gRPC listener
-// that Envoy asks, and what observes decisions and shows them to operators. The
-// command, the demo, tests and benchmarks all run this one.
+// Package service connects the parts of a whole corsgate: a source of policies, the gRPC
+// listener that Envoy asks, and what observes decisions and shows them to operators. The
+// command, the demo, tests and benchmarks all run it.
 package service
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/state"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -29,6 +30,9 @@ import (
 type Config struct {
 	// Source is where the policies come from; required.
 	Source live.Source
+	// State keeps the last known good policies for a start while the source is away; nil
+	// means that nothing does.
+	State *state.Dir
 	// GRPC is the listener that Envoy asks, with its open Listener, its TLS, limits
 	// and drain; required. New fills in the rest.
 	GRPC *server.Server
@@ -40,24 +44,24 @@ type Config struct {
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its logger, and tells Feed its stamps.
 	ECDS *ecds.Server
-	// Feed takes what Envoys decide by themselves, on the listener that Envoy asks; nil
+	// Feed receives what Envoys decide by themselves, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its observer and its logger.
 	Feed *feed.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
-	// Watchers are told of each load, and Observers of each decision, besides; of those
-	// that the feed tells, too.
+	// More Watchers of each load, and more Observers of each decision, including those
+	// that the feed reports.
 	Watchers  []live.Watcher
 	Observers server.Observers
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
 	Signals <-chan os.Signal
-	// Decisions gets one of so many decisions as JSON lines; Every 0 means none.
+	// Decisions gets one of Every decisions as JSON lines. If Every is 0, it gets none.
 	Decisions io.Writer
 	Every     int
 	// TraceEndpoint is the URL of an OpenTelemetry collector; empty means none.
 	TraceEndpoint string
-	// Logger gets what operators want to know; nil means nobody does. LogDropped
-	// counts the lines of it that were dropped; nil means that nobody counts.
+	// Logger gets messages for operators; nil means that there are none. LogDropped counts
+	// its lines that were dropped; nil means that nobody counts.
 	Logger     *slog.Logger
 	LogDropped func() uint64
 	// Version is the program's version.
@@ -66,15 +70,16 @@ type Config struct {
 
 // Service is a corsgate that New has wired. It is safe for concurrent use.
 type Service struct {
-	// Reloader keeps the policies at what the source holds.
+	// Reloader serves the policies that the source has now.
 	Reloader *live.Reloader
 
 	grpc    *server.Server
 	admin   *admin.Server
 	metrics *metrics.Metrics
+	state   *state.Dir   // nil if nothing is kept
 	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
-	runs    []func(context.Context) error // what writes until the drain has ended
+	runs    []func(context.Context) error // they write until the drain has ended
 }
 
 // New wires a service. Nothing runs yet; whoever does not call Run calls Close.
@@ -92,6 +97,7 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	s.follow(c.Source, c.State)
 	asked, compiled := s.observers(&c)
 	handler.Observer = append(asked, c.Observers...)
 	if c.Feed != nil {
@@ -112,7 +118,21 @@ func New(c Config) *Service {
 	return s
 }
 
-// deliver has compiled policies delivered, and told of.
+// follow has what serves kept, and adds the metrics of its age.
+func (s *Service) follow(source live.Source, kept *state.Dir) {
+	if c, ok := source.(live.Confirmer); ok {
+		s.metrics.AgeOf("corsgate_source_age_seconds", "How long ago the source of the policies was last found to have the same content; if never, since the start.", c.Confirmed)
+	}
+	if kept == nil {
+		return
+	}
+	s.state, s.Reloader.Keeper = kept, kept
+	s.runs = append(s.runs, kept.Run)
+	s.metrics.AgeOf("corsgate_state_age_seconds", "How long ago the last known good policies were last written; if never, since the start.", kept.Kept)
+	s.metrics.CountedBy("corsgate_state_write_failures_total", "How often the last known good policies could not be written.", kept.Failures)
+}
+
+// deliver adds the delivery of compiled policies, and its metrics.
 func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	e.Logger = log
 	s.Reloader.Sinks = append(s.Reloader.Sinks, e)
@@ -126,7 +146,7 @@ func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	}
 }
 
-// take has decisions taken in that Envoys tell. Before they get a set, the feed has it.
+// take adds the feed of what Envoys decide. The feed gets each set before Envoys do.
 func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logger) {
 	f.Observer, f.Logger = observer, log
 	s.Reloader.Sinks = append(s.Reloader.Sinks, f)
@@ -135,32 +155,32 @@ func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logge
 	for _, o := range feed.Outcomes() {
 		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
 	}
-	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused as a whole.", f.RefusedBatches)
 }
 
-// serveMetrics has /metrics served on a listener of its own, if there is one.
+// serveMetrics serves /metrics on a listener of its own, if there is one.
 func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 	if l == nil {
 		return
 	}
 	s.scraped = l
 	s.runs = append(s.runs, func(ctx context.Context) error {
-		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.grpc.Ready, log)
+		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.Reloader, s.grpc.Ready, log)
 	})
 }
 
-// observers makes what observes decisions, those that the service is asked for and those
+// observers makes the observers of decisions: of those that the service takes, and of those
 // that Envoys take by themselves.
 func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
 	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
 	if c.LogDropped != nil {
-		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
+		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, since nobody read them.", c.LogDropped)
 	}
 	if c.Every > 0 {
 		log := decisionlog.New(c.Decisions, c.Every)
 		log.Logger = c.Logger
 		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
-		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
+		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that should have been logged and were dropped, since nobody read the log.", log.Dropped)
 		asked, compiled, s.runs = append(asked, log), append(compiled, log.Compiled()), append(s.runs, log.Run)
 	}
 	if c.TraceEndpoint != "" {
@@ -178,7 +198,7 @@ func (s *Service) Load(ctx context.Context) error { return s.Reloader.Load(ctx) 
 // Address returns where Envoy asks.
 func (s *Service) Address() net.Addr { return s.grpc.Listener.Addr() }
 
-// Close closes the listeners of a service that is not run.
+// Close closes the listeners and the state of a service that is not run.
 func (s *Service) Close() error {
 	err := s.grpc.Listener.Close()
 	if s.admin != nil {
@@ -186,6 +206,9 @@ func (s *Service) Close() error {
 	}
 	if s.scraped != nil {
 		err = errors.Join(err, s.scraped.Close())
+	}
+	if s.state != nil {
+		err = errors.Join(err, s.state.Close())
 	}
 	return err
 }
@@ -195,7 +218,7 @@ func (s *Service) Close() error {
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	afterDrain, drained := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return s.Reloader.Run(ctx) })              // keeps the policies at what the source holds
+	g.Go(func() error { return s.Reloader.Run(ctx) })              // serves what the source has now
 	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
 	if s.admin != nil {
 		g.Go(func() error { return s.admin.Run(afterDrain) }) // answers people and health checks, while it drains too

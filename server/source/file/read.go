@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -43,10 +42,15 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		if err != nil {
 			return live.Reading{}, err
 		}
-		res := policyfile.Load(sn, sn.root.dir)
+		if s.Keep {
+			sn.kept = map[string][]byte{}
+		}
+		r := live.Reading{Result: s.loader.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
-			return live.Reading{Result: res}, nil
+			s.confirm()
+			r.Files = sn.files()
+			return r, nil
 		}
 		if err := ctx.Err(); err != nil {
 			return live.Reading{}, err

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -11,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // maxYoung is the age at which a file counts as completely written. It is
@@ -38,9 +43,13 @@ type snapshot struct {
 	root   root
 	err    error // why there is no root
 
-	mu   sync.Mutex        // guards seen and torn
+	mu   sync.Mutex        // guards seen, kept and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
+	kept map[string][]byte // :: name -> content of each file that was read; nil if nobody wants them
 	torn bool              // something changed while it was read, or may have
+
+	summing sync.Mutex // guards hasher
+	hasher  *hasher
 }
 
 var (
@@ -90,10 +99,53 @@ func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// Sum returns the SHA-256 of a file's content, for package policyfile, which need not
+// read what it knows. If the content is to be kept, it returns an error.
+func (s *snapshot) Sum(name string) (sum [sha256.Size]byte, err error) {
+	if s.keeps() {
+		return sum, errors.New("the content is to be kept")
+	}
+	s.summing.Lock()
+	defer s.summing.Unlock()
+	sum, err = s.hasher.sum(s.root, name)
+	s.note(lookup{name: name}, sumFingerprint(sum, err))
+	return sum, err
+}
+
 func (s *snapshot) read(name string) ([]byte, info, error) {
 	content, fi, err := s.root.read(name)
 	s.note(lookup{name: name}, readFingerprint(content, err))
+	s.keep(name, content, err)
 	return content, fi, err
+}
+
+func (s *snapshot) keeps() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept != nil
+}
+
+func (s *snapshot) keep(name string, content []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept != nil && err == nil {
+		s.kept[name] = content
+	}
+}
+
+// files returns the files that were kept, sorted by name.
+func (s *snapshot) files() []live.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var files []live.File
+	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
+		f := live.File{Name: name, Data: s.kept[name]}
+		if name == s.root.only && !policyfile.IsPolicyFile(name) {
+			f.Name = strings.TrimLeft(name, ".") + ".yaml"
+		}
+		files = append(files, f)
+	}
+	return files
 }
 
 // note remembers the first answer. If a later one differs, the content has
@@ -170,8 +222,9 @@ func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
 	then := describe(s.root, s.err, asked, s.answer)
 	r, err := resolve(s.source.Path)
+	h := newHasher()
 	now = describe(r, err, asked, func(l lookup) string {
-		fingerprint := r.fingerprint(l)
+		fingerprint := r.fingerprint(l, h)
 		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)
 		return fingerprint
 	})
