@@ -63,9 +63,9 @@ func must(t testing.TB, err error) {
 }
 
 // reloader has the sinks that look at all policies of a set.
-func reloader(dir string) *live.Reloader {
+func reloader(src *file.Source) *live.Reloader {
 	return &live.Reloader{
-		Source: &file.Source{Path: dir},
+		Source: src,
 		Sinks:  []live.Sink{&wire.Handler{}, metrics.New("test"), &denied.Tracker{}},
 	}
 }
@@ -87,10 +87,18 @@ func allocated(t *testing.T, r *live.Reloader) (bytes, objects uint64) {
 // TestAChangeCostsLittleOfALoad changes one policy of many. That may allocate at most a
 // twentieth of what the first load does.
 func TestAChangeCostsLittleOfALoad(t *testing.T) {
-	for name, n := range map[string]tenants{"a hundred files": share, "a file a policy": share.apart()} {
+	for name, c := range map[string]struct {
+		tenants
+		keep bool
+	}{
+		"a hundred files":           {share, false},
+		"a hundred, which are kept": {share, true},
+		"a file a policy":           {share.apart(), false},
+		"a file a policy, kept":     {share.apart(), true},
+	} {
 		t.Run(name, func(t *testing.T) {
-			dir := n.writeAll(t)
-			r := reloader(dir)
+			n, dir := c.tenants, c.writeAll(t)
+			r := reloader(&file.Source{Path: dir, Keep: c.keep})
 			bytes, objects := allocated(t, r)
 			n.write(t, dir, n.files/2, 1)
 			againBytes, againObjects := allocated(t, r)
@@ -108,13 +116,13 @@ func BenchmarkLoad(b *testing.B) {
 	dir := all.writeAll(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		must(b, reloader(dir).Load(b.Context()))
+		must(b, reloader(&file.Source{Path: dir}).Load(b.Context()))
 	}
 }
 
 func BenchmarkChange(b *testing.B) {
 	dir := all.writeAll(b)
-	r := reloader(dir)
+	r := reloader(&file.Source{Path: dir})
 	must(b, r.Load(b.Context()))
 	b.ReportAllocs()
 	for age := 0; b.Loop(); age++ {

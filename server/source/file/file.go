@@ -70,8 +70,9 @@ type Source struct {
 
 	whole atomic.Bool // the files were read whole: there is something to go on with
 
-	mu   sync.Mutex // guards last
-	last *snapshot  // the latest one
+	mu   sync.Mutex      // guards last and kept
+	last *snapshot       // the latest one
+	kept map[string]kept // by the last reading, if Keep
 }
 
 func (s *Source) setup() {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -69,6 +70,11 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 			}
 			if s.Keep != (len(got.Files) == 3) {
 				t.Errorf("%s, Keep %v: %d files", step.name, s.Keep, len(got.Files))
+			}
+			for _, f := range got.Files {
+				if text, err := os.ReadFile(filepath.Join(dir, f.Name)); err != nil || string(text) != string(f.Data) {
+					t.Errorf("%s: %s is kept as %q, and has %q, %v", step.name, f.Name, f.Data, text, err)
+				}
 			}
 		}
 	}
