@@ -44,7 +44,7 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name, text string) { write(t, filepath.Join(dir, name), text) }
 	const named = "originGroups:\n  apps: {file: apps.txt}\npolicies:\n- name: web\n  hosts: [web.example.com]\n  cors: {allowOrigins: [group:apps]}\n"
-	s := &Source{Path: dir}
+	sources := []*Source{{Path: dir}, {Path: dir, Keep: true}}
 	for _, step := range []struct {
 		name   string
 		change func()
@@ -62,7 +62,7 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 		{"the same as before it", func() { put("apps.txt", "https://intranet\n") }, true},
 	} {
 		step.change()
-		for _, s.Keep = range []bool{false, true} {
+		for _, s := range sources {
 			got, err := s.Read(t.Context())
 			want, _ := (&Source{Path: dir}).Read(t.Context())
 			if err != nil || got.HasErrors() == step.good || hashOf(got.Policies) != hashOf(want.Policies) || !slices.Equal(got.Diagnostics, want.Diagnostics) {
