@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"maps"
@@ -110,11 +111,10 @@ func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 // Sum returns the SHA-256 of a file's content, for package policyfile, which need not
 // read what it knows. If the content is to be kept, and was not kept before, it returns
 // an error.
-func (s *snapshot) Sum(name string) (sum [sha256.Size]byte, err error) {
+func (s *snapshot) Sum(name string) ([sha256.Size]byte, error) {
 	s.summing.Lock()
 	defer s.summing.Unlock()
-	sum, err = s.hasher.sum(s.root, name)
-	fingerprint := sumFingerprint(sum, err)
+	sum, fingerprint, err := s.hasher.sum(s.root, name)
 	s.note(lookup{name: name}, fingerprint)
 	if had := s.had[name]; err == nil && had.fingerprint == fingerprint {
 		s.keep(name, had)
@@ -126,7 +126,7 @@ func (s *snapshot) Sum(name string) (sum [sha256.Size]byte, err error) {
 
 func (s *snapshot) read(name string) ([]byte, info, error) {
 	content, fi, err := s.root.read(name)
-	fingerprint := readFingerprint(content, err)
+	fingerprint := fingerprintOf(maphash.Bytes(s.source.seed, content), err)
 	s.note(lookup{name: name}, fingerprint)
 	if err == nil {
 		s.keep(name, kept{fingerprint, content})
@@ -231,7 +231,7 @@ func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
 	then := describe(s.root, s.err, asked, s.answer)
 	r, err := resolve(s.source.Path)
-	h := newHasher()
+	h := newHasher(s.source.seed)
 	now = describe(r, err, asked, func(l lookup) string {
 		fingerprint := r.fingerprint(l, h)
 		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)
