@@ -23,8 +23,10 @@ func TestSumIsOfWhatIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := sn.Sum("a.yaml"); err != nil || sum != sha256.Sum256([]byte("a")) {
-		t.Errorf("Sum: %x, %v", sum, err)
+	for range 2 {
+		if sum, err := sn.Sum("a.yaml"); err != nil || sum != sha256.Sum256([]byte("a")) {
+			t.Errorf("Sum: %x, %v", sum, err)
+		}
 	}
 	if _, err := sn.Sum("none.yaml"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Sum of nothing: %v", err)
