@@ -111,7 +111,8 @@ func TestAChangeCostsLittleOfALoad(t *testing.T) {
 }
 
 // BenchmarkLoad and BenchmarkChange are a load of all policies, and one after one of them
-// has changed. Count the instructions of both to compare them on a busy machine.
+// has changed. To compare them on a busy machine count their instructions, as with
+// valgrind --tool=callgrind and GODEBUG=asyncpreemptoff=1 of a test binary without cgo.
 func BenchmarkLoad(b *testing.B) {
 	dir := all.writeAll(b)
 	b.ReportAllocs()
