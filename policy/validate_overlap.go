@@ -5,11 +5,11 @@ import (
 	"slices"
 )
 
-// checkOverlaps finds policies of the same layer that name the same host and
-// the same path: there would be no telling which of them is chosen. What a policy
-// lists is its own, however the paths of others may be read: requests for those
-// are ambiguous. Enforced policies and those that are off make up one layer,
-// shadow policies another.
+// checkOverlaps finds policies of the same layer that name the same host and the same
+// path, so that it would not be clear which of them is chosen. A path that a policy lists
+// belongs to that policy, even if another policy's path may be read like it: requests for
+// the other path are ambiguous. Enforced policies and those that are off are one layer, and
+// shadow policies are another.
 func (v *validator) checkOverlaps() {
 	for _, shadow := range []bool{false, true} {
 		o := overlaps{v: v, compared: map[string]bool{}, reported: map[overlap]bool{}}
@@ -24,7 +24,7 @@ type overlaps struct {
 	reported map[overlap]bool
 }
 
-// overlap is what is reported once of two specs.
+// overlap is what is reported once for two specs.
 type overlap struct {
 	first, second int
 	level         Level
@@ -88,8 +88,8 @@ func (o *overlaps) compare(host string, sharing []int) {
 	}
 }
 
-// enter enters c with its path, or with the other readings of that. If two specs
-// have a reading in common that no spec lists, a page could choose between them.
+// enter adds c with its path, or with the path's other readings. If two specs have a reading
+// in common that no spec lists, a page could choose between them.
 func (o *overlaps) enter(claims map[string]claim, host string, c claim) {
 	paths := prefixes(c.path)
 	if c.own {
@@ -130,7 +130,7 @@ func (o *overlaps) report(first, second claim, host, path string) {
 	}
 	o.v.spec = second.spec
 	o.v.add(level, "policy-overlap", field, where+path,
-		fmt.Sprintf("policies %q and %q both cover it, and none of them is more specific", clip(a.Name), clip(b.Name)),
+		fmt.Sprintf("policies %q and %q both cover it, and neither is more specific", clip(a.Name), clip(b.Name)),
 		"give one of them a longer path or another host, or make it one policy")
 }
 

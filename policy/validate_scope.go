@@ -241,8 +241,8 @@ func (v *validator) checkPaths() {
 }
 
 // bareEscape returns the place of the first "%" in p that does not begin an
-// escape, else -1. Of a request, too, normaliseEscapes takes it for a percent
-// sign.
+// escape, else -1. In a request's path, too, normaliseEscapes reads such a "%" as a
+// percent sign.
 func bareEscape(p string) int {
 	for i := range len(p) {
 		if _, escaped := escapeAt(p, i); p[i] == '%' && !escaped {
@@ -268,7 +268,7 @@ func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 		hint = "let one policy list both"
 	}
 	v.warn("path-decoded", field, p,
-		fmt.Sprintf("applications may read it as %q, and requests are denied if another policy answers for that otherwise", clip(decoded)),
+		fmt.Sprintf("applications may read it as %q; requests are denied if another policy answers differently for that path", clip(decoded)),
 		hint)
 }
 

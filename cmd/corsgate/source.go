@@ -8,14 +8,14 @@ import (
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-// defaultPoll is --poll-interval's.
+// defaultPoll is the default of --poll-interval.
 const defaultPoll = file.DefaultPoll
 
 // sourceOf returns where policies come from, by the text of --policies.
 func sourceOf(policies string) live.Source { return watchedSource(policies, 0, nil) }
 
-// watchedSource is sourceOf for who follows the policies: they are compared every
-// poll, and log gets what hinders that.
+// watchedSource is sourceOf for callers that watch the policies. They are compared every
+// poll, and log gets the errors of that.
 func watchedSource(policies string, poll time.Duration, log *slog.Logger) live.Source {
 	return &file.Source{Path: policies, Poll: poll, Logger: log}
 }

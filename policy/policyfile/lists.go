@@ -10,9 +10,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkLists has the rules that need the list of public suffixes or the tables
-// of IDNA. It looks at the policies with credentials first, since what is a
-// warning without is an error with them.
+// checkLists has the rules that need the list of public suffixes or the tables of IDNA. It
+// looks at the policies with credentials first, since some warnings are errors there.
 func checkLists(memos []*policy.Memo, report func(policy.Problem)) {
 	for _, credentials := range []bool{true, false} {
 		for i, m := range memos {
@@ -73,8 +72,8 @@ func (c *listCheck) checkOrigins() {
 	}
 }
 
-// checkSuffix refuses a star right of which is a public suffix, if browsers
-// send credentials.
+// checkSuffix refuses a star directly before a public suffix, if browsers send
+// credentials.
 func (c *listCheck) checkSuffix(field, text string, p policy.Pattern) {
 	reason, below := suffixReason(strings.TrimSuffix(p.Host, "."))
 	if reason == "" {
@@ -105,8 +104,8 @@ func (c *listCheck) checkRegexes() {
 	}
 }
 
-// refuseSuffix adds an error if browsers send credentials, unless the spec
-// opts in to it, else a warning.
+// refuseSuffix adds an error if browsers send credentials, unless the spec opts in.
+// Without credentials it adds a warning.
 func (c *listCheck) refuseSuffix(field, text, reason, witness, hint string) {
 	reason += ", such as " + strconv.Quote(witness)
 	if !c.s.CORS.AllowCredentials {
@@ -130,8 +129,8 @@ func (c *listCheck) checkOptIn() {
 // acePrefix begins a label that is Punycode (RFC 5890, section 2.3.2.1).
 const acePrefix = "xn--"
 
-// badPunycode returns the first label of host that looks like Punycode and is
-// none; empty when all is well.
+// badPunycode returns the first label of host that looks like Punycode and is not. It is
+// empty if there is none.
 func badPunycode(host string) string {
 	if !strings.Contains(host, acePrefix) {
 		return ""
@@ -154,8 +153,8 @@ func isPunycode(label string) bool {
 	return err == nil && back == label
 }
 
-// withPunycode returns the hint of a problem, which for a host that is not
-// ASCII is its Punycode.
+// withPunycode returns the hint of a problem. For a host that is not ASCII, the hint is
+// its Punycode.
 func withPunycode(p policy.Problem) string {
 	switch p.Code {
 	case "origin-non-ascii":
@@ -170,8 +169,8 @@ func withPunycode(p policy.Problem) string {
 	return spelt(p.Hint)
 }
 
-// asciiOrigin returns the pattern that text would be with a host in Punycode;
-// empty when there is none.
+// asciiOrigin returns text as a pattern with the host in Punycode. It is empty if there is
+// none.
 func asciiOrigin(text string) string {
 	scheme, rest, _ := strings.Cut(text, "://")
 	host, port := rest, ""
@@ -188,8 +187,8 @@ func asciiOrigin(text string) string {
 // starLabel are the bytes of a label with a star.
 const starLabel = "*-_0123456789abcdefghijklmnopqrstuvwxyz"
 
-// asciiHost returns host, which may have a star, in Punycode; empty when it
-// has none.
+// asciiHost returns host, which may have a star, in Punycode. It is empty if the host has
+// none.
 func asciiHost(host string) string {
 	labels := strings.Split(host, ".")
 	for i, label := range labels {
@@ -205,8 +204,8 @@ func asciiHost(host string) string {
 	return strings.Join(labels, ".")
 }
 
-// spelt returns a hint, but for one that proposes a host with a label that only
-// looks like Punycode.
+// spelt returns a hint, unless that proposes a host with a label that only looks like
+// Punycode.
 func spelt(hint string) string {
 	for label := range strings.FieldsFuncSeq(hint, func(r rune) bool { return strings.ContainsRune(" ./:\"", r) }) {
 		if label != acePrefix && badPunycode(label) != "" {

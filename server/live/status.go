@@ -6,28 +6,28 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// Status says what is served and since when.
+// Status says which set serves, and since when.
 type Status struct {
 	// Version is the program's version.
 	Version string `json:"version"`
-	// Ready tells whether there is a set to serve.
+	// Ready says whether there is a set to serve.
 	Ready bool `json:"ready"`
 	// Generation counts the sets that were served, the first is 1.
 	Generation uint64 `json:"generation"`
-	// Hash is the served set's, see policy.Set.Hash.
+	// Hash is the hash of the served set, see policy.Set.Hash.
 	Hash string `json:"hash"`
 	// LoadedAt is when the served set was loaded, the zero time before the first.
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	// Policies counts the served set's policies.
 	Policies int `json:"policies"`
-	// LastError is why the source's content is not what is served; nil when the
-	// last load was good.
+	// LastError says why the source's content does not serve. It is nil if the last load
+	// was good.
 	LastError *Failure `json:"lastError"`
 }
 
 // Failure is a load that was refused.
 type Failure struct {
-	// At is when.
+	// At is when it was refused.
 	At time.Time `json:"at"`
 	// Message is the error on one line.
 	Message string `json:"message"`
@@ -45,16 +45,17 @@ func (r *Reloader) Status() Status {
 	return s
 }
 
-// Load is what came of a load of the policies.
+// Load is the result of a load of the policies.
 type Load struct {
 	// At is when it began, and Took how long it took.
 	At   time.Time
 	Took time.Duration
-	// Err is why it was refused, or cut off, a *LoadError; nil when it was accepted.
+	// Err says why it was refused or cut off, as a *LoadError. It is nil if the load was
+	// accepted.
 	Err error
-	// Cut tells that the end of the service cut it off: nothing was refused.
+	// Cut says that the end of the service cut it off: nothing was refused.
 	Cut bool
-	// Changed tells that another set serves now.
+	// Changed says that another set serves now.
 	Changed bool
 	// Status is the state after it.
 	Status Status
