@@ -12,10 +12,11 @@ import (
 const defaultPoll = file.DefaultPoll
 
 // sourceOf returns where policies come from, by the text of --policies.
-func sourceOf(policies string) live.Source { return watchedSource(policies, 0, nil) }
+func sourceOf(policies string) live.Source { return watchedSource(policies, 0, false, nil) }
 
 // watchedSource is sourceOf for callers that watch the policies. They are compared every
-// poll, and log gets the errors of that.
-func watchedSource(policies string, poll time.Duration, log *slog.Logger) live.Source {
-	return &file.Source{Path: policies, Poll: poll, Logger: log}
+// poll, and log gets the errors of that. If keep is set, it returns what it has read, for
+// a copy.
+func watchedSource(policies string, poll time.Duration, keep bool, log *slog.Logger) live.Source {
+	return &file.Source{Path: policies, Poll: poll, Keep: keep, Logger: log}
 }

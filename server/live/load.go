@@ -72,7 +72,7 @@ func (e *LoadError) message() string {
 
 // Check judges what src has now, as a load does, but serves nothing. If the error is nil,
 // the diagnostics of the result are warnings and notes. The error is a *LoadError.
-func Check(ctx context.Context, src Source) (res Reading, err error) {
+func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}
@@ -90,8 +90,8 @@ func Check(ctx context.Context, src Source) (res Reading, err error) {
 	return res, nil
 }
 
-// prepare compiles valid policies, after the set that serves, and lets the sinks prepare
-// the new set. The error is a *LoadError.
+// prepare compiles valid policies, for the set that serves, and lets the sinks prepare the
+// new one. The error is a *LoadError.
 func prepare(serves *policy.Set, valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {

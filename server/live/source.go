@@ -10,14 +10,20 @@ import (
 // Source is where policies come from: files, a store, an API. Package sourcetest tests
 // what every source must do. A source is safe for concurrent use.
 type Source interface {
-	// Read judges the policies that the source has now. Mistakes in them are diagnostics,
-	// with the places that their authors know. The error says why they could not be read
-	// at all, and what to do; it may be a *Fault. If ctx ends, the error says why it ended.
-	Read(ctx context.Context) (Reading, error)
+	Reader
 	// Watch calls changed whenever Read would give another result than the last one,
 	// even if the change came before Watch was called. It returns nil once ctx has ended.
 	// An error ends the service. changed does not block.
 	Watch(ctx context.Context, changed func()) error
+}
+
+// Reader is what policies are read from.
+type Reader interface {
+	// Read judges the policies that are there now. Mistakes in them are diagnostics,
+	// with the places that their authors know. The error says why they could not be read
+	// at all, and what to do; it may be a *Fault. If nothing answers, Read gives up after
+	// a while. If ctx ends, the error says why it ended.
+	Read(ctx context.Context) (Reading, error)
 }
 
 // Reading is what a source had at one time.
@@ -46,6 +52,9 @@ type Release struct {
 	Revision uint64 `json:"revision"`
 	// Root is a hash of the whole release.
 	Root string `json:"root"`
+	// Replaces is the epoch that this one was begun to replace, on purpose; empty if
+	// the epoch replaces none.
+	Replaces string `json:"replaces,omitempty"`
 }
 
 // Confirmer is a Source that asks at intervals whether its content is still the same, even

@@ -70,7 +70,8 @@ type Source struct {
 	reads chan struct{} // something new was read; holds one
 	seed  maphash.Seed  // of fingerprints
 
-	whole atomic.Bool // the files were read whole: there is something to go on with
+	whole     atomic.Bool  // the files were read whole: there is something to go on with
+	confirmed atomic.Int64 // when they were last read, or found unchanged: Unix time in ns; 0: never
 
 	mu   sync.Mutex      // guards last and kept
 	last *snapshot       // the latest one
@@ -126,7 +127,21 @@ func (s *Source) difference() (now string, cut bool) {
 	if sn == nil {
 		return "nothing was read yet", false
 	}
-	return sn.difference()
+	now, cut = sn.difference()
+	if now == "" && sn.err == nil {
+		s.confirm()
+	}
+	return now, cut
+}
+
+func (s *Source) confirm() { s.confirmed.Store(time.Now().UnixNano()) }
+
+// Confirmed returns when the files were last read, or compared and found unchanged.
+func (s *Source) Confirmed() time.Time {
+	if at := s.confirmed.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // interests returns the folders in which any change counts, and the paths of

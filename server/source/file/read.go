@@ -46,6 +46,7 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		r := live.Reading{Result: s.loader.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
+			s.confirm()
 			r.Files = s.endKeeping(sn)
 			return r, nil
 		}
