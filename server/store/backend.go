@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Backend holds the objects of one fleet. Keys are relative to it, such as "w/target".
+// Backend holds the objects of one fleet. Keys are relative to it, such as "w/target"; no
+// key is another one and a slash and more.
 // Package storetest holds what every backend does. A backend is safe for concurrent
 // use; each call ends with its context.
 //
@@ -23,7 +24,8 @@ type Backend interface {
 	// that it names; the empty version is of an object that does not exist. Else ok is
 	// false. If err is not nil, they may have been put or not.
 	Swap(ctx context.Context, objects []Object) (ok bool, err error)
-	// Delete deletes those objects that still have the version that they name.
+	// Delete deletes those objects that still have the version that they name, and those
+	// that name none.
 	Delete(ctx context.Context, objects []Object) error
 	// Watch calls tell with the value of key as it is now, nil if there is none, and
 	// again after each change, until ctx ends; then it returns nil. Of changes in a row

@@ -2,39 +2,95 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 )
+
+func empty() error {
+	return fault(CodeEmpty, "nothing was pushed to the store yet: push a policy folder with 'corsgate push'")
+}
 
 // Current returns the release that serves, without its files. The revision is 0 if
 // nothing was pushed.
-func Current(ctx context.Context, b Backend) (Info, error) { return Info{}, errors.ErrUnsupported }
+func Current(ctx context.Context, b Backend) (Info, error) {
+	infos, err := History(ctx, b, 1)
+	if codeOf(err) == CodeEmpty {
+		return Info{}, nil
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	return infos[0], nil
+}
 
 // History returns the newest releases of the present epoch, the newest first: at most
 // that many, or all that are left if most is 0.
 func History(ctx context.Context, b Backend, most int) ([]Info, error) {
-	return nil, errors.ErrUnsupported
+	r := newReader(b)
+	t, _, err := r.head(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, empty()
+	}
+	var infos []Info
+	for at := t.Stable; at != (Ref{}) && (most == 0 || len(infos) < most); {
+		rec, err := r.record(ctx, t.Epoch, at)
+		if codeOf(err) == CodeRecordMissing && len(infos) > 0 {
+			break // it was collected
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, rec.info())
+		at = rec.Parent
+	}
+	return infos, nil
 }
 
 // Pull returns the release of a revision, every hash checked; 0 is the one that serves.
-// The error is a *live.Fault.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
-	return nil, errors.ErrUnsupported
+	r := newReader(b)
+	t, _, err := r.head(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, empty()
+	}
+	s, err := r.read(ctx, t.Epoch, t.Stable, nil)
+	if err == nil && revision != 0 {
+		s, err = r.find(ctx, s, revision)
+	}
+	if err == nil {
+		err = r.fill(ctx, s, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Release{s.info(), s.files()}, nil
 }
 
-// Collected counts what GC has deleted, or would.
-type Collected struct {
-	Records     int `json:"records"`
-	Units       int `json:"units"`
-	Checkpoints int `json:"checkpoints"`
-	// Kept is the oldest revision that is left.
-	Kept uint64 `json:"kept"`
-	// Pushing tells that a push may be under way, or was broken off within the last hour:
-	// nothing was deleted.
-	Pushing bool `json:"pushing"`
-}
-
-// GC deletes what the newest releases do not need; keep is their number, at least 1. If
-// dry is set it only counts.
-func GC(ctx context.Context, b Backend, keep int, dry bool) (Collected, error) {
-	return Collected{}, errors.ErrUnsupported
+// find returns the release of a revision before s; 0 is the one before.
+func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, error) {
+	switch {
+	case revision == s.Rev:
+		return s, nil
+	case revision > s.Rev:
+		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, s.Rev)
+	case s.Parent == Ref{}:
+		return nil, fmt.Errorf("there is no release before revision %d", s.Rev)
+	}
+	at := s.Parent
+	for at.Revision > revision && revision != 0 {
+		rec, err := r.record(ctx, s.Epoch, at)
+		if codeOf(err) == CodeRecordMissing || err == nil && rec.Parent == (Ref{}) {
+			return nil, fmt.Errorf("there is no revision %d any more: look at the history", revision)
+		}
+		if err != nil {
+			return nil, err
+		}
+		at = rec.Parent
+	}
+	return r.read(ctx, s.Epoch, at, nil)
 }

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Watch follows the target. If the store cannot be watched it tries again.
+func (s *Source) Watch(ctx context.Context, changed func()) error {
+	s.setup()
+	f := follower{Source: s, targets: make(chan []byte, 1), broken: make(chan struct{}, 1)}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { f.watch(ctx); return nil })
+	g.Go(func() error { f.audit(ctx, changed); return nil })
+	g.Go(func() error { f.follow(ctx, changed); return nil })
+	return g.Wait()
+}
+
+// follower is one Watch. Nothing that a watch does not tell is taken for unchanged: an
+// audit looks besides.
+type follower struct {
+	*Source
+	targets chan []byte   // the latest one that was seen
+	broken  chan struct{} // has a value if an audit was not answered
+}
+
+// see takes a target that the store has.
+func (f *follower) see(target []byte) {
+	for {
+		select {
+		case f.targets <- target:
+			return
+		case <-f.targets: // it is older
+		}
+	}
+}
+
+// follow tells of targets that differ from what was read.
+func (f *follower) follow(ctx context.Context, changed func()) {
+	for {
+		var target []byte
+		select {
+		case <-ctx.Done():
+			return
+		case target = <-f.targets:
+		}
+		if !f.differs(target) || !sleep(ctx, settle) {
+			continue
+		}
+		changed()
+	}
+}
+
+// watch watches the target again and again.
+func (f *follower) watch(ctx context.Context) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		err := f.watchOnce(ctx, func(target []byte) {
+			pause = firstPause
+			f.see(target)
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		f.log().Warn("the store cannot be watched, trying again", "error", err)
+		sleep(ctx, pause/2+random(pause/2))
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// watchOnce watches the target until that ends, or an audit is not answered: the watch
+// may be of a server that hangs, and say nothing.
+func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-watching.Done():
+		case <-f.broken:
+			cancel()
+		}
+	}()
+	return f.Backend.Watch(watching, targetKey, tell)
+}
+
+// audit asks for the target at intervals.
+func (f *follower) audit(ctx context.Context, changed func()) {
+	interval := cmp.Or(f.Audit, DefaultAudit)
+	for sleep(ctx, interval*3/4+random(interval/2)) {
+		found, err := f.reader.get(ctx, targetKey)
+		if err != nil {
+			f.log().Warn("the store does not answer, the policies go on to serve", "error", err)
+			select {
+			case f.broken <- struct{}{}:
+			default:
+			}
+			continue
+		}
+		f.confirm()
+		target := found[targetKey].Value
+		f.see(target)
+		if f.mended(ctx, target) {
+			changed()
+		}
+	}
+}
+
+// mended reports whether a release that could not be read now can, or fails otherwise.
+func (f *follower) mended(ctx context.Context, target []byte) bool {
+	f.mu.Lock()
+	last := f.last
+	f.mu.Unlock()
+	if last.fault == "" || last.retry || f.differs(target) {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-f.turn:
+	}
+	defer func() { f.turn <- struct{}{} }()
+	_, _, err := f.read(ctx)
+	return ctx.Err() == nil && (err == nil || err.Error() != last.fault)
+}
+
+// sleep waits, and reports whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (s *Source) log() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}
