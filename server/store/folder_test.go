@@ -14,3 +14,10 @@ func TestFolder(t *testing.T) {
 		return func() store.Backend { return &store.Folder{Path: path, Poll: 5 * time.Millisecond} }
 	})
 }
+
+func TestMemory(t *testing.T) {
+	storetest.Test(t, func(*testing.T) (open func() store.Backend) {
+		m := &storetest.Memory{}
+		return func() store.Backend { return m }
+	})
+}
