@@ -51,19 +51,17 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 // Pull returns the release of a revision, every hash checked; 0 is the one that serves.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
-	t, _, err := r.head(ctx)
+	s, _, err := r.latest(ctx, nil, revision == 0)
 	switch {
 	case err != nil:
 		return nil, err
-	case t == nil:
+	case s == nil:
 		return nil, empty()
 	}
-	s, err := r.read(ctx, t.Epoch, t.Stable, nil)
-	if err == nil && revision != 0 {
-		s, err = r.find(ctx, s, revision)
-	}
-	if err == nil {
-		err = r.fill(ctx, s, nil)
+	if revision != 0 {
+		if s, err = r.find(ctx, s, revision); err == nil {
+			err = r.fill(ctx, s, nil)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -84,13 +82,22 @@ func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, e
 	at := s.Parent
 	for at.Revision > revision && revision != 0 {
 		rec, err := r.record(ctx, s.Epoch, at)
-		if codeOf(err) == CodeRecordMissing || err == nil && rec.Parent == (Ref{}) {
-			return nil, fmt.Errorf("there is no revision %d any more: look at the history", revision)
+		if err == nil && rec.Parent == (Ref{}) {
+			err = fault(CodeRecordMissing, "the epoch begins with revision %d", rec.Rev)
 		}
 		if err != nil {
-			return nil, err
+			return nil, gone(revision, err)
 		}
 		at = rec.Parent
 	}
-	return r.read(ctx, s.Epoch, at, nil)
+	s, err := r.read(ctx, s.Epoch, at, nil)
+	return s, gone(at.Revision, err)
+}
+
+// gone says of a missing record that its release was collected.
+func gone(revision uint64, err error) error {
+	if codeOf(err) == CodeRecordMissing {
+		return fmt.Errorf("there is no revision %d any more: look at the history", revision)
+	}
+	return err
 }

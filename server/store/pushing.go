@@ -80,16 +80,9 @@ func (p *pushing) make(ctx context.Context, fill func(context.Context) error) (*
 }
 
 // begin reads what serves, which the new release follows.
-func (p *pushing) begin(ctx context.Context) error {
-	t, head, err := p.reader.head(ctx)
-	if err != nil {
-		return err
-	}
-	p.head = head
-	if t != nil {
-		if p.now, err = p.read(ctx, t.Epoch, t.Stable, nil); err != nil {
-			return fmt.Errorf("read the release that serves: %w", err)
-		}
+func (p *pushing) begin(ctx context.Context) (err error) {
+	if p.now, p.head, err = p.latest(ctx, nil, false); err != nil {
+		return fmt.Errorf("read the release that serves: %w", err)
 	}
 	p.draft = record{Epoch: randomID(), Rev: 1}
 	if p.now != nil {

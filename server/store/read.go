@@ -81,6 +81,28 @@ func (r *reader) head(ctx context.Context) (*target, Object, error) {
 	return t, o, err
 }
 
+// maxReads is how often a release is read of which something is missing: a collection
+// may have deleted it since the target was read.
+const maxReads = 3
+
+// latest returns the release that serves, nil if there is none, and the target's object.
+// known is as for read. Its texts are only read if that is asked for.
+func (r *reader) latest(ctx context.Context, known *state, texts bool) (s *state, head Object, err error) {
+	for range maxReads {
+		var t *target
+		if t, head, err = r.head(ctx); err != nil || t == nil {
+			return nil, head, err
+		}
+		if s, err = r.read(ctx, t.Epoch, t.Stable, known); err == nil && texts {
+			err = r.fill(ctx, s, known)
+		}
+		if code := codeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
+			break
+		}
+	}
+	return s, head, err
+}
+
 // record returns a record with its lists.
 func (r *reader) record(ctx context.Context, epoch string, ref Ref) (*record, error) {
 	key := recordPrefix + ref.key()

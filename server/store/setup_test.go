@@ -25,12 +25,23 @@ import (
 // policies returns the units of a policy for each age, named by its place.
 func policies(t testing.TB, ages ...int) []policyfile.Unit {
 	t.Helper()
+	units := []policyfile.Unit{{Kind: policyfile.UnitGroup, Name: "apps", Data: []byte("https://app.example.com\n")}}
+	for i, age := range ages {
+		const file = `{"policies":[{"name":"p%d","hosts":["h%d.example.com"],"cors":{"allowOrigins":["group:apps"],"maxAge":%d}}]}` + "\n"
+		units = append(units, policyfile.Unit{Kind: policyfile.UnitPolicy, Name: fmt.Sprintf("p%d", i), Data: fmt.Appendf(nil, file, i, i, age)})
+	}
+	return units
+}
+
+func TestPoliciesAreAsTheyAreCut(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("originGroups:\n  apps: [\"https://app.example.com\"]\npolicies:\n")
-	for i, age := range ages {
+	for i, age := range []int{7, 8} {
 		fmt.Fprintf(&b, "- {name: p%d, hosts: [h%d.example.com], cors: {allowOrigins: [\"group:apps\"], maxAge: %d}}\n", i, i, age)
 	}
-	return cut(t, b.String())
+	if got, want := contentOf(cut(t, b.String())), contentOf(policies(t, 7, 8)); got != want {
+		t.Errorf("cut\n%s\nwant\n%s", got, want)
+	}
 }
 
 func cut(t testing.TB, text string) []policyfile.Unit {

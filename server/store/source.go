@@ -98,22 +98,16 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 
 // read reads the target, and the release that it names.
 func (s *Source) read(ctx context.Context) (target []byte, next *state, err error) {
-	t, head, err := s.reader.head(ctx)
-	if codeOf(err) == "" && err != nil || codeOf(err) == CodeUnreachable {
+	next, head, err := s.reader.latest(ctx, s.known, true)
+	if code := codeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
 		return nil, nil, err
 	}
 	s.confirm()
 	switch {
-	case err != nil:
-		return head.Value, nil, err
-	case t == nil && s.known != nil:
-		return nil, nil, regressed("nothing, and revision %d was read from it before", s.known.Rev)
-	case t == nil:
-		return nil, nil, empty()
-	}
-	next, err = s.reader.read(ctx, t.Epoch, t.Stable, s.known)
-	if err == nil {
-		err = s.reader.fill(ctx, next, s.known)
+	case err == nil && next == nil && s.known != nil:
+		err = regressed("nothing, and revision %d was read from it before", s.known.Rev)
+	case err == nil && next == nil:
+		err = empty()
 	}
 	return head.Value, next, err
 }

@@ -1,0 +1,166 @@
+package store_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/store/storetest"
+)
+
+func collect(t testing.TB, b store.Backend, keep int) store.Collected {
+	t.Helper()
+	c, err := store.GC(servertest.Context(t), b, keep, false)
+	if err != nil {
+		t.Fatalf("GC: %v", err)
+	}
+	return c
+}
+
+func TestGCKeepsTheNewestReleases(t *testing.T) {
+	for _, keep := range []int{1, 3, 60, 99, 200} {
+		t.Run(fmt.Sprint(keep), func(t *testing.T) {
+			m := &storetest.Memory{}
+			for i := range 99 {
+				push(t, m, policies(t, i, i/2, 1), store.Meta{})
+			}
+			before := objects(t, m)
+			dry, err := store.GC(t.Context(), m, keep, true)
+			if err != nil || len(objects(t, m)) != len(before) {
+				t.Errorf("a dry run: %v, %d objects have become %d", err, len(before), len(objects(t, m)))
+			}
+			c := collect(t, m, keep)
+			oldest := uint64(max(1, 100-keep))
+			if c.Kept != oldest || c.Pushing || dry.Records != c.Records || dry.Kept != c.Kept || dry.Units > c.Units {
+				t.Errorf("collected %+v, the dry run said %+v", c, dry)
+			}
+			for revision := uint64(1); revision <= 99; revision++ {
+				if revision < oldest {
+					if _, err := store.Pull(t.Context(), m, revision); err == nil || !strings.Contains(err.Error(), "any more") {
+						t.Errorf("Pull of revision %d, which was collected: %v", revision, err)
+					}
+					continue
+				}
+				i := int(revision) - 1
+				expectContent(t, m, revision, policies(t, i, i/2, 1))
+			}
+			history, err := store.History(t.Context(), m, 0)
+			if err != nil || len(history) != min(keep, 99) {
+				t.Errorf("History: %d releases, %v", len(history), err)
+			}
+			if again := collect(t, m, keep); again != (store.Collected{Kept: c.Kept}) {
+				t.Errorf("collected once more: %+v", again)
+			}
+			push(t, m, policies(t, 7), store.Meta{})
+			read(t, &store.Source{Backend: m})
+		})
+	}
+}
+
+func TestGCDeletesWhatNothingLeadsTo(t *testing.T) {
+	m := memory(t, 1, 2)
+	before := objects(t, m)
+	for _, key := range []string{"u/" + strings.Repeat("0", 64), "w/log/0000000000000002-0123456789abcdef", "w/log/0000000000000009-0123456789abcdef", "c/0000000000000002-0123456789abcdef/index", "c/0000000000000001-0123456789abcdef/000000"} {
+		put(t, m, key, nil)
+	}
+	if c := collect(t, m, 10); c != (store.Collected{Records: 2, Units: 1, Checkpoints: 1, Kept: 1}) {
+		t.Errorf("collected %+v", c)
+	}
+	if after := objects(t, m); len(after) != len(before) {
+		t.Errorf("%d objects have become %d", len(before), len(after))
+	}
+	_, err := store.GC(t.Context(), &storetest.Memory{}, 1, false)
+	expectCode(t, "GC of an empty store", err, store.CodeEmpty)
+	if _, err := store.GC(t.Context(), m, 0, false); err == nil || !strings.Contains(err.Error(), "at least 1") {
+		t.Errorf("GC of all: %v", err)
+	}
+}
+
+// TestGCWaitsForPushes is about one that was broken off, too.
+func TestGCWaitsForPushes(t *testing.T) {
+	m := memory(t, 1, 2, 3)
+	if err := m.Announce(t.Context(), "p/1", nil, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if c := collect(t, m, 1); !c.Pushing || len(keys(t, m, "w/log/")) != 3 {
+		t.Errorf("collected %+v during a push", c)
+	}
+	remove(t, m, "p/1")
+	if c := collect(t, m, 1); c.Pushing || c.Kept != 3 {
+		t.Errorf("collected %+v", c)
+	}
+	if left := keys(t, m, "p/"); len(left) > 0 {
+		t.Errorf("pushes have left %q", left)
+	}
+}
+
+// TestGCTakesNothingOfAPush stops a collection before each of its calls, and has a
+// rollback begin, go on to its own calls, and end there.
+func TestGCTakesNothingOfAPush(t *testing.T) {
+	for stop := range 30 {
+		m := memory(t, 1, 2, 3)
+		var pushing, resumed sync.WaitGroup
+		calls, stopped := 0, make(chan struct{})
+		slow := &tampered{Backend: m, before: func(call string) error {
+			if call == "Put" && stopped != nil { // what it needs is about to be put
+				close(stopped)
+				stopped = nil
+				resumed.Wait()
+			}
+			return nil
+		}}
+		gc := &tampered{Backend: m, before: func(string) error {
+			if calls++; calls == stop+1 {
+				began := stopped
+				pushing.Go(func() { _, _ = store.Rollback(servertest.Context(t), slow, 1, store.Meta{}) })
+				select {
+				case <-began:
+				case <-time.After(servertest.Patience):
+				}
+			}
+			return nil
+		}}
+		resumed.Add(1)
+		_, err := store.GC(servertest.Context(t), gc, 1, false)
+		resumed.Done()
+		pushing.Wait()
+		if err != nil {
+			t.Errorf("GC with a push before call %d: %v", stop, err)
+		}
+		read(t, &store.Source{Backend: m})
+		if calls <= stop {
+			if stop < 6 {
+				t.Errorf("GC makes only %d calls", calls)
+			}
+			return
+		}
+	}
+	t.Error("GC does not end")
+}
+
+// TestGCBesidePushes has both go on at the same time.
+func TestGCBesidePushes(t *testing.T) {
+	m := memory(t, 1)
+	done := make(chan struct{})
+	var collecting sync.WaitGroup
+	collecting.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				collect(t, m, 2)
+			}
+		}
+	})
+	for i := range 100 {
+		push(t, m, policies(t, i%3, i%2), store.Meta{})
+		expectContent(t, m, 0, policies(t, i%3, i%2))
+	}
+	close(done)
+	collecting.Wait()
+}
