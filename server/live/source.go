@@ -47,6 +47,9 @@ type Release struct {
 	Revision uint64 `json:"revision"`
 	// Root is a hash of all that the release says.
 	Root string `json:"root"`
+	// Replaces is the epoch that this one was begun to replace, on purpose; empty if
+	// the epoch replaces none.
+	Replaces string `json:"replaces,omitempty"`
 }
 
 // Confirmer is a Source that asks at intervals whether it still holds what it did,

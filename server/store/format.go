@@ -191,7 +191,11 @@ func (r *record) info() Info {
 
 // release returns what names it.
 func (r *record) release() live.Release {
-	return live.Release{Epoch: r.Epoch, Revision: r.Rev, Root: r.Root}
+	release := live.Release{Epoch: r.Epoch, Revision: r.Rev, Root: r.Root}
+	if len(r.Restores) > 0 {
+		release.Replaces = r.Restores[0]
+	}
+	return release
 }
 
 // manifest are the units of a release :: name -> hash.

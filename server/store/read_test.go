@@ -370,11 +370,11 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 		follower := &store.Source{Backend: &losable{Backend: now}}
 		read(t, follower)
 		follower.Backend.(*losable).Backend = m
-		if r := read(t, follower); r.Release.Epoch != p.Epoch || content(r.Files) != contentOf(policies(t, 4, 1)) {
+		if r := read(t, follower); r.Release.Epoch != p.Epoch || r.Release.Replaces != lost.Epoch || content(r.Files) != contentOf(policies(t, 4, 1)) {
 			t.Errorf("%s: read %+v, want what was restored", name, r.Release)
 		}
 		push(t, m, policies(t, 9, 1), store.Meta{})
-		if r := read(t, follower); r.Release.Revision != p.Revision+1 {
+		if r := read(t, follower); r.Release.Revision != p.Revision+1 || r.Release.Replaces != lost.Epoch {
 			t.Errorf("%s: read %+v, want the release after what was restored", name, r.Release)
 		}
 		// Who comes late follows too, and who has what the store had before.
