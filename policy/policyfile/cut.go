@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // The kinds of a Unit.
@@ -99,8 +98,7 @@ func linesOf(members []string) []byte {
 	return b.Bytes()
 }
 
-// canonical returns v as JSON on one line. What a reader would not see is escaped, as
-// it was written.
+// canonical returns v as JSON on one line. Policies that are accepted are printable ASCII.
 func canonical(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -108,5 +106,5 @@ func canonical(v any) []byte {
 	if err := e.Encode(v); err != nil {
 		panic(fmt.Sprintf("marshal units: %v", err)) // they have texts, numbers and lists of them only
 	}
-	return printable.JSON(b.Bytes())
+	return b.Bytes()
 }
