@@ -51,7 +51,13 @@ func (f *follower) follow(ctx context.Context, changed func()) {
 		if !f.differs(target) || !sleep(ctx, settle) {
 			continue
 		}
-		changed()
+		select {
+		case target = <-f.targets:
+		default:
+		}
+		if f.differs(target) {
+			changed()
+		}
 	}
 }
 
