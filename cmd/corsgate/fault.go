@@ -21,6 +21,9 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // findings, or something that did not work
 	exitUsage   = 2 // a command line that cannot be carried out
+	exitLost    = 3 // somebody else has pushed to the store in between
+	// exitUnreachable is for a store that does not answer.
+	exitUnreachable = 4
 	// exitInterrupted is work that a signal has ended early: what shells show for
 	// Ctrl-C, 128 and the number of SIGINT.
 	exitInterrupted = 130

@@ -14,7 +14,7 @@ import (
 // taken is what flags take, said in place of what Go's parsers say :: type ->
 // words.
 var taken = map[string]string{
-	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more",
+	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more", "uint64": "a whole number, 0 or more",
 }
 
 // plainValue says what f takes if a parser of Go's refused a value of it with err.
