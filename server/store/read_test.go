@@ -191,7 +191,7 @@ func forge(t testing.TB, b store.Backend, change func(record map[string]any)) {
 // TestFaults damages a store that an instance has read once, with one more release since.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
-		damage     func(t *testing.T, m *storetest.Memory)
+		damage   func(t *testing.T, m *storetest.Memory)
 		want     string // code
 		cold     string // code of who has not read before, if want is CodeRegressed
 		onlyCold bool   // who has read before needs nothing of it
