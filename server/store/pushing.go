@@ -323,6 +323,6 @@ func (p *pushing) checkpointIfDue(ctx context.Context, rec *record) error {
 // randomID returns a name that nothing else has.
 func randomID() string {
 	id := make([]byte, 16)
-	rand.Read(id) //nolint:errcheck // It has no error since Go 1.24.
+	_, _ = rand.Read(id) // which has no error
 	return hex.EncodeToString(id)
 }

@@ -267,10 +267,6 @@ func (c *Cluster) copy(from, to string) {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		c.t.Fatal(err)
 	}
-	// etcd warns of folders that others can read.
-	if err := os.Chmod(to, 0o700); err != nil {
-		c.t.Fatal(err)
-	}
 }
 
 // Leader returns the member that is the leader, nil if there is none.
