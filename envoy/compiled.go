@@ -22,6 +22,7 @@ import (
 	discovery "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -220,6 +221,15 @@ func (c Config) options() (o notrip.Options, err error) {
 // Compile compiles a set for the profile NoTrip. With ECDS it needs no Service,
 // since the service compiles.
 func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
+	compiler, err := c.Compiler()
+	if err != nil {
+		return nil, err
+	}
+	return compiler.Compile(set)
+}
+
+// Compiler returns what compiles one set after the other, as Compile does.
+func (c Config) Compiler() (*notrip.Compiler, error) {
 	validate := c.validateFilters
 	if c.Compiled.ECDS {
 		validate = c.validateOptions
@@ -231,7 +241,7 @@ func (c Config) Compile(set *policy.Set) (*notrip.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return notrip.Compile(set, o)
+	return notrip.NewCompiler(o), nil
 }
 
 // ask returns the chain that asks the service. If it fails closed, it refuses
@@ -398,8 +408,8 @@ func (s *Staged) Commit() error {
 
 // fileOf returns a discovery response with one filter, as Envoy reads it from a file.
 func fileOf(r notrip.Resource) ([]byte, error) {
-	resource, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Filter})
-	if err != nil {
+	resource := &anypb.Any{}
+	if err := proto.Unmarshal(r.Encoded, resource); err != nil {
 		return nil, fmt.Errorf("write %s: %w", r.Name, err)
 	}
 	doc, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(&discovery.DiscoveryResponse{

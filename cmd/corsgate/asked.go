@@ -29,9 +29,10 @@ func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfi
 		return nil, nil, err
 	}
 	var found []policyfile.Diagnostic
-	for i, report := range filters.Policies {
+	reports := filters.Policies()
+	for i, report := range reports {
 		for _, cause := range causesOf(report) {
-			if i := indexOf(filters.Policies, cause.Other); i >= 0 {
+			if i := indexOf(reports, cause.Other); i >= 0 {
 				at := r.Locate(i, "name")
 				cause.Hint += fmt.Sprintf(", at %s:%d", at.File, at.Line)
 			}

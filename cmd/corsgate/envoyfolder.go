@@ -72,7 +72,7 @@ func (f *envoyConfigFlags) write(cmd *cobra.Command, c envoy.Config) error {
 	if err := needService(cmd.ErrOrStderr(), found); err != nil {
 		return err
 	}
-	report := &folderReport{Policies: len(filters.Policies), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
+	report := &folderReport{Policies: len(r.Policies.Specs()), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
 	if err := f.place(report, filters, doc); err != nil {
 		return hinted(printable.Error(err), "name another folder, that you may write to, with --out DIR")
 	}

@@ -24,7 +24,7 @@ func noTripOf(set *policy.Set, ports ports) (func(*policy.Request) (explain.NoTr
 		if !asked || err != nil {
 			return explain.NoTrip{}, err
 		}
-		return explain.NoTrip{Asked: true, Why: whyAsked(filters.Policies, r, set.Decide(r).Policy)}, nil
+		return explain.NoTrip{Asked: true, Why: whyAsked(filters.Policies(), r, set.Decide(r).Policy)}, nil
 	}, nil
 }
 

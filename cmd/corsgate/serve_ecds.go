@@ -33,23 +33,30 @@ func (f *ecdsFlags) server() *ecds.Server {
 	if !f.on {
 		return nil
 	}
-	return &ecds.Server{Compile: f.compile, Allowed: f.allowed}
+	return &ecds.Server{Compiler: f.compiler, Allowed: f.allowed}
 }
 
-// compile compiles a set for the Envoys that ask for a resource of that name.
-func (f *ecdsFlags) compile(set *policy.Set, name string) ([]ecds.Resource, error) {
+// compiler returns what compiles sets for the Envoys that ask for a resource of that
+// name.
+func (f *ecdsFlags) compiler(name string) (ecds.Compile, error) {
 	c, _, err := envoy.ParseResourceName(name)
 	if err != nil {
 		return nil, err
 	}
 	c.Compiled.Budget = int(f.budget)
-	compiled, err := c.Compile(set)
+	compiler, err := c.Compiler()
 	if err != nil {
 		return nil, err
 	}
-	list := make([]ecds.Resource, 0, len(compiled.Resources))
-	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Config: r.Filter})
-	}
-	return list, nil
+	return func(set *policy.Set) ([]ecds.Resource, error) {
+		compiled, err := compiler.Compile(set)
+		if err != nil {
+			return nil, err
+		}
+		list := make([]ecds.Resource, 0, len(compiled.Resources))
+		for _, r := range compiled.Resources {
+			list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Encoded: r.Encoded})
+		}
+		return list, nil
+	}, nil
 }

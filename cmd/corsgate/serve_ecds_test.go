@@ -76,11 +76,15 @@ func TestTheBudgetBoundsWhatIsDelivered(t *testing.T) {
 	set := envoytest.Set(t, filepath.Join(root, "envoy", "policies"))
 	var sizes []int
 	for _, budget := range []size{1, notrip.DefaultBudget} {
-		list, err := (&ecdsFlags{budget: budget}).compile(set, "corsgate")
+		compile, err := (&ecdsFlags{budget: budget}).compiler("corsgate")
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes = append(sizes, len(list[0].Config.GetValue()))
+		list, err := compile(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, len(list[0].Encoded))
 	}
 	if sizes[0] >= sizes[1] {
 		t.Errorf("%d bytes, and %d within the budget", sizes[0], sizes[1])

@@ -1,8 +1,6 @@
 package notrip
 
 import (
-	"slices"
-
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
@@ -13,31 +11,58 @@ const (
 	askBlockingChain = "ask_blocking"
 )
 
-// ask gives requests with an Origin that one of the policies is about to the service.
-// If that does not answer, or if there is none, what a policy may block is refused;
-// so is every preflight if there is none.
-func (c *compiler) ask(policies []*compiled, preflight bool) node {
-	blocking := slices.DeleteFunc(slices.Clone(policies), func(p *compiled) bool { return !p.mayBlock() })
+// blocking is what policies may block of requests with an Origin.
+type blocking uint8
+
+const (
+	blocksNothing blocking = iota
+	blocksUnsafe           // all but safe methods
+	blocksAll
+)
+
+func blockingOf(policies []*compiled) (most blocking) {
+	for _, p := range policies {
+		most = max(most, p.blocking())
+	}
+	return most
+}
+
+func (p *compiled) blocking() blocking {
+	switch {
+	case p.spec.Mode == policy.ModeOff || p.spec.Mode == policy.ModeShadow:
+		return blocksNothing
+	case p.spec.DeniedRequests == policy.DeniedBlock:
+		return blocksAll
+	case p.spec.DeniedRequests == policy.DeniedBlockUnsafe:
+		return blocksUnsafe
+	}
+	return blocksNothing
+}
+
+// ask gives requests with an Origin to the service, which the policies that may be about
+// them may block so far. If the service does not answer, or if there is none, what may be
+// blocked is refused; so is every preflight if there is none.
+func (c *compiler) ask(b blocking, preflight bool) node {
 	switch {
 	case preflight && len(c.Ask) == 0:
 		_, _, denied := c.set.Denials()
 		return c.answer("", contract.NeedsService, denied)
-	case preflight && len(blocking) > 0:
+	case preflight && b > blocksNothing:
 		return c.chains.run(askBlockingChain, c.AskBlocking...)
-	case len(blocking) == 0:
+	case b == blocksNothing:
 		return c.askOpen()
 	}
-	return first(c.askClosed(), unlessBlocked(blocking, c.askOpen())...)
+	return first(c.askClosed(), unlessBlocked(b, c.askOpen())...)
 }
 
 // askEither is ask if it is not known yet whether a request with an Origin is a
 // preflight.
-func (c *compiler) askEither(policies []*compiled) node {
-	if len(c.Ask) > 0 && !slices.ContainsFunc(policies, (*compiled).mayBlock) {
+func (c *compiler) askEither(b blocking) node {
+	if len(c.Ask) > 0 && b == blocksNothing {
 		return c.askOpen()
 	}
 	return c.chains.run("odd", c.nest("odd", func(inner *compiler) node {
-		return first(inner.ask(policies, false), when{isPreflight, inner.ask(policies, true)})
+		return first(inner.ask(b, false), when{isPreflight, inner.ask(b, true)})
 	}))
 }
 
@@ -59,16 +84,12 @@ func (c *compiler) askClosed() node {
 	return c.answer("", contract.NeedsService, blocked)
 }
 
-func (p *compiled) mayBlock() bool {
-	return p.spec.Mode != policy.ModeOff && p.spec.Mode != policy.ModeShadow && (p.spec.DeniedRequests == policy.DeniedBlock || p.spec.DeniedRequests == policy.DeniedBlockUnsafe)
-}
-
-// unlessBlocked gives n the requests that none of the policies blocks, whatever their
-// origin: WebSocket handshakes, what the site sends to itself, and safe methods if
-// the policies block unsafe ones only.
-func unlessBlocked(policies []*compiled, n node) []when {
+// unlessBlocked gives n the requests that are not blocked, whatever their origin:
+// WebSocket handshakes, what the site sends to itself, and safe methods if only unsafe
+// ones are blocked.
+func unlessBlocked(b blocking, n node) []when {
 	branches := []when{{isWebSocket, n}}
-	if !slices.ContainsFunc(policies, func(p *compiled) bool { return p.spec.DeniedRequests == policy.DeniedBlock }) {
+	if b == blocksUnsafe {
 		branches = append(branches, when{isSafe, n})
 	}
 	return append(branches, when{saysSameOrigin, n})
@@ -95,9 +116,9 @@ var saysOddly = and(has(secFetchSite), not(matches(secFetchSite, "cross-site|sam
 
 // named asks about requests whose route or virtual host names a policy. No policy
 // blocks those without an Origin.
-func (c *compiler) named(policies []*compiled) []when {
+func (c *compiler) named() []when {
 	if !c.NamedPolicies {
 		return nil
 	}
-	return []when{{namesPolicy, first(c.askEither(policies), when{not(has(origin)), c.askOpen()})}}
+	return []when{{namesPolicy, first(c.askEither(c.hosts.blocking), when{not(has(origin)), c.askOpen()})}}
 }

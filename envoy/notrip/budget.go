@@ -43,7 +43,7 @@ func (c *compiler) askAbout(policies []*compiled, most int) (kept []*compiled) {
 func (p *compiled) weight() int {
 	origins := len(strings.Join(p.spec.CORS.AllowOrigins, ""))
 	if p.listsMany {
-		origins += 150 * len(p.patterns)
+		origins += 150 * p.origins
 	}
 	return origins + 2500*max(len(p.spec.Hosts), 1)
 }

@@ -49,7 +49,7 @@ func (c chains) run(role string, filters ...*core.TypedExtensionConfig) node {
 // see the chains around it: it has its own.
 func (c *compiler) nest(name string, of func(inner *compiler) node) *core.TypedExtensionConfig {
 	inner := *c
-	inner.chains = chains{}
+	inner.begin()
 	return extension(name, inner.composite(of(&inner)))
 }
 

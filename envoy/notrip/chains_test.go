@@ -33,9 +33,9 @@ func TestGrantedWithoutHeaders(t *testing.T) {
 	c := newCompiler(policytest.Compile(t, api(func(s *policy.Spec) {
 		s.PreflightLists, s.CORS.AllowHeaders = policy.ListsRequested, []string{"x-a"}
 		s.AllowPrivateNetwork, s.Dangerously = true, []policy.OptIn{policy.OptInPrivateNetworkAccess}
-	})), Options{})
+	})), Options{}, memory{})
 	for want, skip := range map[bool][]policy.Source{true: nil, false: {policy.FromHeaders}} {
-		c.chains = chains{}
+		c.begin()
 		c.granted(c.policies[0], skip...)
 		if len(c.chains) != 2 {
 			t.Errorf("%d answers, want one with and one without private networks", len(c.chains))

@@ -13,6 +13,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
@@ -74,16 +75,22 @@ type Resource struct {
 	// Stamp stands for what Filter is compiled from: sets whose resources have the same one
 	// decide alike what that resource decides. It is empty without a feed.
 	Stamp string
-	// Filter is an envoy.extensions.filters.http.composite.v3.Composite.
+	// Filter is an envoy.extensions.filters.http.composite.v3.Composite. It shares its bytes
+	// with Encoded.
 	Filter *anypb.Any
+	// Encoded is the resource as it is delivered: a google.protobuf.Any with an
+	// envoy.config.core.v3.TypedExtensionConfig. It is not to be changed.
+	Encoded []byte
 }
 
 // Result is what policies compile into.
 type Result struct {
 	Resources []Resource
-	// Policies say of each policy what is asked about, in the order of the specs.
-	Policies []Report
+	compiler  *compiler
 }
+
+// Policies returns for each policy what is asked about, in the order of the specs.
+func (r *Result) Policies() []Report { return r.compiler.report(r.compiler.resolve(r.compiler.keys)) }
 
 // Size is that of the resources together, in bytes.
 func (r *Result) Size() (size int) {
@@ -95,38 +102,44 @@ func (r *Result) Size() (size int) {
 
 // Compile compiles a set. The same set and options give the same bytes. An error is a
 // fault of the compiler.
-func Compile(set *policy.Set, o Options) (*Result, error) {
-	c := newCompiler(set, o)
-	resources, err := c.fit()
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Resources: resources, Policies: c.report(c.resolve(c.keys))}, nil
-}
+func Compile(set *policy.Set, o Options) (*Result, error) { return NewCompiler(o).Compile(set) }
 
-func newCompiler(set *policy.Set, o Options) *compiler {
+func newCompiler(set *policy.Set, o Options, last memory) *compiler {
 	o.Shards, o.Budget = max(o.Shards, 1), cmp.Or(o.Budget, DefaultBudget)
-	c := &compiler{Options: o, set: set}
+	c := &compiler{Options: o, set: set, made: last.made}
 	specs := set.Specs()
 	for i := range specs {
-		c.policies = append(c.policies, newCompiled(set, &specs[i]))
+		c.policies = append(c.policies, last.compiled(set, &specs[i]))
 	}
-	c.oddOrigins = listOddOrigins(c.policies)
+	c.oddOrigins = mergeOddOrigins(c.policies)
 	c.layers = layersOf(c.policies)
 	c.keys = keysOf(c.layers, o.Ports)
+	c.hosts = c.resolveOthers()
 	return c
 }
 
 // resources compiles each resource, and returns their size in bytes.
 func (c *compiler) resources() (list []Resource, size int, err error) {
+	made := make([]made, c.Shards)
+	common := c.commonInputs()
 	for i, keys := range shard(c.keys, c.Shards) {
-		r, err := c.resource(c.ResourceName(i), c.compile(keys))
-		if err != nil {
+		if made[i], err = c.make(i, c.resolve(keys), common); err != nil {
 			return nil, 0, err
 		}
-		list, size = append(list, r), size+len(r.Filter.GetValue())
+		list, size = append(list, made[i].Resource), size+len(made[i].Filter.GetValue())
 	}
+	c.made = made
 	return list, size, nil
+}
+
+// make compiles a resource, unless it was made of the same before.
+func (c *compiler) make(shard int, h *hosts, common digest) (made, error) {
+	inputs := c.inputs(h, common)
+	if shard < len(c.made) && c.made[shard].inputs == inputs {
+		return c.made[shard], nil
+	}
+	r, err := c.resource(c.ResourceName(shard), c.compile(h))
+	return made{inputs, r}, err
 }
 
 func (c *compiler) resource(name string, filter *composite.Composite) (Resource, error) {
@@ -138,7 +151,23 @@ func (c *compiler) resource(name string, filter *composite.Composite) (Resource,
 		r.stamp(c)
 	}
 	r.Version = hashOf(r.Filter)
-	return r, nil
+	return r, r.encode()
+}
+
+// encode fills in Encoded. The filter's bytes are the last ones of it, and are kept there
+// alone: they may be millions.
+func (r *Resource) encode() error {
+	config, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Filter})
+	if err != nil {
+		return fmt.Errorf("write %s: %w", r.Name, err)
+	}
+	if r.Encoded, err = proto.Marshal(config); err != nil {
+		return fmt.Errorf("write %s: %w", r.Name, err)
+	}
+	if last := len(r.Encoded) - len(r.Filter.GetValue()); bytes.Equal(r.Encoded[last:], r.Filter.GetValue()) {
+		r.Filter.Value = r.Encoded[last:]
+	}
+	return nil
 }
 
 // unstamped stands in a filter for its stamp, which is as long. No policy has control
@@ -169,22 +198,22 @@ type compiler struct {
 	// layers has the rules of each host, and keys are the authorities to look up.
 	layers map[string][]rule
 	keys   []string
+	hosts  hosts  // without the exact ones
+	made   []made // what was compiled last, by shard
 	chains chains
+	alikes map[*compiled]node // see alike; their chains are among chains
 }
 
 // compiled is one policy with what the compiler needs to know of it.
 type compiled struct {
 	policy.Policy
-	spec     *policy.Spec
-	patterns []policy.Pattern
-	// hasStars tells that a pattern is more than one origin, and listsMany that the exact
-	// origins stand in a map.
-	hasStars, listsMany bool
+	*facts
 	// asked tells that every request with an Origin that the policy covers is asked
 	// about.
 	asked bool
 	// causes are why.
 	causes []Cause
+	parsed []policy.Pattern // see patterns
 }
 
 // rule is a policy with one of its paths; the empty path is every path.
@@ -193,15 +222,16 @@ type rule struct {
 	policy *compiled
 }
 
-// compile returns the composite filter of the keys, which are exact authorities, and
-// of everything that is not one.
-func (c *compiler) compile(keys []string) *composite.Composite {
-	c.chains = chains{}
-	h := c.resolve(keys)
+// begin begins a composite.
+func (c *compiler) begin() { c.chains, c.alikes = chains{}, map[*compiled]node{} }
+
+// compile returns the composite filter of the hosts. What it depends on, inputs says.
+func (c *compiler) compile(h *hosts) *composite.Composite {
+	c.begin()
 	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither)...)
-	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, true) })...), when{hasLongList, odd})
-	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(ps []*compiled) node { return c.ask(ps, false) })...), when{isPreflight, preflight})
-	return c.composite(first(c.withoutOrigin(h), append(c.named(c.policies), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
+	preflight := first(c.byHost(h, c.preflight, c.oddAuthority(h, func(b blocking) node { return c.ask(b, true) })...), when{hasLongList, odd})
+	cors := first(c.byHost(h, c.request, c.oddAuthority(h, func(b blocking) node { return c.ask(b, false) })...), when{isPreflight, preflight})
+	return c.composite(first(c.withoutOrigin(h), append(c.named(), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
 // odd is for requests whose Origin may be malformed, or whose list of headers too long.
@@ -220,7 +250,7 @@ func (c *compiler) askOdd(s *site, policies []*compiled) node {
 	if len(policies) == 0 && s.asker == nil {
 		return c.noPolicy()
 	}
-	return c.askEither(policies)
+	return c.askEither(blockingOf(policies))
 }
 
 // takesOdd reports whether p says the same whatever the Origin.
@@ -237,7 +267,7 @@ func (c *compiler) oddRequest(s *site) node {
 		case p.takesOdd():
 			return c.allowed(p)
 		}
-		return c.ask([]*compiled{p}, false)
+		return c.ask(p.blocking(), false)
 	})
 }
 
@@ -246,30 +276,8 @@ func (c *compiler) oddPreflight(s *site) node {
 		if p.spec.Mode == policy.ModeOff {
 			return c.off(p)
 		}
-		return c.ask([]*compiled{p}, true)
+		return c.ask(p.blocking(), true)
 	})
-}
-
-// newCompiled reads a policy of the set.
-func newCompiled(set *policy.Set, s *policy.Spec) *compiled {
-	p := &compiled{spec: s}
-	p.Policy, _ = set.Policy(s.Name)
-	for _, text := range s.CORS.AllowOrigins {
-		if pattern, err := policy.ParsePattern(text); err == nil {
-			p.patterns = append(p.patterns, pattern)
-		}
-	}
-	exact := 0
-	for _, pattern := range p.patterns {
-		if isExact(pattern) {
-			exact++
-		}
-		p.hasStars = p.hasStars || !isExact(pattern) && pattern.Form != policy.FormNull
-	}
-	p.listsMany = exact > maxListed
-	p.causes = p.wholeCauses()
-	p.asked = len(p.causes) > 0
-	return p
 }
 
 // layersOf returns the rules of each host, as policies write hosts; "" is every host.

@@ -166,7 +166,7 @@ func TestListsOfHeaders(t *testing.T) {
 func TestNamesThatAStarDoesNotCover(t *testing.T) {
 	for _, allowed := range [][]string{{"*"}, {"*", "authorization"}} {
 		for _, credentials := range []bool{false, true} {
-			c := newCompiler(policytest.Compile(t, api(func(s *policy.Spec) { s.CORS.AllowHeaders, s.CORS.AllowCredentials = allowed, credentials })), Options{})
+			c := newCompiler(policytest.Compile(t, api(func(s *policy.Spec) { s.CORS.AllowHeaders, s.CORS.AllowCredentials = allowed, credentials })), Options{}, memory{})
 			names, _ := withoutStar(allowed)
 			uncovered := notCovered(c.policies[0], names)
 			for _, name := range []string{"*", "authorization", "Authorization", "x-a"} {

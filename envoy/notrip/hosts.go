@@ -38,25 +38,38 @@ func (t target) String() string {
 
 // hosts are the sites of a resource.
 type hosts struct {
-	exact []site // by authority
+	exact []site // by authority; the rest is the same for all resources
 	stars []site // the longest parent first
 	every site
 	ports []uint16
 	// spellings are of all hosts, also of those that are looked up in other shards: an
 	// odd spelling of an authority has a hash of its own. The first that matches counts.
 	spellings []spelling
+	named     bool     // there are not too many hosts for that
+	blocking  blocking // of all policies
+	parents   []string // of the "*." hosts, the longest first
 }
 
-// spelling has what matches the names of hosts, and the policies that may be about
-// one of them.
+// spelling has what matches the names of hosts, and what the policies that may be about
+// one of them may block.
 type spelling struct {
 	names    []string
-	policies []*compiled
+	blocking blocking
 }
 
-// resolve finds the sites of the keys, and of what is not one.
+// resolve finds the sites of the keys, beside those of what is not one.
 func (c *compiler) resolve(keys []string) *hosts {
-	h, layers := &hosts{ports: c.Ports}, c.layers
+	h := c.hosts
+	for _, key := range keys {
+		host := withoutPort(key, c.Ports)
+		h.exact = append(h.exact, c.site(target{authority: key}, rulesOf(host, host, h.parents, c.layers)))
+	}
+	return &h
+}
+
+// resolveOthers finds the sites of what is not a key.
+func (c *compiler) resolveOthers() hosts {
+	h, layers := hosts{ports: c.Ports, blocking: blockingOf(c.policies)}, c.layers
 	var names, parents []string
 	for _, host := range slices.Sorted(maps.Keys(layers)) {
 		parent, starred := strings.CutPrefix(host, "*.")
@@ -73,34 +86,32 @@ func (c *compiler) resolve(keys []string) *hosts {
 		}
 		return strings.Compare(a, b)
 	})
-	for _, key := range keys {
-		host := withoutPort(key, c.Ports)
-		h.exact = append(h.exact, c.site(target{authority: key}, rulesOf(host, host, parents, layers)))
-	}
+	h.parents = parents
 	for _, parent := range parents {
 		h.stars = append(h.stars, c.site(target{parent: parent}, rulesOf("*."+parent, parent, parents, layers)))
 	}
 	h.every = c.site(target{}, layers[""])
-	h.spellings = c.spell(names, h.stars, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
+	if h.named = len(names)+len(parents) <= maxNamed; h.named {
+		h.spellings = h.spell(names, func(host string) site { return c.site(target{}, rulesOf(host, host, parents, layers)) })
+	}
 	return h
 }
 
 // spell divides the hosts by whether a policy of theirs may block, so that one that
 // does has nothing to do with others.
-func (c *compiler) spell(names []string, stars []site, of func(host string) site) []spelling {
-	calm := slices.DeleteFunc(slices.Clone(c.policies), (*compiled).mayBlock)
-	exact, blocking, starred := spelling{policies: calm}, spelling{policies: c.policies}, spelling{policies: calm}
+func (h *hosts) spell(names []string, of func(host string) site) []spelling {
+	exact, blocking, starred := spelling{}, spelling{blocking: h.blocking}, spelling{}
 	for _, name := range names {
 		to := &exact
-		if s := of(name); slices.ContainsFunc(s.policies(), (*compiled).mayBlock) {
+		if s := of(name); s.blocking() > blocksNothing {
 			to = &blocking
 		}
 		to.names = append(to.names, literal(name))
 	}
-	for i := range stars {
-		starred.names = append(starred.names, `\C*\.`+literal(stars[i].parent))
-		if slices.ContainsFunc(stars[i].policies(), (*compiled).mayBlock) {
-			starred.policies = c.policies
+	for i := range h.stars {
+		starred.names = append(starred.names, `\C*\.`+literal(h.stars[i].parent))
+		if h.stars[i].blocking() > blocksNothing {
+			starred.blocking = h.blocking
 		}
 	}
 	return slices.DeleteFunc([]spelling{exact, blocking, starred}, func(s spelling) bool { return len(s.names) == 0 })
@@ -176,6 +187,9 @@ func (s *site) policies() (list []*compiled) {
 	return list
 }
 
+// blocking is what the policies of the site may block.
+func (s *site) blocking() blocking { return blockingOf(s.policies()) }
+
 // sites returns all of them.
 func (h *hosts) sites() []site { return append(slices.Concat(h.exact, h.stars), h.every) }
 
@@ -202,20 +216,18 @@ const maxNamed = 1000
 // oddAuthority is for requests whose authorities are written otherwise than they are
 // looked up, with another port, a trailing dot, capital letters or a user name, and
 // that may be of a host of the policies that of gets.
-func (c *compiler) oddAuthority(h *hosts, of func(policies []*compiled) node) []when {
+func (c *compiler) oddAuthority(h *hosts, of func(blocking) node) []when {
 	odd := not(matches(authority, plainHost+h.port()))
-	named := 0
+	if !h.named {
+		return []when{{odd, of(h.blocking)}}
+	}
 	var branches []when
 	for _, s := range h.spellings {
 		var spellings []string
 		for _, name := range s.names {
 			spellings = append(spellings, `(?i:(?:\C*@)?`+name+`\.?(?::\C*)?)`)
 		}
-		named += len(spellings)
-		branches = append(branches, when{matchesAny(authority, spellings), of(s.policies)})
-	}
-	if named > maxNamed {
-		return []when{{odd, of(c.policies)}}
+		branches = append(branches, when{matchesAny(authority, spellings), of(s.blocking)})
 	}
 	return []when{{odd, first(nil, branches...)}}
 }
@@ -236,13 +248,13 @@ func (h *hosts) port() string {
 // policy.
 func (c *compiler) byPath(s *site, preflight bool, of func(*compiled) node) node {
 	if s.asker != nil {
-		return c.ask(s.policies(), preflight)
+		return c.ask(s.blocking(), preflight)
 	}
 	n := byRule(s.rules, c.noPolicy(), of)
 	if len(s.rules) == 0 || s.rules[0].path == "" {
 		return n
 	}
-	return first(n, when{not(matches(path, s.plainPath())), c.ask(s.policies(), preflight)})
+	return first(n, when{not(matches(path, s.plainPath())), c.ask(s.blocking(), preflight)})
 }
 
 // byRule gives requests the node of the first rule that covers the path. Paths of one

@@ -46,7 +46,7 @@ func TestRulesOfSites(t *testing.T) {
 	add("long", []string{"*.a.test"}, "/v1", "/v1/long")
 	add("own", []string{"x.a.test"}, "/v1/")
 	add("whole", []string{"y.a.test"})
-	c := newCompiler(policytest.Compile(t, specs...), Options{Ports: []uint16{8443}})
+	c := newCompiler(policytest.Compile(t, specs...), Options{Ports: []uint16{8443}}, memory{})
 	h := c.resolve(c.keys)
 	got := map[string]string{}
 	for _, s := range h.sites() {
@@ -81,7 +81,7 @@ func TestOddOriginsThatAreKnown(t *testing.T) {
 	c := newCompiler(policytest.Compile(t,
 		policy.Spec{Name: "a", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: apps}},
 		policy.Spec{Name: "b", Hosts: []string{"b.test"}, CORS: policy.CORS{AllowOrigins: append(apps, odd...)}, Dangerously: []policy.OptIn{policy.OptInInsecureOrigins}},
-	), Options{})
+	), Options{}, memory{})
 	if !slices.Equal(c.oddOrigins, apps) {
 		t.Errorf("got %q, want %q", c.oddOrigins, apps)
 	}
@@ -116,8 +116,8 @@ func TestSitesWithoutOrigin(t *testing.T) {
 		"off, a path with several ones": {func(s *policy.Spec) { s.Mode, s.Paths = policy.ModeOff, []string{"/a;b"} }, "left alone"},
 		"a rehearsal":                   {func(s *policy.Spec) { s.Mode = policy.ModeShadow }, "left alone"},
 	} {
-		c := newCompiler(policytest.Compile(t, api(tc.change)), Options{Ask: asking(), AskBlocking: asking()})
-		c.chains = chains{}
+		c := newCompiler(policytest.Compile(t, api(tc.change)), Options{Ask: asking(), AskBlocking: asking()}, memory{})
+		c.begin()
 		got := "answered"
 		switch n := c.withoutOriginOf(&c.resolve(c.keys).exact[0]); {
 		case proto.Equal(n, c.askOpen()):
@@ -162,8 +162,8 @@ func TestOwnOrigins(t *testing.T) {
 func TestOwnOriginsThatAreAllowed(t *testing.T) {
 	large := policies(1, 2*maxListed)[0]
 	large.CORS.AllowOrigins = append(large.CORS.AllowOrigins, "https://api0.example.com", "http://api0.example.com")
-	c := newCompiler(policytest.Compile(t, large), Options{})
-	c.chains = chains{}
+	c := newCompiler(policytest.Compile(t, large), Options{}, memory{})
+	c.begin()
 	for authority, want := range map[string]bool{"api0.example.com": true, "api0.example.com:8443": false} {
 		if got := proto.Equal(c.requestOf(c.policies[0], &target{authority: authority}), c.shared(c.policies[0], nil)); got != want {
 			t.Errorf("%s has no rule of its own: %v, want %v", authority, got, want)

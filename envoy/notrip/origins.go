@@ -13,20 +13,31 @@ import (
 // origins, IP addresses and short ports.
 const maxOdd = 50
 
-// listOddOrigins returns the origins that policies list and that are not plain, so that
-// they need not be asked about. They are serialized origins all the same.
-func listOddOrigins(policies []*compiled) (list []string) {
-	for _, p := range policies {
-		for _, pattern := range p.patterns {
-			text := pattern.String()
-			if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
-				list = append(list, text)
-			}
+// listOddOrigins returns the first of the origins that are listed and not plain, sorted,
+// so that they need not be asked about. They are serialized origins all the same.
+func listOddOrigins(patterns []policy.Pattern) (list []string) {
+	for _, pattern := range patterns {
+		text := pattern.String()
+		if isExact(pattern) && !isPlainOrigin.MatchString(text) && isKnowable(text) {
+			list = append(list, text)
 		}
 	}
+	return firstOdd(list)
+}
+
+// mergeOddOrigins returns the first of the odd origins of all policies.
+func mergeOddOrigins(policies []*compiled) (list []string) {
+	for _, p := range policies {
+		list = append(list, p.oddOrigins...)
+	}
+	return firstOdd(list)
+}
+
+// firstOdd returns as many of a list as are known at the top, sorted and each once.
+func firstOdd(list []string) []string {
 	slices.Sort(list)
 	list = slices.Compact(list)
-	return list[:min(len(list), maxOdd)]
+	return slices.Clone(list[:min(len(list), maxOdd)])
 }
 
 // isKnowable reports whether it is known of a listed origin which site it may be: not
@@ -61,7 +72,7 @@ const maxListed = 16
 // allows it.
 func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 	exact, expressions := map[string]node{}, []string(nil)
-	for _, pattern := range p.patterns {
+	for _, pattern := range p.patterns() {
 		switch {
 		case pattern.Form == policy.FormNull, p.listsMany && isExact(pattern):
 			exact[pattern.String()] = allow
@@ -91,13 +102,13 @@ func either(is bool, yes, no node) node {
 
 // allowsAny reports whether p, which is not public, echoes every origin.
 func (p *compiled) allowsAny() bool {
-	return slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Form == policy.FormAny })
+	return slices.ContainsFunc(p.patterns(), func(q policy.Pattern) bool { return q.Form == policy.FormAny })
 }
 
 // allows reports whether p allows the serialized origin.
 func (p *compiled) allows(text string) bool {
 	o, err := policy.ParseOrigin(text)
-	return err == nil && slices.ContainsFunc(p.patterns, func(q policy.Pattern) bool { return q.Matches(o) })
+	return err == nil && slices.ContainsFunc(p.patterns(), func(q policy.Pattern) bool { return q.Matches(o) })
 }
 
 // expressionOf matches the plain origins that a pattern with a star matches.

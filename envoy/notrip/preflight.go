@@ -14,7 +14,7 @@ func (c *compiler) preflight(s *site) node {
 		case p.spec.Mode == policy.ModeOff:
 			return c.off(p)
 		case p.asked:
-			return c.ask([]*compiled{p}, true)
+			return c.ask(p.blocking(), true)
 		}
 		return c.preflightOf(p, &s.target)
 	})
@@ -30,7 +30,7 @@ func (c *compiler) preflightOf(p *compiled, t *target) node {
 	case t.authority == "":
 		return c.shared(p, t)
 	}
-	return c.shared(p, nil)
+	return c.alike(p)
 }
 
 // checks are those that follow if the origin is allowed. Policies that list the same
@@ -163,7 +163,7 @@ func (c *compiler) echo(p *compiled, known []string, none node) node {
 	if star {
 		branches = append(branches, when{and(matches(requestHeaders, lowerTokenByte+"+"), not(matches(requestHeaders, skipped))), c.granted(p)})
 	}
-	return first(c.ask([]*compiled{p}, true), branches...)
+	return first(c.ask(p.blocking(), true), branches...)
 }
 
 // granted allows a preflight.

@@ -58,22 +58,22 @@ func (c *compiler) report(h *hosts) (list []Report) {
 }
 
 // wholeCauses are why a policy is asked about whole.
-func (p *compiled) wholeCauses() (causes []Cause) {
-	for i := range p.spec.CORS.AllowOriginRegexes {
+func (f *facts) wholeCauses(is policy.Policy) (causes []Cause) {
+	for i := range f.spec.CORS.AllowOriginRegexes {
 		causes = append(causes, Cause{
 			Field:  fmt.Sprintf("cors.allowOriginRegexes[%d]", i),
 			Reason: "Envoy's regular expressions are not quite those that corsgate reads",
 			Hint:   "write patterns under cors.allowOrigins",
 		})
 	}
-	if p.spec.Mode == policy.ModeShadow {
+	if f.spec.Mode == policy.ModeShadow {
 		causes = append(causes, Cause{
 			Field: "mode", Reason: "corsgate decides a rehearsal, together with what is enforced on its hosts",
 			Hint: "write enforce, or take the policy out, when the rehearsal is over",
 		})
 	}
-	causes = append(causes, p.tooMuch()...)
-	for i, path := range p.spec.Paths {
+	causes = append(causes, f.tooMuch(is)...)
+	for i, path := range f.spec.Paths {
 		if !readsOnce(path) {
 			causes = append(causes, Cause{
 				Field: fmt.Sprintf("paths[%d]", i), Reason: fmt.Sprintf("applications read %q in several ways", path),
@@ -92,31 +92,25 @@ const (
 )
 
 // tooMuch is about lists that are too long for Envoy.
-func (p *compiled) tooMuch() (causes []Cause) {
+func (f *facts) tooMuch(is policy.Policy) (causes []Cause) {
 	add := func(field, reason string) {
 		if !slices.ContainsFunc(causes, func(c Cause) bool { return c.Field == field }) {
 			causes = append(causes, Cause{Field: field, Reason: reason, Hint: "list fewer"})
 		}
 	}
-	stars := 0
-	for _, pattern := range p.patterns {
-		if !isExact(pattern) {
-			stars++
-		}
-	}
-	if stars > maxStars {
+	if f.stars > maxStars {
 		add("cors.allowOrigins", fmt.Sprintf("Envoy tries patterns with stars one by one, and there are more than %d", maxStars))
 	}
-	names, _ := withoutStar(p.spec.CORS.AllowHeaders)
+	names, _ := withoutStar(f.spec.CORS.AllowHeaders)
 	if len(anyCases(names)) > maxExpression {
 		add("cors.allowHeaders", "the names are too many for one regular expression of Envoy")
 	}
-	for _, h := range p.setHeaders() {
+	for _, h := range setHeaders(is) {
 		if field := listFields[h.Name]; field != "" && isTooLong(h) {
 			add(field, fmt.Sprintf("Envoy sets values of up to %d bytes", maxValue))
 		}
 	}
-	for i, path := range p.spec.Paths {
+	for i, path := range f.spec.Paths {
 		if len(path) > maxExpression/4 {
 			add(fmt.Sprintf("paths[%d]", i), "the path is too long for a regular expression of Envoy")
 		}
@@ -128,7 +122,7 @@ func (p *compiled) tooMuch() (causes []Cause) {
 func isTooLong(h policy.Header) bool { return len(valueOf(h)) > maxValue }
 
 // setHeaders are those of the answers that have lists.
-func (p *compiled) setHeaders() []policy.Header {
+func setHeaders(p policy.Policy) []policy.Header {
 	list := slices.Concat(p.Answers.Granted.Headers, p.Answers.Allowed.Headers)
 	if p.Answers.Debug.Header != nil {
 		list = append(list, p.Answers.Debug.Header.Headers...)

@@ -86,7 +86,7 @@ func TestReport(t *testing.T) {
 			s.CORS.AllowHeaders, s.CORS.AllowCredentials = []string{"*"}, true
 		}, AskedSome, []string{"cors.allowHeaders"}},
 	} {
-		r := compileSpecs(t, Options{}, api(c.change)).Policies[0]
+		r := compileSpecs(t, Options{}, api(c.change)).Policies()[0]
 		var fields []string
 		for _, cause := range r.Causes {
 			fields = append(fields, cause.Field)
@@ -109,7 +109,7 @@ func TestReportNamesThePolicyThatAsks(t *testing.T) {
 		s.Name, s.Mode, s.Hosts = "rehearsal", policy.ModeShadow, []string{"*.example.com"}
 	})
 	for host, want := range map[string]Asked{"api.example.com": AskedSome, "api.example.net": AskedOdd} {
-		r := compileSpecs(t, Options{Ask: asking(), AskBlocking: asking()}, rehearsal, api(func(s *policy.Spec) { s.Hosts = []string{host} })).Policies[1]
+		r := compileSpecs(t, Options{Ask: asking(), AskBlocking: asking()}, rehearsal, api(func(s *policy.Spec) { s.Hosts = []string{host} })).Policies()[1]
 		if named := len(r.Causes) == 1 && strings.Contains(r.Causes[0].Reason, `"rehearsal"`); r.Asked != want || named != (want == AskedSome) {
 			t.Errorf("a shadow policy covers %s: %+v, want %s", host, r, want)
 		}
@@ -144,7 +144,7 @@ func TestBudget(t *testing.T) {
 		t.Errorf("%d bytes, want at most %d", size(res), budget)
 	}
 	asked := 0
-	for _, r := range res.Policies {
+	for _, r := range res.Policies() {
 		if r.Asked == AskedAll {
 			asked++
 			if len(r.Causes) != 1 || !strings.Contains(r.Causes[0].Reason, "budget") {
@@ -152,7 +152,7 @@ func TestBudget(t *testing.T) {
 			}
 		}
 	}
-	if first, last := res.Policies[0], res.Policies[39]; asked < 10 || asked > 35 || first.Asked != AskedOdd || last.Asked != AskedAll {
+	if first, last := res.Policies()[0], res.Policies()[39]; asked < 10 || asked > 35 || first.Asked != AskedOdd || last.Asked != AskedAll {
 		t.Errorf("%d of 40 policies do not fit in half of the size, the first %s, the last %s", asked, first.Asked, last.Asked)
 	}
 }
@@ -161,9 +161,9 @@ func TestBudget(t *testing.T) {
 // as they may, and at least one each time.
 func TestAskAboutKeepsTheWeight(t *testing.T) {
 	specs := policies(40, 100)
-	all := newCompiler(policytest.Compile(t, specs...), Options{}).policies
+	all := newCompiler(policytest.Compile(t, specs...), Options{}, memory{}).policies
 	for most, want := range map[int]int{weightOf(all) / 2: 20, weightOf(all[:1]): 1, 10 * weightOf(all): 39, 0: 0} {
-		c := newCompiler(policytest.Compile(t, specs...), Options{})
+		c := newCompiler(policytest.Compile(t, specs...), Options{}, memory{})
 		if kept := c.askAbout(c.policies, most); len(kept) != want {
 			t.Errorf("%d policies are kept within %d bytes, want %d", len(kept), most, want)
 		}
@@ -180,7 +180,7 @@ func TestWeights(t *testing.T) {
 		"small": policies(40, 1), "with origins": policies(40, 1000),
 		"with hosts": {api(func(s *policy.Spec) { s.Hosts = hosts })},
 	} {
-		c := newCompiler(policytest.Compile(t, specs...), Options{Ask: asking(), AskBlocking: asking()})
+		c := newCompiler(policytest.Compile(t, specs...), Options{Ask: asking(), AskBlocking: asking()}, memory{})
 		_, size, err := c.resources()
 		if weight := weightOf(c.policies); err != nil || weight < size/2 || weight > 2*size {
 			t.Errorf("%s: %d bytes weigh %d (%v)", name, size, weight, err)
@@ -190,7 +190,7 @@ func TestWeights(t *testing.T) {
 
 func TestBudgetThatNothingFitsIn(t *testing.T) {
 	res := compileSpecs(t, Options{Ask: asking(), AskBlocking: asking(), Budget: 1}, policies(3, 1)...)
-	for _, r := range res.Policies {
+	for _, r := range res.Policies() {
 		if r.Asked != AskedAll {
 			t.Errorf("%s: asked about %s, want all", r.Policy, r.Asked)
 		}

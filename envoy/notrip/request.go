@@ -14,7 +14,7 @@ func (c *compiler) request(s *site) node {
 		case p.spec.Mode == policy.ModeOff:
 			return c.off(p)
 		case p.asked:
-			return c.ask([]*compiled{p}, false)
+			return c.ask(p.blocking(), false)
 		}
 		return c.requestOf(p, &s.target)
 	})
@@ -33,10 +33,10 @@ func (c *compiler) requestOf(p *compiled, t *target) node {
 	// The chain is the same for all hosts if it need not know them.
 	denied := slices.DeleteFunc(t.ownOrigins(), p.allows)
 	if len(denied) == 0 {
-		return c.shared(p, nil)
+		return c.alike(p)
 	}
 	own := and(matchesAny(origin, literals(denied)), not(has(secFetchSite)))
-	return first(c.shared(p, nil), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
+	return first(c.alike(p), when{own, c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)})
 }
 
 func (c *compiler) allowed(p *compiled) node {
@@ -46,6 +46,15 @@ func (c *compiler) allowed(p *compiled) node {
 // isLarge reports whether what p says stands in one chain, for requests and preflights
 // of all its hosts: another composite costs less than a copy for each.
 func (p *compiled) isLarge() bool { return p.listsMany || len(p.spec.Hosts) > maxListed }
+
+// alike is what p says of requests and of preflights, for all hosts of which the site's
+// own requests are known already. It is made once, as there may be thousands.
+func (c *compiler) alike(p *compiled) node {
+	if c.alikes[p] == nil {
+		c.alikes[p] = c.shared(p, nil)
+	}
+	return c.alikes[p]
+}
 
 // shared is what p says of requests and of preflights. t is nil if the site's own
 // requests that do not say so are known already.
@@ -66,7 +75,7 @@ func (c *compiler) shared(p *compiled, t *target) node {
 func (c *compiler) denied(p *compiled, t *target) node {
 	denied := c.answer(p.spec.Name, policy.ReasonRequestOriginDenied.String(), p.Answers.Denied)
 	same := c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)
-	if p.mayBlock() {
+	if p.blocking() > blocksNothing {
 		branches := []when{{isWebSocket, denied}}
 		if p.spec.DeniedRequests == policy.DeniedBlockUnsafe {
 			branches = append(branches, when{isSafe, denied})
@@ -75,7 +84,7 @@ func (c *compiler) denied(p *compiled, t *target) node {
 	}
 	branches := []when{{saysSameOrigin, same}}
 	if c.Feed {
-		branches = append(branches, when{saysOddly, c.ask([]*compiled{p}, false)})
+		branches = append(branches, when{saysOddly, c.ask(p.blocking(), false)})
 	}
 	if t != nil {
 		branches = append(branches, when{and(t.mayBeOwn(), not(has(secFetchSite))), c.own(p, t, same)})
@@ -89,7 +98,7 @@ func (c *compiler) own(p *compiled, t *target, same node) node {
 	if t.authority != "" {
 		return same
 	}
-	return c.ask([]*compiled{p}, false)
+	return c.ask(p.blocking(), false)
 }
 
 // mayBeOwn holds for origins that may be the site's own: of the same host and the

@@ -29,8 +29,9 @@ func Root(o Options, sourceOf func(name string) *core.ExtensionConfigSource) *hc
 
 // askAll returns a filter that knows no policy.
 func askAll(o Options) *composite.Composite {
-	c := &compiler{Options: o, set: policy.Compile(new(policy.Valid)), chains: chains{}}
-	return c.composite(first(c.askOpen(), when{and(has(origin), isPreflight), c.ask(nil, true)}))
+	c := &compiler{Options: o, set: policy.Compile(new(policy.Valid))}
+	c.begin()
+	return c.composite(first(c.askOpen(), when{and(has(origin), isPreflight), c.ask(blocksNothing, true)}))
 }
 
 // root makes the static part of a configuration.

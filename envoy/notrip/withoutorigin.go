@@ -11,7 +11,7 @@ import (
 // withoutOrigin decides requests that have no Origin. They get the policy's own answer
 // by host. Nothing is noted of them: that costs more than the answer.
 func (c *compiler) withoutOrigin(h *hosts) node {
-	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, func([]*compiled) node { return c.askOpen() })...)
+	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, func(blocking) node { return c.askOpen() })...)
 }
 
 // withoutOriginOf answers the requests of a site. If the policies of its paths answer

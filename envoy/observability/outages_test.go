@@ -306,7 +306,7 @@ func isConnected(samples map[string]float64) bool {
 
 // delivering has a corsgate that delivers.
 func delivering(t *testing.T) string {
-	address, _ := serve(t, service.Config{ECDS: &ecds.Server{Compile: corsgatetest.Compile}})
+	address, _ := serve(t, service.Config{ECDS: &ecds.Server{Compiler: corsgatetest.Compiler}})
 	return address
 }
 

@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/seldom"
@@ -44,25 +43,29 @@ const (
 type Resource struct {
 	// Name is what an Envoy asks for.
 	Name string
-	// Version changes if Config does.
+	// Version changes if Encoded does.
 	Version string
-	// Stamp stands for what Config is compiled from, in what the feed tells of it; empty
+	// Stamp stands for what Encoded is compiled from, in what the feed tells of it; empty
 	// without one.
 	Stamp string
-	// Config is the filter's configuration.
-	Config *anypb.Any
+	// Encoded is a google.protobuf.Any with an envoy.config.core.v3.TypedExtensionConfig. It
+	// is not changed any more.
+	Encoded []byte
 }
 
-// Compile compiles a set into the resource of a name, and the resources that come
-// with it. The error says what to write instead of the name, or what to change in the
-// policies.
-type Compile func(set *policy.Set, name string) ([]Resource, error)
+// Compiler returns what compiles sets into the resource of a name, and the resources that
+// come with it. The error says what to write instead of the name.
+type Compiler func(name string) (Compile, error)
+
+// Compile compiles a set. One that is much like the set before may be compiled sooner. The
+// error says what to change in the policies. It is safe for concurrent use.
+type Compile func(set *policy.Set) ([]Resource, error)
 
 // Server delivers resources. It is a live.Sink, and safe for concurrent use. Do
 // not change its fields after the first call.
 type Server struct {
-	// Compile is required.
-	Compile Compile
+	// Compiler is required.
+	Compiler Compiler
 	// Stamped is told of all stamps of what a set is compiled into, whenever that changes,
 	// before a resource with a new one is sent; nil means nobody is.
 	Stamped func(set *policy.Set, stamps map[string]bool)
@@ -104,10 +107,10 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 // name that nothing was compiled for yet is not the set's fault, and harms its own
 // stream alone.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
-	next := &generation{set: set, compile: s.Compile, stamped: s.Stamped, inUse: s.subscribed}
+	next := &generation{set: set, compiler: s.Compiler, stamped: s.Stamped, inUse: s.subscribed}
 	serving, _ := s.now()
-	for _, name := range serving.compiled() {
-		if _, err := next.find(name); err != nil {
+	for _, v := range serving.used() {
+		if err := next.add(v.compile); err != nil {
 			return nil, fmt.Errorf("compile for Envoy: %w", err)
 		}
 	}

@@ -281,7 +281,7 @@ func TestASetThatDoesNotCompileIsRefused(t *testing.T) {
 		e := s.connect(t, delta, "n", nil, "a")
 		e.acknowledge(t, e.want(t, "a=1"))
 		s.broken.Store(true)
-		if _, err := s.Prepare(versions(t, "2", "1")); err == nil || !strings.Contains(err.Error(), `compile for Envoy: resource "a": write another`) {
+		if _, err := s.Prepare(versions(t, "2", "1")); err == nil || !strings.Contains(err.Error(), `compile for Envoy: resource "a": change the policies`) {
 			t.Errorf("got %v", err)
 		}
 		e.want(t)

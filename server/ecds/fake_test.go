@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -68,7 +69,7 @@ func inBubble(t *testing.T, test func(t *testing.T, s *service, delta bool)) {
 func start(t testing.TB, e *ecds.Server, config *tls.Config, client credentials.TransportCredentials) *service {
 	t.Helper()
 	s := &service{Server: e}
-	s.Compile = s.compile
+	s.Compiler = s.compilerOf
 	handler := &wire.Handler{}
 	servertest.Prepare(t, handler, versions(t, "1", "1"))()
 	l := bufconn.Listen(1 << 20)
@@ -104,22 +105,38 @@ func versions(t testing.TB, a, b string) *policy.Set {
 	return policytest.Compile(t, spec("a", a), spec("b", b))
 }
 
-func (s *service) compile(set *policy.Set, name string) (list []ecds.Resource, err error) {
-	s.compiled.Add(1)
+func (s *service) compilerOf(name string) (ecds.Compile, error) {
 	_, variant, _ := strings.Cut(name, ".")
-	if s.broken.Load() || variant == "unknown" {
+	if variant == "unknown" {
 		return nil, fmt.Errorf("resource %q: write another", name)
 	}
-	for _, spec := range set.Specs() {
-		config, err := anypb.New(wrapperspb.String(variant + spec.CORS.ExposeHeaders[0]))
-		if err != nil {
-			return nil, err
+	return func(set *policy.Set) (list []ecds.Resource, err error) {
+		s.compiled.Add(1)
+		if s.broken.Load() {
+			return nil, fmt.Errorf("resource %q: change the policies", name)
 		}
-		name := strings.TrimSuffix(spec.Name+"."+variant, ".")
-		version := strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-")
-		list = append(list, ecds.Resource{Name: name, Version: version, Stamp: name + " " + version, Config: config})
+		for _, spec := range set.Specs() {
+			name := strings.TrimSuffix(spec.Name+"."+variant, ".")
+			version := strings.TrimPrefix(spec.CORS.ExposeHeaders[0], "x-")
+			list = append(list, ecds.Resource{
+				Name: name, Version: version, Stamp: name + " " + version, Encoded: encoded(name, variant+spec.CORS.ExposeHeaders[0]),
+			})
+		}
+		return list, nil
+	}, nil
+}
+
+// encoded is a resource of a name with a text.
+func encoded(name, text string) []byte {
+	config, err := anypb.New(wrapperspb.String(text))
+	if err == nil {
+		config, err = anypb.New(&core.TypedExtensionConfig{Name: name, TypedConfig: config})
 	}
-	return list, nil
+	body, marshalErr := proto.Marshal(config)
+	if err = errors.Join(err, marshalErr); err != nil {
+		panic(err)
+	}
+	return body
 }
 
 // serve has a set serve.

@@ -5,129 +5,113 @@ import (
 	"slices"
 	"sync"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
-
 	"github.com/corsgate/corsgate/policy"
 )
 
-// resource is a Resource as it is sent.
-type resource struct {
-	name, version, stamp string
-	// body is an Any with the TypedExtensionConfig.
-	body []byte
+// variant are the resources that are compiled together, and what compiles them.
+type variant struct {
+	compile   Compile
+	resources map[string]*Resource // :: name
 }
-
-// variant are the resources that are compiled together, by name.
-type variant map[string]*resource
 
 // generation is what a set is compiled into.
 type generation struct {
-	number  uint64 // counted from 1 on, once it serves
-	set     *policy.Set
-	compile Compile
-	stamped func(*policy.Set, map[string]bool) // or nil
-	inUse   func() map[string]bool             // names
+	number   uint64 // counted from 1 on, once it serves
+	set      *policy.Set
+	compiler Compiler
+	stamped  func(*policy.Set, map[string]bool) // or nil
+	inUse    func() map[string]bool             // names
 
 	mu       sync.Mutex // held while it compiles
-	variants []variant
+	variants []*variant
 }
 
 // find returns the resource of a name, which it compiles if need be. If there are too
 // many variants, those of which nothing is in use are given up.
-func (g *generation) find(name string) (*resource, error) {
+func (g *generation) find(name string) (*Resource, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, v := range g.variants {
-		if r := v[name]; r != nil {
-			return r, nil
-		}
+	if r := g.have(name); r != nil {
+		return r, nil
 	}
 	if len(g.variants) >= MaxVariants {
 		used := g.inUse()
-		g.variants = slices.DeleteFunc(g.variants, func(v variant) bool {
-			_, isUsed := v.oneOf(used)
-			return !isUsed
-		})
+		g.variants = slices.DeleteFunc(g.variants, func(v *variant) bool { return !v.hasOneOf(used) })
 	}
 	if len(g.variants) >= MaxVariants {
 		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
 	}
-	v, err := g.variant(name)
+	compile, err := g.compiler(name)
 	if err != nil {
 		return nil, err
+	}
+	if err := g.add(compile); err != nil {
+		return nil, err
+	}
+	r := g.have(name)
+	if r == nil {
+		return nil, fmt.Errorf("the resource %q was not compiled, please report it", name)
+	}
+	return r, nil
+}
+
+// have returns a resource that is compiled, or nil.
+func (g *generation) have(name string) *Resource {
+	for _, v := range g.variants {
+		if r := v.resources[name]; r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// add compiles a variant.
+func (g *generation) add(compile Compile) error {
+	list, err := compile(g.set)
+	if err != nil {
+		return err
+	}
+	v := &variant{compile: compile, resources: make(map[string]*Resource, len(list))}
+	for i := range list {
+		v.resources[list[i].Name] = &list[i]
 	}
 	g.variants = append(g.variants, v)
 	if g.stamped != nil {
 		g.stamped(g.set, g.stamps())
 	}
-	return v[name], nil
+	return nil
 }
 
 // stamps returns those of all resources.
 func (g *generation) stamps() map[string]bool {
 	stamps := map[string]bool{}
 	for _, v := range g.variants {
-		for _, r := range v {
-			if r.stamp != "" {
-				stamps[r.stamp] = true
+		for _, r := range v.resources {
+			if r.Stamp != "" {
+				stamps[r.Stamp] = true
 			}
 		}
 	}
 	return stamps
 }
 
-// compiled returns a name of each variant that is in use. Of no generation there is
-// none.
-func (g *generation) compiled() (names []string) {
+// used returns the variants that are in use. Of no generation there is none.
+func (g *generation) used() []*variant {
 	if g == nil {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	used := g.inUse()
-	for _, v := range g.variants {
-		if name, ok := v.oneOf(used); ok {
-			names = append(names, name)
-		}
-	}
-	return names
+	return slices.DeleteFunc(slices.Clone(g.variants), func(v *variant) bool { return !v.hasOneOf(used) })
 }
 
-// oneOf returns one of the names that is of a resource of v.
-func (v variant) oneOf(names map[string]bool) (name string, ok bool) {
-	for name := range v {
+// hasOneOf reports whether one of the names is of a resource of v.
+func (v *variant) hasOneOf(names map[string]bool) bool {
+	for name := range v.resources {
 		if names[name] {
-			return name, true
+			return true
 		}
 	}
-	return "", false
-}
-
-// variant compiles what has a resource of that name.
-func (g *generation) variant(name string) (variant, error) {
-	list, err := g.compile(g.set, name)
-	if err != nil {
-		return nil, err
-	}
-	v := variant{}
-	for _, r := range list {
-		if v[r.Name], err = encodeResource(r); err != nil {
-			return nil, fmt.Errorf("write the resource %q: %w", r.Name, err)
-		}
-	}
-	if v[name] == nil {
-		return nil, fmt.Errorf("the resource %q was not compiled, please report it", name)
-	}
-	return v, nil
-}
-
-func encodeResource(r Resource) (*resource, error) {
-	config, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Config})
-	if err != nil {
-		return nil, err
-	}
-	body, err := proto.Marshal(config)
-	return &resource{name: r.Name, version: r.Version, stamp: r.Stamp, body: body}, err
+	return false
 }

@@ -8,8 +8,6 @@ import (
 	"testing/synctest"
 
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
@@ -20,11 +18,12 @@ import (
 const subscribers = 200
 
 // large compiles a set into one resource, "a", of so many bytes.
-func large(size int) ecds.Compile {
-	return func(set *policy.Set, _ string) ([]ecds.Resource, error) {
-		version := set.Specs()[0].CORS.ExposeHeaders[0]
-		config, err := anypb.New(wrapperspb.String(version + strings.Repeat(".", size)))
-		return []ecds.Resource{{Name: "a", Version: version, Config: config}}, err
+func large(size int) ecds.Compiler {
+	return func(string) (ecds.Compile, error) {
+		return func(set *policy.Set) ([]ecds.Resource, error) {
+			version := set.Specs()[0].CORS.ExposeHeaders[0]
+			return []ecds.Resource{{Name: "a", Version: version, Encoded: encoded("a", version+strings.Repeat(".", size))}}, nil
+		}, nil
 	}
 }
 
@@ -33,7 +32,7 @@ func large(size int) ecds.Compile {
 func TestManyEnvoysShareWhatIsSent(t *testing.T) {
 	const size = 16 << 20
 	inBubble(t, func(t *testing.T, s *service, delta bool) {
-		s.Compile = large(size)
+		s.Compiler = large(size)
 		before := heap()
 		s.serve(t, "1", "1")
 		for range subscribers {
@@ -64,7 +63,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for name, delta := range map[string]bool{"delta": true, "state of the world": false} {
 		b.Run(name, func(b *testing.B) {
 			s := start(b, &ecds.Server{}, nil, insecure.NewCredentials())
-			s.Compile = large(256 << 10)
+			s.Compiler = large(256 << 10)
 			sets := []*policy.Set{versions(b, "1", "1"), versions(b, "2", "2")}
 			servertest.Prepare(b, s.Server, sets[0])()
 			var running sync.WaitGroup

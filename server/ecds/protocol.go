@@ -38,7 +38,7 @@ func (m message) Encoded() [][]byte { return m }
 type protocol interface {
 	receive(stream grpc.ServerStream) (*request, error)
 	// response returns the response with one resource.
-	response(r *resource, nonce string) (message, error)
+	response(r *Resource, nonce string) (message, error)
 }
 
 // delta is the incremental protocol.
@@ -55,13 +55,13 @@ func (delta) receive(stream grpc.ServerStream) (*request, error) {
 	}, nil
 }
 
-func (delta) response(r *resource, nonce string) (message, error) {
-	entry, err := before(&discovery.Resource{Name: r.name, Version: r.version}, len(r.body))
+func (delta) response(r *Resource, nonce string) (message, error) {
+	entry, err := before(&discovery.Resource{Name: r.Name, Version: r.Version}, len(r.Encoded))
 	if err != nil {
 		return nil, err
 	}
-	head, err := before(&discovery.DeltaDiscoveryResponse{SystemVersionInfo: r.version, TypeUrl: typeURL, Nonce: nonce}, len(entry)+len(r.body))
-	return message{head, entry, r.body}, err
+	head, err := before(&discovery.DeltaDiscoveryResponse{SystemVersionInfo: r.Version, TypeUrl: typeURL, Nonce: nonce}, len(entry)+len(r.Encoded))
+	return message{head, entry, r.Encoded}, err
 }
 
 // world is the protocol of the state of the world.
@@ -82,9 +82,9 @@ func (world) receive(stream grpc.ServerStream) (*request, error) {
 	return r, nil
 }
 
-func (world) response(r *resource, nonce string) (message, error) {
-	head, err := before(&discovery.DiscoveryResponse{VersionInfo: r.version, TypeUrl: typeURL, Nonce: nonce}, len(r.body))
-	return message{head, r.body}, err
+func (world) response(r *Resource, nonce string) (message, error) {
+	head, err := before(&discovery.DiscoveryResponse{VersionInfo: r.Version, TypeUrl: typeURL, Nonce: nonce}, len(r.Encoded))
+	return message{head, r.Encoded}, err
 }
 
 // resourceField is the number of the field with the resource, or the resources, in

@@ -108,7 +108,7 @@ func (c *conversation) sendDue(serving *generation) error {
 			c.server.uncompiled.Tell(c.server.log().Warn, "an Envoy asks for what cannot be compiled", "node", printable.Text(c.sub.node), "error", printable.Text(err.Error()))
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
-		if e.version != r.version {
+		if e.version != r.Version {
 			if err := c.send(e, r); err != nil {
 				return err
 			}
@@ -118,14 +118,14 @@ func (c *conversation) sendDue(serving *generation) error {
 	return nil
 }
 
-func (c *conversation) send(e *entry, r *resource) error {
+func (c *conversation) send(e *entry, r *Resource) error {
 	c.sent++
 	nonce := strconv.Itoa(c.sent)
 	response, err := c.protocol.response(r, nonce)
 	if err != nil {
 		return err
 	}
-	c.sub.change(func() { e.version, e.nonce = r.version, nonce })
+	c.sub.change(func() { e.version, e.nonce = r.Version, nonce })
 	return c.stream.SendMsg(response)
 }
 

@@ -6,18 +6,25 @@ import (
 	"github.com/corsgate/corsgate/server/ecds"
 )
 
-// Compile compiles what an Envoy asks for, as "corsgate serve" does.
-func Compile(set *policy.Set, name string) (list []ecds.Resource, err error) {
+// Compiler returns what compiles for the Envoys that ask for a resource of that name, as
+// "corsgate serve" does.
+func Compiler(name string) (ecds.Compile, error) {
 	c, _, err := envoy.ParseResourceName(name)
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := c.Compile(set)
+	compiler, err := c.Compiler()
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range compiled.Resources {
-		list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Config: r.Filter})
-	}
-	return list, nil
+	return func(set *policy.Set) (list []ecds.Resource, err error) {
+		compiled, err := compiler.Compile(set)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range compiled.Resources {
+			list = append(list, ecds.Resource{Name: r.Name, Version: r.Version, Stamp: r.Stamp, Encoded: r.Encoded})
+		}
+		return list, nil
+	}, nil
 }

@@ -100,7 +100,7 @@ func setsOfEach() int {
 	if wanted == 0 {
 		wanted = perSet * len(variants)
 		if os.Getenv("CORSGATE_TEST") == "full" {
-			wanted *= 5
+			wanted *= 2
 		}
 	}
 	each := perSet * len(variants)

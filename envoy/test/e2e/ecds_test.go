@@ -35,10 +35,10 @@ func deliveredPolicies(versions map[int]string) string {
 	return b.String()
 }
 
-// delivers serves policies on address, and delivers what compile makes of them.
-func delivers(t *testing.T, address, policies string, compile ecds.Compile) (*corsgate, *ecds.Server) {
+// delivers serves policies on address, and delivers what the compiler makes of them.
+func delivers(t *testing.T, address, policies string, compiler ecds.Compiler) (*corsgate, *ecds.Server) {
 	t.Helper()
-	e := &ecds.Server{Compile: compile}
+	e := &ecds.Server{Compiler: compiler}
 	return serveConfig(t, address, folderOf(policies), service.Config{ECDS: e}), e
 }
 
@@ -177,7 +177,7 @@ func TestDelivery(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		t.Run(fmt.Sprint(shards), func(t *testing.T) {
 			t.Parallel()
-			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
+			service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compiler)
 			followers := []*setup{follow(t, shards, up, service), follow(t, shards, up, service)}
 			before := awaitCurrent(t, e, 2, shards)
 			for k := range 3 {
@@ -227,7 +227,7 @@ func TestAnEnvoyThatStartsFirst(t *testing.T) {
 			for _, line := range differences(stripped, s.answer(t, "h-1.test", allowed)) {
 				t.Errorf("before: %s", line)
 			}
-			service, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
+			service, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compiler)
 			awaitCurrent(t, e, 1, shards)
 			s.exposes(t, "h-1.test", "x-0")
 			service.stop()
@@ -238,7 +238,7 @@ func TestAnEnvoyThatStartsFirst(t *testing.T) {
 
 // TestSeveralListeners has two listeners of an Envoy follow: they share what is delivered.
 func TestSeveralListeners(t *testing.T) {
-	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compile)
+	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compiler)
 	s := followBy(t, 4, startUpstream(t), service, func(b object) {
 		static := b["static_resources"].(object)
 		second := clone(static["listeners"].([]any)[0].(object))

@@ -10,7 +10,9 @@ import (
 	"sync"
 	"testing"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	router "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
@@ -21,14 +23,29 @@ import (
 
 // breaksFirst compiles as corsgate does, but with the policy "broken" the first filter
 // into one that Envoy refuses.
-func breaksFirst(set *policy.Set, name string) ([]ecds.Resource, error) {
-	list, err := corsgatetest.Compile(set, name)
-	if _, broken := set.Policy("broken"); !broken || err != nil {
+func breaksFirst(name string) (ecds.Compile, error) {
+	compile, err := corsgatetest.Compiler(name)
+	return func(set *policy.Set) ([]ecds.Resource, error) {
+		list, err := compile(set)
+		if _, broken := set.Policy("broken"); !broken || err != nil {
+			return list, err
+		}
+		list[0].Version = "broken"
+		list[0].Encoded, err = encoded(list[0].Name, &router.Router{}) // which is not a composite filter
 		return list, err
+	}, err
+}
+
+// encoded is a filter as it is delivered.
+func encoded(name string, filter proto.Message) ([]byte, error) {
+	config, err := anypb.New(filter)
+	if err != nil {
+		return nil, err
 	}
-	list[0].Version = "broken"
-	list[0].Config, err = anypb.New(&router.Router{}) // which is not a composite filter
-	return list, err
+	if config, err = anypb.New(&core.TypedExtensionConfig{Name: name, TypedConfig: config}); err != nil {
+		return nil, err
+	}
+	return proto.Marshal(config)
 }
 
 // versionsOfAll has all hosts of deliveredPolicies in that version.
@@ -85,14 +102,14 @@ func TestARefusedDelivery(t *testing.T) {
 // has, and nothing is sent.
 func TestARestartedCorsgate(t *testing.T) {
 	address := envoytest.FreeAddress()
-	first, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
+	first, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compiler)
 	s := follow(t, 4, startUpstream(t), first)
 	awaitCurrent(t, e, 1, 4)
 	if n := s.deliveries(t, "success"); n != 4 {
 		t.Errorf("%d filters were delivered, want 4", n)
 	}
 	first.stop()
-	second, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compile)
+	second, e := delivers(t, address, deliveredPolicies(nil), corsgatetest.Compiler)
 	awaitCurrent(t, e, 1, 4)
 	if n := s.deliveries(t, "success"); n != 4 {
 		t.Errorf("%d filters were delivered in all, want 4", n)

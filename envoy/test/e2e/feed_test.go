@@ -39,12 +39,12 @@ type fed struct {
 	observed *counting // asked and told
 }
 
-// startFed starts both. compile is how the policies are compiled, and change changes the
+// startFed starts both. compiler compiles the policies, and change changes the
 // bootstrap.
-func startFed(t *testing.T, policies string, compile ecds.Compile, change func(object)) *fed {
+func startFed(t *testing.T, policies string, compiler ecds.Compiler, change func(object)) *fed {
 	t.Helper()
 	f := &fed{feed: &feed.Server{}, observed: &counting{}}
-	e := &ecds.Server{Compile: compile}
+	e := &ecds.Server{Compiler: compiler}
 	s := serveConfig(t, "127.0.0.1:0", folderOf(policies), service.Config{ECDS: e, Feed: f.feed, Observers: server.Observers{f.observed}})
 	f.setup = feeds(t, s, change)
 	awaitCurrent(t, e, 1, 1)
@@ -143,7 +143,7 @@ func fedRequests() int {
 // policies that change meanwhile: each decision is counted once, whoever took it, and
 // the service agrees with all that Envoy took.
 func TestFeed(t *testing.T) {
-	f := startFed(t, fedPolicies(), corsgatetest.Compile, rewrites)
+	f := startFed(t, fedPolicies(), corsgatetest.Compiler, rewrites)
 	const senders = 16
 	var running sync.WaitGroup
 	for i := range senders {
@@ -201,7 +201,7 @@ func (f *fed) sendMany(t *testing.T, n int, g *rand.Rand) {
 
 // TestADecisionIsToldOnce has an Envoy log a WebSocket when it is open, too.
 func TestADecisionIsToldOnce(t *testing.T) {
-	f := startFed(t, policies, corsgatetest.Compile, func(b object) {
+	f := startFed(t, policies, corsgatetest.Compiler, func(b object) {
 		manager(b)["access_log_options"] = object{"flush_log_on_tunnel_successfully_established": true, "flush_access_log_on_new_request": true}
 	})
 	if err := echoes(f.address(), "app.test", "https://app.example"); err != nil {
@@ -219,19 +219,23 @@ func TestADecisionIsToldOnce(t *testing.T) {
 // says: each answer that is otherwise is found.
 func TestTheFeedFindsAFault(t *testing.T) {
 	wrong := envoytest.Set(t, nobody(t, "", folderOf(strings.ReplaceAll(policies, "https://app.example", "https://other.example"))).folder)
-	f := startFed(t, policies, func(set *policy.Set, name string) ([]ecds.Resource, error) {
-		right, err := corsgatetest.Compile(set, name)
-		if err != nil {
-			return nil, err
-		}
-		list, err := corsgatetest.Compile(wrong, name)
-		for i := range list {
-			r := &list[i]
-			r.Config.Value = bytes.ReplaceAll(r.Config.Value, []byte(r.Stamp), []byte(right[i].Stamp))
-			r.Stamp = right[i].Stamp
-		}
-		return list, err
-	}, func(object) {})
+	compilesWrongly := func(name string) (ecds.Compile, error) {
+		compile, err := corsgatetest.Compiler(name)
+		return func(set *policy.Set) ([]ecds.Resource, error) {
+			right, err := compile(set)
+			if err != nil {
+				return nil, err
+			}
+			list, err := compile(wrong)
+			for i := range list {
+				r := &list[i]
+				r.Encoded = bytes.ReplaceAll(r.Encoded, []byte(r.Stamp), []byte(right[i].Stamp))
+				r.Stamp = right[i].Stamp
+			}
+			return list, err
+		}, err
+	}
+	f := startFed(t, policies, compilesWrongly, func(object) {})
 	f.answer(t, "off.test", allowed)
 	f.answer(t, "app.test", allowed)
 	servertest.Await(t, "the fault is found", func() bool { return f.feed.Count(feed.Disagreed) > 0 })
@@ -247,7 +251,7 @@ func TestWhatTheFeedLosesIsCounted(t *testing.T) {
 	for name, stops := range map[string]bool{"away": true, "does not take it": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			service, e := delivers(t, "127.0.0.1:0", policies, corsgatetest.Compile)
+			service, e := delivers(t, "127.0.0.1:0", policies, corsgatetest.Compiler)
 			s := feeds(t, service, func(object) {})
 			awaitCurrent(t, e, 1, 1)
 			if stops {

@@ -1,0 +1,67 @@
+package notrip
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Compiler compiles one set after the other with the same options, and compiles only
+// those resources again for which something has changed. What it returns is what Compile
+// returns. It is safe for concurrent use.
+type Compiler struct {
+	options Options
+
+	mu   sync.Mutex // held while it compiles
+	last memory
+}
+
+// NewCompiler returns a compiler with those options.
+func NewCompiler(o Options) *Compiler { return &Compiler{options: o} }
+
+// Compile compiles a set. An error is a fault of the compiler.
+func (c *Compiler) Compile(set *policy.Set) (*Result, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := newCompiler(set, c.options, c.last)
+	resources, err := next.fit()
+	if err != nil {
+		return nil, err
+	}
+	c.last = next.memory()
+	return &Result{Resources: resources, compiler: next}, nil
+}
+
+// memory is what is kept of a set for the next one.
+type memory struct {
+	facts map[string]*facts // :: policy name
+	made  []made            // by shard
+}
+
+// made is a resource, and what it was made of.
+type made struct {
+	inputs digest
+	Resource
+}
+
+// memory returns what is kept of the compiler's set.
+func (c *compiler) memory() memory {
+	m := memory{facts: make(map[string]*facts, len(c.policies)), made: c.made}
+	for _, p := range c.policies {
+		m.facts[p.spec.Name] = p.facts
+	}
+	return m
+}
+
+// compiled reads a policy of the set.
+func (m *memory) compiled(set *policy.Set, s *policy.Spec) *compiled {
+	p := &compiled{}
+	p.Policy, _ = set.Policy(s.Name)
+	p.facts = m.facts[s.Name].of(s)
+	if p.facts == nil {
+		p.facts = newFacts(p.Policy, s)
+	}
+	p.asked, p.causes = len(p.whole) > 0, slices.Clip(p.whole)
+	return p
+}
