@@ -7,7 +7,7 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /out/corsgate ./cmd/corsgate
 
-# Run: nothing but the binary. It writes no file, so the root may be mounted read-only.
+# Run: nothing but the binary. It writes no file but those in --state-dir, so the root may be mounted read-only.
 FROM scratch
 COPY --from=build /out/corsgate /corsgate
 USER 65532:65532

@@ -269,7 +269,7 @@ func TestObserveFlags(t *testing.T) {
 }
 
 func TestTheMetricsAreListed(t *testing.T) {
-	everything := serveConfig{feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
+	everything := serveConfig{stateDir: filepath.Join(t.TempDir(), "state"), feed: joinedFlags{on: true}, ecds: ecdsFlags{joinedFlags: joinedFlags{on: true}}, observe: observeConfig{decisionLog: oneOf(decisionsAll), stdout: &output{}, stderr: lines.New(io.Discard)}}
 	o := observe(t, everything, observedPolicies+`
 - name: next
   mode: shadow

@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/service"
+	"github.com/corsgate/corsgate/server/state"
 )
 
 // The defaults of the listeners; both are reached from this machine only.
@@ -32,6 +33,7 @@ const (
 // serveConfig is what the flags of serve say.
 type serveConfig struct {
 	policies                string
+	stateDir                string
 	grpcListen, adminListen string
 	metricsListen           string
 	adminRemote             bool
@@ -54,8 +56,8 @@ func newServe() *cobra.Command {
 		Long: `Serves the policies of a file or folder to Envoy over gRPC, and reloads them when they
 change: with --ecds it compiles them and delivers them to Envoys, which then decide by
 themselves; what they ask, by ext_proc or ext_authz, it answers. A bad change is refused and the last
-good policies keep serving; without good ones at the start it prints what is wrong
-and exits 1.
+good policies keep serving; without good ones at the start, and in --state-dir, it
+prints what is wrong and exits 1.
 
 SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 		Example: `  corsgate serve --policies policies/ --ecds
@@ -80,6 +82,7 @@ SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 func (c *serveConfig) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; required")
+	flags.StringVar(&c.stateDir, "state-dir", "", "`FOLDER` that keeps the last known good policies, which serve from the start while --policies cannot be read or has mistakes; none by default")
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
@@ -129,14 +132,30 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	if err := c.transport.apply(s.grpc, log); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
+	kept, err := c.openState(log)
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
 	config := service.Config{
-		Source: watchedSource(c.policies, c.poll, log),
-		GRPC:   s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
+		Source: watchedSource(c.policies, c.poll, c.stateDir != "", log), State: kept,
+		GRPC: s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)
 	s.Service = service.New(config)
 	return s, nil
+}
+
+// openState opens the folder of the last known good policies; it is nil if there is none.
+func (c *serveConfig) openState(log *slog.Logger) (*state.Dir, error) {
+	if c.stateDir == "" {
+		return nil, nil
+	}
+	kept, err := state.Open(c.stateDir, log)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("--state-dir: %w", err), "give a folder that this user may write to, and no other corsgate uses")
+	}
+	return kept, nil
 }
 
 // absent are the services that are switched off, with what to do if an Envoy calls them.

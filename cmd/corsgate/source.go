@@ -12,10 +12,10 @@ import (
 const defaultPoll = file.DefaultPoll
 
 // sourceOf returns where policies come from, by the text of --policies.
-func sourceOf(policies string) live.Source { return watchedSource(policies, 0, nil) }
+func sourceOf(policies string) live.Source { return watchedSource(policies, 0, false, nil) }
 
 // watchedSource is sourceOf for who follows the policies: they are compared every
-// poll, and log gets what hinders that.
-func watchedSource(policies string, poll time.Duration, log *slog.Logger) live.Source {
-	return &file.Source{Path: policies, Poll: poll, Logger: log}
+// poll, and log gets what hinders that. keep has it tell what it has read, for a copy.
+func watchedSource(policies string, poll time.Duration, keep bool, log *slog.Logger) live.Source {
+	return &file.Source{Path: policies, Poll: poll, Keep: keep, Logger: log}
 }

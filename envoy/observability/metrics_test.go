@@ -35,6 +35,10 @@ func gathered(t *testing.T) map[string]labels {
 	m.CountedBy("corsgate_decision_log_dropped_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_log_dropped_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_feed_refused_batches_total", "", func() uint64 { return 1 })
+	m.CountedBy("corsgate_state_write_failures_total", "", func() uint64 { return 1 })
+	for _, name := range []string{"corsgate_source_age_seconds", "corsgate_state_age_seconds"} {
+		m.AgeOf(name, "", time.Now)
+	}
 	for _, o := range feed.Outcomes() {
 		m.FeedEntries(o.String(), func() uint64 { return 1 })
 	}

@@ -127,6 +127,31 @@ func TestTheFeedAlerts(t *testing.T) {
 	judge(t, promtool, tests)
 }
 
+// TestTheStateAlerts has Prometheus judge by the rules what a service says of its source, and
+// of what it has kept.
+func TestTheStateAlerts(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for _, c := range []struct {
+		series, values string
+		due            []string
+	}{
+		{`corsgate_served_from_state{`, "0x120", nil},
+		{`corsgate_served_from_state{`, "1x120", []string{"CorsgateServesState"}},
+		{`corsgate_source_age_seconds{`, "5x120", nil},
+		{`corsgate_source_age_seconds{`, "0+60x120", []string{"CorsgateSourceSilent"}},
+		{`corsgate_release_refused_total{code="policies",`, "0+1x120", nil},
+		{`corsgate_release_refused_total{code="store_regressed",`, "0x120", nil},
+		{`corsgate_release_refused_total{code="store_regressed",`, "0x60 1x60", []string{"CorsgateStoreRegressed"}},
+		{`corsgate_state_write_failures_total{`, "3x120", nil},
+		{`corsgate_state_write_failures_total{`, "0+2x120", []string{"CorsgateStateNotWritten"}},
+		{`corsgate_state_age_seconds{`, "0+60x120", nil},
+	} {
+		tests = append(tests, ruleTest(c.series+c.values, []any{object{"series": c.series + `job="corsgate",instance="c1"}`, "values": c.values}}, c.due))
+	}
+	judge(t, promtool, tests)
+}
+
 // TestFollowersAlert has Prometheus judge by the rules what a service that has one Envoy
 // follow says of it.
 func TestFollowersAlert(t *testing.T) {
@@ -216,7 +241,9 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0) && (!o.follows || isConnected(after) == (len(o.due) == 0))
 	})
 	for name, value := range after {
-		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat)
+		labels := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1)
+		// A counter never falls; the bytes that wait, which are a gauge, do.
+		isGauge := strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat) || value < before[name]
 		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
 		if isGauge {
 			values = fmt.Sprintf("%v+0x120", value)

@@ -121,7 +121,7 @@ func TestSamplesUseEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			if isPolicyFile(f.Name()) {
+			if IsPolicyFile(f.Name()) {
 				u.addFile(t, filepath.Join(dir, f.Name()))
 			}
 		}

@@ -184,16 +184,16 @@ func Names(fsys fs.FS) (names []string, err error) {
 		chosen = s.PolicyFile()
 	}
 	for _, e := range entries {
-		if !e.IsDir() && (e.Name() == chosen || chosen == "" && isPolicyFile(e.Name())) {
+		if !e.IsDir() && (e.Name() == chosen || chosen == "" && IsPolicyFile(e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
 	return names, nil
 }
 
-// isPolicyFile leaves out hidden files, and with them the "..data" links that
-// Kubernetes mounts.
-func isPolicyFile(name string) bool {
+// IsPolicyFile reports whether Load reads a file of that name in a folder. It leaves
+// out hidden files, and with them the "..data" links that Kubernetes mounts.
+func IsPolicyFile(name string) bool {
 	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(path.Ext(name)))
 }
 

@@ -159,7 +159,7 @@ func byFile(r Result, fsys fs.FS) map[string][]Diagnostic {
 	found := map[string][]Diagnostic{}
 	entries, _ := fs.ReadDir(fsys, ".")
 	for _, e := range entries {
-		if isPolicyFile(e.Name()) {
+		if IsPolicyFile(e.Name()) {
 			found[e.Name()] = nil
 		}
 	}

@@ -181,7 +181,15 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusServiceUnavailable, "not ready: no policies yet, or draining")
 		return
 	}
-	writeText(w, http.StatusOK, "ready")
+	writeText(w, http.StatusOK, readiness(s.Reloader.Status()))
+}
+
+// readiness says that an instance is ready, and whether what it serves may be out of date.
+func readiness(st live.Status) string {
+	if st.ServedFrom != live.FromState || st.LastError == nil {
+		return "ready"
+	}
+	return fmt.Sprintf("ready, but serving the last known good policies of %s: %s", st.StateAt.Format(time.RFC3339), printable.Text(st.LastError.Message))
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {

@@ -9,11 +9,11 @@ import (
 
 // ServeMetrics serves the page that Prometheus reads on a listener of its own until ctx
 // ends, so that who reads it reaches no page that tells more; beside it only /readyz.
-func ServeMetrics(ctx context.Context, l net.Listener, page http.Handler, ready func() bool, log *slog.Logger) error {
+func ServeMetrics(ctx context.Context, l net.Listener, page http.Handler, r Reloader, ready func() bool, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	get := []string{http.MethodGet, http.MethodHead}
 	mux.Handle("/metrics", allow(page.ServeHTTP, get...))
-	mux.Handle("/readyz", allow((&Server{Ready: ready}).readyz, get...))
+	mux.Handle("/readyz", allow((&Server{Reloader: r, Ready: ready}).readyz, get...))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeText(w, http.StatusNotFound, "no such page, try /metrics or /readyz")
 	})

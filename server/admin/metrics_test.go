@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -19,7 +20,7 @@ func TestMetricsListenerHasNoOtherPage(t *testing.T) {
 	}
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "metrics") })
 	servertest.Run(t, func(ctx context.Context) error {
-		return admin.ServeMetrics(ctx, l, page, func() bool { return true }, slog.New(slog.DiscardHandler))
+		return admin.ServeMetrics(ctx, l, page, &live.Reloader{}, func() bool { return true }, slog.New(slog.DiscardHandler))
 	})
 	for _, tc := range []struct {
 		method, path, host string

@@ -73,7 +73,7 @@ func (e *LoadError) message() string {
 // Check judges what src holds now, as a load does, and serves none of it. The
 // diagnostics of the result are warnings and notes when the error is nil; the error
 // is a *LoadError.
-func Check(ctx context.Context, src Source) (res Reading, err error) {
+func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("loading the policies panicked, please report it: %v\n%s", v, debug.Stack())}

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -25,7 +26,9 @@ type Reloader struct {
 	Source Source
 	// Sinks get each good set, in this order.
 	Sinks []Sink
-	// Keeper is told of each good reading, right after it serves; nil means nobody is.
+	// Keeper keeps each good reading, right after it serves. If the first load is
+	// refused, what it has kept serves until the source has good policies; nil means that
+	// nothing is kept.
 	Keeper Keeper
 	// Watchers are told of each load.
 	Watchers []Watcher
@@ -44,6 +47,7 @@ type Reloader struct {
 	stopped  chan struct{}       // closed when Run has ended
 
 	loading sync.Mutex // held by a load
+	floor   Floor      // guarded by loading
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -60,6 +64,9 @@ func (r *Reloader) setup() {
 		r.requests = make(chan chan<- verdict)
 		r.notices = make(chan struct{}, 1)
 		r.stopped = make(chan struct{})
+		if r.Keeper != nil {
+			r.floor = r.Keeper.Floor()
+		}
 	})
 }
 
@@ -147,25 +154,65 @@ func (r *Reloader) gather() []chan<- verdict {
 
 // Load loads what the source has now. Call it before Run, so that a service does not
 // start without policies. It does not log a refusal, which the caller reports: the
-// error is a *LoadError. If ctx has ended, an error says nothing about the policies,
-// and is not a refusal.
+// error is a *LoadError. It is nil, and the refusal is logged, if what the Keeper has
+// serves instead. If ctx has ended, an error says nothing about the policies, and is
+// not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
+	r.setup()
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	l := Load{At: time.Now()}
 	defer r.begin()(&l)
-	before := r.Status().Generation
-	res, err := Check(ctx, r.Source)
-	if err == nil {
-		err = r.serveSpecs(res)
-	}
+	before := r.Status()
+	err := r.loadSource(ctx)
 	l.Cut = err != nil && ctx.Err() != nil
+	instead := false
 	if err != nil && !l.Cut {
+		instead = !before.Ready && r.loadKept(ctx)
 		r.refuse(err)
 	}
 	l.Err, l.Status = err, r.Status()
-	l.Changed = l.Status.Generation != before
+	l.Changed = l.Status.Generation != before.Generation
+	if instead {
+		r.logRefusal(err)
+		return nil
+	}
 	return err
+}
+
+// loadSource serves what the source has. The error is a *LoadError.
+func (r *Reloader) loadSource(ctx context.Context) error {
+	res, err := Check(ctx, r.Source)
+	if err != nil {
+		return err
+	}
+	if err := r.floor.Admit(res.Release); err != nil {
+		return &LoadError{Err: err}
+	}
+	if err := r.serveReading(res, FromSource); err != nil {
+		return err
+	}
+	r.floor = r.floor.With(res.Release)
+	if r.Keeper != nil {
+		r.Keeper.Keep(res)
+	}
+	return nil
+}
+
+// loadKept serves what the Keeper has, and reports whether that is good. If it is not,
+// the log says why.
+func (r *Reloader) loadKept(ctx context.Context) bool {
+	if r.Keeper == nil {
+		return false
+	}
+	res, err := Check(ctx, r.Keeper)
+	if err == nil {
+		err = r.serveReading(res, FromState)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.log().Error("the last known good policies are refused", "error", r.logMistakes(err))
+	}
+	return err == nil
 }
 
 // begin tells the watchers that a load begins. It returns the function that
@@ -183,12 +230,11 @@ func (r *Reloader) begin() (end func(*Load)) {
 	}
 }
 
-// serveSpecs serves the specs of res. The same content does not count as a new
+// serveReading serves the policies of res. The same content does not count as a new
 // generation.
-func (r *Reloader) serveSpecs(res Reading) error {
+func (r *Reloader) serveReading(res Reading, from Provenance) error {
 	if have := r.Status(); have.Ready && have.Hash == res.Policies.Hash() {
-		r.accept(nil)
-		r.keep(res)
+		r.accept(nil, res.Release, from)
 		r.logDiagnostics(res.Diagnostics)
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
@@ -198,25 +244,19 @@ func (r *Reloader) serveSpecs(res Reading) error {
 		return err
 	}
 	commit()
-	status := r.accept(set)
-	r.keep(res)
+	status := r.accept(set, res.Release, from)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
 	return nil
 }
 
-func (r *Reloader) keep(res Reading) {
-	if r.Keeper != nil {
-		r.Keeper.Keep(res)
-	}
-}
-
-// accept notes that the last load was good, and that set is served; a nil set
-// means that the old one still is.
-func (r *Reloader) accept(set *policy.Set) Status {
+// accept notes that the last load was good, what it was of, and that set is served; a
+// nil set means that the old one still is.
+func (r *Reloader) accept(set *policy.Set, release Release, from Provenance) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status.LastError = nil
+	r.status.Release, r.status.ServedFrom = release, from
 	if set != nil {
 		r.status.Generation++
 		r.status.Hash = set.Hash()
@@ -238,16 +278,23 @@ func (r *Reloader) refuse(err error) {
 }
 
 func (r *Reloader) logRefusal(err error) {
-	text := err.Error()
+	kept := "the last good ones keep serving"
+	switch s := r.Status(); {
+	case !s.Ready:
+		kept = "there are none to serve yet"
+	case s.ServedFrom == FromState:
+		kept = "the last known good ones serve, of " + s.StateAt.Format(time.RFC3339)
+	}
+	r.log().Error("policies refused, "+kept, "error", r.logMistakes(err))
+}
+
+// logMistakes logs the diagnostics of a refusal, and returns the rest of it.
+func (r *Reloader) logMistakes(err error) string {
 	if le, ok := errors.AsType[*LoadError](err); ok && le.Err == nil {
 		r.logDiagnostics(le.Diagnostics)
-		text = le.message()
+		return le.message()
 	}
-	kept := "the last good ones keep serving"
-	if !r.Status().Ready {
-		kept = "there are none to serve yet"
-	}
-	r.log().Error("policies refused, "+kept, "error", text)
+	return err.Error()
 }
 
 var logLevels = map[policy.Level]slog.Level{policy.Error: slog.LevelError, policy.Warning: slog.LevelWarn, policy.Note: slog.LevelInfo}

@@ -1,6 +1,10 @@
 package live
 
-import "github.com/corsgate/corsgate/policy"
+import (
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+)
 
 // Sink is what serves policies, or counts, tells or explains what they decide.
 type Sink interface {
@@ -15,8 +19,19 @@ type Sink interface {
 	Prepare(set *policy.Set) (commit func(), err error)
 }
 
-// Keeper keeps a copy of what serves. Keep must not block.
-type Keeper interface{ Keep(r Reading) }
+// Keeper keeps a copy of what serves, for a start while the source cannot be read. It is
+// safe for concurrent use.
+type Keeper interface {
+	// Keep takes what serves now. It must not block.
+	Keep(r Reading)
+	// Read judges the copy that was there at the start, until the first Keep; the error
+	// is fs.ErrNotExist if there is none.
+	Reader
+	// Kept returns when the copy was made, or the zero time if there is none.
+	Kept() time.Time
+	// Floor returns the floor at the copy that was there at the start.
+	Floor() Floor
+}
 
 // Watcher is told of loads. Its methods must not block.
 type Watcher interface {

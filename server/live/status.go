@@ -20,10 +20,29 @@ type Status struct {
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	// Policies counts the served set's policies.
 	Policies int `json:"policies"`
+	// ServedFrom is where the served set was last found; empty before the first.
+	ServedFrom Provenance `json:"servedFrom,omitempty"`
+	// Release is what the served set was made of, if its source has releases.
+	Release Release `json:"release,omitzero"`
+	// SourceConfirmedAt is when the source was last found to hold what it did, the zero
+	// time if it never was, or does not tell.
+	SourceConfirmedAt time.Time `json:"sourceConfirmedAt,omitzero"`
+	// StateAt is when the last known good policies were last written, the zero time if
+	// they are not kept.
+	StateAt time.Time `json:"stateAt,omitzero"`
 	// LastError is why the source's content is not what is served; nil when the
 	// last load was good.
 	LastError *Failure `json:"lastError"`
 }
+
+// Provenance is where policies were found.
+type Provenance string
+
+// The provenances.
+const (
+	FromSource Provenance = "source"
+	FromState  Provenance = "state" // the copy of what served before the start
+)
 
 // Failure is a load that was refused.
 type Failure struct {
@@ -42,6 +61,12 @@ func (r *Reloader) Status() Status {
 	s := r.status
 	s.Version = r.Version
 	s.Ready = s.Generation > 0
+	if c, ok := r.Source.(Confirmer); ok {
+		s.SourceConfirmedAt = c.Confirmed().UTC()
+	}
+	if r.Keeper != nil {
+		s.StateAt = r.Keeper.Kept().UTC()
+	}
 	return s
 }
 

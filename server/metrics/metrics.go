@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -41,6 +42,7 @@ type Metrics struct {
 	misuses      [server.Misuses]prometheus.Counter
 
 	loads       *prometheus.CounterVec // by result
+	refused     *prometheus.CounterVec // by code
 	loadSeconds prometheus.Gauge
 	loadedAt    prometheus.Gauge
 	lastGood    prometheus.Gauge
@@ -48,6 +50,8 @@ type Metrics struct {
 	count       prometheus.Gauge
 	good        prometheus.Gauge
 	hash        prometheus.Gauge
+	revision    prometheus.Gauge
+	fromState   prometheus.Gauge
 }
 
 // New returns metrics that are all zero. version is the program's.
@@ -93,6 +97,10 @@ func (m *Metrics) loadMetrics() {
 	for _, result := range []string{resultChanged, resultUnchanged, resultRefused} {
 		m.loads.WithLabelValues(result)
 	}
+	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by why.", "code")
+	for _, code := range []string{live.CodePolicies, live.CodeUnreadable, live.CodeRegressed} {
+		m.refused.WithLabelValues(code)
+	}
 	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, refused ones included.", nil)
 	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, changed or not.", nil)
 	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)
@@ -100,6 +108,8 @@ func (m *Metrics) loadMetrics() {
 	m.good = m.gauge("corsgate_last_load_successful", "1 when the last load was accepted, 0 when it was refused and the set before serves on.", nil)
 	m.hash = m.gauge("corsgate_set_hash", "The first 48 bits of the served set's hash: replicas with the same policies have the same.", nil)
 	m.count = m.gauge("corsgate_policies", "How many policies serve now.", nil)
+	m.revision = m.gauge("corsgate_policy_revision", "The revision of the release that serves now; 0 if its source has no releases.", nil)
+	m.fromState = m.gauge("corsgate_served_from_state", "1 while the last known good policies of before the start serve, because the source had no good ones since.", nil)
 }
 
 func (m *Metrics) gauge(name, help string, constant prometheus.Labels) prometheus.Gauge {
@@ -120,6 +130,18 @@ func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
 func (m *Metrics) CountedBy(name, help string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 		func() float64 { return float64(count()) }))
+}
+
+// AgeOf adds a gauge of the seconds since a time that since returns; if that is zero,
+// since now. It is for the time before the first scrape; a name may be added once.
+func (m *Metrics) AgeOf(name, help string, since func() time.Time) {
+	start := time.Now()
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+		if t := since(); !t.IsZero() {
+			return time.Since(t).Seconds()
+		}
+		return time.Since(start).Seconds()
+	}))
 }
 
 // Envoys adds a gauge of the Envoys in a state, which count counts. It is for the time
@@ -163,13 +185,27 @@ func (m *Metrics) loaded(l live.Load) {
 	m.loadSeconds.Set(l.Took.Seconds())
 	m.generation.Set(float64(l.Status.Generation))
 	m.count.Set(float64(l.Status.Policies))
-	m.good.Set(0)
+	m.revision.Set(float64(l.Status.Release.Revision))
+	m.fromState.Set(number(l.Status.ServedFrom == live.FromState))
+	m.good.Set(number(l.Err == nil))
+	if refused, ok := errors.AsType[*live.LoadError](l.Err); ok {
+		m.refused.WithLabelValues(refused.Code()).Inc()
+	}
 	if l.Err == nil {
-		m.good.Set(1)
-		m.hash.Set(hashNumber(l.Status.Hash))
 		m.lastGood.Set(seconds(l.At))
+	}
+	if l.Status.Ready {
+		m.hash.Set(hashNumber(l.Status.Hash))
 		m.loadedAt.Set(seconds(l.Status.LoadedAt))
 	}
+}
+
+// number is what Prometheus takes for a truth.
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func result(l live.Load) string {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -162,8 +163,8 @@ func TestReloadKeepsCountersOfPoliciesThatStay(t *testing.T) {
 func TestLoadsAreCounted(t *testing.T) {
 	m := New("v")
 	at := time.Unix(1_700_000_000, 250e6)
-	m.loaded(live.Load{At: at, Took: 2 * time.Second, Changed: true, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
-	m.loaded(live.Load{At: at.Add(time.Minute), Took: time.Second, Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.loaded(live.Load{At: at, Took: 2 * time.Second, Changed: true, Status: live.Status{Ready: true, Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
+	m.loaded(live.Load{At: at.Add(time.Minute), Took: time.Second, Status: live.Status{Ready: true, Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
 	m.loaded(live.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
 	check(t, m, "corsgate_loads_total", `corsgate_loads_total{result="changed"} 1`, `corsgate_loads_total{result="refused"} 1`, `corsgate_loads_total{result="unchanged"} 1`)
 	check(t, m, "corsgate_set_", `corsgate_set_generation 1`, `corsgate_set_hash 255`, `corsgate_set_loaded_timestamp_seconds 1.70000000025e+09`)
@@ -171,6 +172,50 @@ func TestLoadsAreCounted(t *testing.T) {
 	check(t, m, "corsgate_policies", `corsgate_policies 3`)
 	if hashNumber("") != 0 || hashNumber("ffffffffffffffffff") != 1<<48-1 {
 		t.Error("a hash is not its first 48 bits")
+	}
+}
+
+func TestRefusalsAreCountedByCode(t *testing.T) {
+	m := New("v")
+	for _, err := range []error{
+		&live.LoadError{}, &live.LoadError{Err: errors.New("gone")}, &live.LoadError{Err: errors.New("gone")},
+		&live.LoadError{Err: &live.Fault{Code: "store_corrupt", Err: errors.New("a lie")}},
+	} {
+		m.loaded(live.Load{Err: err})
+	}
+	check(t, m, "corsgate_release_refused_total",
+		`corsgate_release_refused_total{code="policies"} 1`, `corsgate_release_refused_total{code="store_corrupt"} 1`,
+		`corsgate_release_refused_total{code="store_regressed"} 0`, `corsgate_release_refused_total{code="unreadable"} 2`)
+	check(t, m, "corsgate_set_loaded", `corsgate_set_loaded_timestamp_seconds 0`)
+}
+
+// TestWhatServesIsTold is about a start without the source, and the source's coming back.
+func TestWhatServesIsTold(t *testing.T) {
+	m := New("v")
+	at := time.Unix(1_700_000_000, 0)
+	m.loaded(live.Load{At: at, Err: &live.LoadError{Err: errors.New("gone")}, Changed: true, Status: live.Status{
+		Ready: true, Generation: 1, LoadedAt: at, Hash: "0000000000ff9999", ServedFrom: live.FromState, Release: live.Release{Revision: 41},
+	}})
+	check(t, m, "corsgate_served_from_state", `corsgate_served_from_state 1`)
+	check(t, m, "corsgate_policy_revision", `corsgate_policy_revision 41`)
+	check(t, m, "corsgate_set_hash", `corsgate_set_hash 255`)
+	check(t, m, "corsgate_set_loaded", `corsgate_set_loaded_timestamp_seconds 1.7e+09`)
+	check(t, m, "corsgate_last_load_success", `corsgate_last_load_success_timestamp_seconds 0`, `corsgate_last_load_successful 0`)
+	m.loaded(live.Load{At: at, Status: live.Status{Ready: true, Generation: 2, ServedFrom: live.FromSource, Release: live.Release{Revision: 42}}})
+	check(t, m, "corsgate_served_from_state", `corsgate_served_from_state 0`)
+	check(t, m, "corsgate_policy_revision", `corsgate_policy_revision 42`)
+}
+
+func TestAges(t *testing.T) {
+	m := New("v")
+	since := time.Now().Add(-time.Hour)
+	m.AgeOf("corsgate_old_seconds", "Old.", func() time.Time { return since })
+	m.AgeOf("corsgate_never_seconds", "Never.", func() time.Time { return time.Time{} })
+	for name, least := range map[string]float64{"corsgate_old_seconds": 3600, "corsgate_never_seconds": 0} {
+		line := strings.Fields(lines(t, m.Gatherer(), name)[0])
+		if age, err := strconv.ParseFloat(line[1], 64); err != nil || age < least || age > least+3600 {
+			t.Errorf("%s: %q, want about %v", name, line, least)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/state"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/wire"
 )
@@ -29,6 +30,9 @@ import (
 type Config struct {
 	// Source is where the policies come from; required.
 	Source live.Source
+	// State keeps the last known good policies for a start while the source is away; nil
+	// means that nothing does.
+	State *state.Dir
 	// GRPC is the listener that Envoy asks, with its open Listener, its TLS, limits
 	// and drain; required. New fills in the rest.
 	GRPC *server.Server
@@ -72,6 +76,7 @@ type Service struct {
 	grpc    *server.Server
 	admin   *admin.Server
 	metrics *metrics.Metrics
+	state   *state.Dir   // nil if nothing is kept
 	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
 	runs    []func(context.Context) error // what writes until the drain has ended
@@ -92,6 +97,7 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	s.follow(c.Source, c.State)
 	asked, compiled := s.observers(&c)
 	handler.Observer = append(asked, c.Observers...)
 	if c.Feed != nil {
@@ -110,6 +116,20 @@ func New(c Config) *Service {
 		s.admin.Denied = func() any { return s.denied.List() }
 	}
 	return s
+}
+
+// follow has what serves kept, and how old that is told.
+func (s *Service) follow(source live.Source, kept *state.Dir) {
+	if c, ok := source.(live.Confirmer); ok {
+		s.metrics.AgeOf("corsgate_source_age_seconds", "How long ago the source of the policies was last found to hold what it did; if never, since the start.", c.Confirmed)
+	}
+	if kept == nil {
+		return
+	}
+	s.state, s.Reloader.Keeper = kept, kept
+	s.runs = append(s.runs, kept.Run)
+	s.metrics.AgeOf("corsgate_state_age_seconds", "How long ago the last known good policies were last written; if never, since the start.", kept.Kept)
+	s.metrics.CountedBy("corsgate_state_write_failures_total", "How often the last known good policies could not be written.", kept.Failures)
 }
 
 // deliver has compiled policies delivered, and told of.
@@ -145,7 +165,7 @@ func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 	}
 	s.scraped = l
 	s.runs = append(s.runs, func(ctx context.Context) error {
-		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.grpc.Ready, log)
+		return admin.ServeMetrics(ctx, l, s.metrics.Handler(log), s.Reloader, s.grpc.Ready, log)
 	})
 }
 
@@ -178,7 +198,7 @@ func (s *Service) Load(ctx context.Context) error { return s.Reloader.Load(ctx) 
 // Address returns where Envoy asks.
 func (s *Service) Address() net.Addr { return s.grpc.Listener.Addr() }
 
-// Close closes the listeners of a service that is not run.
+// Close closes the listeners and the state of a service that is not run.
 func (s *Service) Close() error {
 	err := s.grpc.Listener.Close()
 	if s.admin != nil {
@@ -186,6 +206,9 @@ func (s *Service) Close() error {
 	}
 	if s.scraped != nil {
 		err = errors.Join(err, s.scraped.Close())
+	}
+	if s.state != nil {
+		err = errors.Join(err, s.state.Close())
 	}
 	return err
 }

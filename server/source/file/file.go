@@ -53,6 +53,10 @@ type Source struct {
 	// told; 0 means DefaultSettle. If a file ends in the middle of a line it
 	// must stay so for ten times of it. Content that never stays is never told.
 	Settle time.Duration
+	// Keep has readings carry the files that they were judged from. A single file
+	// that does not have a policy file's name gets one there: a folder of these files
+	// is judged as it was.
+	Keep bool
 	// Logger gets why there are no notices; nil means nobody does.
 	Logger *slog.Logger
 
@@ -61,7 +65,8 @@ type Source struct {
 	once  sync.Once
 	reads chan struct{} // something new was read; holds one
 
-	whole atomic.Bool // the files were read whole: there is something to go on with
+	whole     atomic.Bool  // the files were read whole: there is something to go on with
+	confirmed atomic.Int64 // when they were last read, or found unchanged: Unix time in ns; 0: never
 
 	mu   sync.Mutex // guards last
 	last *snapshot  // the latest one
@@ -116,7 +121,21 @@ func (s *Source) difference() (now string, cut bool) {
 	if sn == nil {
 		return "nothing was read yet", false
 	}
-	return sn.difference()
+	now, cut = sn.difference()
+	if now == "" && sn.err == nil {
+		s.confirm()
+	}
+	return now, cut
+}
+
+func (s *Source) confirm() { s.confirmed.Store(time.Now().UnixNano()) }
+
+// Confirmed returns when the files were last read, or compared and found unchanged.
+func (s *Source) Confirmed() time.Time {
+	if at := s.confirmed.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // interests returns the folders in which any change counts, and the paths of

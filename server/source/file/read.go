@@ -43,10 +43,15 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		if err != nil {
 			return live.Reading{}, err
 		}
-		res := policyfile.Load(sn, sn.root.dir)
+		if s.Keep {
+			sn.kept = map[string][]byte{}
+		}
+		r := live.Reading{Result: policyfile.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
-			return live.Reading{Result: res}, nil
+			s.confirm()
+			r.Files = sn.files()
+			return r, nil
 		}
 		if err := ctx.Err(); err != nil {
 			return live.Reading{}, err

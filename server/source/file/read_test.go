@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
 // putYoung replaces a file by a rename, in a bubble of synctest.
@@ -109,4 +113,47 @@ func TestReadEndsWhileItWaits(t *testing.T) {
 		stop()
 		<-writes
 	})
+}
+
+// TestReadKeepsFiles is also about what comes of a copy: policies that are judged alike.
+func TestReadKeepsFiles(t *testing.T) {
+	const named = "originGroups:\n  apps: {file: groups/apps.txt}\npolicies:\n- name: api\n  cors: {allowOrigins: [group:apps]}\n"
+	const group = "https://app.example.com\n"
+	for _, c := range []struct {
+		name, path, file string // of the source, and of the policy file
+		want             []string
+	}{
+		{name: "a folder", file: "p.yaml", want: []string{"groups/apps.txt", "p.yaml"}},
+		{name: "a file", path: "p.yaml", file: "p.yaml", want: []string{"groups/apps.txt", "p.yaml"}},
+		{name: "a file of another name", path: "cors.conf", file: "cors.conf", want: []string{"cors.conf.yaml", "groups/apps.txt"}},
+		{name: "a hidden file", path: ".cors.yaml", file: ".cors.yaml", want: []string{"cors.yaml.yaml", "groups/apps.txt"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, "groups", "apps.txt"), group)
+			write(t, filepath.Join(dir, c.file), named)
+			s := &Source{Path: filepath.Join(dir, c.path), Keep: true}
+			r, err := s.Read(t.Context())
+			if err != nil || r.HasErrors() {
+				t.Fatalf("Read: %v, %v", r.Diagnostics, err)
+			}
+			copied := fstest.MapFS{}
+			var got []string
+			for _, f := range r.Files {
+				copied[f.Name] = &fstest.MapFile{Data: f.Data}
+				got = append(got, f.Name)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("kept %q, want %q", got, c.want)
+			}
+			again := policyfile.Load(copied, dir)
+			if again.HasErrors() || again.Policies.Hash() != r.Policies.Hash() {
+				t.Errorf("the copy is judged otherwise: %v", again.Diagnostics)
+			}
+			s.Keep = false
+			if r, err := s.Read(t.Context()); err != nil || r.Files != nil {
+				t.Errorf("nobody asked for the files, and they are kept: %d, %v", len(r.Files), err)
+			}
+		})
+	}
 }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // maxYoung is the age at which a file counts as completely written. It is
@@ -38,8 +41,9 @@ type snapshot struct {
 	root   root
 	err    error // why there is no root
 
-	mu   sync.Mutex        // guards seen and torn
+	mu   sync.Mutex        // guards seen, kept and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
+	kept map[string][]byte // :: name -> content of each file that was read; nil if nobody wants them
 	torn bool              // something changed while it was read, or may have
 }
 
@@ -93,7 +97,31 @@ func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 func (s *snapshot) read(name string) ([]byte, info, error) {
 	content, fi, err := s.root.read(name)
 	s.note(lookup{name: name}, readFingerprint(content, err))
+	s.keep(name, content, err)
 	return content, fi, err
+}
+
+func (s *snapshot) keep(name string, content []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept != nil && err == nil {
+		s.kept[name] = content
+	}
+}
+
+// files returns the files that were kept, sorted by name.
+func (s *snapshot) files() []live.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var files []live.File
+	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
+		f := live.File{Name: name, Data: s.kept[name]}
+		if name == s.root.only && !policyfile.IsPolicyFile(name) {
+			f.Name = strings.TrimLeft(name, ".") + ".yaml"
+		}
+		files = append(files, f)
+	}
+	return files
 }
 
 // note remembers the first answer. If a later one differs, the content has

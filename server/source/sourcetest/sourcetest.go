@@ -46,6 +46,7 @@ func Test(t *testing.T, hold func(t *testing.T) *Held) {
 		{"Watch tells of a change, and of the next", tellsChanges},
 		{"Watch tells of a change before it", tellsEarlierChange},
 		{"Watch tells of what is back", tellsWhatIsBack},
+		{"Watch tells of what could not be read at first", tellsWhatComes},
 		{"Watch is silent about the same content", isSilent},
 		{"Watch ends with its context", watchEnds},
 	} {
@@ -237,6 +238,17 @@ func tellsWhatIsBack(t *testing.T, h *Held) {
 	h.Lose(t)
 	if _, err := h.Source.Read(servertest.Context(t)); err == nil {
 		t.Fatal("read what is lost")
+	}
+	told := h.watch(t)
+	h.Put(t, version(1))
+	h.await(t, told, 1)
+}
+
+// tellsWhatComes puts something after a first Read in vain.
+func tellsWhatComes(t *testing.T, h *Held) {
+	h.Lose(t)
+	if _, err := h.Source.Read(servertest.Context(t)); err == nil {
+		t.Fatal("read what is not there")
 	}
 	told := h.watch(t)
 	h.Put(t, version(1))

@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/server/live"
+)
+
+func TestReadiness(t *testing.T) {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	lost := &live.Failure{Message: "read the policies: the store is away\x1b"}
+	for name, c := range map[string]struct {
+		status live.Status
+		want   string
+	}{
+		"good":                       {live.Status{ServedFrom: live.FromSource, StateAt: at}, "ready"},
+		"the source was lost":        {live.Status{ServedFrom: live.FromSource, StateAt: at, LastError: lost}, "ready"},
+		"the source was never there": {live.Status{ServedFrom: live.FromState, StateAt: at, LastError: lost}, "ready, but serving the last known good policies of 2026-03-01T12:00:00Z: read the policies: the store is away\\x1b"},
+	} {
+		if got := readiness(c.status); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
