@@ -98,6 +98,24 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	c.Members[0].Start()
 	c.Await()
 	follow(4)
+	// A server that is left alone knows of nothing that the others do.
+	last := c.Members[2].Address
+	alone := openUntilEnd(t, etcd.Config{URL: "etcd://" + last + "/edge"})
+	watching, begun := make(chan error, 1), make(chan struct{}, 1)
+	go func() {
+		watching <- alone.Watch(servertest.Context(t), "w/target", func([]byte) { begun <- struct{}{} })
+	}()
+	<-begun
+	c.Members[0].Kill()
+	c.Members[1].Kill()
+	select {
+	case err := <-watching:
+		if err == nil {
+			t.Error("Watch of a server alone: no error")
+		}
+	case <-time.After(servertest.Patience):
+		t.Error("Watch of a server alone goes on")
+	}
 }
 
 // TestAServerThatIsAwayAtTheStart is also about a password, which is checked when it is
