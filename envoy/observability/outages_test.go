@@ -241,7 +241,9 @@ func (o *outage) count(t *testing.T, profile envoy.Profile, upstream string) (se
 		return (!o.feed || after[toldStat]+after[lostStat] == 3) && o.spoil == (refusals(after) > 0) && (!o.follows || isConnected(after) == (len(o.due) == 0))
 	})
 	for name, value := range after {
-		labels, isGauge := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1), strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat)
+		labels := strings.Replace(name, "{", `{job="envoy",instance="e1",`, 1)
+		// A counter never falls; the bytes that wait, which are a gauge, do.
+		isGauge := strings.Contains(name, "_membership_") || strings.HasSuffix(name, connectedStat) || value < before[name]
 		values := fmt.Sprintf("0+%vx120", 100*(value-before[name]))
 		if isGauge {
 			values = fmt.Sprintf("%v+0x120", value)

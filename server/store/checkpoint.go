@@ -77,6 +77,9 @@ func (r *reader) checkpoint(ctx context.Context, rec *record) (manifest, error) 
 	return m, nil
 }
 
+// packsAtOnce is how many packs are read at once, about a MiB each.
+const packsAtOnce = 16
+
 // packs adds the units of a checkpoint to near. A pack that is not what the index says
 // is left out: its units can be read each by itself.
 func (r *reader) packs(ctx context.Context, ref Ref, near map[string][]byte) error {
@@ -84,9 +87,8 @@ func (r *reader) packs(ctx context.Context, ref Ref, near map[string][]byte) err
 	if err != nil {
 		return err
 	}
-	const at_once = 16
-	for first := 0; first < len(index.Packs); first += at_once {
-		hashes := index.Packs[first:min(first+at_once, len(index.Packs))]
+	for first := 0; first < len(index.Packs); first += packsAtOnce {
+		hashes := index.Packs[first:min(first+packsAtOnce, len(index.Packs))]
 		keys := make([]string, len(hashes))
 		for i := range hashes {
 			keys[i] = ref.packKey(first + i)

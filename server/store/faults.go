@@ -13,7 +13,7 @@ const (
 	// CodeEmpty is for a store that nothing was pushed to.
 	CodeEmpty = "store_empty"
 	// CodeRegressed is for a store that has lost the release that was read from it.
-	CodeRegressed = "store_regressed"
+	CodeRegressed = live.CodeRegressed
 	// CodeVersion is for objects of a newer format.
 	CodeVersion = "unsupported_version"
 	// CodeTarget, CodeRecord, CodeCheckpoint and CodeUnit are for objects that do not say

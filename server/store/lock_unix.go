@@ -12,7 +12,7 @@ import (
 // tryLock returns a file that holds the lock until it is closed, or nil if somebody else
 // does. The lock ends with its process.
 func tryLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -230,25 +230,41 @@ func (r *reader) cutList(l list) (hashes []string, objects []Object) {
 	return hashes, objects
 }
 
+const (
+	// maxSwaps is how often a swap is tried, and swapPatience how long each may take: a
+	// server may hang, and another one not. Only one of them can be taken.
+	maxSwaps     = 3
+	swapPatience = 4 * time.Second
+)
+
 // swap has the record be served, if nobody else was faster.
 func (p *pushing) swap(ctx context.Context, rec *record) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
+	for try := 1; ; try++ {
+		ok, cause := p.swapOnce(ctx, rec)
+		if ok && cause == nil {
+			return nil
+		}
+		err := p.settle(context.WithoutCancel(ctx), rec, cause)
+		if !errors.Is(err, errUnsure) || try == maxSwaps || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (p *pushing) swapOnce(ctx context.Context, rec *record) (ok bool, err error) {
+	limited, cancel := context.WithTimeout(ctx, swapPatience)
 	defer cancel()
-	ok, err := p.Swap(limited, []Object{
+	return p.Swap(limited, []Object{
 		{Key: targetKey, Value: rec.target(), Version: p.head.Version},
 		{Key: recordPrefix + rec.ref().key(), Value: rec.data},
 	})
-	if ok && err == nil {
-		return nil
-	}
-	return p.settle(context.WithoutCancel(ctx), rec, err)
 }
 
 // errUnsure is for a push of which nobody knows whether it was taken.
 var errUnsure = errors.New("it is not known whether the release was taken; push again: the same policies make no second release")
 
 // settle finds out whether rec was taken after all: an answer may have been lost. cause
-// is why that is not known.
+// is why that is not known, nil if rec was not taken.
 func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
 	t, _, err := p.reader.head(ctx)
 	if err != nil {
@@ -267,11 +283,10 @@ func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
 		}
 		at = other.Parent
 	}
-	if cause != nil && t.Stable == rec.Parent {
-		// What was sent may still arrive.
-		return fmt.Errorf("%w: %w", errUnsure, cause)
-	}
-	if t.Stable == (Ref{}) {
+	switch {
+	case cause != nil && t.Stable == rec.Parent: // what was sent may still arrive
+		return fmt.Errorf("%w: %w", errUnsure, unreachable(ctx, cause))
+	case t.Stable == Ref{}:
 		return &Conflict{}
 	}
 	other, err := p.record(ctx, t.Epoch, t.Stable)
@@ -308,6 +323,6 @@ func (p *pushing) checkpointIfDue(ctx context.Context, rec *record) error {
 // randomID returns a name that nothing else has.
 func randomID() string {
 	id := make([]byte, 16)
-	rand.Read(id) //nolint:errcheck // It has no error since Go 1.24.
+	_, _ = rand.Read(id) // which has no error
 	return hex.EncodeToString(id)
 }

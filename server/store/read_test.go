@@ -70,6 +70,41 @@ func put(t testing.TB, b store.Backend, key string, value []byte) {
 	}
 }
 
+// TestACheckpointThatIsOfNoUseIsPassedOver has others before it.
+func TestACheckpointThatIsOfNoUseIsPassedOver(t *testing.T) {
+	for name, damage := range map[string]func(m *storetest.Memory, index, older string){
+		"another one's": func(m *storetest.Memory, index, older string) { put(t, m, index, objects(t, m)[older].Value) },
+		"of other units": func(m *storetest.Memory, index, _ string) {
+			edit(t, m, index, func(o map[string]any) { o["lists"] = nil })
+		},
+		"of missing units": func(m *storetest.Memory, index, _ string) {
+			edit(t, m, index, func(o map[string]any) { o["lists"] = []string{sum(nil)} })
+		},
+		"newer": func(m *storetest.Memory, index, _ string) { edit(t, m, index, func(o map[string]any) { o["v"] = 2 }) },
+		"empty": func(m *storetest.Memory, index, _ string) { put(t, m, index, nil) },
+	} {
+		m, last := long(t)
+		var indices []string
+		for _, key := range keys(t, m, "c/") {
+			if strings.HasSuffix(key, "/index") {
+				indices = append(indices, key)
+			}
+		}
+		if len(indices) != 2 {
+			t.Fatalf("the store has the checkpoints %q", indices)
+		}
+		damage(m, indices[1], indices[0])
+		if r := read(t, &store.Source{Backend: m}); content(r.Files) != contentOf(last) {
+			t.Errorf("%s: read something else", name)
+		}
+		for _, key := range keys(t, m, "w/log/")[:60] {
+			remove(t, m, key)
+		}
+		_, err := (&store.Source{Backend: m}).Read(t.Context())
+		expectCode(t, name+", and there is no way around", err, store.CodeCheckpoint)
+	}
+}
+
 // TestManyUnitsComeFromACheckpoint is about more units than are read each by itself.
 func TestManyUnitsComeFromACheckpoint(t *testing.T) {
 	m := &storetest.Memory{}
@@ -87,7 +122,9 @@ func TestManyUnitsComeFromACheckpoint(t *testing.T) {
 	}
 	// Nor does it matter if a pack is lost, or is another one.
 	packs := keys(t, m, "c/")
-	put(t, m, packs[0], []byte("broken"))
+	pack := objects(t, m)[packs[0]].Value
+	pack[len(pack)-20] ^= 1
+	put(t, m, packs[0], pack)
 	if r := read(t, &store.Source{Backend: m}); content(r.Files) != contentOf(many) {
 		t.Error("with a broken pack something else is read")
 	}
@@ -191,7 +228,7 @@ func forge(t testing.TB, b store.Backend, change func(record map[string]any)) {
 // TestFaults damages a store that an instance has read once, with one more release since.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
-		damage     func(t *testing.T, m *storetest.Memory)
+		damage   func(t *testing.T, m *storetest.Memory)
 		want     string // code
 		cold     string // code of who has not read before, if want is CodeRegressed
 		onlyCold bool   // who has read before needs nothing of it

@@ -19,7 +19,7 @@ type lease struct {
 // Announce is store.Backend's. What is announced again with the same value costs no
 // revision: its lease is renewed.
 func (b *Backend) Announce(ctx context.Context, key string, value []byte, ttl time.Duration) error {
-	return b.write(ctx, func(c *clientv3.Client) error {
+	return b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
 		id, err := b.renew(ctx, c, key, ttl)
 		if err != nil {
 			return err

@@ -47,8 +47,7 @@ const (
 	keepaliveTimeout = 3 * time.Second
 	// authTimeout is how long a server may take to take a password.
 	authTimeout = 5 * time.Second
-	// tryTimeout is how long one server may take to answer what another one can answer
-	// as well.
+	// tryTimeout is how long one server may take to do what another one can do as well.
 	tryTimeout = 3 * time.Second
 )
 
@@ -171,32 +170,22 @@ func explain(err error) error {
 	return err
 }
 
-// read makes a call that changes nothing, and makes it again if a server does not answer:
-// then it goes to another one.
-func (b *Backend) read(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
+// call makes a call, and makes it again if a server does not answer in time: then it goes
+// to another one. So it is for calls that may be made twice.
+func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
 	client, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
-	for range len(b.config.Endpoints) + 1 {
+	for {
 		try, cancel := context.WithTimeout(ctx, tryTimeout)
 		err = call(try, client)
 		hung := try.Err() != nil
 		cancel()
 		if err == nil || !hung || ctx.Err() != nil {
-			break
+			return explain(err)
 		}
 	}
-	return explain(err)
-}
-
-// write makes a call that changes something, once.
-func (b *Backend) write(ctx context.Context, call func(*clientv3.Client) error) error {
-	client, err := b.connect(ctx)
-	if err != nil {
-		return err
-	}
-	return explain(call(client))
 }
 
 // The bounds of a transaction: etcd has 128 operations and 1.5 MiB.
@@ -225,7 +214,7 @@ func (b *Backend) Get(ctx context.Context, keys ...string) ([]store.Object, erro
 		for _, key := range keys[:n] {
 			ops = append(ops, clientv3.OpGet(b.prefix+key))
 		}
-		err := b.read(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
 			res, err := c.Txn(ctx).Then(ops...).Commit()
 			if err != nil {
 				return err
@@ -255,7 +244,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]store.Object, erro
 	var objects []store.Object
 	from, end := b.prefix+prefix, clientv3.GetPrefixRangeEnd(b.prefix+prefix)
 	for more := true; more; {
-		err := b.read(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
 			res, err := c.Get(ctx, from, clientv3.WithRange(end), clientv3.WithKeysOnly(), clientv3.WithLimit(pageSize))
 			if err != nil {
 				return err
@@ -291,7 +280,7 @@ func (b *Backend) Put(ctx context.Context, objects []store.Object) error {
 			size += len(objects[n].Value)
 			n++
 		}
-		err := b.write(ctx, func(c *clientv3.Client) error {
+		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
 			_, err := c.Txn(ctx).Then(b.puts(objects[:n])...).Commit()
 			return err
 		})
@@ -305,15 +294,15 @@ func (b *Backend) Put(ctx context.Context, objects []store.Object) error {
 
 // Swap is store.Backend's.
 func (b *Backend) Swap(ctx context.Context, objects []store.Object) (ok bool, err error) {
+	client, err := b.connect(ctx)
+	if err != nil {
+		return false, err
+	}
 	first := objects[0]
-	err = b.write(ctx, func(c *clientv3.Client) error {
-		res, err := c.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(b.prefix+first.Key), "=", modified(first.Version))).
-			Then(b.puts(objects)...).Commit()
-		ok = err == nil && res.Succeeded
-		return err
-	})
-	return ok, err
+	res, err := client.Txn(ctx).
+		If(clientv3.Compare(clientv3.ModRevision(b.prefix+first.Key), "=", modified(first.Version))).
+		Then(b.puts(objects)...).Commit()
+	return err == nil && res.Succeeded, explain(err)
 }
 
 // Delete is store.Backend's.
@@ -328,7 +317,7 @@ func (b *Backend) Delete(ctx context.Context, objects []store.Object) error {
 				ops[i] = clientv3.OpTxn([]clientv3.Cmp{same}, []clientv3.Op{ops[i]}, nil)
 			}
 		}
-		err := b.write(ctx, func(c *clientv3.Client) error {
+		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
 			_, err := c.Txn(ctx).Then(ops...).Commit()
 			return err
 		})
@@ -344,7 +333,7 @@ func (b *Backend) Delete(ctx context.Context, objects []store.Object) error {
 // compacted is never asked for, unless it is compacted meanwhile.
 func (b *Backend) Watch(ctx context.Context, key string, tell func(value []byte)) error {
 	var res *clientv3.GetResponse
-	err := b.read(ctx, func(ctx context.Context, c *clientv3.Client) (err error) {
+	err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) (err error) {
 		res, err = c.Get(ctx, b.prefix+key)
 		return err
 	})

@@ -41,7 +41,10 @@ func Test(t *testing.T, newFleet func(t *testing.T) (open func() store.Backend))
 		{"Announce lasts while it is renewed", announceLasts},
 		{"Calls end with their context", callsEnd},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, &fleet{t: t, open: newFleet(t)}) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // some wait for what ends
+			c.test(t, &fleet{t: t, open: newFleet(t)})
+		})
 	}
 }
 
