@@ -13,6 +13,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -30,8 +31,9 @@ type statusFlags struct {
 // fleetReport is how a fleet stands, as its JSON says it.
 type fleetReport struct {
 	// Release is the one that the store has the instances serve; nil if nothing was
-	// pushed yet.
+	// pushed yet, or it cannot be read, and Damaged says why.
 	Release *store.Info `json:"release"`
+	Damaged string      `json:"damaged,omitempty"`
 	// Wanted is the revision that the instances are held to.
 	Wanted    uint64          `json:"wanted"`
 	Instances []fleetInstance `json:"instances"`
@@ -112,15 +114,19 @@ func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer
 
 // look returns how the fleet stands now.
 func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, error) {
-	now, err := store.Current(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	instances, err := store.Instances(ctx, b)
-	if err != nil {
-		return nil, err
-	}
 	r := &fleetReport{Wanted: f.wanted, Instances: []fleetInstance{}}
+	instances, err := store.Instances(ctx, b) // before the release, so that none is ahead of it
+	if err != nil {
+		return nil, err
+	}
+	now, err := store.Current(ctx, b)
+	if code := codeOf(err); code == "" || code == store.CodeUnreachable {
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		r.Damaged = fmt.Sprintf("%s [%s]", err, code)
+	}
 	if now.Revision > 0 {
 		r.Release = &now
 	}
@@ -128,7 +134,7 @@ func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, 
 		r.Wanted = now.Revision
 	}
 	for _, i := range instances {
-		serves := now.Revision > 0 && !i.Silent && i.Ready && i.Serves.Epoch == now.Epoch && i.Serves.Revision >= r.Wanted && envoysAreCurrent(i.Envoys)
+		serves := i.Ready && !i.Silent && r.Release != nil && servesFrom(i.Serves, r.Wanted, now.Release) && envoysAreCurrent(i.Envoys)
 		r.Instances = append(r.Instances, fleetInstance{i, serves})
 		if serves {
 			r.Serving++
@@ -136,6 +142,12 @@ func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, 
 	}
 	r.All = r.Serving > 0 && r.Serving == len(r.Instances)
 	return r, nil
+}
+
+// servesFrom reports whether what is served is the wanted revision or a later one, of
+// what the store has. What it does not have, it has lost.
+func servesFrom(served live.Release, wanted uint64, now live.Release) bool {
+	return served.Epoch == now.Epoch && served.Revision >= wanted && served.Revision <= now.Revision
 }
 
 func envoysAreCurrent(envoys map[string]int) bool {
@@ -169,6 +181,8 @@ func (r *fleetReport) print(out, note io.Writer, format string) error {
 // summary says in a few words how the fleet stands.
 func (r *fleetReport) summary() string {
 	switch {
+	case r.Damaged != "":
+		return "the store is damaged, and 'corsgate restore' begins anew: " + printable.Text(r.Damaged)
 	case r.Release == nil && r.Wanted == 0:
 		return "nothing was pushed to the store yet: push a policy folder with 'corsgate push'"
 	case len(r.Instances) == 0:
