@@ -18,7 +18,7 @@ import (
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
-// defaultPoll is --poll-interval's.
+// defaultPoll is the default of --poll-interval.
 const defaultPoll = file.DefaultPoll
 
 // sourceOf returns where policies come from, by the text of --policies. The environment
@@ -39,8 +39,9 @@ func storeSource(url string, backend store.Backend, log *slog.Logger) live.Sourc
 	return &store.Source{Backend: backend, Place: url, Logger: log}
 }
 
-// fileSource is sourceOf of a path for who follows the policies: they are compared every
-// poll, and log gets what hinders that. keep has it tell what it has read, for a copy.
+// fileSource is sourceOf of a path, for callers that watch the policies. They are compared
+// every poll, and log gets the errors of that. If keep is set, it returns what it has read,
+// for a copy.
 func fileSource(path string, poll time.Duration, keep bool, log *slog.Logger) live.Source {
 	return &file.Source{Path: path, Poll: poll, Keep: keep, Logger: log}
 }
