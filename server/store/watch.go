@@ -63,16 +63,19 @@ func (f *follower) follow(ctx context.Context, changed func()) {
 
 // watch watches the target again and again.
 func (f *follower) watch(ctx context.Context) {
-	pause := firstPause
+	pause, away := firstPause, false
 	for ctx.Err() == nil {
 		err := f.watchOnce(ctx, func(target []byte) {
-			pause = firstPause
+			if away {
+				f.log().Info("the store is watched again")
+			}
+			pause, away = firstPause, false
 			f.see(target)
 		})
-		if ctx.Err() != nil {
-			return
+		if err != nil && ctx.Err() == nil && !away {
+			f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
+			away = true
 		}
-		f.log().Warn("the store cannot be watched, trying again", "error", err)
 		sleep(ctx, pause/2+random(pause/2))
 		pause = min(2*pause, maxPause)
 	}
@@ -99,7 +102,6 @@ func (f *follower) audit(ctx context.Context, changed func()) {
 	for sleep(ctx, interval*3/4+random(interval/2)) {
 		found, err := f.reader.get(ctx, targetKey)
 		if err != nil {
-			f.log().Warn("the store does not answer, the policies go on to serve", "error", err)
 			select {
 			case f.broken <- struct{}{}:
 			default:
