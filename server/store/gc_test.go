@@ -143,15 +143,22 @@ func TestOfTwoCollectionsOneDeletes(t *testing.T) {
 }
 
 // TestGCTakesNothingOfAPush stops a collection before each of its calls, and has a
-// rollback begin, go on to its own calls, and end there.
+// rollback begin and come to a call of its own, which it makes when the collection has
+// ended.
 func TestGCTakesNothingOfAPush(t *testing.T) {
+	for _, call := range []string{"Put", "Swap"} {
+		t.Run(call, func(t *testing.T) { takesNothingOfAPush(t, call) })
+	}
+}
+
+func takesNothingOfAPush(t *testing.T, last string) {
 	for stop := range 30 {
 		m := memory(t, 1, 2, 3)
 		var pushing, resumed sync.WaitGroup
 		calls, stopped := 0, make(chan struct{})
 		stopping := sync.OnceFunc(func() { close(stopped) })
 		slow := &tampered{Backend: m, before: func(call string) error {
-			if call == "Put" { // what it needs is about to be put
+			if call == last {
 				stopping()
 				resumed.Wait()
 			}
