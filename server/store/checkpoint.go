@@ -134,12 +134,12 @@ func (r *reader) writeCheckpoint(ctx context.Context, s *state) error {
 	}
 	w := packWriter{r: r, ref: s.ref()}
 	for hashes := range slices.Chunk(s.manifest.hashes(), maxSingly) {
-		packed, err := r.packed(ctx, hashes)
+		stored, err := r.stored(ctx, hashes)
 		if err != nil {
 			return err
 		}
 		for _, hash := range hashes {
-			if err := w.add(ctx, hash, packed[hash]); err != nil {
+			if err := w.add(ctx, hash, stored[hash]); err != nil {
 				return err
 			}
 		}

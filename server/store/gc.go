@@ -13,8 +13,8 @@ type Collected struct {
 	Checkpoints int `json:"checkpoints"`
 	// Kept is the oldest revision that is left.
 	Kept uint64 `json:"kept"`
-	// Pushing tells that a push may be under way, or was broken off within the last hour:
-	// nothing was deleted.
+	// Pushing tells that a push or another collection may be under way, or was broken off
+	// within the last hour: nothing was deleted.
 	Pushing bool `json:"pushing"`
 }
 
@@ -30,7 +30,8 @@ func GC(ctx context.Context, b Backend, keep int, dry bool) (Collected, error) {
 
 // collection is one GC. What it may delete it lists first, so that all later objects are
 // left alone, and then looks for pushes: a push that was begun before says so, and one
-// that begins later puts what it needs again, which gives it another version.
+// that begins later puts what it needs again, which gives it another version. To other
+// collections it is a push, since it may write a checkpoint.
 type collection struct {
 	*reader
 	needed map[string]bool // keys
@@ -38,6 +39,15 @@ type collection struct {
 }
 
 func (c *collection) run(ctx context.Context, keep int, dry bool) (Collected, error) {
+	own := 0
+	if !dry {
+		withdraw, err := c.announce(ctx)
+		if err != nil {
+			return Collected{}, err
+		}
+		defer withdraw()
+		own = 1
+	}
 	var listed []Object
 	for _, prefix := range []string{recordPrefix, unitPrefix, checkpointPrefix} {
 		objects, err := c.list(ctx, prefix)
@@ -50,7 +60,7 @@ func (c *collection) run(ctx context.Context, keep int, dry bool) (Collected, er
 	if err != nil {
 		return Collected{}, err
 	}
-	if len(pushes) > 0 {
+	if len(pushes) > own {
 		return Collected{Pushing: true}, nil
 	}
 	if err := c.mark(ctx, keep, dry); err != nil {
@@ -66,7 +76,7 @@ func (c *collection) run(ctx context.Context, keep int, dry bool) (Collected, er
 // mark marks what the newest releases need. The oldest of them gets a checkpoint, which
 // stands for all releases before.
 func (c *collection) mark(ctx context.Context, keep int, dry bool) error {
-	t, _, err := c.head(ctx)
+	t, _, err := c.readHead(ctx)
 	if err != nil {
 		return err
 	}

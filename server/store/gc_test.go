@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
@@ -64,6 +65,20 @@ func TestGCKeepsTheNewestReleases(t *testing.T) {
 	}
 }
 
+// TestGCKeepsLongLists is about what a record and a checkpoint do not list themselves.
+func TestGCKeepsLongLists(t *testing.T) {
+	m := memory(t, 1, 2)
+	ages := make([]int, 2500)
+	many := policies(t, ages...)
+	for _, units := range [][]policyfile.Unit{many, many[:2400], policies(t, 1)} {
+		push(t, m, units, store.Meta{})
+	}
+	collect(t, m, 3)
+	expectContent(t, m, 3, many)
+	expectContent(t, m, 4, many[:2400])
+	expectContent(t, m, 5, policies(t, 1))
+}
+
 func TestGCDeletesWhatNothingLeadsTo(t *testing.T) {
 	m := memory(t, 1, 2)
 	before := objects(t, m)
@@ -101,29 +116,64 @@ func TestGCWaitsForPushes(t *testing.T) {
 	}
 }
 
+// TestOfTwoCollectionsOneDeletes has each wait until both have said that they are there.
+func TestOfTwoCollectionsOneDeletes(t *testing.T) {
+	m := memory(t, 1, 2, 3)
+	var ready, all sync.WaitGroup
+	ready.Add(2)
+	for range 2 {
+		b := &tampered{Backend: m, after: func(call string) error {
+			if call == "Announce" {
+				ready.Done()
+				ready.Wait()
+			}
+			return nil
+		}}
+		all.Go(func() {
+			// The first to end leaves the other alone, which may then delete.
+			if _, err := store.GC(servertest.Context(t), b, 1, false); err != nil {
+				t.Errorf("GC: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	read(t, &store.Source{Backend: m})
+	collect(t, m, 1)
+	read(t, &store.Source{Backend: m})
+	if left := keys(t, m, "p/"); len(left) > 0 {
+		t.Errorf("collections have left %q", left)
+	}
+}
+
 // TestGCTakesNothingOfAPush stops a collection before each of its calls, and has a
-// rollback begin, go on to its own calls, and end there.
+// rollback begin and come to a call of its own, which it makes when the collection has
+// ended.
 func TestGCTakesNothingOfAPush(t *testing.T) {
+	for _, call := range []string{"Put", "Swap"} {
+		t.Run(call, func(t *testing.T) { takesNothingOfAPush(t, call) })
+	}
+}
+
+func takesNothingOfAPush(t *testing.T, last string) {
 	for stop := range 30 {
 		m := memory(t, 1, 2, 3)
 		var pushing, resumed sync.WaitGroup
 		calls, stopped := 0, make(chan struct{})
+		stopping := sync.OnceFunc(func() { close(stopped) })
 		slow := &tampered{Backend: m, before: func(call string) error {
-			if call == "Put" && stopped != nil { // what it needs is about to be put
-				close(stopped)
-				stopped = nil
+			if call == last {
+				stopping()
 				resumed.Wait()
 			}
 			return nil
 		}}
 		gc := &tampered{Backend: m, before: func(string) error {
 			if calls++; calls == stop+1 {
-				began := stopped
-				pushing.Go(func() { _, _ = store.Rollback(servertest.Context(t), slow, 1, store.Meta{}) })
-				select {
-				case <-began:
-				case <-time.After(servertest.Patience):
-				}
+				pushing.Go(func() {
+					defer stopping() // what it needs may be gone
+					_, _ = store.Rollback(servertest.Context(t), slow, 1, store.Meta{})
+				})
+				<-stopped
 			}
 			return nil
 		}}
@@ -134,6 +184,8 @@ func TestGCTakesNothingOfAPush(t *testing.T) {
 		if err != nil {
 			t.Errorf("GC with a push before call %d: %v", stop, err)
 		}
+		read(t, &store.Source{Backend: m})
+		collect(t, m, 1) // whose checkpoint needs each unit by itself
 		read(t, &store.Source{Backend: m})
 		if calls <= stop {
 			if stop < 6 {

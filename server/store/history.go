@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -26,7 +27,7 @@ func Current(ctx context.Context, b Backend) (Info, error) {
 // that many, or all that are left if most is 0.
 func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 	r := newReader(b)
-	t, _, err := r.head(ctx)
+	t, _, err := r.readHead(ctx)
 	switch {
 	case err != nil:
 		return nil, err
@@ -79,19 +80,16 @@ func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, e
 	case s.Parent == Ref{}:
 		return nil, fmt.Errorf("there is no release before revision %d", s.Rev)
 	}
-	at := s.Parent
-	for at.Revision > revision && revision != 0 {
-		rec, err := r.record(ctx, s.Epoch, at)
-		if err == nil && rec.Parent == (Ref{}) {
-			err = fault(CodeRecordMissing, "the epoch begins with revision %d", rec.Rev)
-		}
-		if err != nil {
-			return nil, gone(revision, err)
-		}
-		at = rec.Parent
+	chain, err := r.chain(ctx, s.Epoch, s.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
+	if err != nil {
+		return nil, gone(revision, err)
 	}
-	s, err := r.read(ctx, s.Epoch, at, nil)
-	return s, gone(at.Revision, err)
+	found := chain[len(chain)-1]
+	if revision != 0 && found.Rev != revision {
+		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
+	}
+	old, err := r.read(ctx, s.Epoch, found.ref(), nil)
+	return old, gone(found.Rev, err)
 }
 
 // gone says of a missing record that its release was collected.

@@ -210,11 +210,22 @@ func TestALostAnswerIsLookedUp(t *testing.T) {
 	if p := push(t, b, policies(t, 3, 1), store.Meta{}); p.Revision != 3 {
 		t.Errorf("a push that another one followed: %+v", p)
 	}
+	first := true
+	once := &tampered{Backend: m, before: func(call string) error {
+		if call != "Swap" || !first {
+			return nil
+		}
+		first = false
+		return lose(call)
+	}}
+	if p := push(t, once, policies(t, 4, 1), store.Meta{}); p.Revision != 5 {
+		t.Errorf("a push that did not arrive at first: %+v", p)
+	}
 	_, err := store.Push(t.Context(), &tampered{Backend: m, before: lose}, policies(t, 5, 1), store.Meta{})
 	if err == nil || !strings.Contains(err.Error(), "push again") {
 		t.Errorf("a push that was not taken: %v", err)
 	}
-	expectContent(t, m, 0, policies(t, 9, 1))
+	expectContent(t, m, 0, policies(t, 4, 1))
 }
 
 // TestALargeChangeIsOneRelease is beyond what a record lists, and what it has inline.
@@ -262,6 +273,11 @@ func TestAUnitThatIsTooLargeIsRefused(t *testing.T) {
 	m := &storetest.Memory{}
 	if _, err := store.Push(t.Context(), m, many, store.Meta{}); err == nil || !strings.Contains(err.Error(), "split the group") || len(objects(t, m)) > 0 {
 		t.Errorf("Push: %v, and %d objects", err, len(objects(t, m)))
+	}
+	for _, bad := range []policyfile.Unit{{Kind: "record", Name: "a"}, {Kind: policyfile.UnitGroup, Name: "../a"}, {Kind: policyfile.UnitPolicy}} {
+		if _, err := store.Push(t.Context(), m, []policyfile.Unit{bad}, store.Meta{}); err == nil || !strings.Contains(err.Error(), "not the name of a unit") {
+			t.Errorf("Push of %s %q: %v", bad.Kind, bad.Name, err)
+		}
 	}
 	many[0].Kind, many[0].Data = policyfile.UnitPolicy, bytes.Repeat([]byte("a"), store.MaxUnitText+1)
 	if _, err := store.Push(t.Context(), m, many, store.Meta{}); err == nil || !strings.Contains(err.Error(), "split the policy") {

@@ -46,14 +46,15 @@ func (p *pushing) run(ctx context.Context, begin, fill func(context.Context) err
 	if err := begin(ctx); err != nil {
 		return Pushed{}, err
 	}
-	marker := Object{Key: pushPrefix + randomID()}
-	if err := p.announce(ctx, marker.Key); err != nil {
+	withdraw, err := p.announce(ctx)
+	if err != nil {
 		return Pushed{}, err
 	}
 	rec, err := p.make(ctx, fill)
-	if !errors.Is(err, errUnsure) {
-		_ = p.Delete(ctx, []Object{marker}) // else it expires
+	if errors.Is(err, errUnsure) {
+		return Pushed{}, err // it may still be taken
 	}
+	defer withdraw()
 	switch {
 	case err != nil:
 		return Pushed{}, err
@@ -96,7 +97,7 @@ func (p *pushing) begin(ctx context.Context) (err error) {
 
 // beginAnew begins an epoch.
 func (p *pushing) beginAnew(ctx context.Context, lost Lost) error {
-	t, head, err := p.reader.head(ctx)
+	t, head, err := p.readHead(ctx)
 	if err != nil && codeOf(err) != CodeTarget {
 		return err
 	}
@@ -145,8 +146,11 @@ func (p *pushing) take(units []policyfile.Unit) error {
 	}
 	p.next = manifest{}
 	for _, u := range units {
-		hash := hashOf(u.Data)
-		p.next[Name{u.Kind, u.Name}] = hash
+		name, hash := Name{u.Kind, u.Name}, hashOf(u.Data)
+		if !name.isGood() {
+			return fmt.Errorf("%q is not the name of a unit: cut a policy folder", name)
+		}
+		p.next[name] = hash
 		if stored[hash] {
 			continue
 		}
@@ -175,7 +179,7 @@ func (p *pushing) takeBack(ctx context.Context, revision uint64) error {
 			missing = append(missing, hash)
 		}
 	}
-	p.packed, err = p.reader.packed(ctx, missing)
+	p.packed, err = p.stored(ctx, missing)
 	return err
 }
 
@@ -266,7 +270,7 @@ var errUnsure = errors.New("it is not known whether the release was taken; push 
 // settle finds out whether rec was taken after all: an answer may have been lost. cause
 // is why that is not known, nil if rec was not taken.
 func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
-	t, _, err := p.reader.head(ctx)
+	t, head, err := p.readHead(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnsure, errors.Join(cause, err))
 	}
@@ -284,7 +288,7 @@ func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
 		at = other.Parent
 	}
 	switch {
-	case cause != nil && t.Stable == rec.Parent: // what was sent may still arrive
+	case cause != nil && head.Version == p.head.Version: // what was sent may still arrive
 		return fmt.Errorf("%w: %w", errUnsure, unreachable(ctx, cause))
 	case t.Stable == Ref{}:
 		return &Conflict{}
@@ -296,26 +300,34 @@ func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
 	return &Conflict{other.info()}
 }
 
-func (p *pushing) announce(ctx context.Context, key string) error {
+// announce says that a push or a collection is under way, until withdraw is called.
+func (r *reader) announce(ctx context.Context) (withdraw func(), err error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	err := p.Announce(limited, key, encode(versioned{format}), pushTTL)
-	return unreachable(ctx, err)
+	marker := Object{Key: pushPrefix + randomID()}
+	if err := r.Announce(limited, marker.Key, encode(versioned{format}), pushTTL); err != nil {
+		return nil, unreachable(ctx, err)
+	}
+	return func() {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		_ = r.Delete(limited, []Object{marker}) // else it expires
+	}, nil
 }
 
 // checkpointIfDue writes a checkpoint if the last one is long ago.
 func (p *pushing) checkpointIfDue(ctx context.Context, rec *record) error {
+	if rec.Rev < checkpointEvery {
+		return nil
+	}
 	checkpoints, err := p.checkpoints(ctx)
 	if err != nil {
 		return err
 	}
 	for key := range checkpoints {
-		if key >= revisionKey(rec.Rev-min(rec.Rev, checkpointEvery-1)) {
+		if key > revisionKey(rec.Rev-checkpointEvery+1) {
 			return nil
 		}
-	}
-	if rec.Rev < checkpointEvery {
-		return nil
 	}
 	return p.writeCheckpoint(ctx, &state{record: rec, manifest: p.next})
 }

@@ -115,7 +115,9 @@ func TestManyUnitsComeFromACheckpoint(t *testing.T) {
 	for i := range ages {
 		ages[i] = i
 	}
-	many := policies(t, ages...)
+	// What is small would come with the record.
+	large := policyfile.Unit{Kind: policyfile.UnitGroup, Name: "large", Data: []byte(incompressible(20_000))}
+	many := append(policies(t, ages...), large)
 	push(t, m, many, store.Meta{})
 	if r := read(t, &store.Source{Backend: m}); content(r.Files) != contentOf(many) {
 		t.Error("read something else")

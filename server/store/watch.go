@@ -12,11 +12,11 @@ import (
 // Watch follows the target. If the store cannot be watched it tries again.
 func (s *Source) Watch(ctx context.Context, changed func()) error {
 	s.setup()
-	f := follower{Source: s, targets: make(chan []byte, 1), broken: make(chan struct{}, 1)}
+	f := follower{Source: s, notices: make(chan struct{}, 1), broken: make(chan struct{}, 1)}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { f.watch(ctx); return nil })
-	g.Go(func() error { f.audit(ctx, changed); return nil })
-	g.Go(func() error { f.follow(ctx, changed); return nil })
+	g.Go(func() error { f.audit(ctx); return nil })
+	g.Go(func() error { f.tell(ctx, changed); return nil })
 	return g.Wait()
 }
 
@@ -24,55 +24,59 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 // audit looks besides.
 type follower struct {
 	*Source
-	targets chan []byte   // the latest one that was seen
+	notices chan struct{} // has a value if there is something to tell
 	broken  chan struct{} // has a value if an audit was not answered
 }
 
-// see takes a target that the store has.
+// see takes the target that the store has.
 func (f *follower) see(target []byte) {
-	for {
-		select {
-		case f.targets <- target:
-			return
-		case <-f.targets: // it is older
-		}
+	if f.differs(target) {
+		signal(f.notices)
 	}
 }
 
-// follow tells of targets that differ from what was read.
-func (f *follower) follow(ctx context.Context, changed func()) {
+// signal sends, unless that was done already.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// tell tells of changes, those that follow one another at once together.
+func (f *follower) tell(ctx context.Context, changed func()) {
 	for {
-		var target []byte
 		select {
 		case <-ctx.Done():
 			return
-		case target = <-f.targets:
+		case <-f.notices:
 		}
-		if !f.differs(target) || !sleep(ctx, settle) {
-			continue
+		if !sleep(ctx, settle) {
+			return
 		}
 		select {
-		case target = <-f.targets:
+		case <-f.notices:
 		default:
 		}
-		if f.differs(target) {
-			changed()
-		}
+		changed()
 	}
 }
 
 // watch watches the target again and again.
 func (f *follower) watch(ctx context.Context) {
-	pause := firstPause
+	pause, away := firstPause, false
 	for ctx.Err() == nil {
 		err := f.watchOnce(ctx, func(target []byte) {
-			pause = firstPause
+			if away {
+				f.log().Info("the store is watched again")
+			}
+			pause, away = firstPause, false
 			f.see(target)
 		})
-		if ctx.Err() != nil {
-			return
+		if err != nil && ctx.Err() == nil && !away {
+			f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
+			away = true
 		}
-		f.log().Warn("the store cannot be watched, trying again", "error", err)
 		sleep(ctx, pause/2+random(pause/2))
 		pause = min(2*pause, maxPause)
 	}
@@ -94,23 +98,19 @@ func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
 }
 
 // audit asks for the target at intervals.
-func (f *follower) audit(ctx context.Context, changed func()) {
+func (f *follower) audit(ctx context.Context) {
 	interval := cmp.Or(f.Audit, DefaultAudit)
 	for sleep(ctx, interval*3/4+random(interval/2)) {
 		found, err := f.reader.get(ctx, targetKey)
 		if err != nil {
-			f.log().Warn("the store does not answer, the policies go on to serve", "error", err)
-			select {
-			case f.broken <- struct{}{}:
-			default:
-			}
+			signal(f.broken)
 			continue
 		}
 		f.confirm()
 		target := found[targetKey].Value
 		f.see(target)
 		if f.mended(ctx, target) {
-			changed()
+			signal(f.notices)
 		}
 	}
 }
