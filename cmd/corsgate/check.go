@@ -37,8 +37,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find the mistakes of policies",
-		Long: `Judges each PATH, a policy file or folder, exactly as 'corsgate serve --policies PATH'
-would load it, and prints a line for each finding:
+		Long: `Judges each PATH, a policy file, a folder or the URL of a store, exactly as 'corsgate
+serve --policies PATH' would load it, and prints a line for each finding:
 
   FILE:LINE:COL: error|warning|note [CODE] message (hint)
 

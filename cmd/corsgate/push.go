@@ -29,8 +29,8 @@ nothing that was there before.
 If somebody else pushes in between, nothing is pushed, and it says who that was. With
 --base the push is refused unless that revision still serves; 0 is an empty store.
 
-Exits 0 when the release serves, or says what serves already; 1 when it is refused; 3
-when somebody else was faster; 4 when the store does not answer.`,
+Exits 0 if the release serves, or it says what serves already; 1 if it is refused; 3 if
+somebody else was faster; 4 if the store does not answer.`,
 		Example: `  corsgate push --store etcd://127.0.0.1:2379/edge -m "the new shop" policies/
   corsgate push --store store+file:///srv/corsgate/edge --dry-run policies/
   corsgate push --require-no-widening --base 41 policies/   # the store is in CORSGATE_STORE`,

@@ -37,8 +37,8 @@ Name the policies that are to serve: --from a file, a folder or another store, o
 lost is read from these, or from what the instances report; else name it.
 
 It replaces what the store has without asking for its base, and prints what changes
-compared with that. What the store has need not be readable. Exits 0 when the release
-serves, 1 when it is refused, 4 when the store does not answer.`,
+compared with that. What the store has need not be readable. Exits 0 if the release
+serves, 1 if it is refused, 4 if the store does not answer.`,
 		Example: `  corsgate restore --store etcd://127.0.0.1:2379/edge --state /var/lib/corsgate
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/ --epoch 0123456789abcdef0123456789abcdef --revision 812`,

@@ -43,7 +43,7 @@ var instanceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$`)
 func (c *serveConfig) checkInstance() error {
 	switch name := c.instance.name; {
 	case !isURL(c.policies) && (name != "" || len(c.instance.labels) > 0):
-		return misused("leave them out, or name a store: --policies "+storeURLs, "--instance and --label are told to a store, and %s is none", printable.Name(c.policies))
+		return misused("leave them out, or name a store: --policies "+storeURLs, "--instance and --label are told to a store, and %s is not the URL of one", printable.Name(c.policies))
 	case name != "" && !instanceName.MatchString(name):
 		return misused("write up to 253 letters, digits, dots, hyphens, colons and underscores, such as gw-1", "--instance %s is not the name of an instance", printable.Value(name))
 	}
