@@ -9,8 +9,7 @@ import (
 // address is where something listens: a host and port, or a Unix socket.
 type address = addr.Address
 
-// parseAddress reads the address of somebody in particular: unlike a listener's,
-// it has a host.
+// parseAddress reads an address to connect to. Unlike a listener's, it must have a host.
 func parseAddress(s string) (address, error) {
 	a, err := addr.Parse(s)
 	if err == nil && a.Path == "" && a.Host == "" {

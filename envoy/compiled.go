@@ -14,7 +14,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
-	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3" // what the chain that asks has
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3" // in the chain that asks
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
@@ -41,21 +41,21 @@ type Compiled struct {
 	// Inline puts the filter itself into the configuration.
 	Inline bool
 	// Ports are those that clients write in an authority, as in
-	// "api.example.com:8443"; requests with others are asked about.
+	// "api.example.com:8443". Envoy asks about requests with other ports.
 	Ports []uint16
-	// Shards is the number of filters that the policies are divided over, by their
-	// hosts: a change then writes only one of them again. 0 and 1 mean one.
+	// Shards is over how many filters the policies are divided, by their hosts. A change
+	// then replaces only one of them. 0 and 1 mean one.
 	Shards int
 	// NamedPolicies lets Envoy ask about requests whose route or virtual host names a
 	// policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the access log, too.
 	PolicyNames bool
-	// Feed is how many of a million decisions Envoy tells the service, which must take
-	// them; 0 means none.
+	// Feed is how many of a million decisions Envoy reports to the service, which must
+	// have the feed on; 0 means none.
 	Feed uint32
-	// Stats lets Envoy count its decisions by policy and reason, and so names
-	// policies.
+	// Stats lets Envoy count its decisions by policy and reason. The metadata then names
+	// the policy, as with PolicyNames.
 	Stats bool
 	// Reply says how Envoy answers; empty means notrip.ByAuthz.
 	Reply notrip.Reply
@@ -63,11 +63,11 @@ type Compiled struct {
 	Budget int
 }
 
-// WholeFeed is the Feed that tells every decision.
+// WholeFeed is the Feed that reports every decision.
 const WholeFeed = 1_000_000
 
-// maxShards bounds the filters of an Envoy, and maxPorts the ports that clients write:
-// each host is looked up with each of them.
+// maxShards bounds the filters of an Envoy. maxPorts bounds the ports that clients write,
+// since each host is looked up with each port.
 const (
 	maxShards = 256
 	maxPorts  = 16
@@ -155,8 +155,8 @@ func (c Config) sourceOf(name string) *core.ExtensionConfigSource {
 			InitialFetchTimeout:   durationpb.New(15 * time.Second),
 		}}
 	}
-	// By default an Envoy would be back as late as half a minute after the service, and
-	// answer by older policies until then.
+	// By default an Envoy might come back only half a minute after the service, and use
+	// older policies until then.
 	again := &core.BackoffStrategy{BaseInterval: durationpb.New(500 * time.Millisecond), MaxInterval: durationpb.New(5 * time.Second)}
 	service := &core.GrpcService_EnvoyGrpc_{EnvoyGrpc: &core.GrpcService_EnvoyGrpc{
 		ClusterName: "corsgate", RetryPolicy: &core.RetryPolicy{RetryBackOff: again},
@@ -182,8 +182,8 @@ func block(n *yaml.Node) {
 	}
 }
 
-// sayOnce writes the value of a key where the key comes first, and refers to
-// it further down. All values of the key are the same.
+// sayOnce writes the value of a key only where the key comes first, and an alias of it
+// everywhere else. All values of the key are the same.
 func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 	for i, child := range n.Content {
 		isValue := n.Kind == yaml.MappingNode && i%2 == 1 && n.Content[i-1].Value == key
@@ -199,7 +199,7 @@ func sayOnce(n *yaml.Node, key string, said *yaml.Node) *yaml.Node {
 	return said
 }
 
-// options are those of the compiler.
+// options returns the options of the compiler.
 func (c Config) options() (o notrip.Options, err error) {
 	o = notrip.Options{
 		Ports: c.Compiled.ports(), Shards: c.Compiled.Shards, NamedPolicies: c.Compiled.NamedPolicies,
@@ -244,8 +244,8 @@ func (c Config) Compiler() (*notrip.Compiler, error) {
 	return notrip.NewCompiler(o), nil
 }
 
-// ask returns the chain that asks the service. If it fails closed, it refuses
-// what is not answered.
+// ask returns the chain that asks the service. A closed chain refuses the request if the
+// service does not answer.
 func (c Config) ask(closed bool) ([]*core.TypedExtensionConfig, error) {
 	v, err := c.view()
 	if err != nil {
@@ -291,7 +291,7 @@ type Staged struct {
 	// Changed are the names of the files that Commit replaces, and Same of those that
 	// it does not touch, since they have the filter already.
 	Changed, Same []string
-	beside        []string // the paths of the files that replace Changed, and are there
+	beside        []string // the paths of the new files that will replace Changed
 }
 
 // StageFilters writes the filters into a folder, beside those that Envoy has. It
@@ -392,10 +392,9 @@ func checkOthers(folder string, res *notrip.Result) error {
 
 // Commit puts the filters in place. Envoy notices each file that is renamed.
 //
-// If it fails midway, each file is whole, but the shards before it are of the new
-// set, and it and those behind it of the old one. So a host that one shard decides
-// about has the answers of one set, and hosts of several shards may have those of
-// two, until the filters are written again: that replaces what is still old.
+// If Commit fails midway, each file is whole, but some shards are of the new set and
+// some still of the old one. A host belongs to one shard, so it gets the answers of one
+// set. To write the filters again replaces what is still old.
 func (s *Staged) Commit() error {
 	for _, name := range s.Changed {
 		if err := os.Rename(s.beside[0], filepath.Join(s.folder, name)); err != nil {

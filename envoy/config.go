@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// MatchBy says how Envoy tells the requests that corsgate is asked about.
+// MatchBy says how Envoy finds the requests that it asks corsgate about.
 type MatchBy string
 
-// The ways to tell them.
+// The ways to find them.
 const (
-	// ByMatcher has a composite filter match each request. It needs one block a
+	// ByMatcher lets a composite filter match each request. It needs one block for each
 	// listener.
 	ByMatcher MatchBy = "matcher"
-	// ByRoute keeps the filters off and lets routes enable them: each route is
-	// there twice, with an Origin and without. Requests without an Origin then
-	// pass no matcher at all; a request that matches no route gets a bare 404.
+	// ByRoute keeps the filters off, and lets routes enable them. Each route is there
+	// twice, with an Origin and without. Requests without an Origin then pass no matcher.
+	// A request that matches no route gets a 404 without CORS headers.
 	ByRoute MatchBy = "route"
 )
 
-// WithoutOrigin says what the answer to a request without an Origin gets; it is
-// never sent to corsgate, except in [TwoPhase], where this means nothing.
+// WithoutOrigin says what happens to the answer to a request without an Origin. Envoy
+// never asks corsgate about such a request, except in [TwoPhase], which ignores this.
 type WithoutOrigin string
 
-// What such an answer may get.
+// What may happen to such an answer.
 const (
 	// WithoutOriginStrip removes the upstream's CORS headers and merges
 	// "Origin" into Vary.
 	WithoutOriginStrip WithoutOrigin = "strip"
-	// WithoutOriginLeave touches nothing.
+	// WithoutOriginLeave changes nothing.
 	WithoutOriginLeave WithoutOrigin = "leave"
 )
 
@@ -55,34 +55,34 @@ const DefaultMessageTimeout = 500 * time.Millisecond
 type Config struct {
 	// Profile is required.
 	Profile Profile
-	// Listen is where Envoy takes traffic: IP:PORT, or a unix socket
-	// ("unix:///PATH"). Port 0 lets the system choose. Required, but for Filters.
+	// Listen is where Envoy takes traffic: IP:PORT, or a Unix socket
+	// ("unix:///PATH"). Port 0 lets the system choose. Required, except for Filters.
 	Listen string
-	// Upstream is the application: HOST:PORT or "unix:///PATH". Required, but
-	// for Filters.
+	// Upstream is the application: HOST:PORT or "unix:///PATH". Required, except for
+	// Filters.
 	Upstream string
-	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required, but
-	// for NoTrip without ECDS: empty means that there is nobody to ask.
+	// Service is corsgate's gRPC address: HOST:PORT or "unix:///PATH". Required, except
+	// for NoTrip without ECDS, where empty means that there is nobody to ask.
 	Service string
 	// MatchBy defaults to ByMatcher.
 	MatchBy MatchBy
 	// WithoutOrigin defaults to WithoutOriginStrip.
 	WithoutOrigin WithoutOrigin
-	// ManagedHosts are the only hosts that WithoutOriginStrip holds for: names
-	// without a port, or "*.example.com". Empty means every host.
+	// ManagedHosts are the only hosts to which WithoutOriginStrip applies: names without
+	// a port, or "*.example.com". Empty means every host.
 	ManagedHosts []string
 	// Fail defaults to FailOpen.
 	Fail FailureMode
 	// MessageTimeout is how long Envoy waits for corsgate's answer, 1ms to 1m;
 	// 0 means DefaultMessageTimeout.
 	MessageTimeout time.Duration
-	// RouteName has Envoy send the name of the route, for the decision log.
+	// RouteName lets Envoy send the name of the route, for the decision log.
 	RouteName bool
-	// AllowCustomMethods lets methods through that Envoy does not know, over
-	// HTTP/1; Envoy warns of it at every start.
+	// AllowCustomMethods lets methods through over HTTP/1 that Envoy does not know. Envoy
+	// warns about it at every start.
 	AllowCustomMethods bool
-	// MergeSlashes has routes and the upstream see one slash instead of several.
-	// It changes no decision.
+	// MergeSlashes lets routes and the upstream see one slash instead of several. It
+	// changes no decision.
 	MergeSlashes bool
 	// Compiled is for NoTrip, and required there.
 	Compiled Compiled
@@ -91,7 +91,8 @@ type Config struct {
 	Admin string
 }
 
-// managedHost is a host name or a star and one, as a virtual host's domain.
+// managedHost matches a host name, with or without "*." before it, as in the domains of a
+// virtual host.
 var managedHost = regexp.MustCompile(`^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$`)
 
 // Validate reports every mistake in c, as the bootstrap needs it.

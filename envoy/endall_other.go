@@ -4,5 +4,5 @@ package envoy
 
 import "os/exec"
 
-// endAll can end cmd alone here.
+// endAll can end only cmd here.
 func endAll(*exec.Cmd) {}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// EndWithUs has the kernel send cmd a SIGTERM when the thread that starts it
-// ends, as it does when this process is killed.
+// EndWithUs lets the kernel send cmd a SIGTERM when the thread that starts it ends, as
+// when this process is killed.
 func EndWithUs(cmd *exec.Cmd) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

@@ -58,8 +58,8 @@ func inline(filters *notrip.Result) (string, error) {
 	return "typed_config: " + compact.String(), err
 }
 
-// patched reports whether a control plane gets the profile's own filters, instead of an
-// object that asks corsgate in the control plane's own words.
+// patched reports whether the control plane's objects contain the profile's own filters.
+// Otherwise they configure the control plane's own way to ask.
 func (p Profile) patched() bool { return p == NoTrip || p == OneTrip }
 
 // template returns the name of the template of the objects.
@@ -112,7 +112,7 @@ func (manifest) FilterOrder() []string {
 
 var serviceHost = regexp.MustCompile(`^([a-z0-9-]+)\.([a-z0-9-]+)\.svc(\.|$)`)
 
-// serviceName is that of a Service of Kubernetes.
+// serviceName is the name of a Kubernetes Service.
 type serviceName struct{ Name, Namespace string }
 
 // ServiceName returns the Service that the address stands for, or nil.
@@ -123,7 +123,7 @@ func (m manifest) ServiceName() *serviceName {
 	return nil
 }
 
-// item makes the only item of a list stand alone, with the comments before it.
+// item returns the only item of a list without the list, with the comments before it.
 func item(list string) string {
 	var out strings.Builder
 	first := true

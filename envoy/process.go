@@ -18,15 +18,15 @@ import (
 	"github.com/corsgate/corsgate/envoy/scratch"
 )
 
-// How long an Envoy may take to start and to end. It starts within a second,
-// but not where many others do, on a machine that has much else to do.
+// How long an Envoy may take to start and to end. It starts within a second, but not if
+// many others start on a busy machine.
 const (
 	startTimeout = 3 * time.Minute
 	stopTimeout  = 5 * time.Second
 )
 
-// adminOverlay is merged over the bootstrap: the process needs an admin listener
-// to tell when it is ready and where it listens.
+// adminOverlay is merged over the bootstrap. The admin listener says when the Envoy is
+// ready, and where it listens.
 const adminOverlay = `admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}`
 
 // Process runs one Envoy. Its fields are set before Run and not changed after.
@@ -46,11 +46,10 @@ type Process struct {
 	Stdout, Stderr io.Writer
 }
 
-// Run starts the Envoy and returns when it has ended and its temporary folder
-// is gone. It ends Envoy when ctx is done, by SIGTERM and, if that does not do
-// within 5 seconds, by SIGKILL; then the error is nil. An Envoy that does not
-// get ready within three minutes, or ends by itself, is an error with the end of
-// its log.
+// Run starts the Envoy, and returns once it has ended and its temporary folder is gone.
+// When ctx is done, it ends Envoy by SIGTERM, or by SIGKILL if Envoy still runs after 5
+// seconds; the error is then nil. If Envoy does not get ready within three minutes, or
+// ends by itself, the error has the end of its log.
 func (p *Process) Run(ctx context.Context) (err error) {
 	folder, err := scratch.New("", "corsgate-envoy")
 	if err != nil {
@@ -85,8 +84,8 @@ func (p *Process) run(ctx context.Context, config, adminFile string) error {
 	return fmt.Errorf("envoy: %w: %s", cmp.Or(err, context.Cause(alive)), log)
 }
 
-// command is the command line of Envoy; it ends with ctx, or with this process.
-// Without hot restarts there is no shared memory, which Envoy would leave behind.
+// command returns the command of Envoy, which ends with ctx, or with this process. It has
+// no hot restarts, since Envoy would leave their shared memory behind.
 func (p *Process) command(ctx context.Context, config, adminFile string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.Binary,
 		"--config-path", config, "--config-yaml", adminOverlay, "--admin-address-path", adminFile,
@@ -99,8 +98,8 @@ func (p *Process) command(ctx context.Context, config, adminFile string) *exec.C
 	return cmd
 }
 
-// start runs cmd, tells died how it ended, and closes done. The thread that
-// starts it is kept for as long as it runs: see EndWithUs.
+// start runs cmd. When cmd has ended, it calls died with the reason, and closes done. The
+// thread that starts cmd is kept while cmd runs: see EndWithUs.
 func start(cmd *exec.Cmd, died context.CancelCauseFunc) (done <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {
@@ -112,11 +111,11 @@ func start(cmd *exec.Cmd, died context.CancelCauseFunc) (done <-chan struct{}) {
 	return ended
 }
 
-// errEnded is an Envoy that exits with status 0 and was not told to.
+// errEnded is the error for an Envoy that exits with status 0 without being told to.
 var errEnded = errors.New("it ended by itself")
 
-// awaitReady calls Ready as soon as Envoy is ready; it returns an error when
-// Envoy will not be, because it has died or takes too long.
+// awaitReady calls Ready once Envoy is ready. If Envoy has died or takes too long, it
+// returns an error.
 func (p *Process) awaitReady(alive context.Context, adminFile string) error {
 	ctx, cancel := context.WithTimeoutCause(alive, startTimeout, fmt.Errorf("not ready after %v", startTimeout))
 	defer cancel()

@@ -18,7 +18,7 @@ const (
 	ExtAuthz Profile = "ext-authz"
 )
 
-// facts are what tells a profile from the others. The templates read them.
+// facts are the differences between profiles. The templates read them.
 type facts struct {
 	Profile Profile
 	// Summary says what the profile is, as README.md beside it does.
@@ -28,23 +28,23 @@ type facts struct {
 	// AskName is the canonical name of the filter that asks, and AskTemplate the
 	// template that writes it.
 	AskName, AskTemplate string
-	// Namespace is where the filter puts the metadata that it is answered.
+	// Namespace is where the filter puts the metadata of the answer.
 	Namespace string
-	// EveryRequest tells that the filter asks about requests without an Origin too.
+	// EveryRequest says that the filter asks about requests without an Origin, too.
 	EveryRequest bool
-	// Responses tells that it sends responses to the service, which edits them;
-	// otherwise corsgate.apply does.
+	// Responses says that the filter sends responses to the service, which edits them.
+	// Otherwise corsgate.apply edits them.
 	Responses bool
-	// Attributes tells that it sends attributes. Otherwise gRPC metadata tells the
+	// Attributes says that the filter sends attributes. Otherwise gRPC metadata has the
 	// route's name.
 	Attributes bool
-	// CallTimeout tells that the call has a timeout, and not each message.
+	// CallTimeout says that the whole call has a timeout, instead of each message.
 	CallTimeout bool
-	// Compiled tells that the policies are compiled into the filter, which Envoy reads
-	// from files: it asks only about what does not compile exactly.
+	// Compiled says that the policies are compiled into the filter. Envoy asks only about
+	// what does not compile exactly.
 	Compiled bool
-	// PerRoute is the template of what virtual hosts and routes tell the filter;
-	// it switches the filter on, too. Empty means nothing.
+	// PerRoute is the template of the filter's configuration in virtual hosts and routes,
+	// which also switches it on. Empty means none.
 	PerRoute string
 }
 
@@ -94,7 +94,7 @@ func Profiles() (all []Profile) {
 	return all
 }
 
-// facts returns those of a profile that is known.
+// facts returns the facts of a known profile.
 func (p Profile) facts() facts {
 	return profiles[slices.IndexFunc(profiles, func(f facts) bool { return f.Profile == p })]
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/notrip"
 )
 
-// maxResourceName bounds the name of a resource, in bytes: that of one with all parts
-// and the most ports is shorter.
+// maxResourceName bounds the name of a resource, in bytes. A name with all parts and the
+// most ports is shorter.
 const maxResourceName = 256
 
 // The first part of a resource's name, and those that have a value.
@@ -23,14 +23,14 @@ const (
 	timeoutPart  = "timeout-"
 )
 
-// namedOption is a part of a resource's name that stands for a choice of an Envoy's.
+// namedOption is a part of a resource's name that stands for an option of the Envoy.
 type namedOption struct {
 	word string
 	is   func(Config) bool
 	set  func(*Config)
 }
 
-// namedOptions stand behind the other parts, in this order.
+// namedOptions come after the other parts, in this order.
 var namedOptions = []namedOption{
 	{"named", func(c Config) bool { return c.Compiled.NamedPolicies }, func(c *Config) { c.Compiled.NamedPolicies = true }},
 	{"policy-names", func(c Config) bool { return c.Compiled.namesPolicies() }, func(c *Config) { c.Compiled.PolicyNames = true }},
@@ -40,9 +40,9 @@ var namedOptions = []namedOption{
 	{"route-name", func(c Config) bool { return c.RouteName }, func(c *Config) { c.RouteName = true }},
 }
 
-// ResourceName returns the name under which c's Envoy asks for a filter by extension
-// config discovery; shard is 0 if there are no others. It says all that a filter
-// depends on besides the policies, since one service feeds Envoys that differ in that:
+// ResourceName returns the name by which c's Envoy asks for a filter by extension config
+// discovery; shard is 0 if there are no others. The name has all that a filter depends on
+// besides the policies, since one service delivers to Envoys with different options:
 //
 //	corsgate-3-of-16.ports-8080-8443.timeout-250ms.named.lua
 func (c Config) ResourceName(shard int) string {
@@ -66,8 +66,8 @@ func (c Config) resourceSuffix() string {
 	return strings.Join(parts, ".")
 }
 
-// filterName returns the name of the filter in Envoy's configuration: one that the
-// service delivers has that of the resource.
+// filterName returns the name of the filter in Envoy's configuration. If the service
+// delivers the filter, it is the name of the resource.
 func (c Config) filterName() string {
 	if c.Compiled.ECDS && c.Compiled.Shards <= 1 {
 		return c.ResourceName(0)
@@ -75,8 +75,8 @@ func (c Config) filterName() string {
 	return resourcePart
 }
 
-// ParseResourceName returns what a name says of an Envoy that has the service deliver
-// its filters, and which of them it is. ResourceName gives the name back.
+// ParseResourceName is the inverse of ResourceName: it returns the options of the Envoy to
+// deliver to, and which filter it asks for.
 func ParseResourceName(name string) (c Config, shard int, err error) {
 	c = Config{Profile: NoTrip, Compiled: Compiled{ECDS: true}}
 	if len(name) > maxResourceName {

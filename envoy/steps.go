@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// steps run the commands of an install. All that they write is in these folders,
-// so that nothing is left when those are removed.
+// steps run the commands of an install. They write only into these folders, so that
+// nothing stays once those are removed.
 type steps struct{ env, temporary string }
 
-// run runs a command, whose standard output goes to progress, if there is one;
-// the error carries the end of what it printed, and a hint.
+// run runs a command. Its standard output goes to progress, if there is one. The error has
+// the end of the output, and a hint.
 func (s steps) run(ctx context.Context, progress io.Writer, hint, name string, args ...string) error {
 	stdout, stderr := &tail{next: progress}, &tail{}
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -32,11 +32,10 @@ func (s steps) run(ctx context.Context, progress io.Writer, hint, name string, a
 	return nil
 }
 
-// tellEvery is how often the size of a download is told.
+// tellEvery is how often the size of a download is written.
 const tellEvery = 2 * time.Second
 
-// tellSize tells progress again and again how much there is in a folder, until
-// stop is called.
+// tellSize repeatedly writes the size of a folder to progress, until stop is called.
 func tellSize(progress io.Writer, folder string) (stop func()) {
 	done := make(chan struct{})
 	var telling sync.WaitGroup
@@ -58,8 +57,8 @@ func tellSize(progress io.Writer, folder string) (stop func()) {
 	}
 }
 
-// bytesIn is the size of the files in a folder. Those that go meanwhile do not
-// count.
+// bytesIn returns the size of the files in a folder. It ignores files that disappear
+// meanwhile.
 func bytesIn(folder string) (total int64) {
 	_ = filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {

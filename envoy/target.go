@@ -38,8 +38,7 @@ type Target struct {
 	// Workload says which of Istio's Envoys are meant: NAMESPACE/LABEL=VALUE, and more
 	// labels behind commas.
 	Workload string
-	// Sidecar tells that the workload is an application with a sidecar, and not a
-	// gateway.
+	// Sidecar says that the workload is an application with a sidecar, and not a gateway.
 	Sidecar bool
 	// TLS is the folder in which Envoy finds what a volume of the printed ConfigMap and of
 	// a Secret with ca.crt, tls.crt and tls.key has. Empty means that corsgate is asked

@@ -25,25 +25,26 @@ type view struct {
 	ErrorStatus int
 	// Root is the filter of a compiled configuration, as YAML.
 	Root string
-	// FilterName is that filter's, and ECDS tells that the service delivers what it finds.
+	// FilterName is the name of that filter. ECDS says that the service delivers what it
+	// finds.
 	FilterName string
 	ECDS       bool
-	// Inline tells that the filter itself stands in the configuration.
+	// Inline says that the filter itself is in the configuration.
 	Inline bool
-	// Everywhere tells that corsgate.static waits for no virtual host to enable it.
+	// Everywhere says that corsgate.static is on without a virtual host that enables it.
 	Everywhere bool
 	// ServiceTLS is the folder of Envoy's certificate for the service, or empty.
 	ServiceTLS string
-	// NamedPolicies tells that a compiled configuration looks for names of policies.
+	// NamedPolicies says that a compiled configuration looks for names of policies.
 	NamedPolicies bool
-	// ByLua tells that Envoy answers by itself with Lua.
+	// ByLua says that Envoy answers by itself with Lua.
 	ByLua bool
 	// Feed and Stats are those of Compiled.
 	Feed  uint32
 	Stats bool
 }
 
-// ManagedAuthorities returns what matches the authorities of the managed hosts, or "".
+// ManagedAuthorities returns an expression for the authorities of the managed hosts, or "".
 func (v view) ManagedAuthorities() string {
 	var hosts []string
 	for _, host := range v.ManagedHosts {
@@ -61,8 +62,8 @@ type endpoint struct {
 	Address address
 }
 
-// view resolves c's defaults. Addresses that are empty stay so: Filters needs
-// not all of them.
+// view resolves c's defaults. Empty addresses stay empty: Filters does not need all of
+// them.
 func (c Config) view() (view, error) {
 	v := view{
 		facts:              c.Profile.facts(),
@@ -111,9 +112,9 @@ func (v view) Filter(name string, disabled bool) filter {
 // virtualHost is a virtual host, or the part of one that corsgate needs.
 type virtualHost struct {
 	view
-	// Static tells whether requests without an Origin are stripped.
+	// Static says whether answers to requests without an Origin are stripped.
 	Static bool
-	// Routes tells that the host is whole, with its route to the upstream.
+	// Routes says that the host is complete, with its route to the upstream.
 	Routes bool
 }
 
@@ -128,15 +129,15 @@ func (v view) VirtualHostPart() virtualHost {
 	return virtualHost{view: v, Static: v.Strip && !v.EveryRequest}
 }
 
-// Names tells that a route and a virtual host may name a policy by metadata.
+// Names reports whether a route and a virtual host may name a policy by metadata.
 func (v view) Names() bool {
 	return v.PerRoute == "" && (!v.facts.Compiled || v.NamedPolicies && v.Service.IsSet())
 }
 
-// Asks tells that there is a service to ask.
+// Asks reports whether there is a service to ask.
 func (v view) Asks() bool { return v.Service.IsSet() }
 
-// TwoRoutes tells that each route is there with an Origin and without.
+// TwoRoutes reports whether each route is there twice, with an Origin and without.
 func (h virtualHost) TwoRoutes() bool { return h.ByRoute && !h.EveryRequest }
 
 // PerFilter reports whether the virtual host, or its routes, configure filters.
@@ -145,7 +146,7 @@ func (h virtualHost) PerFilter() bool { return h.Static || h.ByRoute || h.PerRou
 // branch is one way to edit a response.
 type branch struct {
 	Namespace string
-	// Name names the branch; if a decision takes it, it is the word for it.
+	// Name is the name of the branch: the word by which a decision chooses it, if one does.
 	Name    policy.Apply
 	Comment string
 	// UnlessAllowed leaves an answer alone that has an Access-Control-Allow-Origin.
@@ -163,8 +164,8 @@ func (b branch) Adding() branch {
 	return b
 }
 
-// Branches returns the ways to edit a response. A service that is sent responses
-// sets the headers itself, after Envoy has stripped.
+// Branches returns the ways to edit a response. If Envoy sends responses to the service,
+// the service sets the headers itself, after Envoy has removed the upstream's.
 func (v view) Branches() []branch {
 	set := !v.Responses
 	branches := []branch{

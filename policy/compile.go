@@ -1,26 +1,27 @@
 package policy
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // compiled is the run form of one policy: only read once it is made.
 type compiled struct {
 	name    string
+	hash    specHash
 	mode    Mode
 	public  bool // "*" without credentials: the same answer for every origin
 	origins originIndex
 	methods nameList
 	headers nameList
-	// answers are made at load.
-	answers Answers
-	forward bool // unmatchedPreflights: forward
-	denied  DeniedRequests
-	lists   PreflightLists
-	debug   bool
-	private bool // allowPrivateNetwork
-	creds   bool
+	// answers are made at load, and numbered are those that no other policy has.
+	answers  Answers
+	numbered []*Answer
+	// readings are the other readings of the policy's paths.
+	readings []string
+	forward  bool // unmatchedPreflights: forward
+	denied   DeniedRequests
+	lists    PreflightLists
+	debug    bool
+	private  bool // allowPrivateNetwork
+	creds    bool
 }
 
 func (p *compiled) debugs() bool { return p.debug }
@@ -37,46 +38,91 @@ func (l *nameList) has(name string) bool {
 	return ok
 }
 
-// Compile compiles judged specs from scratch into a Set. It cannot fail.
-func Compile(valid *Valid) *Set {
+// Compile compiles judged specs into a Set. It cannot fail.
+func Compile(valid *Valid) *Set { return CompileAfter(nil, valid) }
+
+// CompileAfter is Compile for a set that takes the place of prev, which may be nil:
+// the policies of prev that did not change are not compiled again. The sets share
+// them, and may both be used. An answer that both have has one ID in both.
+func CompileAfter(prev *Set, valid *Valid) *Set {
 	specs := valid.specs
-	b := builder{set: &Set{specs: specs, hash: valid.hash, byName: make(map[string]*compiled, len(specs))}}
-	b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
-	b.set.denied = b.deniedAnswers()
-	otherwise := slices.ContainsFunc(specs, readsOtherwise)
-	if otherwise {
-		b.set.enforced.others, b.set.shadow.others = &index{}, &index{}
-	}
+	b := builder{set: &Set{specs: specs, hash: valid.hash, names: make([]string, len(specs)), byName: make(map[string]*compiled, len(specs))}}
+	b.keep(prev, valid)
+	otherwise := false
 	for i := range specs {
-		b.add(&specs[i])
+		p := b.compile(&specs[i], valid.hashes[i])
+		b.set.names[i] = p.name
+		b.set.shadows = b.set.shadows || p.mode == ModeShadow
+		otherwise = otherwise || len(p.readings) > 0
 	}
-	for i := 0; otherwise && i < len(specs); i++ {
-		b.layer(&specs[i]).addReadings(b.set.byName[specs[i].Name], specs[i].Hosts, specs[i].Paths)
-	}
+	b.index(otherwise)
 	return b.set
 }
 
-// readsOtherwise reports whether a path of s has other readings.
-func readsOtherwise(s Spec) bool {
-	return slices.ContainsFunc(s.Paths, func(path string) bool { return len(prefixes(path)) > 1 })
+// builder compiles policies one by one into a set.
+type builder struct {
+	set  *Set
+	free []int     // the numbers of answers that are not taken
+	own  []*Answer // of the policy that is being compiled
 }
 
-// builder compiles policies one by one into a set.
-type builder struct{ set *Set }
+// keep takes from prev what is as it was, with its answers and their numbers.
+func (b *builder) keep(prev *Set, valid *Valid) {
+	if prev == nil {
+		b.set.pass = b.answer(Answer{Action: Pass, Apply: ApplyNone})
+		b.set.denied = b.deniedAnswers()
+		return
+	}
+	b.set.pass, b.set.denied = prev.pass, prev.denied
+	b.set.answers = make([]*Answer, len(prev.answers))
+	b.number(prev.pass, prev.denied.request, prev.denied.blocked, prev.denied.preflight, prev.denied.debug)
+	for i := range valid.specs {
+		if p := prev.byName[valid.specs[i].Name]; p != nil && p.hash == valid.hashes[i] {
+			b.set.byName[p.name] = p
+			b.number(p.numbered...)
+		}
+	}
+	for id, a := range b.set.answers {
+		if a == nil {
+			b.free = append(b.free, id)
+		}
+	}
+}
+
+// number enters answers that have their numbers.
+func (b *builder) number(answers ...*Answer) {
+	for _, a := range answers {
+		b.set.answers[a.ID] = a
+	}
+}
 
 // answer enters a into the set and numbers it.
 func (b *builder) answer(a Answer) *Answer {
-	a.ID = len(b.set.answers)
-	b.set.answers = append(b.set.answers, &a)
+	if n := len(b.free); n > 0 {
+		a.ID, b.free = b.free[n-1], b.free[:n-1]
+	} else {
+		a.ID = len(b.set.answers)
+		b.set.answers = append(b.set.answers, nil)
+	}
+	b.set.answers[a.ID] = &a
+	b.own = append(b.own, &a)
 	return &a
 }
 
-func (b *builder) add(s *Spec) {
-	p := b.compile(s)
-	b.set.names = append(b.set.names, s.Name)
-	b.set.byName[s.Name] = p
-	b.set.shadows = b.set.shadows || p.mode == ModeShadow
-	b.layer(s).add(p, s.Hosts, s.Paths)
+// index enters the policies for their hosts and paths. otherwise tells that a path
+// has other readings.
+func (b *builder) index(otherwise bool) {
+	if otherwise {
+		b.set.enforced.others, b.set.shadow.others = &index{}, &index{}
+	}
+	for i := range b.set.specs {
+		s := &b.set.specs[i]
+		b.layer(s).add(b.set.byName[s.Name], s.Hosts, s.Paths)
+	}
+	for i := 0; otherwise && i < len(b.set.specs); i++ {
+		s := &b.set.specs[i]
+		b.layer(s).addReadings(b.set.byName[s.Name], s.Hosts)
+	}
 }
 
 // layer returns the layer that s is chosen in.
@@ -87,10 +133,15 @@ func (b *builder) layer(s *Spec) *layer {
 	return &b.set.enforced
 }
 
-func (b *builder) compile(s *Spec) *compiled {
+// compile compiles s, unless that was kept.
+func (b *builder) compile(s *Spec, hash specHash) *compiled {
+	if p := b.set.byName[s.Name]; p != nil {
+		return p
+	}
 	origins := compileOrigins(&s.CORS)
 	p := &compiled{
 		name:    s.Name,
+		hash:    hash,
 		mode:    s.Mode,
 		origins: origins,
 		public:  origins.any && !s.CORS.AllowCredentials,
@@ -103,7 +154,13 @@ func (b *builder) compile(s *Spec) *compiled {
 		private: s.AllowPrivateNetwork,
 		creds:   s.CORS.AllowCredentials,
 	}
+	for _, path := range s.Paths {
+		p.readings = append(p.readings, prefixes(path)[1:]...)
+	}
+	b.own = nil
 	p.answers = b.policyAnswers(p, s)
+	p.numbered = b.own
+	b.set.byName[s.Name] = p
 	return p
 }
 

@@ -2,8 +2,8 @@ package policy
 
 import "strings"
 
-// Decide says what happens to r. It keeps nothing of r, does not block, and
-// does not allocate for what is common.
+// Decide says what happens to r. It keeps nothing of r, does not block, and does not allocate
+// for common requests.
 //
 // The path chooses the policy in each of its readings. If these choose policies
 // that do not answer r alike, the page's spelling of the path would decide, and
@@ -27,7 +27,7 @@ func (s *Set) Decide(r *Request) Decision {
 }
 
 // isPreflight is Fetch, #http-requests: a CORS-preflight request
-// is OPTIONS with Origin and Access-Control-Request-Method. Methods have case.
+// is OPTIONS with Origin and Access-Control-Request-Method. Methods are case-sensitive.
 func isPreflight(r *Request) bool {
 	return r.Method == "OPTIONS" && r.Origin != "" && r.RequestMethod != ""
 }
@@ -61,7 +61,7 @@ func (s *Set) unknownVerdict(preflight bool) Verdict {
 	return Verdict{Reason: ReasonPolicyUnknown, Answer: s.denied.request}
 }
 
-// verdictOf is what p says of r; if p is nil, there is no policy.
+// verdictOf returns the verdict of p on r. If p is nil, there is no policy.
 func (s *Set) verdictOf(p *compiled, r *Request, preflight bool) Verdict {
 	switch {
 	case p == nil:
@@ -72,7 +72,7 @@ func (s *Set) verdictOf(p *compiled, r *Request, preflight bool) Verdict {
 	return p.decide(r, preflight)
 }
 
-// decide is what p says of r, as if it were enforced.
+// decide returns the verdict of p on r, as if p were enforced.
 func (p *compiled) decide(r *Request, preflight bool) Verdict {
 	switch {
 	case r.Origin == "":
@@ -89,9 +89,9 @@ func (p *compiled) decide(r *Request, preflight bool) Verdict {
 	return p.denyRequest(r, match)
 }
 
-// denyRequest is for a request whose origin p does not allow. It is forwarded,
-// as CORS keeps scripts from reading and not requests from being made, unless
-// the policy blocks; what the site sends to itself it never blocks.
+// denyRequest is for a request whose origin p does not allow. The request is forwarded, since
+// CORS keeps scripts from reading answers, and not from making requests. A policy may block
+// it instead, but never what the site sends to itself.
 func (p *compiled) denyRequest(r *Request, match originMatch) Verdict {
 	v := Verdict{Policy: p.name, Reason: ReasonRequestOriginDenied, Answer: p.answers.Denied}
 	switch {

@@ -67,7 +67,8 @@ type Header struct {
 // immutable, made at load, and compared by address.
 type Answer struct {
 	// ID numbers the answers of one Set from 0, so that a protocol can keep
-	// what it encoded of an answer in a slice.
+	// what it encoded of an answer in a slice. Sets that share an answer do so at
+	// the same number.
 	ID     int
 	Action Action
 	// Status is the HTTP status of a Reply, else 0.

@@ -26,11 +26,9 @@ func (l *layer) add(p *compiled, hosts, paths []string) {
 
 // addReadings enters p for the other readings of its paths. It is called once all
 // policies are added, since a path that a policy lists belongs to that policy.
-func (l *layer) addReadings(p *compiled, hosts, paths []string) {
-	for _, path := range paths {
-		if read := prefixes(path)[1:]; len(read) > 0 {
-			l.others.add(p, hosts, read)
-		}
+func (l *layer) addReadings(p *compiled, hosts []string) {
+	if len(p.readings) > 0 {
+		l.others.add(p, hosts, p.readings)
 	}
 }
 

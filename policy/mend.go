@@ -9,9 +9,9 @@ import (
 	"unicode"
 )
 
-// mend proposes text instead of e.Value. If text has a mistake of its own, it
-// proposes what is proposed for that one. No mistake comes back once it is
-// corrected, so this ends.
+// mend proposes text instead of e.Value. If text has a mistake, too, it takes over
+// what is proposed for text. This ends, since no mistake comes back once it is
+// corrected.
 func (e *PatternError) mend(text string) *PatternError {
 	e.Hint, e.Mended = meant(text), text
 	_, err := ParsePattern(text)
@@ -207,8 +207,8 @@ var looseScheme = regexp.MustCompile(`^(?i:(https?)(?:[:/]|[.;]/)[:/\\]*)(.+)$`)
 // looseApp does the same for the scheme of an app or an extension.
 var looseApp = regexp.MustCompile(`^(?i:(app|capacitor|ionic|tauri|(?:chrome|moz|safari-web)-extension):/?)([^/]+)$`)
 
-// withScheme returns what s, which has no scheme, means with one. It returns
-// nothing if s is only a word, or an e-mail address.
+// withScheme returns the text with a scheme that s, which has none, likely means. It
+// returns nothing if s is only a word, or an e-mail address.
 func withScheme(s string) string {
 	for _, loose := range []*regexp.Regexp{looseScheme, looseApp} {
 		if m := loose.FindStringSubmatch(s); m != nil {

@@ -168,9 +168,8 @@ func isOpaqueHost(h string) bool {
 // "null". Then neither a regex nor "*" with credentials allows it.
 func (o Origin) Anybodys() bool { return isAnybodys(o.Scheme) }
 
-// isAnybodys reports whether anybody can write pages of the scheme who can hand
-// the user a file, a text or a link. Their origin then proves as little as
-// "null".
+// isAnybodys reports whether anybody who can give the user a file, a text or a link
+// can write pages of the scheme. The origin of such a page proves as little as "null".
 func isAnybodys(scheme string) bool { return writers[scheme] != "" }
 
 // writers says who writes the pages of a scheme, if anybody can.

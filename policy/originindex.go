@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// originIndex answers whether one of a policy's patterns allows an origin, in
-// a time that does not grow with their number: a look-up for exact origins,
-// then one for each label of the host. It agrees with Pattern.Matches.
+// originIndex says whether one of a policy's patterns allows an origin. The time does not
+// grow with their number: one look-up for exact origins, then one for each label of the
+// host. It agrees with Pattern.Matches.
 type originIndex struct {
 	exact   map[string]struct{}   // :: serialized origin, of exact hosts and ports
 	hosts   map[string]*hostRules // :: exact host, or what stands right of a star's label
@@ -41,7 +41,7 @@ func (es endpoints) has(o Origin) bool {
 	return false
 }
 
-// originMatch is what an originIndex says of an Origin header.
+// originMatch is what an originIndex says about an Origin header.
 type originMatch uint8
 
 const (
@@ -50,9 +50,9 @@ const (
 	originAllowed
 )
 
-// match looks up the value of an Origin header. The value's exact bytes are
-// compared (Fetch, #cors-check). Nothing of a
-// value that is not a serialized origin is looked at twice, whatever its length.
+// match looks up the value of an Origin header. It compares the exact bytes of the value
+// (Fetch, #cors-check). If the value is not a serialized origin, it looks at each byte at
+// most once, whatever the length.
 func (x *originIndex) match(value string) originMatch {
 	if len(value) > maxOriginLen {
 		return originMalformed
@@ -70,8 +70,8 @@ func (x *originIndex) match(value string) originMatch {
 	return allowedIf(x.anyHost.has(o) || x.matchHost(o) || x.matchBroadly(o, value))
 }
 
-// matchBroadly is for what names no scheme or may not: "*" with credentials,
-// and regexes. An origin that anybody can send has to be listed, as "null" has.
+// matchBroadly is for entries that name no scheme, or may not: "*" with credentials, and
+// regexes. An origin that anybody can send must be listed, like "null".
 func (x *originIndex) matchBroadly(o Origin, value string) bool {
 	if !x.any && len(x.regexes) == 0 || o.Anybodys() {
 		return false
@@ -94,7 +94,7 @@ func (x *originIndex) matchHost(o Origin) bool {
 		return true
 	}
 	label, parent, found := strings.Cut(o.Host, ".")
-	found = found && label != "" // a star stands for no empty label
+	found = found && label != "" // a star does not stand for an empty label
 	if r := x.hosts[parent]; found && r != nil && r.matchLabel(label, o) {
 		return true
 	}
@@ -147,14 +147,13 @@ func (x *originIndex) matchRegex(value string) bool {
 	return false
 }
 
-// compileOrigins builds the index of c, whose entries have been judged: each of
-// them parses. A single "*" without credentials is no matter of matching: the
-// policy is public.
+// compileOrigins builds the index of c. Its entries have been judged, so each of them
+// parses. A single "*" without credentials needs no index: the policy is public.
 func compileOrigins(c *CORS) originIndex {
 	x := originIndex{exact: make(map[string]struct{}, len(c.AllowOrigins)), hosts: map[string]*hostRules{}}
 	for _, text := range c.AllowOrigins {
 		if text != "null" && strings.IndexByte(text, '*') < 0 {
-			x.exact[text] = struct{}{} // no other form is without a star
+			x.exact[text] = struct{}{} // all other forms have a star
 		} else if p, err := ParsePattern(text); err == nil {
 			x.add(p)
 		}

@@ -13,8 +13,8 @@ const (
 )
 
 // steps are what applications do to a path. They may take any of these steps, in
-// any order, once or again: one application may decode and then resolve dot
-// segments, and the next one may decode, too. Each step makes a path shorter or
+// any order, and repeat them: one application may decode and then resolve dot
+// segments, and the next one may decode again. Each step makes a path shorter or
 // leaves it as it is.
 var steps = []func(string) string{decodeReserved, slashBackslashes, cutDecodedQuery, cutParameters, removeDots, mergeSlashes}
 
@@ -39,8 +39,8 @@ func ReadPath(path string) (normalised string, others []string, tooMany bool) {
 	return normalised, others, tooMany
 }
 
-// otherReadings returns the readings of an application that sees the path, except
-// the normalised one.
+// otherReadings returns how applications may read the path, without its normalised
+// form.
 func otherReadings(path, normalised string) (others []string, tooMany bool) {
 	var buffer [8]string
 	texts := append(buffer[:0], path)

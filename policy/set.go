@@ -27,8 +27,8 @@ func (s *Set) Specs() []Spec { return s.specs }
 // caller must not change them.
 func (s *Set) Names() []string { return s.names }
 
-// Answers returns all answers of the set; each stands at its ID. The caller
-// must not change them.
+// Answers returns all answers of the set; each stands at its ID, and nil at a number
+// that none of them has. The caller must not change them.
 func (s *Set) Answers() []*Answer { return s.answers }
 
 // Policy returns the policy of a name; ok is false if there is none.

@@ -12,16 +12,20 @@ import (
 // for package policyfile to judge, which has more rules. A Valid shares no memory
 // with what was judged that somebody could change, and is safe for concurrent use.
 type Valid struct {
-	specs []Spec
-	hash  string
+	specs  []Spec
+	hashes []specHash // of specs
+	hash   string
 }
 
-func newValid(specs []Spec) *Valid {
-	v := &Valid{specs: make([]Spec, len(specs))}
-	for i := range specs {
-		v.specs[i] = normalise(specs[i])
+func newValid(memos []*Memo) *Valid {
+	v := &Valid{specs: make([]Spec, len(memos)), hashes: make([]specHash, len(memos))}
+	all := sha256.New()
+	for i, m := range memos {
+		m.finish()
+		v.specs[i], v.hashes[i] = m.normal, m.hash
+		all.Write(m.hash[:])
 	}
-	v.hash = hashOf(v.specs)
+	v.hash = hex.EncodeToString(all.Sum(nil))
 	return v
 }
 
@@ -35,25 +39,23 @@ func (v *Valid) Specs() []Spec { return v.specs }
 // order. It names a set in status, logs and metrics.
 func (v *Valid) Hash() string { return v.hash }
 
-// hashOf returns a hexadecimal SHA-256 of specs, the same for the same specs in
-// the same order.
-func hashOf(specs []Spec) string {
+// hashOf returns the hash of a spec in its normal form.
+func hashOf(s *Spec) (sum specHash) {
 	h := sha256.New()
+	// Origins apart, since there may be a million: JSON would be made whole,
+	// in memory that stays.
+	rest := *s
+	rest.CORS.AllowOrigins = nil
+	// A Spec has only strings, numbers, booleans and lists of them, so that
+	// encoding it to a hash cannot fail.
+	_ = json.NewEncoder(h).Encode(rest)
 	var text []byte
-	for _, s := range specs {
-		// Origins apart, since there may be a million: JSON would be made whole,
-		// in memory that stays.
-		origins := s.CORS.AllowOrigins
-		s.CORS.AllowOrigins = nil
-		// A Spec has only strings, numbers, booleans and lists of them, so that
-		// encoding it to a hash cannot fail.
-		_ = json.NewEncoder(h).Encode(s)
-		for _, origin := range origins {
-			text = strconv.AppendInt(text[:0], int64(len(origin)), 10)
-			text = append(text, ':')
-			text = append(text, origin...)
-			h.Write(append(text, ','))
-		}
+	for _, origin := range s.CORS.AllowOrigins {
+		text = strconv.AppendInt(text[:0], int64(len(origin)), 10)
+		text = append(text, ':')
+		text = append(text, origin...)
+		h.Write(append(text, ','))
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	h.Sum(sum[:0])
+	return sum
 }

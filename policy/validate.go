@@ -46,31 +46,30 @@ func bySpec(a, b Problem) int { return cmp.Compare(a.Spec, b.Spec) }
 // every rule that needs neither a list of domains nor Unicode tables; package
 // policyfile adds those. Its time grows linearly with the number of entries.
 func Examine(specs []Spec, report func(Problem)) *Valid {
-	v := validator{report: report, scopes: newScopes(specs)}
+	memos := make([]*Memo, len(specs))
 	for i := range specs {
-		v.spec, v.s, v.lifted = i, &specs[i], map[OptIn]bool{}
-		v.checkSpec()
+		memos[i] = NewMemo(specs[i])
 	}
-	v.checkNames(specs)
-	v.checkOverlaps(specs)
-	if v.refused {
-		return nil
-	}
-	return newValid(specs)
+	return ExamineMemos(memos, report)
 }
 
 // validator reports the problems of one spec after the other.
 type validator struct {
-	report func(Problem)
-	scopes scopes
-	spec   int
-	s      *Spec
-	lifted map[OptIn]bool // opt-ins that something needed
+	report   func(Problem)
+	memos    []*Memo
+	named    *scopes // of all specs; made when it is needed
+	spec     int
+	s        *Spec
+	lifted   map[OptIn]bool // opt-ins that something needed
+	byItself bool           // nothing that was found of the current spec depends on others
 	// refused tells that a problem was an error.
 	refused bool
 }
 
-func (v *validator) checkSpec() {
+// checkSpec reports the problems of a spec, and whether they are those of the spec
+// alone.
+func (v *validator) checkSpec(s *Spec, report func(Problem)) (alone bool) {
+	v.s, v.lifted, v.byItself, v.report = s, map[OptIn]bool{}, true, report
 	v.checkName()
 	v.checkHosts()
 	v.checkPaths()
@@ -84,6 +83,7 @@ func (v *validator) checkSpec() {
 	v.checkEnums()
 	v.checkPrivateNetwork()
 	v.checkOptIns()
+	return v.byItself
 }
 
 // fail, warn and note add a problem of the current spec.
@@ -100,8 +100,7 @@ func (v *validator) note(code, field, value, reason, hint string) {
 }
 
 func (v *validator) add(level Level, code, field, value, reason, hint string) {
-	v.refused = v.refused || level == Error
-	v.report(Problem{Level: level, Code: code, Spec: v.spec, Field: field, Value: value, Reason: reason, Hint: hint})
+	v.report(Problem{Level: level, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 // refuse adds an error unless the spec opts in to it, and reports whether it
@@ -158,11 +157,11 @@ func nameHint(s string) string {
 }
 
 // checkNames finds names that two specs share.
-func (v *validator) checkNames(specs []Spec) {
-	first := make(map[string]int, len(specs))
-	for i := range specs {
+func (v *validator) checkNames() {
+	first := make(map[string]int, len(v.memos))
+	for i, m := range v.memos {
 		v.spec = i
-		name := specs[i].Name
+		name := m.spec.Name
 		if _, taken := first[name]; taken && name != "" {
 			v.fail("name-duplicate", "name", name, "another policy has this name", "give each policy a name of its own")
 			continue

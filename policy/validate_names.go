@@ -31,7 +31,7 @@ func (v *validator) checkMethods() {
 			v.warn("beside-star", place, m, `"*" covers every method`, "remove it")
 		case strings.EqualFold(m, "PATCH") && !slices.Contains(list, "PATCH"):
 			// Fetch, #concept-method-normalize, does not change it.
-			v.warn("method-case", place, m, "methods have case, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
+			v.warn("method-case", place, m, "methods are case-sensitive, and browsers send this one as a page writes it", `write "PATCH", as pages should too`)
 		}
 		seen[m] = true
 	}
@@ -97,8 +97,9 @@ const neverSent = "no page can set this header"
 // authorization is the one CORS non-wildcard request-header name.
 const authorization = "authorization"
 
-// coversAuthorization is Fetch, #cors-non-wildcard-request-header-name: a star
-// that is sent does not cover it. With credentials no star is sent.
+// coversAuthorization reports whether the policy allows the authorization header. A
+// star that is sent does not cover it (Fetch, #cors-non-wildcard-request-header-name);
+// with credentials no star is sent.
 func (v *validator) coversAuthorization() bool {
 	return v.s.CORS.AllowCredentials || slices.ContainsFunc(v.s.CORS.AllowHeaders, isAuthorization)
 }

@@ -51,8 +51,8 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 		v.warnOfScheme(field, text, web)
 	}
 	if isSingleLabel(p) {
-		// It is no risk: nobody can have such a name in public, and what an
-		// intranet serves under it is meant.
+		// It is not a risk: nobody can have such a name in public, and in an intranet it is
+		// what the author means.
 		v.note("single-label-host", field, text, "the host has a single label, as in an intranet; no public site has", `write the whole host, such as "https://app.example.com", if it is one`)
 	}
 	if by, covered := stars.covering(p); covered {
@@ -60,7 +60,7 @@ func (v *validator) checkOrigin(i int, text string, stars starred) {
 	}
 }
 
-// warnOfScheme warns of text, the scheme of which is likely to be web.
+// warnOfScheme warns about text if its scheme was likely meant to be web.
 func (v *validator) warnOfScheme(field, text, web string) {
 	_, rest, _ := strings.Cut(text, "://")
 	hint := "write " + web
@@ -102,7 +102,7 @@ func (v *validator) checkForm(field, text string, p Pattern) {
 	}
 }
 
-// checkAnybodys is for origins that tell nothing of who wrote the page.
+// checkAnybodys is for origins that say nothing about who wrote the page.
 func (v *validator) checkAnybodys(field, text, reason string) {
 	v.refuse(OptInNullOrigin, "origin-null", field, text, reason, `serve such pages from a policy with "*" and without credentials`)
 	if v.s.CORS.AllowCredentials {
@@ -131,8 +131,8 @@ func (v *validator) checkCredentials(field, text string, p Pattern) {
 	}
 }
 
-// checkTrust warns of trusting more than a host over https, if that host is
-// not this machine.
+// checkTrust warns about a pattern that trusts more than one host over https, unless the
+// host is this machine.
 func (v *validator) checkTrust(field, text string, p Pattern) {
 	if p.Port == AnyPort {
 		v.warn("any-port", field, text, "every service on any port of this host is trusted with credentials"+suchAs(p), "list the ports")
@@ -142,7 +142,7 @@ func (v *validator) checkTrust(field, text string, p Pattern) {
 	}
 }
 
-// suchAs names an origin that p allows too much; nothing if that is p itself.
+// suchAs names an origin that p should not allow. It returns nothing if that is p itself.
 func suchAs(p Pattern) string {
 	if p.Form == FormExact && p.Port != AnyPort {
 		return ""

@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// checkOverlaps finds policies of the same layer that name the same host and
-// the same path: there would be no telling which of them is chosen. What a policy
-// lists is its own, however the paths of others may be read: requests for those
-// are ambiguous. Enforced policies and those that are off make up one layer,
-// shadow policies another.
-func (v *validator) checkOverlaps(specs []Spec) {
+// checkOverlaps finds policies of the same layer that name the same host and the same
+// path, so that it would not be clear which of them is chosen. A path that a policy lists
+// belongs to that policy, even if another policy's path may be read like it: requests for
+// the other path are ambiguous. Enforced policies and those that are off are one layer, and
+// shadow policies are another.
+func (v *validator) checkOverlaps() {
 	for _, shadow := range []bool{false, true} {
-		o := overlaps{v: v, specs: specs, compared: map[string]bool{}, reported: map[overlap]bool{}}
+		o := overlaps{v: v, compared: map[string]bool{}, reported: map[overlap]bool{}}
 		o.checkLayer(shadow)
 	}
 }
@@ -20,12 +20,11 @@ func (v *validator) checkOverlaps(specs []Spec) {
 // overlaps compares the policies of one layer.
 type overlaps struct {
 	v        *validator
-	specs    []Spec
 	compared map[string]bool // :: indices of specs that share a host
 	reported map[overlap]bool
 }
 
-// overlap is what is reported once of two specs.
+// overlap is what is reported once for two specs.
 type overlap struct {
 	first, second int
 	level         Level
@@ -41,11 +40,11 @@ type claim struct {
 func (o *overlaps) checkLayer(shadow bool) {
 	sharing := map[string][]int{} // :: host -> specs
 	var hosts []string            // in order of first use
-	for i := range o.specs {
-		if (o.specs[i].Mode == ModeShadow) != shadow {
+	for i, m := range o.v.memos {
+		if (m.spec.Mode == ModeShadow) != shadow {
 			continue
 		}
-		for _, h := range orEvery(o.specs[i].Hosts, "*") {
+		for _, h := range orEvery(m.spec.Hosts, "*") {
 			have := sharing[h]
 			if len(have) == 0 {
 				hosts = append(hosts, h)
@@ -71,23 +70,26 @@ func orEvery(list []string, every string) []string {
 // compare finds a path that two of the specs that share host share too. The same
 // specs are compared once, however many hosts they share.
 func (o *overlaps) compare(host string, sharing []int) {
+	if len(sharing) < 2 {
+		return
+	}
 	key := fmt.Sprint(sharing)
-	if len(sharing) < 2 || o.compared[key] {
+	if o.compared[key] {
 		return
 	}
 	o.compared[key] = true
 	claims := map[string]claim{} // :: path
 	for _, own := range []bool{true, false} {
 		for _, i := range sharing {
-			for _, p := range orEvery(o.specs[i].Paths, "/") {
+			for _, p := range orEvery(o.v.memos[i].spec.Paths, "/") {
 				o.enter(claims, host, claim{spec: i, path: trimPrefix(p), own: own})
 			}
 		}
 	}
 }
 
-// enter enters c with its path, or with the other readings of that. If two specs
-// have a reading in common that no spec lists, a page could choose between them.
+// enter adds c with its path, or with the path's other readings. If two specs have a reading
+// in common that no spec lists, a page could choose between them.
 func (o *overlaps) enter(claims map[string]claim, host string, c claim) {
 	paths := prefixes(c.path)
 	if c.own {
@@ -106,9 +108,9 @@ func (o *overlaps) enter(claims map[string]claim, host string, c claim) {
 }
 
 func (o *overlaps) report(first, second claim, host, path string) {
-	a, b := &o.specs[first.spec], &o.specs[second.spec]
+	a, b := &o.v.memos[first.spec].spec, &o.v.memos[second.spec].spec
 	level := Error
-	if first.path != second.path && answersAlike(a, b) {
+	if first.path != second.path && answersAlike(o.v.memos[first.spec], o.v.memos[second.spec]) {
 		level = Warning // the page gains nothing
 	}
 	key := overlap{first.spec, second.spec, level}
@@ -128,16 +130,18 @@ func (o *overlaps) report(first, second claim, host, path string) {
 	}
 	o.v.spec = second.spec
 	o.v.add(level, "policy-overlap", field, where+path,
-		fmt.Sprintf("policies %q and %q both cover it, and none of them is more specific", clip(a.Name), clip(b.Name)),
+		fmt.Sprintf("policies %q and %q both cover it, and neither is more specific", clip(a.Name), clip(b.Name)),
 		"give one of them a longer path or another host, or make it one policy")
 }
 
 // answersAlike reports whether a and b differ only in their names and in what
 // they cover.
-func answersAlike(a, b *Spec) bool {
-	answers := func(s Spec) string {
+func answersAlike(a, b *Memo) bool {
+	answers := func(m *Memo) specHash {
+		m.finish()
+		s := m.normal
 		s.Name, s.Hosts, s.Paths = "", nil, nil
-		return hashOf([]Spec{normalise(s)})
+		return hashOf(&s)
 	}
-	return answers(*a) == answers(*b)
+	return answers(a) == answers(b)
 }

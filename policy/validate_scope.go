@@ -27,13 +27,13 @@ func (o *owners) add(spec int) {
 // only reports whether spec is the only owner.
 func (o owners) only(spec int) bool { return o.first == spec+1 && o.last == spec+1 }
 
-func newScopes(specs []Spec) scopes {
-	sc := scopes{hosts: map[string]owners{}, paths: map[string]owners{}}
-	for i := range specs {
-		for _, h := range specs[i].Hosts {
+func newScopes(memos []*Memo) *scopes {
+	sc := &scopes{hosts: map[string]owners{}, paths: map[string]owners{}}
+	for i, m := range memos {
+		for _, h := range m.spec.Hosts {
 			enter(sc.hosts, h, i)
 		}
-		for _, p := range specs[i].Paths {
+		for _, p := range m.spec.Paths {
 			enter(sc.paths, normalPrefix(p), i)
 		}
 	}
@@ -51,6 +51,10 @@ func (v *validator) checkHosts() {
 		// An empty list, as from a template, must not mean every host.
 		v.fail("hosts-empty", "hosts", "", "the list of hosts is empty", "leave hosts out for every host")
 	}
+	listed := map[string]bool{}
+	for _, h := range v.s.Hosts {
+		listed[h] = true
+	}
 	seen := map[string]bool{}
 	for i, h := range v.s.Hosts {
 		field := at("hosts", i)
@@ -60,29 +64,39 @@ func (v *validator) checkHosts() {
 		}
 		if seen[h] {
 			v.warn("host-redundant", field, h, "the host is listed twice", "remove one")
-		} else if by := v.hostCoveredBy(h); by != "" {
+		} else if by := v.hostCoveredBy(h, listed); by != "" {
 			v.warn("host-redundant", field, h, fmt.Sprintf("already covered by %q", clip(by)), "remove it")
 		}
 		seen[h] = true
 	}
 }
 
-// hostCoveredBy returns the "*." host of the same spec that makes h redundant.
-// If another spec has that host too, h is not redundant: it decides which of
-// the two policies is chosen.
-func (v *validator) hostCoveredBy(h string) string {
+// hostCoveredBy returns the "*." host of the same spec, which lists these, that makes
+// h redundant. If another spec has that host too, or one between them, h is not
+// redundant: it decides which of the two policies is chosen.
+func (v *validator) hostCoveredBy(h string, listed map[string]bool) string {
+	var between []string
 	_, parent, found := strings.Cut(strings.TrimPrefix(h, "*."), ".")
 	for found {
 		star := "*." + parent
-		if o, named := v.scopes.hosts[star]; named {
-			if o.only(v.spec) {
-				return star
-			}
-			return ""
+		between = append(between, star)
+		if listed[star] {
+			return v.alone(star, between)
 		}
 		_, parent, found = strings.Cut(parent, ".")
 	}
 	return ""
+}
+
+// alone returns host if no other spec than the current one names any of hosts.
+func (v *validator) alone(host string, hosts []string) string {
+	named := v.scopes().hosts
+	for _, h := range hosts {
+		if o, taken := named[h]; taken && !o.only(v.spec) {
+			return ""
+		}
+	}
+	return host
 }
 
 // hostCall and pathCall find matchers of Traefik's rules.
@@ -227,8 +241,8 @@ func (v *validator) checkPaths() {
 }
 
 // bareEscape returns the place of the first "%" in p that does not begin an
-// escape, else -1. Of a request, too, normaliseEscapes takes it for a percent
-// sign.
+// escape, else -1. In a request's path, too, normaliseEscapes reads such a "%" as a
+// percent sign.
 func bareEscape(p string) int {
 	for i := range len(p) {
 		if _, escaped := escapeAt(p, i); p[i] == '%' && !escaped {
@@ -250,11 +264,11 @@ func (v *validator) checkDecoded(field, p string, listed map[string]bool) {
 		return
 	}
 	hint := fmt.Sprintf("list %q too, or alone", clip(decoded))
-	if _, taken := v.scopes.paths[decoded]; taken {
+	if _, taken := v.scopes().paths[decoded]; taken {
 		hint = "let one policy list both"
 	}
 	v.warn("path-decoded", field, p,
-		fmt.Sprintf("applications may read it as %q, and requests are denied if another policy answers for that otherwise", clip(decoded)),
+		fmt.Sprintf("applications may read it as %q; requests are denied if another policy answers differently for that path", clip(decoded)),
 		hint)
 }
 
@@ -273,16 +287,16 @@ func above(path string) string { return path[:max(1, strings.LastIndexByte(path,
 // spec lists it. If only another spec names that path, path is not redundant:
 // it decides which of the two policies is chosen.
 func (v *validator) pathCoveredBy(path string, listed map[string]bool) string {
-	for path != "/" && path != "" {
-		path = above(path)
-		if _, named := v.scopes.paths[path]; named {
-			if listed[path] {
-				return path
-			}
+	if path == "/" || path == "" || !coveredByAny(above(path), listed) {
+		return ""
+	}
+	named := v.scopes().paths
+	for path = above(path); !listed[path]; path = above(path) {
+		if _, taken := named[path]; taken {
 			return ""
 		}
 	}
-	return ""
+	return path
 }
 
 // badPrefix says what is wrong with an entry of paths. If nothing is, code is

@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// absent answers calls of services that are not served, and tells of some of them.
+// absent answers calls of services that are not served, and logs calls of some of them.
 type absent struct {
 	hints map[string]string
 	log   *slog.Logger

@@ -13,16 +13,15 @@ type (
 	answer   struct{ bytes mem.BufferSlice }
 )
 
-// encoded is a message to send whose bytes are made already, as those of one that many
-// get: services that join may have such messages. Nobody may change the bytes.
+// encoded is a message to send that is already encoded. Services that join may have such
+// messages, as when many clients get the same one. Nobody may change the bytes.
 type encoded interface{ Encoded() [][]byte }
 
 // answerSize is the capacity of the buffers for answers. All but answers with
 // long lists fit, and grpc pools buffers from 1 KiB on.
 const answerSize = 4 << 10
 
-// write returns the answer that fill appends to the buffer that it is given;
-// nil when it appends none.
+// write returns the answer that fill appends to a buffer, or nil if it appends nothing.
 func write(fill func(dst []byte) ([]byte, error)) (*answer, error) {
 	pool := mem.DefaultBufferPool()
 	buf := pool.Get(answerSize)
@@ -39,8 +38,8 @@ func write(fill func(dst []byte) ([]byte, error)) (*answer, error) {
 	return &answer{mem.BufferSlice{mem.NewBuffer(buf, pool)}}, nil
 }
 
-// codec passes on the bytes of questions, answers and what is encoded, and leaves all
-// other messages, such as those of the health service, to the codec of that name.
+// codec passes on the bytes of questions, answers and encoded messages. It leaves all
+// other messages, such as those of the health service, to the codec that it replaces.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2("proto")} }

@@ -40,10 +40,10 @@ func (p *extProc) service() *grpc.ServiceDesc {
 	}
 }
 
-// process answers the messages of one HTTP stream, each with exactly one of its
-// kind, whichever comes first. It returns nil, which Envoy takes as "go on
-// without me", as soon as nothing is left to say, and when it cannot know what
-// to say: an error, or an answer of the wrong kind, would be the user's 500.
+// process answers the messages of one HTTP stream, each with exactly one answer of its
+// kind, whichever comes first. It returns nil, which Envoy takes as "go on without me",
+// once nothing is left to say, or if it cannot know what to say. After an error, or an
+// answer of the wrong kind, the user would get a 500.
 func (p *extProc) process(stream grpc.ServerStream) (err error) {
 	p.meter.StreamStarted()
 	defer p.meter.StreamEnded()

@@ -2,8 +2,8 @@ package server
 
 import "google.golang.org/grpc"
 
-// Interceptors are called around the questions of both protocols; a nil one
-// costs nothing. Health checks and the like pass through them too.
+// Interceptors are called around the questions of both protocols, and also around health
+// checks and the like. A nil one costs nothing.
 type Interceptors struct {
 	// Stream is called around each ext_proc stream.
 	Stream grpc.StreamServerInterceptor

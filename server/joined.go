@@ -11,9 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// joined serves services besides Envoy's protocols. Their streams, such as a
-// subscription, need have no end of their own: a drain ends them, and their age. A
-// panic ends the call alone.
+// joined serves services besides Envoy's protocols. Their streams, such as subscriptions,
+// need not end by themselves: a drain ends them, and so does their age. A panic ends only
+// its call.
 type joined struct {
 	log     *slog.Logger
 	age     time.Duration   // that ends a stream; 0 means that none does
@@ -21,10 +21,10 @@ type joined struct {
 	ended   chan struct{}   // closed when the streams are to end
 }
 
-// newJoined joins services whose connections get that old; 0 means as old as they will.
+// newJoined joins services whose connections are closed at that age; 0 means never.
 func newJoined(log *slog.Logger, connectionAge time.Duration) *joined {
-	// grpc-go has given up a connection after a tenth more at the latest, so that who
-	// comes back is on another one.
+	// grpc-go closes a connection after a tenth more at the latest, so a client that comes
+	// back uses another one.
 	age := connectionAge + connectionAge/5
 	return &joined{log: log, age: age, streams: map[string]bool{}, ended: make(chan struct{})}
 }
@@ -68,8 +68,8 @@ func (j *joined) recovered(service string, err *error) {
 	}
 }
 
-// untilEnded returns the context of a stream: when it ends, so does all that the
-// stream waits for, to receive as well.
+// untilEnded returns the context of a stream. When it ends, the stream no longer waits for
+// anything, not even to receive.
 func (j *joined) untilEnded(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	var old <-chan time.Time // never

@@ -13,9 +13,9 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// The limits of the gRPC listener, where Server's fields do not say otherwise.
-// What is above them is refused; Envoy's own calls are far below. A connection
-// holds at most streams times message size.
+// The limits of the gRPC listener, unless Server's fields say otherwise. What is above
+// them is refused; Envoy's own calls are far below. A connection needs at most the number
+// of streams times the message size.
 const (
 	// DefaultMaxMessage is in bytes. Envoy's own limit for the headers of a
 	// request, which a message carries, is 60 KiB.
@@ -26,9 +26,9 @@ const (
 	DefaultMaxConnections = 4096
 	// MaxHeaderBytes bounds the gRPC metadata of a call.
 	MaxHeaderBytes = 16 << 10
-	// MaxWaiting calls may wait for their first message for ever, and
-	// DefaultFirstMessage is how long further ones may: Envoy sends the question
-	// with the call.
+	// MaxWaiting is how many calls may wait for their first message without an end.
+	// DefaultFirstMessage is how long more calls may wait. Envoy sends the question with
+	// the call.
 	MaxWaiting          = 1000
 	DefaultFirstMessage = 10 * time.Second
 )
@@ -47,8 +47,8 @@ const (
 	// goroutine whose stack has to grow first. While all of them wait, for slow
 	// upstreams in two-phase, further streams get goroutines of their own.
 	streamWorkers = 32
-	// window is the flow control window of a stream. A fixed one keeps grpc-go
-	// from raising it to 16 MiB for who sends much.
+	// window is the flow control window of a stream. Since it is fixed, grpc-go does not
+	// raise it to 16 MiB for a client that sends much.
 	window = 64 << 10
 )
 
@@ -88,9 +88,9 @@ func (s *Server) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 	return ctx, nil
 }
 
-// hurry gives a call a context that ends when its first message does not come,
-// once MaxWaiting calls wait for theirs: so no client holds memory without
-// bound for nothing, and nothing is paid for that while nobody tries.
+// hurry gives a call a context that ends if its first message does not come. It does so
+// only once MaxWaiting calls wait for theirs. So no client can use memory without bound
+// by calls without messages, and ordinary calls do not pay for the protection.
 func (s *Server) hurry(ctx context.Context) context.Context {
 	if s.waiting.Add(1) <= MaxWaiting {
 		return ctx
@@ -106,13 +106,13 @@ const (
 	checkMethod   = "/" + contract.ExtAuthz + "/Check"
 )
 
-// waiting counts the calls whose first message has not come: hurry adds them.
-// One that grpc-go refuses after that, for an encoding that it does not know,
-// is never taken off; then calls are hurried although fewer wait.
+// waiting counts the calls whose first message has not come. hurry adds them. A call that
+// grpc-go then refuses, for an unknown encoding, is never subtracted, so that calls may be
+// hurried although fewer wait.
 type waiting struct{ atomic.Int64 }
 
-// receive calls recv, which receives the first message of a call. What comes
-// then may take as long as the upstream does.
+// receive calls recv, which receives the first message of a call. Later messages may take
+// as long as the upstream does.
 func (w *waiting) receive(ctx context.Context, recv func() error) error {
 	defer w.Add(-1)
 	err := recv()

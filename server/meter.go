@@ -16,7 +16,7 @@ const (
 	PassAnswered PassThrough = iota
 	// PassUnknownMessage is a message of no known kind.
 	PassUnknownMessage
-	// PassPanic is a bug of the service, which the log tells.
+	// PassPanic is a bug of the service; the log has it.
 	PassPanic
 
 	PassThroughs // how many there are
@@ -36,8 +36,8 @@ func (p PassThrough) String() string {
 	return passThroughWords[p]
 }
 
-// Meter is told what happens on the wire. It is called from the goroutines of
-// requests: it must not block and is called concurrently.
+// Meter measures what happens on the wire. The goroutines of requests call it
+// concurrently, so it must not block.
 type Meter interface {
 	// StreamStarted and StreamEnded are called once for each ext_proc stream.
 	StreamStarted()
@@ -54,7 +54,7 @@ type Meter interface {
 	// the upstream's own, as far as Envoy shows them, which only two-phase does.
 	// The policy's name is a string of the set; empty means none.
 	UpstreamCORS(policy string)
-	// Misused is called for each stream that spoils its answers.
+	// Misused is called for each stream that makes its answers useless.
 	Misused(Misuse)
 }
 

@@ -7,26 +7,26 @@ import (
 	"github.com/corsgate/corsgate/server/wire"
 )
 
-// Misuse is a way to ask by ext_proc that spoils the answers.
+// Misuse is a way to ask by ext_proc that makes the answers useless.
 type Misuse uint8
 
-// The ways that can be told from what Envoy sends.
+// The ways that can be recognised by what Envoy sends.
 const (
-	// MisuseFullDuplex hands bodies over and takes what comes back for them.
+	// MisuseFullDuplex sends bodies, and replaces them by the bodies that come back.
 	MisuseFullDuplex Misuse = iota
-	// MisuseIgnored makes no use of the answers.
+	// MisuseIgnored does not use the answers.
 	MisuseIgnored
-	// MisuseNoResponses shows no response whose headers corsgate is to edit.
+	// MisuseNoResponses does not send the responses whose headers corsgate has to edit.
 	MisuseNoResponses
 
 	Misuses // how many there are
 )
 
-// misuses are what a Misuse is called, does, and is mended by.
+// misuses are the word, the effect and the correction of each Misuse.
 var misuses = [Misuses]struct{ word, effect, hint string }{
-	MisuseFullDuplex: {"full_duplex_bodies", "Envoy takes bodies from corsgate, which sends none: they get lost",
+	MisuseFullDuplex: {"full_duplex_bodies", "Envoy takes bodies from corsgate, which sends none: they are lost",
 		"set request_body_mode and response_body_mode of processing_mode to NONE"},
-	MisuseIgnored: {"answers_ignored", "Envoy makes no use of the answers",
+	MisuseIgnored: {"answers_ignored", "Envoy does not use the answers",
 		"switch observability_mode off"},
 	MisuseNoResponses: {"no_responses", "Envoy shows no response headers, so that responses get no CORS headers and keep the upstream's",
 		"set response_header_mode of processing_mode to SEND, or use the filters that 'corsgate envoy-config' prints"},
@@ -40,7 +40,7 @@ func (m Misuse) String() string {
 	return misuses[m].word
 }
 
-// MisuseStatus says how often Envoy asked in a way that spoils the answers.
+// MisuseStatus says how often Envoy asked in a way that makes the answers useless.
 type MisuseStatus struct {
 	Kind    string `json:"kind"`
 	Streams uint64 `json:"streams"`
@@ -48,12 +48,12 @@ type MisuseStatus struct {
 	Hint    string `json:"hint"`
 }
 
-// endsInARow is how many streams end without their response, and none with it,
-// before that is a misuse: a client that goes away ends one, too, and a page
-// that is left ends a few.
+// endsInARow is how many streams in a row must end without their response before that
+// counts as a misuse. A client that goes away ends one, too, and a user who leaves a page
+// ends a few.
 const endsInARow = 10
 
-// misuse finds misuses, counts them and warns of each kind once.
+// misuse finds misuses, counts them, and warns about each kind once.
 type misuse struct {
 	streams [Misuses]atomic.Uint64
 	ends    atomic.Int64 // the streams in a row that ended without their response

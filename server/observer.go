@@ -9,11 +9,11 @@ import (
 	"github.com/corsgate/corsgate/server/wire"
 )
 
-// Observer is told of decisions, for metrics and decision logs. What it is
-// given is valid during the call only.
+// Observer gets decisions, for metrics and decision logs. Its arguments are valid only
+// during the call.
 type Observer = wire.Observer
 
-// Observers are told of each decision in their order.
+// Observers get each decision in their order.
 type Observers []Observer
 
 // Observe implements Observer.

@@ -29,8 +29,8 @@ const (
 // Server serves both of Envoy's protocols, gRPC health, and the Services that join
 // them, on one listener.
 type Server struct {
-	// Listener is served when it is set, and closed at the end; else Address is
-	// listened on, see Listen; empty means DefaultAddress.
+	// If Listener is set, Run serves it, and closes it at the end. Otherwise Run listens
+	// on Address, see Listen; empty means DefaultAddress.
 	Listener net.Listener
 	Address  string
 	// SocketMode is the mode of a Unix socket; 0 means DefaultSocketMode.
@@ -39,26 +39,27 @@ type Server struct {
 	// health service says NOT_SERVING, and questions are answered with the code
 	// Unavailable.
 	Handler *wire.Handler
-	// Meter is told what happens on the wire; nil means nobody is.
+	// Meter measures what happens on the wire; nil means that nothing does.
 	Meter Meter
 	// Interceptors are called around each question, as for tracing.
 	Interceptors Interceptors
 	// Services are served besides Envoy's protocols. The context of a stream of
 	// theirs ends when DrainDelay is over, and when it is older than
-	// MaxConnectionAge. One that goes on then holds the end up for DrainTimeout. A panic of a handler is logged, and ends its call alone.
+	// MaxConnectionAge. A stream that goes on delays the end, at most for DrainTimeout. A
+	// panic of a handler is logged, and ends only its call.
 	Services []Service
-	// Absent are the names of gRPC services that are not served though an Envoy may call
-	// them, each with what to do then: it is logged with the first call.
+	// Absent are the names of gRPC services that are not served although an Envoy may call
+	// them, each with what to do about it. The first call is logged with that.
 	Absent map[string]string
-	// Logger gets what operators want to know; nil means nobody does.
+	// Logger gets messages for operators; nil means that there are none.
 	Logger *slog.Logger
 	// DrainDelay is how long the service still takes new streams after it has
 	// said NOT_SERVING, for Envoy to notice: at least one health check
 	// interval. 0 means none.
 	DrainDelay time.Duration
-	// DrainTimeout bounds the wait for open streams after that. In the
-	// two-phase profile a stream lasts as long as the upstream works, so that
-	// it should be above the slowest route. 0 means DefaultDrainTimeout.
+	// DrainTimeout bounds the wait for open streams after that. In the two-phase profile a
+	// stream lasts until the upstream answers, so DrainTimeout should be longer than the
+	// slowest route. 0 means DefaultDrainTimeout.
 	DrainTimeout time.Duration
 	// TLS, if set, is spoken on the listener; its NextProtos have "h2".
 	TLS *tls.Config
@@ -74,9 +75,8 @@ type Server struct {
 	// MaxWaiting others wait for theirs; then it is ended. 0 means
 	// DefaultFirstMessage.
 	FirstMessage time.Duration
-	// MaxConnectionAge makes Envoy reconnect after that time, give or take a
-	// tenth, to spread over new replicas; open calls of Envoy's protocols are left
-	// to end. 0 means never.
+	// MaxConnectionAge makes Envoy reconnect after about that time, so that it also uses
+	// new replicas. Open calls of Envoy's protocols may end first. 0 means never.
 	MaxConnectionAge time.Duration
 
 	waiting waiting
@@ -88,12 +88,11 @@ type Server struct {
 // Ready reports whether the server has policies, listens, and does not drain.
 func (s *Server) Ready() bool { return s.serving.Load() }
 
-// Misused returns how Envoy has asked in ways that spoil the answers.
+// Misused returns in which ways Envoy has asked that make the answers useless.
 func (s *Server) Misused() []MisuseStatus { return s.misuse.status() }
 
-// Run serves until ctx ends, then drains, and returns when all streams have
-// ended or were cut. The error is why it could not listen or serve on. It may
-// be called once.
+// Run serves until ctx ends, then drains, and returns once all streams have ended or were
+// cut. The error says why it could not listen, or not go on. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
 	l, err := s.listen()
 	if err != nil {
@@ -160,8 +159,8 @@ func (s *Server) protocols(meter Meter) []Service {
 	return []Service{{Desc: process.service()}, {Desc: check.service()}}
 }
 
-// setHealth sets the status of every name that a health check may ask for: Envoy
-// drops a host at once whose health service does not know the name.
+// setHealth sets the status of every name that a health check may ask for. If a health
+// service does not know the name, Envoy drops the host at once.
 func (s *Server) setHealth(hs *health.Server, status healthv1.HealthCheckResponse_ServingStatus) {
 	hs.SetServingStatus("", status)
 	for _, service := range append(s.protocols(nil), s.Services...) {
@@ -180,8 +179,8 @@ func (s *Server) awaitReady(ctx context.Context, hs *health.Server) {
 	}
 }
 
-// drain lets Envoy go elsewhere before streams are refused, and open streams
-// end before they are cut.
+// drain gives Envoy time to use other hosts before streams are refused, and gives open
+// streams time to end before they are cut.
 func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct{}) {
 	s.serving.Store(false)
 	hs.Shutdown()

@@ -12,17 +12,16 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// The codes of what the profile no-trip says of a policy.
+// The codes of what the profile no-trip says about a policy.
 const (
 	codeCompiled     = "compiled"      // Envoy decides
-	codeAskedSome    = "asked-some"    // some requests are asked about
-	codeAskedWhole   = "asked-whole"   // every request with an Origin is
-	codeNeedsService = "needs-service" // they would be, and there is no service
+	codeAskedSome    = "asked-some"    // Envoy asks about some requests
+	codeAskedWhole   = "asked-whole"   // Envoy asks about every request with an Origin
+	codeNeedsService = "needs-service" // Envoy would have to, and there is no service
 )
 
-// compileFor compiles policies for an Envoy, and says of each one what is asked
-// about. A policy that needs a service if there is none is an
-// error.
+// compileFor compiles policies for an Envoy, and says for each one what Envoy asks
+// about. If there is no service, a policy that needs one is an error.
 func compileFor(c envoy.Config, r policyfile.Result) (*notrip.Result, []policyfile.Diagnostic, error) {
 	filters, err := c.Compile(policy.Compile(r.Policies))
 	if err != nil {
@@ -62,24 +61,24 @@ func causesOf(report notrip.Report) []notrip.Cause {
 	return report.Causes
 }
 
-// askedFinding says of a policy what is asked about because of one cause, without its
-// place. Without a service that is refused.
+// askedFinding says what Envoy asks about because of one cause in a policy. The finding has
+// no place yet. Without a service, Envoy refuses such requests.
 func askedFinding(report notrip.Report, cause notrip.Cause, service bool) policyfile.Diagnostic {
 	d := policyfile.Diagnostic{Level: policy.Note, Hint: cause.Hint}
 	switch {
 	case report.Asked == notrip.AskedAll && service:
-		d.Code, d.Reason = codeAskedWhole, "the service is asked about every request with an Origin"
+		d.Code, d.Reason = codeAskedWhole, "Envoy asks the service about every request with an Origin"
 	case report.Asked == notrip.AskedAll:
 		d.Level, d.Code, d.Reason = policy.Error, codeNeedsService, "Envoy alone cannot decide about it"
 		d.Hint = strings.TrimPrefix(d.Hint+", or have a service", ", or ")
 	case report.Asked == notrip.AskedSome && service:
-		d.Code, d.Reason = codeAskedSome, "the service is asked about some requests"
+		d.Code, d.Reason = codeAskedSome, "Envoy asks the service about some requests"
 	case report.Asked == notrip.AskedSome:
 		d.Code, d.Reason = codeAskedSome, "some requests are refused, since there is no service to ask"
 	case service:
-		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, the service is asked about odd spellings only"
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, and asks the service only about odd spellings"
 	default:
-		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, odd spellings are refused"
+		d.Code, d.Reason = codeCompiled, "Envoy decides by itself, and refuses odd spellings"
 	}
 	for _, more := range []string{cause.Field, cause.Reason} {
 		if more != "" {
@@ -99,7 +98,7 @@ func compiledWhole(found []policyfile.Diagnostic) (n int) {
 	return n
 }
 
-// byItself says of how many policies Envoy decides about by itself.
+// byItself says about how many policies Envoy decides by itself.
 func byItself(policies int, found []policyfile.Diagnostic) string {
 	whole := compiledWhole(found)
 	if whole == policies {

@@ -28,7 +28,7 @@ type findings struct {
 	// Policies is the number of policies in the paths without errors.
 	Policies int `json:"policies"`
 
-	compiled bool // the findings say for each policy what Envoy decides
+	compiled bool // the findings say for each policy what Envoy decides by itself
 }
 
 func newCheck() *cobra.Command {
@@ -37,17 +37,17 @@ func newCheck() *cobra.Command {
 		Use:   "check PATH...",
 		Short: "Find the mistakes of policies",
 		Long: `Judges each PATH, a policy file or folder, exactly as 'corsgate serve --policies PATH'
-would load it, and prints one line a finding:
+would load it, and prints a line for each finding:
 
   FILE:LINE:COL: error|warning|note [CODE] message (hint)
 
-Exits 1 when there are errors, with --strict on warnings too.
+Exits 1 if there are errors; with --strict, if there are warnings, too.
 
-With --profile no-trip it says how many policies Envoy decides about by itself once they
-are compiled; of each other one a note says what the service is asked about, why, and
-what would change it. JSON has a note for each policy.
-With --without-service a policy that must be asked about is an error. The other flags
-of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
+With --profile no-trip it also says about how many policies Envoy decides by itself. For
+each other policy a note says what Envoy asks the service about, why, and what would
+change that. JSON has a note for each policy. With --without-service it is an error if
+Envoy must ask about a policy. The other flags describe the Envoy, as they do for
+'corsgate envoy-config --profile no-trip'.`,
 		Example: `  corsgate check policies/
   corsgate check --strict --format json cors.yaml
   corsgate check --profile no-trip --without-service policies/`,
@@ -72,10 +72,10 @@ of 'corsgate envoy-config --profile no-trip' say what is compiled for.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 1 on warnings too")
+	cmd.Flags().BoolVar(&f.strict, "strict", false, "exit 1 if there are warnings, too")
 	cmd.Flags().Var(f.format, "format", "how to print the findings")
-	cmd.Flags().Var(f.profile, "profile", "say what this profile makes of each policy, too; only no-trip makes something of it")
-	cmd.Flags().BoolVar(&f.withoutService, "without-service", false, "no-trip: a policy that must be asked about is an error")
+	cmd.Flags().Var(f.profile, "profile", "with no-trip, say, too, what Envoy decides by itself; the other profiles add nothing")
+	cmd.Flags().BoolVar(&f.withoutService, "without-service", false, "no-trip: it is an error if Envoy must ask about a policy")
 	f.compile.define(cmd)
 	return cmd
 }
@@ -87,7 +87,7 @@ type checkFlags struct {
 	compile                compileFlags
 }
 
-// check reports flags that have no use together.
+// check reports flags that have no effect together.
 func (f *checkFlags) check(cmd *cobra.Command) error {
 	if f.noTrip() {
 		if err := f.compile.check(); err != nil {
@@ -97,7 +97,7 @@ func (f *checkFlags) check(cmd *cobra.Command) error {
 		return asFault(err, exitUsage, "see 'corsgate check --help'")
 	}
 	return misplaced(cmd.Flags(), append([]string{"without-service"}, compileFlagNames...),
-		"is of the profile no-trip alone", "leave it out, or add --profile no-trip")
+		"is only for the profile no-trip", "leave it out, or add --profile no-trip")
 }
 
 func (f *checkFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
@@ -141,8 +141,8 @@ func loadSet(ctx context.Context, stderr io.Writer, policies string, source live
 	return policy.Compile(r.Policies), nil
 }
 
-// more returns the function that says how the profile treats the policies. It
-// returns nil if the profile has nothing to say.
+// more returns the function that adds findings for the profile. It returns nil if the
+// profile adds none.
 func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Result) []policyfile.Diagnostic {
 	if !f.noTrip() {
 		return nil
@@ -172,7 +172,7 @@ func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code i
 	for _, d := range found {
 		fmt.Fprintln(stderr, d)
 	}
-	return &fault{err: err, code: code, hints: []string{"mend what stands above; 'corsgate check' finds it too"}}
+	return &fault{err: err, code: code, hints: []string{"correct the mistakes above; 'corsgate check' finds them, too"}}
 }
 
 // add counts the result of one path.

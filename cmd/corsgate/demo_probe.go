@@ -66,7 +66,7 @@ func (p probe) ask(ctx context.Context, base string) (*http.Response, error) {
 	return resp, err
 }
 
-// wrong returns what is not as it should be about an answer and its reason.
+// wrong returns what is wrong with an answer and its reason.
 func (p probe) wrong(resp *http.Response, reason string) []string {
 	var wrong []string
 	if resp.StatusCode != p.status {

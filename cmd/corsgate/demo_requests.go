@@ -12,8 +12,8 @@ const (
 	deniedOrigin  = "https://evil.example.net"
 )
 
-// crossSite is what browsers say of such a request (Fetch Metadata, section 2.4). A
-// policy for every host does not know which origins are the site's own.
+// crossSite is the header that browsers send with such a request (Fetch Metadata, section
+// 2.4). A policy for every host does not know which origins are the site's own.
 var crossSite = [2]string{"Sec-Fetch-Site", "cross-site"}
 
 // demoProbes returns the requests of the demo: a preflight and a request of an

@@ -12,8 +12,8 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// logPatience is how long an answer's line in the access log may take. Envoy
-// writes it every 50 ms, unless the machine has much else to do.
+// logPatience is how long an answer's line in the access log may take. Envoy writes the
+// log every 50 ms, unless the machine is busy.
 const logPatience = time.Minute
 
 // show waits for Envoy, then shows what it does: with --once by making the
@@ -40,8 +40,8 @@ func (d *demo) show(ctx context.Context, back *back, ready <-chan string, entrie
 // json reports whether the demo prints for programs.
 func (d *demo) json() bool { return d.flags.format.value == "json" }
 
-// guide says what is there and what to try; for programs on one line of JSON. Without
-// a service there is no status.
+// guide says what runs and what to try, for programs on one line of JSON. Without a
+// service there is no status.
 func (d *demo) guide(base, status string) {
 	file := printable.Name(d.policyFile)
 	if d.json() {
@@ -82,7 +82,7 @@ func (d *demo) follow(ctx context.Context, entries <-chan accessEntry) {
 	}
 }
 
-// tried is a request of the demo and what came of it, as its JSON says it.
+// tried is a request of the demo and its result, in the form of its JSON.
 type tried struct {
 	Title   string `json:"title"`
 	Command string `json:"command"`
@@ -92,11 +92,11 @@ type tried struct {
 	Reason  string   `json:"reason"`
 	// By is who decided.
 	By string `json:"by,omitempty"`
-	// Wrong is what is not as it should be.
+	// Wrong is what is wrong with the answer.
 	Wrong []string `json:"wrong,omitempty"`
 }
 
-// tryAll makes all requests and says whether their answers are as they should be.
+// tryAll makes all requests and says whether their answers are right.
 func (d *demo) tryAll(ctx context.Context, base string, entries <-chan accessEntry) error {
 	probes, bad := demoProbes(), 0
 	all := make([]tried, 0, len(probes))
@@ -127,7 +127,7 @@ func (d *demo) tryAll(ctx context.Context, base string, entries <-chan accessEnt
 	return nil
 }
 
-// try makes one request and returns what came of it.
+// try makes one request and returns the result.
 func (d *demo) try(ctx context.Context, p probe, base string, entries <-chan accessEntry) (tried, error) {
 	resp, err := p.ask(ctx, base)
 	if err != nil {

@@ -24,23 +24,23 @@ func newDiff() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "Find who gains and who loses access between two versions of policies",
 		Long: `Compares what two versions of policies decide, not how they are written. OLD and NEW
-are policy files or folders. Both are asked about requests that are made of what
-stands in them: origins that a pattern matches and near misses of it, each method
-and header, the hosts and paths of all policies. Recorded decisions can be replayed
-besides. Every change is shown with a request that proves it, and with what both
+are policy files or folders. It makes requests from them: origins that a pattern
+matches, origins that it nearly matches, each method and header, the hosts and paths
+of all policies. Then it compares what both versions answer. It can replay recorded
+decisions, too. It prints each change with a request that proves it, and with what the
 versions answer differently:
 
   widens|narrows|changes [ASPECT] policy NAME: EXAMPLES (gains WHAT; loses WHAT)
     REQUEST: REASON, now REASON
       HEADER: VALUE -> VALUE
 
-Exits 1 when access widens, so that a review can ask for a second look. What a policy
-in shadow would do is not access.`,
+Exits 1 if access widens, so that a review can ask for a second look. A policy in shadow
+gives no access, so it does not count.`,
 		Example: `  corsgate diff deployed/ policies/
   corsgate diff --log decisions.jsonl --format json deployed/ policies/`,
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) != 2 {
-				return misused("name both versions: corsgate diff OLD NEW", "%s given, and 2 are compared", printable.Counted(len(paths), "path", "paths"))
+				return misused("name both versions: corsgate diff OLD NEW", "%s given, and diff compares 2", printable.Counted(len(paths), "path", "paths"))
 			}
 			return nil
 		},
@@ -98,13 +98,13 @@ func printDiff(out, note io.Writer, r policydiff.Report, format string) error {
 		}
 	}
 	if r.Bounded {
-		fmt.Fprintln(note, "the policies are too many for all near misses; some were left out")
+		fmt.Fprintln(note, "there are too many policies to try all near misses; some were left out")
 	}
 	_, err := fmt.Fprintln(note, diffSummary(r))
 	return err
 }
 
-// changeLine returns what a change is, on one line.
+// changeLine describes a change on one line.
 func changeLine(paint printable.Painter, c policydiff.Change) string {
 	var effect []string
 	if len(c.Gained) > 0 {
@@ -172,8 +172,8 @@ func witnessLine(w policydiff.Witness) string {
 	return text + ": " + w.OldReason + ", now " + w.NewReason
 }
 
-// differenceLines returns what both decisions do differently, a line each; the
-// reasons are in the witness's own.
+// differenceLines returns the differences of the two decisions, each on a line, except the
+// reasons, which the line of the witness has.
 func differenceLines(w policydiff.Witness) string {
 	var lines strings.Builder
 	for _, d := range w.Differences {

@@ -29,7 +29,7 @@ type recordedDecision struct {
 	SecFetchSite   string `json:"sec_fetch_site"`
 	Upgrade        string `json:"upgrade"`
 	Protocol       string `json:"protocol"`
-	// Clipped tells that a value was too long for the log.
+	// Clipped says that a value was too long for the log.
 	Clipped bool `json:"clipped"`
 }
 
@@ -54,9 +54,9 @@ func unquoted(s string) string {
 	return s
 }
 
-// replay calls each for the requests of a decision log, and returns how many
-// there are, and how many are not whole and were left out. Lines of other logs
-// that stand in between are passed over.
+// replay calls each for the requests of a decision log. It returns how many there are, and
+// how many were left out because a value was clipped. It ignores lines of other logs in
+// between.
 func replay(ctx context.Context, name string, each func(policy.Request)) (n, clipped int, err error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -16,9 +16,8 @@ func variable(flag string) string {
 	return "CORSGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// withoutVariables is the annotation of a command whose flags, and its
-// subcommands', have no environment variables, or of such a flag; its value says
-// why.
+// withoutVariables is the annotation of a command without environment variables for its
+// flags and its subcommands' flags, or of a flag without one. Its value says why.
 const withoutVariables = "without-variables"
 
 // bindEnvironment gives every flag of root and its subcommands an environment
@@ -60,8 +59,8 @@ func hasVariables(cmd *cobra.Command) bool {
 	return true
 }
 
-// fromEnvironment sets f from its variable, unless the command line has it. An
-// empty variable counts as none, as container files often have them.
+// fromEnvironment sets f from its variable, unless the command line has it. It ignores an
+// empty variable, since container files often have some.
 func fromEnvironment(f *pflag.Flag) error {
 	value := os.Getenv(variable(f.Name))
 	_, without := f.Annotations[withoutVariables]

@@ -36,28 +36,29 @@ func newEnvoyConfig() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "envoy-config",
 		Short: "Print the configuration of an Envoy that has the policies compiled in, or that asks corsgate",
-		Long: `Prints a complete Envoy bootstrap, or with --only filters what goes into a
-configuration that is there already: the HTTP filters, what the connection manager
-needs beside them, the virtual host's part and the cluster. Every part says in a comment what it is for.
+		Long: `Prints a complete Envoy bootstrap. With --only filters it prints what goes into a
+configuration that you already have: the HTTP filters, what the connection manager
+needs beside them, the virtual host's part and the cluster. A comment at each part says
+what it is for.
 
-The Envoy of the profile no-trip has the policies compiled into its filters, and
-decides by itself. 'corsgate serve --ecds' delivers them while Envoy runs.
+In the profile no-trip Envoy has the policies compiled into its filters, and decides by
+itself. 'corsgate serve --ecds' delivers the filters while Envoy runs.
 
-With --policies and --out they are files instead: it compiles the policies and writes
-into the folder --out the bootstrap, envoy.yaml, and the filters, which Envoy watches.
-Run it again when the policies have changed, and a running Envoy reads what is new; a
-file that stays the same is not touched. An envoy.yaml that is there and says
-something else may be edited: it is left, and the new one is envoy.yaml.new. Without
---service there is nobody to ask: a policy that Envoy cannot decide about is an error
-then.
+With --policies and --out the filters are files instead. The command compiles the
+policies. It writes the filters, which Envoy watches, and the bootstrap, envoy.yaml, into
+the folder --out. Run it again when the policies have changed: a running Envoy then reads
+what is new. It does not touch a file whose content stays the same. If an envoy.yaml is
+there that differs, you may have edited it: the command leaves it, and writes
+envoy.yaml.new. Without --service there is nobody to ask, so a policy that Envoy cannot
+decide about is an error.
 
-With the other profiles Envoy asks corsgate about each request with an Origin.
+In the other profiles Envoy asks corsgate about each request with an Origin.
 
---format envoy-gateway and --format istio print the Kubernetes objects that do the same
-to the Envoys of a Gateway or a workload, to be applied by kubectl. In no-trip, corsgate
-delivers the policies; with --policies they stand in the object itself, and no service is
-needed. For Envoy Gateway, --profile two-phase uses its portable API alone, and so does
---profile ext-authz for Istio; what is printed says what is lost.`,
+--format envoy-gateway and --format istio print Kubernetes objects for kubectl. They do
+the same to the Envoys of a Gateway or a workload. In no-trip corsgate delivers the
+policies; with --policies the object itself has them, and needs no service. --profile
+two-phase needs only the portable API of Envoy Gateway, and --profile ext-authz only that
+of Istio; the output says what is lost.`,
 		Example: `  corsgate envoy-config --upstream 127.0.0.1:8080 > envoy.yaml && envoy -c envoy.yaml
   corsgate envoy-config --only filters --service unix:///run/corsgate.sock
   corsgate envoy-config --policies policies/ --out envoy/ --upstream 127.0.0.1:8080
@@ -103,28 +104,28 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.Var(f.profile, "profile", "how Envoy asks corsgate")
 	flags.StringVar(&c.Listen, "listen", "127.0.0.1:10000", "IP:PORT or unix:///PATH where Envoy takes traffic")
 	flags.StringVar(&c.Upstream, "upstream", "", "HOST:PORT or unix:///PATH of the application; required for a whole bootstrap")
-	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; in no-trip with --out or --folder none by default")
+	flags.StringVar(&c.Service, "service", defaultGRPCListen, "HOST:PORT or unix:///PATH of corsgate; by default none in no-trip with --out or --folder")
 	flags.StringVar(&c.Admin, "envoy-admin", "", "IP:PORT of Envoy's own admin listener; none by default")
 	flags.Var(f.only, "only", "print this part alone")
-	flags.Var(f.format, "format", "how to print it, json has no comments; with --out how to print what was written; or the objects for that control plane")
-	flags.Var(f.matchBy, "match-by", "how Envoy tells the requests to ask about")
-	flags.Var(f.withoutOrigin, "without-origin", "what answers to requests without an Origin get: strip removes the upstream's CORS headers and adds Vary")
-	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` that --without-origin strip holds for, repeatable; all by default")
-	flags.Var(f.fail, "fail", "what happens when corsgate does not answer")
+	flags.Var(f.format, "format", "how to print it; json has no comments; with --out, how to print what was written; envoy-gateway and istio print that control plane's objects")
+	flags.Var(f.matchBy, "match-by", "how Envoy finds the requests that it asks about")
+	flags.Var(f.withoutOrigin, "without-origin", "what happens to answers to requests without an Origin: strip removes the upstream's CORS headers and adds Vary")
+	flags.StringSliceVar(&c.ManagedHosts, "managed-host", nil, "`HOST` to which --without-origin strip applies, repeatable; all by default")
+	flags.Var(f.fail, "fail", "what happens if corsgate does not answer")
 	flags.BoolVar(&c.RouteName, "route-name", false, "send the route's name too, for corsgate's decision log")
-	flags.BoolVar(&c.AllowCustomMethods, "allow-custom-methods", false, "let methods through that Envoy does not know, over HTTP/1; Envoy warns of it at every start")
+	flags.BoolVar(&c.AllowCustomMethods, "allow-custom-methods", false, "let methods through over HTTP/1 that Envoy does not know; Envoy warns about it at every start")
 	flags.BoolVar(&c.MergeSlashes, "merge-slashes", false, "let routes and the upstream see one slash instead of several; decisions are the same without it")
 	flags.DurationVar(&c.MessageTimeout, "message-timeout", envoy.DefaultMessageTimeout, "how long Envoy waits for an answer")
 	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder to compile")
 	flags.StringVar(&f.out, "out", "", "no-trip: `DIR` to write into")
 	flags.StringVar(&c.Compiled.Folder, "folder", "", "no-trip: `DIR` where Envoy sees what is written into --out; by default the same")
 	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them; the default without --policies, --out and --folder")
-	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"what is set for serve is not meant for an Envoy that reads files"})
+	_ = flags.SetAnnotation("ecds", withoutVariables, []string{"the variable is for serve, and this Envoy may read files"})
 	f.compile.define(cmd)
 	f.target.define(flags)
-	flags.Var(&f.feed, "feed", "no-trip: tell 'corsgate serve --feed' what Envoy decides by itself, or `PERCENT` of it, as in --feed=0.5%")
+	flags.Var(&f.feed, "feed", "no-trip: report to 'corsgate serve --feed' what Envoy decides by itself, or `PERCENT` of it, as in --feed=0.5%")
 	flags.Lookup("feed").NoOptDefVal = "100%"
-	_ = flags.SetAnnotation("feed", withoutVariables, []string{"what is set for serve is a switch"})
+	_ = flags.SetAnnotation("feed", withoutVariables, []string{"the variable is for serve, where it has no percentage"})
 	flags.BoolVar(&f.stats, "decision-stats", false, "no-trip: have Envoy's own statistics count decisions by policy and reason")
 }
 
@@ -143,14 +144,14 @@ func (f *envoyConfigFlags) hasService(flags *pflag.FlagSet) bool {
 	return f.config.Service != "" && (!f.noTrip() || f.ecds || flags.Changed("service"))
 }
 
-// check reports flags that have no use in the profile, or exclude each other.
+// check reports flags that have no effect in the profile, or that exclude each other.
 func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 	if err := f.target.check(flags, f.format); err != nil {
 		return err
 	}
 	if !f.noTrip() {
 		return misplaced(flags, append([]string{"policies", "out", "folder", "ecds", "feed", "decision-stats"}, compileFlagNames...),
-			"is of the profile no-trip alone", "leave it out, or leave --profile out")
+			"is only for the profile no-trip", "leave it out, or leave --profile out")
 	}
 	if err := misplaced(flags, []string{"match-by", "without-origin", "managed-host"}, "has no use in no-trip",
 		"leave it out: the compiled filter matches by itself, and knows the policies' hosts; or choose another profile, such as --profile one-trip"); err != nil {
@@ -172,7 +173,7 @@ func (f *envoyConfigFlags) check(flags *pflag.FlagSet) error {
 func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	switch {
 	case f.target.isMeant(f.format) && !f.ecds:
-		return nil // the filter stands in the object
+		return nil // the object has the filter
 	case f.ecds:
 		return misplaced(flags, []string{"policies", "out", "folder", "no-trip-budget"}, "is about what corsgate serve compiles",
 			"leave it out, and run 'corsgate serve --ecds' with --policies and --no-trip-budget; or have files written with --policies PATH --out DIR, without --ecds")
@@ -183,7 +184,7 @@ func (f *envoyConfigFlags) checkFolders(flags *pflag.FlagSet) error {
 	case f.out == "" && f.config.Compiled.Folder == "":
 		return misused("name the folder where Envoy finds the compiled policies with --folder DIR, or have them written with --policies PATH --out DIR", "no --folder given")
 	case f.out == "":
-		return misplaced(flags, []string{"policies"}, "has nowhere to be compiled to", "name the folder to write into with --out DIR")
+		return misplaced(flags, []string{"policies"}, "needs a folder to compile into", "name the folder to write into with --out DIR")
 	}
 	return nil
 }

@@ -32,18 +32,18 @@ type fileState string
 const (
 	stateWritten   fileState = "written"
 	stateUnchanged fileState = "unchanged"
-	stateKept      fileState = "kept"    // it says something else, and may be edited
-	stateRemoved   fileState = "removed" // nothing differs any more
+	stateKept      fileState = "kept"    // it differs, and may have been edited
+	stateRemoved   fileState = "removed" // it no longer differs
 )
 
-// folderReport says what was written, as its JSON says it.
+// folderReport says what was written, in the form of its JSON.
 type folderReport struct {
 	Files []fileReport `json:"files"`
 	// Policies is the number of compiled policies. Findings say about which requests
 	// Envoy asks.
 	Policies int                     `json:"policies"`
 	Findings []policyfile.Diagnostic `json:"findings"`
-	// Bytes is the size of the filters, of which Budget is the bound.
+	// Bytes is the size of the filters, and Budget its bound.
 	Bytes  int `json:"bytes"`
 	Budget int `json:"budget"`
 	// Next says what to do now.
@@ -94,7 +94,7 @@ func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	r, err := live.Check(cmd.Context(), sourceOf(f.policies))
 	if err != nil {
 		r.Diagnostics = refusal(f.policies, err)
-		err = hinted(errors.New("no good policies to compile"), "mend what stands above; 'corsgate check' finds it too")
+		err = hinted(errors.New("no good policies to compile"), "correct the mistakes above; 'corsgate check' finds them, too")
 	}
 	for _, d := range r.Diagnostics {
 		fmt.Fprintln(cmd.ErrOrStderr(), d)
@@ -109,7 +109,7 @@ func needService(stderr io.Writer, found []policyfile.Diagnostic) (err error) {
 		if d.Level == policy.Error {
 			fmt.Fprintln(stderr, d)
 			err = hinted(errors.New("there are policies that Envoy cannot decide about, and there is no service to ask"),
-				"change what stands above, or run 'corsgate serve' and name it with --service ADDRESS")
+				"change the policies above, or run 'corsgate serve' and name it with --service ADDRESS")
 		}
 	}
 	return err
@@ -175,7 +175,7 @@ func (r *folderReport) keepBootstrap(folder string, doc []byte) error {
 	return errors.Join(err, r.removeNew(folder))
 }
 
-// removeNew removes a new bootstrap that was taken over.
+// removeNew removes a new bootstrap that the user has copied into the old one.
 func (r *folderReport) removeNew(folder string) error {
 	err := os.Remove(filepath.Join(folder, newBootstrapName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -206,14 +206,14 @@ func (f *envoyConfigFlags) advise(r *folderReport, c envoy.Config) {
 	case stateUnchanged:
 		r.Next = append(r.Next, "an Envoy that runs with it reads the filters by itself")
 	case stateKept:
-		r.Next = append(r.Next, bootstrapName+" says something else than these flags, and stays, since it may be edited: take over what is new in "+newBootstrapName+", and restart Envoy")
+		r.Next = append(r.Next, bootstrapName+" differs from what these flags give, and may be edited, so it stays: copy what is new from "+newBootstrapName+", and restart Envoy")
 	}
 	if c.Service != "" {
 		serve := "corsgate serve --policies " + printable.Name(f.policies)
 		if c.Service != defaultGRPCListen {
 			serve += " --grpc-listen ADDRESS"
 		}
-		r.Next = append(r.Next, fmt.Sprintf("serve what is asked about, at %s: %s", c.Service, serve))
+		r.Next = append(r.Next, fmt.Sprintf("Envoy asks about some requests at %s; answer there: %s", c.Service, serve))
 	}
 	r.Next = append(r.Next, "when the policies have changed, run this again")
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/notrip"
 )
 
-// clusterService is where the chart's service listens, installed by its own name in a
-// namespace of that name.
+// clusterService is where the chart's service listens if release and namespace are named
+// corsgate.
 const clusterService = "corsgate.corsgate.svc.cluster.local:9001"
 
 // targetFlags are the flags that say which Envoys of a control plane are meant.
@@ -19,7 +19,7 @@ type targetFlags struct{ target envoy.Target }
 func (f *targetFlags) define(flags *pflag.FlagSet) {
 	t := &f.target
 	flags.StringVar(&t.Gateway, "gateway", "", "envoy-gateway: NAMESPACE/NAME of the Gateway")
-	flags.StringSliceVar(&t.Listeners, "gateway-listener", []string{"http"}, "envoy-gateway: `NAME` of the Gateway's listener, repeatable; of several on one port the first")
+	flags.StringSliceVar(&t.Listeners, "gateway-listener", []string{"http"}, "envoy-gateway: `NAME` of the Gateway's listener, repeatable; if several share a port, name the first")
 	flags.StringVar(&t.Workload, "workload", "", "istio: NAMESPACE/LABEL=VALUE of the gateway's pods")
 	flags.BoolVar(&t.Sidecar, "sidecar", false, "istio: the workload is an application with a sidecar, and not a gateway")
 	flags.StringVar(&t.TLS, "service-tls", "", "envoy-gateway and istio: `DIR` where Envoy finds ca.crt, tls.crt and tls.key, to ask corsgate by mutual TLS; what is printed says how they come there")
@@ -56,11 +56,11 @@ func (f *targetFlags) check(flags *pflag.FlagSet, format *choice) error {
 			return err
 		}
 	default:
-		return misplaced(flags, append(append(gateway, workload...), "service-tls"), "is about the Envoys of a control plane",
+		return misplaced(flags, append(append(gateway, workload...), "service-tls"), "is only for the Envoys of a control plane",
 			"leave it out, or write --format envoy-gateway or --format istio")
 	}
 	return misplaced(flags, []string{"listen", "upstream", "envoy-admin", "only", "out", "folder", "match-by", "allow-custom-methods", "merge-slashes", "feed", "decision-stats"},
-		"is not for this format: the control plane writes what Envoy is otherwise", "leave it out, or write --format yaml")
+		"is not for this format: the control plane writes the rest of Envoy's configuration", "leave it out, or write --format yaml")
 }
 
 // printManifest prints the objects.
@@ -88,8 +88,8 @@ func (f *envoyConfigFlags) printManifest(cmd *cobra.Command) error {
 	return err
 }
 
-// compileWhole compiles the policies. What Envoy would have to ask about is an error
-// unless there is a service.
+// compileWhole compiles the policies. If there is no service, it is an error if Envoy would
+// have to ask.
 func (f *envoyConfigFlags) compileWhole(cmd *cobra.Command, c envoy.Config) (*notrip.Result, error) {
 	r, err := f.load(cmd)
 	if err != nil {

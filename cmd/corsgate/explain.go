@@ -61,26 +61,27 @@ func newExplain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain",
 		Short: "Say why a page's request is allowed or blocked, and what would allow it",
-		Long: `Says which policy a request gets and why, what of it matches or nearly does, the
-exact headers of the preflight's answer and of the request's, and what a browser
-makes of them, step by step, with the section of https://fetch.spec.whatwg.org
-that it follows; then what to add to the policy to allow it. With --policies it says,
-too, whether an Envoy of the profile no-trip decides by itself or asks corsgate.
+		Long: `Says which policy a request gets and why, and which entry matches or nearly matches.
+It shows the exact headers of the answers to the preflight and to the request, and what
+a browser does with them, step by step, with the section of
+https://fetch.spec.whatwg.org that each step follows. Then it says what to add to the
+policy to allow the request. With --policies it also says whether an Envoy of the profile
+no-trip decides by itself or asks corsgate.
 
-The request is told by flags, by what "Copy as cURL" (bash or cmd) or "Copy as
-fetch" in a browser's developer tools gives, or by a HAR file, of which each
-request that the page could not read is explained. Other flags override only what
-they name of these; --headers adds to them. The policies are those of --policies,
-or those that a running corsgate serves, asked at its admin listener.
+Give the request by flags, by what "Copy as cURL" (bash or cmd) or "Copy as fetch" in a
+browser's developer tools copies, or by a HAR file. Of a HAR file, each request that the
+page could not read is explained. Flags given beside these override only what they name;
+--headers adds to them. The policies are those of --policies, or those that a running
+corsgate serves, which is asked at its admin listener.
 
 If no policy covers the request, or if the policy leaves it to the upstream, the
-upstream's answer decides: a HAR file has it, else give it with --upstream-header
-and --upstream-status.
+upstream's answer decides. A HAR file has that answer; otherwise give it with
+--upstream-header and --upstream-status.
 
-Exits 0 when the page may read the answer, or when a recorded request failed for
-another reason than CORS or a policy, such as the network; 1 when it is blocked,
-2 when that cannot be told or depends on an answer of the upstream that is not
-given. Of several requests, one that is blocked makes it 1.`,
+Exits 0 if the page may read the answer, or if a recorded request failed for another
+reason than CORS or a policy, such as the network. Exits 1 if the request is blocked; of
+several requests, if one is. Exits 2 if that is not known, or depends on an answer of the
+upstream that is not given.`,
 		Example: `  corsgate explain --policies policies/ --origin https://app.example.com --host api.example.com --method PUT --headers content-type
   corsgate explain --policies policies/ --curl "curl -X DELETE -H 'Origin: https://app.example.com' https://api.example.com/v1"
   pbpaste | corsgate explain --policies policies/ --curl -
@@ -112,7 +113,7 @@ func (c *explainConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.policy, "policy", "", "`NAME` of the policy that Envoy gives")
 	flags.StringArrayVar(&c.upstreamHeaders, "upstream-header", nil, "\"NAME: VALUE\" that the upstream's answer has; may be repeated")
 	flags.Var(&c.upstreamStatus, "upstream-status", "status of the upstream's answer (default 200)")
-	flags.Var(&c.ports, "port", "`PORT` of 'envoy-config --port', repeatable: Envoy itself decides about hosts with it in no-trip")
+	flags.Var(&c.ports, "port", "`PORT` of 'envoy-config --port', repeatable: in no-trip Envoy itself decides about hosts with this port")
 	_ = flags.SetAnnotation("port", withoutVariables, []string{"Kubernetes sets CORSGATE_PORT in pods beside a Service of that name"})
 	flags.StringVar(&c.curl, "curl", "", "a curl `COMMAND`, several, or calls of fetch, as browsers copy them; - reads it from standard input")
 	flags.StringVar(&c.har, "har", "", "a HAR `FILE`; - reads it from standard input")
@@ -140,7 +141,7 @@ func (c *explainConfig) explainer(ctx context.Context, stderr io.Writer) (explai
 	switch {
 	case c.policies != "" && c.admin != "":
 		return nil, misused("leave one of them out; the variables CORSGATE_POLICIES and CORSGATE_ADMIN give them, too",
-			"--policies and --admin are both given, and only one of them can be asked")
+			"--policies and --admin are both given, and explain asks only one of them")
 	case c.policies == "" && c.admin == "":
 		return nil, misused("name the policy file or folder with --policies, or a running corsgate with --admin http://127.0.0.1:9002",
 			"one of --policies and --admin is needed")
@@ -170,7 +171,7 @@ func (c *explainConfig) questions(stdin io.Reader, note io.Writer) (qs []explain
 	switch {
 	case c.har != "" && c.curl != "":
 		return nil, misused("leave one of them out; the variables CORSGATE_HAR and CORSGATE_CURL give them, too",
-			"--har and --curl are both given, and only one of them can be read")
+			"--har and --curl are both given, and explain reads only one of them")
 	case c.har != "":
 		qs, err = c.readHAR(stdin, note)
 	case c.curl != "":
@@ -204,7 +205,7 @@ func (c *explainConfig) readHAR(stdin io.Reader, note io.Writer) ([]explain.Ques
 	case err == nil && r.Entries == 0:
 		err = errors.New("the HAR file has no requests")
 	case err == nil && len(r.Questions) == 0:
-		err = fmt.Errorf("none of the %d requests of the HAR file has an Origin, and none failed as CORS makes them fail", r.Entries)
+		err = fmt.Errorf("none of the %d requests of the HAR file has an Origin, and none failed as requests fail because of CORS", r.Entries)
 	}
 	return r.Questions, asFault(err, exitUsage, "give --har the file that \"Save all as HAR\" in the browser's developer tools writes")
 }
@@ -232,7 +233,7 @@ func (c *explainConfig) checkHost() error {
 	return nil
 }
 
-// override puts what the flags say into q.
+// override sets the parts of q that flags give.
 func (c *explainConfig) override(q *explain.Question) error {
 	q.Origin, q.Method = cmp.Or(c.origin, q.Origin), cmp.Or(c.method, q.Method)
 	q.URL = c.target(cmp.Or(c.url, q.URL))
@@ -257,8 +258,8 @@ func (c *explainConfig) override(q *explain.Question) error {
 	return nil
 }
 
-// target returns base with what --scheme, --host and --path name in its place. What
-// is not a URL with a host stays, for the reader to refuse.
+// target returns base with the parts that --scheme, --host and --path give. If the result is
+// not a URL with a host, the reader of the question refuses it.
 func (c *explainConfig) target(base string) string {
 	if c.scheme == "" && c.host == "" && c.path == "" {
 		return base

@@ -18,7 +18,8 @@ import (
 // adminTimeout bounds one answer of a service; it may have a million origins.
 const adminTimeout = 30 * time.Second
 
-// askAdmin returns what asks the admin listener at address, a URL or HOST:PORT.
+// askAdmin returns an explainer that asks the admin listener at address, a URL or
+// HOST:PORT.
 func askAdmin(address string) (explainer, error) {
 	if !strings.Contains(address, "://") {
 		address = "http://" + address

@@ -7,7 +7,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// noTripOf returns what says who decides about a request if the policies are compiled
+// noTripOf returns a function that says who decides about a request if the policies are compiled
 // into an Envoy that knows the ports, and that can ask.
 func noTripOf(set *policy.Set, ports ports) (func(*policy.Request) (explain.NoTrip, error), error) {
 	c := envoy.Config{Profile: envoy.NoTrip, Compiled: envoy.Compiled{ECDS: true, NamedPolicies: true, Ports: ports}}
@@ -28,8 +28,8 @@ func noTripOf(set *policy.Set, ports ports) (func(*policy.Request) (explain.NoTr
 	}, nil
 }
 
-// whyAsked returns the reasons to ask about a request that a policy decides. Only one
-// that is about all of its requests is sure to be the one.
+// whyAsked returns the possible reasons to ask about a request that a policy decides. Only
+// a reason that is about all requests of the policy is certain.
 func whyAsked(reports []notrip.Report, r *policy.Request, name string) (why []string) {
 	if r.Policy != "" {
 		return []string{"Envoy is given the policy's name"}

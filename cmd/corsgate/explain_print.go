@@ -29,9 +29,9 @@ func count(reports []explain.Report) (n verdicts) {
 	return n
 }
 
-// print writes the reports; of several, people get those that are not allowed,
-// and a summary to note. The error is errFindings when one is blocked, and else
-// errUndecided when one depends on what is not known.
+// print writes the reports. If there are several, people get only those that are not
+// allowed, and a summary to note. The error is errFindings if one is blocked, or else
+// errUndecided if one depends on something unknown.
 func (c *explainConfig) print(out, note io.Writer, reports []explain.Report, format string) error {
 	n := count(reports)
 	write := func() error { return printReports(out, note, reports, n) }

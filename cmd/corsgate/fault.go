@@ -12,34 +12,33 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// What the command line says of an error, after age's rules: the prefix
-// "corsgate: ", lower case, no full stop; then, each on a line of its own, hints
-// that say what to try next.
+// How the command reports an error, by age's rules: the prefix "corsgate: ", lower case,
+// no full stop; then hints that say what to try next, each on a line.
 
 // The exit codes.
 const (
 	exitOK      = 0
 	exitFailure = 1 // findings, or something that did not work
 	exitUsage   = 2 // a command line that cannot be carried out
-	// exitInterrupted is work that a signal has ended early: what shells show for
-	// Ctrl-C, 128 and the number of SIGINT.
+	// exitInterrupted is for work that a signal has ended early. It is the code that shells
+	// use for Ctrl-C: 128 and the number of SIGINT.
 	exitInterrupted = 130
 )
 
-// reported ends a command that has printed already what there is to say. Its
-// value is the exit code.
+// reported is the error of a command that has already printed what is wrong. Its value is
+// the exit code.
 type reported int
 
-// Error says so.
+// Error names the exit code.
 func (r reported) Error() string { return fmt.Sprintf("exit code %d", int(r)) }
 
-// errFindings ends a command whose findings have been printed already.
+// errFindings is for findings that have already been printed.
 const errFindings = reported(exitFailure)
 
-// errUndecided ends a command that has printed what is missing for a verdict.
+// errUndecided is for a verdict that is not known. What is missing has been printed.
 const errUndecided = reported(exitUsage)
 
-// fault is an error with the exit code that it means and what to try next.
+// fault is an error with its exit code, and with what to try next.
 type fault struct {
 	err   error
 	code  int
@@ -49,7 +48,7 @@ type fault struct {
 // Error returns the text of the error without its hints.
 func (f *fault) Error() string { return f.err.Error() }
 
-// Unwrap returns the error that f tells of.
+// Unwrap returns the error in f.
 func (f *fault) Unwrap() error { return f.err }
 
 // hinted returns err, a failure, with what to try next.
@@ -62,7 +61,7 @@ func misused(hint, format string, args ...any) error {
 	return &fault{err: fmt.Errorf(format, args...), code: exitUsage, hints: []string{hint}}
 }
 
-// interrupted returns err, in plain words if it is that a signal came.
+// interrupted returns err, or plain words if a signal was the cause.
 func interrupted(err error) error {
 	if !errors.Is(err, context.Canceled) {
 		return err
@@ -70,8 +69,8 @@ func interrupted(err error) error {
 	return &fault{err: errors.New("interrupted, nothing is left behind"), code: exitInterrupted}
 }
 
-// markFailures makes every error of a command's own work a failure, so that
-// what is left, cobra's own errors, are wrong command lines.
+// markFailures makes every error of a command's own work a failure. All other errors are
+// cobra's, and mean a wrong command line.
 func markFailures(cmd *cobra.Command) {
 	if work := cmd.RunE; work != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -83,7 +82,7 @@ func markFailures(cmd *cobra.Command) {
 	}
 }
 
-// asFault returns err as a fault; one that is not a fault yet gets code and hints.
+// asFault returns err as a fault. If err is not a fault yet, it gets code and hints.
 func asFault(err error, code int, hints ...string) error {
 	var f *fault
 	if err == nil || errors.As(err, &f) {

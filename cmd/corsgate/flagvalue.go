@@ -11,13 +11,12 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// taken is what flags take, said in place of what Go's parsers say :: type ->
-// words.
+// taken says what flags take, instead of the errors of Go's parsers :: type -> words.
 var taken = map[string]string{
 	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more",
 }
 
-// plainValue says what f takes if a parser of Go's refused a value of it with err.
+// plainValue says what f takes, if one of Go's parsers refused a value with err.
 func plainValue(f *pflag.Flag, err error) error {
 	if words := taken[f.Value.Type()]; words != "" {
 		return errors.New("want " + words)
@@ -25,7 +24,7 @@ func plainValue(f *pflag.Flag, err error) error {
 	return err
 }
 
-// plainFlagError is pflag's error of a flag, without words of Go's parsers.
+// plainFlagError returns pflag's error about a flag without the words of Go's parsers.
 func plainFlagError(_ *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		f := invalid.GetFlag()
@@ -34,8 +33,8 @@ func plainFlagError(_ *cobra.Command, err error) error {
 	return err
 }
 
-// noArguments refuses arguments. One may be meant as the value of a flag that needs
-// none, which takes it only behind "=".
+// noArguments refuses arguments. An argument may be meant as the value of a flag that needs
+// none, and that takes a value only after "=".
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -23,13 +23,14 @@ func newHealth() *cobra.Command {
 	format := oneOf("text", "json")
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Exit 0 when a corsgate is ready, 1 when it is not",
+		Short: "Exit 0 if a corsgate is ready, 1 if it is not",
 		Long: `Asks the admin listener of a running corsgate for /readyz. It is ready from the
-first good set of policies until it begins to drain. Made for the health checks of
-containers, whose images often have no other program to ask with.
+first good set of policies until it begins to drain. It is for the health checks of
+containers, whose images often have no other program that can ask.
 
-Without --admin-address it asks where CORSGATE_ADMIN_LISTEN has serve listen, so
-that one environment serves both; an address such as 0.0.0.0 is asked on loopback.`,
+Without --admin-address it asks at the address of CORSGATE_ADMIN_LISTEN, where serve
+listens, so that both can have the same environment. If that is an address such as
+0.0.0.0, it asks on loopback.`,
 		Example: "  corsgate health --admin-address 127.0.0.1:9002",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,12 +48,12 @@ that one environment serves both; an address such as 0.0.0.0 is asked on loopbac
 	}
 	cmd.Flags().StringVar(&address, "admin-address", defaultAdminListen, "HOST:PORT of the admin listener")
 	cmd.Flags().DurationVar(&timeout, "timeout", 2*time.Second, "how long to wait for the answer")
-	cmd.Flags().Var(format, "format", "how to print it; text prints only what is wrong")
+	cmd.Flags().Var(format, "format", "how to print the result; text prints only what is wrong")
 	return cmd
 }
 
-// printReady prints as JSON that a corsgate is ready, or err, why it is not; it
-// returns err.
+// printReady prints as JSON whether a corsgate is ready; err says why it is not. It returns
+// err.
 func printReady(out io.Writer, format string, err error) error {
 	if format != "json" {
 		return err
@@ -82,7 +83,7 @@ func adminToAsk(address string, given bool) (string, error) {
 	if err != nil || a.Path != "" {
 		return "", misused("write it as HOST:PORT", "invalid %s %q", source, address)
 	}
-	// Nobody can be asked at "every address"; loopback is one of them.
+	// A client cannot connect to "every address", but loopback is one of them.
 	if ip, err := netip.ParseAddr(a.Host); a.Host == "" || err == nil && ip.IsUnspecified() {
 		a.Host = "127.0.0.1"
 	}
@@ -95,8 +96,7 @@ func askReady(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	// A client of its own: the default one would go through a proxy that the
-	// environment names.
+	// The default client would use a proxy that the environment names.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

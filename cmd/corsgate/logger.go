@@ -15,14 +15,14 @@ import (
 	"github.com/corsgate/corsgate/server/lines"
 )
 
-// withLog runs work, which serves, with a log on cmd's standard error that it
-// never waits for: stderr is a queue. The error of work is printed there too.
+// withLog runs work, which serves, with a log on cmd's standard error. Nothing waits for
+// the log, since stderr is a queue. The error of work is printed there, too.
 func withLog(cmd *cobra.Command, level slog.Level, work func(log *slog.Logger, stderr *lines.Queue) error) error {
 	text := isTerminal(cmd.ErrOrStderr())
 	return queued(cmd.Context(), cmd.ErrOrStderr(), func(stderr *lines.Queue) error {
 		stderr.Missed = func(n uint64) []byte { return missedLines(text, n) }
 		log := newLogger(stderr, text, level)
-		slog.SetDefault(log) // what libraries print goes the same way
+		slog.SetDefault(log) // libraries log there, too
 		code := report(stderr, cmd.CommandPath(), asFault(work(log, stderr), exitFailure))
 		if code == exitOK {
 			return nil
@@ -31,8 +31,8 @@ func withLog(cmd *cobra.Command, level slog.Level, work func(log *slog.Logger, s
 	})
 }
 
-// queued runs work with a queue before w, and returns when what work has
-// written there is written to w, or w has been given up.
+// queued runs work with a queue before w. It returns once all that work has written is
+// written to w, or w does not take it.
 func queued(ctx context.Context, w io.Writer, work func(q *lines.Queue) error) error {
 	q := lines.New(w)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -57,7 +57,7 @@ func newLogger(w io.Writer, text bool, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(printableJSON{w}, opts))
 }
 
-// printableJSON writes JSON so that no terminal takes harm; text is that anyway.
+// printableJSON writes JSON that is harmless for a terminal; text is harmless anyway.
 type printableJSON struct{ io.Writer }
 
 // Write writes a line.
@@ -68,10 +68,10 @@ func (w printableJSON) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// missedLines is the line that stands in a log where n were dropped.
+// missedLines is the line for n lines of a log that were dropped.
 func missedLines(text bool, n uint64) []byte {
 	var line bytes.Buffer
-	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, for nobody read them", "lines", n)
+	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, since nobody read them", "lines", n)
 	return line.Bytes()
 }
 
@@ -86,8 +86,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// logGRPC has grpc-go log its errors as the process does. By itself it prints
-// them to standard error, and waits for who reads that.
+// logGRPC makes grpc-go log its errors as the process does. By default it prints them to
+// standard error, and waits for the reader.
 func logGRPC() {
 	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, grpcErrors{}))
 }

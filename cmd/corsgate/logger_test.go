@@ -205,7 +205,7 @@ func TestALogThatIsReadAgainSaysWhatIsMissing(t *testing.T) {
 		}
 		messages = append(messages, entry.Msg)
 	}
-	if missing := regexp.MustCompile(`"level":"WARN","msg":"lines of this log were dropped, for nobody read them","lines":[1-9]`); !missing.MatchString(text) {
+	if missing := regexp.MustCompile(`"level":"WARN","msg":"lines of this log were dropped, since nobody read them","lines":[1-9]`); !missing.MatchString(text) {
 		t.Errorf("the log does not say what is missing:\n%.2000s", text)
 	}
 	if last := messages[len(messages)-1]; last != "draining" {

@@ -19,12 +19,12 @@ func newMan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "man DIR",
 		Short: "Write the manual pages into a folder",
-		Long: `Writes a manual page for each command into DIR, which is made if it is not there, and
-prints their names. Pages of the same binary are the same, byte by byte.`,
+		Long: `Writes a manual page for each command into DIR, and prints their names. It makes DIR if
+that does not exist. The same binary always writes the same bytes.`,
 		Example: `  corsgate man ~/.local/share/man/man1 && man corsgate-check`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return misused("name the folder: corsgate man DIR", "%s given, and 1 is written to", printable.Counted(len(args), "folder", "folders"))
+				return misused("name the folder: corsgate man DIR", "%s given, and man writes to 1", printable.Counted(len(args), "folder", "folders"))
 			}
 			return nil
 		},

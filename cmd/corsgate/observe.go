@@ -17,13 +17,13 @@ const (
 	decisionsAll     = "all"
 )
 
-// observeConfig is what the flags say of how decisions are seen.
+// observeConfig is what the flags say about how decisions are observed.
 type observeConfig struct {
 	decisionLog    *choice // nil is off
 	decisionSample int
 	traceEndpoint  string
-	// stdout gets the decision log, and stderr the service's own; it is nil
-	// if that is not written to a queue.
+	// stdout gets the decision log, and stderr the service's log. stderr is nil if that log
+	// is not written to a queue.
 	stdout io.Writer
 	stderr *lines.Queue
 }
@@ -31,14 +31,14 @@ type observeConfig struct {
 func (c *observeConfig) define(flags *pflag.FlagSet) {
 	c.decisionLog = oneOf(decisionsOff, decisionsSampled, decisionsAll)
 	flags.Var(c.decisionLog, "decision-log", "which decisions are written to standard output, as JSON lines")
-	flags.IntVar(&c.decisionSample, "decision-log-sample", 100, "with --decision-log sampled, 1 of so many decisions is written")
+	flags.IntVar(&c.decisionSample, "decision-log-sample", 100, "with --decision-log sampled, write 1 decision of this many")
 	flags.StringVar(&c.traceEndpoint, "trace-endpoint", "", "`URL` of an OpenTelemetry collector, OTLP over gRPC, such as http://127.0.0.1:4317; empty means no tracing")
 }
 
-// check reports flags that nothing can be observed with.
+// check reports flags by which nothing can be observed.
 func (c *observeConfig) check() error {
 	if c.decisionLog != nil && c.decisionLog.value == decisionsSampled && c.decisionSample < 1 {
-		return misused("name how many decisions one is taken of, such as 100", "--decision-log-sample %d is not a positive number", c.decisionSample)
+		return misused("write 100 to log one decision of 100", "--decision-log-sample %d is not a positive number", c.decisionSample)
 	}
 	if c.traceEndpoint == "" {
 		return nil
@@ -50,7 +50,7 @@ func (c *observeConfig) check() error {
 	return nil
 }
 
-// every says that each so manyth decision is written; 0 means none.
+// every returns n if one of n decisions is written; 0 means none.
 func (c *observeConfig) every() int {
 	switch {
 	case c.decisionLog == nil || c.decisionLog.value == decisionsOff:
@@ -61,7 +61,7 @@ func (c *observeConfig) every() int {
 	return c.decisionSample
 }
 
-// apply sets what observes the service of config.
+// apply sets the observers of the service of config.
 func (c *observeConfig) apply(config *service.Config) {
 	config.Decisions, config.Every, config.TraceEndpoint = c.stdout, c.every(), c.traceEndpoint
 	if c.stderr != nil {

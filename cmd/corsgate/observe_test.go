@@ -248,7 +248,7 @@ func TestObserveFlags(t *testing.T) {
 		"--trace-endpoint=127.0.0.1:4317":                "write it as http://127.0.0.1:4317",
 		"--trace-endpoint=http://c:4317/v1":              "write it as http://127.0.0.1:4317",
 		"--trace-endpoint=unix:///c":                     "write it as http://127.0.0.1:4317",
-		"--decision-log=sampled --decision-log-sample=0": "such as 100",
+		"--decision-log=sampled --decision-log-sample=0": "write 100 to log one decision of 100",
 		"--decision-log=all --decision-log-sample=0":     "",
 	} {
 		cmd := newServe()

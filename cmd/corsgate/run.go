@@ -7,9 +7,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run executes the command line args and returns the process's exit code: 0
-// when all went well, 1 for findings and failures, 2 for a wrong command line.
-// It returns when ctx has ended and all that it started has ended too.
+// run executes the command line args and returns the exit code of the process: 0 if all
+// went well, 1 for findings and failures, 2 for a wrong command line. When ctx has ended,
+// it returns once all that it started has ended, too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
@@ -31,9 +31,9 @@ it runs. It compiles them into Envoy's own filters, and answers what these canno
 decide, or every question, over gRPC (ext_proc or ext_authz).
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins. Only the demo takes none of them.
+CORSGATE_SOME_FLAG; the flag wins. Only the demo ignores these variables.
 
-Exit codes: 0 when all went well, 1 for findings and failures, 2 for a wrong command
+Exit codes: 0 if all went well, 1 for findings and failures, 2 for a wrong command
 line, 130 for a demo that a signal ended before its work was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?

@@ -16,27 +16,27 @@ import (
 )
 
 const (
-	// gcPercent trades memory for CPU: the heap is small, and a decision leaves
-	// nothing behind, so that collecting half as often costs a few MiB.
+	// gcPercent trades memory for CPU. The heap is small, and a decision allocates nothing,
+	// so to collect half as often costs only a few MiB.
 	gcPercent = 200
-	// memoryShare of the container's limit is where the collector works harder,
-	// so that a reload of many origins does not end in the kernel's kill.
+	// memoryShare is the part of the container's limit at which the collector works harder,
+	// so that the kernel does not kill the process during a reload of many origins.
 	memoryShare = 0.9
 )
 
-// questionShare of the container's CPUs answers questions. At full load one
-// answers more than eight Envoy workers can ask, and an idle one is woken for
-// each step of a call, which costs a quarter and more of the call.
+// questionShare is how many of the container's CPUs there are for each one that answers
+// questions. At full load one CPU answers more than eight Envoy workers can ask. An idle
+// CPU is woken for each step of a call, which costs a quarter and more of the call.
 const questionShare = 4
 
-// longWork is what takes long and may have all CPUs, so that it does not hold up
-// the questions. It is safe for concurrent use.
+// longWork is work that takes long. It may have all CPUs, so that it does not delay the
+// questions. It is safe for concurrent use.
 type longWork struct {
 	mu    sync.Mutex
 	begun int
 }
 
-// begin has all CPUs used that the container may use now, until end.
+// begin lets all CPUs of the container work until end.
 func (w *longWork) begin() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -60,9 +60,8 @@ func (w *longWork) Loading() (loaded func(live.Load)) {
 	return func(live.Load) { w.end() }
 }
 
-// tuneProcs has questions answered on few CPUs from the end of the first load on,
-// and loads and explanations made on all of them. What the user says with
-// GOMAXPROCS stays.
+// tuneProcs lets few CPUs answer questions after the first load, and all of them make loads
+// and explanations. It does not change what the user sets with GOMAXPROCS.
 func (s *wired) tuneProcs(c *service.Config) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return
@@ -75,8 +74,8 @@ func (s *wired) tuneProcs(c *service.Config) {
 	}
 }
 
-// tuneMemory sets the garbage collector up for the container. What the user
-// says with GOGC and GOMEMLIMIT stays.
+// tuneMemory sets the garbage collector up for the container. It does not change what the
+// user sets with GOGC and GOMEMLIMIT.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -86,15 +85,15 @@ func tuneMemory() {
 	}
 }
 
-// Where the limits of memory stand, by the version of cgroups: below that folder
-// for each group, in a file of that name.
+// The places of the limits of memory, by the version of cgroups: a folder that has one for
+// each group, and the name of the file there.
 const (
 	cgroup1, limitFile1 = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 	cgroup2, limitFile2 = "sys/fs/cgroup", "memory.max"
 )
 
-// memoryLimit returns the least limit of the cgroups that the process is in, in
-// bytes; false if there is not one. root is that of the file system.
+// memoryLimit returns the lowest limit of the process's cgroups, in bytes. If there is
+// none, limited is false. root is the root of the file system.
 func memoryLimit(root string) (least int64, limited bool) {
 	for _, file := range limitFiles(root) {
 		if limit, ok := readLimit(file); ok && (!limited || limit < least) {
@@ -104,8 +103,8 @@ func memoryLimit(root string) (least int64, limited bool) {
 	return least, limited
 }
 
-// limitFiles returns the files that may limit the process. A container sees its
-// own group as the topmost, whatever the path that the kernel tells.
+// limitFiles returns the files that may limit the process. A container sees its own group
+// at the top, whatever path the kernel names.
 func limitFiles(root string) []string {
 	files := []string{filepath.Join(root, cgroup1, limitFile1), filepath.Join(root, cgroup2, limitFile2)}
 	groups, err := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
@@ -134,8 +133,8 @@ func upwards(top, group, name string) (files []string) {
 	return files
 }
 
-// readLimit reads a limit in bytes; false if there is not one. Version 1 then has
-// a number of pages that no machine has.
+// readLimit reads a limit in bytes. It returns false if there is no limit; version 1 then
+// has a number of pages that no machine has.
 func readLimit(path string) (int64, bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {

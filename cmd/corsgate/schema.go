@@ -18,8 +18,8 @@ with it; those with the YAML language server find it by a line in the file:
 
   # yaml-language-server: $schema=corsgate.schema.json
 
-It knows the shape of a file. What needs more, such as policies that overlap, is
-found by 'corsgate check' alone.`,
+The schema describes the form of a file. Only 'corsgate check' finds other mistakes,
+such as policies that overlap.`,
 		Example: "  corsgate schema > corsgate.schema.json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {

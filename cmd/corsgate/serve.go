@@ -24,7 +24,7 @@ import (
 	"github.com/corsgate/corsgate/server/state"
 )
 
-// The defaults of the listeners; both are reached from this machine only.
+// The defaults of the listeners. Only this machine can reach them.
 const (
 	defaultGRPCListen  = server.DefaultAddress
 	defaultAdminListen = admin.DefaultAddress
@@ -54,12 +54,12 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Serve policies to Envoy",
 		Long: `Serves the policies of a file or folder to Envoy over gRPC, and reloads them when they
-change: with --ecds it compiles them and delivers them to Envoys, which then decide by
-themselves; what they ask, by ext_proc or ext_authz, it answers. A bad change is refused and the last
-good policies keep serving; without good ones at the start, and in --state-dir, it
-prints what is wrong and exits 1.
+change. With --ecds it compiles them and delivers them to Envoys, which then decide by
+themselves. It answers what Envoys ask by ext_proc or ext_authz. It refuses a bad change,
+and the last good policies keep serving. If the policies are bad at the start, and
+--state-dir has no good ones, it prints what is wrong and exits 1.
 
-SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
+SIGHUP reloads. SIGTERM and SIGINT drain and end; a second one ends at once.`,
 		Example: `  corsgate serve --policies policies/ --ecds
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
 		Args: noArguments,
@@ -74,7 +74,7 @@ SIGHUP reloads, SIGTERM and SIGINT drain and end, a second one ends at once.`,
 		},
 	}
 	c.define(cmd)
-	cmd.Flags().Var(level, "log-level", "the least level that is logged")
+	cmd.Flags().Var(level, "log-level", "the lowest level that is logged")
 	return cmd
 }
 
@@ -86,10 +86,10 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
-	flags.StringVar(&c.metricsListen, "metrics-listen", "", "HOST:PORT of /metrics and /readyz alone, so that who scrapes reaches no other page; none by default")
-	flags.DurationVar(&c.poll, "poll-interval", defaultPoll, "how often the policies' content is compared besides watching it")
-	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to serve on as not healthy before draining; above Envoy's health check interval; 0 means not at all")
-	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; above the slowest route in two-phase")
+	flags.StringVar(&c.metricsListen, "metrics-listen", "", "HOST:PORT of a listener that has only /metrics and /readyz, for who scrapes; none by default")
+	flags.DurationVar(&c.poll, "poll-interval", defaultPoll, "how often the policies' content is compared; changes are usually noticed earlier")
+	flags.DurationVar(&c.drainDelay, "drain-delay", 2*time.Second, "how long to keep serving, but not healthy, before draining; longer than Envoy's health check interval; 0 means not at all")
+	flags.DurationVar(&c.drainTimeout, "drain-timeout", server.DefaultDrainTimeout, "how long open streams may take to end; in two-phase, longer than the slowest route")
 	c.transport.define(flags)
 	c.ecds.define(flags)
 	c.feed.define(flags, &feedWords)
@@ -107,7 +107,7 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // else Run ends at once, as it should
+	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // if ctx has ended, Run ends at once
 		err = mendable(stderr, refusal(c.policies, err), errors.New("no good policies to serve"), exitFailure)
 		return errors.Join(err, svc.Close())
 	}
@@ -162,10 +162,10 @@ func (c *serveConfig) openState(log *slog.Logger) (*state.Dir, error) {
 func (c *serveConfig) absent() map[string]string {
 	list := map[string]string{}
 	if !c.ecds.on {
-		list[extension.ExtensionConfigDiscoveryService_ServiceDesc.ServiceName] = "it wants the compiled policies, and asks about every request without them: add --ecds"
+		list[extension.ExtensionConfigDiscoveryService_ServiceDesc.ServiceName] = "it wants the compiled policies, and asks about every request until it has them: add --ecds"
 	}
 	if !c.feed.on {
-		list[logs.LogsService_ServiceDesc.ServiceName] = "it tells what it has decided by itself, which is lost: add --feed, or configure that Envoy without it"
+		list[logs.LogsService_ServiceDesc.ServiceName] = "it reports what it has decided by itself, which is lost: add --feed, or configure that Envoy without it"
 	}
 	return list
 }

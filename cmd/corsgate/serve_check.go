@@ -7,7 +7,7 @@ import (
 	"github.com/corsgate/corsgate/server/addr"
 )
 
-// check reports flags that cannot be served with.
+// check reports flags with which serve cannot run.
 func (c *serveConfig) check() error {
 	if c.policies == "" {
 		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
@@ -34,7 +34,7 @@ func (c *serveConfig) checkListeners() error {
 		return err
 	}
 	if !c.adminRemote && !c.transport.adminTLS.on() && !admin.IsLoopback() {
-		return misused("listen on 127.0.0.1, or with --admin-tls-cert and --admin-tls-client-ca, or say --admin-insecure-allow-remote when nobody else can reach the address",
+		return misused("listen on 127.0.0.1, or add --admin-tls-cert and --admin-tls-client-ca, or add --admin-insecure-allow-remote if nobody else can reach the address",
 			"--admin-listen %s is not a loopback address", c.adminListen)
 	}
 	return nil
@@ -65,8 +65,8 @@ func (c *serveConfig) checkDurations() error {
 	return nil
 }
 
-// checkDuration reports a duration below least, which is 0 where that means
-// "none", else 1.
+// checkDuration reports a duration below least, which is 0 if 0 means "none", and
+// otherwise 1.
 func checkDuration(flag string, value, least time.Duration) error {
 	switch {
 	case value >= least:

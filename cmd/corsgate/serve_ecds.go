@@ -9,7 +9,7 @@ import (
 	"github.com/corsgate/corsgate/server/ecds"
 )
 
-// ecdsFlags are what the flags of serve say of how compiled policies are delivered.
+// ecdsFlags are the flags of serve about the delivery of compiled policies.
 type ecdsFlags struct {
 	joinedFlags
 	budget size
@@ -18,17 +18,17 @@ type ecdsFlags struct {
 var ecdsWords = joinedWords{
 	flag: "ecds", help: "deliver the compiled policies to the Envoys of 'envoy-config --profile no-trip --ecds', on --grpc-listen",
 	client: "gets them", open: "read all that the policies say",
-	allow: "says who gets what --ecds delivers", remote: "gives the policies to whoever reaches it",
+	allow: "has no effect without --ecds", remote: "gives the policies to whoever reaches it",
 }
 
 // define defines the flags.
 func (f *ecdsFlags) define(flags *pflag.FlagSet) {
 	f.budget = notrip.DefaultBudget
 	f.joinedFlags.define(flags, &ecdsWords)
-	flags.Var(&f.budget, "no-trip-budget", "`SIZE` that the compiled policies of an Envoy may have; what does not fit in is asked about")
+	flags.Var(&f.budget, "no-trip-budget", "`SIZE` that the compiled policies of an Envoy may have; Envoy asks about what does not fit")
 }
 
-// server returns what delivers the compiled policies, or nil.
+// server returns the server that delivers the compiled policies, or nil.
 func (f *ecdsFlags) server() *ecds.Server {
 	if !f.on {
 		return nil
@@ -36,7 +36,7 @@ func (f *ecdsFlags) server() *ecds.Server {
 	return &ecds.Server{Compiler: f.compiler, Allowed: f.allowed}
 }
 
-// compiler returns what compiles sets for the Envoys that ask for a resource of that
+// compiler returns a compiler of sets for the Envoys that ask for a resource of that
 // name.
 func (f *ecdsFlags) compiler(name string) (ecds.Compile, error) {
 	c, _, err := envoy.ParseResourceName(name)

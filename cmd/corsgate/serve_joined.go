@@ -8,21 +8,22 @@ import (
 	"github.com/corsgate/corsgate/server/addr"
 )
 
-// joinedFlags are what the flags of serve say of a service that joins the gRPC listener
-// and is not for all who reach that.
+// joinedFlags are the flags of serve about a service on the gRPC listener that is not for
+// everybody who reaches the listener.
 type joinedFlags struct {
 	on, remote bool
 	allowed    []string
 }
 
-// joinedWords are what the flags of such a service are called, and what its mistakes say.
+// joinedWords are the names of the flags of such a service, and the words of their errors.
 type joinedWords struct {
-	// flag is the one that switches it on, and help says what for.
+	// flag switches the service on, and help describes it.
 	flag, help string
-	// client says what an allowed client does, and open what whoever reaches it can do.
+	// client says what an allowed client does. open says what whoever reaches the listener
+	// can do.
 	client, open string
-	// allow and remote say why --FLAG-allow is for nothing without it, and what it does on
-	// an address that others reach.
+	// allow says why --FLAG-allow needs the flag. remote says what the service does on an
+	// address that others reach.
 	allow, remote string
 }
 
@@ -33,21 +34,22 @@ func (f *joinedFlags) define(flags *pflag.FlagSet, w *joinedWords) {
 	flags.BoolVar(&f.remote, w.flag+"-insecure-allow-remote", false, "let --grpc-listen be another address than loopback without client certificates; whoever reaches it can "+w.open)
 }
 
-// check reports who may use the service and should not, on a listener at that address.
+// check reports if clients can use the service that should not, on a listener at that
+// address.
 func (f *joinedFlags) check(w *joinedWords, listen string, t *tlsFlags) error {
 	a, err := addr.Parse(listen)
 	mutual := t.clientCA != ""
 	switch {
 	case err != nil:
-		return err // which checkListen has told
+		return err // checkListen has reported it
 	case !f.on && len(f.allowed) > 0:
 		return misused(fmt.Sprintf("add --%s, or leave it out", w.flag), "--%s-allow %s", w.flag, w.allow)
 	case !f.on:
 		return nil
 	case len(f.allowed) > 0 && !mutual:
-		return misused("add --grpc-tls-client-ca", "--%s-allow has nobody to vouch for the names", w.flag)
+		return misused("add --grpc-tls-client-ca", "--%s-allow needs client certificates", w.flag)
 	case a.Path == "" && !a.IsLoopback() && !mutual && !f.remote:
-		return misused(fmt.Sprintf("listen on 127.0.0.1 or a Unix socket, or add --grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca, or say --%s-insecure-allow-remote when nobody else can reach the address", w.flag),
+		return misused(fmt.Sprintf("listen on 127.0.0.1 or a Unix socket, or add --grpc-tls-cert, --grpc-tls-key and --grpc-tls-client-ca, or add --%s-insecure-allow-remote if nobody else can reach the address", w.flag),
 			"--%s on %s, without client certificates, %s", w.flag, listen, w.remote)
 	}
 	return nil

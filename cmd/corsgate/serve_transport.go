@@ -13,8 +13,7 @@ import (
 	"github.com/corsgate/corsgate/server/tlsfile"
 )
 
-// transport is what the flags of serve say of the listeners' transport and
-// limits.
+// transport is what the flags of serve say about the listeners' transport and limits.
 type transport struct {
 	grpcTLS, adminTLS          tlsFlags
 	socketMode                 socketMode
@@ -28,17 +27,17 @@ func (t *transport) define(flags *pflag.FlagSet) {
 	t.socketMode = socketMode(server.DefaultSocketMode)
 	flags.Var(&t.socketMode, "grpc-socket-mode", "permissions of a Unix socket, octal; an abstract one has none")
 	t.grpcTLS.define(flags, "grpc", "Envoy")
-	t.adminTLS.define(flags, "admin", "whoever asks")
+	t.adminTLS.define(flags, "admin", "a client")
 	flags.BoolVar(&t.pprof, "admin-pprof", false, "serve Go's profiles on the admin listener below /debug/pprof/")
-	flags.IntVar(&t.maxMessage, "max-message-bytes", server.DefaultMaxMessage, "the largest message of Envoy's that is read; 0 means the default")
+	flags.IntVar(&t.maxMessage, "max-message-bytes", server.DefaultMaxMessage, "size of the largest message from Envoy that is read; 0 means the default")
 	flags.Uint32Var(&t.maxStreams, "max-streams", server.DefaultMaxStreams, "how many calls a connection may have open; 0 means the default")
-	flags.IntVar(&t.maxConnections, "max-connections", server.DefaultMaxConnections, "how many gRPC connections may be open, more wait; 0 means the default")
+	flags.IntVar(&t.maxConnections, "max-connections", server.DefaultMaxConnections, "how many gRPC connections may be open, while more wait; 0 means the default")
 }
 
-// check reports flags that cannot be served with.
+// check reports flags with which serve cannot run.
 func (t *transport) check() error {
 	if t.maxMessage < 0 || t.maxConnections < 0 {
-		return misused("write 0 for the default", "--max-message-bytes and --max-connections are not negative")
+		return misused("write 0 for the default", "--max-message-bytes and --max-connections must not be negative")
 	}
 	if err := t.grpcTLS.check("grpc"); err != nil {
 		return err
@@ -63,8 +62,8 @@ func (f *tlsFlags) define(flags *pflag.FlagSet, listener, client string) {
 	prefix := listener + "-tls-"
 	flags.StringVar(&f.cert, prefix+"cert", "", "PEM `FILE` of the "+listener+" listener's certificate chain; read again when it changes")
 	flags.StringVar(&f.key, prefix+"key", "", "PEM `FILE` of its key")
-	flags.StringVar(&f.clientCA, prefix+"client-ca", "", "PEM `FILE` of the authorities that "+client+" needs a certificate of")
-	flags.StringSliceVar(&f.allowed, prefix+"allowed-san", nil, "the only `NAME` (DNS, URI, e-mail, IP) a client certificate may have, repeatable")
+	flags.StringVar(&f.clientCA, prefix+"client-ca", "", "PEM `FILE` of the authorities that "+client+" needs a certificate from")
+	flags.StringSliceVar(&f.allowed, prefix+"allowed-san", nil, "the only `NAME` (DNS, URI, e-mail, IP) that a client certificate may have, repeatable")
 }
 
 // on reports whether the listener speaks TLS.
@@ -78,7 +77,7 @@ func (f *tlsFlags) check(listener string) error {
 	case f.clientCA != "" && !f.on():
 		return misused("add "+prefix+"cert and "+prefix+"key", "%sclient-ca needs TLS", prefix)
 	case len(f.allowed) > 0 && f.clientCA == "":
-		return misused("add "+prefix+"client-ca", "%sallowed-san has nobody to vouch for the names", prefix)
+		return misused("add "+prefix+"client-ca", "%sallowed-san needs client certificates", prefix)
 	}
 	return nil
 }
@@ -96,7 +95,8 @@ func (f *tlsFlags) config(log *slog.Logger, protocols ...string) (*tls.Config, e
 	return c, nil
 }
 
-// errSocketMode is a mode that nobody could connect with, or none.
+// errSocketMode is the error for a text that is not a mode, or a mode that lets nobody
+// connect.
 var errSocketMode = errors.New("want octal permissions, such as 0660")
 
 // socketMode is a flag of octal permissions.

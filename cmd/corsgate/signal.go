@@ -18,17 +18,17 @@ func untilSignal(parent context.Context) (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// surviveClosedPipes makes writing to a pipe without a reader an error like any
-// other: the reader of a log may restart, and the service must not end with it.
-// Signals that are ignored would be so in child processes, too.
+// surviveClosedPipes makes writing to a pipe without a reader an ordinary error: the reader
+// of a log may restart, and the service must not end because of that. It does not ignore
+// the signal, since child processes would then ignore it, too.
 func surviveClosedPipes() (stop func()) {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, syscall.SIGPIPE)
 	return func() { signal.Stop(ch) }
 }
 
-// endHungUp ends the work of cmd at a SIGHUP, as when its terminal is closed,
-// unless nohup has it ignored.
+// endHungUp ends the work of cmd at a SIGHUP, as when its terminal is closed, unless nohup
+// makes the process ignore it.
 func endHungUp(cmd *cobra.Command) (stop func()) {
 	if signal.Ignored(syscall.SIGHUP) {
 		return func() {}

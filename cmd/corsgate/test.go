@@ -29,9 +29,9 @@ func newTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test CASES...",
 		Short: "Run decision cases against policies",
-		Long: `Runs the cases of each CASES, a YAML or JSON file or a folder of them, against the policies, and
-says which policies, origins, methods and headers no case exercises. A case is a
-request and what must come of it:
+		Long: `Runs the cases of each CASES, a YAML or JSON file or a folder of them, against the
+policies. It says which policies, origins, methods and headers no case exercises. A case
+is a request and the decision that is wanted:
 
   cases:
   - name: the shop may write
@@ -41,15 +41,15 @@ request and what must come of it:
       headers: {origin: https://shop.example.com, access-control-request-method: PUT}
     want: {policy: api, reason: preflight_allowed}
 
-With 'partial: true' above the cases only what "want" names is compared; without it
+With 'partial: true' above the cases, only what "want" names is compared. Without it,
 everything is: the status (status), whether the upstream saw the request (forwarded),
 each Access-Control-* and Vary header (headers), and what a policy in shadow says:
 
     want: {shadow: {policy: api-next, reason: preflight_origin_denied, differs: true}}
 
-A file that has policies of its own is judged by these.
+If a file has policies of its own, its cases run against these.
 
-Exits 1 when a case fails.`,
+Exits 1 if a case fails.`,
 		Example: `  corsgate test --policies policies/ cases/
   corsgate test --policies cors.yaml --format junit cases.yaml > junit.xml
   corsgate test --policies policies/ --watch cases/`,
@@ -69,7 +69,7 @@ Exits 1 when a case fails.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed if all cases bring theirs")
-	flags.BoolVar(&c.strict, "strict", false, "exit 1 when something is not exercised, too")
+	flags.BoolVar(&c.strict, "strict", false, "exit 1 if something is not exercised, too")
 	flags.BoolVar(&c.watch, "watch", false, "run again whenever the policies or the cases change, until Ctrl-C")
 	flags.Var(c.format, "format", "how to print the results")
 	return cmd
@@ -93,17 +93,17 @@ func (c *testConfig) tester(paths []string) *tester {
 	return t
 }
 
-// caseResult is what came of one case.
+// caseResult is the result of one case.
 type caseResult struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Name   string `json:"name"`
 	Passed bool   `json:"passed"`
-	// Differences are what is not as it should be, one a line.
+	// Differences are the differences from what is wanted, each on a line.
 	Differences []string `json:"differences,omitempty"`
 }
 
-// testReport is what came of all cases, as its JSON says it.
+// testReport is the result of all cases, in the form of its JSON.
 type testReport struct {
 	Cases       []caseResult        `json:"cases"`
 	Passed      int                 `json:"passed"`
@@ -111,8 +111,8 @@ type testReport struct {
 	Unexercised []cases.Unexercised `json:"unexercised"`
 }
 
-// run runs all cases on what the files hold now. If the policies do not load, it
-// prints to stderr why.
+// run runs all cases on what the files have now. If the policies do not load, it prints the
+// reason to stderr.
 func (t *tester) run(ctx context.Context, stderr io.Writer) (*testReport, error) {
 	files, err := t.readCases()
 	if err != nil {
@@ -154,7 +154,7 @@ func (t *tester) readCases() ([]cases.File, error) {
 	return all, nil
 }
 
-// named says which path was asked for if err names only a folder on the way to it.
+// named adds the requested path to err, if err names only a folder on the way to it.
 func named(path string, err error) error {
 	if _, names := errors.AsType[*fs.PathError](err); names || !errors.Is(err, fs.ErrPermission) {
 		return err
@@ -178,14 +178,14 @@ func (r *testReport) addFile(f cases.File, set *policy.Set, coverage *cases.Cove
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}
-		set, coverage = own, cases.NewCoverage(nil) // of no interest
+		set, coverage = own, cases.NewCoverage(nil) // its coverage does not matter
 	}
 	if set == nil && len(f.Cases) > 0 {
 		return misused("name the policies: corsgate test --policies PATH CASES", "%s has no policies of its own", f.Path)
 	}
 	for _, c := range f.Cases {
 		if !c.Runs(cases.Decide) {
-			continue // it is about Envoy
+			continue // the case is only about Envoy
 		}
 		request := c.Request()
 		coverage.Add(request, set.Decide(&request))

@@ -43,7 +43,7 @@ func (res *caseResult) print(out io.Writer, paint printable.Painter) error {
 	return err
 }
 
-// unexercisedLine says what no case is about.
+// unexercisedLine says what no case exercises.
 func unexercisedLine(u cases.Unexercised) string {
 	if u.Field == "" {
 		return "policy " + u.Policy
@@ -81,7 +81,7 @@ type (
 	}
 )
 
-// add enters a case into its suite.
+// add adds a case to its suite.
 func (s *junitSuite) add(c junitCase) {
 	s.Tests++
 	if c.Failure != nil {
@@ -93,8 +93,8 @@ func (s *junitSuite) add(c junitCase) {
 	s.Cases = append(s.Cases, c)
 }
 
-// writeJUnit writes a suite for each file, and one for what is not exercised:
-// skipped, or failed where strict.
+// writeJUnit writes a suite for each file, and one for what is not exercised: as skipped
+// cases, or as failed ones if strict is set.
 func (r *testReport) writeJUnit(out io.Writer, strict bool) error {
 	all := junitSuites{Name: "corsgate test", Suites: r.fileSuites()}
 	if len(r.Unexercised) > 0 {

@@ -10,7 +10,7 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// once runs the cases and prints what came of them.
+// once runs the cases and prints their results.
 func (t *tester) once(ctx context.Context, stdout, stderr io.Writer) error {
 	report, err := t.run(ctx, stderr)
 	if err != nil {
@@ -25,15 +25,15 @@ func (t *tester) once(ctx context.Context, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// watch runs the cases now and whenever something changes, until ctx ends.
-// What is wrong is printed and may be mended while it waits.
+// watch runs the cases now and whenever something changes, until ctx ends. It prints
+// mistakes, which can be corrected while it waits.
 func (t *tester) watch(ctx context.Context, stdout, stderr io.Writer) error {
 	changes := make(chan struct{}, 1)
 	changed := func() { offer(changes, struct{}{}) }
 	changed()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, source := range t.sources() {
-		g.Go(func() error { return source.Watch(ctx, changed) }) // tells that a file changed
+		g.Go(func() error { return source.Watch(ctx, changed) }) // notices that a file changed
 	}
 	g.Go(func() error { // runs the cases
 		for {

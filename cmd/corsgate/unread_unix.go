@@ -17,7 +17,7 @@ func awaitUnread(ctx context.Context, f *os.File) {
 	defer look.Stop()
 	for {
 		watched := []unix.PollFd{{Fd: int32(f.Fd())}}
-		// A look that fails, or that the system does not support for f, tells nothing.
+		// If Poll fails, or the system does not support it for f, nothing is known.
 		if _, err := unix.Poll(watched, 0); err == nil && watched[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
 			return
 		}

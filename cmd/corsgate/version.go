@@ -17,8 +17,8 @@ import (
 type build struct {
 	// Version is the module's version, "(devel)" if it has none.
 	Version string `json:"version"`
-	// Revision and Time are the commit's; Modified tells that the work tree had
-	// changes besides. Empty if the build knew no repository.
+	// Revision and Time are those of the commit. Modified says that the work tree had other
+	// changes. They are empty if the build had no repository.
 	Revision string `json:"revision,omitempty"`
 	Time     string `json:"time,omitempty"`
 	Modified bool   `json:"modified,omitempty"`

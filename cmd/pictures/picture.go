@@ -14,7 +14,7 @@ var source string
 // picture is boxes, arrows between them, and a legend below.
 type picture struct {
 	title  string
-	height int // of what is above the legend
+	height int // of the part above the legend
 	boxes  []box
 	arrows []arrow
 	texts  []text
@@ -29,7 +29,7 @@ type box struct {
 	x, y, w, h int
 	name       string
 	lines      []string
-	outer      bool // others stand in it
+	outer      bool // other boxes are in it
 	number     int  // in the legend; 0: none
 }
 

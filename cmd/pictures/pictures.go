@@ -12,7 +12,7 @@ func pictures() map[string]picture {
 	}
 }
 
-// request is the way of a request where Envoy has the compiled policies.
+// request is the way of a request if Envoy has the compiled policies.
 func request() picture {
 	p := withFilter("the compiled policies")
 	p.title = "The way of a request"
@@ -30,7 +30,7 @@ func request() picture {
 	return p
 }
 
-// noTrip adds where Envoy's filters may come from, and who hears of its decisions.
+// noTrip adds where Envoy's filters may come from, and who gets its decisions.
 func noTrip() picture {
 	p := withFilter("the compiled policies")
 	p.title = "The profile no-trip"
@@ -153,7 +153,7 @@ func static() box {
 	return box{x: 505, y: 50, w: 135, h: 170, name: "corsgate.static", lines: []string{"sets Vary"}, number: 5}
 }
 
-// architecture is which packages import which, and how policies become what serves.
+// architecture shows which packages import which, and how policies come to serve.
 func architecture() picture {
 	return picture{
 		title:  "The architecture",

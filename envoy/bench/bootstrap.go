@@ -18,13 +18,13 @@ type parts struct {
 	bootstrap, manager, host object
 }
 
-// patience is how long an answer may take: many processes are measured side by
-// side, and one that is slow must not be taken for dead.
+// patience is how long an answer may take. Many processes are measured side by
+// side, and a slow one must not count as dead.
 const patience = "60s"
 
 // generated returns the bootstrap that "corsgate envoy-config" prints for c, with the
-// feed and the statistics that c asks for. It writes no access log, in none of the
-// measurements: what one costs depends on its format.
+// feed and the statistics that c asks for. It never writes an access log, since the cost
+// of one depends on its format.
 func generated(c envoy.Config) (parts, error) {
 	c.Listen, c.MessageTimeout = "127.0.0.1:0", time.Minute
 	doc, err := c.JSON()
@@ -45,8 +45,8 @@ func generated(c envoy.Config) (parts, error) {
 	return p, nil
 }
 
-// plain returns a bootstrap with filters of one's own before the router, and
-// nothing of corsgate's. perHost configures them on the virtual host.
+// plain returns a bootstrap with these filters before the router, and with nothing of
+// corsgate. perHost configures them on the virtual host.
 func plain(upstream string, perHost object, filters ...any) (parts, error) {
 	p, err := generated(envoy.Config{Profile: envoy.OneTrip, WithoutOrigin: envoy.WithoutOriginLeave, Upstream: upstream, Service: "127.0.0.1:1"})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// installValgrind says what to do if there is none.
+// installValgrind says what to do if there is no valgrind.
 const installValgrind = `the part "instructions" needs valgrind: install it, as by "apt-get install valgrind", or leave the part out with --parts`
 
 // writeCallgrind writes a program into folder that runs Envoy under callgrind, which
@@ -31,7 +31,7 @@ func writeCallgrind(folder, envoy string) (string, error) {
 	return path, nil
 }
 
-// quiet has Envoy do nothing by itself while requests are counted.
+// quiet keeps Envoy from doing anything by itself while requests are counted.
 func (p parts) quiet() {
 	const long = "250s"
 	p.bootstrap["stats_flush_interval"] = long
@@ -43,7 +43,7 @@ func (p parts) quiet() {
 	}
 }
 
-// control tells the callgrind of a process something.
+// control sends a command to the callgrind of a process.
 func control(ctx context.Context, pid int, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, "callgrind_control", append(args, strconv.Itoa(pid))...).CombinedOutput()
 	if err != nil {
@@ -52,7 +52,8 @@ func control(ctx context.Context, pid int, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// threadCount is a thread in what callgrind_control -e prints: " Th 6  3,263,161".
+// threadCount finds the count of a thread in the output of callgrind_control -e:
+// " Th 6  3,263,161".
 var threadCount = regexp.MustCompile(`(?m)^\s*Th\s+\d+\s+([0-9,]+)`)
 
 // counted returns how many instructions all threads of a process have executed.
@@ -64,7 +65,7 @@ func counted(ctx context.Context, pid int) (int, error) {
 	return sumOf(out)
 }
 
-// sumOf adds up the threads.
+// sumOf adds up the counts of all threads.
 func sumOf(out string) (sum int, err error) {
 	threads := threadCount.FindAllStringSubmatch(out, -1)
 	if threads == nil {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// asksAlways tells that the service is asked about every request.
+// asksAlways reports whether Envoy asks the service about every request.
 func (s setup) asksAlways() bool {
 	return strings.HasPrefix(s.name, "no-op") || strings.HasPrefix(s.name, "two-phase")
 }
 
-// asked is Envoy's counter of the calls to the service. What no-trip tells the feed is not
-// one.
+// asked is Envoy's counter of the calls to the service. It does not count what no-trip
+// reports to the feed.
 func (s setup) asked() string {
 	switch {
 	case strings.HasPrefix(s.name, "no-op"):
@@ -22,7 +22,7 @@ func (s setup) asked() string {
 	return "cluster.corsgate.upstream_rq_total"
 }
 
-// quietKinds are the kinds of requests that the service is not to be asked about.
+// quietKinds are the kinds of requests that Envoy must not ask the service about.
 func (s setup) quietKinds() []kind {
 	if strings.HasPrefix(s.name, noTrip) {
 		return s.kinds
@@ -30,8 +30,8 @@ func (s setup) quietKinds() []kind {
 	return []kind{withoutOrigin}
 }
 
-// calls returns how many calls to the service a hundred requests make, of each kind
-// that it is not to be asked about.
+// calls returns how many calls to the service a hundred requests of each quiet kind
+// make.
 func (r running) calls(ctx context.Context) (int, error) {
 	counter := r.asked()
 	before, err := r.counter(ctx, counter)

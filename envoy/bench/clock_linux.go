@@ -50,7 +50,7 @@ func threadTime(pid, tid int) (time.Duration, error) {
 	return time.Duration(ns), err
 }
 
-// resetPeak has peakBytes forget what was before. See proc_pid_clear_refs(5).
+// resetPeak makes peakBytes count anew. See proc_pid_clear_refs(5).
 func resetPeak(pid int) error {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		return fmt.Errorf("reset the peak memory of process %d: %w", pid, err)
@@ -58,7 +58,7 @@ func resetPeak(pid int) error {
 	return nil
 }
 
-// peakBytes returns the most memory of a process that was in RAM at a time.
+// peakBytes returns the most memory that a process had in RAM at any time.
 func peakBytes(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

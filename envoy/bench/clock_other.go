@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// errLinux says why there is no measurement.
+// errLinux says why nothing is measured.
 var errLinux = errors.New("the benchmark reads Linux's clocks of other processes, run it there")
 
 // cpuTime returns the CPU time that a process has used.
@@ -19,8 +19,8 @@ func residentBytes(int) (float64, error) { return 0, errLinux }
 // threadTime returns the CPU time that a thread of a process has used.
 func threadTime(int, int) (time.Duration, error) { return 0, errLinux }
 
-// resetPeak has peakBytes forget what was before.
+// resetPeak makes peakBytes count anew.
 func resetPeak(int) error { return errLinux }
 
-// peakBytes returns the most memory of a process that was in RAM at a time.
+// peakBytes returns the most memory that a process had in RAM at any time.
 func peakBytes(int) (float64, error) { return 0, errLinux }

@@ -13,13 +13,13 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 )
 
-// perStart is how many rounds the same Envoys are measured for. How fast a
-// process is depends on where its memory happens to lie, by a tenth and more
-// for as long as it runs: it takes many starts to tell two setups apart.
+// perStart is for how many rounds the same Envoys are measured. The speed of a
+// process depends on where its memory happens to be: it differs by a tenth and more
+// from start to start. So only many starts tell two setups apart.
 const perStart = 2
 
-// startsAtOnce is how many Envoys start at a time: they mostly wait, but they
-// must not time out.
+// startsAtOnce is how many Envoys start at a time. They mostly wait, but they must not
+// time out.
 const startsAtOnce = 4
 
 // running is a setup with its Envoy.
@@ -28,8 +28,8 @@ type running struct {
 	*front
 }
 
-// compare measures the kinds of requests of each setup, side by side. In the
-// end it calls visit with each that runs; nil means with none.
+// compare measures the kinds of requests of each setup, side by side. At the end it
+// calls visit for each running setup, unless visit is nil.
 func (b *bench) compare(ctx context.Context, list []setup, rounds int, visit func(context.Context, running) error) (map[string][]cost, error) {
 	all := map[string][]cost{}
 	for left := rounds; left > 0; left -= perStart {
@@ -48,7 +48,7 @@ func (b *bench) compare(ctx context.Context, list []setup, rounds int, visit fun
 	return all, nil
 }
 
-// compareOnce does so with one start of the Envoys.
+// compareOnce does that with one start of the Envoys.
 func (b *bench) compareOnce(ctx context.Context, list []setup, rounds int, visit func(context.Context, running) error) (_ map[string][]cost, err error) {
 	fronts, err := b.startFronts(ctx, list)
 	defer func() { err = errors.Join(err, stopFronts(fronts)) }()
@@ -79,8 +79,8 @@ func (b *bench) compareOnce(ctx context.Context, list []setup, rounds int, visit
 	return byName, nil
 }
 
-// startFronts starts an Envoy for each setup; after an error, those that run
-// are returned nevertheless.
+// startFronts starts an Envoy for each setup. If there is an error, it still returns
+// those that run.
 func (b *bench) startFronts(ctx context.Context, list []setup) (fronts []running, err error) {
 	started := make([]*front, len(list))
 	var g errgroup.Group
@@ -106,7 +106,7 @@ func (b *bench) startFronts(ctx context.Context, list []setup) (fronts []running
 	return fronts, err
 }
 
-// stopFronts stops them and waits for all.
+// stopFronts stops all of them and waits for their end.
 func stopFronts(fronts []running) error {
 	var g errgroup.Group
 	for _, f := range fronts {
@@ -118,7 +118,7 @@ func stopFronts(fronts []running) error {
 // requestConnections are how many requests are under way at a time.
 const requestConnections = 8
 
-// requestCase is requests of a kind through f.
+// requestCase is the case that measures requests of a kind through f.
 func (b *bench) requestCase(ctx context.Context, ls *loads, f running, k kind) (c sample.Case[cost], err error) {
 	total := pick(b, 800, 40) // and half of it before, for a process that has just begun
 	job := requestsJob{
@@ -141,9 +141,9 @@ func (b *bench) requestCase(ctx context.Context, ls *loads, f running, k kind) (
 	return c, err
 }
 
-// status is what a request of that kind is answered with: the native filter
-// answers preflights with 200, and those that it denies are the upstream's; those
-// that corsgate denies get 403.
+// status is the status of the answer to a request of that kind. The native filter
+// answers preflights with 200, and sends denied ones to the upstream. corsgate denies
+// preflights with 403.
 func (s setup) status(k kind) int {
 	switch {
 	case strings.HasPrefix(s.name, nativeCORS) && k.name == preflight.name:

@@ -17,8 +17,8 @@ import (
 // corsgatePackage is what is built to be measured.
 const corsgatePackage = "github.com/corsgate/corsgate/cmd/corsgate"
 
-// buildCorsgate builds the corsgate of this tree into folder. With flags of the
-// compiler, or without cgo, nothing of what the go command keeps could be used.
+// buildCorsgate builds the corsgate of this tree into folder. It sets neither compiler
+// flags nor CGO_ENABLED, so that the go command can use what it has in its cache.
 func buildCorsgate(ctx context.Context, folder string) (string, error) {
 	path := filepath.Join(folder, "corsgate")
 	out, err := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, corsgatePackage).CombinedOutput()
@@ -71,8 +71,8 @@ func startCorsgate(ctx context.Context, binary, policies, listen string, env ...
 	return p, nil
 }
 
-// awaitListening reads corsgate's log until it says where it listens, and then
-// reads on to nowhere.
+// awaitListening reads corsgate's log until it says where it listens. After that it
+// discards the log.
 func awaitListening(log io.Reader) (address string, err error) {
 	lines := bufio.NewScanner(log)
 	var last string
@@ -87,7 +87,7 @@ func awaitListening(log io.Reader) (address string, err error) {
 	return "", fmt.Errorf("corsgate does not listen: %s", last)
 }
 
-// withScheme marks the path of a unix socket.
+// withScheme puts "unix://" before the path of a Unix socket.
 func withScheme(address string) string {
 	if filepath.IsAbs(address) {
 		return "unix://" + address

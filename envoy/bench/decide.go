@@ -17,7 +17,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// decideJob asks for the cost of decisions, in a process of their own.
+// decideJob asks a process for the cost of decisions.
 type decideJob struct {
 	Rounds int
 	// Sizes are the numbers of origins and policies to try, in ascending order.
@@ -32,8 +32,8 @@ const (
 	other = "rs/cors"
 )
 
-// asked is how many different questions a case asks in turn: more than a
-// processor remembers the branches of.
+// asked is how many different questions a case asks in turn: more than a processor's
+// branch prediction remembers.
 const asked = 1024
 
 // playDecide answers with the cost of each decision in nanoseconds, by case and
@@ -74,7 +74,7 @@ type call struct {
 	do   func(n int)
 }
 
-// calibrate returns how many calls take about a slice of time.
+// calibrate returns how many calls take about as long as slice.
 func calibrate(do func(int), slice time.Duration) int {
 	for n := 1; ; n *= 2 {
 		begin := time.Now()
@@ -85,8 +85,8 @@ func calibrate(do func(int), slice time.Duration) int {
 	}
 }
 
-// perCall returns the CPU time of one of n calls in nanoseconds, that of the
-// garbage collector included.
+// perCall returns the CPU time of one of n calls in nanoseconds, including the garbage
+// collector's.
 func perCall(do func(int), n int) (float64, error) {
 	before, err := cpuTime(os.Getpid())
 	if err != nil {
@@ -97,7 +97,7 @@ func perCall(do func(int), n int) (float64, error) {
 	return float64(after-before) / float64(n), err
 }
 
-// decideCalls are all cases.
+// decideCalls returns all cases.
 func decideCalls(sizes []int) ([]call, error) {
 	var calls []call
 	for _, n := range sizes {
@@ -111,8 +111,7 @@ func decideCalls(sizes []int) ([]call, error) {
 	return append(calls, hostile...), err
 }
 
-// maxOthers is the most entries that everything but exact origins of corsgate
-// is tried with.
+// maxOthers is the most entries in all cases except those of exact origins in corsgate.
 const maxOthers = 100_000
 
 // callsOfSize are the cases with n origins, and with n policies.
@@ -160,7 +159,7 @@ func numbered(format string, n int) []string {
 	return list
 }
 
-// maxAge is the policy's.
+// maxAge is the policy's maxAge.
 const maxAge = 600
 
 // benchSpec is an API that pages of these origins call with cookies.
@@ -193,7 +192,7 @@ func benchSpecs(n int) []policy.Spec {
 	return specs
 }
 
-// spread returns the i-th of the asked places among n, far from the one before.
+// spread returns the i-th of the places among n to ask about, far from the one before.
 func spread(i, n int) int { return i * 7919 % n }
 
 // requestsFrom are requests from origins all over the list.
@@ -213,7 +212,7 @@ func preflightsFrom(origins []string) []policy.Request {
 	return list
 }
 
-// requestsTo are requests to hosts of all over benchSpecs.
+// requestsTo are requests to hosts from all over benchSpecs.
 func requestsTo(n int) []policy.Request {
 	list := requestsFrom([]string{"https://app.example.com"})
 	for i := range list {
@@ -222,7 +221,7 @@ func requestsTo(n int) []policy.Request {
 	return list
 }
 
-// decisions decides, and looks at what would be sent.
+// decisions returns a function that decides, and looks at the headers to send.
 func decisions(set *policy.Set, list []policy.Request) func(int) {
 	return func(n int) {
 		size := 0
@@ -236,7 +235,7 @@ func decisions(set *policy.Set, list []policy.Request) func(int) {
 	}
 }
 
-// sink keeps the compiler from leaving out what nobody reads.
+// sink keeps the compiler from leaving out values that nobody reads.
 //
 //go:noinline
 func sink(int) {}
@@ -257,7 +256,7 @@ func (h headerOnly) Header() http.Header         { return http.Header(h) }
 func (h headerOnly) Write(b []byte) (int, error) { return len(b), nil }
 func (h headerOnly) WriteHeader(int)             {}
 
-// handlings asks a handler the same questions.
+// handlings returns a function that asks a handler the same questions.
 func handlings(handler http.Handler, list []policy.Request) func(int) {
 	requests := make([]*http.Request, len(list))
 	for i, r := range list {
@@ -280,7 +279,7 @@ func handlings(handler http.Handler, list []policy.Request) func(int) {
 // The sizes of hostile Access-Control-Request-Headers that are compared.
 const smallHostile, bigHostile = 1 << 10, 64 << 10
 
-// hostiles are what such a header is filled with.
+// hostiles are the texts that such a header is filled with.
 func hostiles() []string { return []string{",", " ", "a", "x-a,", "a, \t"} }
 
 func hostileCalls() ([]call, error) {

@@ -22,19 +22,20 @@ type followJob struct {
 	// Probe is answered with Live once the edit is served.
 	Probe string
 	Live  int
-	// From replaces To: the edit. Empty means none: then the load lasts for quiet.
+	// The edit renames From to To. If From is empty, there is no edit, and the load lasts
+	// for quiet.
 	From, To string
 }
 
-// followed is what came of it.
+// followed is the result.
 type followed struct {
 	Live     time.Duration // from the edit until it is served
 	Pause    time.Duration // the longest that a request has taken
 	Requests int64
 }
 
-// The load: so many connections, with a request on each that often; how often the probe
-// asks; and how long the load lasts without an edit.
+// The load: the number of connections and how often each sends a request; how often the
+// probe asks; how long the load lasts without an edit.
 const (
 	followConnections = 4
 	followEvery       = 2 * time.Millisecond
@@ -42,8 +43,8 @@ const (
 	quiet             = 3 * time.Second
 )
 
-// playFollow says ready, makes the load, edits when it is told to, and answers what came
-// of it.
+// playFollow says that it is ready, makes the load, makes the edit when it is told to, and
+// answers with the result.
 func playFollow(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
 	var j followJob
 	if err := json.Unmarshal(job, &j); err != nil {
@@ -104,7 +105,7 @@ func (j *followJob) send(ctx context.Context, c requestConn, pause, requests *at
 	}
 }
 
-// raise has most be at least v.
+// raise raises most to v, unless it is higher.
 func raise(most *atomic.Int64, v int64) {
 	for old := most.Load(); v > old; old = most.Load() {
 		if most.CompareAndSwap(old, v) {

@@ -77,7 +77,7 @@ func envoyAt(admin string) (int, error) {
 	return 0, fmt.Errorf("no process is the envoy whose admin listener is %s", admin)
 }
 
-// counter reads one of Envoy's counters; one that was never counted is 0.
+// counter reads one of Envoy's counters. A counter that does not exist yet is 0.
 func (f *front) counter(ctx context.Context, name string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.admin+"/stats?filter=^"+name+"$", nil)
 	if err != nil {

@@ -18,8 +18,8 @@ type kind struct {
 	upstreamStatus int
 }
 
-// browserHeader is what a browser sends with any request, about as long as it
-// is in practice.
+// browserHeader are the headers that a browser sends with any request, about as long as
+// in practice.
 const browserHeader = "Host: api.example.com\r\n" +
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36\r\n" +
 	"Accept: application/json, text/plain, */*\r\n" +
@@ -28,16 +28,16 @@ const browserHeader = "Host: api.example.com\r\n" +
 	"Referer: https://app.example.com/\r\n" +
 	"Sec-Fetch-Dest: empty\r\nSec-Fetch-Mode: cors\r\n"
 
-// cookieHeader is what it sends besides, but for preflights.
+// cookieHeader are the headers that a browser sends, too, except with preflights.
 const cookieHeader = "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark; consent=1\r\nAuthorization: Bearer 0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
 
-// The origins are as long as each other.
+// The origins have the same length.
 const (
 	originHeader = "Origin: https://app.example.com\r\n"
 	deniedHeader = "Origin: https://app.example.net\r\n"
 )
 
-// asksHeader is what a preflight asks.
+// asksHeader are the headers of a preflight.
 const asksHeader = "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: authorization,content-type\r\n"
 
 // The kinds of requests that are measured.
@@ -49,7 +49,7 @@ var (
 	deniedPreflight = kind{name: "denied preflight", method: http.MethodOptions, header: deniedHeader + asksHeader, site: "cross-site", upstreamStatus: http.StatusNoContent}
 )
 
-// every is all kinds.
+// every returns all kinds.
 func every() []kind { return []kind{allowed, denied, withoutOrigin, preflight, deniedPreflight} }
 
 // at returns the kind of request to a path of the upstream.
@@ -63,7 +63,7 @@ func (k kind) request() string {
 	return k.method + " " + cmp.Or(k.path, "/v1/items?page=2") + " HTTP/1.1\r\n" + browserHeader + "Sec-Fetch-Site: " + cmp.Or(k.site, "same-site") + "\r\n" + k.header + "\r\n"
 }
 
-// addressOf is HOST:PORT or unix:///PATH as an address of Envoy's configuration.
+// addressOf returns HOST:PORT or unix:///PATH as an address of Envoy's configuration.
 func addressOf(address string) object {
 	if path, ok := strings.CutPrefix(address, "unix://"); ok {
 		return object{"pipe": object{"path": filepath.Clean(path)}}

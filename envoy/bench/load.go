@@ -9,19 +9,18 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 )
 
-// settle is how long a process may go on working for a load that has ended:
+// settle is how long a process may still work for a load that has ended, such as for
 // the resets of the last streams.
 const settle = 2 * time.Millisecond
 
-// load is a load that can be made again and again, and the processes that it
-// is made on.
+// load is a load that can be repeated, and the processes under it.
 type load struct {
 	*process
 	total int
 	pids  []int
 }
 
-// startLoad connects and warms up; total is how much of it one run makes.
+// startLoad connects and warms up. One run makes total requests or streams.
 func startLoad(ctx context.Context, role string, job any, total int, pids ...int) (*load, error) {
 	p, err := start(ctx, role, job)
 	if err != nil {
@@ -30,8 +29,8 @@ func startLoad(ctx context.Context, role string, job any, total int, pids ...int
 	return &load{p, total, pids}, nil
 }
 
-// run makes the load and returns the CPU time of each process, in microseconds
-// for one of the load's total.
+// run makes the load and returns the CPU time of each process, in microseconds for one
+// request or stream.
 func (l *load) run() (spent []float64, err error) {
 	before, err := cpuTimes(l.pids)
 	if err != nil {
@@ -62,7 +61,7 @@ func cpuTimes(pids []int) ([]time.Duration, error) {
 	return times, nil
 }
 
-// loads are what is started for a part of the benchmark and stopped after it.
+// loads are started for a part of the benchmark, and stopped after it.
 type loads struct{ stops []func() error }
 
 // add starts a load that lasts until stop.

@@ -97,7 +97,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// run measures what args say, prints the report to stdout and how far it is to
+// run measures what args say. It prints the report to stdout, and its progress to
 // stderr.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	o, err := parseOptions(args, stderr)
@@ -144,8 +144,8 @@ type bench struct {
 	upstream                 *process
 	corsgateTCP, corsgateUDS *process
 	noopTCP, noopUDS         *process
-	// counts are Envoy's instructions a request, and costs the CPU time, by costName. The
-	// table compared shows both.
+	// counts are Envoy's instructions for a request, and costs the CPU time, both by
+	// costName. The table compared shows both.
 	counts   map[string]float64
 	costs    map[string][]cost
 	compared *section
@@ -186,8 +186,8 @@ func (b *bench) begin(ctx context.Context, progress io.Writer) (err error) {
 	return b.startServices(ctx)
 }
 
-// startServices starts corsgate and the no-op server on a TCP and a Unix socket
-// each: a process listens on one.
+// startServices starts corsgate and the no-op server, each once on a TCP and once on a
+// Unix socket: a process listens on one socket only.
 func (b *bench) startServices(ctx context.Context) (err error) {
 	if b.corsgateTCP, err = startCorsgate(ctx, b.corsgate, b.policies, "127.0.0.1:0", "CORSGATE_FEED=true"); err != nil {
 		return err
@@ -215,10 +215,10 @@ func (b *bench) close() error {
 	return errors.Join(append(errs, os.RemoveAll(b.folder))...)
 }
 
-// slowRounds is how often is measured what takes long.
+// slowRounds is how often a slow measurement is made.
 const slowRounds = 5
 
-// fewRounds are the rounds of what takes long.
+// fewRounds returns the rounds of slow measurements.
 func (b *bench) fewRounds() int { return min(b.rounds, slowRounds) }
 
 // pick returns the second value in a quick run, else the first.

@@ -19,8 +19,8 @@ import (
 // listenJob is where a role serves.
 type listenJob struct{ Listen string }
 
-// noop is the ordinary server that corsgate is compared with: generated code
-// and grpc-go's defaults. It lets everything through as it is.
+// noop is the ordinary server that corsgate is compared with: generated code and
+// grpc-go's defaults. It changes nothing.
 type noop struct {
 	extprocv3.UnimplementedExternalProcessorServer
 	authv3.UnimplementedAuthorizationServer

@@ -45,7 +45,7 @@ func (b *bench) decide(ctx context.Context) error {
 	return b.reload(ctx, s)
 }
 
-// decisionTimes asks a process of its own.
+// decisionTimes lets another process measure.
 func (b *bench) decisionTimes(ctx context.Context) (byName map[string][]float64, err error) {
 	job := decideJob{Rounds: b.rounds, Sizes: b.sizes(), Slice: pick(b, 20*time.Millisecond, time.Millisecond)}
 	p, err := start(ctx, "play-decide", job)
@@ -63,10 +63,10 @@ func (b *bench) decisionTimes(ctx context.Context) (byName map[string][]float64,
 	return byName, nil
 }
 
-// atMost is the goal against the peer, by the number of origins.
+// atMost is the goal for the ratio to the peer, by the number of origins.
 var atMost = map[int]float64{10: 0.5, 1000: 0.1, 100_000: 0.1}
 
-// compareAt compares with the peer at n origins, where there is a goal.
+// compareAt compares with the peer at n origins, if there is a goal.
 func (b *bench) compareAt(s *section, n int, byName map[string][]float64) {
 	limit, found := atMost[n]
 	if !found {
@@ -78,11 +78,11 @@ func (b *bench) compareAt(s *section, n int, byName map[string][]float64) {
 	}
 }
 
-// flat is what many may cost against ten: they do not fit in the processor's
-// caches.
+// flat is how many times as much as ten many entries may cost: they do not fit into the
+// processor's caches.
 const flat = 2
 
-// judgeFlat tells what many wildcards cost against ten.
+// judgeFlat compares the cost of many wildcards with that of ten.
 func (b *bench) judgeFlat(s *section, byName map[string][]float64) {
 	at := func(what string, n int) []float64 { return byName[caseName(what, n, "request", ours)] }
 	for _, n := range b.sizes() {
@@ -129,7 +129,7 @@ func (b *bench) plotDecisions(byName map[string][]float64) {
 	})
 }
 
-// loaded is what one load of a policy file took.
+// loaded is the cost of one load of a policy file.
 type loaded struct {
 	parse, compile float64 // seconds of CPU time
 	bytes          float64 // of memory that the set keeps
@@ -223,7 +223,7 @@ func loadPolicies(folder string) (l loaded, err error) {
 	return l, err
 }
 
-// heap returns the bytes of what is reachable.
+// heap returns the bytes that are reachable.
 func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats

@@ -38,13 +38,13 @@ func (b *bench) envoy(ctx context.Context) (err error) {
 
 func costName(setup, kind string) string { return setup + ": " + kind }
 
-// comparison is a setup against another, for requests of a kind.
+// comparison compares a setup with another, for requests of a kind.
 type comparison struct {
 	this string
 	kind kind
 	that string
 	goal float64 // of the instructions; 0 means none
-	// upstream tells that the CPU time beside has the upstream's.
+	// upstream says that the CPU time beside the ratio includes the upstream's.
 	upstream bool
 }
 
@@ -88,8 +88,8 @@ func comparisons() (list []comparison) {
 	return list
 }
 
-// judgeEnvoy compares the setups by what was measured of them: Envoy's instructions,
-// which decide, and CPU time.
+// judgeEnvoy compares the setups by Envoy's instructions, for which there are goals, and
+// by CPU time.
 func (b *bench) judgeEnvoy() {
 	if b.compared == nil {
 		b.compared = b.report.section("Through Envoy", "Envoy's instructions a request, by callgrind, decide what is met: the same requests take about the same number of them on every machine. They are those of Envoy alone; a preflight without a filter is one that the upstream serves. CPU time, with its quartiles, is of Envoy and the service together.",
@@ -110,7 +110,7 @@ func (c comparison) String() string {
 	return text
 }
 
-// ratio is that of the instructions, NaN if they were not counted.
+// ratio returns the ratio of the instructions, or NaN if they were not counted.
 func (b *bench) ratio(c comparison) float64 {
 	this, that := b.counts[costName(c.this, c.kind.name)], b.counts[costName(c.that, c.kind.name)]
 	if this == 0 || that == 0 {
@@ -119,7 +119,7 @@ func (b *bench) ratio(c comparison) float64 {
 	return this / that
 }
 
-// beside is the ratio of CPU time, with its quartiles.
+// beside returns the ratio of CPU time, with its quartiles.
 func (b *bench) beside(c comparison) string {
 	this, that := b.costs[costName(c.this, c.kind.name)], b.costs[costName(c.that, c.kind.name)]
 	if this == nil || that == nil {
@@ -133,7 +133,7 @@ func (b *bench) beside(c comparison) string {
 	return fmt.Sprintf("%s [%s–%s]", number(middle), number(low), number(high))
 }
 
-// judgeCalls judges what the service is asked about that it is not to be.
+// judgeCalls judges how often Envoy asks the service although it must not.
 func (b *bench) judgeCalls(list []setup, calls map[string]int) {
 	s := b.report.goals("Calls", "Calls to the service for 100 requests without an Origin, and in no-trip for 100 of each kind, as Envoy counts them.")
 	for _, setup := range list {

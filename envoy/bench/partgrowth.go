@@ -11,14 +11,14 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 )
 
-// held is what a service with open streams takes.
+// held is the cost of a service with open streams.
 type held struct {
 	cpu   float64 // microseconds a stream, both phases
 	bytes float64 // of memory for an open stream
 }
 
-// growth measures the two-phase profile with ever more streams whose upstream
-// is slow: they stay open between their phases.
+// growth measures the two-phase profile with more and more streams whose upstream is
+// slow, so that they stay open between their phases.
 func (b *bench) growth(ctx context.Context) error {
 	all, err := recordAll(ctx, b.binary, b.upstream.address, []kind{allowed})
 	if err != nil {
@@ -49,8 +49,8 @@ func (h held) micros() float64 { return h.cpu }
 
 func heldName(n int, who string) string { return fmt.Sprintf("%d open, %s", n, who) }
 
-// enoughStreams is from how many streams on a process's memory tells what one
-// takes.
+// enoughStreams is the least number of streams at which a process's memory says how much
+// one stream needs.
 const enoughStreams = 100
 
 func kib(list []held, n int) string {
@@ -60,7 +60,7 @@ func kib(list []held, n int) string {
 	return number(medianOf(list, func(h held) float64 { return h.bytes / 1024 })) + " KiB"
 }
 
-// hold measures a service with n open streams. It is started for this, as a
+// hold measures a service with n open streams. It starts a new one each time, since a
 // process does not give memory back at once.
 func (b *bench) hold(ctx context.Context, who string, stream replay.Stream, n int) (h held, err error) {
 	p, err := b.startFresh(ctx, who)

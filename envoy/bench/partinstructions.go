@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// instructions counts Envoy's instructions a request, of every setup. What else the
-// machine does changes nothing, so that once is enough.
+// instructions counts Envoy's instructions for a request in every setup. Other work of
+// the machine does not change the count, so once is enough.
 func (b *bench) instructions(ctx context.Context) error {
 	list := pick(b, append(setups(), sized()...), quickly())
 	var mu sync.Mutex
@@ -75,11 +75,11 @@ func (b *bench) count(ctx context.Context, s setup) (counts map[string]float64, 
 	return counts, nil
 }
 
-// afterwards is how long an Envoy under callgrind may work for an answer that has come.
+// afterwards is how long an Envoy under callgrind may still work after it has answered.
 const afterwards = 100 * time.Millisecond
 
-// countKind counts requests of one kind on one connection, after others for what Envoy
-// does the first time.
+// countKind counts requests of one kind on one connection. Other requests come before,
+// so that Envoy has done what it does only the first time.
 func (b *bench) countKind(ctx context.Context, f running, k kind) (float64, error) {
 	total := pick(b, 300, 60)
 	job := requestsJob{Address: f.address, Request: k.request(), Status: f.status(k), Connections: 1}

@@ -15,8 +15,8 @@ type leftOut struct {
 	omit func(p parts)
 }
 
-// leftOuts are what is left out in turn. The first is the whole configuration,
-// the last has the call alone.
+// leftOuts are the configurations to measure. The first is the whole configuration, and
+// the last has only the call.
 func leftOuts() []leftOut {
 	return []leftOut{
 		{"nothing", func(parts) {}},
@@ -36,7 +36,7 @@ func leftOuts() []leftOut {
 	}
 }
 
-// asked is the chain of filters for a request that corsgate is asked about.
+// asked is the chain of filters for a request that Envoy asks corsgate about.
 func (p parts) asked() object {
 	decide := p.manager["http_filters"].([]any)[0].(object)
 	match := decide["typed_config"].(object)["matcher"].(object)["matcher_list"].(object)["matchers"].([]any)[0].(object)
@@ -57,7 +57,7 @@ func (p parts) options() object {
 	return all["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].(object)
 }
 
-// omitDefault removes the first of the two filters: what writes "strip".
+// omitDefault removes the first of the two filters, which writes "strip".
 func omitDefault(p parts) {
 	chain := p.asked()
 	chain["typed_config"] = chain["typed_config"].([]any)[1:]
@@ -67,7 +67,7 @@ func omitAttributes(p parts) { delete(p.asker(), "request_attributes") }
 
 func omitRetries(p parts) { delete(p.options(), "retry_policy") }
 
-// moveRetries has the filter retry instead of the cluster.
+// moveRetries makes the filter retry instead of the cluster.
 func moveRetries(p parts) {
 	p.asker()["grpc_service"].(object)["retry_policy"] = p.options()["retry_policy"]
 	omitRetries(p)
@@ -82,8 +82,8 @@ func (p parts) omitFilter(name string) {
 	p.manager["http_filters"] = slices.DeleteFunc(p.manager["http_filters"].([]any), func(f any) bool { return f.(object)["name"] == name })
 }
 
-// left shows what is left to save of Envoy's part of one-trip. Envoy comes
-// without symbols, so that its profile is made by leaving out.
+// left shows what could still be saved of Envoy's part of one-trip. Envoy has no
+// symbols for a profiler, so the profile is made by leaving parts out.
 func (b *bench) left(ctx context.Context) error {
 	kinds := []kind{allowed, preflight}
 	var list []setup
@@ -107,7 +107,7 @@ func (b *bench) left(ctx context.Context) error {
 	return nil
 }
 
-// showLeft shows each against the whole configuration, the first of list.
+// showLeft compares each with the whole configuration, the first of list.
 func (b *bench) showLeft(list []setup, kinds []kind, byName map[string][]cost) {
 	s := b.report.section("What is left in Envoy", "Envoy's CPU a one-trip request, and what it is when a part of the generated configuration is left out.",
 		"left out", allowed.name, preflight.name)

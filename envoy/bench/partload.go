@@ -14,14 +14,14 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// reading is what it takes Envoy to read filters that have changed.
+// reading is the cost of Envoy to read filters that have changed.
 type reading struct {
 	bytes  float64 // of the filters
 	cpu    float64 // seconds, until they serve
 	memory float64 // bytes, more than before
 }
 
-// readings are those of a whole set, and of the set with one more origin.
+// readings are the costs of a whole set, and of the set with one more origin.
 type readings struct{ whole, change reading }
 
 // compiledSet is a set of policies to compile.
@@ -29,10 +29,10 @@ type compiledSet struct {
 	name  string
 	count int // of origins or policies
 	how   envoy.Compiled
-	specs []policy.Spec // the one of apiHost allows the origin of preflight
+	specs []policy.Spec // the one for apiHost allows the origin of preflight
 }
 
-// byOrigins and byPolicies are ever larger sets.
+// byOrigins and byPolicies are larger and larger sets.
 func (b *bench) byOrigins() (list []compiledSet) {
 	for _, n := range pick(b, []int{10, 100, 1000, 10_000, 100_000}, []int{10, 100}) {
 		list = append(list, compiledSet{grouped(n) + " origins in one policy", n, envoy.Compiled{}, []policy.Spec{apiSpec(manyOrigins(n))}})
@@ -66,7 +66,7 @@ func (b *bench) load(ctx context.Context) error {
 	return nil
 }
 
-// read measures one set, in an Envoy that has a small one before.
+// read measures one set, in an Envoy that had a small one before.
 func (b *bench) read(ctx context.Context, set compiledSet) (r readings, err error) {
 	c := b.noTrip("read "+set.name, set.how)
 	before, err := compileFor(c, apiSpec([]string{"https://before.example.com"}))
@@ -108,8 +108,8 @@ func withOrigin(specs []policy.Spec, origin string) []policy.Spec {
 	return changed
 }
 
-// read writes what has changed of the filters, and waits until they serve: until the
-// requests of k, which were denied, are allowed.
+// read writes the filters that have changed, and waits until they serve, which is when
+// the requests of k, which were denied, are allowed.
 func (f *front) read(ctx context.Context, c envoy.Config, before, after *notrip.Result, k kind) (r reading, err error) {
 	for i, resource := range after.Resources {
 		if resource.Version != before.Resources[i].Version {
@@ -139,8 +139,8 @@ func (f *front) read(ctx context.Context, c envoy.Config, before, after *notrip.
 	return r, err
 }
 
-// How often await asks, how long it does, and how long Envoy may go on for what it has
-// replaced.
+// How often await asks, for how long, and how long Envoy may still work to remove what it
+// has replaced.
 const (
 	askEvery = 50 * time.Millisecond
 	askFor   = 2 * time.Minute

@@ -19,12 +19,12 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// pushed is what it takes until an Envoy under load serves an edit of the policies.
+// pushed is the cost until an Envoy under load serves an edit of the policies.
 type pushed struct {
 	followed
-	bytes           float64 // that Envoy has received
+	bytes           float64 // received by Envoy
 	envoy, corsgate float64 // CPU seconds, of Envoy's main thread and of corsgate
-	memory          float64 // bytes, the most that Envoy has had more than before
+	memory          float64 // bytes, Envoy's peak above what it had before
 }
 
 func (p pushed) seconds() float64   { return p.Live.Seconds() }
@@ -37,10 +37,10 @@ type edit struct {
 	name          string
 	count         int // of origins
 	shards        int
-	before, after []policy.Spec // nil after: nothing changes
+	before, after []policy.Spec // if after is nil, nothing changes
 }
 
-// pushShards is how many filters those have that have many policies.
+// pushShards is the number of filters if there are many policies.
 const pushShards = 64
 
 // perPolicy is how many origins each of many policies lists.
@@ -49,7 +49,7 @@ const perPolicy = 100
 // added is an origin that an edit adds.
 const added = "https://added.example.com"
 
-// wholePushes bring ever more origins at once.
+// wholePushes bring more and more origins at once.
 func (b *bench) wholePushes() (list []edit) {
 	small := []policy.Spec{apiSpec([]string{originOf(allowed)})}
 	for _, n := range pick(b, []int{10, 100, 1000, 10_000, 100_000}, []int{10}) {
@@ -58,7 +58,7 @@ func (b *bench) wholePushes() (list []edit) {
 	return list
 }
 
-// smallPushes add one origin to ever more.
+// smallPushes add one origin to more and more.
 func (b *bench) smallPushes() (list []edit) {
 	for _, n := range pick(b, []int{1000, 10_000, 100_000, 1_000_000}, []int{1000}) {
 		specs := tenants(n / perPolicy)
@@ -222,7 +222,7 @@ func (f *front) follow(ctx context.Context, service *process, job followJob) (p 
 	return p, err
 }
 
-// followState is what the processes have used up to a time.
+// followState is what the processes have used so far.
 type followState struct {
 	received, memory float64
 	main, service    time.Duration
@@ -244,7 +244,7 @@ func (f *front) state(ctx context.Context, service int) (s followState, err erro
 	return s, err
 }
 
-// awaitDelivery waits until the Envoy has so many filters.
+// awaitDelivery waits until the Envoy has that many filters.
 func (f *front) awaitDelivery(ctx context.Context, filters int) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, askFor, fmt.Errorf("the filters are not delivered after %v", askFor))
 	defer cancel()
@@ -261,7 +261,7 @@ func (f *front) awaitDelivery(ctx context.Context, filters int) error {
 	}
 }
 
-// delivered counts the filters that the Envoy has been delivered.
+// delivered counts the filters that were delivered to the Envoy.
 func (f *front) delivered(ctx context.Context) (n int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.admin+"/config_dump?resource=ecds_filters&mask=ecds_filter.name", nil)
 	if err != nil {

@@ -11,14 +11,14 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 )
 
-// used is what a service takes under load.
+// used is the cost of a service under load.
 type used struct {
 	cpu   float64 // microseconds a stream
 	bytes float64 // of memory at the end
 }
 
-// environments are the settings of the Go runtime that are compared. The first
-// leaves them to "corsgate serve", the second has Go's own.
+// environments are the settings of the Go runtime that are compared. The first ones are
+// those of "corsgate serve", the second ones Go's own.
 func environments() [][]string {
 	all := fmt.Sprintf("GOMAXPROCS=%d", runtime.GOMAXPROCS(0))
 	return [][]string{
@@ -64,7 +64,7 @@ func (b *bench) runtime(ctx context.Context) (err error) {
 	return nil
 }
 
-// environmentCase is a corsgate of its own with an environment.
+// environmentCase is the case of a corsgate that has the environment.
 func (b *bench) environmentCase(ctx context.Context, ls *loads, env []string, stream replay.Stream) (c sample.Case[used], err error) {
 	p, err := startCorsgate(ctx, b.corsgate, b.policies, "127.0.0.1:0", env...)
 	if err != nil {

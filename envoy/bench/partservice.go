@@ -94,7 +94,7 @@ func (b *bench) streamCases(ctx context.Context, ls *loads, streams []replayed, 
 	return cases, nil
 }
 
-// streamCase is the CPU that the streams take of p.
+// streamCase is the case that measures the CPU time of p for the streams.
 func streamCase(ctx context.Context, ls *loads, name string, p *process, job streamsJob) (c sample.Case[float64], err error) {
 	job.Address = p.address
 	l, err := ls.add(ctx, "play-streams", job, job.Total, p.pid)
@@ -109,10 +109,10 @@ func streamCase(ctx context.Context, ls *loads, name string, p *process, job str
 	return c, err
 }
 
-// served is what "corsgate serve" sets of the Go runtime on few CPUs.
+// served are the settings of the Go runtime that "corsgate serve" makes on few CPUs.
 var served = []string{"GOMAXPROCS=1", "GOGC=200"}
 
-// inside counts allocations and profiles, in a corsgate that tells about itself.
+// inside counts allocations and makes a profile, in a corsgate that reports on itself.
 func (b *bench) inside(ctx context.Context, s *section, streams []replayed, total int) (err error) {
 	p, err := start(ctx, "play-service", serviceJob{Policies: b.policies, Listen: "127.0.0.1:0"}, served...)
 	if err != nil {
@@ -184,7 +184,7 @@ func (b *bench) profile(ctx context.Context, p *process, stream replay.Stream, t
 	if err != nil {
 		return "", fmt.Errorf("read the profile: %w", err)
 	}
-	// Before the table stands which program it was, and when.
+	// The lines before the table name the program and the time.
 	_, table, _ := strings.Cut(string(out), "Showing nodes")
 	return "Showing nodes" + strings.TrimRight(table, "\n"), nil
 }

@@ -14,11 +14,10 @@ const (
 	unmerged     = "appended always (not exact)"
 )
 
-// varyRounds is how many rounds one takes: the differences are small.
+// varyRounds is how many times the rounds are repeated: the differences are small.
 const varyRounds = 2
 
-// varyPaths are what the upstream's answer has in Vary already, by the path
-// that makes it so.
+// varyPaths are the paths by which the upstream's answer already has something in Vary.
 var varyPaths = []struct{ vary, path string }{
 	{"no Vary", "/items"},
 	{"Accept-Encoding", "/vary/Accept-Encoding"},
@@ -46,7 +45,7 @@ func (b *bench) vary(ctx context.Context) error {
 	return nil
 }
 
-// showVary shows what each way adds to Envoy's CPU a request.
+// showVary shows how much CPU time each way adds to a request in Envoy.
 func (b *bench) showVary(byName map[string][]cost) {
 	s := b.report.section("Vary", "Envoy's CPU a request with one filter that merges \"Origin\" into Vary, against no filter, by what the upstream's answer has. The generated configuration uses the matcher, in the composite filters that it has already.",
 		"way", varyPaths[0].vary, varyPaths[1].vary, varyPaths[2].vary)

@@ -16,10 +16,10 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/plot"
 )
 
-// report is what was found.
+// report has the results.
 type report struct {
-	// busy is the machine's load average before the benchmark began, empty
-	// where the system does not tell.
+	// busy is the machine's load average before the benchmark began. It is empty if
+	// the system does not say.
 	busy     string
 	sections []*section
 	charts   map[string]plot.Chart // :: file name
@@ -59,7 +59,7 @@ func verdict(value, limit float64) string {
 }
 
 // judgeBeside adds a ratio that should be at most limit, if that is not 0, and another
-// measurement that decides nothing. Either may not have been made.
+// measurement without a goal. Each of the two may be missing.
 func (s *section) judgeBeside(what string, ratio, limit float64, other string) {
 	switch text := strconv.FormatFloat(ratio, 'f', 3, 64); {
 	case math.IsNaN(ratio) && other == "":
@@ -72,7 +72,7 @@ func (s *section) judgeBeside(what string, ratio, limit float64, other string) {
 	}
 }
 
-// tell adds a measurement without a goal.
+// tell adds a measurement that has no goal.
 func (s *section) tell(what string, value float64, unit string) {
 	s.rows = append(s.rows, []string{what, number(value) + unit, "", ""})
 }
@@ -97,8 +97,8 @@ func loadAverage() string {
 	return first
 }
 
-// number writes v with three significant digits, and none after the point that
-// say nothing.
+// number writes v with three significant digits, without zeros at the end of the
+// fraction.
 func number(v float64) string {
 	if math.Abs(v) >= 100 {
 		return strconv.FormatFloat(v, 'f', 0, 64)

@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// requestsJob is HTTP/1.1 load: one request again and again.
+// requestsJob is HTTP/1.1 load: the same request again and again.
 type requestsJob struct {
 	Address string // HOST:PORT
 	Request string // the bytes of one request without a body
 	Status  int    // what each is to be answered with
-	// Connections send one request after another, each as soon as the answer to
-	// the one before is there.
+	// Connections is how many connections send requests, each as soon as the answer to the
+	// one before has come.
 	Connections int
 	// Warm and Total are how many requests come before the measurement and in it.
 	Warm, Total int
 }
 
-// playRequests warms up, says ready, and makes the load when it is told to.
+// playRequests warms up, says that it is ready, and makes the load when it is told to.
 func playRequests(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
 	var j requestsJob
 	if err := json.Unmarshal(job, &j); err != nil {

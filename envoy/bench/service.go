@@ -19,11 +19,11 @@ import (
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-// serviceJob is a corsgate that tells about itself.
+// serviceJob asks for a corsgate that reports on itself.
 type serviceJob struct{ Policies, Listen string }
 
-// The lines that playService understands, besides the path of a file that it
-// writes a CPU profile of the time since then into.
+// The lines that playService understands. Any other line is the path of a file, into
+// which it writes a CPU profile of the time since that line.
 const (
 	askMallocs  = "mallocs"
 	askProfiles = "profile"

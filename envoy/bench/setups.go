@@ -16,7 +16,7 @@ type setup struct {
 	build   func(b *bench) (parts, error)
 	service func(b *bench) *process // nil means none
 	kinds   []kind
-	// decides tells that corsgate's policies act.
+	// decides says that corsgate's policies decide.
 	decides bool
 }
 
@@ -28,7 +28,7 @@ const (
 	noTrip     = "no-trip"
 )
 
-// tcp is the service that corsgate's setups ask if they do not say otherwise.
+// tcp is the service that corsgate's setups ask by default.
 func tcp(b *bench) *process { return b.corsgateTCP }
 
 // setups are the ways that are measured with the policies of the service.
@@ -87,7 +87,7 @@ var (
 	policyCounts = []int{1, 100, 1000}
 )
 
-// sized are setups with ever more origins and policies.
+// sized are setups with more and more origins and policies.
 func sized() []setup {
 	var list []setup
 	for _, n := range originCounts {
@@ -131,7 +131,7 @@ func with(name string, c envoy.Config, service func(b *bench) *process, kinds ..
 	}}
 }
 
-// compiled is policies within Envoy, and corsgate for what it has to ask.
+// compiled is an Envoy with compiled policies, and corsgate for what Envoy has to ask.
 func compiled(name string, how envoy.Compiled, specs ...policy.Spec) setup {
 	return setup{name: name, service: tcp, kinds: every(), decides: true, build: func(b *bench) (parts, error) {
 		c := b.noTrip(name, how)
@@ -164,12 +164,12 @@ func compileFor(c envoy.Config, specs ...policy.Spec) (*notrip.Result, error) {
 // apiHost is the host of all requests.
 const apiHost = "api.example.com"
 
-// apiOrigins are those of the policies that the service has.
+// apiOrigins are the origins in the policies of the service.
 func apiOrigins() []string {
 	return []string{"https://app.example.com", "https://admin.example.com", "https://*.apps.example.com", "https://apps.example.com", "http://localhost:*"}
 }
 
-// manyOrigins are n, that of the requests in their middle.
+// manyOrigins are n origins; that of the requests is in the middle.
 func manyOrigins(n int) []string {
 	list := numbered("https://tenant-%07d.example.com", n)
 	list[n/2] = "https://app.example.com"
@@ -183,8 +183,8 @@ func apiSpec(origins []string) policy.Spec {
 	return s
 }
 
-// apiSpecs are n policies with ten origins and a host each, that of the requests in
-// their middle. No two list the same.
+// apiSpecs are n policies with ten origins and a host each; that of the requests is in
+// the middle. No two policies list the same origins.
 func apiSpecs(n int) []policy.Spec {
 	specs := benchSpecs(n)
 	for i := range specs {

@@ -13,7 +13,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/bench/replay"
 )
 
-// streamsJob is gRPC load: one recorded stream again and again.
+// streamsJob is gRPC load: the same recorded stream again and again.
 type streamsJob struct {
 	Address string // HOST:PORT or unix:///PATH
 	Stream  replay.Stream
@@ -25,12 +25,12 @@ type streamsJob struct {
 	Warm, Total int
 }
 
-// perConnection is how many streams are parked on one connection. corsgate takes
-// 1024, and Envoy opens another connection for more.
+// perConnection is how many streams are parked on one connection. corsgate allows 1024,
+// and Envoy opens another connection for more.
 const perConnection = 900
 
-// playStreams warms up, parks, says ready, and makes the load when it is told
-// to.
+// playStreams warms up, parks streams, says that it is ready, and makes the load when it
+// is told to.
 func playStreams(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) (err error) {
 	var j streamsJob
 	if err := json.Unmarshal(job, &j); err != nil {
@@ -63,8 +63,8 @@ func playStreams(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writ
 	return nil
 }
 
-// dial opens as many connections as the parked streams need; after an error,
-// those that are open are returned nevertheless.
+// dial opens as many connections as the parked streams need. If there is an error, it
+// still returns those that are open.
 func (j *streamsJob) dial(ctx context.Context) (clients []*replay.Client, err error) {
 	for range 1 + j.Parked/perConnection {
 		c, err := replay.Dial(ctx, j.Address, j.Stream)

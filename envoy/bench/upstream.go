@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// playUpstream serves the application behind Envoy: net/http with a short JSON
-// answer. It answers preflights itself, when they reach it, and a path under
-// /vary/ says what Vary its answer has.
+// playUpstream serves the application behind Envoy: net/http with a short JSON answer. It
+// answers preflights that reach it. A path under /vary/ says which Vary its answer has.
 func playUpstream(_ context.Context, _ []byte, in *bufio.Scanner, out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -50,5 +49,5 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		h.Set("Vary", vary)
 	}
 	h.Set("Content-Type", "application/json")
-	_, _ = w.Write(body) // a client that has gone is no matter
+	_, _ = w.Write(body) // it does not matter if the client has gone
 }

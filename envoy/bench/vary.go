@@ -3,8 +3,8 @@ package main
 // varyOrigin is an expression that merges "Origin" into Vary.
 const varyOrigin = `%CEL(('vary' in response.headers) && response.headers['vary'].matches('(?i)(^|.*,)[ ]*(origin|[*])[ ]*(,.*|$)') ? '' : 'Origin')%`
 
-// hasOrigin is the same question as the regular expression of a matcher, which
-// the generated configuration has.
+// hasOrigin asks the same by the regular expression that a matcher of the generated
+// configuration has.
 const hasOrigin = `(?i)(.*,)?[ \t]*(origin|[*])[ \t]*(,.*)?`
 
 const (
@@ -34,8 +34,8 @@ func varyByExpression(upstream string) (parts, error) {
 	return plain(upstream, nil, appendVary(varyOrigin))
 }
 
-// varyByMatcher merges by a matcher of the response's Vary, which takes a
-// composite filter.
+// varyByMatcher merges by a matcher of the response's Vary, which needs a composite
+// filter.
 func varyByMatcher(upstream string) (parts, error) {
 	return plain(upstream, nil, object{
 		"name": "vary",
@@ -54,7 +54,7 @@ func varyByMatcher(upstream string) (parts, error) {
 	})
 }
 
-// varyAlways appends whatever Vary has: what exactness is compared with.
+// varyAlways always appends, whatever Vary has, to show what an exact merge costs.
 func varyAlways(upstream string) (parts, error) {
 	return plain(upstream, nil, appendVary("Origin"))
 }

@@ -11,7 +11,7 @@ const (
 	askBlockingChain = "ask_blocking"
 )
 
-// blocking is what policies may block of requests with an Origin.
+// blocking says which requests with an Origin policies may block.
 type blocking uint8
 
 const (
@@ -39,9 +39,9 @@ func (p *compiled) blocking() blocking {
 	return blocksNothing
 }
 
-// ask gives requests with an Origin to the service, which the policies that may be about
-// them may block so far. If the service does not answer, or if there is none, what may be
-// blocked is refused; so is every preflight if there is none.
+// ask sends requests with an Origin to the service. b is what the policies that may be
+// about them may block. If the service does not answer, requests that may be blocked are
+// refused. If there is no service, these and all preflights are refused.
 func (c *compiler) ask(b blocking, preflight bool) node {
 	switch {
 	case preflight && len(c.Ask) == 0:
@@ -55,8 +55,7 @@ func (c *compiler) ask(b blocking, preflight bool) node {
 	return first(c.askClosed(), unlessBlocked(b, c.askOpen())...)
 }
 
-// askEither is ask if it is not known yet whether a request with an Origin is a
-// preflight.
+// askEither is ask for requests with an Origin that may be preflights or not.
 func (c *compiler) askEither(b blocking) node {
 	if len(c.Ask) > 0 && b == blocksNothing {
 		return c.askOpen()
@@ -85,7 +84,7 @@ func (c *compiler) askClosed() node {
 }
 
 // unlessBlocked gives n the requests that are not blocked, whatever their origin:
-// WebSocket handshakes, what the site sends to itself, and safe methods if only unsafe
+// WebSocket handshakes, requests of the site to itself, and safe methods if only unsafe
 // ones are blocked.
 func unlessBlocked(b blocking, n node) []when {
 	branches := []when{{isWebSocket, n}}
@@ -99,8 +98,8 @@ func unlessBlocked(b blocking, n node) []when {
 // CORS-preflight requests.
 var isPreflight = and(equals(method, "OPTIONS"), has(requestMethod))
 
-// isWebSocket tells handshakes. Filters see those of HTTP/2 (RFC 8441), too, as Envoy
-// translates them to HTTP/1.
+// isWebSocket holds for handshakes, also for those of HTTP/2 (RFC 8441): filters see
+// them as Envoy translates them to HTTP/1.
 var isWebSocket = matches(upgrade, `(?i)websocket`)
 
 // isSafe holds for the methods that block-unsafe lets through.
@@ -110,12 +109,12 @@ var isSafe = matches(method, "GET|HEAD|OPTIONS")
 // the user, has made the request.
 var saysSameOrigin = matches(secFetchSite, "same-origin|none")
 
-// saysOddly holds for values that no browser sends, such as those of several lines:
-// Envoy would tell the feed the first line alone.
+// saysOddly holds for values that no browser sends, such as those of several lines.
+// Of these, Envoy would report only the first line to the feed.
 var saysOddly = and(has(secFetchSite), not(matches(secFetchSite, "cross-site|same-site")))
 
 // named asks about requests whose route or virtual host names a policy. No policy
-// blocks those without an Origin.
+// blocks requests without an Origin.
 func (c *compiler) named() []when {
 	if !c.NamedPolicies {
 		return nil

@@ -15,11 +15,11 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// Asks returns what reports whether an Envoy that has the resource asks about a request,
-// or refuses it because nobody can be asked. It reads what is compiled as Envoy does, so
-// that no rule stands here again. The request is as Envoy sees it, in UTF-8, and of a
-// host that the resource is for if there are several. Its Policy is the one that Envoy
-// names.
+// Asks returns a function that reports whether an Envoy with the resource asks about a
+// request, or refuses it because there is nobody to ask. The function reads the compiled
+// filter as Envoy does, so that no rule is written here again. The request is as Envoy
+// sees it, in UTF-8. If there are several resources, its host must be one of this
+// resource. Its Policy is the one that Envoy names.
 func (r *Resource) Asks() (func(*policy.Request) (bool, error), error) {
 	c := &composite.Composite{}
 	if err := r.Filter.UnmarshalTo(c); err != nil {
@@ -47,8 +47,8 @@ func (r *reader) fail(err error) {
 	}
 }
 
-// asks reports whether the request ends in a chain that asks, here or in a composite
-// within the chain that it is given to.
+// asks reports whether the request ends in a chain that asks: one of c, or of a
+// composite within the chain that c gives the request to.
 func (r *reader) asks(c *composite.Composite) bool {
 	name, _ := r.matcher(c.GetMatcher())
 	switch role, _, _ := strings.Cut(name, "."); role {
@@ -128,8 +128,8 @@ func (r *reader) any(list *xds.Matcher_MatcherList_Predicate_PredicateList, want
 	return false
 }
 
-// value returns the value of the request header that is matched; "" stands for none.
-// Envoy translates WebSocket handshakes of HTTP/2 to HTTP/1.
+// value returns the value of the request header that the input reads, or "" if there is
+// none. Envoy translates WebSocket handshakes of HTTP/2 to HTTP/1.
 func (r *reader) value(input *core.TypedExtensionConfig) string {
 	of := &inputs.HttpRequestHeaderMatchInput{}
 	if err := input.GetTypedConfig().UnmarshalTo(of); err != nil {
@@ -141,18 +141,18 @@ func (r *reader) value(input *core.TypedExtensionConfig) string {
 	}[of.GetHeaderName()]
 }
 
-// anyByte is that in an expression.
+// anyByte matches any byte in an expression.
 const anyByte = `\C`
 
-// escaped is a character of an expression with its backslash.
+// escaped finds a character with a backslash before it.
 var escaped = regexp.MustCompile(`\\.`)
 
 func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 	if m.GetSafeRegex() == nil {
 		return m.GetExact() == value
 	}
-	// Of RE2's syntax Go lacks any byte. In a text with a character for each byte, that is
-	// any character.
+	// Go lacks RE2's syntax for any byte. In a text with one character for each byte, any
+	// character is the same.
 	text := m.GetSafeRegex().GetRegex()
 	if strings.Contains(text, anyByte) {
 		text, value = bytewise(text), bytewise(value)
@@ -171,7 +171,7 @@ func (r *reader) matches(m *xds.StringMatcher, value string) bool {
 	return expression.MatchString(value)
 }
 
-// bytewise has a character of that number stand for each byte.
+// bytewise returns a text with one character for each byte of s, of the same number.
 func bytewise(s string) string {
 	var b strings.Builder
 	for i := range len(s) {

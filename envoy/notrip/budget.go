@@ -8,8 +8,8 @@ import (
 // DefaultBudget is the budget if none is given, in bytes.
 const DefaultBudget = 64 << 20
 
-// fit has policies asked about whole until the resources are within the budget, the
-// last ones first. It returns the resources.
+// fit returns resources within the budget. If they are too large, it has the service
+// asked about whole policies, the last ones first.
 func (c *compiler) fit() ([]Resource, error) {
 	compiled := c.policies
 	for {
@@ -21,8 +21,8 @@ func (c *compiler) fit() ([]Resource, error) {
 	}
 }
 
-// askAbout has those of the policies asked about that go beyond a weight. It returns
-// the others, at least one less.
+// askAbout keeps the first policies up to a weight, and returns them; they are fewer
+// than before. The service is asked about the others.
 func (c *compiler) askAbout(policies []*compiled, most int) (kept []*compiled) {
 	for i, p := range policies {
 		if w := p.weight(); w <= most && (len(kept) < i || i < len(policies)-1) {

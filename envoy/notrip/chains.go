@@ -28,11 +28,11 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// chains are the named chains of one composite: equal ones are there once.
+// chains are the named chains of one composite. Equal chains are stored once.
 type chains map[string]*composite.FilterChainConfiguration
 
-// run enters a chain and returns the node that runs it. Its name says what it is
-// for, and tells it from other chains of that name by the hash of its content.
+// run adds a chain and returns the node that runs it. The chain's name is its role and
+// the hash of its content, so that different chains have different names.
 func (c chains) run(role string, filters ...*core.TypedExtensionConfig) node {
 	chain := &composite.FilterChainConfiguration{TypedConfig: filters}
 	hash := sha256.Sum256(pack(chain).GetValue())
@@ -62,8 +62,8 @@ func extension(name string, config proto.Message) *core.TypedExtensionConfig {
 	return &core.TypedExtensionConfig{Name: name, TypedConfig: pack(config)}
 }
 
-// decided notes a decision in the dynamic metadata, for logs. It does not say how the
-// response is edited: no filter reads that, and each word costs.
+// decided writes a decision into the dynamic metadata, for logs. It leaves out how the
+// response is edited: no filter reads that, and each word costs time.
 func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig {
 	fields := map[string]*structpb.Value{contract.Reason: structpb.NewStringValue(reason)}
 	if policyName != "" && c.PolicyNames {
@@ -74,8 +74,8 @@ func (c *compiler) decided(policyName, reason string) *core.TypedExtensionConfig
 	}}})
 }
 
-// notes returns the filters that note a decision, and keep states for the response:
-// when that comes, routes and other filters may have changed the request.
+// notes returns the filters that note a decision and keep states for the response. When
+// the response comes, routes and other filters may have changed the request.
 func (c *compiler) notes(policyName, reason string, states ...*setstate.FilterStateValue) []*core.TypedExtensionConfig {
 	list := []*core.TypedExtensionConfig{c.decided(policyName, reason)}
 	if c.Feed {
@@ -92,8 +92,8 @@ func keepOrigin() *setstate.FilterStateValue {
 	return state(originState, &core.SubstitutionFormatString{Format: &core.SubstitutionFormatString_TextFormatSource{TextFormatSource: &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "%REQ(" + origin + ")%"}}}})
 }
 
-// fed keeps what the feed tells of a decision. In JSON, Envoy escapes a value that is
-// not UTF-8, for which the whole batch would be refused.
+// fed keeps what the feed reports about a decision. It is JSON, in which Envoy escapes
+// values that are not UTF-8: one such value would make the service refuse the batch.
 func (c *compiler) fed(policyName, reason string) *setstate.FilterStateValue {
 	fields := map[string]*structpb.Value{
 		contract.FedSet: structpb.NewStringValue(unstamped),
@@ -121,14 +121,14 @@ func state(key string, format *core.SubstitutionFormatString) *setstate.FilterSt
 // originState is the key of the Origin in the filter state.
 const originState = "corsgate.origin"
 
-// answer gives requests an answer of a policy, for the reason. The headers that echo
-// what skip says are left out: there is nothing to echo.
+// answer gives requests an answer of a policy, for the reason. It leaves out headers
+// that echo one of skip, since the request has nothing to echo there.
 func (c *compiler) answer(policyName, reason string, a *policy.Answer, skip ...policy.Source) node {
 	var states []*setstate.FilterStateValue
 	var acts []*core.TypedExtensionConfig
 	switch a.Action {
 	case policy.Reply:
-		// An answer that some other filter gives instead grants nothing, either.
+		// If another filter answers instead, that answer grants nothing, either.
 		acts = append(acts, mutate(append([]*mutation.HeaderMutation{stripped()}, setAll(a.Headers, skip)...)))
 		acts = append(acts, c.reply(a.Status)...)
 	case policy.Edit:
@@ -156,8 +156,8 @@ func (c *compiler) apply(a *policy.Answer) *core.TypedExtensionConfig {
 	})
 }
 
-// edits are what a does to a response, whoever made it: an upstream, or a filter of
-// Envoy itself.
+// edits are the changes that a makes to a response, whether it comes from an upstream
+// or from a filter of Envoy.
 func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
 	list := []*mutation.HeaderMutation{stripped()}
 	for _, h := range a.Headers {
@@ -177,8 +177,8 @@ func edits(a *policy.Answer, addVary bool) []*mutation.HeaderMutation {
 // or "*" (RFC 9110, section 12.5.5).
 var varyHasOrigin = single(response(vary), re2(`(?i)(.*,)?[ \t]*(origin|[*])[ \t]*(,.*)?`))
 
-// unlessDeferred gives alone the answers that allow an origin themselves, if a defers
-// to them, and n the others.
+// unlessDeferred gives n the responses. If a defers to the upstream, responses that
+// allow an origin themselves go to alone.
 func unlessDeferred(a *policy.Answer, n, alone node) node {
 	if a.Apply != policy.ApplyDefer {
 		return n
@@ -202,7 +202,7 @@ func stripped() *mutation.HeaderMutation {
 	}}
 }
 
-// setAll sets the headers of an answer, in their order, but for those from skip.
+// setAll sets the headers of an answer in their order, except those from skip.
 func setAll(hs []policy.Header, skip []policy.Source) []*mutation.HeaderMutation {
 	var list []*mutation.HeaderMutation
 	for _, h := range hs {
@@ -219,7 +219,7 @@ func appended(name, value string, how core.HeaderValueOption_HeaderAppendAction)
 	}}}
 }
 
-// valueOf returns the value of h as Envoy's format string: what is echoed are the
+// valueOf returns the value of h as Envoy's format string. An echoed value is the
 // request's own bytes.
 func valueOf(h policy.Header) string {
 	switch h.From {
@@ -234,8 +234,8 @@ func valueOf(h policy.Header) string {
 	}
 }
 
-// replyKey is the key of Envoy's runtime that an operator would have to set to have
-// requests forwarded that are answered here.
+// replyKey is a key of Envoy's runtime that nobody sets. If an operator sets it,
+// Envoy forwards the requests that are answered here.
 const replyKey = "corsgate.reply.9b1f6c2e"
 
 // reply answers with an empty body, and with what the filter before it sets.
@@ -248,8 +248,8 @@ func (c *compiler) reply(status int) []*core.TypedExtensionConfig {
 	return []*core.TypedExtensionConfig{replyByAuthz(status), replyWithoutRoute(status)}
 }
 
-// replyByAuthz answers by a filter that is off, and denies because it is. It never
-// calls the cluster.
+// replyByAuthz answers by an ext_authz filter that is off, and that denies because it is
+// off. It never calls the cluster.
 func replyByAuthz(status int) *core.TypedExtensionConfig {
 	return extension("reply", &authz.ExtAuthz{
 		Services: &authz.ExtAuthz_GrpcService{GrpcService: &core.GrpcService{TargetSpecifier: &core.GrpcService_EnvoyGrpc_{
@@ -264,8 +264,8 @@ func replyByAuthz(status int) *core.TypedExtensionConfig {
 	})
 }
 
-// replyWithoutRoute answers requests that match no route yet: an ext_authz filter lets
-// these pass. Its answer has a body, so that it is never 204.
+// replyWithoutRoute answers requests that match no route yet, which an ext_authz filter
+// lets pass. Its answer has a body, so its status is never 204.
 func replyWithoutRoute(status int) *core.TypedExtensionConfig {
 	if status == http.StatusNoContent {
 		status = http.StatusOK

@@ -28,40 +28,41 @@ const (
 	// response flag UAEX and the details ext_authz_error, on good preflights, too.
 	ByAuthz Reply = "ext-authz"
 	// ByLua answers by a line of Lua, with the details lua_response and without a flag.
-	// Each answer keeps a Lua state for each of Envoy's workers.
+	// It costs a Lua state for each answer and worker.
 	ByLua Reply = "lua"
 )
 
-// Options say what the Envoy is like that gets the filter. The zero Options are
-// those of an Envoy without a service.
+// Options describe the Envoy that gets the filter. The zero Options are for an Envoy
+// without a service.
 type Options struct {
-	// Ask is the chain of filters that asks the service, and AskBlocking the one that
-	// answers 403 if the service does not: for what a policy may block. Both are empty
+	// Ask is the chain of filters that asks the service. AskBlocking is for requests that
+	// a policy may block: it answers 403 if the service does not answer. Both are empty
 	// without a service.
 	Ask, AskBlocking []*core.TypedExtensionConfig
 	// Ports are those that clients write in an authority, as in
-	// "api.example.com:8443". Requests with other ports are asked about.
+	// "api.example.com:8443". Envoy asks about requests with other ports.
 	Ports []uint16
-	// Shards divides the hosts by their hash over so many resources; 0 and 1 mean one
-	// resource. Root finds them.
+	// Shards is over how many resources the hosts are divided, by their hash; 0 and 1
+	// mean one resource. Root finds the right one.
 	Shards int
 	// Suffix ends the names of the resources.
 	Suffix string
-	// NamedPolicies has requests asked about whose route or virtual host names a policy.
+	// NamedPolicies makes Envoy ask about requests whose route or virtual host names a
+	// policy.
 	NamedPolicies bool
 	// PolicyNames writes the policy's name into the metadata of each decision, for
-	// Envoy's log: chains are shared by fewer policies then.
+	// Envoy's log. Then fewer policies can share a chain.
 	PolicyNames bool
-	// Feed keeps what is decided, and of which request, for the access log that tells
-	// the service. What is told names the resource by its stamp.
+	// Feed keeps each decision and its request for the access log that reports them to
+	// the service. A report names the resource by its stamp.
 	Feed bool
-	// StampSet has each stamp be the hash of the set, for a service that does not compile
-	// the resources itself. They all change with the set then.
+	// StampSet makes each stamp the hash of the set, for a service that does not compile
+	// the resources itself. Then all stamps change with the set.
 	StampSet bool
 	// Reply defaults to ByAuthz.
 	Reply Reply
-	// Budget bounds the resources, in bytes: policies that do not fit in are asked
-	// whole. 0 means DefaultBudget.
+	// Budget bounds the resources, in bytes. Envoy asks about policies that do not fit.
+	// 0 means DefaultBudget.
 	Budget int
 }
 
@@ -72,14 +73,15 @@ type Resource struct {
 	Name string
 	// Version is a hexadecimal SHA-256 of the bytes of Filter.
 	Version string
-	// Stamp stands for what Filter is compiled from: sets whose resources have the same one
-	// decide alike what that resource decides. It is empty without a feed.
+	// Stamp identifies what Filter is compiled from. If the resources of two sets have the
+	// same stamp, the sets agree about all that the resource decides. It is empty without
+	// a feed.
 	Stamp string
 	// Filter is an envoy.extensions.filters.http.composite.v3.Composite. It shares its bytes
 	// with Encoded.
 	Filter *anypb.Any
 	// Encoded is the resource as it is delivered: a google.protobuf.Any with an
-	// envoy.config.core.v3.TypedExtensionConfig. It is not to be changed.
+	// envoy.config.core.v3.TypedExtensionConfig. Do not change it.
 	Encoded []byte
 }
 
@@ -89,10 +91,10 @@ type Result struct {
 	compiler  *compiler
 }
 
-// Policies returns for each policy what is asked about, in the order of the specs.
+// Policies returns for each policy what Envoy asks about, in the order of the specs.
 func (r *Result) Policies() []Report { return r.compiler.report(r.compiler.resolve(r.compiler.keys)) }
 
-// Size is that of the resources together, in bytes.
+// Size returns the size of all resources together, in bytes.
 func (r *Result) Size() (size int) {
 	for _, res := range r.Resources {
 		size += len(res.Filter.GetValue())
@@ -132,7 +134,7 @@ func (c *compiler) resources() (list []Resource, size int, err error) {
 	return list, size, nil
 }
 
-// make compiles a resource, unless it was made of the same before.
+// make compiles a resource, unless the last one was made from the same inputs.
 func (c *compiler) make(shard int, h *hosts, common digest) (made, error) {
 	inputs := c.inputs(h, common)
 	if shard < len(c.made) && c.made[shard].inputs == inputs {
@@ -154,8 +156,8 @@ func (c *compiler) resource(name string, filter *composite.Composite) (Resource,
 	return r, r.encode()
 }
 
-// encode fills in Encoded. The filter's bytes are the last ones of it, and are kept there
-// alone: they may be millions.
+// encode fills in Encoded. The filter's bytes are the last ones of Encoded, and are kept
+// only there, since there may be millions.
 func (r *Resource) encode() error {
 	config, err := anypb.New(&core.TypedExtensionConfig{Name: r.Name, TypedConfig: r.Filter})
 	if err != nil {
@@ -170,11 +172,11 @@ func (r *Resource) encode() error {
 	return nil
 }
 
-// unstamped stands in a filter for its stamp, which is as long. No policy has control
-// characters.
+// unstamped is in a filter where its stamp will be, and has the same length. No policy
+// has control characters.
 var unstamped = strings.Repeat("\x01", 2*sha256.Size)
 
-// stamp writes the stamp into the filter. That changes no length of a message.
+// stamp writes the stamp into the filter. No message changes its length.
 func (r *Resource) stamp(c *compiler) {
 	if r.Stamp = hashOf(r.Filter); c.StampSet {
 		r.Stamp = c.set.Hash()
@@ -193,7 +195,7 @@ type compiler struct {
 	Options
 	set      *policy.Set
 	policies []*compiled // in the order of the specs
-	// oddOrigins are listed ones that are not plain, sorted.
+	// oddOrigins are the listed origins that are not plain, sorted.
 	oddOrigins []string
 	// layers has the rules of each host, and keys are the authorities to look up.
 	layers map[string][]rule
@@ -208,10 +210,10 @@ type compiler struct {
 type compiled struct {
 	policy.Policy
 	*facts
-	// asked tells that every request with an Origin that the policy covers is asked
-	// about.
+	// asked says that Envoy asks about every request with an Origin that the policy
+	// covers.
 	asked bool
-	// causes are why.
+	// causes say why.
 	causes []Cause
 	parsed []policy.Pattern // see patterns
 }
@@ -225,7 +227,7 @@ type rule struct {
 // begin begins a composite.
 func (c *compiler) begin() { c.chains, c.alikes = chains{}, map[*compiled]node{} }
 
-// compile returns the composite filter of the hosts. What it depends on, inputs says.
+// compile returns the composite filter of the hosts. inputs has all that it depends on.
 func (c *compiler) compile(h *hosts) *composite.Composite {
 	c.begin()
 	odd := c.byHost(h, c.odd, c.oddAuthority(h, c.askEither)...)
@@ -234,8 +236,8 @@ func (c *compiler) compile(h *hosts) *composite.Composite {
 	return c.composite(first(c.withoutOrigin(h), append(c.named(), when{c.hasKnownOrigin(), cors}, when{has(origin), odd})...))
 }
 
-// odd is for requests whose Origin may be malformed, or whose list of headers too long.
-// They are asked about, unless that changes nothing.
+// odd is for requests whose Origin may be malformed, or whose list of headers may be too
+// long. Envoy asks about them, unless the answer is known anyway.
 func (c *compiler) odd(s *site) node {
 	policies := s.policies()
 	if !slices.ContainsFunc(policies, (*compiled).takesOdd) {
@@ -253,12 +255,13 @@ func (c *compiler) askOdd(s *site, policies []*compiled) node {
 	return c.askEither(blockingOf(policies))
 }
 
-// takesOdd reports whether p says the same whatever the Origin.
+// takesOdd reports whether p gives the same answer whatever the Origin.
 func (p *compiled) takesOdd() bool {
 	return p.spec.Mode == policy.ModeOff || p.Public && !p.asked
 }
 
-// oddRequest is for those that are not preflights: a public policy answers all alike.
+// oddRequest is for odd requests that are not preflights. A public policy answers all of
+// them alike.
 func (c *compiler) oddRequest(s *site) node {
 	return c.byPath(s, false, func(p *compiled) node {
 		switch {
@@ -296,7 +299,7 @@ func layersOf(policies []*compiled) map[string][]rule {
 	return layers
 }
 
-// orEvery returns the list; an empty one stands for everything.
+// orEvery returns the list, or a list with "" for everything if it is empty.
 func orEvery(list []string) []string {
 	if len(list) == 0 {
 		return []string{""}

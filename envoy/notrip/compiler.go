@@ -7,9 +7,9 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Compiler compiles one set after the other with the same options, and compiles only
-// those resources again for which something has changed. What it returns is what Compile
-// returns. It is safe for concurrent use.
+// Compiler compiles one set after the other with the same options. It compiles a resource
+// again only if something has changed for it. It returns the same as Compile. It is safe
+// for concurrent use.
 type Compiler struct {
 	options Options
 
@@ -33,19 +33,19 @@ func (c *Compiler) Compile(set *policy.Set) (*Result, error) {
 	return &Result{Resources: resources, compiler: next}, nil
 }
 
-// memory is what is kept of a set for the next one.
+// memory is the part of a set that is kept for the next one.
 type memory struct {
 	facts map[string]*facts // :: policy name
 	made  []made            // by shard
 }
 
-// made is a resource, and what it was made of.
+// made is a resource with a hash of its inputs.
 type made struct {
 	inputs digest
 	Resource
 }
 
-// memory returns what is kept of the compiler's set.
+// memory returns the part of the compiler's set to keep.
 func (c *compiler) memory() memory {
 	m := memory{facts: make(map[string]*facts, len(c.policies)), made: c.made}
 	for _, p := range c.policies {

@@ -4,8 +4,8 @@ import (
 	"strings"
 )
 
-// The names of the request headers that decide, in the order in which Envoy finds
-// them cheaply: it does not keep sec-fetch-site, and looks it up last.
+// The names of the request headers that decide, the cheapest to look up first.
+// sec-fetch-site is the last, since Envoy has no index for it.
 const (
 	authority         = ":authority"
 	method            = ":method"
@@ -20,22 +20,22 @@ const (
 	allowOriginHeader = "access-control-allow-origin"
 )
 
-// plainOrigin matches serialized origins only (RFC 6454, section 6.2; Fetch,
+// plainOrigin matches only serialized origins (RFC 6454, section 6.2; Fetch,
 // #origin-header): http or https, a domain of at most six short labels of which the
-// last is not a number (URL, section 3.5), and no port, or one that is nobody's
-// default. Every other origin that a policy does not list is asked about.
+// last is not a number (URL, section 3.5), and no port, or one that is no scheme's
+// default. Envoy asks about every other origin that a policy does not list.
 const plainOrigin = `https?://(?:[a-z0-9_-]{1,40}\.){0,5}[a-z][a-z0-9_-]{0,39}(?::` + plainPort + `)?`
 
-// plainPort matches ports without a leading zero of which no scheme's is the
-// default one: 1000 to 59999.
+// plainPort matches ports without a leading zero that are no scheme's default: 1000 to
+// 59999.
 const plainPort = `(?:[1-9][0-9]{3}|[1-5][0-9]{4})`
 
-// plainHost matches a host of an authority that is written as policies write it,
-// without a port, a trailing dot, and capital letters.
+// plainHost matches the host of an authority if it is written as in policies: without a
+// port, a trailing dot or capital letters.
 const plainHost = `(?:[a-z0-9_-]{1,40}\.){0,5}[a-z0-9_-]{1,40}`
 
-// hasLongList holds for lists of requested headers above 255 bytes. Below, neither the
-// 4 KiB nor the 128 names of Decide can be passed.
+// hasLongList holds for lists of requested headers above 255 bytes. Shorter lists cannot
+// exceed the bounds of Decide, 4 KiB and 128 names.
 var hasLongList = matches(requestHeaders, longList)
 
 // longList matches what has more than 255 bytes.
@@ -73,8 +73,8 @@ func ascending(names []string) string {
 	return strings.Join(lists, "|")
 }
 
-// commonHeaders are names that pages often set, sorted: of lists of them it is known
-// that they are ascending.
+// commonHeaders are names that pages often set, sorted, so that ascending can match
+// lists of them.
 var commonHeaders = []string{
 	"accept", "accept-language", "apollographql-client-name", "authorization", "baggage", "cache-control",
 	"content-language", "content-type", "idempotency-key", "if-match", "if-modified-since", "if-none-match", "pragma",
@@ -82,19 +82,19 @@ var commonHeaders = []string{
 	"x-request-id", "x-requested-with", "x-xsrf-token",
 }
 
-// forbiddenPrefix matches the names of Fetch, #forbidden-request-header, that are told
-// by a prefix.
+// forbiddenPrefix matches the names that Fetch, #forbidden-request-header, forbids by
+// their prefix.
 const forbiddenPrefix = `(?:[pP][rR][oO][xX][yY]-|[sS][eE][cC]-)` + tokenByte + `*`
 
 // A path has one reading only if nothing in it is decoded, cut or resolved. Each
 // segment is ordinary bytes and dots, but not "." or ".." alone.
 const (
-	// strictByte is a byte of RFC 3986, section 2.2 and 2.3, but for those that
-	// divide a path.
+	// strictByte is a byte of RFC 3986, section 2.2 and 2.3, except those that divide a
+	// path.
 	strictByte = `[A-Za-z0-9_~:@!$&'()*+,=\[\]-]`
-	// looseByte is any other, too, and an escape that is not decoded to a letter, a
-	// digit, a dot, or what divides or cuts a path: it decides nothing if policies
-	// have plain paths.
+	// looseByte is also any other byte, or an escape, unless that is decoded to a letter, a
+	// digit, a dot, or a character that divides or cuts a path. Such bytes do not matter if
+	// policies have plain paths.
 	looseByte = `(?:[^/.%;?#\\]|%(?:[01][0-9A-Fa-f]|2[0-24-9A-Ca-c]|3[AaC-Ec-e]|40|5[BbDdEe]|60|7[BbCcDdFf]|[89A-Fa-f][0-9A-Fa-f]))`
 )
 

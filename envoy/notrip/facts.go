@@ -11,27 +11,27 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// facts are what follows from a policy alone, and is read from all of its origins.
+// facts are what a policy alone decides, and what all its origins must be read for.
 type facts struct {
 	spec *policy.Spec
 	// digest identifies the spec.
 	digest digest
-	// origins counts the patterns of allowOrigins, and stars those of them that are not one
-	// exact origin.
+	// origins counts the patterns of allowOrigins. stars counts those that are not one exact
+	// origin.
 	origins, stars int
-	// hasStars tells that a pattern is more than one origin, and listsMany that the exact
-	// origins stand in a map.
+	// hasStars says that a pattern is more than one origin. listsMany says that the exact
+	// origins are in a map.
 	hasStars, listsMany bool
-	// oddOrigins are the first of those that are not plain and can be known, sorted.
+	// oddOrigins are the first of the origins that are not plain and can be known, sorted.
 	oddOrigins []string
-	// whole are why the policy is asked about whole.
+	// whole say why Envoy asks about all requests of the policy.
 	whole []Cause
 }
 
 // digest is a SHA-256.
 type digest [sha256.Size]byte
 
-// of returns the facts if they are those of the spec, else nil. f may be nil.
+// of returns the facts if they are those of the spec, otherwise nil. f may be nil.
 func (f *facts) of(s *policy.Spec) *facts {
 	if f == nil || !reflect.DeepEqual(f.spec, s) {
 		return nil
@@ -57,14 +57,14 @@ func newFacts(is policy.Policy, s *policy.Spec) *facts {
 	return f
 }
 
-// digestOf hashes a spec. Its origins stand apart, since there may be a million: JSON
-// would be made whole, in memory that stays.
+// digestOf hashes a spec. It hashes the origins separately, since there may be a million:
+// their JSON would be made as a whole, in memory that is kept.
 func digestOf(s *policy.Spec) digest {
 	w := newDigester()
 	rest := *s
 	rest.CORS.AllowOrigins = nil
-	// A Spec has only strings, numbers, booleans and lists of them, so that encoding it
-	// to a hash cannot fail.
+	// A Spec has only strings, numbers, booleans and lists of them, so to encode it into a
+	// hash cannot fail.
 	_ = json.NewEncoder(w).Encode(rest)
 	w.add(s.CORS.AllowOrigins...)
 	return w.digest()
@@ -79,8 +79,8 @@ func patternsOf(s *policy.Spec) (patterns []policy.Pattern) {
 	return patterns
 }
 
-// patterns returns those of allowOrigins. They are parsed once for a set, and not kept:
-// they take more memory than all else.
+// patterns returns the patterns of allowOrigins. They are parsed once for a set, and not
+// kept for the next: they need more memory than everything else.
 func (p *compiled) patterns() []policy.Pattern {
 	if p.parsed == nil {
 		p.parsed = patternsOf(p.spec)
@@ -88,7 +88,7 @@ func (p *compiled) patterns() []policy.Pattern {
 	return p.parsed
 }
 
-// commonInputs is what every resource is made of.
+// commonInputs hashes the inputs that all resources have in common.
 func (c *compiler) commonInputs() digest {
 	w, h := newDigester(), &c.hosts
 	if c.Feed && c.StampSet {
@@ -107,8 +107,8 @@ func (c *compiler) commonInputs() digest {
 	return w.digest()
 }
 
-// inputs is what the resource of the hosts is made of. With the same one, and the same
-// options, compile returns the same filter.
+// inputs hashes the inputs of the resource of the hosts. With the same inputs and options,
+// compile returns the same filter.
 func (c *compiler) inputs(h *hosts, common digest) digest {
 	w := newDigester()
 	w.say(common)
@@ -132,7 +132,7 @@ func (w digester) add(texts ...string) {
 
 func (w digester) say(values ...any) { fmt.Fprintln(w, values...) }
 
-// site adds all that is compiled of a site.
+// site adds all parts of a site that are compiled.
 func (w digester) site(s *site) {
 	w.add(s.authority, s.parent)
 	w.say(s.asker != nil, s.unread, len(s.rules))

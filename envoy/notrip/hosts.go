@@ -14,13 +14,13 @@ import (
 // exact one, the parent of "*." hosts, or nothing.
 type target struct{ authority, parent string }
 
-// site has the rules of a target, the first that covers the path acts.
+// site has the rules of a target. The first rule that covers the path acts.
 type site struct {
 	target
 	rules []rule
-	// asker is why every request with an Origin is asked about: a shadow policy that
-	// covers the site, or one whose own path has several readings, for which unread
-	// stands. It is nil if that is not so.
+	// asker is the reason to ask about every request with an Origin: a shadow policy that
+	// covers the site, or a policy whose own path has several readings; then unread is
+	// set. It is nil if there is no such policy.
 	asker  *compiled
 	unread bool
 }
@@ -42,22 +42,22 @@ type hosts struct {
 	stars []site // the longest parent first
 	every site
 	ports []uint16
-	// spellings are of all hosts, also of those that are looked up in other shards: an
-	// odd spelling of an authority has a hash of its own. The first that matches counts.
+	// spellings are those of all hosts, also of hosts in other shards: the hash of an oddly
+	// spelled authority may lead to any shard. The first spelling that matches counts.
 	spellings []spelling
-	named     bool     // there are not too many hosts for that
+	named     bool     // spellings has all hosts, since there are not too many
 	blocking  blocking // of all policies
 	parents   []string // of the "*." hosts, the longest first
 }
 
-// spelling has what matches the names of hosts, and what the policies that may be about
-// one of them may block.
+// spelling has an expression for names of hosts, and says what the policies that may be
+// about one of these hosts may block.
 type spelling struct {
 	names    []string
 	blocking blocking
 }
 
-// resolve finds the sites of the keys, beside those of what is not one.
+// resolve finds the sites of the keys, and adds them to those of all other authorities.
 func (c *compiler) resolve(keys []string) *hosts {
 	h := c.hosts
 	for _, key := range keys {
@@ -67,7 +67,7 @@ func (c *compiler) resolve(keys []string) *hosts {
 	return &h
 }
 
-// resolveOthers finds the sites of what is not a key.
+// resolveOthers finds the sites of authorities that are not keys.
 func (c *compiler) resolveOthers() hosts {
 	h, layers := hosts{ports: c.Ports, blocking: blockingOf(c.policies)}, c.layers
 	var names, parents []string
@@ -97,8 +97,8 @@ func (c *compiler) resolveOthers() hosts {
 	return h
 }
 
-// spell divides the hosts by whether a policy of theirs may block, so that one that
-// does has nothing to do with others.
+// spell divides the hosts into those with a policy that may block and the others, so
+// that a blocking policy does not affect the others.
 func (h *hosts) spell(names []string, of func(host string) site) []spelling {
 	exact, blocking, starred := spelling{}, spelling{blocking: h.blocking}, spelling{}
 	for _, name := range names {
@@ -152,13 +152,13 @@ func (c *compiler) site(t target, rules []rule) site {
 		}
 	}
 	if end := slices.IndexFunc(s.rules, func(r rule) bool { return r.path == "" }); end >= 0 {
-		s.rules = s.rules[:end+1] // what stands behind is never reached
+		s.rules = s.rules[:end+1] // the rules after it are never reached
 	}
 	return s
 }
 
-// readsOnce reports whether applications read a policy's path, which is normalised, in
-// one way only, and so that no escape of a request means a byte of it.
+// readsOnce reports whether a policy's normalised path has only one reading, and no
+// escape in a request can stand for a byte of it.
 func readsOnce(path string) bool {
 	_, others, tooMany := policy.ReadPath(path)
 	return len(others) == 0 && !tooMany && !strings.Contains(path, "%")
@@ -187,14 +187,14 @@ func (s *site) policies() (list []*compiled) {
 	return list
 }
 
-// blocking is what the policies of the site may block.
+// blocking says what the policies of the site may block.
 func (s *site) blocking() blocking { return blockingOf(s.policies()) }
 
 // sites returns all of them.
 func (h *hosts) sites() []site { return append(slices.Concat(h.exact, h.stars), h.every) }
 
-// byHost finds the site of a request and gives it the node of that. What is for odd
-// authorities stands before what does not look them up.
+// byHost gives a request the node of its site. The branches for odd authorities come
+// before the site of every host, which does not look at the authority.
 func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 	exact := map[string]node{}
 	for i := range h.exact {
@@ -209,13 +209,13 @@ func (c *compiler) byHost(h *hosts, of func(*site) node, odd ...when) node {
 	return lookup(authority, exact, first(of(&h.every), branches...))
 }
 
-// maxNamed is up to how many hosts odd authorities are compared with. Above, all odd
-// authorities are asked about, so that each resource need not name all hosts.
+// maxNamed is the most hosts that odd authorities are compared with. If there are more,
+// Envoy asks about all odd authorities, so that not every resource names all hosts.
 const maxNamed = 1000
 
-// oddAuthority is for requests whose authorities are written otherwise than they are
-// looked up, with another port, a trailing dot, capital letters or a user name, and
-// that may be of a host of the policies that of gets.
+// oddAuthority is for requests whose authority is not written as it is looked up: with
+// another port, a trailing dot, capital letters or a user name. of gets the policies
+// whose hosts it may name.
 func (c *compiler) oddAuthority(h *hosts, of func(blocking) node) []when {
 	odd := not(matches(authority, plainHost+h.port()))
 	if !h.named {
@@ -257,8 +257,8 @@ func (c *compiler) byPath(s *site, preflight bool, of func(*compiled) node) node
 	return first(n, when{not(matches(path, s.plainPath())), c.ask(s.blocking(), preflight)})
 }
 
-// byRule gives requests the node of the first rule that covers the path. Paths of one
-// policy that follow each other share it.
+// byRule gives requests the node of the first rule that covers the path. Neighbouring
+// rules of one policy share a node.
 func byRule(rules []rule, otherwise node, of func(*compiled) node) node {
 	var branches []when
 	for len(rules) > 0 {

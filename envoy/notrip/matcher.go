@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// node is what a matcher does with a request: a further matcher, or an action. nil
-// does nothing.
+// node is what a matcher does with a request: another matcher, or an action. nil does
+// nothing.
 type node = *xds.Matcher_OnMatch
 
 // predicate tells requests apart.
@@ -75,8 +75,8 @@ func action(name string, a *composite.ExecuteFilterAction) node {
 	return &xds.Matcher_OnMatch{OnMatch: &xds.Matcher_OnMatch_Action{Action: &core.TypedExtensionConfig{Name: name, TypedConfig: pack(a)}}}
 }
 
-// request and response are the values of a header, several lines joined with ",".
-// A header that is not there has no value, which no predicate matches.
+// request and response are the values of a header, several lines joined with ",". A
+// missing header has no value, and no predicate matches it.
 func request(header string) *core.TypedExtensionConfig {
 	return &core.TypedExtensionConfig{Name: header, TypedConfig: pack(&inputs.HttpRequestHeaderMatchInput{HeaderName: header})}
 }
@@ -111,8 +111,8 @@ func equals(header, value string) predicate {
 // matches holds if the whole value of a request header matches the RE2 expression.
 func matches(header, expression string) predicate { return single(request(header), re2(expression)) }
 
-// maxExpression bounds an expression in bytes, so that Envoy's engine takes it. It
-// refuses programs of about 87,000 instructions, and a byte is at most one of them.
+// maxExpression bounds an expression in bytes, so that Envoy's engine accepts it. The
+// engine refuses programs of about 87,000 instructions, and a byte is at most one.
 const maxExpression = 16 << 10
 
 // matchesAny holds if the whole value matches one of the expressions.
@@ -137,7 +137,7 @@ func re2(expression string) *xds.StringMatcher {
 	}}}
 }
 
-// someBytes matches any value but the empty one, also of what is not UTF-8.
+// someBytes matches any value except the empty one, even if it is not UTF-8.
 const someBytes = `\C+`
 
 func has(header string) predicate { return matches(header, someBytes) }
@@ -164,8 +164,8 @@ func or(ps ...predicate) predicate {
 	}}
 }
 
-// pack encodes m, the same m to the same bytes. The messages are made here and have
-// no required fields, so that it cannot fail but for want of memory.
+// pack encodes m, always to the same bytes. It fails only if memory runs out, since the
+// messages are made here and have no required fields.
 func pack(m proto.Message) *anypb.Any {
 	a := &anypb.Any{}
 	if err := anypb.MarshalFrom(a, m, proto.MarshalOptions{Deterministic: true}); err != nil {
@@ -174,10 +174,10 @@ func pack(m proto.Message) *anypb.Any {
 	return a
 }
 
-// literal matches a text itself.
+// literal returns an expression that matches only the text.
 func literal(text string) string { return regexp.QuoteMeta(text) }
 
-// literals match a text itself each.
+// literals returns such an expression for each text.
 func literals(texts []string) []string {
 	list := make([]string, len(texts))
 	for i, text := range texts {
@@ -200,7 +200,7 @@ func anyCase(name string) string {
 	return b.String()
 }
 
-// anyCases is oneOf without case.
+// anyCases matches one of the names in any case of its letters.
 func anyCases(names []string) string {
 	list := make([]string, len(names))
 	for i, name := range names {

@@ -9,12 +9,12 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// maxOdd bounds how many origins that are not plain are known at the top: app
-// origins, IP addresses and short ports.
+// maxOdd is the most origins that are known although they are not plain: those of apps,
+// IP addresses and short ports.
 const maxOdd = 50
 
-// listOddOrigins returns the first of the origins that are listed and not plain, sorted,
-// so that they need not be asked about. They are serialized origins all the same.
+// listOddOrigins returns the first of the origins that are listed and not plain, sorted, so
+// that Envoy need not ask about them. They are serialized origins, too.
 func listOddOrigins(patterns []policy.Pattern) (list []string) {
 	for _, pattern := range patterns {
 		text := pattern.String()
@@ -33,16 +33,16 @@ func mergeOddOrigins(policies []*compiled) (list []string) {
 	return firstOdd(list)
 }
 
-// firstOdd returns as many of a list as are known at the top, sorted and each once.
+// firstOdd returns the first maxOdd entries of a list, sorted and each once.
 func firstOdd(list []string) []string {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return slices.Clone(list[:min(len(list), maxOdd)])
 }
 
-// isKnowable reports whether it is known of a listed origin which site it may be: not
-// of one with a trailing dot, which is compared without, or with the other scheme
-// that browsers know the hosts of and policies may list (URL, #special-scheme).
+// isKnowable reports whether it is known which site a listed origin may be. It is not
+// known if the host has a trailing dot, which comparing leaves out, or if the scheme is
+// the other one with hosts that policies may list (URL, #special-scheme).
 func isKnowable(text string) bool {
 	o, err := policy.ParseOrigin(text)
 	switch {
@@ -59,17 +59,17 @@ var isPlainOrigin = regexp.MustCompile(`^(?:` + plainOrigin + `)$`)
 // isExact reports whether a pattern is one origin.
 func isExact(p policy.Pattern) bool { return p.Form == policy.FormExact && p.Port != policy.AnyPort }
 
-// hasKnownOrigin holds for requests with an Origin that is well-formed for sure.
+// hasKnownOrigin holds for requests with an Origin that is certainly well-formed.
 func (c *compiler) hasKnownOrigin() predicate {
 	return matchesAny(origin, append([]string{plainOrigin, "null"}, literals(c.oddOrigins)...))
 }
 
-// maxListed is up to how many exact origins stand in one expression, which is smaller
-// than a map. Above it they stand in a map, once for the policy.
+// maxListed is the most exact origins that are written into one expression, which is
+// smaller than a map. More origins are in a map, once for the policy.
 const maxListed = 16
 
-// byOrigin divides requests with a plain Origin, or one of the odd ones, by whether p
-// allows it.
+// byOrigin gives requests with a plain Origin, or with one of the odd ones, to allow if p
+// allows it, and to deny if not.
 func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 	exact, expressions := map[string]node{}, []string(nil)
 	for _, pattern := range p.patterns() {
@@ -80,7 +80,7 @@ func (c *compiler) byOrigin(p *compiled, allow, deny node) node {
 			expressions = append(expressions, expressionOf(pattern))
 		}
 	}
-	// What is said for plain origins need not hold for others.
+	// The expressions for plain origins need not be right for others.
 	for _, odd := range append([]string{"null"}, c.oddOrigins...) {
 		if exact[odd] == nil && p.hasStars {
 			exact[odd] = either(p.allows(odd), allow, deny)

@@ -6,8 +6,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// preflight decides CORS-preflight requests as the server's side of Fetch,
-// #cors-preflight-fetch: origin, method, headers.
+// preflight decides CORS-preflight requests in the order in which Fetch,
+// #cors-preflight-fetch, checks the answer: origin, method, headers.
 func (c *compiler) preflight(s *site) node {
 	return c.byPath(s, true, func(p *compiled) node {
 		switch {
@@ -20,11 +20,11 @@ func (c *compiler) preflight(s *site) node {
 	})
 }
 
-// preflightOf is what p says of preflights.
+// preflightOf is how p answers preflights.
 func (c *compiler) preflightOf(p *compiled, t *target) node {
 	switch {
 	case p.Public:
-		return c.checks(p) // every origin that is one
+		return c.checks(p) // for every well-formed origin
 	case !p.isLarge():
 		return c.byOrigin(p, c.checks(p), c.originDenied(p))
 	case t.authority == "":
@@ -33,8 +33,8 @@ func (c *compiler) preflightOf(p *compiled, t *target) node {
 	return c.alike(p)
 }
 
-// checks are those that follow if the origin is allowed. Policies that list the same
-// share them.
+// checks are the checks that follow if the origin is allowed. Policies with the same
+// lists share them.
 func (c *compiler) checks(p *compiled) node {
 	return c.chains.run("preflight", c.nest("preflight", func(inner *compiler) node { return inner.methods(p) }))
 }
@@ -76,7 +76,7 @@ func (c *compiler) methods(p *compiled) node {
 		return first(denied, branches...)
 	}
 	if p.spec.CORS.AllowCredentials {
-		// Echoed, it would be a wildcard for requests without credentials.
+		// If "*" were echoed, it would be a wildcard for requests without credentials.
 		branches = append(branches, when{equals(requestMethod, "*"), denied})
 	}
 	return first(checks, branches...)
@@ -109,14 +109,14 @@ func (c *compiler) headers(p *compiled) node {
 		}
 		return first(c.echo(p, commonHeaders, none), branches...)
 	}
-	// Names that no page can set neither deny nor are they granted: old browsers list
-	// some (Fetch, #forbidden-request-header).
+	// Old browsers list some names that no page can set (Fetch,
+	// #forbidden-request-header). Such names are not granted, and they deny nothing.
 	branches = append(branches, when{matches(requestHeaders, list(eitherOf(anyCases(names), skipped))), c.echo(p, slices.Sorted(slices.Values(names)), none)})
 	return first(denied, branches...)
 }
 
-// notCovered matches the names that "*" does not stand for and that are not listed
-// beside it (Fetch, #cors-non-wildcard-request-header-name).
+// notCovered matches the names that "*" does not cover and that are not listed beside it
+// (Fetch, #cors-non-wildcard-request-header-name).
 func notCovered(p *compiled, names []string) string {
 	var list []string
 	for _, name := range []string{"*", "authorization"} {
@@ -138,8 +138,8 @@ func eitherOf(a, b string) string {
 	return a + "|" + b
 }
 
-// maxEchoed bounds the names of a list that is echoed: its expression, which grows with
-// their square, must not be too long.
+// maxEchoed bounds the names of a list that is echoed. The length of its expression grows
+// with the square of their number.
 const maxEchoed = 32
 
 // canEcho reports whether lists of the names compile.
@@ -147,10 +147,10 @@ func canEcho(names []string) bool {
 	return len(names) <= maxEchoed && len(ascending(names)) <= 2*maxExpression
 }
 
-// echo grants a list of names that passed. If the answer lists those that were
-// requested, these are the request's own bytes if they are as a browser writes them,
-// and all of them are granted: then they are an ascending list of the known names, or
-// one name. Other spellings are asked about.
+// echo grants a list of names that passed. If the answer lists the requested names, it
+// repeats the request's own bytes, but only if a browser would write them so and all are
+// granted: an ascending list of the known names, or one name. Envoy asks about other
+// spellings.
 func (c *compiler) echo(p *compiled, known []string, none node) node {
 	if !p.EchoesHeaders {
 		return none

@@ -7,17 +7,17 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Asked says how much of what a policy covers is asked about.
+// Asked says about how many of a policy's requests Envoy asks.
 type Asked string
 
-// How much is asked about.
+// About how many requests Envoy asks.
 const (
 	AskedOdd  Asked = "odd-spellings" // only requests that are spelled oddly
-	AskedSome Asked = "some"          // some others besides
+	AskedSome Asked = "some"          // some other requests, too
 	AskedAll  Asked = "all"           // every request with an Origin
 )
 
-// Report says what of a policy is asked about.
+// Report says which requests of a policy Envoy asks about.
 type Report struct {
 	Policy string `json:"policy"`
 	Asked  Asked  `json:"asked"`
@@ -27,17 +27,17 @@ type Report struct {
 
 // Cause is a reason to ask.
 type Cause struct {
-	// Field is a field of the policy, as the policy file names it; empty means that the
-	// reason is none of its own.
+	// Field is a field of the policy, as the policy file names it. It is empty if the
+	// reason is not in the policy.
 	Field string `json:"field,omitempty"`
-	// Reason says what is asked about and why, and Hint what would change it.
+	// Reason says what Envoy asks about and why. Hint says what would change that.
 	Reason string `json:"reason"`
 	Hint   string `json:"hint"`
-	// Other is the policy that is the reason; empty means that it is this one.
+	// Other is the policy that is the reason, or empty if it is this one.
 	Other string `json:"other,omitempty"`
 }
 
-// report says of each policy what is asked about, and why.
+// report says for each policy what Envoy asks about, and why.
 func (c *compiler) report(h *hosts) (list []Report) {
 	crossed := h.crossed()
 	for _, p := range c.policies {
@@ -57,7 +57,7 @@ func (c *compiler) report(h *hosts) (list []Report) {
 	return list
 }
 
-// wholeCauses are why a policy is asked about whole.
+// wholeCauses say why Envoy asks about all requests of a policy.
 func (f *facts) wholeCauses(is policy.Policy) (causes []Cause) {
 	for i := range f.spec.CORS.AllowOriginRegexes {
 		causes = append(causes, Cause{
@@ -84,8 +84,8 @@ func (f *facts) wholeCauses(is policy.Policy) (causes []Cause) {
 	return causes
 }
 
-// What Envoy takes: a header's value in bytes, by its own rule, and patterns in a time
-// that a request may take.
+// What Envoy accepts: the bytes of a header's value, by its own rule, and as many patterns
+// as a request may take the time for.
 const (
 	maxValue = 16384
 	maxStars = 1000
@@ -137,7 +137,8 @@ var listFields = map[string]string{
 	"access-control-expose-headers": "cors.exposeHeaders",
 }
 
-// crossed says of policies which others have requests of their hosts asked about.
+// crossed says for policies because of which others Envoy asks about requests of their
+// hosts.
 func (h *hosts) crossed() map[*compiled][]Cause {
 	causes := map[*compiled][]Cause{}
 	for _, s := range h.sites() {
@@ -157,7 +158,7 @@ func (h *hosts) crossed() map[*compiled][]Cause {
 	return causes
 }
 
-// someCauses are why some requests are asked about that are not spelled oddly.
+// someCauses say why Envoy asks about some requests that are not spelled oddly.
 func (p *compiled) someCauses(c *compiler) (causes []Cause) {
 	if cause, ok := p.ownCause(); ok {
 		causes = append(causes, cause)
@@ -189,7 +190,7 @@ func (p *compiled) ownCause() (Cause, bool) {
 	return Cause{}, false
 }
 
-// originCause is about origins that are not plain: they are known only if they are
+// originCause is about origins that are not plain: Envoy knows them only if they are
 // listed one by one.
 func (c *compiler) originCause(i int, text string) (cause Cause, found bool) {
 	cause.Field = fmt.Sprintf("cors.allowOrigins[%d]", i)
@@ -209,7 +210,7 @@ func (c *compiler) originCause(i int, text string) (cause Cause, found bool) {
 	return cause, false
 }
 
-// hasPlain reports whether plain origins are among those of a pattern with a star.
+// hasPlain reports whether a pattern with a star matches plain origins.
 func hasPlain(p policy.Pattern) bool {
 	if p.Port == policy.AnyPort {
 		p.Port = 0

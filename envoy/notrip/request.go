@@ -20,7 +20,7 @@ func (c *compiler) request(s *site) node {
 	})
 }
 
-// requestOf is what p says of requests with an Origin.
+// requestOf is how p treats requests with an Origin.
 func (c *compiler) requestOf(p *compiled, t *target) node {
 	switch {
 	case p.Public:
@@ -30,7 +30,7 @@ func (c *compiler) requestOf(p *compiled, t *target) node {
 	case t.authority == "":
 		return c.shared(p, t)
 	}
-	// The chain is the same for all hosts if it need not know them.
+	// If the chain need not know the host, it is the same for all hosts.
 	denied := slices.DeleteFunc(t.ownOrigins(), p.allows)
 	if len(denied) == 0 {
 		return c.alike(p)
@@ -43,12 +43,12 @@ func (c *compiler) allowed(p *compiled) node {
 	return c.answer(p.spec.Name, policy.ReasonRequestAllowed.String(), p.Answers.Allowed)
 }
 
-// isLarge reports whether what p says stands in one chain, for requests and preflights
-// of all its hosts: another composite costs less than a copy for each.
+// isLarge reports whether p has one chain for requests and preflights of all its hosts:
+// another composite then costs less than a copy for each host.
 func (p *compiled) isLarge() bool { return p.listsMany || len(p.spec.Hosts) > maxListed }
 
-// alike is what p says of requests and of preflights, for all hosts of which the site's
-// own requests are known already. It is made once, as there may be thousands.
+// alike is how p treats requests and preflights, for all hosts whose own requests are
+// handled already. It is made once, since there may be thousands of hosts.
 func (c *compiler) alike(p *compiled) node {
 	if c.alikes[p] == nil {
 		c.alikes[p] = c.shared(p, nil)
@@ -56,8 +56,8 @@ func (c *compiler) alike(p *compiled) node {
 	return c.alikes[p]
 }
 
-// shared is what p says of requests and of preflights. t is nil if the site's own
-// requests that do not say so are known already.
+// shared is how p treats requests and preflights. t is nil if the site's own requests
+// are handled already.
 func (c *compiler) shared(p *compiled, t *target) node {
 	return c.chains.run("policy", c.nest("policy", func(inner *compiler) node {
 		allowed := func(c *compiler) node { return first(c.allowed(p), when{isPreflight, c.methods(p)}) }
@@ -69,9 +69,9 @@ func (c *compiler) shared(p *compiled, t *target) node {
 	}))
 }
 
-// denied is for requests whose origin p does not allow. It never blocks what the
-// site sends to itself, nor WebSocket handshakes, which CORS does not govern (Fetch,
-// #origin-header is all that they have).
+// denied is for requests whose origin p does not allow. It never blocks what the site
+// sends to itself. It does not block WebSocket handshakes either: CORS does not apply to
+// them, although they have an Origin (Fetch, #origin-header).
 func (c *compiler) denied(p *compiled, t *target) node {
 	denied := c.answer(p.spec.Name, policy.ReasonRequestOriginDenied.String(), p.Answers.Denied)
 	same := c.answer(p.spec.Name, policy.ReasonSameOrigin.String(), p.Answers.Denied)
@@ -92,8 +92,8 @@ func (c *compiler) denied(p *compiled, t *target) node {
 	return first(denied, branches...)
 }
 
-// own is for requests of an origin that may be the site's own, if the browser does
-// not say whether it is. Only for an exact authority it is known without asking.
+// own is for requests of an origin that may be the site's own, if the browser does not
+// say whether it is. Only for an exact authority Envoy knows that without asking.
 func (c *compiler) own(p *compiled, t *target, same node) node {
 	if t.authority != "" {
 		return same

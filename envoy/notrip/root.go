@@ -10,13 +10,13 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Root returns what stands in Envoy's configuration for the resources of the options:
-// the filter itself by its discovery, or a composite that finds the resource of an
-// authority by its hash. It never changes with the policies, and names each resource
-// in one action: an action for each host would copy the resource. What is not there,
-// or was refused from the first, asks about everything: without that Envoy would
-// answer 500. sourceOf returns where Envoy finds a resource; Root fills in the default
-// and the type.
+// Root returns the filter in Envoy's configuration that finds the resources of the
+// options. It is the filter itself by its discovery, or a composite that finds the
+// resource of an authority by its hash. It never changes with the policies. It names each
+// resource in one action, since Envoy would copy the resource for each action. If a
+// resource is missing, or if Envoy has refused its first version, Envoy asks about
+// everything; otherwise it would answer 500. sourceOf returns where Envoy finds a
+// resource; Root fills in the default and the type.
 func Root(o Options, sourceOf func(name string) *core.ExtensionConfigSource) *hcm.HttpFilter {
 	o.Shards = max(o.Shards, 1)
 	r := root{Options: o, sourceOf: sourceOf, byDefault: pack(askAll(o))}

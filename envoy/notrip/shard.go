@@ -6,11 +6,11 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// filterName is the root's name, and begins those of the resources.
+// filterName is the root's name, and the beginning of each resource's name.
 const filterName = "corsgate"
 
-// ResourceName returns the name of a resource, counted from 0 on. It tells how many
-// there are: an Envoy that follows some must not be given those of another number.
+// ResourceName returns the name of a resource, counted from 0. The name says how many
+// there are, so that an Envoy never gets resources of another division.
 func (o Options) ResourceName(shard int) string {
 	name := filterName
 	if o.Shards > 1 {

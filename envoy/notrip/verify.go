@@ -12,13 +12,13 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// maxDepth bounds how deep messages stand in each other: Envoy reads a hundred levels
-// and refuses the rest. What is packed into an Any begins anew.
+// maxDepth bounds how deeply messages are nested: Envoy reads a hundred levels, and
+// refuses more. Within an Any the count begins again.
 const maxDepth = 90
 
-// verify proves what Envoy does not check when it takes a filter: every chain that is
-// named exists, in the composite that names it, for a request that meets an unknown
-// name passes untouched. It also checks each message as Envoy will.
+// verify checks what Envoy does not check when it accepts a filter: each named chain
+// exists in the composite that names it. A request that meets an unknown name would pass
+// untouched. verify also checks each message as Envoy will.
 func verify(filter *composite.Composite) error {
 	v := &verifier{chains: filter.GetNamedFilterChains(), seen: map[proto.Message]int{}}
 	if err := errors.Join(filter.ValidateAll(), v.message(filter.ProtoReflect(), 0)); err != nil {
@@ -30,8 +30,8 @@ func verify(filter *composite.Composite) error {
 // verifier walks the messages of one composite.
 type verifier struct {
 	chains map[string]*composite.FilterChainConfiguration
-	// seen are the messages that it has checked, and how deep they stood: a set's filter
-	// has many of them in many places.
+	// seen are the messages that it has checked, with their depths: a filter has many
+	// messages in several places.
 	seen map[proto.Message]int
 }
 

@@ -9,13 +9,13 @@ import (
 )
 
 // withoutOrigin decides requests that have no Origin. They get the policy's own answer
-// by host. Nothing is noted of them: that costs more than the answer.
+// by host. Their decisions are not noted, since that would cost more than the answer.
 func (c *compiler) withoutOrigin(h *hosts) node {
 	return c.byHost(h, c.withoutOriginOf, c.oddAuthority(h, func(blocking) node { return c.askOpen() })...)
 }
 
-// withoutOriginOf answers the requests of a site. If the policies of its paths answer
-// otherwise, paths with several readings are asked about.
+// withoutOriginOf answers the requests of a site. If the policies of its paths give
+// different answers, Envoy asks about paths with several readings.
 func (c *compiler) withoutOriginOf(s *site) node {
 	edit := func(p *compiled) node { return c.editWithoutOrigin(p.withoutOrigin()) }
 	switch {
@@ -38,8 +38,8 @@ func (c *compiler) sameWithoutOrigin(s *site) bool {
 	})
 }
 
-// withoutOrigin returns what p answers to a request without an Origin. It is the same
-// whether the requests with one are asked about or not.
+// withoutOrigin returns the answer of p to a request without an Origin. It does not
+// depend on whether Envoy asks about requests with one.
 func (p *compiled) withoutOrigin() *policy.Answer {
 	if p.spec.Mode == policy.ModeOff {
 		return &policy.Answer{Action: policy.Pass, Apply: policy.ApplyNone}
@@ -53,10 +53,9 @@ func answersAlike(a, b *policy.Answer) bool {
 	return a.Apply == b.Apply && slices.Equal(a.Headers, b.Headers)
 }
 
-// editWithoutOrigin edits the response as a says. Vary is looked at in a chain: if the
-// outer matcher looked at it, Envoy would walk that again with the request as the
-// router left it, whose host and path may be others. What Envoy cannot set is asked
-// about.
+// editWithoutOrigin edits the response as a says. A chain looks at Vary, and not the outer
+// matcher: Envoy would run that again with the request as the router left it, which may
+// have another host and path. Envoy asks if it cannot set a header itself.
 func (c *compiler) editWithoutOrigin(a *policy.Answer) node {
 	switch {
 	case isPass(a):

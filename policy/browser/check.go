@@ -224,9 +224,9 @@ func (p *Plan) checkHeader(v *Verdict, header string, names []string) {
 	case slices.Contains(names, header):
 		v.pass(preflightSection, "%s lists %s", allowHeaders, header)
 	case star && header == "authorization":
-		v.pass(preflightSection, "%s has *, which no browser should let stand for %s, and all do: list it", allowHeaders, header)
+		v.pass(preflightSection, "%s has *, which should not cover %s by the standard, but does in all browsers: list it", allowHeaders, header)
 	case star:
-		v.pass(preflightSection, "%s has *, which stands for %s", allowHeaders, header)
+		v.pass(preflightSection, "%s has *, which covers %s", allowHeaders, header)
 	default:
 		v.fail(preflightSection, p.said(noHeader, "{header}", p.spelled(header)), "%s does not list %s%s", allowHeaders, header, starless(names))
 	}

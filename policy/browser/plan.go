@@ -63,7 +63,7 @@ func MakePlan(r Request) Plan {
 	switch {
 	case p.Refused != "":
 	case !p.CrossOrigin:
-		p.step(true, "#main-fetch", "the page asks its own origin: CORS has no say")
+		p.step(true, "#main-fetch", "the page asks its own origin: CORS does not apply")
 	case p.Unchecked:
 		p.step(true, "#cors-request", p.engine.Name()+" loads fonts without CORS")
 	default:

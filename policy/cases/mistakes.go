@@ -14,7 +14,7 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// maxFound is how many mistakes of a file are told.
+// maxFound is how many mistakes of a file are reported.
 const maxFound = 1000
 
 // place is where something begins in a file.
@@ -22,7 +22,7 @@ type place struct{ line, column int }
 
 func placeOf(n *yaml.Node) place { return place{n.Line, n.Column} }
 
-// mistakes are those of a file.
+// mistakes are the mistakes of a file.
 type mistakes struct {
 	file  string
 	found []found
@@ -69,9 +69,9 @@ func (m *mistakes) part(n *yaml.Node) *part {
 	return &part{mistakes: m, node: n, unread: map[place]bool{}}
 }
 
-// check tells what is wrong with the field unless it is ok. Nothing is said of a
-// field that is misspelt, or whose value, or one that it stands in, could not be
-// read: that is told already.
+// check reports what is wrong with the field, unless it is ok. It reports nothing if the field
+// is misspelt, or if its value, or the value around it, could not be read, since that is
+// reported already.
 func (p *part) check(ok bool, field, format string, args ...any) {
 	at := p.node
 	for name := range strings.SplitSeq(field, ".") {
@@ -92,7 +92,7 @@ func (p *part) check(ok bool, field, format string, args ...any) {
 	}
 }
 
-// tell tells what is wrong with the field of that name; empty: with the whole.
+// tell reports what is wrong with the field of that name, or with the whole if it is empty.
 func (p *part) tell(at place, field, text string) {
 	if field != "" {
 		text = field + ": " + text
@@ -103,11 +103,11 @@ func (p *part) tell(at place, field, text string) {
 	p.add(at, text)
 }
 
-// load decodes what stands in the part strictly into out and tells what cannot
-// be. The rest is decoded.
+// load decodes the part strictly into out, and reports what cannot be decoded. It decodes
+// everything else.
 func (p *part) load(n *yaml.Node, out any) { p.refused(n.Load(out, yaml.WithKnownFields())) }
 
-// refused tells what the YAML package does not accept.
+// refused reports what the YAML package does not accept.
 func (p *part) refused(err error) {
 	var all *yaml.LoadErrors
 	var one *yaml.LoadError
@@ -124,7 +124,7 @@ func (p *part) refused(err error) {
 	}
 }
 
-// misread tells what the YAML package says.
+// misread reports an error of the YAML package.
 func (p *part) misread(e *yaml.LoadError) {
 	at := place{max(e.Mark.Line, 1), max(e.Mark.Column, 1)}
 	if wrongType.MatchString(e.Message) {
@@ -133,8 +133,8 @@ func (p *part) misread(e *yaml.LoadError) {
 	p.tell(at, pathTo(p.node, at), plainly(e.Message))
 }
 
-// fieldOf returns the value of a mapping's field, or nil and whether there is one
-// of nearly that name.
+// fieldOf returns the value of a mapping's field. If there is none, it returns nil, and
+// whether there is a field with nearly that name.
 func fieldOf(n *yaml.Node, name string) (value *yaml.Node, misspelt bool) {
 	if n = behind(n); n.Kind != yaml.MappingNode {
 		return nil, false
@@ -159,8 +159,8 @@ func behind(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// pathTo returns the fields that lead from n to the value at that place, or to
-// the mapping whose field begins there; empty if nothing does.
+// pathTo returns the fields that lead from n to the value at that place, or to the mapping
+// whose field begins there. It is empty if there is neither.
 func pathTo(n *yaml.Node, at place) string {
 	path, _ := search(behind(n), at)
 	return path

@@ -183,7 +183,7 @@ func (p *parser) entry(n *yaml.Node, out any, name *string) *part {
 // texts returns the policy file and the group files of a case file.
 func (p *part) texts(name string, policies *yaml.Node, groups map[string]string) map[string][]byte {
 	if policies.IsZero() {
-		p.check(len(groups) == 0, "groups", "there are no policies that name them")
+		p.check(len(groups) == 0, "groups", "there are no policies here that could name them")
 		return nil
 	}
 	text, err := yaml.Dump(policies, yaml.WithUnicode(false)) // escapes of the case file stay escapes
@@ -224,7 +224,7 @@ func (p *parser) readCase(n *yaml.Node) Case {
 
 func (p *part) checkCase(raw *caseYAML) {
 	p.check(raw.Request.Host != "", "request.host", "it is missing")
-	p.check((raw.Only == nil) == (raw.Because == ""), "only", "it and because come together: name the profiles and what stands against the others")
+	p.check((raw.Only == nil) == (raw.Because == ""), "only", "it needs because, and because needs it: name the profiles, and say why the others are left out")
 	for _, profile := range raw.Only {
 		p.check(profile.known(), "only", "unknown profile %q; there are %q", profile, Profiles())
 	}
@@ -256,7 +256,7 @@ func (p *part) readWant(field string, raw *wantYAML, c *Case, profile Profile, p
 	if asked {
 		p.checkReason(field+".reason", raw.Reason, partial)
 	}
-	p.check(asked || raw.Policy+raw.Reason == "" && raw.Shadow == nil, field, "leave policy, reason and shadow out: without an Origin nothing is told there")
+	p.check(asked || raw.Policy+raw.Reason == "" && raw.Shadow == nil, field, "leave policy, reason and shadow out: without an Origin Envoy does not report them there")
 	if raw.Shadow != nil {
 		p.check(partial || raw.Shadow.Policy != "", field+".shadow.policy", leftOut)
 		p.checkReason(field+".shadow.reason", raw.Shadow.Reason, partial)

@@ -61,7 +61,7 @@ var refusals = []struct {
 	{"a file without a case", "cases: []\n", []string{"f.yaml:1:8: cases: there is none: write some"}},
 	{"groups without policies", "about: a test\ngroups: {a.txt: https://a.example}\nload: []\n", []string{
 		"f.yaml:1:1: cases: there is none: write some",
-		"f.yaml:2:9: groups: there are no policies that name them",
+		"f.yaml:2:9: groups: there are no policies here that could name them",
 	}},
 	{"a group of the policy file's name", head + "groups: {f.yaml: https://a.example}\ncases: []\n", []string{
 		"f.yaml:3:9: groups: f.yaml is the name of the policy file",
@@ -77,16 +77,16 @@ var refusals = []struct {
 	{"a shadow's word that is no reason", one("  want: {reason: no_policy, shadow: {policy: q, reason: denied}}\n"), []string{`f.yaml:7:57: "one": want.shadow.reason: "denied" is not a reason`}},
 	{"a wanted header that is never compared", one("  want: {reason: no_policy, headers: {content-type: a}}\n"), []string{`f.yaml:7:53: "one": want.headers.content-type: it is never compared; only Access-Control-*, Vary and x-corsgate-reason are`}},
 	{"an unknown profile that alone can run a case", one("  only: [two-trip]\n  because: a test\n  want: {reason: no_policy}\n"), []string{`f.yaml:7:9: "one": only: unknown profile "two-trip"; there are ["decide" "one-trip" "two-phase" "ext-authz" "no-trip"]`}},
-	{"profiles without a reason", one("  only: [decide]\n  want: {reason: no_policy}\n"), []string{`f.yaml:7:9: "one": only: it and because come together: name the profiles and what stands against the others`}},
-	{"a reason without profiles", one("  because: a test\n  want: {reason: no_policy}\n"), []string{`f.yaml:4:3: "one": only: it and because come together: name the profiles and what stands against the others`}},
+	{"profiles without a reason", one("  only: [decide]\n  want: {reason: no_policy}\n"), []string{`f.yaml:7:9: "one": only: it needs because, and because needs it: name the profiles, and say why the others are left out`}},
+	{"a reason without profiles", one("  because: a test\n  want: {reason: no_policy}\n"), []string{`f.yaml:4:3: "one": only: it needs because, and because needs it: name the profiles, and say why the others are left out`}},
 	{"an exception for an unknown profile", one("  want: {reason: no_policy}\n  except: {two-trip: {because: a test, want: {reason: no_policy}}}\n"), []string{
 		`f.yaml:8:22: "one": except.two-trip: unknown profile; there are ["decide" "one-trip" "two-phase" "ext-authz" "no-trip"]`,
-		`f.yaml:8:46: "one": except.two-trip.want: leave policy, reason and shadow out: without an Origin nothing is told there`,
+		`f.yaml:8:46: "one": except.two-trip.want: leave policy, reason and shadow out: without an Origin Envoy does not report them there`,
 	}},
 	{"an exception for a profile that cannot run the case", one("  only: [decide]\n  because: a test\n  want: {reason: no_policy}\n  except: {two-phase: {because: a test, want: {reason: no_policy}}}\n"), []string{`f.yaml:10:23: "one": except.two-phase: only leaves it out`}},
 	{"an exception without a reason", one("  want: {reason: no_policy}\n  except: {two-phase: {want: {reason: no_policy}}}\n"), []string{`f.yaml:8:23: "one": except.two-phase.because: it is missing: say what Envoy does`}},
 	{"an exception that wants nothing", one("  want: {reason: no_policy}\n  except: {two-phase: {because: a test}}\n"), []string{`f.yaml:8:23: "one": except.two-phase.want: it is missing`}},
-	{"a decision where nothing is decided", one("  want: {reason: no_policy}\n  except: {one-trip: {because: a test, want: {reason: no_policy}}}\n"), []string{`f.yaml:8:46: "one": except.one-trip.want: leave policy, reason and shadow out: without an Origin nothing is told there`}},
+	{"a decision where nothing is decided", one("  want: {reason: no_policy}\n  except: {one-trip: {because: a test, want: {reason: no_policy}}}\n"), []string{`f.yaml:8:46: "one": except.one-trip.want: leave policy, reason and shadow out: without an Origin Envoy does not report them there`}},
 	{"headers that are a list", head + "cases:\n- name: one\n  why: a test\n  request:\n    host: a.test\n    headers: [origin]\n  want: {reason: no_policy}\n", []string{`f.yaml:8:14: "one": request.headers: headers are a mapping of names to values`}},
 	{"a header name in upper case", one("  upstream: {headers: {Vary: a}}\n  want: {reason: no_policy}\n"), []string{`f.yaml:7:24: "one": upstream.headers: "Vary" is not in lower case: write vary`}},
 	{"a header name that is no token", one("  upstream: {headers: {\"a b\": a}}\n  want: {reason: no_policy}\n"), []string{`f.yaml:7:24: "one": upstream.headers: "a b" is not a header name`}},
@@ -114,7 +114,7 @@ var refusals = []struct {
 		`f.yaml:1:169: the field reason is written twice, first on line 1`,
 		`f.yaml:1:187: "5": want: it is missing`,
 		`f.yaml:1:210: "5": request: this is a list, and a mapping is meant`,
-		`f.yaml:1:222: "5": only: it and because come together: name the profiles and what stands against the others`,
+		`f.yaml:1:222: "5": only: it needs because, and because needs it: name the profiles, and say why the others are left out`,
 		`f.yaml:1:223: "5": only[0]: this is a list, and text is meant`,
 	}},
 	{"mistakes in one file, in its cases and in its load entries", "abouts: a test\ncases: [a]\nload: [{name: one, policies: {policies: []}}, []]\n", []string{

@@ -16,10 +16,10 @@ import (
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// maxValue bounds a header value in bytes, which repeat could make endless.
+// maxValue bounds a header value in bytes, since repeat could make it very long.
 const maxValue = 4 << 20
 
-// What the YAML package says of the names and values of this package's types.
+// The errors of the YAML package about the names and values of this package's types.
 var (
 	unknownField = regexp.MustCompile(`(?s)^field (.*) not found in type (.+)$`)
 	wrongType    = regexp.MustCompile(`(?s)^cannot construct (!!\w+).* (?:into|as a) (\S+)$`)
@@ -39,7 +39,7 @@ func namesOf(structs ...any) map[string][]string {
 	return all
 }
 
-// plainly says what the YAML package says in words of case files.
+// plainly says in words of case files what the YAML package says.
 func plainly(message string) string {
 	if m := unknownField.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("there is no field %s here (%s)", printable.Name(m[1]), insteadOf(m[1], m[2]))
@@ -53,8 +53,8 @@ func plainly(message string) string {
 	return message
 }
 
-// unlisted are the fields that a hint names only to who nearly wrote one: they
-// are for the tests of corsgate itself.
+// unlisted are the fields that a hint names only if something similar was written: they are
+// for the tests of corsgate itself.
 var unlisted = map[string]bool{"static": true, "groups": true, "load": true, "except": true, "only": true, "because": true}
 
 // insteadOf says what to write instead of a field that the type does not have.
@@ -122,8 +122,8 @@ func (p *part) headers(field string, n *yaml.Node) respond.Headers {
 	return hs
 }
 
-// requestFields are the fields for what some take for headers of a request (RFC
-// 9113, section 8.3.1).
+// requestFields are the fields to use instead of names that look like headers of a request
+// (RFC 9113, section 8.3.1).
 var requestFields = map[string]string{
 	"host": "request.host", ":authority": "request.host", ":method": "request.method", ":path": "request.path", ":protocol": "request.protocol",
 }
@@ -169,9 +169,8 @@ func (p *part) headerLine(field string, n *yaml.Node) string {
 	return ""
 }
 
-// headerBytes returns the bytes of a scalar: of !!binary as they are, of a
-// text one for each character. The text of what YAML takes for a number or a
-// boolean is as it is written.
+// headerBytes returns the bytes of a scalar. Those of !!binary are as they are, and a text has
+// one for each character. What YAML reads as a number or a boolean is text as it is written.
 func (p *part) headerBytes(field string, n *yaml.Node) string {
 	if n.ShortTag() == "!!binary" {
 		var b string
@@ -189,7 +188,7 @@ func (p *part) headerBytes(field string, n *yaml.Node) string {
 	return string(b)
 }
 
-// repeatYAML is a long text that is written short.
+// repeatYAML is a long text in a short form.
 type repeatYAML struct {
 	Before string `yaml:"before"`
 	Repeat string `yaml:"repeat"`
@@ -197,7 +196,7 @@ type repeatYAML struct {
 	After  string `yaml:"after"`
 }
 
-// repeated returns a long text that is written short.
+// repeated returns a long text that is written in a short form.
 func (p *part) repeated(field string, n *yaml.Node) string {
 	var long repeatYAML
 	p.load(n, &long)

@@ -36,8 +36,8 @@ func (t *trip) cause(s *policy.Spec, o *Origin) string {
 	return originCause(s, o)
 }
 
-// upstreamsOwn is what holds of an answer that corsgate does not touch.
-const upstreamsOwn = "the upstream's own CORS headers stand, if it sends any"
+// upstreamsOwn says what happens to an answer that corsgate does not change.
+const upstreamsOwn = "the upstream's own CORS headers stay, if it sends any"
 
 // causeWithoutPolicy is for a request that no policy decides.
 func (t *trip) causeWithoutPolicy(a asked) string {
@@ -74,7 +74,7 @@ func named(name string) string {
 func originCause(s *policy.Spec, o *Origin) string {
 	text := fmt.Sprintf("policy %s does not allow the origin", s.Name)
 	if len(o.Near) == 0 {
-		return text + "; nothing that it lists is near"
+		return text + "; none of its entries is close to it"
 	}
 	near := o.Near[0]
 	if near.Entry != "" {
@@ -83,7 +83,8 @@ func originCause(s *policy.Spec, o *Origin) string {
 	return text + ": " + near.Why
 }
 
-// methodCause knows that methods have case (Fetch, #concept-method-normalize).
+// methodCause is for a denied method. Methods are case-sensitive (Fetch,
+// #concept-method-normalize).
 func methodCause(s *policy.Spec, method string) string {
 	text := fmt.Sprintf("policy %s does not allow the method %s", s.Name, method)
 	if policy.IsForbiddenMethod(method) {
@@ -91,7 +92,7 @@ func methodCause(s *policy.Spec, method string) string {
 	}
 	for _, m := range s.CORS.AllowMethods {
 		if strings.EqualFold(m, method) {
-			return text + "; methods have case, and " + m + " is listed"
+			return text + "; methods are case-sensitive, and " + m + " is listed"
 		}
 	}
 	if sent := policy.NormaliseMethod(method); sent != method {
@@ -100,8 +101,8 @@ func methodCause(s *policy.Spec, method string) string {
 	return text
 }
 
-// malformedCause is for a preflight that no browser sends, although its method
-// is one, and some entry allows every origin or this one.
+// malformedCause is for a preflight that no browser sends, although its method is
+// valid and an entry allows its origin.
 func malformedCause(asks browser.Headers) string {
 	if origin, _ := asks.Get("Origin"); !isOrigin(origin) {
 		return fmt.Sprintf("%+q is not an origin that a browser sends", origin)
@@ -135,11 +136,11 @@ func headerCause(s *policy.Spec, names []string) string {
 	return text
 }
 
-// grantedCause is for what the policy allows and the browser blocks.
+// grantedCause is for a request that the policy allows and the browser blocks.
 func (t *trip) grantedCause(s *policy.Spec) string {
 	switch _, own := t.last().Headers.Get("Access-Control-Allow-Origin"); {
 	case own && s.UpstreamHeaders == policy.UpstreamDefer && t.request != nil:
-		return fmt.Sprintf("policy %s defers to the upstream, whose own CORS headers stand", s.Name)
+		return fmt.Sprintf("policy %s defers to the upstream, whose own CORS headers stay", s.Name)
 	case !s.CORS.AllowCredentials:
 		return fmt.Sprintf("policy %s allows the origin, but no credentials", s.Name)
 	case t.request == nil && t.asksOtherwise():
@@ -148,8 +149,8 @@ func (t *trip) grantedCause(s *policy.Spec) string {
 	return ""
 }
 
-// asksOtherwise reports whether the preflight, a copied one, asks for another
-// method than the page's browser would.
+// asksOtherwise reports whether a copied preflight asks for another method than the
+// page's browser would.
 func (t *trip) asksOtherwise() bool {
 	method, _ := t.asks.Get("Access-Control-Request-Method")
 	return method != t.plan.Method

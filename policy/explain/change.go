@@ -59,8 +59,8 @@ const inCORS = "cors."
 // InCORS reports whether the field stands in the policy's cors.
 func (c Change) InCORS() bool { return strings.HasPrefix(c.Field, inCORS) }
 
-// Line returns the change as a line of a policy file, of a fresh policy or of one
-// that is there, whose list "..." stands for.
+// Line returns the change as a line of a policy file. If the policy is not fresh, "..."
+// stands for the entries that its list already has.
 func (c Change) Line(fresh bool) string {
 	field := strings.TrimPrefix(c.Field, inCORS)
 	switch {
@@ -74,7 +74,7 @@ func (c Change) Line(fresh bool) string {
 	return field + ": " + c.Set
 }
 
-// changed returns the specs with r's changes made; specs is left as it is.
+// changed returns the specs with r's changes. It does not change specs.
 func (r *Remedy) changed(specs []policy.Spec) []policy.Spec {
 	specs = slices.Clone(specs)
 	i := slices.IndexFunc(specs, func(s policy.Spec) bool { return s.Name == r.Policy })

@@ -53,8 +53,8 @@ func chosenOtherwise(list []Other, name string) bool {
 	return slices.ContainsFunc(list, func(o Other) bool { return o.Name == name })
 }
 
-// otherwise returns what other readings of the path, and of the policies' own,
-// choose, if that is not the policy at chosen.
+// otherwise returns the policies that other readings of the path, and of the policies'
+// own paths, choose, except the one at chosen.
 func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
 	for _, reading := range append([]string{a.path}, a.readings...) {
 		best, scope := ps.best(a, reading, true)
@@ -74,8 +74,8 @@ func (ps Policies) otherwise(a asked, chosen int) (list []Other) {
 	return list
 }
 
-// best returns the index of the enforced policy that is chosen as that reading
-// reads the path, -1 for none.
+// best returns the index of the enforced policy that is chosen for that reading of the
+// path, or -1.
 func (ps Policies) best(a asked, path string, other bool) (index int, scope policy.Scope) {
 	index = -1
 	specs := ps.Set.Specs()
@@ -101,7 +101,7 @@ func (ps Policies) named(name string) Choice {
 
 func modeOf(s *policy.Spec) string { return string(cmp.Or(s.Mode, policy.ModeEnforce)) }
 
-// covers says what of a policy covers the request.
+// covers says which host and path of a policy cover the request.
 func covers(sc policy.Scope) string {
 	host, path := "it is for every host", "every path"
 	if sc.Host != "" {
@@ -113,7 +113,7 @@ func covers(sc policy.Scope) string {
 	return host + ", " + path
 }
 
-// passedOver says why s was not chosen, where best was.
+// passedOver says why best was chosen, and not s.
 func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
 	sc := s.Scope(a.url.Host, a.path, false)
 	o := other{Other: Other{Name: s.Name}}
@@ -125,7 +125,7 @@ func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
 	case sc.Covers():
 		o.Why = covers(sc) + ", but another path is longer"
 	case sc.HostCovers:
-		o.Why, o.distance = "its host covers, its paths do not: "+listed(s.Paths), 1
+		o.Why, o.distance = "its host covers the request, its paths do not: "+listed(s.Paths), 1
 	default:
 		o.Why, o.distance = hostMiss(s, a)
 		o.distance += 2
@@ -133,7 +133,7 @@ func passedOver(s *policy.Spec, best policy.Scope, a asked) other {
 	return o
 }
 
-// hostMiss says how near the hosts of s come.
+// hostMiss says how near the hosts of s are to the request's.
 func hostMiss(s *policy.Spec, a asked) (why string, distance int) {
 	host := strings.ToLower(a.url.Hostname())
 	for _, h := range s.Hosts {
@@ -150,7 +150,7 @@ func hostMiss(s *policy.Spec, a asked) (why string, distance int) {
 	return "its hosts are others: " + listed(s.Hosts), 1
 }
 
-// listed writes the first of a list.
+// listed writes the first entries of a list.
 func listed(list []string) string {
 	const most = 3
 	if len(list) <= most {
@@ -159,7 +159,7 @@ func listed(list []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
 }
 
-// nearest enters o into the nearest few, the nearest first.
+// nearest adds o to the few nearest, the nearest first.
 func nearest(list []other, o other) []other {
 	i, _ := slices.BinarySearchFunc(list, o.distance+1, func(e other, d int) int { return cmp.Compare(e.distance, d) })
 	if i == maxOthers {

@@ -9,8 +9,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policydiff"
 )
 
-// costs says what r's changes, which make the policies changed, take away from
-// others.
+// costs says what others lose by r's changes. changed are the policies with these.
 func (ps Policies) costs(r *Remedy, a asked, changed *policy.Valid) (list []string) {
 	if r.rescopes() {
 		return ps.losses(changed, a.Origin)
@@ -23,8 +22,8 @@ func (ps Policies) costs(r *Remedy, a asked, changed *policy.Valid) (list []stri
 	return list
 }
 
-// rescopes reports whether another policy decides than before. What else is
-// changed but a "*" only adds.
+// rescopes reports whether another policy decides than before. All other changes only
+// add, except those of a "*".
 func (r *Remedy) rescopes() bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Field == fieldName || c.Field == fieldMode })
 }
@@ -41,14 +40,15 @@ func (ps Policies) losses(changed *policy.Valid, origin string) (list []string) 
 	return list
 }
 
-// loss says what others than the origin lose by a change; empty: nothing.
+// loss says what origins other than this one lose by a change. It is empty if they lose
+// nothing.
 func loss(c policydiff.Change, origin string) string {
 	others := slices.DeleteFunc(slices.Clone(c.Examples), func(o string) bool { return o == origin })
 	switch {
 	case len(others) == 0 || len(c.Lost) == 0:
 		return ""
 	case slices.Contains(c.Lost, policydiff.GrantUpstream):
-		return "the upstream's own CORS headers no longer stand: list the other origins that it allows, too"
+		return "the upstream's own CORS headers no longer stay: list the other origins that it allows, too"
 	}
 	return fmt.Sprintf("other origins lose what policy %s allows them where policy %s decides now (%s), such as %s", c.OldPolicy, c.NewPolicy, strings.Join(c.Lost, ", "), others[0])
 }

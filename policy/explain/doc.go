@@ -1,6 +1,6 @@
-// Package explain says why a page's request is allowed or blocked: which policy
-// is chosen and which were not, what of it matches or nearly does, the exact
-// headers of the preflight's answer and of the request's, what a browser makes
-// of them, and what would have to be added to allow it. It asks the same
-// policy.Set that serves, so that what it explains is what happens.
+// Package explain says why a page's request is allowed or blocked: which policy is
+// chosen and why the others are not, which entry matches or nearly matches, the exact
+// headers of the answers to the preflight and to the request, what a browser does with
+// them, and what to add to allow the request. It asks the same policy.Set that serves, so
+// that it explains what really happens.
 package explain

@@ -12,7 +12,7 @@ import (
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// request is what a Set sees of a request with these headers.
+// request returns a request with these headers, as a Set sees it.
 func (a *asked) request(method string, hs browser.Headers) policy.Request {
 	value := func(name string) string {
 		var lines []string
@@ -42,8 +42,8 @@ func (a *asked) upgrade() string {
 	return ""
 }
 
-// fetchSite is Sec-Fetch-Site as far as a decision looks at it (Fetch Metadata,
-// section 2.4): whether it is the page's own origin. Plain http has none.
+// fetchSite returns the Sec-Fetch-Site that a decision looks at (Fetch Metadata, section
+// 2.4): whether the page asks its own origin. Plain http has no such header.
 func (a *asked) fetchSite() string {
 	switch {
 	case a.url.Scheme != "https":
@@ -54,7 +54,7 @@ func (a *asked) fetchSite() string {
 	return "cross-site"
 }
 
-// ask returns the exchange of r, whose verdict judge has to give.
+// ask returns the exchange of r, without a verdict, which judge adds.
 func (t *trip) ask(set *policy.Set, a asked, r policy.Request, up Upstream) *Exchange {
 	d := set.Decide(&r)
 	if d.Shadow.Answer != nil {
@@ -73,8 +73,8 @@ func (t *trip) ask(set *policy.Set, a asked, r policy.Request, up Upstream) *Exc
 	return e
 }
 
-// judge has the browser check the answer. If up, which is not known, could make
-// it pass, it stays undecided.
+// judge lets the browser check the answer. If up is not known, and could make the answer
+// pass, the exchange stays undecided.
 func (e *Exchange) judge(check func(browser.Response) browser.Verdict, up Upstream) {
 	v := check(e.response())
 	if v.Blocked && e.defers && !up.known() {
@@ -84,8 +84,8 @@ func (e *Exchange) judge(check func(browser.Response) browser.Verdict, up Upstre
 	e.Verdict = v
 }
 
-// followFrom has a preflight pass whose answer is not known, if the request's
-// answer is: the request was sent.
+// followFrom lets a preflight pass whose answer is not known, if the request's answer is
+// known: then the request was sent.
 func (e *Exchange) followFrom(request Upstream) {
 	if e.Undecided && request.answers() {
 		e.Undecided = false

@@ -10,13 +10,13 @@ import (
 type Policies struct {
 	Set *policy.Set
 	// NoTrip says who decides about a request in Envoy's profile no-trip; nil means that
-	// reports do not tell.
+	// reports do not say that.
 	NoTrip func(*policy.Request) (NoTrip, error)
 }
 
-// Explain answers q. The error says what of the question cannot be understood.
-// It takes a time that grows with the number of policies and of the chosen
-// one's origins: some seconds for a million.
+// Explain answers q. The error says what cannot be understood in the question. The time
+// grows with the number of policies and of the chosen policy's origins: some seconds for
+// a million.
 func (ps Policies) Explain(q Question) (Report, error) {
 	a, err := read(q)
 	if err != nil {
@@ -31,7 +31,7 @@ func (ps Policies) Explain(q Question) (Report, error) {
 	return r, ps.sayNoTrip(&r)
 }
 
-// sayNoTrip says of what is sent who decides about it.
+// sayNoTrip says for each request that is sent who decides about it.
 func (ps Policies) sayNoTrip(r *Report) error {
 	for _, e := range []*Exchange{r.Preflight, r.Request} {
 		if e == nil || ps.NoTrip == nil {

@@ -65,16 +65,16 @@ func TestNearestMiss(t *testing.T) {
 		{"another port and scheme", "https://localhost:3001", "http://localhost:3000", "https, not http; port differs: 3001, not 3000"},
 		{"the apex", "https://corp.test", "https://*.corp.test", "the apex is not covered by *."},
 		{"a name that ends alike", "https://evilcorp.test", "https://*.corp.test", "evilcorp.test ends in corp.test without a dot before it: it is another domain"},
-		{"a name that has it inside", "https://a.corp.test.evil.test", "https://*.corp.test", "corp.test stands within a.corp.test.evil.test, not at its end: it is another domain"},
+		{"a name that has it inside", "https://a.corp.test.evil.test", "https://*.corp.test", "corp.test is within a.corp.test.evil.test, not at its end: it is another domain"},
 		{"a misspelt domain", "https://a.cropp.test", "", ""},
-		{"a domain with letters exchanged", "https://a.crop.test", "https://*.corp.test", "the domain is spelled otherwise: crop.test, not corp.test"},
+		{"a domain with letters exchanged", "https://a.crop.test", "https://*.corp.test", "the domain is spelled differently: crop.test, not corp.test"},
 		{"a star's label that begins otherwise", "https://xr-1.preview.test", "https://pr-*.preview.test", "the label xr-1 does not begin with pr-"},
 		{"nothing for the star", "https://pr-.preview.test", "", ""},
-		{"an underscore for the star", "https://pr-a_b.preview.test", "https://pr-*.preview.test", "the star does not stand for an underscore"},
-		{"more labels than the star", "https://pr-1.x.preview.test", "https://pr-*.preview.test", "the star stands within one label, and there are more"},
+		{"an underscore for the star", "https://pr-a_b.preview.test", "https://pr-*.preview.test", "the star does not cover an underscore"},
+		{"more labels than the star", "https://pr-1.x.preview.test", "https://pr-*.preview.test", "the star is within one label, and the host has more labels before that"},
 		{"no label for the star", "https://preview.test", "https://pr-*.preview.test", "the star's label is missing"},
 		{"a dot at the end", "https://app.example.com.", app, "the host has a dot at its end, which is another origin"},
-		{"a misspelt host", "https://ap.example.com", app, "the host is spelled otherwise: ap.example.com, not app.example.com"},
+		{"a misspelt host", "https://ap.example.com", app, "the host is spelled differently: ap.example.com, not app.example.com"},
 		{"a subdomain", "https://x.app.example.com", app, "a subdomain is not covered by its parent"},
 		{"the parent", "https://example.com", app, "the parent is not covered by its subdomain"},
 		{"a sister", "https://stage.example.com", app, "another host below example.com"},
@@ -160,7 +160,7 @@ func TestWhatIsFartherIsLeftOut(t *testing.T) {
 
 func TestNothingIsNear(t *testing.T) {
 	r := ask(t, explain.Question{Origin: "https://elsewhere.org", URL: "https://private.example.com/"})
-	if len(r.Origin.Near) != 0 || r.Cause != "policy private does not allow the origin; nothing that it lists is near" {
+	if len(r.Origin.Near) != 0 || r.Cause != "policy private does not allow the origin; none of its entries is close to it" {
 		t.Errorf("%+v %q", r.Origin, r.Cause)
 	}
 }
@@ -178,10 +178,10 @@ func TestAppOrigins(t *testing.T) {
 		cause        string
 	}{
 		{"app://.", "private", true, ""},
-		{"app://-", "private", false, "nothing that it lists is near"},
-		{"file://", "private", false, "nothing that it lists is near"},
-		{"app://..", "private", false, "nothing that it lists is near"},
-		{"https://a.test", "private", false, "nothing that it lists is near"},
+		{"app://-", "private", false, "none of its entries is close to it"},
+		{"file://", "private", false, "none of its entries is close to it"},
+		{"app://..", "private", false, "none of its entries is close to it"},
+		{"https://a.test", "private", false, "none of its entries is close to it"},
 		{"app:///index.html", "private", false, "an origin has no path"},
 		{"app://X", "regex", true, ""},
 		{"file://", "regex", false, "no expression matches an origin that anybody can send"},
@@ -198,7 +198,7 @@ func TestChoice(t *testing.T) {
 	for _, tc := range []struct{ name, url, policy, mode, why, other, otherWhy string }{
 		{"the longest path", "https://API.example.com/v1/x", "api", "enforce", "its host is api.example.com, its path is /v1", "api-all", "its host is api.example.com, every path, but another path is longer"},
 		{"a star", "https://a.api.example.com/v1", "api", "enforce", "its host is *.api.example.com", "api-all", "its host is api.example.com, which does not cover what is below it"},
-		{"another path", "https://api.example.com/v10", "api-all", "enforce", "every path", "api", "its host covers, its paths do not: /v1"},
+		{"another path", "https://api.example.com/v10", "api-all", "enforce", "every path", "api", "its host covers the request, its paths do not: /v1"},
 		{"none", "https://privat.example.com/", "", "", "no policy covers privat.example.com/", "private", "its host is spelled private.example.com"},
 		{"none, by the path as it is sent", "https://nobody.example.com/%76%31/x%20y?q=1", "", "", "no policy covers nobody.example.com/%76%31/x%20y:", "strict", "its hosts are others"},
 		{"off", "https://off.example.com/", "off", "off", "its host is off.example.com", "strict", "its hosts are others"},
@@ -252,7 +252,7 @@ func TestVerdicts(t *testing.T) {
 		{"a preflight", explain.Question{Origin: app, URL: "https://api.example.com/v1", Method: "PUT", Headers: tokens},
 			"preflight_allowed request_allowed", "the page may read", ""},
 		{"a method in another case", explain.Question{Origin: app, URL: "https://api.example.com/v1", Method: "patch"},
-			"preflight_method_denied", "browsers would block this because of the preflight's answer", "methods have case, and PATCH is listed"},
+			"preflight_method_denied", "browsers would block this because of the preflight's answer", "methods are case-sensitive, and PATCH is listed"},
 		{"a method", explain.Question{Origin: app, URL: "https://api.example.com/v1", Method: "QUERY"},
 			"preflight_method_denied", "browsers would block", "policy api does not allow the method QUERY"},
 		{"a misspelt header", explain.Question{Origin: app, URL: "https://api.example.com/v1", Headers: browser.Headers{{Name: "X-Tokn"}}},
@@ -263,8 +263,8 @@ func TestVerdicts(t *testing.T) {
 			"request_allowed", "browsers would block this because of the answer: credentials are asked for", "policy api allows the origin, but no credentials"},
 		{"the upstream's own headers are replaced", explain.Question{Origin: app, URL: "https://api.example.com/v1", Upstream: explain.Upstream{Headers: upstream}},
 			"request_allowed", "the page may read", ""},
-		{"the upstream's own headers stand", explain.Question{Origin: app, URL: "https://defer.example.com/", Upstream: explain.Upstream{Headers: upstream}},
-			"request_allowed", "is \"https://other.test\", not", "policy defer defers to the upstream, whose own CORS headers stand"},
+		{"the upstream's own headers stay", explain.Question{Origin: app, URL: "https://defer.example.com/", Upstream: explain.Upstream{Headers: upstream}},
+			"request_allowed", "is \"https://other.test\", not", "policy defer defers to the upstream, whose own CORS headers stay"},
 		{"a preflight that is forwarded", explain.Question{Origin: "https://other.test", URL: "https://forward.example.com/", Method: "PUT", Upstream: explain.Upstream{Headers: upstream}},
 			"preflight_origin_denied", "does not list PUT", "policy forward does not allow the origin"},
 		{"a star of the upstream for Authorization", explain.Question{Origin: app, URL: "https://nobody.example.com/", Headers: browser.Headers{{Name: "Authorization"}},
@@ -281,9 +281,9 @@ func TestVerdicts(t *testing.T) {
 		{"the site's own GET", explain.Question{Origin: "https://strict.example.com", URL: "https://strict.example.com/"},
 			"not_cors", "the page may read the answer: it is of the page's own origin", ""},
 		{"a policy that is off, and an upstream that refuses", explain.Question{Origin: app, URL: "https://off.example.com/", Upstream: explain.Upstream{Headers: upstream}},
-			"policy_off", "browsers would block this because of the answer", "policy off is off: the upstream's own CORS headers stand"},
+			"policy_off", "browsers would block this because of the answer", "policy off is off: the upstream's own CORS headers stay"},
 		{"no policy, and an upstream that refuses", explain.Question{Origin: app, URL: "https://nobody.example.com/", Upstream: answered()},
-			"no_policy", "browsers would block this because of the answer: there is no Access-Control-Allow-Origin", "no policy covers it: the upstream's own CORS headers stand"},
+			"no_policy", "browsers would block this because of the answer: there is no Access-Control-Allow-Origin", "no policy covers it: the upstream's own CORS headers stay"},
 		{"a policy that is not there", explain.Question{Origin: app, URL: "https://nobody.example.com/", Policy: "gone"},
 			"policy_unknown", "browsers would block this", `Envoy names the policy "gone", and no policy has that name`},
 		{"a regex", explain.Question{Origin: "https://a.test", URL: "https://regex.example.com/"}, "request_allowed", "the page may read", ""},

@@ -8,8 +8,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// nearMiss says why p does not match o although it nearly does. The distance
-// is 0 where p is not near at all.
+// nearMiss says why p does not match o although it nearly does. If p is not near at all,
+// the distance is 0.
 func nearMiss(p policy.Pattern, o policy.Origin) (why string, distance int) {
 	if p.Form == policy.FormAny || p.Form == policy.FormNull {
 		return "", 0
@@ -46,8 +46,8 @@ func matchesHost(p policy.Pattern, o policy.Origin) bool {
 	return p.Matches(o)
 }
 
-// hostNear says why p does not match the host; the distance is 0 where they
-// have nothing in common.
+// hostNear says why p does not match the host. If they have nothing in common, the
+// distance is 0.
 func hostNear(p policy.Pattern, host string) (why string, distance int) {
 	if strings.Trim(host, ".") == "" {
 		return "", 0 // an app's, as "app://.": it has no labels
@@ -76,7 +76,7 @@ func labelMiss(p policy.Pattern, host string) string {
 	case host == p.Host:
 		return "the star's label is missing"
 	case strings.HasSuffix(parent, "."+p.Host):
-		return "the star stands within one label, and there are more"
+		return "the star is within one label, and the host has more labels before that"
 	case parent != p.Host:
 		return ""
 	case !strings.HasPrefix(label, p.Prefix):
@@ -84,7 +84,7 @@ func labelMiss(p policy.Pattern, host string) string {
 	case !strings.HasSuffix(label, p.Suffix):
 		return fmt.Sprintf("the label %s does not end with %s", label, p.Suffix)
 	case strings.Contains(label, "_"):
-		return "the star does not stand for an underscore"
+		return "the star does not cover an underscore"
 	}
 	return "nothing is left of the label " + label + " for the star"
 }
@@ -97,7 +97,7 @@ func exactMiss(entry, host string) (why string, distance int) {
 	case host == entry+".":
 		return "the host has a dot at its end, which is another origin", 1
 	case misspelt(entry, host):
-		return "the host is spelled otherwise: " + host + ", not " + entry, 2
+		return "the host is spelled differently: " + host + ", not " + entry, 2
 	case strings.HasSuffix(host, "."+entry):
 		return "a subdomain is not covered by its parent", 2
 	case strings.HasSuffix(entry, "."+host):
@@ -115,9 +115,9 @@ func lookalike(entry, host string) (why string, distance int) {
 	case strings.HasSuffix(host, entry):
 		return host + " ends in " + entry + " without a dot before it: it is another domain", 3
 	case strings.Contains("."+host, "."+entry+"."):
-		return entry + " stands within " + host + ", not at its end: it is another domain", 3
+		return entry + " is within " + host + ", not at its end: it is another domain", 3
 	case misspelt(entry, tail(host, strings.Count(entry, ".")+1)):
-		return "the domain is spelled otherwise: " + tail(host, strings.Count(entry, ".")+1) + ", not " + entry, 3
+		return "the domain is spelled differently: " + tail(host, strings.Count(entry, ".")+1) + ", not " + entry, 3
 	}
 	return "", 0
 }
@@ -131,8 +131,8 @@ func tail(host string, n int) string {
 	return host[at+1:]
 }
 
-// misspelt reports whether a and b differ in at most two bytes that stand
-// together, as a letter too many, too few, wrong, or two exchanged.
+// misspelt reports whether a and b differ in at most two neighbouring bytes: one letter
+// too many, too few or wrong, or two letters exchanged.
 func misspelt(a, b string) bool {
 	const least = 5 // shorter names are all alike
 	wrong, exchanged := policy.Slip(a, b)

@@ -14,8 +14,8 @@ import (
 // Mode is a request's mode (Fetch, #concept-request-mode).
 type Mode string
 
-// The modes. The zero Mode is read as CORS. In the others no header of an
-// answer decides who may read it.
+// The modes. The zero Mode means CORS. In the other modes no header of an answer decides
+// who may read it.
 const (
 	CORS      Mode = "cors"
 	Navigate  Mode = "navigate"  // a document is opened: a link, a form
@@ -23,7 +23,7 @@ const (
 	WebSocket Mode = "websocket" // a handshake
 )
 
-// says is what holds for every request of a mode.
+// says returns a sentence that is true for every request of a mode.
 func (m Mode) says() string {
 	switch m {
 	case Navigate:
@@ -46,8 +46,8 @@ func runWithoutCORS(set *policy.Set, a asked) trip {
 	return t
 }
 
-// headersWithoutCORS has an Origin for WebSocket and for what may change
-// something (Fetch, #append-a-request-origin-header).
+// headersWithoutCORS returns the headers with an Origin if the request is for WebSocket or
+// may change something (Fetch, #append-a-request-origin-header).
 func (a *asked) headersWithoutCORS() browser.Headers {
 	if safe := a.Method == "GET" || a.Method == "HEAD"; safe && a.Mode != WebSocket {
 		return a.Headers
@@ -55,8 +55,8 @@ func (a *asked) headersWithoutCORS() browser.Headers {
 	return append(browser.Headers{{Name: "Origin", Value: a.Origin}}, a.Headers...)
 }
 
-// becauseWithoutCORS says on one line what comes of the request; s is the policy
-// that is chosen, or nil.
+// becauseWithoutCORS says on one line what happens to the request. s is the chosen policy,
+// or nil.
 func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 	if t.allowed {
 		return fmt.Sprintf("it reaches the application (%s): %s", t.request.Reason, a.Mode.says())
@@ -68,8 +68,8 @@ func (t *trip) becauseWithoutCORS(a asked, s *policy.Spec) string {
 		s.Name, t.request.Status, s.DeniedRequests, t.request.Reason)
 }
 
-// hearHandshake has a handshake of WebSocket fail that the upstream does not
-// accept: with 101, or with 200 to 299 over HTTP/2 (WebSockets,
+// hearHandshake makes a WebSocket handshake fail if the upstream does not accept it. It
+// accepts with 101, or with 200 to 299 over HTTP/2 (WebSockets,
 // #concept-websocket-establish; RFC 8441, section 5).
 func (r *Report) hearHandshake() {
 	if r.Question.Mode != WebSocket || !r.Allowed {
@@ -80,7 +80,7 @@ func (r *Report) hearHandshake() {
 	}
 }
 
-// navigationCause is for one that is blocked.
+// navigationCause is for a blocked navigation.
 func navigationCause(a asked) string {
 	if a.Origin == "null" {
 		// Fetch, #append-a-request-origin-header; HTML, #concept-origin-opaque.
@@ -89,10 +89,10 @@ func navigationCause(a asked) string {
 	return fmt.Sprintf("%s opens a page of %s, as an identity provider does that posts its answer; that is not a reason to let it read answers, so leave allowOrigins as it is", a.Origin, a.target)
 }
 
-// letPass is the remedy for a navigation that the policy of that name blocks: a
-// policy for its path alone that lets denied requests pass, or that policy if
-// it is one already. It allows the site's own origin alone. It is nil if that
-// does not help, as where Envoy names the policy whatever the path is.
+// letPass is the remedy for a navigation that the policy of that name blocks. It is a
+// policy only for that path, which lets denied requests pass and allows only the site's
+// own origin. If the blocking policy is only for that path, the remedy changes it. It is
+// nil if that does not help, as when Envoy names the policy whatever the path is.
 func (ps Policies) letPass(a asked, name string) *Remedy {
 	s := ps.spec(name)
 	if s == nil {

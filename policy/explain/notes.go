@@ -7,7 +7,7 @@ import (
 	"github.com/corsgate/corsgate/policy/browser"
 )
 
-// notes are what a reader may not expect of the question and its answers.
+// notes says what a reader may not expect about the question and its answers.
 func notes(q Question, a asked, t trip) (list []string) {
 	if note := preflightNote(q, a); note != "" {
 		list = append(list, note)
@@ -19,7 +19,7 @@ func notes(q Question, a asked, t trip) (list []string) {
 		list = append(list, redirectNotes(t)...)
 	}
 	if t.allowed && t.request.defers && !a.Upstream.known() && t.plan.Checks() {
-		list = append(list, "the upstream is taken to send no Access-Control-Allow-Origin of its own, which would stand: give what it answers with --upstream-header")
+		list = append(list, "explain assumes that the upstream sends no Access-Control-Allow-Origin of its own, which would stay: if it does, give its answer with --upstream-header")
 	}
 	if t.hidesCause() {
 		list = append(list, "no console names the cause: a 403 without CORS headers looks as if the origin were denied (with debug: true in the policy they could tell)")
@@ -59,8 +59,8 @@ func (a *asked) cookieNote() string {
 	return fmt.Sprintf("%s and %s are not same-site, so SameSite decides about cookies before CORS does: %s", a.Origin, a.target, sent)
 }
 
-// redirectNotes are what holds for the target of a redirect. Where an engine is
-// named, it was seen there: Chromium 156, Firefox 153, WebKit 2.50.
+// redirectNotes says what is true for the target of a redirect. If it names an engine, that
+// was tried with Chromium 156, Firefox 153 and WebKit 2.50.
 func redirectNotes(t trip) []string {
 	list := []string{"the redirect is not followed here: explain its target too, with the origin null when it leads to another origin than the URL's"}
 	if t.preflight == nil {
@@ -70,7 +70,7 @@ func redirectNotes(t trip) []string {
 		"whose request after it is from null; Authorization does not go along, though Safari's preflight asks for it")
 }
 
-// hidesCause reports whether what was denied is not what consoles complain of.
+// hidesCause reports whether consoles complain about something else than what was denied.
 func (t *trip) hidesCause() bool {
 	last := t.last()
 	if t.allowed || last == nil || last.Status != 403 || t.plan.Refused != "" {

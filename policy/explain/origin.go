@@ -10,8 +10,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// The bounds of what a report says of the entries. What is much farther than
-// the nearest only distracts.
+// The bounds of what a report says about the entries. Entries that are much farther away
+// than the nearest only distract.
 const (
 	maxBy      = 3
 	maxNear    = 5
@@ -24,12 +24,12 @@ type miss struct {
 	distance int // 1 is the nearest
 }
 
-// originReport says how origin stands with each entry of s. It reads them one
-// by one, and keeps only the nearest few.
+// originReport says which entries of s allow origin, or nearly do. It reads them one by
+// one, and keeps only the nearest few.
 func originReport(s *policy.Spec, origin string) *Origin {
 	r := &Origin{Tried: len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes)}
 	if public := slices.Contains(s.CORS.AllowOrigins, "*") && !s.CORS.AllowCredentials; public {
-		r.allow("*") // it does not look at the origin of a request
+		r.allow("*") // a public policy does not look at the origin of a request
 		return r
 	}
 	o, err := policy.ParseOrigin(origin)
@@ -89,7 +89,7 @@ func (r *Origin) addNear(s *policy.Spec, near []miss, regexMiss string) {
 	}
 }
 
-// notAnOrigin is for what names no origin.
+// notAnOrigin is for a text that is not an origin.
 func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	if origin == "null" {
 		r.null(s)
@@ -110,8 +110,8 @@ func (r *Origin) notAnOrigin(s *policy.Spec, origin string) {
 	r.Near = append([]Near{{Why: why}}, r.Near...)
 }
 
-// malformed says why origin is not one. Of what is wrong with an entry of a
-// policy, only that is said which is wrong with a request's origin, too.
+// malformed says why a text is not an origin. It names only mistakes that are mistakes in a
+// request, too, and not only in an entry of a policy.
 func malformed(origin string) string {
 	_, err := policy.ParsePattern(origin)
 	e, _ := errors.AsType[*policy.PatternError](err)
@@ -127,8 +127,8 @@ func malformed(origin string) string {
 
 const noOrigin = "it is malformed: no browser sends it as an origin"
 
-// PageOrigin returns the origin that a browser sends for a page at that URL;
-// empty if the page has none.
+// PageOrigin returns the origin that a browser sends for a page at that URL. It is empty if
+// the page has none.
 func PageOrigin(page string) string {
 	u, err := url.Parse(strings.TrimSpace(page))
 	if err != nil {

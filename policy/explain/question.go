@@ -15,7 +15,7 @@ import (
 
 // Question is a request that a page makes.
 type Question struct {
-	// Origin is the page's, as the header Origin has it.
+	// Origin is the page's origin, as in the header Origin.
 	Origin string `json:"origin"`
 	// URL is what the page asks for: http or https, and a host.
 	URL string `json:"url"`
@@ -73,7 +73,7 @@ func (u Upstream) check() error {
 func (u Upstream) known() bool   { return u.Headers != nil }
 func (u Upstream) answers() bool { return u.Status != 0 || u.known() }
 
-// preflightUpstream is what the upstream answers to the preflight.
+// preflightUpstream returns the upstream's answer to the preflight.
 func (q *Question) preflightUpstream() Upstream {
 	if q.UpstreamPreflight != nil {
 		return *q.UpstreamPreflight
@@ -187,7 +187,7 @@ func (a *asked) guessReason() {
 	case private:
 		a.sentFor = "the preflight asks whether a public page may reach a private network"
 	case len(names) > 0:
-		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not tell what in the request needs it"
+		a.sentFor = "the preflight names only what no page sets (" + listed(names) + "), so it does not say which header of the request needs it"
 	default:
 		a.Upload = true
 	}

@@ -7,13 +7,12 @@ import (
 	"github.com/corsgate/corsgate/policy/browser"
 )
 
-// Unknown is the credentials mode of a recorded request that carries no
-// credentials: the page may have asked for some and had none. Both ways are
-// explained.
+// Unknown is the credentials mode of a recorded request without credentials: the page may
+// have asked for some and had none. Both possibilities are explained.
 const Unknown browser.Credentials = "unknown"
 
-// bothWays answers a question about both credentials modes: the report is that
-// of the one which explains what was recorded, and notes the other one.
+// bothWays answers a question for both credentials modes. It returns the report of the mode
+// that explains the recording, with a note about the other mode.
 func (ps Policies) bothWays(q Question, a asked) Report {
 	a.Credentials = browser.SameOrigin
 	without := ps.report(q, a)
@@ -37,7 +36,7 @@ func (ps Policies) bothWays(q Question, a asked) Report {
 
 func (r *Report) note(text string) { r.Notes = append(r.Notes, text) }
 
-// needsMore reports whether r allows credentials besides.
+// needsMore reports whether r also allows credentials, unlike without.
 func (r *Remedy) needsMore(without *Remedy) bool {
 	return r.allowsCredentials() && !without.allowsCredentials()
 }
@@ -54,24 +53,24 @@ func (r *Remedy) allowsCredentials() bool {
 	return false
 }
 
-// hearRecording takes a recording's word that the request failed: the report
-// does not say that the page may read what it could not.
+// hearRecording believes a recording that the request failed: the report does not say that
+// the page may read an answer that it could not read.
 func (r *Report) hearRecording() {
 	failed := r.Question.Failed
 	switch blocked := !r.Allowed && !r.Undecided; {
 	case failed == "" || r.FailsOtherwise:
 	case r.isOtherFailure() && blocked:
-		r.note("the recording says " + failed + ", which is another failure than CORS's")
+		r.note("the recording says " + failed + ", which is not a failure of CORS")
 	case r.isOtherFailure():
 		r.failOtherwise("the recording says " + failed + ", which is not a failure of CORS: look at the network, TLS and the browser's extensions")
 	case r.Undecided:
 		r.fail(fmt.Sprintf("the recording says that it failed (%s), and has no headers of the upstream's answer, which decide here: which CORS headers did it have%s?", failed, r.orLost()))
 	case r.Allowed:
-		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, or does the upstream answer otherwise%s?", failed, r.orLost()))
+		r.fail(fmt.Sprintf("the recording says that it failed (%s), and nothing in these policies explains it: was it recorded with other ones, or does the upstream answer differently%s?", failed, r.orLost()))
 	}
 }
 
-// orLost asks besides whether the request got lost, unless it has an answer.
+// orLost also asks whether the request got lost, unless it has an answer.
 func (r *Report) orLost() string {
 	if r.Question.Upstream.answers() {
 		return ""
@@ -79,17 +78,17 @@ func (r *Report) orLost() string {
 	return ", or did the request not get there"
 }
 
-// fail makes the verdict a blocked one.
+// fail makes the verdict "blocked".
 func (r *Report) fail(because string) { r.Allowed, r.Undecided, r.Because = false, false, because }
 
-// failOtherwise makes the verdict a failure that no policy is to blame for.
+// failOtherwise makes the verdict a failure that no policy has caused.
 func (r *Report) failOtherwise(because string) {
 	r.fail(because)
 	r.FailsOtherwise, r.Cause, r.Remedy = true, "", nil
 }
 
-// isOtherFailure reports whether what the recording says of a failure is not
-// CORS's, which has no say in other modes.
+// isOtherFailure reports whether the failure in the recording is not one of CORS. CORS does
+// not apply in other modes.
 func (r *Report) isOtherFailure() bool {
 	return r.Question.Mode != CORS || isOtherError(r.Question.Failed)
 }

@@ -78,7 +78,7 @@ func (ps Policies) judge(r *Remedy, a asked) *Remedy {
 }
 
 // spelled returns how the page should write a method that the policy denies:
-// methods have case, and browsers leave that of most alone (Fetch,
+// methods are case-sensitive, and browsers leave that of most alone (Fetch,
 // #concept-method-normalize). Empty: as it does.
 func spelled(s *policy.Spec, t trip) string {
 	if t.last().Reason != policy.ReasonPreflightMethodDenied.String() {

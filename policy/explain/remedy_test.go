@@ -185,8 +185,8 @@ func TestRemediesSayWhatTheyCost(t *testing.T) {
 	}{
 		"a star that does not go with credentials": {specs(), explain.Question{Origin: app, URL: "https://api.example.com/", Credentials: browser.Include},
 			"all other origins lose access, as * does not go with credentials: a policy of its own for the path keeps theirs, and a page that needs no cookie there writes credentials: 'omit'"},
-		"a new policy":           {specs(), explain.Question{Origin: app, URL: "https://nobody.example.com/"}, "the upstream's own CORS headers no longer stand"},
-		"a policy that was off":  {specs(), explain.Question{Origin: app, URL: "https://off.example.com/"}, "the upstream's own CORS headers no longer stand"},
+		"a new policy":           {specs(), explain.Question{Origin: app, URL: "https://nobody.example.com/"}, "the upstream's own CORS headers no longer stay"},
+		"a policy that was off":  {specs(), explain.Question{Origin: app, URL: "https://off.example.com/"}, "the upstream's own CORS headers no longer stay"},
 		"an origin more":         {specs(), explain.Question{Origin: "https://stranger.test", URL: "https://api.example.com/v1"}, ""},
 		"a form's POST":          {loginSpecs(), explain.Question{Origin: idp, URL: "https://app.example.com/cb", Method: "POST", Mode: explain.Navigate}, "gives up the protection from forged requests (CSRF)"},
 		"a form without origin":  {loginSpecs(), explain.Question{Origin: "null", URL: "https://narrow.example.com/callback", Method: "POST", Mode: explain.Navigate}, "gives up the protection from forged requests (CSRF)"},

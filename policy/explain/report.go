@@ -9,43 +9,44 @@ import (
 type Report struct {
 	// Question is as it was understood.
 	Question Question `json:"question"`
-	// Allowed tells whether the page may read the answer, Undecided that the
-	// upstream's answer decides and is not known, FailsOtherwise that it fails, and
-	// not for CORS or a policy, and Because why, on one line. Else it is blocked.
+	// Allowed says that the page may read the answer. Undecided says that the upstream's
+	// answer decides, and is not known. FailsOtherwise says that the request fails, but not
+	// because of CORS or a policy. If none is set, it is blocked. Because says why, on one
+	// line.
 	Allowed        bool   `json:"allowed"`
 	Undecided      bool   `json:"undecided,omitempty"`
 	FailsOtherwise bool   `json:"failsOtherwise,omitempty"`
 	Because        string `json:"because"`
-	// Cause is what in the policy denied it, on one line; empty where nothing did.
+	// Cause says on one line what in the policy denied it. It is empty if nothing did.
 	Cause string `json:"cause,omitempty"`
-	// Engines are what each browser engine makes of it; none for a request that
-	// no browser sends or that CORS is not about.
+	// Engines are the verdicts of the browser engines. There are none for a request that no
+	// browser sends, or that is not CORS.
 	Engines []EngineVerdict `json:"engines,omitempty"`
-	// Policy is the one chosen; its Name is empty if there is none.
+	// Policy is the chosen policy; its Name is empty if there is none.
 	Policy Choice `json:"policy"`
-	// Shadow is what a shadow policy says, nil without one.
+	// Shadow is what a shadow policy would do; nil without one.
 	Shadow *Shadow `json:"shadow,omitempty"`
-	// Origin is how the origin stands with the policy, nil without one.
+	// Origin says which entries of the policy allow the origin; nil without a policy.
 	Origin *Origin `json:"origin,omitempty"`
 	// Before are the browser's steps before anything is sent.
 	Before []browser.Step `json:"before"`
-	// Preflight and Request are what is sent; nil if it is not.
+	// Preflight and Request are what is sent; nil if it is not sent.
 	Preflight *Exchange `json:"preflight,omitempty"`
 	Request   *Exchange `json:"request,omitempty"`
-	// Notes are what else is worth knowing.
+	// Notes say what else is worth knowing.
 	Notes []string `json:"notes,omitempty"`
 	// Remedy is what would allow it, whatever the upstream answers; nil if it is
 	// allowed or nothing would.
 	Remedy *Remedy `json:"remedy,omitempty"`
 }
 
-// EngineVerdict is what one browser engine makes of a request.
+// EngineVerdict is the verdict of one browser engine on a request.
 type EngineVerdict struct {
 	Engine    browser.Engine `json:"engine"`
 	Allowed   bool           `json:"allowed"`
 	Undecided bool           `json:"undecided,omitempty"` // as Report.Undecided
-	// Because is the check that failed or cannot be made, and Console the line of
-	// its console; empty if it is allowed.
+	// Because is the check that failed or cannot be made. Console is the line of the
+	// engine's console. Both are empty if the request is allowed.
 	Because string `json:"because,omitempty"`
 	Console string `json:"console,omitempty"`
 }
@@ -75,11 +76,11 @@ type Shadow struct {
 	Name    string `json:"name"`
 	Reason  string `json:"reason"`
 	Differs bool   `json:"differs"`
-	// Differences are all in which it differs from what acts.
+	// Differences are all differences from what serves.
 	Differences policy.Differences `json:"differences,omitempty"`
 }
 
-// Origin is how an origin stands with the entries of a policy.
+// Origin says which entries of a policy allow an origin, or nearly do.
 type Origin struct {
 	Allowed bool `json:"allowed"`
 	// By are entries that allow it.
@@ -95,8 +96,8 @@ type Near struct {
 	// Entry is empty if it is about the origin alone.
 	Entry string `json:"entry,omitempty"`
 	Why   string `json:"why"`
-	// Kin tells that the entry and the origin are of one registrable domain, and
-	// so of one owner. What only looks alike is a stranger's.
+	// Kin says that the entry and the origin are of one registrable domain, and so of one
+	// owner. An origin that only looks similar is a stranger's.
 	Kin bool `json:"kin,omitempty"`
 }
 
@@ -105,29 +106,31 @@ type Exchange struct {
 	Method string `json:"method"`
 	// Sent are the headers of the request that CORS is about.
 	Sent browser.Headers `json:"sent"`
-	// Reason is corsgate's, and Forwarded tells whether the upstream sees it.
+	// Reason is corsgate's reason. Forwarded says whether the upstream sees the request.
 	Reason    string `json:"reason"`
 	Forwarded bool   `json:"forwarded"`
-	// Status and Headers are what the browser gets, the headers sorted by name:
-	// without CORS's if it does not look at them. The Status is 0 if it is not known.
+	// Status and Headers are what the browser gets. The headers are sorted by name, and
+	// without those of CORS if the browser does not look at them. The Status is 0 if it is
+	// not known.
 	Status  int             `json:"status"`
 	Headers browser.Headers `json:"headers"`
 	// Hidden are the names of headers that the page cannot see.
 	Hidden []string `json:"hidden,omitempty"`
-	// Verdict is the browser's; empty if it is Undecided, as Report.Undecided.
+	// Verdict is the browser's verdict. It is empty if the exchange is Undecided, as in
+	// Report.Undecided.
 	browser.Verdict
 	Undecided bool `json:"undecided,omitempty"`
 
-	// NoTrip is who decides in Envoy's profile no-trip; nil if that is not told.
+	// NoTrip says who decides in Envoy's profile no-trip; nil if that is not known.
 	NoTrip *NoTrip `json:"noTrip,omitempty"`
 
-	defers  bool // the upstream's own CORS headers stand if it sends any
+	defers  bool // the upstream's own CORS headers stay if it sends any
 	request policy.Request
 }
 
 // NoTrip says who decides about a request if the policies are compiled into Envoy.
 type NoTrip struct {
-	// Asked tells that Envoy asks corsgate; else it decides by itself.
+	// Asked says that Envoy asks corsgate. Otherwise it decides by itself.
 	Asked bool `json:"asked"`
 	// Why are the reasons to ask that hold for the policy.
 	Why []string `json:"why,omitempty"`
@@ -137,21 +140,21 @@ type NoTrip struct {
 type Remedy struct {
 	// Policy is the policy to change.
 	Policy string `json:"policy"`
-	// Method is what the page has to send instead of its method; empty: it may
-	// stay. Omit are the headers that it must not set.
+	// Method is what the page has to send instead of its method, or empty if the method may
+	// stay. Omit are the headers that the page must not set.
 	Method string   `json:"method,omitempty"`
 	Omit   []string `json:"omit,omitempty"`
 	// Changes are what to change, all of them.
 	Changes []Change `json:"changes,omitempty"`
 	// Costs are what the changes give up, or take away from others.
 	Costs []string `json:"costs,omitempty"`
-	// Refused says why a policy with the changes would not load; empty when it
-	// would.
+	// Refused says why a policy with the changes would not load. It is empty if it would
+	// load.
 	Refused []string `json:"refused,omitempty"`
 }
 
-// Change is one field of a policy with what to add to its list, what alone to
-// leave in its list, or what to set it to.
+// Change is a change of one field of a policy: what to add to its list, what alone to keep
+// in its list, or what to set it to.
 type Change struct {
 	Field string   `json:"field"`
 	Add   []string `json:"add,omitempty"`

@@ -17,8 +17,8 @@ func registrable(host string) string {
 	return domain
 }
 
-// isKin reports whether p and o are of one owner. The hosts of other schemes,
-// such as an app's, are nobody's.
+// isKin reports whether p and o have one owner. The hosts of other schemes, such as those
+// of apps, have no owner.
 func isKin(p policy.Pattern, o policy.Origin) bool {
 	return defaultPorts[p.Scheme] != "" && defaultPorts[o.Scheme] != "" && registrable(p.Host) == registrable(o.Host)
 }

@@ -16,8 +16,8 @@ type trip struct {
 	asks               browser.Headers // those of the preflight, nil without one
 	preflight, request *Exchange
 	shadow             *Shadow
-	// allowed tells whether the page may read the answer, and undecided that an
-	// answer of the upstream decides which is not known.
+	// allowed says that the page may read the answer. undecided says that an answer of the
+	// upstream decides, and is not known.
 	allowed, undecided bool
 }
 
@@ -29,10 +29,10 @@ func (t *trip) last() *Exchange {
 	return t.request
 }
 
-// preflightSection is where Fetch has what a preflight tells.
+// preflightSection is the section of Fetch about a preflight's answer.
 const preflightSection = "#cors-preflight-fetch"
 
-// run has the engine make the request, and set decide on it.
+// run lets the engine make the request, and set decide about it.
 func run(set *policy.Set, a asked, engine browser.Engine) trip {
 	t := trip{engine: engine, plan: browser.MakePlan(browser.Request{
 		Engine: engine, Origin: a.Origin, Target: a.target, Method: a.Method, Headers: a.Headers,
@@ -62,7 +62,7 @@ func run(set *policy.Set, a asked, engine browser.Engine) trip {
 	return t
 }
 
-// sentHeaders are those of the request itself.
+// sentHeaders are the headers of the request itself.
 func (t *trip) sentHeaders(a asked) browser.Headers {
 	if !t.plan.SendsOrigin() {
 		return t.plan.Headers
@@ -70,8 +70,8 @@ func (t *trip) sentHeaders(a asked) browser.Headers {
 	return append(browser.Headers{{Name: "Origin", Value: a.Origin}}, t.plan.Headers...)
 }
 
-// trips are those of all engines in their order. Of a request without CORS
-// there is one for all, without an engine.
+// trips are the trips of all engines in their order. A request without CORS has one trip
+// for all, without an engine.
 type trips []trip
 
 func runAll(set *policy.Set, a asked) (all trips) {
@@ -84,9 +84,9 @@ func runAll(set *policy.Set, a asked) (all trips) {
 	return all
 }
 
-// telling returns the first trip that fails, or else the first that is
-// undecided, or else the first one: of an engine that sends a preflight which
-// was copied, if there is one.
+// telling returns the first trip that fails, or else the first that is undecided, or else
+// the first one. Among equal ones it prefers an engine that sends a copied preflight by
+// itself.
 func (ts trips) telling() trip {
 	best := ts[0]
 	for _, t := range ts[1:] {
@@ -98,7 +98,7 @@ func (ts trips) telling() trip {
 	return best
 }
 
-// The verdicts in their order: the last one counts most.
+// The verdicts, the most important one last.
 const (
 	allowed = iota
 	undecided
@@ -176,7 +176,7 @@ func (t *trip) dependence() string {
 	return fmt.Sprintf("it depends on %s, %s (%s): give its headers (--upstream-header) and status (--upstream-status)", answer, missing, t.last().Reason)
 }
 
-// failure says which answer fails, and at what.
+// failure says which answer fails, and at which check.
 func (t *trip) failure() string {
 	last := t.last()
 	answer := "the answer"
@@ -186,7 +186,7 @@ func (t *trip) failure() string {
 	return fmt.Sprintf("%s: %s (%s)", answer, last.Steps[len(last.Steps)-1].Says, last.Reason)
 }
 
-// verdicts are what the engines make of it, each on its own.
+// verdicts returns the verdict of each engine.
 func (ts trips) verdicts(a asked) (list []EngineVerdict) {
 	for _, t := range ts {
 		if t.engine == "" || t.plan.Refused != "" {

@@ -95,7 +95,7 @@ func TestAnEngineThatDoesNotNeedTheUpstreamIsNamed(t *testing.T) {
 
 func TestWhatTheUpstreamIsTakenToSendIsSaid(t *testing.T) {
 	q := explain.Question{Origin: app, URL: "https://defer.example.com/"}
-	if r := ask(t, q); !r.Allowed || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the upstream is taken to send no Access-Control-Allow-Origin") {
+	if r := ask(t, q); !r.Allowed || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the upstream sends no Access-Control-Allow-Origin") {
 		t.Errorf("%+v", r)
 	}
 	q.Upstream = answered()

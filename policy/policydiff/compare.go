@@ -39,7 +39,7 @@ func (c *Comparison) Report() Report {
 	return Report{Changes: c.found.sorted(), Probes: c.probes, Bounded: c.bounded}
 }
 
-// Probe asks both sets about all that can be told from what is written in them.
+// Probe asks both sets about all that can be derived from the policies.
 func (c *Comparison) Probe() {
 	for _, p := range c.pairs() {
 		c.compare(p)
@@ -74,14 +74,14 @@ func (c *Comparison) compare(p pair) {
 	}
 }
 
-// alike stands for the origins that get the same by each of two policies.
+// alike stands for origins that each of two policies treats alike.
 type alike struct {
 	origin  string // one of them
 	was, is class
 	widens  bool // what its GET gets
 }
 
-// aspect returns what another answer to such an origin is about.
+// aspect returns the aspect of a different answer to such an origin.
 func (a alike) aspect() Aspect {
 	switch {
 	case a.was != a.is:
@@ -92,8 +92,8 @@ func (a alike) aspect() Aspect {
 	return Answers
 }
 
-// compareOrigins finds the origins that one of the policies allows alone, and
-// returns the kinds of origins that there are.
+// compareOrigins finds the origins that only one of the policies allows, and returns the
+// kinds of origins.
 func (c *Comparison) compareOrigins(p pair) []alike {
 	origins, bounded := probeOrigins(p.old, p.new)
 	c.bounded = c.bounded || bounded
@@ -113,14 +113,14 @@ func (c *Comparison) compareOrigins(p pair) []alike {
 	return kinds
 }
 
-// unlisted are names that a policy covers by a star alone.
+// unlisted are names that a policy covers only by a star.
 var (
 	unlistedMethods = []string{"DELETE", "OPTIONS", "PATCH", "PUT", "CORSGATE-PROBE"}
 	unlistedHeaders = []string{"authorization", "content-type", "x-corsgate-probe"}
 )
 
-// compareNames finds the methods and headers that one of the policies grants
-// to origin alone, and reports whether there are any.
+// compareNames finds the methods and headers that only one of the policies grants to
+// origin, and reports whether there are any.
 func (c *Comparison) compareNames(p pair, origin string) (found bool) {
 	for _, method := range union(unlistedMethods, p.old.CORS.AllowMethods, p.new.CORS.AllowMethods) {
 		r := p.preflight(origin, method, "")
@@ -142,7 +142,7 @@ func (c *Comparison) compareName(aspect Aspect, name string, r *policy.Request) 
 	return true
 }
 
-// union returns what the lists have but for "*", each once.
+// union returns all entries of the lists except "*", each once.
 func union(lists ...[]string) []string {
 	var all []string
 	seen := map[string]bool{"*": true}
@@ -155,9 +155,9 @@ func union(lists ...[]string) []string {
 	return all
 }
 
-// compareAnswers compares what else the origins get that like stands for.
-// Where said, that the lists in an answer are other ones follows from what was
-// said of names.
+// compareAnswers compares the rest of the answers to the origins that like stands for. If
+// said is set, it leaves out answers that differ only in their lists, since compareNames has
+// reported that.
 func (c *Comparison) compareAnswers(p pair, like alike, said bool) {
 	preflight := p.preflight(like.origin, "GET", "")
 	preflight.RequestPrivateNetwork = "true"
@@ -170,8 +170,8 @@ func (c *Comparison) compareAnswers(p pair, like alike, said bool) {
 	}
 }
 
-// implies reports whether a change follows from what was recorded of the
-// origins themselves: only that something widens is said once more.
+// implies reports whether a change follows from what was recorded about the origins
+// themselves. Only a change that widens access is reported once more.
 func (a alike) implies(old, now *policy.Decision) bool {
 	if a.was == a.is {
 		return false

@@ -6,18 +6,18 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// The bounds of the origins that a pair of policies is asked about besides
-// those that one of them lists alone.
+// The bounds of the origins that a pair of policies is asked about, besides those that only
+// one of them lists.
 const (
 	maxCommon     = 64
 	maxNearMisses = 10_000
 )
 
-// strangers are origins that no policy means.
+// strangers are origins that no policy is meant for.
 var strangers = []string{"https://attacker.example", "http://attacker.example", "https://attacker.example:8443", "null"}
 
-// probeOrigins returns the origins that tell two policies apart; bounded tells
-// that near misses of some were left out.
+// probeOrigins returns origins that may show a difference between two policies. If it left
+// out near misses of some, bounded is true.
 func probeOrigins(old, now *policy.Spec) (origins []string, bounded bool) {
 	p := originProbes{seen: map[string]bool{}}
 	a, b := entries(old), entries(now)
@@ -69,8 +69,8 @@ func (p *originProbes) addRegexes(list []string) {
 	}
 }
 
-// addPattern adds what an entry of allowOrigins matches and what it just does
-// not.
+// addPattern adds origins that an entry of allowOrigins matches, and origins that it nearly
+// matches.
 func (p *originProbes) addPattern(text string) {
 	pattern, err := policy.ParsePattern(text)
 	if err != nil {
@@ -122,7 +122,7 @@ func memberHosts(p policy.Pattern) []string {
 	return []string{p.Host}
 }
 
-// addNear adds what looks like o, a member of p, and is another origin.
+// addNear adds other origins that look like o, a member of p.
 func (p *originProbes) addNear(o policy.Origin, pattern policy.Pattern) {
 	scheme, port := o, o
 	scheme.Scheme = "http"
@@ -156,7 +156,7 @@ func nearHosts(host, parent string) []string {
 	return near
 }
 
-// addParsed adds those that are origins.
+// addParsed adds the texts that are origins.
 func (p *originProbes) addParsed(list ...policy.Origin) {
 	for _, o := range list {
 		if _, err := policy.ParseOrigin(o.String()); err == nil {

@@ -15,7 +15,7 @@ const nobodysHost = "corsgate-probe.example"
 
 // pair are the policies that both sets choose for the same request.
 type pair struct {
-	old, new *policy.Spec // never nil; without a name where there is none
+	old, new *policy.Spec // never nil; without a name if there is no policy
 	at       policy.Request
 }
 
@@ -75,7 +75,7 @@ type scopes struct {
 	asked  int
 }
 
-// collect enters all policies and returns hosts that they are about.
+// collect adds all policies and returns hosts that they cover.
 func (s *scopes) collect() []string {
 	hosts := []string{nobodysHost}
 	for _, specs := range [][]policy.Spec{s.c.old.set.Specs(), s.c.new.set.Specs()} {
@@ -100,7 +100,7 @@ func probeHosts(entry string) []string {
 	return []string{entry}
 }
 
-// paths returns what policies that cover host may tell apart.
+// paths returns paths that policies that cover host may treat differently.
 func (s *scopes) paths(host string) []string {
 	paths := []string{"/"}
 	add := func(entry string) {
@@ -119,7 +119,7 @@ func (s *scopes) paths(host string) []string {
 	return union(paths)
 }
 
-// add enters the pair of policies that r gets.
+// add adds the pair of policies that r gets.
 func (s *scopes) add(r policy.Request) {
 	old, now := s.c.old.set.Decide(&r), s.c.new.set.Decide(&r)
 	key := [2]string{old.Policy, now.Policy}

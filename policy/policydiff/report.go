@@ -11,8 +11,8 @@ import (
 // Kind says what a change does to access.
 type Kind string
 
-// The kinds of a change. One that grants something and takes something away
-// widens.
+// The kinds of a change. A change that grants something and takes something away widens
+// access.
 const (
 	Widens  Kind = "widens"  // a page may do what it could not before
 	Narrows Kind = "narrows" // a page may no longer do something
@@ -27,19 +27,19 @@ const (
 	Origins  Aspect = "origins"  // which origins are allowed
 	Methods  Aspect = "methods"  // which methods allowed origins may use
 	Headers  Aspect = "headers"  // which request headers they may send
-	Answers  Aspect = "answers"  // what else they get, such as credentials
-	Denials  Aspect = "denials"  // what origins get that are not allowed
+	Answers  Aspect = "answers"  // what else allowed origins get, such as credentials
+	Denials  Aspect = "denials"  // what denied origins get
 	Recorded Aspect = "recorded" // a recorded request
 )
 
 // MaxExamples is how many examples a change keeps.
 const MaxExamples = 20
 
-// Change is what several probes found alike.
+// Change is one change that several probes may have found.
 type Change struct {
 	Kind   Kind   `json:"kind"`
 	Aspect Aspect `json:"aspect"`
-	// OldPolicy and NewPolicy are the policies that decide; empty: none does.
+	// OldPolicy and NewPolicy are the policies that decide, or empty if none does.
 	OldPolicy string `json:"oldPolicy"`
 	NewPolicy string `json:"newPolicy"`
 	// Gained and Lost say what pages may do now and what no longer, in the
@@ -55,7 +55,7 @@ type Change struct {
 
 // Witness is a request that shows a change.
 type Witness struct {
-	// Policy is the policy that Envoy has to name; empty: by host and path.
+	// Policy is the policy that Envoy has to name. It is empty if host and path choose.
 	Policy         string `json:"policy,omitempty"`
 	Method         string `json:"method"`
 	Host           string `json:"host"`
@@ -66,7 +66,7 @@ type Witness struct {
 	// OldReason and NewReason are the words of both decisions.
 	OldReason string `json:"oldReason"`
 	NewReason string `json:"newReason"`
-	// Differences are all in which the second decision differs from the first.
+	// Differences are all differences of the second decision from the first.
 	Differences policy.Differences `json:"differences"`
 }
 
@@ -76,7 +76,7 @@ type Report struct {
 	Changes []Change `json:"changes"`
 	// Probes counts the requests that both sets were asked about.
 	Probes int `json:"probes"`
-	// Bounded tells that not all that could have been asked was asked.
+	// Bounded says that not all possible probes were made.
 	Bounded bool `json:"bounded"`
 }
 
@@ -91,7 +91,7 @@ type groups struct {
 	all   []*Change
 }
 
-// record enters that r, which is an example for aspect, is decided otherwise.
+// record notes that r, which is an example for aspect, is decided differently.
 func (g *groups) record(aspect Aspect, example string, r *policy.Request, old, now *policy.Decision) {
 	gained, lost := difference(Grants(old), Grants(now))
 	c := Change{

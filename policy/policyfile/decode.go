@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/corsgate/corsgate/policy"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -14,6 +13,7 @@ import (
 type document struct {
 	l       *loader
 	file    string
+	groups  []*group
 	errors  int
 	sizes   map[*yaml.Node]int   // sizes of what aliases stand for
 	aliased int                  // nodes that aliases stood for
@@ -23,8 +23,7 @@ type document struct {
 // fail reports an error at n.
 func (d *document) fail(n *yaml.Node, code, field, value, reason, hint string) {
 	d.errors++
-	d.l.found.breaks(spot{d.file, posOf(n)})
-	d.l.add(d.file, posOf(n), Diagnostic{Level: policy.Error, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
+	d.l.fail(spot{d.file, posOf(n)}, Diagnostic{Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 // resolve returns what n stands for. If aliases stand for too much, it reports

@@ -41,13 +41,13 @@ func (d Diagnostic) String() string {
 
 // Result is what Load found.
 type Result struct {
-	// Policies are in the order of the files and of what stands in them; nil if
-	// a diagnostic is an error.
+	// Policies are in the order of the files, and of the policies in each file. They are nil
+	// if a diagnostic is an error.
 	Policies *policy.Valid
 	// Diagnostics are sorted by file, line and column. Those of good policies are
 	// warnings and notes.
 	Diagnostics []Diagnostic
-	sources     []*source // of Policies, without their origins
+	sources     []*where // of Policies
 }
 
 // Locate returns the place and the path in the file of a field of a policy, which
@@ -55,9 +55,9 @@ type Result struct {
 // is not written has the place of the next one above it.
 func (r Result) Locate(spec int, field string) Diagnostic {
 	if list, _ := cutIndex(field); list == originsField {
-		field = list // where its entries are is not kept
+		field = list // the places of its entries are not kept
 	}
-	at, path, _ := r.sources[spec].locate(field)
+	at, path := r.sources[spec].locate(field)
 	return Diagnostic{File: at.file, Line: int(at.at.line), Column: int(at.at.col), Field: path}
 }
 
@@ -68,8 +68,8 @@ func (r Result) HasErrors() bool {
 
 func isError(d Diagnostic) bool { return d.Level == policy.Error }
 
-// findings are what a load has found, each once: few of them, errors first, and
-// of all others no more than a hash.
+// findings are the findings of a load, each once. It keeps few of them, errors first, and
+// only a hash of the others.
 type findings struct {
 	few  *few.List[Diagnostic]
 	seed maphash.Seed
@@ -83,9 +83,8 @@ func newFindings(limit int) *findings {
 
 func byLevel(a, b Diagnostic) int { return cmp.Or(cmp.Compare(a.Level, b.Level), byPlace(a, b)) }
 
-// add adds d unless that, or another finding of the kind same, was added
-// before. A list that is used twice by an alias has its mistakes once,
-// whatever their fields.
+// add adds d, unless d or another finding of the kind same was added before. If an alias uses
+// a list twice, the mistakes of the list are reported once, whatever their fields.
 func (f *findings) add(d, same Diagnostic) {
 	same.Field, same.Hint = "", ""
 	if f.enter(same) {
@@ -97,7 +96,7 @@ func (f *findings) add(d, same Diagnostic) {
 	f.few.Add(d)
 }
 
-// enter enters v, and reports whether it has been entered before.
+// enter notes v, and reports whether v was noted before.
 func (f *findings) enter(v any) (known bool) {
 	hash := maphash.Comparable(f.seed, v)
 	_, known = f.seen[hash]
@@ -105,7 +104,7 @@ func (f *findings) enter(v any) (known bool) {
 	return known
 }
 
-// breaks enters a spot that could not be read: judging it would say it twice.
+// breaks notes a spot that could not be read. To judge it would report it twice.
 func (f *findings) breaks(at spot) { f.enter(at) }
 
 func (f *findings) isBroken(at spot) bool {
@@ -144,8 +143,8 @@ func byPlace(a, b Diagnostic) int {
 	return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }
 
-// maxValue bounds the text that a diagnostic quotes, and maxText what it says
-// of it, in bytes.
+// maxValue bounds the text that a diagnostic quotes, and maxText what it says about the
+// text, in bytes.
 const (
 	maxValue = 256
 	maxText  = 4 * maxValue

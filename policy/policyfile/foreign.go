@@ -9,8 +9,8 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// corsOf says what in another system's file is about CORS :: kind of a
-// Kubernetes manifest -> its part.
+// corsOf names the part of another system's file that is about CORS :: kind of a Kubernetes
+// manifest -> its part.
 var corsOf = map[string]string{
 	"HTTPRoute":      "the cors block of its filter",
 	"SecurityPolicy": "the cors block of its spec",
@@ -19,9 +19,9 @@ var corsOf = map[string]string{
 	"Ingress":        "what its annotations say of CORS",
 }
 
-// foreign returns what is wrong with a file that is another system's as a
-// whole, so that not each of its fields is an unknown one; nil if it is not such a file.
-// bad is what its parser said if there is no root.
+// foreign returns what is wrong with a whole file of another system, so that not each of its
+// fields is reported as unknown. It returns nil if it is not such a file. If there is no
+// root, bad is the error of the parser.
 func foreign(data []byte, root *yaml.Node, bad *malformed) *malformed {
 	switch {
 	case bad != nil && bad.Code != "yaml-syntax":
@@ -44,8 +44,8 @@ func foreign(data []byte, root *yaml.Node, bad *malformed) *malformed {
 	return nil
 }
 
-// mappingOf returns the values of a mapping by their names; none of what is
-// another node.
+// mappingOf returns the values of a mapping by their names. It returns nothing for another
+// node.
 func mappingOf(n *yaml.Node) map[string]*yaml.Node {
 	values := map[string]*yaml.Node{}
 	if n == nil || n.Kind != yaml.MappingNode {

@@ -21,19 +21,43 @@ const groupPrefix = "group:"
 type group struct {
 	name     string
 	declared spot
+	field    string
+	from     reference
 	file     string // the members' file, as it is shown
-	members  []string
-	places   []pos // of members
-	used     bool
-	broken   bool // something in it could not be read
-	listed   bool // another group has the members of the same file
+	*members
+	used   bool
+	broken bool // something in it could not be read
+	listed bool // another group has the members of the same file
+}
+
+// members are the origins of a group.
+type members struct {
+	texts  []string
+	places []pos
+	fine   bool // all are known to be without a mistake
 }
 
 // at returns the place of a member.
-func (g *group) at(member int) pos { return g.places[member] }
+func (m *members) at(member int) pos { return m.places[member] }
 
-func (g *group) add(text string, at pos) {
-	g.members, g.places = append(g.members, text), append(g.places, at)
+func (m *members) add(text string, at pos) {
+	m.texts, m.places = append(m.texts, text), append(m.places, at)
+}
+
+// reference names a group file.
+type reference struct {
+	name  string // empty if there is none
+	text  string // name as it is written
+	field string
+	at    pos
+}
+
+// list is what a group file says.
+type list struct {
+	members
+	sum    sum  // of its content
+	broken bool // it could not be read, or not all of it
+	cut    bool // its last line has no end
 }
 
 func (d *document) readGroups(field string, n *yaml.Node) {
@@ -54,21 +78,33 @@ func (d *document) readGroups(field string, n *yaml.Node) {
 }
 
 func (d *document) readGroup(key, value *yaml.Node, field string) {
-	g := &group{name: key.Value, declared: spot{d.file, posOf(key)}, file: d.file}
 	field = clip(field) // the field of each member begins with it
+	g := &group{name: key.Value, declared: spot{d.file, posOf(key)}, field: field, file: d.file, members: &members{}}
 	before := d.errors
 	if !policy.IsName(g.name) {
 		d.fail(key, "group-name", field, g.name, "a group's name is 1 to 63 of a-z, 0-9 and hyphen, and does not begin with a hyphen", "rename it")
 	}
 	d.readMembers(g, value, field)
 	g.broken = d.errors > before
-	if first := d.l.groups[g.name]; first != nil {
-		d.fail(key, "group-duplicate", field, g.name,
-			fmt.Sprintf("%s:%d has a group of this name", first.declared.file, first.declared.at.line), "give each group a name of its own")
+	d.groups = append(d.groups, g)
+}
+
+// enter enters a group of a file, which may be remembered, with the members that its
+// own file has now.
+func (l *loader) enter(declared *group) {
+	g := *declared
+	if g.from.name != "" {
+		l.findMembers(&g)
+	}
+	if first := l.groups[g.name]; first != nil {
+		l.fail(g.declared, Diagnostic{
+			Code: "group-duplicate", Field: g.field, Value: g.name,
+			Reason: fmt.Sprintf("%s:%d has a group of this name", first.declared.file, first.declared.at.line), Hint: "give each group a name of its own",
+		})
 		return
 	}
-	d.l.groups[g.name] = g
-	d.l.named = append(d.l.named, g)
+	l.groups[g.name] = &g
+	l.named = append(l.named, &g)
 }
 
 // readMembers reads a list of origins, or the file that has them.
@@ -81,7 +117,7 @@ func (d *document) readMembers(g *group, value *yaml.Node, field string) {
 	case yaml.MappingNode:
 		d.readMapping(n, field, nil, fields{"file": func(field string, n *yaml.Node) {
 			if name, ok := d.readText(n, field); ok {
-				d.readGroupFile(g, n, field, name)
+				d.readReference(g, n, field, name)
 			}
 		}})
 		if len(n.Content) == 0 {
@@ -99,64 +135,91 @@ func (d *document) readMembers(g *group, value *yaml.Node, field string) {
 	}
 }
 
-func (d *document) readGroupFile(g *group, n *yaml.Node, field, name string) {
+func (d *document) readReference(g *group, n *yaml.Node, field, name string) {
 	clean := path.Clean(name)
 	if name == "" || strings.Contains(name, `\`) || !fs.ValidPath(clean) || clean == "." {
 		d.fail(n, "group-file-outside", field, name, "a group's file stands in the policy file's folder or below it",
 			`write a relative name, such as "tenants.txt"`)
 		return
 	}
-	g.file = d.l.shown(clean)
-	if first := d.l.listed[clean]; first != nil {
-		d.shareMembers(g, first)
-		return
-	}
-	d.l.listed[clean] = g
-	data, err := readBounded(d.l.fsys, clean, d.l.limits.groupFile)
-	if err != nil {
-		code, reason := unreadable(err)
-		d.fail(n, code, field, name, reason, "")
-		return
-	}
-	if !d.l.checkText(g.file, data) {
-		d.errors++
-		return
-	}
-	if count, _ := measure(data); count > d.l.limits.origins {
-		d.fail(n, "too-many-origins", field, name, fmt.Sprintf("the file has more than %d origins", d.l.limits.origins), sharePatterns)
-		return
-	}
-	d.readLines(g, data)
-	d.checkEnd(g, data)
+	g.from, g.file = reference{name: clean, text: name, field: field, at: posOf(n)}, d.l.shown(clean)
 }
 
-// shareMembers gives g the members of the first group that names the same
-// file.
-func (d *document) shareMembers(g, first *group) {
-	g.members, g.places, g.listed = first.members, first.places, true
-	if first.broken {
-		d.errors++
+// findMembers gives g the members of its file. The first group that names the file has
+// its mistakes.
+func (l *loader) findMembers(g *group) {
+	of := l.listed[g.from.name]
+	g.listed = of != nil
+	if of == nil {
+		of = l.readList(g)
+		l.listed[g.from.name] = of
 	}
+	g.members, g.broken = &of.members, g.broken || of.broken
+}
+
+// readList reads the file of g, unless it is remembered.
+func (l *loader) readList(g *group) *list {
+	of := l.before.lists[g.from.name]
+	if of == nil {
+		of = &list{}
+	}
+	data, now, err := l.read(g.from.name, l.limits.groupFile, of.sum)
+	if err != nil {
+		code, reason := unreadable(err)
+		l.failFile(g, code, reason, "")
+		return &list{broken: true}
+	}
+	if now != of.sum {
+		had := of.texts
+		of = l.parseList(g, data)
+		of.sum = now
+		if slices.Equal(of.texts, had) {
+			of.texts = had // what was compiled of them shares their memory
+		}
+	}
+	l.checkEnd(g, of)
+	l.now.lists[g.from.name] = of
+	return of
+}
+
+// failFile adds an error where g names its file.
+func (l *loader) failFile(g *group, code, reason, hint string) {
+	l.fail(spot{g.declared.file, g.from.at}, Diagnostic{Code: code, Field: g.from.field, Value: g.from.text, Reason: reason, Hint: hint})
+}
+
+// parseList reads the content of the file of g.
+func (l *loader) parseList(g *group, data []byte) *list {
+	if !l.checkText(g.file, data) {
+		return &list{broken: true}
+	}
+	if count, _ := measure(data); count > l.limits.origins {
+		l.failFile(g, "too-many-origins", fmt.Sprintf("the file has more than %d origins", l.limits.origins), sharePatterns)
+		return &list{broken: true}
+	}
+	of := l.readLines(g.file, data)
+	last := len(of.texts) - 1
+	of.cut = last >= 0 && bytes.HasSuffix(data, []byte(of.texts[last]))
+	return of
 }
 
 // checkEnd warns if the last line has no end: if the file was cut off there,
 // what is left may be another site's origin.
-func (d *document) checkEnd(g *group, data []byte) {
-	last := len(g.members) - 1
-	if last < 0 || !bytes.HasSuffix(data, []byte(g.members[last])) {
+func (l *loader) checkEnd(g *group, of *list) {
+	if !of.cut {
 		return
 	}
-	d.l.add(g.file, g.at(last), Diagnostic{
-		Level: policy.Warning, Code: "group-no-final-newline", Value: g.members[last],
+	last := len(of.texts) - 1
+	l.add(g.file, of.at(last), Diagnostic{
+		Level: policy.Warning, Code: "group-no-final-newline", Value: of.texts[last],
 		Reason: "the file ends in the middle of this line: it may be cut off", Hint: "end the line with a newline",
 	})
 }
 
 // readLines reads one origin a line. The origins share the memory of one text,
 // so each of a million costs three words, and the text between them nothing.
-func (d *document) readLines(g *group, data []byte) {
+func (l *loader) readLines(file string, data []byte) *list {
 	count, size := measure(data)
-	g.members, g.places = make([]string, 0, count), make([]pos, 0, count)
+	of := &list{members: members{texts: make([]string, 0, count), places: make([]pos, 0, count)}}
 	var text strings.Builder
 	text.Grow(size)
 	for at, line := range originLines(data) {
@@ -164,12 +227,12 @@ func (d *document) readLines(g *group, data []byte) {
 		text.Write(line)
 		origin := text.String()[start:]
 		if strings.HasPrefix(origin, groupPrefix) {
-			d.errors++
-			d.l.found.breaks(spot{g.file, at})
-			d.l.add(g.file, at, Diagnostic{Code: "group-nested", Value: origin, Reason: "a group has no groups", Hint: "write out its origins"})
+			of.broken = true
+			l.fail(spot{file, at}, Diagnostic{Code: "group-nested", Value: origin, Reason: "a group has no groups", Hint: "write out its origins"})
 		}
-		g.add(origin, at)
+		of.add(origin, at)
 	}
+	return of
 }
 
 // measure returns the number of origins in a group file, and their size in
@@ -210,27 +273,28 @@ func cutComment(line []byte) []byte {
 
 const sharePatterns = `let policies share patterns, such as "https://*.example.com"`
 
-// specs returns the policies' specs with their groups' members in place.
-func (l *loader) specs() []policy.Spec {
-	specs := make([]policy.Spec, len(l.policies))
-	total, room := 0, l.limits.regexes
+// memos returns what is known of the policies, with their groups' members in place.
+func (l *loader) memos() []*policy.Memo {
+	memos := make([]*policy.Memo, len(l.policies))
+	origins, room := 0, l.limits.regexes
 	for i, p := range l.policies {
-		origins := l.findGroups(p)
-		total += origins
-		if total > l.limits.origins {
+		l.findGroups(p)
+		if origins += p.count; origins > l.limits.origins {
 			l.refuse(p, "too-many-origins", fmt.Sprintf("with this policy there are more than %d origins", l.limits.origins))
 			return nil
 		}
-		for _, expr := range p.spec.CORS.AllowOriginRegexes {
-			if room -= regexSize(expr, room); room < 0 {
-				l.refuse(p, "regexes-too-big", fmt.Sprintf("with this policy the regexes have more than %d characters, each repetition written out", l.limits.regexes))
-				return nil
-			}
+		if room -= p.regexSize(room); room < 0 {
+			l.refuse(p, "regexes-too-big", fmt.Sprintf("with this policy the regexes have more than %d characters, each repetition written out", l.limits.regexes))
+			return nil
 		}
-		p.expand(origins)
-		specs[i] = p.spec
+		if p.memo == nil {
+			p.expand()
+			p.memo = policy.NewMemo(p.spec)
+			p.spec.CORS.AllowOrigins = nil
+		}
+		memos[i] = p.memo
 	}
-	return specs
+	return memos
 }
 
 // refuse reports that p exceeds a bound.
@@ -238,26 +302,34 @@ func (l *loader) refuse(p *source, code, reason string) {
 	l.add(p.file, p.at, Diagnostic{Code: code, Field: p.field(), Value: p.spec.Name, Reason: reason, Hint: sharePatterns})
 }
 
-// findGroups looks up the groups that p names and returns the number of its
-// origins.
-func (l *loader) findGroups(p *source) (origins int) {
+// findGroups looks up the groups that p names. If their members are not those that p
+// was judged with, what is known of it is void.
+func (l *loader) findGroups(p *source) {
+	p.broken = p.unread
+	if !p.grouped {
+		return
+	}
+	p.count = 0
 	for i := range p.origins {
 		e := &p.origins[i]
 		name, isGroup := strings.CutPrefix(e.text, groupPrefix)
 		if !isGroup {
-			origins++
+			p.count++
 			continue
 		}
-		e.group = l.groups[name]
-		if e.group == nil {
-			e.group = &group{name: name, broken: true}
+		g := l.groups[name]
+		if g == nil {
+			g = &group{name: name, broken: true, members: &members{}}
 			l.unknownGroup(p, i, name)
 		}
-		e.group.used = true
-		p.broken = p.broken || e.group.broken
-		origins += len(e.group.members)
+		g.used = true
+		p.broken = p.broken || g.broken
+		p.count += len(g.texts)
+		if e.group == nil || e.group.members != g.members {
+			p.memo = nil
+		}
+		e.group = g
 	}
-	return origins
 }
 
 // unknownGroup is silent if the group may be in a file that cannot be read.
@@ -302,10 +374,10 @@ func (l *loader) groupHint(name string) string {
 	return near.DidYouMean(name, names, groupPrefix)
 }
 
-// expand fills in the spec's origins; their number is known.
-func (p *source) expand(origins int) {
-	if origins > 0 {
-		p.spec.CORS.AllowOrigins = make([]string, 0, origins)
+// expand fills in the spec's origins.
+func (p *source) expand() {
+	if p.count > 0 {
+		p.spec.CORS.AllowOrigins = make([]string, 0, p.count)
 	}
 	for i := range p.origins {
 		e := &p.origins[i]
@@ -314,7 +386,7 @@ func (p *source) expand(origins int) {
 			p.spec.CORS.AllowOrigins = append(p.spec.CORS.AllowOrigins, e.text)
 			continue
 		}
-		p.spec.CORS.AllowOrigins = append(p.spec.CORS.AllowOrigins, e.group.members...)
+		p.spec.CORS.AllowOrigins = append(p.spec.CORS.AllowOrigins, e.group.texts...)
 	}
 }
 
@@ -341,7 +413,7 @@ func (l *loader) checkUnused() {
 			l.add(g.declared.file, g.declared.at, d)
 			l.checkMembers(g)
 		}
-		if len(g.members) == 0 && !g.broken {
+		if len(g.texts) == 0 && !g.broken {
 			d.Code, d.Reason, d.Hint = "group-empty", "the group has no origin", "list some, or remove it"
 			l.add(g.declared.file, g.declared.at, d)
 		}

@@ -173,9 +173,10 @@ func (d *document) textHint(field string, n *yaml.Node) string {
 	return advice + strconv.Quote(text)
 }
 
-// entryOf returns the text that another system would have in the mapping n, as
-// {exact: TEXT} or {type: Exact, value: TEXT}, or {path: {...}} with that; else, without being sure, what
-// only a space may have made a mapping, as {group: NAME} or {https: //HOST}.
+// entryOf returns the text that another system has in the mapping n, such as {exact: TEXT},
+// {type: Exact, value: TEXT}, or {path: {...}} with one of these. Otherwise n may be a text
+// that became a mapping by a space, such as {group: NAME} or {https: //HOST}; then it is not
+// sure.
 func entryOf(n *yaml.Node) (text string, sure bool) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
@@ -211,7 +212,7 @@ func boolHint(word string) string {
 	return "write true or false"
 }
 
-// intHint proposes the number that text means. If it means none, it returns
+// intHint proposes the number that text means. If text does not mean a number, it returns
 // other.
 func (d *document) intHint(field, text, other string) string {
 	n, ok := numberOf(clip(text))

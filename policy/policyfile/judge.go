@@ -8,34 +8,51 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// judge adds what the rules say of specs, which are those of l.policies. What it
-// returns is nil if they refuse them.
-func (l *loader) judge(specs []policy.Spec) *policy.Valid {
-	if len(specs) == 0 {
+// judge adds what the rules say of the policies. What it returns is nil if they refuse
+// them; there are no memos if there is nothing to judge.
+func (l *loader) judge(memos []*policy.Memo) *policy.Valid {
+	if len(memos) == 0 {
 		l.checkAny()
+		return examine(nil, nil)
 	}
 	unsure := l.anyBroken()
 	report := func(p policy.Problem) {
 		src := l.policies[p.Spec]
+		src.told = true
 		follows := src.broken && followsFromBroken[p.Code] || unsure && p.Code == "policy-overlap"
 		if !follows {
 			l.addProblem(p, src)
 		}
 	}
-	return Examine(specs, report)
+	valid := examine(memos, report)
+	for _, p := range l.policies {
+		if !p.told && !p.grouped {
+			p.origins = nil // their places are not asked for
+		}
+	}
+	return valid
 }
 
 // Examine is policy.Examine with the rules of this package besides: it reports
 // what all of them say of specs, problem by problem, and returns nil if one is an
 // error.
 func Examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
+	memos := make([]*policy.Memo, len(specs))
+	for i := range specs {
+		memos[i] = policy.NewMemo(specs[i])
+	}
+	return examine(memos, report)
+}
+
+// examine is Examine for specs that may have been examined before.
+func examine(memos []*policy.Memo, report func(policy.Problem)) *policy.Valid {
 	regexes, refused := regexFindings{}, false
-	checkLists(specs, func(p policy.Problem) {
+	checkLists(memos, func(p policy.Problem) {
 		refused = refused || p.Level == policy.Error
 		regexes.note(p)
 		report(p)
 	})
-	valid := policy.Examine(specs, func(p policy.Problem) {
+	valid := policy.ExamineMemos(memos, func(p policy.Problem) {
 		if !regexes.cover(p) {
 			report(p)
 		}
@@ -88,13 +105,18 @@ func (l *loader) checkAny() {
 // checkMembers looks at the origins of a group that no policy uses, unless
 // another group has them.
 func (l *loader) checkMembers(g *group) {
-	if g.listed {
+	if g.listed || g.fine {
 		return
 	}
-	for i, text := range g.members {
+	g.fine = true
+	for i, text := range g.texts {
 		_, err := policy.ParsePattern(text)
 		bad := (*policy.PatternError)(nil)
-		if !errors.As(err, &bad) || l.found.isBroken(spot{g.file, g.at(i)}) {
+		if !errors.As(err, &bad) {
+			continue
+		}
+		g.fine = false
+		if l.found.isBroken(spot{g.file, g.at(i)}) {
 			continue
 		}
 		p := policy.Problem{Code: bad.Code, Value: bad.Value, Hint: bad.Hint}

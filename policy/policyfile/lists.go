@@ -10,33 +10,39 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkLists has the rules that need the list of public suffixes or the tables
-// of IDNA. It looks at the policies with credentials first, since what is a
-// warning without is an error with them.
-func checkLists(specs []policy.Spec, report func(policy.Problem)) {
+// checkLists has the rules that need the list of public suffixes or the tables of IDNA. It
+// looks at the policies with credentials first, since some warnings are errors there.
+func checkLists(memos []*policy.Memo, report func(policy.Problem)) {
 	for _, credentials := range []bool{true, false} {
-		for i := range specs {
-			if s := &specs[i]; s.CORS.AllowCredentials == credentials {
-				c := listCheck{spec: i, s: s, report: report}
-				c.checkHosts()
-				c.checkOrigins()
-				c.checkRegexes()
-				c.checkOptIn()
+		for i, m := range memos {
+			if m.Spec().CORS.AllowCredentials != credentials {
+				continue
 			}
+			m.Report(checkList, func(p policy.Problem) {
+				p.Spec = i
+				report(p)
+			})
 		}
 	}
 }
 
-// listCheck is checkLists for one spec.
+// checkList is checkLists for one spec.
+func checkList(s *policy.Spec, report func(policy.Problem)) {
+	c := listCheck{s: s, report: report}
+	c.checkHosts()
+	c.checkOrigins()
+	c.checkRegexes()
+	c.checkOptIn()
+}
+
 type listCheck struct {
-	spec   int
 	s      *policy.Spec
 	report func(policy.Problem)
 	lifted bool // the opt-in for public suffixes was needed
 }
 
 func (c *listCheck) add(level policy.Level, code, field, value, reason, hint string) {
-	c.report(policy.Problem{Level: level, Code: code, Spec: c.spec, Field: field, Value: value, Reason: reason, Hint: hint})
+	c.report(policy.Problem{Level: level, Code: code, Field: field, Value: value, Reason: reason, Hint: hint})
 }
 
 func (c *listCheck) checkHosts() {
@@ -66,8 +72,8 @@ func (c *listCheck) checkOrigins() {
 	}
 }
 
-// checkSuffix refuses a star right of which is a public suffix, if browsers
-// send credentials.
+// checkSuffix refuses a star directly before a public suffix, if browsers send
+// credentials.
 func (c *listCheck) checkSuffix(field, text string, p policy.Pattern) {
 	reason, below := suffixReason(strings.TrimSuffix(p.Host, "."))
 	if reason == "" {
@@ -98,8 +104,8 @@ func (c *listCheck) checkRegexes() {
 	}
 }
 
-// refuseSuffix adds an error if browsers send credentials, unless the spec
-// opts in to it, else a warning.
+// refuseSuffix adds an error if browsers send credentials, unless the spec opts in.
+// Without credentials it adds a warning.
 func (c *listCheck) refuseSuffix(field, text, reason, witness, hint string) {
 	reason += ", such as " + strconv.Quote(witness)
 	if !c.s.CORS.AllowCredentials {
@@ -123,8 +129,8 @@ func (c *listCheck) checkOptIn() {
 // acePrefix begins a label that is Punycode (RFC 5890, section 2.3.2.1).
 const acePrefix = "xn--"
 
-// badPunycode returns the first label of host that looks like Punycode and is
-// none; empty when all is well.
+// badPunycode returns the first label of host that looks like Punycode and is not. It is
+// empty if there is none.
 func badPunycode(host string) string {
 	if !strings.Contains(host, acePrefix) {
 		return ""
@@ -147,8 +153,8 @@ func isPunycode(label string) bool {
 	return err == nil && back == label
 }
 
-// withPunycode returns the hint of a problem, which for a host that is not
-// ASCII is its Punycode.
+// withPunycode returns the hint of a problem. For a host that is not ASCII, the hint is
+// its Punycode.
 func withPunycode(p policy.Problem) string {
 	switch p.Code {
 	case "origin-non-ascii":
@@ -163,8 +169,8 @@ func withPunycode(p policy.Problem) string {
 	return spelt(p.Hint)
 }
 
-// asciiOrigin returns the pattern that text would be with a host in Punycode;
-// empty when there is none.
+// asciiOrigin returns text as a pattern with the host in Punycode. It is empty if there is
+// none.
 func asciiOrigin(text string) string {
 	scheme, rest, _ := strings.Cut(text, "://")
 	host, port := rest, ""
@@ -181,8 +187,8 @@ func asciiOrigin(text string) string {
 // starLabel are the bytes of a label with a star.
 const starLabel = "*-_0123456789abcdefghijklmnopqrstuvwxyz"
 
-// asciiHost returns host, which may have a star, in Punycode; empty when it
-// has none.
+// asciiHost returns host, which may have a star, in Punycode. It is empty if the host has
+// none.
 func asciiHost(host string) string {
 	labels := strings.Split(host, ".")
 	for i, label := range labels {
@@ -198,8 +204,8 @@ func asciiHost(host string) string {
 	return strings.Join(labels, ".")
 }
 
-// spelt returns a hint, but for one that proposes a host with a label that only
-// looks like Punycode.
+// spelt returns a hint, unless that proposes a host with a label that only looks like
+// Punycode.
 func spelt(hint string) string {
 	for label := range strings.FieldsFuncSeq(hint, func(r rune) bool { return strings.ContainsRune(" ./:\"", r) }) {
 		if label != acePrefix && badPunycode(label) != "" {

@@ -83,34 +83,15 @@ type single interface{ PolicyFile() string }
 // in capitals too, in the order of their names, without hidden ones) and the
 // group files that they name. place is put before the names in diagnostics. Load
 // keeps nothing of fsys and is safe for concurrent use.
-func Load(fsys fs.FS, place string) Result {
-	return load(fsys, place, bounds())
-}
+func Load(fsys fs.FS, place string) Result { return new(Loader).Load(fsys, place) }
 
-func load(fsys fs.FS, place string, lim limits) Result {
-	l := newLoader(fsys, place, lim)
-	l.readFiles()
-	valid := l.judge(l.specs())
-	l.checkUnused()
-	r := Result{Diagnostics: l.found.arranged()}
-	if !r.HasErrors() {
-		r.Policies, r.sources = valid, l.places()
+// places returns what locates the policies.
+func (l *loader) places() []*where {
+	places := make([]*where, len(l.policies))
+	for i, p := range l.policies {
+		places[i] = p.where
 	}
-	return r
-}
-
-// places returns what locates the policies. It does not keep the origins, since
-// there may be millions.
-func (l *loader) places() []*source {
-	for _, p := range l.policies {
-		p.spec, p.origins = policy.Spec{}, nil
-		for i := range p.places {
-			if p.places[i].field == originsField {
-				p.places[i].items = nil
-			}
-		}
-	}
-	return l.policies
+	return places
 }
 
 // loader is one Load.
@@ -118,21 +99,23 @@ type loader struct {
 	fsys     fs.FS
 	place    string
 	limits   limits
+	before   memory // of the last good load
+	now      memory // of this one
 	first    string // name of the first policy file
 	found    *findings
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
-	listed   map[string]*group // :: group file -> the first group that names it
+	listed   map[string]*list  // :: name of a group file
 	policies []*source
 	unknown  int  // groups that are named and do not exist
 	partial  bool // a file could not be read: what it has is unknown
 	left     bool // a policy that could not be read was left out
 }
 
-func newLoader(fsys fs.FS, place string, lim limits) *loader {
+func newLoader(fsys fs.FS, place string, lim limits, before memory) *loader {
 	return &loader{
-		fsys: fsys, place: place, limits: lim, found: newFindings(lim.findings),
-		groups: map[string]*group{}, listed: map[string]*group{},
+		fsys: fsys, place: place, limits: lim, before: before, now: newMemory(), found: newFindings(lim.findings),
+		groups: map[string]*group{}, listed: map[string]*list{},
 	}
 }
 
@@ -146,6 +129,12 @@ type (
 )
 
 var top = pos{1, 1}
+
+// fail adds an error at what could not be read: judging that would say it twice.
+func (l *loader) fail(at spot, d Diagnostic) {
+	l.found.breaks(at)
+	l.add(at.file, at.at, d)
+}
 
 func (l *loader) add(file string, at pos, d Diagnostic) {
 	d.File, d.Line, d.Column = file, int(at.line), int(at.col)
@@ -197,24 +186,44 @@ func IsPolicyFile(name string) bool {
 	return !strings.HasPrefix(name, ".") && slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(path.Ext(name)))
 }
 
+// readFile takes the policies and groups of a file, which it parses unless it is
+// remembered.
 func (l *loader) readFile(name string) {
-	data, err := readBounded(l.fsys, name, l.limits.policyFile)
+	f := l.before.files[name]
+	data, now, err := l.read(name, l.limits.policyFile, f.sum)
 	if err != nil {
 		l.unreadable(name, err)
 		return
 	}
+	from, groups := len(l.policies), f.groups
+	if now != f.sum {
+		groups = l.parseFile(name, data)
+	} else {
+		for _, p := range f.policies {
+			l.keep(p.again())
+		}
+	}
+	for _, g := range groups {
+		l.enter(g)
+	}
+	l.now.files[name] = file{sum: now, policies: slices.Clip(l.policies[from:]), groups: groups}
+}
+
+// parseFile keeps the policies of a file, and returns its groups.
+func (l *loader) parseFile(name string, data []byte) (groups []*group) {
 	if !l.checkText(l.shown(name), data) {
 		l.partial = true
-		return
+		return nil
 	}
 	root, bad := parse(data, l.limits.nodes)
 	if bad = cmp.Or(foreign(data, root, bad), bad); bad != nil {
 		l.partial = true
 		l.add(l.shown(name), bad.at, bad.Diagnostic)
-		return
+		return nil
 	}
 	d := document{l: l, file: l.shown(name)}
 	d.readRoot(root)
+	return d.groups
 }
 
 // checkText reports whether a file says what a reader sees. If not, it adds

@@ -156,14 +156,13 @@ func TestLoadKeepsLittleOfAGroupFile(t *testing.T) {
 		fmt.Fprintf(&b, "https://tenant-%06d.customers.example.com\n", i)
 	}
 	text := []byte(b.String())
-	d := document{l: newLoader(nil, "", bounds())}
-	g := &group{}
+	l := newLoader(nil, "", bounds(), memory{})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	d.readLines(g, text)
+	g := l.readLines("g.txt", text)
 	runtime.ReadMemStats(&after)
-	if len(g.members) != n {
-		t.Fatalf("%d members", len(g.members))
+	if len(g.texts) != n {
+		t.Fatalf("%d members", len(g.texts))
 	}
 	if mallocs := after.Mallocs - before.Mallocs; mallocs > 1000 {
 		t.Errorf("%d allocations for %d lines", mallocs, n)
@@ -192,11 +191,11 @@ policies:
 
 // entryOf must find the entry of an origin among groups, some of them empty.
 func TestEntryOfFindsTheEntryOfAnOrigin(t *testing.T) {
-	empty, two := &group{}, &group{}
+	empty, two := &group{members: &members{}}, &group{members: &members{}}
 	two.add("https://a.example", top)
 	two.add("https://b.example", top)
 	p := &source{origins: []originEntry{{group: empty}, {text: "x"}, {group: two}, {group: empty}, {group: empty}, {text: "y"}, {group: empty}}}
-	p.expand(4)
+	p.expand()
 	var got []int
 	for i := range p.spec.CORS.AllowOrigins {
 		got = append(got, p.entryOf(i))

@@ -20,8 +20,8 @@ type malformed struct {
 
 var errDepth = fmt.Errorf("lists and mappings nest deeper than %d levels", MaxDepth)
 
-// checkDepth is asked by the scanner at each level, so that a file of nothing
-// but brackets costs no more than its first levels.
+// checkDepth is called by the scanner at each level, so that a file of only brackets costs
+// no more than its first levels.
 func checkDepth(depth int, _ *yaml.DepthContext) error {
 	if depth > MaxDepth {
 		return errDepth
@@ -29,7 +29,8 @@ func checkDepth(depth int, _ *yaml.DepthContext) error {
 	return nil
 }
 
-// tagDirective names a prefix of tags, which each tag would have a copy of.
+// tagDirective finds a directive that names a prefix of tags. Each tag would have a copy of
+// the prefix.
 var tagDirective = regexp.MustCompile(`(?:^|[\r\n\x{85}\x{2028}\x{2029}])%TAG`)
 
 // parse returns the root of the one document in data, which has at most that
@@ -69,9 +70,9 @@ func parse(data []byte, nodes int) (*yaml.Node, *malformed) {
 	return &doc, nil
 }
 
-// manyNodes reports whether data may have more than most nodes, before anything
-// is made of them: a node takes a hundred times the room of a byte of text. It
-// returns the place where they are too many.
+// manyNodes reports whether data may have more than most nodes, before they are made: a node
+// needs a hundred times the memory of a byte of text. It returns the place where they are
+// too many.
 func manyNodes(data []byte, most int) (at pos, many bool) {
 	at = top
 	for i := range data {
@@ -85,8 +86,8 @@ func manyNodes(data []byte, most int) (at pos, many bool) {
 	return top, false
 }
 
-// nodesAt returns how many nodes the byte at i may begin or end: their sum is
-// never less than what there is.
+// nodesAt returns how many nodes the byte at i may begin or end. The sum over all bytes is
+// never below the number of nodes.
 func nodesAt(data []byte, i int) int {
 	before, after := byte('\n'), byte('\n')
 	if i > 0 {

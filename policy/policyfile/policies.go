@@ -9,17 +9,39 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// source is one policy with the places of what it was read from.
+// source is one policy as it was read.
 type source struct {
+	*where
+	spec policy.Spec // without its origins, but while they are expanded
+	// origins are the entries of allowOrigins as they are written. There are none if
+	// they are no longer needed, since there may be millions.
+	origins []originEntry
+	grouped bool // one of them is a group
+	unread  bool // something in it could not be read
+	// What follows from it, and from its groups.
+	count   int  // of its origins
+	regexes int  // size of its regexes; 0 if it is not known yet
+	broken  bool // something in it, or in its groups, could not be read
+	told    bool // there was something to say of it
+	memo    *policy.Memo
+}
+
+// again returns p for another load, which may have other groups.
+func (p *source) again() *source {
+	if !p.grouped {
+		return p
+	}
+	next := *p
+	next.origins = slices.Clone(p.origins)
+	return &next
+}
+
+// where has the places of what a policy was read from.
+type where struct {
 	file   string
 	index  int // in the file's list of policies
 	at     pos
-	spec   policy.Spec
 	places []place
-	// origins are the entries of allowOrigins as they are written; spec gets
-	// those of their groups.
-	origins []originEntry
-	broken  bool // something in it could not be read
 }
 
 // originEntry is an entry of allowOrigins.
@@ -31,7 +53,7 @@ type originEntry struct {
 }
 
 // field returns the path of the policy in the file.
-func (p *source) field() string { return item("policies", p.index) }
+func (p *where) field() string { return item("policies", p.index) }
 
 // place is the place of a field, and of its entries if it is a list.
 type place struct {
@@ -53,7 +75,7 @@ func (d *document) enter(p *source, field string, key, value *yaml.Node) {
 	if value.Kind == yaml.AliasNode {
 		value = value.Alias
 	}
-	if value.Kind == yaml.SequenceNode {
+	if value.Kind == yaml.SequenceNode && field != originsField { // those have their own
 		at.items = d.itemsOf(value)
 	}
 	p.places = append(p.places, at)
@@ -94,7 +116,7 @@ func (d *document) readRoot(root *yaml.Node) {
 }
 
 func (d *document) readPolicy(n *yaml.Node, i int) {
-	p := &source{file: d.file, index: i, at: posOf(n)}
+	p := &source{where: &where{file: d.file, index: i, at: posOf(n)}}
 	before := d.errors
 	s := &p.spec
 	d.readMapping(n, "", p, fields{
@@ -115,7 +137,9 @@ func (d *document) readPolicy(n *yaml.Node, i int) {
 	if len(p.places) == 0 && d.errors == before {
 		d.fail(n, "yaml-type", p.field(), "", "there is no field, and a policy is meant", `write its fields, as "name: api"`)
 	}
-	p.broken = d.errors > before
+	p.unread = d.errors > before
+	p.count = len(p.origins)
+	p.grouped = slices.ContainsFunc(p.origins, func(e originEntry) bool { return strings.HasPrefix(e.text, groupPrefix) })
 	d.l.keep(p)
 }
 
@@ -164,20 +188,26 @@ func (d *document) readOrigins(n *yaml.Node, field string) []originEntry {
 // locate returns the place of a field of p's spec, its path in the file, and
 // the group that it belongs to, if any.
 func (p *source) locate(field string) (at spot, path string, g *group) {
-	list, index := cutIndex(field)
-	if list == "cors.allowOrigins" && index >= 0 {
+	if list, index := cutIndex(field); list == originsField && index >= 0 {
 		return p.locateOrigin(list, index)
 	}
+	at, path = p.where.locate(field)
+	return at, path, nil
+}
+
+// locate returns the place of a field, which is not an origin, and its path in the file.
+func (p *where) locate(field string) (at spot, path string) {
+	list, index := cutIndex(field)
 	path = field
 	if path != "" {
 		path = "." + path
 	}
-	return spot{p.file, p.find(list, index)}, p.field() + path, nil
+	return spot{p.file, p.find(list, index)}, p.field() + path
 }
 
 // find returns the place of a field, or of the next one above it that is
 // written.
-func (p *source) find(field string, index int) pos {
+func (p *where) find(field string, index int) pos {
 	for field != "" {
 		if i := slices.IndexFunc(p.places, func(at place) bool { return at.field == field }); i >= 0 {
 			at := p.places[i]

@@ -8,25 +8,24 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// maxNames is how many names a label may have, besides those that are listed, to
-// be fixed, as "app[1-9]" is: nobody owns all of more.
+// maxNames is how many names a label may have, besides those that are listed, and still
+// be fixed, like "app[1-9]". Of more names, nobody owns all.
 const maxNames = 9
 
 // maxWork bounds what workFor returns, and so the memory that it takes.
 const maxWork = 1 << 18
 
-// workFor bounds the places of a regex that are looked at, each once for every
-// text that may be right of it: a list of names takes few for each byte.
+// workFor bounds how many places of a regex are looked at. Each place counts once for every
+// text that may be on its right. A list of names needs few for each byte.
 func workFor(expr string) int { return min(1<<13+16*len(expr), maxWork) }
 
 // errTooBig is for a regex that would take more work.
 var errTooBig = errors.New("the regex is too big to be judged: whether it accepts names of others below a public suffix is not known")
 
-// regexReason is suffixReason for a regex: it says why others can have an
-// origin that the regex accepts, and names one. As a star of a pattern stands
-// in a label of the host, so there must be a label that the regex leaves open,
-// and what stands right of it, which the regex fixes, is a public suffix. A
-// label is fixed if it is one of some names that are written out.
+// regexReason is suffixReason for a regex: it says why others can have an origin that the
+// regex accepts, and names one. That is so if the regex leaves a label of the host open,
+// like the star of a pattern, and fixes the rest of the host to a public suffix. A label is
+// fixed if it is one of some names that are written out.
 func regexReason(expr string) (reason, witness string, err error) {
 	accepts := policy.RegexAccepts(expr)
 	if accepts == nil {
@@ -60,8 +59,8 @@ type suffixSearch struct {
 	reason, witness string
 }
 
-// suffixState is a place of the regex, and what was read right of it: the
-// whole text of a host so far, or digits that may be a port.
+// suffixState is a place of the regex, and the text that was read on its right: the end
+// of a host, or digits that may be a port.
 type suffixState struct {
 	at          *node
 	right, port string
@@ -98,7 +97,7 @@ func (s *suffixSearch) leave(st suffixState) {
 	}
 }
 
-// readPort reads one digit of those that may stand there, or the colon.
+// readPort reads one of the digits that may be there, or the colon.
 func (s *suffixSearch) readPort(next suffixState, by step) {
 	if c, found := by.first("1234567890"); found && len(next.port) < len("65535") {
 		digit := next
@@ -152,8 +151,8 @@ func (s *suffixSearch) readOpen(st suffixState, by step) {
 	}
 }
 
-// choose returns text, or an origin like it that tells more; empty if neither
-// is accepted. The label left of right is the open one.
+// choose returns text, or a similar origin that shows the problem better. It is empty if
+// neither is accepted. The label left of right is the open one.
 func (s *suffixSearch) choose(text, right, below string) string {
 	o, err := policy.ParseOrigin(text)
 	if err != nil || isIPv4(o.Host) {

@@ -79,7 +79,8 @@ func reverse(expr string, most int) *reversed {
 }
 
 // grow adds what re matches to the right of left, and returns the place right
-// of it. In a repeat each character leaves more names open than anybody owns.
+// of it. In a repeat each character counts as open: nobody owns all names that it
+// allows.
 func (r *reversed) grow(re *syntax.Regexp, left *node, repeated bool) *node {
 	if r.room <= 0 {
 		return left

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// ownNames are top-level names that are nobody's to register: special use (RFC
-// 6761, RFC 6762) and private use (ICANN, 2024).
+// ownNames are top-level names that nobody can register: special use (RFC 6761, RFC 6762)
+// and private use (ICANN, 2024).
 var ownNames = []string{"localhost", "test", "internal", "local"}
 
-// suffixesBelow are public suffixes of the list below domains that are not
-// public suffixes themselves, by such a domain: its API tells only of what is right
-// below a host. If a label is a region, that stands for all regions.
+// suffixesBelow are public suffixes of the list, by a domain above them that is not a public
+// suffix itself: the list's API knows only the labels directly below a host. If a label is a
+// region, it stands for all regions.
 var suffixesBelow = map[string][]string{
 	"amazonaws.com": {
 		"s3.amazonaws.com", "execute-api.us-east-1.amazonaws.com", "s3.dualstack.us-east-1.amazonaws.com",
@@ -63,7 +63,7 @@ var suffixesBelow = map[string][]string{
 // out names below it.
 type unlisted struct {
 	name   string
-	places int // labels between the name and what is given out, such as a region
+	places int // labels between the name and the names that the owner gives out, such as a region
 }
 
 // unlistedBelow are unlisted domains, by the domain that they belong to.
@@ -79,8 +79,8 @@ var unlistedBelow = map[string]unlisted{
 	"web.core.windows.net": {"web.core.windows.net", 1},
 }
 
-// suffixReason says why the names below host belong to others, and below which
-// name that is; empty when nothing is known of that.
+// suffixReason says why the names below host belong to others, and below which name that is.
+// If nothing is known, both are empty.
 func suffixReason(host string) (reason, below string) {
 	if slices.Contains(ownNames, host[strings.LastIndexByte(host, '.')+1:]) {
 		return "", ""

@@ -8,12 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// CheckText returns an error for each character of a file that a reader does
-// not see, or sees as something else: what it hides would take effect
-// unnoticed. Those are what Unicode calls a space, a control, a format, or
-// ignorable, and the few that are drawn without ink. So that lines are those of
-// an editor, only a line feed ends one. Letters of any script are fine, and so is
-// a byte order mark at the beginning. It returns at most MaxDiagnostics.
+// CheckText returns an error for each character of a file that a reader does not see, or
+// sees as something else: what it hides would take effect unnoticed. These are the
+// characters that Unicode calls a space, a control, a format, or ignorable, and the few that
+// are drawn without ink. As in editors, only a line feed ends a line. Letters of any script
+// are allowed, and so is a byte order mark at the beginning. It returns at most
+// MaxDiagnostics.
 func CheckText(file string, text []byte) []Diagnostic {
 	if isUTF16(text) {
 		return []Diagnostic{{File: file, Line: 1, Column: 1, Code: "text-encoding", Reason: "the file is UTF-16", Hint: "save it as UTF-8"}}
@@ -66,8 +66,8 @@ func isUTF16(text []byte) bool {
 // two scripts.
 var blanks = []rune{0x2800, 0x1d159, 0x13441, 0x13442, 0x16fe4}
 
-// isPlain reports whether the ASCII character at i is printable, a tab, or of
-// the end of a line.
+// isPlain reports whether the ASCII character at i is printable, a tab, or a part of the end
+// of a line.
 func isPlain(text []byte, i int) bool {
 	switch c := text[i]; c {
 	case '\t', '\n':
@@ -85,8 +85,8 @@ func isEmoji(before, r rune) bool {
 	return (r == '\ufe0e' || r == '\ufe0f') && unicode.Is(unicode.So, before)
 }
 
-// whyHidden says what a reader does not see of r, a character that isPlain
-// does not take; reason is empty for all other ones.
+// whyHidden says what a reader does not see of r, which is not plain. If r hides nothing,
+// reason is empty.
 func whyHidden(r rune) (reason, hint string) {
 	switch {
 	case r == '\r', r == '\u0085', unicode.In(r, unicode.Zl, unicode.Zp):
@@ -94,7 +94,7 @@ func whyHidden(r rune) (reason, hint string) {
 	case unicode.Is(unicode.Zs, r), slices.Contains(blanks, r):
 		return "this looks like a space and is not one", "write a space"
 	case unicode.Is(unicode.Bidi_Control, r):
-		return "this changes the direction in which text is shown, so that it reads otherwise than it stands here", "remove it"
+		return "this changes the direction in which text is shown, so that people read something else than corsgate", "remove it"
 	case unicode.Is(unicode.Join_Control, r):
 		return "this is invisible", "remove it, though words of some scripts and some emoji are written with it: it can hide text as well"
 	case unicode.Is(unicode.Variation_Selector, r):

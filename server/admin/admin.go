@@ -53,17 +53,17 @@ type Server struct {
 	Address  string
 	// Reloader is required.
 	Reloader Reloader
-	// Ready tells whether requests are served now; required. It is false before
-	// the first set and while draining.
+	// Ready says whether requests are served now; required. It is false before the first
+	// set and while draining.
 	Ready func() bool
-	// Misused returns how Envoy has asked in ways that spoil the answers, for
-	// /status; nil means that this is not told.
+	// Misused returns in which ways Envoy has asked that make the answers useless, for
+	// /status; nil means that /status does not say.
 	Misused func() []server.MisuseStatus
 	// Envoys are those that get compiled policies, for /status and for POST
 	// /-/reload, which waits for them. nil means that there are none.
 	Envoys Envoys
 	// Set returns the set that serves now, or nil before the first one, for POST
-	// /explain; nil: there is no such page.
+	// /explain. If Set is nil, there is no such page.
 	Set func() *policy.Set
 	// Explaining is called before each answer of POST /explain is worked out; the
 	// function that it returns is called after that. nil means that nothing is
@@ -71,10 +71,10 @@ type Server struct {
 	Explaining func() (explained func())
 	// Profiles adds Go's profiles below /debug/pprof/.
 	Profiles bool
-	// Metrics is the page that Prometheus reads; nil: there is no such page.
+	// Metrics is the page that Prometheus reads; nil means that there is no such page.
 	Metrics http.Handler
-	// Denied returns the most frequent denied origins, for /denied, which shows
-	// them as JSON; nil: there is no such page.
+	// Denied returns the most frequent denied origins, for /denied, which shows them as
+	// JSON; nil means that there is no such page.
 	Denied func() any
 	// Logger gets messages for operators; nil means that there are none.
 	Logger *slog.Logger
@@ -208,14 +208,14 @@ func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
 // process is the status of the policies and of the process that serves them.
 type process struct {
 	live.Status
-	// Misuses are the ways in which Envoy has asked since the start and which
-	// spoil the answers.
+	// Misuses are the ways in which Envoy has asked since the start and that make the
+	// answers useless.
 	Misuses []server.MisuseStatus `json:"misuses,omitempty"`
 	// Envoys are those that get compiled policies.
 	Envoys []ecds.Envoy `json:"envoys,omitempty"`
 }
 
-// shown is st as this process shows it: while it drains, it is not ready.
+// shown returns st as this process shows it: while it drains, it is not ready.
 func (s *Server) shown(st live.Status) process {
 	st.Ready = s.Ready()
 	p := process{Status: st}

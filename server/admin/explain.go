@@ -44,8 +44,8 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer goes by what is served when it is called, so that those who wait keep
-// no old set in memory.
+// answer uses the set that serves when it is called, so that waiting requests keep no old
+// set in memory.
 func (s *Server) answer(q explain.Question) (explain.Report, error) {
 	if s.Explaining != nil {
 		defer s.Explaining()()

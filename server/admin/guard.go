@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// localOnly refuses requests on a loopback address whose Host is neither an IP
-// address nor localhost. A web page can give its own name this machine's
-// address (DNS rebinding), and would be let read the answers; it cannot choose
-// another Host than that name.
+// localOnly refuses requests on a loopback address whose Host is neither an IP address
+// nor localhost. A web site can give its own name the address of this machine (DNS
+// rebinding), so that its pages could read the answers. But they cannot choose another
+// Host than that name.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if onLoopback(r) && !isLocalName(r.Host) {

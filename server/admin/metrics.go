@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// ServeMetrics serves the page that Prometheus reads on a listener of its own until ctx
-// ends, so that who reads it reaches no page that tells more; beside it only /readyz.
+// ServeMetrics serves the page that Prometheus reads, and /readyz, until ctx ends. The
+// listener has no other page, so that scrapers cannot read more.
 func ServeMetrics(ctx context.Context, l net.Listener, page http.Handler, r Reloader, ready func() bool, log *slog.Logger) error {
 	mux := http.NewServeMux()
 	get := []string{http.MethodGet, http.MethodHead}

@@ -70,7 +70,7 @@ func (l *Log) write(ctx context.Context, r *policy.Request, d *policy.Decision, 
 // for ever is given up after a second, and left behind. It may be called once.
 func (l *Log) Run(ctx context.Context) error {
 	if lost := l.queue.Run(ctx); lost > 0 {
-		l.logger().Warn("the decision log's reader does not read, its last lines are lost", "lines", lost)
+		l.logger().Warn("nobody reads the decision log, its last lines are lost", "lines", lost)
 	}
 	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// target stands for the URL that was asked for: the policy is named, so that
-// its host does not matter.
+// target stands for the requested URL. Its host does not matter, since the policy is
+// given by name.
 const target = "https://corsgate.invalid/"
 
-// Advise returns a Tracker's Advise that goes by the set that serves now, nil
-// before the first one. An answer takes a time that grows with the policy's
-// origins: about a second for a million.
+// Advise returns a Tracker's Advise that uses the set that serves now, which is nil
+// before the first one. The time for an answer grows with the policy's origins: about a
+// second for a million.
 func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 	return func(name string, r *policy.Request) Advice {
 		set := serves()
@@ -36,8 +36,8 @@ func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
 	}
 }
 
-// adviseOnName is for a request for which Envoy named a policy that there was
-// not: once there is, others than its name decide.
+// adviseOnName is for a request for which Envoy named a policy that did not exist. Once
+// it exists, its fields decide.
 func adviseOnName(specs []policy.Spec, named string) Advice {
 	isNamed := func(s policy.Spec) bool { return s.Name == named }
 	if slices.ContainsFunc(specs, isNamed) {
@@ -57,8 +57,8 @@ func allows(set *policy.Set, name string, r policy.Request) bool {
 	return !isDenial(d.Reason)
 }
 
-// enforced returns set, or the policy of that name alone and enforced if it is
-// in shadow: what a page may read is asked as if it acted.
+// enforced returns set. If the policy of that name is in shadow, it returns a set with
+// only that policy, enforced, since the question is what a page could read then.
 func enforced(set *policy.Set, name string) *policy.Set {
 	for _, s := range set.Specs() {
 		if s.Name != name || s.Mode != policy.ModeShadow {
@@ -83,8 +83,8 @@ func question(name string, r *policy.Request) explain.Question {
 	return q
 }
 
-// nearest is the entry that comes nearest to the origin, or else what denied
-// the request.
+// nearest returns the entry that is nearest to the origin, or else what denied the
+// request.
 func nearest(r *explain.Report) string {
 	if r.Origin == nil || r.Origin.Allowed {
 		return r.Cause
@@ -99,8 +99,8 @@ func nearest(r *explain.Report) string {
 	return near.Entry + ": " + near.Why
 }
 
-// allowing is the line of the policy's cors that would allow the request; empty
-// for the origin of a stranger, whom nobody should allow for having asked.
+// allowing returns the line of the policy's cors that would allow the request. It is
+// empty for the origin of a stranger, which nobody should allow just because it asked.
 func allowing(r *explain.Report) string {
 	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || isStranger(r.Origin) {
 		return ""
@@ -120,8 +120,8 @@ func allowing(r *explain.Report) string {
 	return strings.Join(lines, ", ")
 }
 
-// isStranger reports whether the policy neither allows the origin nor has an
-// entry of its owner.
+// isStranger reports whether the policy does not allow the origin, and has no entry of
+// the origin's owner either.
 func isStranger(o *explain.Origin) bool {
 	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n explain.Near) bool { return n.Kin })
 }

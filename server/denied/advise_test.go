@@ -44,7 +44,7 @@ func TestAdvice(t *testing.T) {
 		"a stranger's preflight":     {policy: "api", r: &policy.Request{Method: "OPTIONS", Origin: "https://stranger.example", RequestMethod: "DELETE"}, near: ""},
 		"a name that ends alike":     {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://evilshop.test"}, near: "it is another domain"},
 		"a name that begins alike":   {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://a.shop.test.evil.example"}, near: "it is another domain"},
-		"a name that is misspelt":    {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://a.shpo.test"}, near: "spelled otherwise"},
+		"a name that is misspelt":    {policy: "api", r: &policy.Request{Method: "GET", Origin: "https://a.shpo.test"}, near: "spelled differently"},
 		"a neighbour on a platform":  {policy: "pages", r: &policy.Request{Method: "GET", Origin: "https://theirs.github.io"}, near: "another host below github.io"},
 		"another port of an address": {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://127.0.0.1:4000"}, near: "http://127.0.0.1:3000", allow: `allowOrigins: [..., "http://127.0.0.1:4000"]`},
 		"another address":            {policy: "pages", r: &policy.Request{Method: "GET", Origin: "http://10.0.0.1:3000"}, near: ""},

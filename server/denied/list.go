@@ -10,7 +10,7 @@ import (
 )
 
 // ambiguousAdvice is the Nearest of a denial for the spelling of a path.
-const ambiguousAdvice = "applications may read the path otherwise, and another policy answers that differently: Envoy's access log has the path, explain tells both policies"
+const ambiguousAdvice = "applications may read the path differently, and another policy answers that differently: Envoy's access log has the path, and explain names both policies"
 
 // adviceTime bounds the advice of one list: the rest goes without.
 const adviceTime = 2 * time.Second
@@ -27,29 +27,29 @@ type List struct {
 type Policy struct {
 	// Policy is its name; empty stands for a name that does not exist.
 	Policy string `json:"policy"`
-	// Denied counts all its denials, those of origins not listed included.
+	// Denied counts all its denials, including those of origins that are not listed.
 	Denied uint64 `json:"denied"`
-	// Origins are the most frequent ones, the most frequent first.
+	// Origins are the most frequently denied origins, the most frequent first.
 	Origins []Origin `json:"origins"`
 }
 
 // Origin is a denied origin.
 type Origin struct {
-	// Origin is the value of Origin, and Asked the denied method or headers, or
-	// the policy that Envoy named and that does not exist, both as Envoy's access
-	// log has the origin: in quotes, escaped as Go does it, at most 256 bytes. "..."
-	// after Asked stands for more of it.
+	// Origin is the value of Origin. Asked is the denied method or headers, or the policy
+	// that Envoy named and that does not exist. Both are written like the origin in
+	// Envoy's access log: in quotes, escaped as in Go, at most 256 bytes. If Asked is
+	// longer, "..." follows.
 	Origin string `json:"origin"`
 	Reason string `json:"reason"`
 	Asked  string `json:"asked,omitempty"`
 	// Count is how often it came, and at most Over too high.
 	Count uint64 `json:"count"`
 	Over  uint64 `json:"over,omitempty"`
-	// First and Last are when it came, as far as it was kept.
+	// First and Last are when it came first and last, as far as that was kept.
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
-	// Nearest is what in the policy comes nearest, and Allow the line of the
-	// policy file that would allow it; empty for an origin of a stranger.
+	// Nearest is the nearest entry of the policy. Allow is the line of the policy file
+	// that would allow the origin. It is empty for the origin of a stranger.
 	Nearest string `json:"nearest,omitempty"`
 	Allow   string `json:"allow,omitempty"`
 }
@@ -72,7 +72,7 @@ func (t *Tracker) List() List {
 	return list
 }
 
-// snapshot returns copies of what is kept; they have entries and total alone.
+// snapshot returns copies of what is kept, with only entries and total.
 func (t *Tracker) snapshot(untracked *uint64) map[string]top {
 	t.once.Do(t.setup)
 	t.mu.Lock()
@@ -85,15 +85,15 @@ func (t *Tracker) snapshot(untracked *uint64) map[string]top {
 	return copies
 }
 
-// origin returns e for people, or nil when it is allowed by now. Advice is given
-// until then, and none on a part of what was asked.
+// origin returns e as people read it, or nil if it is allowed by now. There is advice
+// only before until, and only if all of what was asked is known.
 func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	o := &Origin{
 		Origin: strconv.Quote(e.origin), Reason: e.reason.String(), Asked: e.quotedAsked(),
 		Count: e.count, Over: e.over, First: e.first.UTC(), Last: e.last.UTC(),
 	}
 	if e.reason == policy.ReasonPathAmbiguous {
-		o.Nearest = ambiguousAdvice // it is not the origin's to be allowed
+		o.Nearest = ambiguousAdvice // the origin is not the reason
 		return o
 	}
 	if t.Advise == nil || e.clipped || time.Now().After(until) {
@@ -107,9 +107,9 @@ func (t *Tracker) origin(name string, e entry, until time.Time) *Origin {
 	return o
 }
 
-// malformedAsked reports whether the method or headers of a preflight were
-// malformed, not its origin: no policy allows it then, though request, which
-// goes without them, may be allowed.
+// malformedAsked reports whether a preflight's method or headers were malformed, and not
+// its origin. Then no policy allows the preflight, although it may allow what request
+// returns, which has neither.
 func (e *entry) malformedAsked() bool {
 	if e.reason != policy.ReasonPreflightMalformed {
 		return false
@@ -142,7 +142,8 @@ func (e *entry) compare(other *entry) int {
 	return cmp.Or(cmp.Compare(e.origin, other.origin), cmp.Compare(e.reason, other.reason), cmp.Compare(e.asked, other.asked), cmp.Compare(e.quotedAsked(), other.quotedAsked()))
 }
 
-// quotedAsked is what was asked, for people; empty if it was not what was denied.
+// quotedAsked returns what was asked, as people read it. It is empty if something else
+// was denied.
 func (e *entry) quotedAsked() string {
 	switch {
 	case e.asked == "":

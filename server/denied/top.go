@@ -20,7 +20,7 @@ type key struct {
 	// asked is what was denied if it was not the origin: the requested method
 	// or headers, or the policy that Envoy named.
 	asked string
-	// clipped tells that asked is not all of it.
+	// clipped says that asked is not complete.
 	clipped bool
 }
 
@@ -38,8 +38,8 @@ type top struct {
 	total   uint64
 	entries []entry
 	index   map[key]int // :: place in entries
-	// filter has, by the hash of keys that are not among entries, how often
-	// those came at most: more where several share a cell.
+	// filter has, by the hash of keys that are not among entries, the most times that they
+	// may have come. If several keys share a cell, the number is too high.
 	filter []uint64
 }
 
@@ -47,9 +47,8 @@ func newTop() *top {
 	return &top{index: make(map[key]int, maxEntries), filter: make([]uint64, filterCells)}
 }
 
-// add counts k. own returns k with strings that may be kept; it is called only
-// when k is new among the entries. seed is one that nobody else knows, so that
-// no sender can aim at cells.
+// add counts k. own returns k with strings that may be kept; it is called only if k is
+// new among the entries. Nobody else knows seed, so no sender can choose a cell.
 func (t *top) add(k key, now time.Time, seed maphash.Seed, own func(key) key) {
 	t.total++
 	if i, ok := t.index[k]; ok {

@@ -30,8 +30,8 @@ import (
 const (
 	// MaxStreams bounds the streams of all Envoys. An Envoy has one for each name.
 	MaxStreams = 16_384
-	// MaxNames bounds the names that all streams ask for. MaxNamesOfStream bounds those
-	// of one stream; no Envoy has so many shards.
+	// MaxNames bounds the names that all streams ask for. MaxNamesOfStream bounds the
+	// names of one stream; no Envoy has that many shards.
 	MaxNames         = 16_384
 	MaxNamesOfStream = 512
 	// MaxVariants bounds how many variants a set is compiled into. The names of one
@@ -45,19 +45,19 @@ type Resource struct {
 	Name string
 	// Version changes if Encoded does.
 	Version string
-	// Stamp stands for what Encoded is compiled from, in what the feed tells of it; empty
+	// Stamp identifies what Encoded is compiled from; the feed reports it. It is empty
 	// without one.
 	Stamp string
-	// Encoded is a google.protobuf.Any with an envoy.config.core.v3.TypedExtensionConfig. It
-	// is not changed any more.
+	// Encoded is a google.protobuf.Any with an envoy.config.core.v3.TypedExtensionConfig.
+	// Nobody may change it.
 	Encoded []byte
 }
 
-// Compiler returns what compiles sets into the resource of a name, and the resources that
-// come with it. The error says what to write instead of the name.
+// Compiler returns a function that compiles sets into the resource of a name, and into the
+// resources that come with it. The error says what to write instead of the name.
 type Compiler func(name string) (Compile, error)
 
-// Compile compiles a set. One that is much like the set before may be compiled sooner. The
+// Compile compiles a set. It may be quicker if the set is similar to the one before. The
 // error says what to change in the policies. It is safe for concurrent use.
 type Compile func(set *policy.Set) ([]Resource, error)
 
@@ -66,8 +66,9 @@ type Compile func(set *policy.Set) ([]Resource, error)
 type Server struct {
 	// Compiler is required.
 	Compiler Compiler
-	// Stamped is told of all stamps of what a set is compiled into, whenever that changes,
-	// before a resource with a new one is sent; nil means nobody is.
+	// Stamped gets all stamps of the resources that a set is compiled into. It is called
+	// whenever they change, before a resource with a new stamp is sent. nil means that it
+	// is not called.
 	Stamped func(set *policy.Set, stamps map[string]bool)
 	// Allowed are the clients that get resources.
 	Allowed tlsfile.Allowed
@@ -77,7 +78,7 @@ type Server struct {
 
 	mu          sync.Mutex
 	serving     *generation   // nil before the first set
-	replaced    chan struct{} // closed when another one serves; nil if nobody waits for that
+	replaced    chan struct{} // closed once another one serves; nil if nobody waits for that
 	subscribers map[*subscriber]bool
 	names       int // of all subscribers
 
@@ -103,9 +104,9 @@ func (e *endpoint) StreamExtensionConfigs(stream extension.ExtensionConfigDiscov
 	return e.server.serve(stream, world{})
 }
 
-// Prepare implements live.Sink: it compiles what Envoys have of the set that serves. A
-// name that nothing was compiled for yet is not the set's fault, and harms its own
-// stream alone.
+// Prepare implements live.Sink: it compiles the resources that Envoys have, for the new
+// set. If a name cannot be compiled for, and never could, the set is not refused: only
+// the stream with that name fails.
 func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	next := &generation{set: set, compiler: s.Compiler, stamped: s.Stamped, inUse: s.subscribed}
 	serving, _ := s.now()
@@ -117,7 +118,7 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	return func() { s.replace(next) }, nil
 }
 
-// replace has next serve, and wakes the streams.
+// replace makes next the generation that serves, and wakes the streams.
 func (s *Server) replace(next *generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +133,8 @@ func (s *Server) replace(next *generation) {
 	}
 }
 
-// now returns what serves, and what is closed when that is over.
+// now returns the generation that serves, and a channel that is closed once it no longer
+// does.
 func (s *Server) now() (serving *generation, replaced <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -164,7 +166,7 @@ func (s *Server) all() []*subscriber {
 	return list
 }
 
-// join enters the subscriber of a stream.
+// join adds a subscriber for a stream.
 func (s *Server) join(ctx context.Context) (*subscriber, error) {
 	sub := &subscriber{}
 	if p, ok := peer.FromContext(ctx); ok {
@@ -189,7 +191,7 @@ func (s *Server) leave(sub *subscriber) {
 	s.names -= len(sub.names)
 }
 
-// count counts the names of a stream, which has had others before.
+// count replaces the number of a stream's names in the sum of all.
 func (s *Server) count(before, now int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

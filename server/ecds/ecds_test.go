@@ -399,7 +399,7 @@ func TestNamesAreBounded(t *testing.T) {
 		if exhausted("a") {
 			t.Error("the names of who has gone count")
 		}
-		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "an Envoy cannot follow") || !strings.Contains(text, "too many resources") {
+		if text := log.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "an Envoy cannot get the compiled policies") || !strings.Contains(text, "too many resources") {
 			t.Errorf("the log has %s", text)
 		}
 	})

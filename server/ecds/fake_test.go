@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -195,9 +196,10 @@ func (s *service) open(t testing.TB, delta bool, node string, has map[string]str
 	return e
 }
 
+// send sends a message. If the service has ended the stream already, ended says why.
 func (e *fakeEnvoy) send(t testing.TB, m any) {
 	t.Helper()
-	if err := e.stream.SendMsg(m); err != nil {
+	if err := e.stream.SendMsg(m); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// variant are the resources that are compiled together, and what compiles them.
+// variant are the resources that are compiled together, and the function that compiles
+// them.
 type variant struct {
 	compile   Compile
 	resources map[string]*Resource // :: name
@@ -26,8 +27,8 @@ type generation struct {
 	variants []*variant
 }
 
-// find returns the resource of a name, which it compiles if need be. If there are too
-// many variants, those of which nothing is in use are given up.
+// find returns the resource of a name, and compiles it if necessary. If there are too
+// many variants, it drops those that no Envoy uses.
 func (g *generation) find(name string) (*Resource, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -39,7 +40,7 @@ func (g *generation) find(name string) (*Resource, error) {
 		g.variants = slices.DeleteFunc(g.variants, func(v *variant) bool { return !v.hasOneOf(used) })
 	}
 	if len(g.variants) >= MaxVariants {
-		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, have them agree on ports, shards and the rest", name, MaxVariants)
+		return nil, fmt.Errorf("resource %q: Envoys ask for %d variants of the compiled policies already, configure them with the same ports, shards and other flags", name, MaxVariants)
 	}
 	compile, err := g.compiler(name)
 	if err != nil {
@@ -55,7 +56,7 @@ func (g *generation) find(name string) (*Resource, error) {
 	return r, nil
 }
 
-// have returns a resource that is compiled, or nil.
+// have returns a resource if it is compiled, or nil.
 func (g *generation) have(name string) *Resource {
 	for _, v := range g.variants {
 		if r := v.resources[name]; r != nil {
@@ -82,7 +83,7 @@ func (g *generation) add(compile Compile) error {
 	return nil
 }
 
-// stamps returns those of all resources.
+// stamps returns the stamps of all resources.
 func (g *generation) stamps() map[string]bool {
 	stamps := map[string]bool{}
 	for _, v := range g.variants {
@@ -95,7 +96,7 @@ func (g *generation) stamps() map[string]bool {
 	return stamps
 }
 
-// used returns the variants that are in use. Of no generation there is none.
+// used returns the variants that are in use. A nil generation has none.
 func (g *generation) used() []*variant {
 	if g == nil {
 		return nil
@@ -106,7 +107,7 @@ func (g *generation) used() []*variant {
 	return slices.DeleteFunc(slices.Clone(g.variants), func(v *variant) bool { return !v.hasOneOf(used) })
 }
 
-// hasOneOf reports whether one of the names is of a resource of v.
+// hasOneOf reports whether one of the names belongs to a resource of v.
 func (v *variant) hasOneOf(names map[string]bool) bool {
 	for name := range v.resources {
 		if names[name] {

@@ -16,15 +16,16 @@ const typeURL = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
 type request struct {
 	node    *core.Node // of the first one, at least
 	typeURL string
-	// nonce is that of the response that it answers, and refusal why that was refused.
+	// nonce is that of the response that it answers. refusal says why Envoy refused that
+	// response.
 	nonce   string
 	refusal *rpc.Status
-	// subscribe are names that are wanted from now on, and unsubscribe those that are not
-	// any more. With all, the others are not either, and who has a name already does not
-	// want it again.
+	// subscribe are names that Envoy wants from now on, and unsubscribe names that it no
+	// longer wants. If all is set, subscribe has all names: Envoy no longer wants any
+	// other, and those that it has already are not sent again.
 	subscribe, unsubscribe []string
 	all                    bool
-	// has are the versions that the Envoy has of before, by name.
+	// has are the versions that the Envoy already has, by name.
 	has map[string]string
 }
 
@@ -34,7 +35,7 @@ type message [][]byte
 // Encoded returns the pieces.
 func (m message) Encoded() [][]byte { return m }
 
-// protocol is how Envoy asks and is answered.
+// protocol reads Envoy's requests and makes the responses.
 type protocol interface {
 	receive(stream grpc.ServerStream) (*request, error)
 	// response returns the response with one resource.
@@ -76,7 +77,7 @@ func (world) receive(stream grpc.ServerStream) (*request, error) {
 		node: m.GetNode(), typeURL: m.GetTypeUrl(), nonce: m.GetResponseNonce(), refusal: m.GetErrorDetail(),
 		subscribe: m.GetResourceNames(), all: true,
 	}
-	if r.nonce == "" && len(r.subscribe) == 1 { // of several, it would not say which
+	if r.nonce == "" && len(r.subscribe) == 1 { // the version does not say which of several it is for
 		r.has = map[string]string{r.subscribe[0]: m.GetVersionInfo()}
 	}
 	return r, nil
@@ -91,8 +92,8 @@ func (world) response(r *Resource, nonce string) (message, error) {
 // both protocols' responses, and in Resource.
 const resourceField protowire.Number = 2
 
-// before returns the bytes of a message, up to a resource of that size: so that all
-// Envoys share its bytes.
+// before returns the bytes of a message that come before a resource of that size. All
+// Envoys then share the bytes of the resource.
 func before(m proto.Message, size int) ([]byte, error) {
 	b, err := proto.Marshal(m)
 	b = protowire.AppendTag(b, resourceField, protowire.BytesType)

@@ -21,12 +21,12 @@ const (
 // clip returns the beginning of a text, without half a character at its end.
 func clip(text string, most int) string { return strings.ToValidUTF8(text[:min(len(text), most)], "") }
 
-// subscriber is what is known of one stream of an Envoy. The stream's goroutine alone
+// subscriber is what is known about one stream of an Envoy. Only the stream's goroutine
 // changes it.
 type subscriber struct {
 	peer net.Addr // nil if it is not known
 
-	mu    sync.Mutex // held by who changes it, and by others who read it
+	mu    sync.Mutex // held to change it, and by other goroutines to read it
 	node  string
 	names []*entry
 }
@@ -34,12 +34,12 @@ type subscriber struct {
 // entry is a resource that an Envoy is subscribed to.
 type entry struct {
 	name string
-	// version is the last one that was sent, or that the Envoy had before; nonce is that of
-	// the response with it until it is answered.
+	// version is the last one that was sent, or that the Envoy had before. nonce is that of
+	// the response with the version, until the Envoy answers.
 	version, nonce string
-	seen           uint64 // number of the generation that version is of; 0 is none's
+	seen           uint64 // number of the version's generation, or 0
 	acknowledged   string
-	refused        *Refusal // since what is acknowledged
+	refused        *Refusal // after the acknowledged version
 }
 
 func (s *subscriber) change(f func()) {
@@ -68,10 +68,10 @@ func (s *subscriber) entries() []entry {
 	return list
 }
 
-// State says how an Envoy stands to what serves.
+// State says whether an Envoy has what serves.
 type State string
 
-// The states, from the worst on.
+// The states, the worst first.
 const (
 	Refused State = "refused" // it has refused something, and keeps what was before
 	Waiting State = "waiting" // it has not acknowledged something yet
@@ -81,12 +81,12 @@ const (
 // States returns all states.
 func States() []State { return []State{Refused, Waiting, Current} }
 
-// Envoy is one that is connected.
+// Envoy is a connected Envoy.
 type Envoy struct {
-	// Node is the id of its node, and Address where it connects from.
+	// Node is the id of its node. Address is where it connects from.
 	Node    string `json:"node"`
 	Address string `json:"address"`
-	// State is the worst of its resources'.
+	// State is the worst state of its resources.
 	State     State          `json:"state"`
 	Resources []Subscription `json:"resources"`
 }
@@ -95,15 +95,15 @@ type Envoy struct {
 type Subscription struct {
 	Name  string `json:"name"`
 	State State  `json:"state"`
-	// Version is the last one that was sent, and Acknowledged the last one that the Envoy
-	// has accepted.
+	// Version is the last version that was sent. Acknowledged is the last version that the
+	// Envoy has accepted.
 	Version      string `json:"version,omitempty"`
 	Acknowledged string `json:"acknowledged,omitempty"`
 	// Refused is why it does not have Version.
 	Refused *Refusal `json:"refused,omitempty"`
 }
 
-// Refusal is a version that an Envoy does not take.
+// Refusal is a version that an Envoy has refused.
 type Refusal struct {
 	Version string    `json:"version"`
 	Error   string    `json:"error"`
@@ -148,7 +148,7 @@ func (s *Server) Count(state State) (n int) {
 	return n
 }
 
-// sort sorts the resources, and finds the state.
+// sort sorts the resources, and sets the state.
 func (e *Envoy) sort() {
 	slices.SortFunc(e.Resources, func(a, b Subscription) int { return cmp.Compare(a.Name, b.Name) })
 	e.State = Current
@@ -176,7 +176,7 @@ func (s *subscriber) status(serving *generation) (node string, list []Subscripti
 	return s.node, list
 }
 
-// state says how the Envoy stands to the generation that serves.
+// state says whether the Envoy has the resource of the generation that serves.
 func (e *entry) state(serving *generation) State {
 	switch {
 	case serving == nil, e.seen != serving.number, e.nonce != "":
@@ -187,14 +187,13 @@ func (e *entry) state(serving *generation) State {
 	return Current
 }
 
-// pollInterval is how often Await looks.
+// pollInterval is how often Await looks at the states.
 const pollInterval = 20 * time.Millisecond
 
-// Await waits until no Envoy that is connected is waiting, or ctx has ended, and
-// returns the Envoys. An Envoy hands a filter to all of its workers before it
-// acknowledges it, and each of them takes what it is handed before it reads what comes
-// later: so who sends a request after Await has returned is not answered by older
-// policies.
+// Await waits until each connected Envoy has answered, or ctx has ended, and returns the
+// Envoys. Before an Envoy acknowledges a filter, it gives the filter to all its workers.
+// Each worker takes the filter before it reads later requests. So a request that is sent
+// after Await has returned is never decided by older policies.
 func (s *Server) Await(ctx context.Context) []Envoy {
 	for s.anyWaits() {
 		select {

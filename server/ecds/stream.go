@@ -14,12 +14,12 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// serve serves a stream until it ends. If that is for want of room, nobody else would
-// tell: an Envoy with several shards may follow some of them.
+// serve serves a stream until it ends. If there is no room for the stream, it logs that,
+// since nothing else would show it: an Envoy with several shards may get only some.
 func (s *Server) serve(stream grpc.ServerStream, p protocol) (err error) {
 	defer func() {
 		if status.Code(err) == codes.ResourceExhausted {
-			s.refused.Tell(s.log().Warn, "an Envoy cannot follow", "error", printable.Text(err.Error()))
+			s.refused.Tell(s.log().Warn, "an Envoy cannot get the compiled policies", "error", printable.Text(err.Error()))
 		}
 	}()
 	if err := s.admit(stream.Context()); err != nil {
@@ -43,7 +43,7 @@ type conversation struct {
 	sent     int // responses
 }
 
-// received is what came of waiting for a request.
+// received is a request, or the error of waiting for it.
 type received struct {
 	request *request
 	err     error
@@ -76,7 +76,7 @@ func (c *conversation) run() error {
 	}
 }
 
-// receive hands on what comes, until the stream ends.
+// receive passes on the requests until the stream ends.
 func (c *conversation) receive(requests chan<- received) {
 	for {
 		var r received
@@ -92,9 +92,9 @@ func (c *conversation) receive(requests chan<- received) {
 	}
 }
 
-// sendDue sends what has changed, unless the last version has not been answered yet:
-// then it is due with the answer, and until that the Envoy waits. The error is for the
-// operators of Envoy, whose log has it: it asks again, and keeps what it has.
+// sendDue sends what has changed. If the Envoy has not answered the last version yet, the
+// new one is sent after that answer. The error ends up in Envoy's log, for its operators;
+// Envoy asks again, and keeps what it has.
 func (c *conversation) sendDue(serving *generation) error {
 	if serving == nil {
 		return nil
@@ -129,7 +129,7 @@ func (c *conversation) send(e *entry, r *Resource) error {
 	return c.stream.SendMsg(response)
 }
 
-// take takes a request in.
+// take handles a request.
 func (c *conversation) take(r *request) error {
 	if r.typeURL != typeURL && r.typeURL != "" {
 		return status.Errorf(codes.InvalidArgument, "the type %q: ask for %s", printable.Clip(r.typeURL), typeURL)
@@ -151,7 +151,7 @@ func (c *conversation) answer(e *entry, r *request) {
 	}
 	refused := &Refusal{Version: e.version, Error: clip(r.refusal.GetMessage(), maxRefusal), At: time.Now().UTC()}
 	c.sub.change(func() { e.nonce, e.refused = "", refused })
-	c.server.log().Error("an Envoy has refused compiled policies, and keeps those before",
+	c.server.log().Error("an Envoy has refused compiled policies, and keeps the ones before",
 		"node", printable.Text(c.sub.node), "resource", e.name, "version", e.version, "error", printable.Text(refused.Error))
 }
 
@@ -172,7 +172,7 @@ func (c *conversation) subscribe(r *request) error {
 		case i < 0:
 			has := clip(r.has[name], maxVersion)
 			names = append(names, &entry{name: name, version: has, acknowledged: has})
-		case !r.all: // who asks again has lost it
+		case !r.all: // an Envoy that asks again has lost it
 			c.sub.change(func() { names[i].version, names[i].nonce = "", "" })
 		}
 	}

@@ -1,8 +1,8 @@
-// Package feed takes what Envoys have decided by themselves, as their access logs tell
-// it in batches by OTLP. Each decision is observed as those are that the service is
-// asked for, and decided again with the set that Envoy had: a compiled filter that
-// answers otherwise is found.
+// Package feed receives what Envoys have decided by themselves. Their access logs report
+// it in batches by OTLP. Each decision is observed like those that the service takes, and
+// is decided again with the set that Envoy had. So a compiled filter that decides wrongly
+// is found.
 //
-// What comes is not trusted: an entry that is not understood is refused alone, and a
-// batch that is too large is cut.
+// The feed trusts nothing that it receives: it refuses single entries that it does not
+// understand, and cuts a batch that is too large.
 package feed

@@ -21,12 +21,12 @@ type entry struct {
 	set, policy string
 	reason      policy.Reason
 	request     policy.Request
-	// clipped tells that Envoy has not told all of the request.
+	// clipped says that Envoy has not reported all of the request.
 	clipped bool
 }
 
-// readEntry reads an entry as a compiled filter writes it. Members that are not known,
-// or not there, are nothing.
+// readEntry reads an entry as a compiled filter writes it. It ignores unknown members, and
+// missing members are empty.
 func readEntry(body string) (*entry, error) {
 	if len(body) > maxEntry {
 		return nil, fmt.Errorf("an entry of %d bytes, of which %d are read at most", len(body), maxEntry)
@@ -76,15 +76,15 @@ var inputs = map[string]func(*policy.Request) *string{
 	"protocol":                func(r *policy.Request) *string { return &r.Protocol },
 }
 
-// text is a string of JSON whose bytes are a request's: a value that is not UTF-8 has
-// each byte above ASCII as "\u00ff", and in one that is no character is escaped that is
-// not ASCII.
+// text is a string of JSON that has bytes of a request. If the bytes are not UTF-8, each
+// byte above ASCII is escaped as in "\u00ff". If they are UTF-8, only ASCII characters are
+// escaped.
 type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(b []byte) error {
 	s := string(b)
-	if s == "null" { // Envoy 1.39 writes it for what is not there
+	if s == "null" { // Envoy 1.39 writes it for a missing value
 		*t = ""
 		return nil
 	}
@@ -105,7 +105,7 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// unescape returns what s begins with, of the inside of a string of JSON whose syntax
+// unescape returns the first character of s, which is inside a string of JSON whose syntax
 // has been checked.
 func unescape(s string) (c, rest string) {
 	if s[0] != '\\' {
@@ -121,5 +121,5 @@ func unescape(s string) (c, rest string) {
 	return string(utf8.AppendRune(nil, rune(n))), s[6:]
 }
 
-// escapes are those of RFC 8259, section 7, but for "\u".
+// escapes are those of RFC 8259, section 7, except "\u".
 var escapes = map[byte]string{'"': `"`, '\\': `\`, '/': "/", 'b': "\b", 'f': "\f", 'n': "\n", 'r': "\r", 't': "\t"}

@@ -22,22 +22,22 @@ import (
 )
 
 const (
-	// MaxEntries bounds the entries of a batch that are taken. Envoy's batches, of about
-	// 16 KiB, are far below.
+	// MaxEntries bounds the entries of a batch. Envoy's batches, of about 16 KiB, have far
+	// fewer.
 	MaxEntries = 4096
-	// KeptSets is how many sets entries may be of: the one that serves, and those that
-	// Envoys have had before it.
+	// KeptSets is how many sets are kept to decide entries again: the one that serves, and
+	// those that Envoys had before it.
 	KeptSets = 4
 )
 
-// Outcome is what came of an entry.
+// Outcome is the result for an entry.
 type Outcome int
 
-// What may come of an entry.
+// The outcomes.
 const (
 	Agreed       Outcome = iota // the service decides the same
 	Disagreed                   // it does not
-	Unverifiable                // its set is not kept, or some of the request is not told
+	Unverifiable                // its set is not kept, or a part of the request is missing
 	Refused                     // it is not an entry, and is not counted as a decision
 	outcomes
 )
@@ -50,31 +50,32 @@ func (o Outcome) String() string { return outcomeWords[o] }
 // Outcomes returns all of them.
 func Outcomes() []Outcome { return []Outcome{Agreed, Disagreed, Unverifiable, Refused} }
 
-// Server takes the feed. It is a live.Sink, and safe for concurrent use; its fields are
-// not to be changed after the first call.
+// Server receives the feed. It is a live.Sink, and safe for concurrent use. Do not change
+// its fields after the first call.
 type Server struct {
-	// Allowed are the clients that may tell decisions.
+	// Allowed are the clients that may report decisions.
 	Allowed tlsfile.Allowed
-	// Observer is told of the decisions, as Envoy took them; required.
+	// Observer gets the decisions, as Envoy took them; required.
 	Observer wire.Observer
-	// Logger gets what the service decides otherwise, and what it refuses; nil means
-	// nobody does.
+	// Logger gets the decisions on which the service disagrees, and what it refuses; nil
+	// means no log.
 	Logger *slog.Logger
 
 	kept                 kept
 	taken                [outcomes]atomic.Uint64
 	refused              atomic.Uint64 // batches
 	disagreeing, unheard seldom.Log
-	// taking is held by one batch at a time: so the batches that come at a time hold no
-	// more than their bytes.
+	// taking is held by one batch at a time, so that waiting batches need no more memory
+	// than their bytes.
 	taking sync.Mutex
 }
 
 // Count returns how many entries have come to an outcome.
 func (s *Server) Count(o Outcome) uint64 { return s.taken[o].Load() }
 
-// RefusedBatches returns how many batches were refused whole: of clients that may not
-// tell decisions, or not OTLP. Nobody knows how many entries they had.
+// RefusedBatches returns how many batches were refused as a whole: those of clients that
+// may not report decisions, and those that are not OTLP. Nobody knows how many entries
+// they had.
 func (s *Server) RefusedBatches() uint64 { return s.refused.Load() }
 
 // Prepare implements live.Sink: it keeps the set.
@@ -83,8 +84,8 @@ func (s *Server) Prepare(set *policy.Set) (commit func(), err error) {
 	return func() { s.kept.add(next) }, nil
 }
 
-// Stamped notes the stamps of a set that is kept, or was prepared last: entries that name
-// one are decided with that set.
+// Stamped notes the stamps of a set that is kept or was prepared last. Entries that name
+// one of the stamps are decided with that set.
 func (s *Server) Stamped(set *policy.Set, stamps map[string]bool) { s.kept.stamp(set, stamps) }
 
 // Service returns the gRPC service: its description, and what implements it.
@@ -100,11 +101,11 @@ func (s *Server) Service() (desc *grpc.ServiceDesc, impl any) {
 	}, s
 }
 
-// export takes a batch. It is read when its turn has come.
+// export receives a batch. It reads the batch when its turn has come.
 func (s *Server) export(ctx context.Context, decode func(any) error) (any, error) {
 	if names, ok := s.Allowed.Admits(ctx); !ok {
-		s.refuse("none of the client's names may tell decisions", "names", printable.Clip(printable.List(names)))
-		return nil, status.Error(codes.PermissionDenied, "none of the client certificate's names may tell decisions")
+		s.refuse("none of the client's names may send decisions", "names", printable.Clip(printable.List(names)))
+		return nil, status.Error(codes.PermissionDenied, "none of the client certificate's names may send decisions")
 	}
 	if len(s.kept.all()) == 0 {
 		return nil, status.Error(codes.Unavailable, "no policies yet")
@@ -163,7 +164,7 @@ func records(batch *collector.ExportLogsServiceRequest) iter.Seq2[string, *logs.
 	}
 }
 
-// nodeOf returns the name of the node that tells, as it says itself.
+// nodeOf returns the name that the reporting node gives itself.
 func nodeOf(r *logs.ResourceLogs) string {
 	for _, a := range r.GetResource().GetAttributes() {
 		if a.GetKey() == "node_name" {

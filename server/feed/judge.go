@@ -9,7 +9,8 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// takeEntry decides an entry again, and has the decision that Envoy took observed.
+// takeEntry decides an entry again, and lets the observer see the decision that Envoy
+// took.
 func (s *Server) takeEntry(ctx context.Context, node, body string) Outcome {
 	e, err := readEntry(body)
 	if err != nil {
@@ -32,14 +33,14 @@ func (s *Server) takeEntry(ctx context.Context, node, body string) Outcome {
 	return outcome
 }
 
-// agrees reports whether the service decides as Envoy did. What a policy in shadow is
-// about does not compile.
+// agrees reports whether the service decides as Envoy did. Envoys do not decide by
+// themselves about requests that a policy in shadow covers.
 func (e *entry) agrees(own *policy.Decision) bool {
 	return own.Policy == e.policy && own.Reason == e.reason && own.Shadow.Answer == nil
 }
 
-// decision is what Envoy decided; own is what the service decides. A policy that no set
-// has is none: names become labels.
+// decision returns what Envoy decided; own is what the service decides. It leaves out the
+// name of a policy that no set has, since names become labels.
 func (e *entry) decision(own *policy.Decision, isPolicy bool) policy.Decision {
 	d := policy.Decision{Verdict: own.Verdict, Preflight: own.Preflight}
 	d.Policy, d.Reason = "", e.reason
@@ -52,7 +53,7 @@ func (e *entry) decision(own *policy.Decision, isPolicy bool) policy.Decision {
 // tell logs a disagreement.
 func (s *Server) tell(node string, e *entry, own *policy.Decision) {
 	r := &e.request
-	s.disagreeing.Tell(s.log().Error, "Envoy has decided otherwise than the policies say, please report it",
+	s.disagreeing.Tell(s.log().Error, "Envoy has not decided as the policies say, please report it",
 		"node", shown(node), "set", e.set,
 		"envoy_policy", shown(e.policy), "envoy_reason", e.reason.String(), "policy", own.Policy, "reason", own.Reason.String(),
 		"shadow_policy", own.Shadow.Policy, "host", shown(r.Authority), "path", shown(r.Path), "method", shown(r.Method), "origin", shown(r.Origin),
@@ -84,7 +85,7 @@ func (k *kept) prepare(set *policy.Set) *keptSet {
 	return k.next
 }
 
-// add has a set serve.
+// add makes a set the one that serves.
 func (k *kept) add(set *keptSet) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -109,8 +110,8 @@ func (k *kept) all() []*keptSet {
 	return k.sets
 }
 
-// of returns the set of a stamp or a hash, the newest one. If it is not known, that is
-// the one that serves.
+// of returns the newest set with a stamp or hash. If none is known, it returns the set
+// that serves.
 func (k *kept) of(stamp string) (set *policy.Set, known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

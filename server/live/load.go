@@ -14,13 +14,13 @@ import (
 // LoadError says why a load was refused.
 type LoadError struct {
 	// Diagnostics are the mistakes in the policies, and warnings, sorted by place.
-	// It is empty if Err tells all.
+	// It is empty if Err says everything.
 	Diagnostics []policyfile.Diagnostic
 	// Err is why the policies could not be read, judged or served at all, or nil.
 	Err error
 }
 
-// Error returns Err, or the diagnostics, one a line.
+// Error returns Err, or the diagnostics, each on a line.
 func (e *LoadError) Error() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -52,7 +52,7 @@ func (e *LoadError) Code() string {
 	return CodeUnreadable
 }
 
-// message returns the error on one line; the diagnostics stand beside it.
+// message returns the error on one line, without the diagnostics.
 func (e *LoadError) message() string {
 	if e.Err != nil {
 		line, _, _ := strings.Cut(e.Err.Error(), "\n") // without a panic's stack
@@ -70,9 +70,8 @@ func (e *LoadError) message() string {
 	return fmt.Sprintf("the policies have %d errors", errors)
 }
 
-// Check judges what src holds now, as a load does, and serves none of it. The
-// diagnostics of the result are warnings and notes when the error is nil; the error
-// is a *LoadError.
+// Check judges what src has now, as a load does, but serves nothing. If the error is nil,
+// the diagnostics of the result are warnings and notes. The error is a *LoadError.
 func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -91,15 +90,15 @@ func Check(ctx context.Context, src Reader) (res Reading, err error) {
 	return res, nil
 }
 
-// prepare compiles what is valid and has the sinks prepare the set. The error is a
-// *LoadError.
-func prepare(valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
+// prepare compiles valid policies, for the set that serves, and lets the sinks prepare the
+// new one. The error is a *LoadError.
+func prepare(serves *policy.Set, valid *policy.Valid, sinks []Sink) (set *policy.Set, commit func(), err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &LoadError{Err: fmt.Errorf("compiling or preparing the policies panicked, please report it: %v\n%s", v, debug.Stack())}
 		}
 	}()
-	set = policy.Compile(valid)
+	set = policy.CompileAfter(serves, valid)
 	commit, err = prepareAll(sinks, set)
 	if err != nil {
 		return nil, nil, &LoadError{Err: fmt.Errorf("serve the policies: %w", err)}

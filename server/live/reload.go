@@ -46,8 +46,9 @@ type Reloader struct {
 	notices  chan struct{}       // something may have changed; holds one
 	stopped  chan struct{}       // closed when Run has ended
 
-	loading sync.Mutex // held by a load
-	floor   Floor      // guarded by loading
+	loading sync.Mutex  // held by a load
+	serves  *policy.Set // guarded by loading; nil before the first good load
+	floor   Floor       // guarded by loading
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -239,11 +240,12 @@ func (r *Reloader) serveReading(res Reading, from Provenance) error {
 		r.log().Info("policies unchanged", "generation", r.Status().Generation)
 		return nil
 	}
-	set, commit, err := prepare(res.Policies, r.Sinks)
+	set, commit, err := prepare(r.serves, res.Policies, r.Sinks)
 	if err != nil {
 		return err
 	}
 	commit()
+	r.serves = set
 	status := r.accept(set, res.Release, from)
 	r.logDiagnostics(res.Diagnostics)
 	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)

@@ -6,16 +6,16 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// Sink is what serves policies, or counts, tells or explains what they decide.
+// Sink serves policies, or counts, reports or explains what they decide.
 type Sink interface {
-	// Prepare makes what the sink needs of a set, beside what serves. If one sink
-	// returns an error, all of them keep what they have; else commit is called
-	// right after all have prepared. It cannot fail, and must be quick.
+	// Prepare makes what the sink needs for a set, without changing what serves. If one
+	// sink returns an error, all of them keep what they have. Otherwise commit is called
+	// once all have prepared. It cannot fail, and must be quick.
 	//
-	// An error is for a set that the sink will never take, and its text says what to
-	// change: the set is not offered again until the source changes or somebody asks
-	// for a reload. What may go well later, as with a peer that is away, is the
-	// sink's to try again after commit.
+	// Return an error only for a set that the sink will never accept. Its text says what
+	// to change: the set is not offered again until the source changes or somebody asks
+	// for a reload. If something may succeed later, as when a peer is away, the sink
+	// itself tries again after commit.
 	Prepare(set *policy.Set) (commit func(), err error)
 }
 
@@ -35,12 +35,13 @@ type Keeper interface {
 
 // Watcher is told of loads. Its methods must not block.
 type Watcher interface {
-	// Loading is called when a load begins, and what it returns when that has ended.
+	// Loading is called when a load begins. The function that it returns is called when
+	// the load has ended.
 	Loading() (loaded func(Load))
 }
 
-// prepareAll has all sinks prepare a set, and returns what commits it to them, in
-// their order.
+// prepareAll lets all sinks prepare a set. It returns a function that commits the set to
+// them, in their order.
 func prepareAll(sinks []Sink, set *policy.Set) (commit func(), err error) {
 	commits := make([]func(), len(sinks))
 	for i, s := range sinks {

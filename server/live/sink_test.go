@@ -78,3 +78,26 @@ func TestWhatASinkCannotPrepareServesNowhere(t *testing.T) {
 		})
 	}
 }
+
+// TestASetIsCompiledAfterTheOneThatServes holds that a policy that stays is the very one
+// that serves, also after a set that a sink refused.
+func TestASetIsCompiledAfterTheOneThatServes(t *testing.T) {
+	var refuse error
+	src, serves := newMemory(""), &kept{}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{serves, sinkFunc(func(*policy.Set) error { return refuse })}}
+	var first *policy.Answer
+	for age, refused := range []error{nil, nil, errors.New("out of cheese"), nil} {
+		refuse = refused
+		src.set(policyFile(age) + "- name: stays\n  hosts: [stays.example.com]\n  cors: {allowOrigins: [\"" + app + "\"]}\n")
+		if err := r.Load(t.Context()); (err == nil) != (refused == nil) {
+			t.Fatalf("Load: %v", err)
+		}
+		p, _ := serves.Load().Policy("stays")
+		if first == nil {
+			first = p.Answers.Allowed
+		}
+		if p.Answers.Allowed != first {
+			t.Errorf("load %d compiled a policy again that had not changed", age)
+		}
+	}
+}

@@ -7,33 +7,33 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// Source is where policies come from: files, a store, an API. Package sourcetest
-// holds what every source does. A source is safe for concurrent use.
+// Source is where policies come from: files, a store, an API. Package sourcetest tests
+// what every source must do. A source is safe for concurrent use.
 type Source interface {
 	Reader
-	// Watch calls changed whenever Read would give another result than it did last,
-	// also if that came about before Watch was called, until ctx ends; then it
-	// returns nil. An error ends the service. changed does not block.
+	// Watch calls changed whenever Read would give another result than the last one,
+	// even if the change came before Watch was called. It returns nil once ctx has ended.
+	// An error ends the service. changed does not block.
 	Watch(ctx context.Context, changed func()) error
 }
 
 // Reader is what policies are read from.
 type Reader interface {
-	// Read judges the policies that are there now. Mistakes in them are
-	// diagnostics, with the places that their authors know. The error says why they
-	// could not be read at all, and what to do; it may be a *Fault. If nothing answers,
-	// Read gives up after a while. If ctx ends, the error is why.
+	// Read judges the policies that are there now. Mistakes in them are diagnostics,
+	// with the places that their authors know. The error says why they could not be read
+	// at all, and what to do; it may be a *Fault. If nothing answers, Read gives up after
+	// a while. If ctx ends, the error says why it ended.
 	Read(ctx context.Context) (Reading, error)
 }
 
-// Reading is what a source held at one time.
+// Reading is what a source had at one time.
 type Reading struct {
 	policyfile.Result
-	// Files are all files that the policies were judged from, for who keeps a copy: package
-	// policyfile makes the same of them. They are nil if the source was not asked for
-	// them. They are not to be changed.
+	// Files are all files that the policies were judged from, for callers that keep a copy:
+	// package policyfile makes the same policies of them. They are nil if the source was not
+	// asked for them. Do not change them.
 	Files []File
-	// Release names what was read; the zero Release is of a source that has none.
+	// Release names what was read. It is zero if the source has no releases.
 	Release Release
 }
 
@@ -50,17 +50,17 @@ type Release struct {
 	Epoch string `json:"epoch"`
 	// Revision counts the releases of an epoch, from 1.
 	Revision uint64 `json:"revision"`
-	// Root is a hash of all that the release says.
+	// Root is a hash of the whole release.
 	Root string `json:"root"`
 	// Replaces is the epoch that this one was begun to replace, on purpose; empty if
 	// the epoch replaces none.
 	Replaces string `json:"replaces,omitempty"`
 }
 
-// Confirmer is a Source that asks at intervals whether it still holds what it did,
-// although nothing tells of a change.
+// Confirmer is a Source that asks at intervals whether its content is still the same, even
+// if it has no notice of a change.
 type Confirmer interface {
-	// Confirmed returns when the source last answered; the zero time if it never did. It
+	// Confirmed returns when the source last answered, or the zero time if it never did. It
 	// is safe for concurrent use.
 	Confirmed() time.Time
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 )
 
-// Status says what is served and since when.
+// Status says which set serves, and since when.
 type Status struct {
 	// Version is the program's version.
 	Version string `json:"version"`
-	// Ready tells whether there is a set to serve.
+	// Ready says whether there is a set to serve.
 	Ready bool `json:"ready"`
 	// Generation counts the sets that were served, the first is 1.
 	Generation uint64 `json:"generation"`
-	// Hash is the served set's, see policy.Set.Hash.
+	// Hash is the hash of the served set, see policy.Set.Hash.
 	Hash string `json:"hash"`
 	// LoadedAt is when the served set was loaded, the zero time before the first.
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
@@ -24,14 +24,14 @@ type Status struct {
 	ServedFrom Provenance `json:"servedFrom,omitempty"`
 	// Release is what the served set was made of, if its source has releases.
 	Release Release `json:"release,omitzero"`
-	// SourceConfirmedAt is when the source was last found to hold what it did, the zero
-	// time if it never was, or does not tell.
+	// SourceConfirmedAt is when the source was last found to have the same content. It is
+	// zero if it never was, or if the source does not say.
 	SourceConfirmedAt time.Time `json:"sourceConfirmedAt,omitzero"`
-	// StateAt is when the last known good policies were last written, the zero time if
-	// they are not kept.
+	// StateAt is when the last known good policies were last written. It is zero if they
+	// are not kept.
 	StateAt time.Time `json:"stateAt,omitzero"`
-	// LastError is why the source's content is not what is served; nil when the
-	// last load was good.
+	// LastError says why the source's content does not serve. It is nil if the last load
+	// was good.
 	LastError *Failure `json:"lastError"`
 }
 
@@ -46,7 +46,7 @@ const (
 
 // Failure is a load that was refused.
 type Failure struct {
-	// At is when.
+	// At is when it was refused.
 	At time.Time `json:"at"`
 	// Message is the error on one line.
 	Message string `json:"message"`
@@ -70,16 +70,17 @@ func (r *Reloader) Status() Status {
 	return s
 }
 
-// Load is what came of a load of the policies.
+// Load is the result of a load of the policies.
 type Load struct {
 	// At is when it began, and Took how long it took.
 	At   time.Time
 	Took time.Duration
-	// Err is why it was refused, or cut off, a *LoadError; nil when it was accepted.
+	// Err says why it was refused or cut off, as a *LoadError. It is nil if the load was
+	// accepted.
 	Err error
-	// Cut tells that the end of the service cut it off: nothing was refused.
+	// Cut says that the end of the service cut it off: nothing was refused.
 	Cut bool
-	// Changed tells that another set serves now.
+	// Changed says that another set serves now.
 	Changed bool
 	// Status is the state after it.
 	Status Status

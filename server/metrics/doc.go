@@ -2,6 +2,6 @@
 // part in a server as its observer of decisions, its meter and the observer of
 // its loads, and serves the page that Prometheus reads.
 //
-// Labels come from closed sets only: reasons, kinds of messages, and the names
-// of the policies that are served. Nothing that a request holds becomes one.
+// Labels come only from closed sets: reasons, kinds of messages, and the names of the
+// policies that serve. Nothing of a request becomes a label.
 package metrics

@@ -54,7 +54,7 @@ type Metrics struct {
 	fromState   prometheus.Gauge
 }
 
-// New returns metrics that are all zero. version is the program's.
+// New returns metrics that are all zero. version is the version of the program.
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &m.policies)
@@ -69,12 +69,12 @@ func (m *Metrics) wireMetrics() {
 	first := m.counters("corsgate_first_messages_total", "The ext_proc streams by their first message.", "message")
 	answers := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "corsgate_answer_duration_seconds",
-		Help:    "How long answers took, from the whole question to the answer handed to the transport.",
+		Help:    "How long answers took, from the complete question until the answer was given to the transport.",
 		Buckets: answerBuckets,
 	}, []string{"phase"})
 	m.registry.MustRegister(answers)
 	for k := range wire.Kinds {
-		if k != wire.KindCheck { // which is a call and no stream
+		if k != wire.KindCheck { // which is a call, not a stream
 			m.first[k] = first.WithLabelValues(k.String())
 		}
 		if k != wire.KindUnknown { // which is not answered
@@ -86,26 +86,26 @@ func (m *Metrics) wireMetrics() {
 	for p := range server.PassThroughs {
 		m.passThroughs[p] = closes.WithLabelValues(p.String())
 	}
-	misused := m.counters("corsgate_misused_streams_total", "The ext_proc streams whose processing_mode spoils the answers.", "kind")
+	misused := m.counters("corsgate_misused_streams_total", "The ext_proc streams whose processing_mode makes the answers useless.", "kind")
 	for u := range server.Misuses {
 		m.misuses[u] = misused.WithLabelValues(u.String())
 	}
 }
 
 func (m *Metrics) loadMetrics() {
-	m.loads = m.counters("corsgate_loads_total", "The loads of the policies by what came of them.", "result")
+	m.loads = m.counters("corsgate_loads_total", "The loads of the policies by their result.", "result")
 	for _, result := range []string{resultChanged, resultUnchanged, resultRefused} {
 		m.loads.WithLabelValues(result)
 	}
-	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by why.", "code")
+	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by the reason.", "code")
 	for _, code := range []string{live.CodePolicies, live.CodeUnreadable, live.CodeRegressed} {
 		m.refused.WithLabelValues(code)
 	}
-	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, refused ones included.", nil)
-	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, changed or not.", nil)
+	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, even if it was refused.", nil)
+	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, even if nothing had changed.", nil)
 	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)
 	m.generation = m.gauge("corsgate_set_generation", "How many sets of policies have served; 0 before the first.", nil)
-	m.good = m.gauge("corsgate_last_load_successful", "1 when the last load was accepted, 0 when it was refused and the set before serves on.", nil)
+	m.good = m.gauge("corsgate_last_load_successful", "1 if the last load was accepted, 0 if it was refused and the set before it still serves.", nil)
 	m.hash = m.gauge("corsgate_set_hash", "The first 48 bits of the served set's hash: replicas with the same policies have the same.", nil)
 	m.count = m.gauge("corsgate_policies", "How many policies serve now.", nil)
 	m.revision = m.gauge("corsgate_policy_revision", "The revision of the release that serves now; 0 if its source has no releases.", nil)
@@ -124,16 +124,15 @@ func (m *Metrics) counters(name, help, label string) *prometheus.CounterVec {
 	return v
 }
 
-// CountedBy adds a counter whose value is what count returns, which must never
-// decrease. It is for the time before the first scrape; a name may be added
-// once.
+// CountedBy adds a counter with the value that count returns. That value must never
+// decrease. Call it before the first scrape, and once for a name.
 func (m *Metrics) CountedBy(name, help string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
 		func() float64 { return float64(count()) }))
 }
 
 // AgeOf adds a gauge of the seconds since a time that since returns; if that is zero,
-// since now. It is for the time before the first scrape; a name may be added once.
+// since now. Call it before the first scrape, and once for a name.
 func (m *Metrics) AgeOf(name, help string, since func() time.Time) {
 	start := time.Now()
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
@@ -144,20 +143,20 @@ func (m *Metrics) AgeOf(name, help string, since func() time.Time) {
 	}))
 }
 
-// Envoys adds a gauge of the Envoys in a state, which count counts. It is for the time
-// before the first scrape; a state may be added once.
+// Envoys adds a gauge of the Envoys in a state, which count counts. Call it before the
+// first scrape, and once for a state.
 func (m *Metrics) Envoys(state string, count func() int) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "corsgate_envoys", Help: "The Envoys that compiled policies are delivered to, by whether they have them.",
+		Name: "corsgate_envoys", Help: "The Envoys that ask for compiled policies, by whether they have them.",
 		ConstLabels: prometheus.Labels{"state": state},
 	}, func() float64 { return float64(count()) }))
 }
 
-// FeedEntries adds a counter of the entries of the feed that came to an outcome. It is
-// for the time before the first scrape; an outcome may be added once.
+// FeedEntries adds a counter of the entries of the feed with an outcome. Call it before
+// the first scrape, and once for an outcome.
 func (m *Metrics) FeedEntries(outcome string, count func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
-		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have told, by what came of deciding them again.",
+		Name: "corsgate_feed_entries_total", Help: "The decisions that Envoys have reported, by the result of deciding them again.",
 		ConstLabels: prometheus.Labels{"outcome": outcome},
 	}, func() float64 { return float64(count()) }))
 }
@@ -218,8 +217,8 @@ func result(l live.Load) string {
 	return resultUnchanged
 }
 
-// hashNumber is the beginning of a hexadecimal hash as a number that a float64
-// holds exactly.
+// hashNumber returns the beginning of a hexadecimal hash, as a number that a float64
+// represents exactly.
 func hashNumber(hash string) float64 {
 	n, err := strconv.ParseUint(hash[:min(len(hash), 12)], 16, 64)
 	if err != nil {

@@ -51,8 +51,8 @@ type policies struct {
 	byName atomic.Pointer[map[string]*counts]
 }
 
-// of returns the counters of the policy of that name; if it is empty, of
-// decisions without a policy.
+// of returns the counters of the policy of that name. The empty name is for decisions
+// without a policy.
 func (p *policies) of(name string) *counts {
 	if byName := p.byName.Load(); byName != nil {
 		if c := (*byName)[name]; c != nil {
@@ -62,8 +62,8 @@ func (p *policies) of(name string) *counts {
 	return p.add(name)
 }
 
-// add is for a policy that was not prepared, or that is of a set before: at
-// most those of the requests that were under way are left.
+// add adds counters for a policy that was not prepared, such as one of an older set. Only
+// requests that are still under way need it.
 func (p *policies) add(name string) *counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,7 +80,7 @@ func (p *policies) add(name string) *counts {
 	return c
 }
 
-// keep makes the counters those of names: what is gone is forgotten.
+// keep makes counters for these names, and drops all others.
 func (p *policies) keep(names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,12 +105,13 @@ func (m *Metrics) Prepare(set *policy.Set) (commit func(), err error) {
 	return func() { m.policies.keep(set.Names()) }, nil
 }
 
-// Compiled returns what counts the decisions that Envoys take by themselves.
+// Compiled returns an observer for the decisions that Envoys take by themselves.
 func (m *Metrics) Compiled() server.Observer { return compiledDecisions{m} }
 
 type compiledDecisions struct{ *Metrics }
 
-// Observe implements server.Observer. What a policy in shadow is about does not compile.
+// Observe implements server.Observer. Envoys do not decide by themselves about requests
+// that a policy in shadow covers, so there is no shadow to count.
 func (m compiledDecisions) Observe(_ context.Context, _ *policy.Request, d *policy.Decision) {
 	m.policies.of(d.Policy).compiled.add(d.Preflight, d.Reason)
 }
@@ -131,14 +132,14 @@ func (m *Metrics) Observe(_ context.Context, _ *policy.Request, d *policy.Decisi
 var (
 	byReason      = []string{"policy", "kind", "reason"}
 	decisionsDesc = prometheus.NewDesc("corsgate_decisions_total",
-		"The decisions of the policies that act, by whether corsgate was asked or Envoy took them by what was compiled; no policy is the empty one.",
+		"The decisions of the policies in force, by whether corsgate was asked or Envoy decided by itself; policy is empty if there is none.",
 		append([]string{"decided"}, byReason...), nil)
 	shadowDesc = prometheus.NewDesc("corsgate_shadow_decisions_total",
 		"The decisions of the policies in shadow.", byReason, nil)
 	differsDesc = prometheus.NewDesc("corsgate_shadow_differences_total",
-		"Those of them that would have changed the answer.", byReason, nil)
+		"The decisions of the policies in shadow that would have changed the answer.", byReason, nil)
 	upstreamDesc = prometheus.NewDesc("corsgate_upstream_cors_total",
-		"The responses that reached corsgate, in two-phase, with CORS headers of the upstream's own.", []string{"policy"}, nil)
+		"In two-phase, the responses with CORS headers of the upstream's own.", []string{"policy"}, nil)
 )
 
 // Describe implements prometheus.Collector.

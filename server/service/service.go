@@ -1,6 +1,6 @@
-// Package service wires a whole corsgate: a source of policies, the gRPC listener
-// that Envoy asks, and what observes decisions and shows them to operators. The
-// command, the demo, tests and benchmarks all run this one.
+// Package service connects the parts of a whole corsgate: a source of policies, the gRPC
+// listener that Envoy asks, and what observes decisions and shows them to operators. The
+// command, the demo, tests and benchmarks all run it.
 package service
 
 import (
@@ -44,24 +44,24 @@ type Config struct {
 	// ECDS delivers the compiled policies to Envoys, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its logger, and tells Feed its stamps.
 	ECDS *ecds.Server
-	// Feed takes what Envoys decide by themselves, on the listener that Envoy asks; nil
+	// Feed receives what Envoys decide by themselves, on the listener that Envoy asks; nil
 	// means that nothing does. New fills in its observer and its logger.
 	Feed *feed.Server
 	// Sinks get each good set of policies, after those of the service itself.
 	Sinks []live.Sink
-	// Watchers are told of each load, and Observers of each decision, besides; of those
-	// that the feed tells, too.
+	// More Watchers of each load, and more Observers of each decision, including those
+	// that the feed reports.
 	Watchers  []live.Watcher
 	Observers server.Observers
 	// Signals asks for a reload with each value, as for SIGHUP; nil means never.
 	Signals <-chan os.Signal
-	// Decisions gets one of so many decisions as JSON lines; Every 0 means none.
+	// Decisions gets one of Every decisions as JSON lines. If Every is 0, it gets none.
 	Decisions io.Writer
 	Every     int
 	// TraceEndpoint is the URL of an OpenTelemetry collector; empty means none.
 	TraceEndpoint string
-	// Logger gets what operators want to know; nil means nobody does. LogDropped
-	// counts the lines of it that were dropped; nil means that nobody counts.
+	// Logger gets messages for operators; nil means that there are none. LogDropped counts
+	// its lines that were dropped; nil means that nobody counts.
 	Logger     *slog.Logger
 	LogDropped func() uint64
 	// Version is the program's version.
@@ -70,7 +70,7 @@ type Config struct {
 
 // Service is a corsgate that New has wired. It is safe for concurrent use.
 type Service struct {
-	// Reloader keeps the policies at what the source holds.
+	// Reloader serves the policies that the source has now.
 	Reloader *live.Reloader
 
 	grpc    *server.Server
@@ -79,7 +79,7 @@ type Service struct {
 	state   *state.Dir   // nil if nothing is kept
 	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
-	runs    []func(context.Context) error // what writes until the drain has ended
+	runs    []func(context.Context) error // they write until the drain has ended
 }
 
 // New wires a service. Nothing runs yet; whoever does not call Run calls Close.
@@ -118,10 +118,10 @@ func New(c Config) *Service {
 	return s
 }
 
-// follow has what serves kept, and how old that is told.
+// follow has what serves kept, and adds the metrics of its age.
 func (s *Service) follow(source live.Source, kept *state.Dir) {
 	if c, ok := source.(live.Confirmer); ok {
-		s.metrics.AgeOf("corsgate_source_age_seconds", "How long ago the source of the policies was last found to hold what it did; if never, since the start.", c.Confirmed)
+		s.metrics.AgeOf("corsgate_source_age_seconds", "How long ago the source of the policies was last found to have the same content; if never, since the start.", c.Confirmed)
 	}
 	if kept == nil {
 		return
@@ -132,7 +132,7 @@ func (s *Service) follow(source live.Source, kept *state.Dir) {
 	s.metrics.CountedBy("corsgate_state_write_failures_total", "How often the last known good policies could not be written.", kept.Failures)
 }
 
-// deliver has compiled policies delivered, and told of.
+// deliver adds the delivery of compiled policies, and its metrics.
 func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	e.Logger = log
 	s.Reloader.Sinks = append(s.Reloader.Sinks, e)
@@ -146,7 +146,7 @@ func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	}
 }
 
-// take has decisions taken in that Envoys tell. Before they get a set, the feed has it.
+// take adds the feed of what Envoys decide. The feed gets each set before Envoys do.
 func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logger) {
 	f.Observer, f.Logger = observer, log
 	s.Reloader.Sinks = append(s.Reloader.Sinks, f)
@@ -155,10 +155,10 @@ func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logge
 	for _, o := range feed.Outcomes() {
 		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
 	}
-	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused whole.", f.RefusedBatches)
+	s.metrics.CountedBy("corsgate_feed_refused_batches_total", "The batches of decisions that were refused as a whole.", f.RefusedBatches)
 }
 
-// serveMetrics has /metrics served on a listener of its own, if there is one.
+// serveMetrics serves /metrics on a listener of its own, if there is one.
 func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 	if l == nil {
 		return
@@ -169,18 +169,18 @@ func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 	})
 }
 
-// observers makes what observes decisions, those that the service is asked for and those
+// observers makes the observers of decisions: of those that the service takes, and of those
 // that Envoys take by themselves.
 func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
 	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
 	if c.LogDropped != nil {
-		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, for want of a reader.", c.LogDropped)
+		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, since nobody read them.", c.LogDropped)
 	}
 	if c.Every > 0 {
 		log := decisionlog.New(c.Decisions, c.Every)
 		log.Logger = c.Logger
 		s.metrics.CountedBy("corsgate_decision_log_lines_total", "The decisions that were logged.", log.Written)
-		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that were to be logged and were not, for want of a reader.", log.Dropped)
+		s.metrics.CountedBy("corsgate_decision_log_dropped_total", "The decisions that should have been logged and were dropped, since nobody read the log.", log.Dropped)
 		asked, compiled, s.runs = append(asked, log), append(compiled, log.Compiled()), append(s.runs, log.Run)
 	}
 	if c.TraceEndpoint != "" {
@@ -218,7 +218,7 @@ func (s *Service) Close() error {
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	afterDrain, drained := context.WithCancel(context.WithoutCancel(ctx))
-	g.Go(func() error { return s.Reloader.Run(ctx) })              // keeps the policies at what the source holds
+	g.Go(func() error { return s.Reloader.Run(ctx) })              // serves what the source has now
 	g.Go(func() error { defer drained(); return s.grpc.Run(ctx) }) // answers Envoy
 	if s.admin != nil {
 		g.Go(func() error { return s.admin.Run(afterDrain) }) // answers people and health checks, while it drains too

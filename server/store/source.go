@@ -70,7 +70,7 @@ func (s *Source) setup() {
 		s.turn = make(chan struct{}, 1)
 		s.turn <- struct{}{}
 		s.reader = newReader(s.Backend)
-		s.load = policyfile.Load
+		s.load = new(policyfile.Loader).Load
 	})
 }
 

@@ -1,5 +1,5 @@
-// Package tlsfile is TLS from files: certificates, and who may connect, are
-// read again when the files change, without a restart.
+// Package tlsfile is TLS from files. When the files change, it reads the certificates and
+// the allowed clients again, without a restart.
 package tlsfile
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/corsgate/corsgate/server/access"
 )
 
-// checkInterval is how long the files are taken for unchanged.
+// checkInterval is how long the files are not read again.
 const checkInterval = time.Second
 
 // Files are the PEM files of a listener. Its methods are safe for concurrent
@@ -26,31 +26,31 @@ const checkInterval = time.Second
 type Files struct {
 	// Cert and Key are the server's certificate chain and its key; required.
 	Cert, Key string
-	// ClientCA has the authorities of clients. When it is set, only clients with
-	// a certificate of one of them are let in; empty lets everybody in.
+	// ClientCA has the authorities of clients. If it is set, only clients with a
+	// certificate from one of them may connect. If it is empty, everybody may.
 	ClientCA string
-	// AllowedSANs are the only subject alternative names (DNS name, URI such as
-	// spiffe://td/ns/envoy, e-mail or IP address) of clients that are let in; one
-	// is enough. They are compared as text, a URI in its normal form, whatever
-	// kind of name it is. Empty means every client that ClientCA trusts.
+	// AllowedSANs are subject alternative names (DNS name, URI such as
+	// spiffe://td/ns/envoy, e-mail or IP address). Only clients with one of them may
+	// connect. They are compared as text, whatever their kind, and a URI in its normal
+	// form. Empty means every client that ClientCA trusts.
 	AllowedSANs []string
-	// Logger gets reloads and refused files; nil means nobody does.
+	// Logger gets reloads and refused files; nil means no log.
 	Logger *slog.Logger
 
 	mu      sync.Mutex
 	checked time.Time
 	content [3][]byte // of Cert, Key and ClientCA, as they are served
-	refused [3][]byte // content that could not be served, told once
+	refused [3][]byte // content that could not be served, which is logged once
 	config  *tls.Config
 }
 
-// errNoAuthority is a list of names that nobody vouches for.
+// errNoAuthority is the error for a list of names without authorities.
 var errNoAuthority = errors.New("allowed names need the authorities of the clients: name a client CA file too")
 
-// Config returns the configuration of a listener that speaks protocols (ALPN).
-// It reads the files now, to tell mistakes at once, and again, at most once a
-// second, when a client connects. Files that cannot be used then change
-// nothing. A connection that stands keeps what it was let in with.
+// Config returns the configuration of a listener that speaks protocols (ALPN). It reads
+// the files now, to report mistakes at once, and again when a client connects, at most
+// once a second. Files that cannot be used then change nothing. An open connection keeps
+// what it began with.
 func (f *Files) Config(protocols ...string) (*tls.Config, error) {
 	if len(f.AllowedSANs) > 0 && f.ClientCA == "" {
 		return nil, errNoAuthority
@@ -70,7 +70,7 @@ func (f *Files) Config(protocols ...string) (*tls.Config, error) {
 	return c, nil
 }
 
-// current returns the configuration of what the files say now, or said when
+// current returns the configuration of the files as they are now, or as they were when
 // they were last good.
 func (f *Files) current(protocols []string) *tls.Config {
 	f.mu.Lock()
@@ -96,7 +96,7 @@ func (f *Files) current(protocols []string) *tls.Config {
 	return f.config
 }
 
-// refuse tells of files that cannot be used, once for each content.
+// refuse logs files that cannot be used, once for each content.
 func (f *Files) refuse(content [3][]byte, err error) {
 	if f.refused[0] != nil && same(content, f.refused) {
 		return
@@ -142,7 +142,7 @@ func (f *Files) parse(content [3][]byte, protocols []string) (*tls.Config, error
 		MinVersion:   tls.VersionTLS12,
 		Certificates: []tls.Certificate{pair},
 		NextProtos:   protocols,
-		// A session that is taken up again would not be judged by new files.
+		// A resumed session would not be checked by new files.
 		SessionTicketsDisabled: true,
 	}
 	if f.ClientCA == "" {
@@ -168,8 +168,8 @@ func (f *Files) verify(s tls.ConnectionState) error {
 	return errors.New("none of the client certificate's names is allowed")
 }
 
-// ClientNames returns the subject alternative names of a client, as AllowedSANs lists
-// them; there are none if nobody vouches for it.
+// ClientNames returns the subject alternative names of a client, in the form of AllowedSANs.
+// Without a verified certificate there are none.
 func ClientNames(s tls.ConnectionState) []string {
 	if len(s.VerifiedChains) == 0 {
 		return nil

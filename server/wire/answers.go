@@ -36,7 +36,7 @@ var metadataKeys = func() map[string]string {
 // answers is a set with its encoded answers.
 type answers struct {
 	set     *policy.Set
-	encoded []answer // :: policy.Answer.ID
+	encoded []*answer // :: policy.Answer.ID
 }
 
 // answer is what of a policy.Answer can be encoded before a request comes.
@@ -51,16 +51,28 @@ type answer struct {
 	entries template
 }
 
-func encode(set *policy.Set) *answers {
-	all := &answers{set: set, encoded: make([]answer, len(set.Answers()))}
+// encodeAfter encodes the answers of set, but for those that it shares with prev, which
+// may be nil.
+func encodeAfter(prev *answers, set *policy.Set) *answers {
+	all := &answers{set: set, encoded: make([]*answer, len(set.Answers()))}
+	var have []*policy.Answer
+	if prev != nil {
+		have = prev.set.Answers()
+	}
 	for i, a := range set.Answers() {
-		all.encoded[i] = encodeAnswer(a)
+		switch {
+		case a == nil:
+		case i < len(have) && have[i] == a:
+			all.encoded[i] = prev.encoded[i]
+		default:
+			all.encoded[i] = encodeAnswer(a)
+		}
 	}
 	return all
 }
 
-func encodeAnswer(a *policy.Answer) answer {
-	e := answer{apply: applyOf(a)}
+func encodeAnswer(a *policy.Answer) *answer {
+	e := &answer{apply: applyOf(a)}
 	inCheck := option{num: okResponseHeaders, value: headerValue}
 	if a.Action == policy.Reply {
 		e.status = appendStatus(nil, immediateStatus, a.Status)

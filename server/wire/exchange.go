@@ -135,7 +135,7 @@ func (x *Exchange) own() {
 }
 
 // answer returns the encoded form of the decision's answer.
-func (x *Exchange) answer() *answer { return &x.set.encoded[x.decision.Answer.ID] }
+func (x *Exchange) answer() *answer { return x.set.encoded[x.decision.Answer.ID] }
 
 func (x *Exchange) processPolicy() string {
 	if x.named != "" {

@@ -43,10 +43,10 @@ type Handler struct {
 	first chan struct{} // closed with the first set
 }
 
-// Prepare implements live.Sink: it encodes the answers of set, so that the first
-// requests do not wait for that.
+// Prepare implements live.Sink: it encodes the answers of set that do not serve yet,
+// so that the first requests do not wait for that.
 func (h *Handler) Prepare(set *policy.Set) (commit func(), err error) {
-	encoded := encode(set)
+	encoded := encodeAfter(h.serving.Load(), set)
 	return func() {
 		if h.serving.Swap(encoded) == nil {
 			close(h.ready())

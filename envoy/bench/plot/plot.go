@@ -1,5 +1,5 @@
 // Package plot draws line charts as SVG: two axes, either of them logarithmic,
-// ticks with numbers, and a legend. Dark on white.
+// ticks with numbers, and a legend. A reader who prefers dark pages sees it dark.
 package plot
 
 import (
@@ -46,8 +46,11 @@ const (
 	top, bottom = 50.0, 320.0
 )
 
+// colour is a line's colour on a light and on a dark page.
+type colour struct{ Light, Dark string }
+
 // colours tell the lines apart, for the colour-blind, too (Okabe and Ito).
-var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9"}
+var colours = []colour{{"#0072b2", "#56b4e9"}, {"#d55e00", "#e69f00"}, {"#009e73", "#009e73"}, {"#cc79a7", "#cc79a7"}, {"#56b4e9", "#f0e442"}}
 
 // SVG draws the chart. It is an error if there is no point, or one that a
 // logarithmic axis cannot show.
@@ -56,7 +59,7 @@ func (c Chart) SVG() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plot %q: %w", c.Title, err)
 	}
-	v := view{Chart: c, Left: left, Right: right, Top: top, Bottom: bottom, XTicks: x.ticks(), YTicks: y.ticks()}
+	v := view{Chart: c, Colours: colours, Left: left, Right: right, Top: top, Bottom: bottom, XTicks: x.ticks(), YTicks: y.ticks()}
 	for i, s := range c.Series {
 		v.Lines = append(v.Lines, newLine(i, s, x, y))
 	}
@@ -74,6 +77,7 @@ func (c Chart) SVG() ([]byte, error) {
 // view is what the template reads.
 type view struct {
 	Chart
+	Colours                  []colour
 	Left, Right, Top, Bottom float64
 	XTicks, YTicks           []tick
 	Lines                    []line
@@ -81,17 +85,18 @@ type view struct {
 
 // line is a series as it is drawn.
 type line struct {
-	Name, Colour string
-	Path         string // "x,y x,y ..."
-	Dots         []Point
-	LegendX      float64
+	Name    string
+	Colour  int    // index in colours
+	Path    string // "x,y x,y ..."
+	Dots    []Point
+	LegendX float64
 }
 
 // legendStep is the room for one name in the legend.
 const legendStep = 150
 
 func newLine(i int, s Series, x, y scale) line {
-	l := line{Name: s.Name, Colour: colours[i%len(colours)], LegendX: left + float64(i)*legendStep}
+	l := line{Name: s.Name, Colour: i % len(colours), LegendX: left + float64(i)*legendStep}
 	var path []string
 	for _, p := range s.Points {
 		dot := Point{x.at(p.X), y.at(p.Y)}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"math"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -98,6 +101,38 @@ func TestEqualValuesAreDrawn(t *testing.T) {
 			return
 		} else if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// style is how a picture is coloured.
+var style = regexp.MustCompile(`(?s)<style>.*?</style>`)
+
+// TestPlotsAreColouredAsTheyAreDrawn compares the kept plots with one that is drawn now:
+// to measure again takes long, and to colour them does not.
+func TestPlotsAreColouredAsTheyAreDrawn(t *testing.T) {
+	svg, err := plot.Chart{Series: []plot.Series{{Points: []plot.Point{{X: 1, Y: 1}}}}}.SVG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := style.FindString(string(svg))
+	if !strings.Contains(want, "prefers-color-scheme:dark") {
+		t.Errorf("no dark form in\n%s", svg)
+	}
+	kept, err := filepath.Glob("../plots/*.svg")
+	if err != nil || len(kept) == 0 {
+		t.Fatalf("plots: %q %v", kept, err)
+	}
+	for _, name := range kept {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := style.FindString(string(text)); got != want {
+			t.Errorf("%s has the style %q, want %q", name, got, want)
+		}
+		if own := regexp.MustCompile(`="#[^"]*"`).FindString(string(text)); own != "" {
+			t.Errorf("%s has a colour beside its style: %s", name, own)
 		}
 	}
 }

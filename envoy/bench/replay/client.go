@@ -26,8 +26,8 @@ const (
 // Client plays one stream again and again over one connection. It is not safe
 // for concurrent use, and of no use after an error.
 type Client struct {
-	// Answer, if set, is told of each answer and which message it is to, from
-	// 0. The bytes are valid during the call only.
+	// Answer, if it is set, gets each answer and the number of its message, from 0. The
+	// bytes are valid only during the call.
 	Answer func(step int, message []byte)
 
 	stream   Stream
@@ -80,7 +80,7 @@ func Dial(ctx context.Context, address string, stream Stream) (*Client, error) {
 	return c, c.greet()
 }
 
-// greet sends what a connection begins with (RFC 9113, section 3.4).
+// greet sends the beginning of a connection (RFC 9113, section 3.4).
 func (c *Client) greet() error {
 	_, err := c.w.WriteString(http2.ClientPreface)
 	return cmp.Or(err,
@@ -89,19 +89,19 @@ func (c *Client) greet() error {
 	)
 }
 
-// Close closes the connection, and with it what is still open.
+// Close closes the connection and all streams that are still open.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// Park leaves n streams open whose first message was answered; from then on a
-// stream's second message is sent when n others wait behind it. inFlight
-// bounds how many are opened at a time.
+// Park leaves n streams open whose first message was answered. From then on, a stream's
+// second message is sent once n later streams wait. inFlight bounds how many are opened
+// at a time.
 func (c *Client) Park(ctx context.Context, n, inFlight int) error {
 	c.park = n
 	return c.play(ctx, n, inFlight, func() bool { return len(c.parked) == n })
 }
 
-// Run opens total streams, at most inFlight at a time, and returns when as many
-// have ended. Those that are parked take turns with the new ones.
+// Run opens total streams, at most inFlight at a time, and returns once as many have
+// ended. The parked streams take turns with the new ones.
 func (c *Client) Run(ctx context.Context, total, inFlight int) error {
 	c.done = 0
 	return c.play(ctx, total, inFlight, func() bool { return c.done == total })
@@ -150,7 +150,7 @@ func (c *Client) header() []Field {
 	return append([]Field{{":method", "POST"}, {":scheme", "http"}, {":path", c.stream.Path}}, c.stream.Header...)
 }
 
-// send sends the message of x's step, now or when the server has room for it.
+// send sends the message of x's step, now or once the server has room for it.
 func (c *Client) send(x *exchange) error {
 	message := c.messages[x.step]
 	if len(message) > c.window {
@@ -214,8 +214,8 @@ func (c *Client) widen(f *http2.WindowUpdateFrame) error {
 	return nil
 }
 
-// headers looks only for the end of a stream: what a response begins with
-// tells nothing.
+// headers looks only for the end of a stream. The headers at the beginning of a response
+// do not matter.
 func (c *Client) headers(f *http2.HeadersFrame) error {
 	if !f.StreamEnded() {
 		return nil
@@ -223,11 +223,11 @@ func (c *Client) headers(f *http2.HeadersFrame) error {
 	return c.ended(f.StreamID)
 }
 
-// errNoAnswer is a server that does not do what the replay is for.
+// errNoAnswer is the error for a server that ends a stream too early.
 var errNoAnswer = errors.New("the server ended a stream without an answer")
 
-// ended is the server's end of a stream. It is as it should be after the answer
-// to a call, or when the client has already ended the stream.
+// ended handles the server's end of a stream. The server may end it after the answer to
+// a call, or if the client has already ended it.
 func (c *Client) ended(id uint32) error {
 	x := c.open[id]
 	if x == nil {
@@ -263,7 +263,7 @@ func (c *Client) data(f *http2.DataFrame) error {
 	return c.advance(x)
 }
 
-// advance does what comes after an answer.
+// advance does the next step after an answer.
 func (c *Client) advance(x *exchange) error {
 	if c.stream.Unary {
 		return nil // the end comes with the trailers

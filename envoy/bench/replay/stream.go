@@ -1,6 +1,6 @@
-// Package replay plays gRPC streams that an Envoy has opened to a server again,
-// many at a time over one connection, and costs little itself: it writes the
-// recorded bytes and looks only for the end of each answer.
+// Package replay repeats gRPC streams that an Envoy has opened to a server, many at a time
+// over one connection. It costs little itself: it writes the recorded bytes and looks only
+// for the end of each answer.
 package replay
 
 import "encoding/binary"
@@ -14,17 +14,17 @@ type Stream struct {
 	Path string
 	// Header is the metadata that came with it, without pseudo-headers.
 	Header []Field
-	// Messages are what Envoy sends, encoded. The next one is sent when the one
-	// before was answered.
+	// Messages are the encoded messages that Envoy sends. Each is sent once the one before
+	// was answered.
 	Messages [][]byte
-	// Unary says that the stream is a call with one message: its end is the
-	// server's. Other streams are ended by RST_STREAM after the last answer,
-	// as Envoy's ext_proc does by default.
+	// Unary says that the stream is a call with one message, which the server ends. The
+	// client ends other streams by RST_STREAM after the last answer, as Envoy's ext_proc
+	// does by default.
 	Unary bool
 }
 
-// prefixLen is the length of a gRPC message's prefix: a flag that tells whether
-// it is compressed, and its length in four bytes.
+// prefixLen is the length of a gRPC message's prefix: a flag for compression, and the
+// message's length in four bytes.
 const prefixLen = 5
 
 // frame puts the prefix before a message.
@@ -34,7 +34,7 @@ func frame(message []byte) []byte {
 	return append(out, message...)
 }
 
-// unframe returns the message at the start of b once it is there as a whole.
+// unframe returns the message at the start of b, if it is complete.
 func unframe(b []byte) (message []byte, whole bool) {
 	if len(b) < prefixLen {
 		return nil, false

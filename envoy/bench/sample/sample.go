@@ -1,5 +1,5 @@
-// Package sample measures things side by side: every case once a round, round
-// after round, so that what disturbs the machine disturbs all of them.
+// Package sample measures things side by side: each case once in a round, round after
+// round, so that a disturbance of the machine affects all of them.
 package sample
 
 import (
@@ -17,9 +17,9 @@ type Case[T any] struct {
 	Run func(context.Context) (T, error)
 }
 
-// Interleave runs each case once a round and returns what they measured, by
-// case and then by round. Every other round goes backwards, so that no case
-// always follows the same one.
+// Interleave runs each case once in a round, and returns what the cases measured, by case
+// and then by round. Every other round goes backwards, so that no case always comes after
+// the same one.
 func Interleave[T any](ctx context.Context, rounds int, cases []Case[T]) ([][]T, error) {
 	got := make([][]T, len(cases))
 	for round := range rounds {
@@ -40,14 +40,14 @@ func Interleave[T any](ctx context.Context, rounds int, cases []Case[T]) ([][]T,
 	return got, nil
 }
 
-// Median returns the median of values, NaN when there are none.
+// Median returns the median of values, or NaN if there are none.
 func Median(values []float64) float64 {
 	_, middle, _ := Quartiles(values)
 	return middle
 }
 
-// Quartiles returns the quartiles of values, NaN when there are none. Between two
-// values they are interpolated.
+// Quartiles returns the quartiles of values, or NaN if there are none. It interpolates
+// between two values.
 func Quartiles(values []float64) (low, middle, high float64) {
 	sorted := slices.Sorted(slices.Values(values))
 	at := func(part float64) float64 {

@@ -24,9 +24,9 @@ import (
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
-// Build builds the command and returns its path. The go command keeps what it
-// has compiled, so that only linking takes time: with flags of the compiler, or
-// without cgo, everything would be compiled anew.
+// Build builds the command and returns its path. The go command keeps what it has
+// compiled, so only linking takes time. With compiler flags, or without cgo, it would
+// compile everything anew.
 func Build(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "corsgate")
@@ -107,7 +107,7 @@ func (p *Process) Terminate(t testing.TB) int {
 	}
 }
 
-// awaitReady waits until the log has told the addresses and /readyz says yes.
+// awaitReady waits until the log has the addresses, and /readyz says yes.
 func (p *Process) awaitReady(t testing.TB) {
 	t.Helper()
 	for start := time.Now(); time.Since(start) < servertest.Patience; time.Sleep(10 * time.Millisecond) {
@@ -149,7 +149,7 @@ func (p *Process) Get(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// A connection of its own, so that none is left behind.
+	// A new connection each time, so that none stays open.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: servertest.Patience}
 	resp, err := client.Do(req)
 	if err != nil {

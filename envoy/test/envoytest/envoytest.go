@@ -21,11 +21,11 @@ import (
 // findTimeout bounds the installation of an Envoy.
 const findTimeout = 5 * time.Minute
 
-// MessageTimeout is for tests that are not about it: the longest there is.
+// MessageTimeout is the longest possible one, for tests that are not about it.
 const MessageTimeout = time.Minute
 
-// Patient has a generated bootstrap take nobody for dead who is slow: its health
-// checks, pings and connections get as long as a message.
+// Patient lengthens the timeouts of a generated bootstrap, so that a slow process does not
+// count as dead: health checks, pings and connections may take as long as a message.
 func Patient(bootstrap map[string]any) {
 	patient(bootstrap["static_resources"].(map[string]any)["clusters"])
 }
@@ -47,8 +47,8 @@ func patient(v any) {
 	}
 }
 
-// FreeAddress returns an address of loopback that nobody listens on and nobody
-// gets by chance: systems give out ports above these.
+// FreeAddress returns an address of loopback that nobody listens on. Its port is below
+// those that systems give out, so nobody gets it by chance.
 func FreeAddress() string {
 	for {
 		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(12_000)))
@@ -96,8 +96,8 @@ func ServeHTTP(t testing.TB, s *http.Server, l net.Listener) {
 	})
 }
 
-// Full skips a test that takes long, or needs much of the machine, unless all
-// are asked for by CORSGATE_TEST=full.
+// Full skips a test that takes long, or needs much of the machine, unless
+// CORSGATE_TEST=full asks for all tests.
 func Full(t testing.TB) {
 	t.Helper()
 	if os.Getenv("CORSGATE_TEST") != "full" {

@@ -13,11 +13,11 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 )
 
-// powerShell finds what "Copy as PowerShell" gives.
+// powerShell finds the text that "Copy as PowerShell" gives.
 var powerShell = regexp.MustCompile(`(?i)\b(invoke-(webrequest|restmethod)|new-object microsoft\.powershell)\b`)
 
-// Command reads one or several curl commands, as a shell or Windows' cmd takes
-// them, or calls of fetch. The error says what to copy instead.
+// Command reads one or several curl commands, for a shell or for Windows' cmd, or calls of
+// fetch. The error says what to copy instead.
 func Command(text string) ([]explain.Question, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
 	switch {
@@ -33,7 +33,7 @@ func Command(text string) ([]explain.Question, error) {
 	var qs []explain.Question
 	for _, words := range commands {
 		if !isCurl(words) {
-			continue // what prepares it, or reads its output
+			continue // another command, before curl or reading its output
 		}
 		q, err := curlQuestion(words[1:])
 		if err != nil {
@@ -47,7 +47,7 @@ func Command(text string) ([]explain.Question, error) {
 	return qs, nil
 }
 
-// byteOrderMark begins what some tools save.
+// byteOrderMark is at the beginning of files that some tools save.
 const byteOrderMark = "\ufeff"
 
 // isCurl reports whether a command is curl, wherever it is installed.
@@ -68,12 +68,11 @@ func split(text string) ([][]string, error) {
 	return shellCommands(text)
 }
 
-// prompt finds what stands before a command in a terminal: "$ ", or the folder
-// and ">" of Windows.
+// prompt finds the prompt before a command in a terminal: "$ ", or the folder and ">" of
+// Windows.
 var prompt = regexp.MustCompile(`(?mi)^[ \t]*(?:[$%#]|(?:PS )?[a-z]:\\[^>\n]*>)[ \t]*(\S*curl(?:\.exe)?\s)`)
 
-// shellCommands splits as a shell does, without running anything: variables stay
-// as they stand there.
+// shellCommands splits as a shell does, but runs nothing and does not expand variables.
 func shellCommands(text string) (commands [][]string, err error) {
 	file, err := syntax.NewParser().Parse(strings.NewReader(text), "")
 	if err != nil {
@@ -93,8 +92,8 @@ func shellCommands(text string) (commands [][]string, err error) {
 	return commands, err
 }
 
-// literals returns the words without their quotes. Braces stay, which may stand
-// for any number of words.
+// literals returns the words without their quotes. It does not expand braces, which may
+// stand for any number of words.
 func literals(cfg *expand.Config, args []*syntax.Word) (words []string, err error) {
 	for _, arg := range args {
 		word, err := expand.Literal(cfg, arg)

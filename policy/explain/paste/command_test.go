@@ -124,7 +124,7 @@ func TestCommandRefuses(t *testing.T) {
 	}
 }
 
-const refererNote = "the request has no Origin, as browsers copy one that was not sent: the origin is that of its Referer"
+const refererNote = "the copied request has no Origin, as if the browser had sent none: the origin is taken from its Referer"
 
 // TestSeveralCommands are what "Copy all as cURL" gives.
 func TestSeveralCommands(t *testing.T) {

@@ -19,12 +19,12 @@ func curlQuestion(words []string) (explain.Question, error) {
 	return c.question()
 }
 
-// curlCommand is what matters of a curl command.
+// curlCommand are the parts of a curl command that matter.
 type curlCommand struct {
 	method, url string
 	headers     browser.Headers
-	// body, head and get tell of options that choose the method; credentials of
-	// those that send some.
+	// body, head and get say which options that choose the method were given. credentials
+	// says that an option sends credentials.
 	body, head, get, credentials bool
 }
 
@@ -63,9 +63,8 @@ func (c *curlCommand) read(words []string) error {
 	return nil
 }
 
-// cutOption returns the short form of an option if it has one, and the value
-// that stands in the same word: -XPUT, --request=PUT. The name is empty for what
-// is not an option.
+// cutOption returns the short form of an option, if it has one, and the value in the same
+// word: -XPUT, --request=PUT. If the word is not an option, the name is empty.
 func (c *curlCommand) cutOption(word string) (name, value string, glued bool) {
 	if !strings.HasPrefix(word, "-") || word == "-" {
 		return "", "", false
@@ -81,8 +80,8 @@ func (c *curlCommand) cutOption(word string) (name, value string, glued bool) {
 	return c.cutShort(word)
 }
 
-// cutShort reads a word of short options, of which the first that takes a value
-// has the rest of the word: -sI, -sXPUT. The others are flags.
+// cutShort reads a word of short options: -sI, -sXPUT. The first option that takes a value
+// takes the rest of the word. The options before it are flags.
 func (c *curlCommand) cutShort(word string) (name, value string, glued bool) {
 	for i := 1; i < len(word); i++ {
 		name = "-" + word[i:i+1]
@@ -133,16 +132,15 @@ func (c *curlCommand) option(name, value string) {
 	}
 }
 
-// addType notes the Content-Type that an option brings, for the case that no
-// header says otherwise.
+// addType notes the Content-Type that an option sets unless a header does.
 func (c *curlCommand) addType(value string) {
 	if _, have := c.headers.Get("Content-Type"); !have && value != "" {
 		c.headers = append(c.headers, browser.Header{Name: "content-type", Value: value})
 	}
 }
 
-// header reads a header line; "NAME:" takes one away and "NAME;" is one without
-// a value.
+// header reads a header line. "NAME:" removes a header, and "NAME;" is one without a
+// value.
 func (c *curlCommand) header(line string) {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
@@ -166,7 +164,7 @@ func without(hs browser.Headers, name string) (kept browser.Headers) {
 	return kept
 }
 
-// question returns what the command asks.
+// question returns the question that the command asks.
 func (c *curlCommand) question() (explain.Question, error) {
 	if c.url == "" {
 		return explain.Question{}, errors.New("the curl command has no URL")

@@ -23,9 +23,9 @@ type Recording struct {
 	Entries int
 }
 
-// harFile is what matters of an HTTP Archive (HAR 1.2,
-// http://www.softwareishard.com/blog/har-12-spec/). Names with "_" are
-// Chromium's own.
+// harFile are the parts of an HTTP Archive (HAR 1.2,
+// http://www.softwareishard.com/blog/har-12-spec/) that matter. Only Chromium writes names
+// with "_".
 type harFile struct {
 	Log struct {
 		Entries []*harEntry `json:"entries"`
@@ -97,8 +97,8 @@ func join(entries []*harEntry) {
 	}
 }
 
-// nearest returns the entry nearest to e that fits, of two the earlier one; nil if
-// none does.
+// nearest returns the entry nearest to e that fits, or nil. If two are equally near, it
+// returns the earlier one.
 func (e *harEntry) nearest(among []*harEntry, fits func(*harEntry) bool) (found *harEntry) {
 	distance := func(other *harEntry) int { return max(other.place-e.place, e.place-other.place) }
 	for _, other := range among {
@@ -150,11 +150,11 @@ func (r *Recording) add(e *harEntry) {
 		r.Questions = append(r.Questions, q)
 	case q.Failed == "":
 	case !isHTTP(q.URL):
-		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a URL that is not of http, https, ws or wss")
+		r.skip(q, "it failed ("+q.Failed+"), and CORS applies only to URLs of http, https, ws or wss")
 	case strings.HasPrefix(q.Failed, "net::") && q.Failed != "net::ERR_FAILED":
 		r.skip(q, "it failed with "+q.Failed+", which is not a failure of CORS")
 	case q.Mode != "":
-		r.skip(q, "it failed ("+q.Failed+"), and CORS has no say in a request of the mode "+string(q.Mode))
+		r.skip(q, "it failed ("+q.Failed+"), and CORS does not apply to a request of the mode "+string(q.Mode))
 	default:
 		r.Questions = append(r.Questions, q)
 	}

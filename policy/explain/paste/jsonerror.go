@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// misread says where text cannot be read and what has to stand there, of err that
-// its decoder gave.
+// misread says where text cannot be read, and what has to be there, by the error of its
+// decoder.
 func misread(text string, err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		value, _, _ := strings.Cut(wrong.Value, " ") // a number may follow
@@ -24,10 +24,10 @@ func misread(text string, err error) error {
 
 func lineAt(text string, offset int64) int { return 1 + strings.Count(text[:offset], "\n") }
 
-// valueWords are for what the decoder calls a value.
+// valueWords are our words for the kinds of values that the decoder names.
 var valueWords = map[string]string{"array": "a list", "bool": "true or false", "number": "a number", "object": "an object", "string": "text"}
 
-// kindWord is what is decoded into that kind.
+// kindWord returns the word for a value that is decoded into that kind.
 func kindWord(kind reflect.Kind) string {
 	switch kind {
 	case reflect.String:

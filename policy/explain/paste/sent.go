@@ -48,15 +48,15 @@ func refererOrigin(sent browser.Headers) (origin string, notes []string) {
 	if origin = explain.PageOrigin(referer); origin == "" {
 		return "", nil
 	}
-	return origin, []string{"the request has no Origin, as browsers copy one that was not sent: the origin is that of its Referer"}
+	return origin, []string{"the copied request has no Origin, as if the browser had sent none: the origin is taken from its Referer"}
 }
 
 // modes are the modes other than CORS by their words (Fetch,
 // #concept-request-mode).
 var modes = map[string]explain.Mode{"navigate": explain.Navigate, "no-cors": explain.NoCORS, "websocket": explain.WebSocket}
 
-// modeOf is what Fetch Metadata and the handshake of WebSocket (RFC 6455, section
-// 4.1) tell; empty for CORS.
+// modeOf returns the mode by Fetch Metadata and by the handshake of WebSocket (RFC 6455,
+// section 4.1). It is empty for CORS.
 func modeOf(sent browser.Headers) explain.Mode {
 	if upgrade, _ := sent.Get("Upgrade"); strings.EqualFold(upgrade, "websocket") {
 		return explain.WebSocket

@@ -19,9 +19,9 @@ func windowsCommands(text string) (commands [][]string) {
 	return commands
 }
 
-// windowsLines does what cmd does: a caret takes the meaning from what follows,
-// and at the end of a line joins the next one. Two line ends after it are one
-// that counts. Lines and "&" end a command, unless they stand in quotes.
+// windowsLines splits as cmd does. A caret makes the next character an ordinary one. At the
+// end of a line it joins the next line; two line ends after it are one ordinary line end.
+// The end of a line and "&" end a command, unless they are in quotes.
 func windowsLines(text string) (lines []string) {
 	var line strings.Builder
 	quoted := false
@@ -51,9 +51,9 @@ func windowsLines(text string) (lines []string) {
 	return lines
 }
 
-// windowsWords does what programs do with their command line: white space ends a
-// word unless it stands in quotes, a backslash before a quote makes it a letter,
-// and so do two quotes within quotes. Chrome doubles other backslashes.
+// windowsWords splits as programs split their command line. White space ends a word, unless
+// it is in quotes. A quote is an ordinary character after a backslash, or doubled within
+// quotes. Chrome doubles other backslashes.
 func windowsWords(line string) (words []string) {
 	var word strings.Builder
 	begun, quoted := false, false

@@ -32,8 +32,8 @@ func Write(w io.Writer, paint printable.Painter, reports ...explain.Report) erro
 // control finds control characters, and the colours of a painter as a whole.
 var control = regexp.MustCompile(`\x1b\[[0-9]+m|[^\P{Cc}\n]`)
 
-// harmless replaces control characters, which a HAR file may have anywhere and a
-// terminal would obey.
+// harmless replaces control characters. A HAR file may have them anywhere, and a terminal
+// would obey them.
 func harmless(text string) string {
 	return control.ReplaceAllStringFunc(text, func(s string) string {
 		if len(s) > len("\x1b") && s[0] == '\x1b' {
@@ -153,7 +153,7 @@ func (t *writer) near(n explain.Near) string {
 	return "near: " + n.Entry + ": " + n.Why
 }
 
-// before writes what the browser looks at before it sends anything.
+// before writes what the browser checks before it sends anything.
 func (t *writer) before(steps []browser.Step) {
 	heading := "browser"
 	for _, s := range steps {
@@ -162,7 +162,7 @@ func (t *writer) before(steps []browser.Step) {
 	}
 }
 
-// checks writes what a browser checked of an answer.
+// checks writes what a browser checks in an answer.
 func (t *writer) checks(steps []browser.Step) {
 	for _, s := range steps {
 		mark := t.paint.Green("ok")
@@ -192,8 +192,8 @@ func (t *writer) exchange(heading string, e *explain.Exchange, policy string) {
 	}
 }
 
-// answeredBy says whose answer it is, and the reason. Corsgate or Envoy itself
-// carries a policy out.
+// answeredBy says whose answer it is, and the reason. It names the policy, since either
+// corsgate or Envoy itself may apply it.
 func answeredBy(e *explain.Exchange, policy string) string {
 	switch {
 	case e.Forwarded:
@@ -236,7 +236,7 @@ func (t *writer) headers(arrow string, hs browser.Headers) {
 	}
 }
 
-// remedy writes what to change, as it stands in a policy file.
+// remedy writes what to change, in the form of a policy file.
 func (t *writer) remedy(report *explain.Report) {
 	r := report.Remedy
 	if r == nil {
@@ -248,7 +248,7 @@ func (t *writer) remedy(report *explain.Report) {
 		to = "To allow it whatever the upstream answers, "
 	}
 	if r.Method != "" {
-		t.line("%slet the page send %s: methods have case", to, r.Method)
+		t.line("%slet the page send %s: methods are case-sensitive", to, r.Method)
 		to = "and "
 	}
 	if r.Omit != nil {
@@ -270,7 +270,7 @@ func (t *writer) remedy(report *explain.Report) {
 	}
 }
 
-// changes writes them under each other; those of a new policy are all of it.
+// changes writes the changes, each on a line. For a new policy they are all its fields.
 func (t *writer) changes(changes []explain.Change, fresh bool) {
 	cors := false
 	for i, c := range changes {

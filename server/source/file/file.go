@@ -30,6 +30,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/access"
 )
@@ -62,6 +63,8 @@ type Source struct {
 
 	newWatcher func() (*fsnotify.Watcher, error) // nil means fsnotify.NewWatcher
 
+	loader policyfile.Loader
+
 	once  sync.Once
 	reads chan struct{} // something new was read; holds one
 
@@ -91,7 +94,7 @@ func (s *Source) Snapshot() (fsys fs.FS, place string, err error) {
 func (s *Source) take() (*snapshot, error) {
 	s.setup()
 	r, err := resolve(s.Path)
-	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}}
+	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}, hasher: newHasher()}
 	s.mu.Lock()
 	s.last = sn
 	s.mu.Unlock()

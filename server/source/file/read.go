@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -46,7 +45,7 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		if s.Keep {
 			sn.kept = map[string][]byte{}
 		}
-		r := live.Reading{Result: policyfile.Load(sn, sn.root.dir)}
+		r := live.Reading{Result: s.loader.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
 			s.confirm()

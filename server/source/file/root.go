@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -137,6 +138,10 @@ func (r root) list(name string) ([]fs.DirEntry, error) {
 		if !r.lists(name, e.Name()) {
 			continue
 		}
+		if e.Type().IsRegular() {
+			entries = append(entries, e) // there is no link to follow
+			continue
+		}
 		fi, err := r.stat(path.Join(name, e.Name()))
 		if err != nil {
 			continue // deleted since the folder was read
@@ -155,20 +160,35 @@ func (r root) lists(folder, entry string) bool {
 
 // fingerprint identifies content: a listing by its names and kinds, a file by
 // its hash, and either by the reason why it cannot be read.
-func (r root) fingerprint(l lookup) string {
+func (r root) fingerprint(l lookup, h *hasher) string {
 	if l.list {
 		return listFingerprint(r.list(l.name))
 	}
-	f, _, err := r.open(l.name)
+	return sumFingerprint(h.sum(r, l.name))
+}
+
+// hasher hashes files, one after the other, in memory that it uses again: there may be
+// thousands of them.
+type hasher struct {
+	hash hash.Hash
+	part []byte
+}
+
+func newHasher() *hasher { return &hasher{sha256.New(), make([]byte, 64<<10)} }
+
+// sum returns the hash of a file, of which it keeps no more than a part at a time.
+func (h *hasher) sum(r root, name string) (sum [sha256.Size]byte, err error) {
+	f, _, err := r.open(name)
 	if err != nil {
-		return "error: " + err.Error()
+		return sum, err
 	}
 	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(f, maxFile)); err != nil {
-		return "error: " + reason(err).Error()
+	h.hash.Reset()
+	if _, err := io.CopyBuffer(h.hash, io.LimitReader(f, maxFile), h.part); err != nil {
+		return sum, reason(err)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	h.hash.Sum(sum[:0])
+	return sum, nil
 }
 
 // endsInLine reports whether a file ends in the middle of a line, or is empty:
@@ -203,7 +223,13 @@ func readFingerprint(content []byte, err error) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	sum := sha256.Sum256(content)
+	return sumFingerprint(sha256.Sum256(content), nil)
+}
+
+func sumFingerprint(sum [sha256.Size]byte, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
 	return hex.EncodeToString(sum[:])
 }
 

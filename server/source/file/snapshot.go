@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"io"
 	"io/fs"
 	"maps"
@@ -45,6 +47,9 @@ type snapshot struct {
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
 	kept map[string][]byte // :: name -> content of each file that was read; nil if nobody wants them
 	torn bool              // something changed while it was read, or may have
+
+	summing sync.Mutex // guards hasher
+	hasher  *hasher
 }
 
 var (
@@ -94,11 +99,30 @@ func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// Sum returns the SHA-256 of a file's content, for package policyfile, which need not
+// read what it knows. If the content is to be kept, it returns an error.
+func (s *snapshot) Sum(name string) (sum [sha256.Size]byte, err error) {
+	if s.keeps() {
+		return sum, errors.New("the content is to be kept")
+	}
+	s.summing.Lock()
+	defer s.summing.Unlock()
+	sum, err = s.hasher.sum(s.root, name)
+	s.note(lookup{name: name}, sumFingerprint(sum, err))
+	return sum, err
+}
+
 func (s *snapshot) read(name string) ([]byte, info, error) {
 	content, fi, err := s.root.read(name)
 	s.note(lookup{name: name}, readFingerprint(content, err))
 	s.keep(name, content, err)
 	return content, fi, err
+}
+
+func (s *snapshot) keeps() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept != nil
 }
 
 func (s *snapshot) keep(name string, content []byte, err error) {
@@ -198,8 +222,9 @@ func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
 	then := describe(s.root, s.err, asked, s.answer)
 	r, err := resolve(s.source.Path)
+	h := newHasher()
 	now = describe(r, err, asked, func(l lookup) string {
-		fingerprint := r.fingerprint(l)
+		fingerprint := r.fingerprint(l, h)
 		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)
 		return fingerprint
 	})

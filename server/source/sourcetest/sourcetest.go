@@ -16,22 +16,22 @@ import (
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
-// Held is a source, and how a test changes what it holds.
+// Held is a source, with functions by which a test changes its content.
 type Held struct {
 	Source live.Source
-	// Put has the source hold the policies of this policy file, all at once and
-	// nothing else. It may be reached from then on.
+	// Put makes the source have the policies of this policy file, all at once and nothing
+	// else. After that the source can be read.
 	Put func(t testing.TB, text string)
 	// Place is the file that diagnostics of these policies name.
 	Place string
-	// Lose has the source hold nothing that can be read.
+	// Lose makes the source unreadable.
 	Lose func(t testing.TB)
-	// Advice says what to do then; the error has it.
+	// Advice is the part of the error that says what to do if the source is unreadable.
 	Advice string
 }
 
-// Test tests sources. Each test makes its own with hold, which may end what
-// it started by t.Cleanup.
+// Test tests sources. Each test makes a source with hold, which may use t.Cleanup to end
+// what it starts.
 func Test(t *testing.T, hold func(t *testing.T) *Held) {
 	for _, c := range []struct {
 		name string
@@ -54,7 +54,7 @@ func Test(t *testing.T, hold func(t *testing.T) *Held) {
 	}
 }
 
-// version returns a policy file of which the policies are others for each n.
+// version returns a policy file whose policies differ for each n.
 func version(n int) string {
 	return fmt.Sprintf("policies:\n- name: api\n  cors: {allowOrigins: [\"https://app.example.com\"], maxAge: %d}\n", n)
 }
@@ -64,8 +64,8 @@ func hash(text string) string {
 	return policyfile.Load(fstest.MapFS{"p.yaml": {Data: []byte(text)}}, "").Policies.Hash()
 }
 
-// read reads policies and returns their hash; it is empty, and the test fails, if
-// they are not good.
+// read reads policies and returns their hash. If they are not good, the test fails, and
+// the hash is empty.
 func (h *Held) read(t testing.TB) string {
 	t.Helper()
 	res, err := h.Source.Read(servertest.Context(t))
@@ -85,8 +85,8 @@ func (h *Held) putAndRead(t testing.TB, n int) {
 	}
 }
 
-// watch watches until the test ends. What is told can be received; while it is
-// not, more of it is the same.
+// watch watches until the test ends. The channel has a value if a change was reported
+// since the last receive.
 func (h *Held) watch(t *testing.T) (told <-chan struct{}) {
 	t.Helper()
 	notices := make(chan struct{}, 1)
@@ -114,7 +114,7 @@ func (h *Held) watch(t *testing.T) (told <-chan struct{}) {
 	return notices
 }
 
-// await reads whenever Watch tells of a change, until version n is read.
+// await reads whenever Watch reports a change, until it reads version n.
 func (h *Held) await(t *testing.T, told <-chan struct{}, n int) {
 	t.Helper()
 	patience := time.After(servertest.Patience)
@@ -156,7 +156,7 @@ func tellsMistakes(t *testing.T, h *Held) {
 	}
 }
 
-// expectDiagnostic reads, and expects one diagnostic.
+// expectDiagnostic reads, and wants exactly one diagnostic.
 func (h *Held) expectDiagnostic(t *testing.T, code string) {
 	t.Helper()
 	res, err := h.Source.Read(servertest.Context(t))
@@ -193,7 +193,7 @@ func readEnds(t *testing.T, h *Held) {
 	}
 }
 
-// readsAtTheSameTime has each reader read one version until it is the other.
+// readsAtTheSameTime lets several readers read until each has seen the next version.
 func readsAtTheSameTime(t *testing.T, h *Held) {
 	end := time.Now().Add(servertest.Patience)
 	h.Put(t, version(1))
@@ -232,7 +232,7 @@ func tellsEarlierChange(t *testing.T, h *Held) {
 	h.await(t, h.watch(t), 2)
 }
 
-// tellsWhatIsBack puts what was read well before: the last Read said otherwise.
+// tellsWhatIsBack puts content back that an earlier Read had, but not the last one.
 func tellsWhatIsBack(t *testing.T, h *Held) {
 	h.putAndRead(t, 1)
 	h.Lose(t)
@@ -255,8 +255,8 @@ func tellsWhatComes(t *testing.T, h *Held) {
 	h.await(t, told, 1)
 }
 
-// isSilent waits a little for a notice that should not come, so that on a busy
-// machine it may miss one; it never finds one that is due.
+// isSilent waits a little for a notice that must not come. On a busy machine it may miss
+// a wrong notice, but it never fails because of a right one.
 func isSilent(t *testing.T, h *Held) {
 	h.putAndRead(t, 1)
 	told := h.watch(t)
