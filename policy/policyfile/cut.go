@@ -59,10 +59,10 @@ func Groups(units []Unit) []byte {
 // Cut loads as Load does, and returns the units of good policies, sorted by kind and
 // name. The units of a folder of units are the same.
 func Cut(fsys fs.FS, place string) ([]Unit, Result) {
-	l := newLoader(fsys, place, bounds())
+	l := newLoader(fsys, place, bounds(), memory{})
 	l.readFiles()
-	written := l.units() // before groups are replaced by their members
-	valid := l.judge(l.specs())
+	written := l.units() // while the entries of all policies are there
+	valid := l.judge(l.memos())
 	l.checkUnused()
 	r := Result{Diagnostics: l.found.arranged()}
 	if r.HasErrors() {
@@ -75,7 +75,7 @@ func Cut(fsys fs.FS, place string) ([]Unit, Result) {
 func (l *loader) units() []Unit {
 	units := make([]Unit, 0, len(l.policies)+len(l.named))
 	for _, g := range l.named {
-		units = append(units, Unit{Kind: UnitGroup, Name: g.name, Data: linesOf(g.members)})
+		units = append(units, Unit{Kind: UnitGroup, Name: g.name, Data: linesOf(g.texts)})
 	}
 	for _, p := range l.policies {
 		spec := p.spec
