@@ -37,8 +37,9 @@ Name the policies that are to serve: --from a file, a folder or another store, o
 lost is read from these, or from what the instances report; else name it.
 
 It replaces what the store has without asking for its base, and prints what changes
-compared with that. What the store has need not be readable. Exits 0 if the release
-serves, 1 if it is refused, 4 if the store does not answer.`,
+compared with that. What the store has need not be readable.
+
+Exits 0 if the release serves, 1 if it is refused, 4 if the store does not answer.`,
 		Example: `  corsgate restore --store etcd://127.0.0.1:2379/edge --state /var/lib/corsgate
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/ --epoch 0123456789abcdef0123456789abcdef --revision 812`,
@@ -111,15 +112,15 @@ func (f *restoreFlags) findLost(ctx context.Context, b store.Backend, known live
 	if err != nil {
 		return lost, err
 	}
-	served := newestOfEpochs(ctx, b, instances)
+	served := newestLost(ctx, b, instances)
 	if lost.Epoch == "" && len(served) == 1 {
 		for epoch := range served {
 			lost.Epoch = epoch
 		}
 	}
 	if lost.Epoch == "" {
-		return lost, hinted(fmt.Errorf("the instances serve releases of %s that the store does not have, and of which it is to go on from is not known",
-			printable.Counted(len(served), "epoch", "epochs")), "name the epoch and its highest revision with --epoch and --revision: /status of an instance shows them")
+		return lost, hinted(fmt.Errorf("it is not known which epoch was lost: the store has none, and the instances serve releases of %d", len(served)),
+			"name the epoch and its highest revision with --epoch and --revision: /status of an instance shows them")
 	}
 	lost.Revision = max(lost.Revision, served[lost.Epoch])
 	if known.Epoch == lost.Epoch {
@@ -128,9 +129,10 @@ func (f *restoreFlags) findLost(ctx context.Context, b store.Backend, known live
 	return lost, nil
 }
 
-// newestOfEpochs returns the highest revision that an instance serves of each epoch of
-// which the store has it no more.
-func newestOfEpochs(ctx context.Context, b store.Backend, instances []store.Instance) map[string]uint64 {
+// newestLost returns the highest revision that an instance serves of each epoch of which
+// the store does not have it any more. If there is none, it returns what the store has: that
+// may be damaged without being lost.
+func newestLost(ctx context.Context, b store.Backend, instances []store.Instance) map[string]uint64 {
 	now, err := store.Current(ctx, b)
 	if err != nil {
 		now = store.Info{} // it is damaged, and has nothing
@@ -141,6 +143,9 @@ func newestOfEpochs(ctx context.Context, b store.Backend, instances []store.Inst
 		if i.Serves.Epoch != "" && !has {
 			newest[i.Serves.Epoch] = max(newest[i.Serves.Epoch], i.Serves.Revision)
 		}
+	}
+	if len(newest) == 0 && now.Revision > 0 {
+		newest[now.Epoch] = now.Revision
 	}
 	return newest
 }

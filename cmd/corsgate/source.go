@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -115,6 +116,9 @@ func storeError(err error, url string) error {
 		return nil
 	}
 	shown := printable.Name(url)
+	if errors.Is(err, context.Canceled) {
+		return &fault{err: errors.New("interrupted"), code: exitInterrupted, hints: []string{fmt.Sprintf("'corsgate history --store %s' shows what was done", shown)}}
+	}
 	if _, lost := asConflict(err); lost {
 		return &fault{err: err, code: exitLost, hints: []string{fmt.Sprintf("'corsgate history --store %s' shows what was pushed", shown)}}
 	}

@@ -127,7 +127,7 @@ func TestErrorsOfAStoreHaveTheirExitCodes(t *testing.T) {
 		{fmt.Errorf("not known: %w", errors.Join(errors.New("a"), fault(store.CodeUnreachable))), exitUnreachable},
 		{fault(store.CodeEmpty), exitFailure},
 		{fault(store.CodeUnit), exitFailure},
-		{context.Canceled, exitFailure},
+		{fmt.Errorf("read: %w", context.Canceled), exitInterrupted},
 		{misused("", "no"), exitUsage},
 		{errFindings, exitFailure},
 	} {
