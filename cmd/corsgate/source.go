@@ -67,12 +67,12 @@ var urlScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 // isURL reports whether a text that may be a path is a URL.
 func isURL(text string) bool { return urlScheme.MatchString(text) }
 
-// openStore opens the store of a URL; nothing waits for it. The error is a usage
-// fault.
+// openStore opens the store of a URL, and does not wait for it. access is for etcd alone. The error is about the
+// URL or about access: a wrong command line.
 func openStore(url string, access storeAccess) (store.Backend, error) {
 	switch scheme := urlScheme.FindString(url); scheme {
 	case schemeFolder:
-		return openFolder(url, access)
+		return openFolder(url)
 	case "etcd://", "etcds://":
 		backend, err := etcd.Open(access.config(url))
 		if err != nil {
@@ -80,7 +80,7 @@ func openStore(url string, access storeAccess) (store.Backend, error) {
 		}
 		return backend, nil
 	}
-	return nil, misused(storeHint, "%s is not the URL of a store: write %s", printable.Value(url), storeURLs)
+	return nil, misused(storeExamples, "%s is not the URL of a store: write %s", printable.Value(url), storeURLs)
 }
 
 // config returns the configuration for the etcd of a URL.
@@ -95,18 +95,16 @@ func (a storeAccess) config(url string) etcd.Config {
 	return c
 }
 
-func openFolder(url string, access storeAccess) (store.Backend, error) {
+func openFolder(url string) (store.Backend, error) {
 	path := strings.TrimPrefix(url, schemeFolder)
-	switch {
-	case !filepath.IsAbs(path):
-		return nil, misused(storeHint, "%s names no folder from the root on: write %s/PATH", printable.Value(url), schemeFolder)
-	case access.set():
-		return nil, misused("leave them out", "--store-tls-ca, --store-tls-cert, --store-user and their kind are for a store in etcd, and %s is a folder", printable.Value(url))
+	if !filepath.IsAbs(path) {
+		return nil, misused(storeExamples, "the folder of %s does not begin with a slash: write %s/FOLDER", printable.Value(url), schemeFolder)
 	}
 	return &store.Folder{Path: path}, nil
 }
 
-// storeHint is what to try if a store cannot be opened.
+// What to try if a store cannot be opened.
+const storeExamples = "'corsgate push --help' has examples"
 const storeHint = "the files and the user of an etcd are given by --store-tls-ca, --store-tls-cert, --store-tls-key, --store-user and --store-password-file, or CORSGATE_STORE_TLS_CA and so on"
 
 // storeError returns err, of a call to a store, with the exit code that it means and

@@ -40,9 +40,6 @@ func accessOfEnvironment() (a storeAccess) {
 	return a
 }
 
-// set reports whether anything is said.
-func (a storeAccess) set() bool { return a != storeAccess{} }
-
 // storeFlags are the flags of the commands that work on a store.
 type storeFlags struct {
 	url    string
