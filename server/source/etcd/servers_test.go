@@ -1,0 +1,197 @@
+//go:build unix
+
+package etcd_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/source/etcd"
+	"github.com/corsgate/corsgate/server/source/etcd/etcdtest"
+	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/tlsfile"
+	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
+)
+
+// codeOf returns the code of a fault, else the text of the error.
+func codeOf(err error) string {
+	if fault, ok := errors.AsType[*live.Fault](err); ok {
+		return fault.Code
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// aFullStoreSaysSo exhausts the quota of an etcd.
+func aFullStoreSaysSo(t *testing.T) {
+	c := etcdtest.Start(t, 1, "--quota-backend-bytes", "4194304")
+	b := openUntilEnd(t, etcd.Config{URL: newFleet(c)})
+	push(t, b, 1)
+	var err error
+	sum := sha256.Sum256(nil)
+	for i := 0; i < 2000 && err == nil; i++ { // it looks at its size now and then
+		value := make([]byte, 0, 1<<16)
+		for len(value) < 1<<16 {
+			sum = sha256.Sum256(sum[:])
+			value = append(value, sum[:]...)
+		}
+		err = b.Put(servertest.Context(t), []store.Object{{Key: fmt.Sprint("u/", i), Value: value}})
+	}
+	if err == nil || !strings.Contains(err.Error(), "compact and defragment it") {
+		t.Errorf("Put: %v, want what to do about the quota", err)
+	}
+	if _, err := store.Push(servertest.Context(t), b, units(2), store.Meta{}); codeOf(err) != store.CodeUnreachable || !strings.Contains(err.Error(), "compact and defragment it") {
+		t.Errorf("Push: %v, want what to do about the quota", err)
+	}
+	if r, err := (&store.Source{Backend: b}).Read(servertest.Context(t)); err != nil || r.Release.Revision != 1 {
+		t.Errorf("Read: %+v, %v, want what was there", r.Release, err)
+	}
+}
+
+// TestAServerThatHangsIsLeft has one of three hang, and one be killed.
+func TestAServerThatHangsIsLeft(t *testing.T) {
+	c := etcdtest.Start(t, 3)
+	b := openUntilEnd(t, etcd.Config{URL: newFleet(c)})
+	push(t, b, 1)
+	s := &store.Source{Backend: b, Audit: time.Second}
+	told := make(chan struct{}, 1)
+	servertest.Run(t, func(ctx context.Context) error {
+		return s.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	})
+	// follow pushes, and waits until Watch has told of it.
+	follow := func(age int) {
+		t.Helper()
+		servertest.Await(t, "a push", func() bool {
+			_, err := store.Push(servertest.Context(t), b, units(age), store.Meta{})
+			return err == nil
+		})
+		servertest.Await(t, "a notice", func() bool {
+			<-told
+			r, err := s.Read(servertest.Context(t))
+			return err == nil && r.Release.Revision == uint64(age)
+		})
+	}
+	leader := c.Leader(servertest.Context(t))
+	leader.Stop()
+	follow(2)
+	leader.Continue()
+	c.Members[0].Kill()
+	follow(3)
+	c.Members[0].Start()
+	c.Await()
+	follow(4)
+	// A server that is left alone knows of nothing that the others do.
+	last := c.Members[2].Address
+	alone := openUntilEnd(t, etcd.Config{URL: "etcd://" + last + "/edge"})
+	watching, begun := make(chan error, 1), make(chan struct{}, 1)
+	go func() {
+		watching <- alone.Watch(servertest.Context(t), "w/target", func([]byte) { begun <- struct{}{} })
+	}()
+	<-begun
+	c.Members[0].Kill()
+	c.Members[1].Kill()
+	select {
+	case err := <-watching:
+		if err == nil {
+			t.Error("Watch of a server alone: no error")
+		}
+	case <-time.After(servertest.Patience):
+		t.Error("Watch of a server alone goes on")
+	}
+}
+
+// TestAServerThatIsAwayAtTheStart is also about a password, which is checked when it is
+// there.
+func TestAServerThatIsAwayAtTheStart(t *testing.T) {
+	c := etcdtest.Start(t, 1)
+	ctx, client := servertest.Context(t), c.Client()
+	for _, err := range []error{
+		errOf(client.RoleAdd(ctx, "root")), errOf(client.UserAdd(ctx, "root", "secret")), errOf(client.UserGrantRole(ctx, "root", "root")),
+		errOf(client.RoleAdd(ctx, "instance")), errOf(client.UserAdd(ctx, "gw", "word")), errOf(client.UserGrantRole(ctx, "gw", "instance")),
+		errOf(client.RoleGrantPermission(ctx, "instance", "/corsgate/v1/edge/", clientv3.GetPrefixRangeEnd("/corsgate/v1/edge/"), clientv3.PermissionType(clientv3.PermRead))),
+		errOf(client.RoleGrantPermission(ctx, "instance", "/corsgate/v1/edge/i/", clientv3.GetPrefixRangeEnd("/corsgate/v1/edge/i/"), clientv3.PermissionType(clientv3.PermReadWrite))),
+		errOf(client.AuthEnable(ctx)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := c.URL("edge")
+	root, gw := openUntilEnd(t, etcd.Config{URL: url, User: "root", Password: "secret"}), openUntilEnd(t, etcd.Config{URL: url, User: "gw", PasswordFile: file})
+	c.Members[0].Kill()
+	s := &store.Source{Backend: gw}
+	_, err := s.Read(ctx)
+	if codeOf(err) != store.CodeUnreachable {
+		t.Errorf("Read without a server: %v", err)
+	}
+	c.Members[0].Start()
+	c.Await()
+	push(t, root, 1)
+	servertest.Await(t, "the release", func() bool {
+		r, err := s.Read(ctx)
+		return err == nil && r.Release.Revision == 1
+	})
+	if err := gw.Announce(ctx, "i/now/gw", nil, time.Hour); err != nil {
+		t.Errorf("Announce as an instance: %v", err)
+	}
+	if _, err := store.Push(ctx, gw, units(2), store.Meta{}); err == nil || !strings.Contains(err.Error(), "role") {
+		t.Errorf("Push as an instance: %v, want that it needs a role", err)
+	}
+	wrong := openUntilEnd(t, etcd.Config{URL: url, User: "gw", Password: "wrong"})
+	if _, err := wrong.Get(ctx, "w/target"); err == nil || !strings.Contains(err.Error(), "check the user and the password") {
+		t.Errorf("Get with a wrong password: %v", err)
+	}
+	nobody := openUntilEnd(t, etcd.Config{URL: url})
+	if _, err := nobody.Get(ctx, "w/target"); err == nil || !strings.Contains(err.Error(), "give a user and a password") {
+		t.Errorf("Get without a user: %v", err)
+	}
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+func TestTLS(t *testing.T) {
+	dir, ca, other := t.TempDir(), tlstest.New(t), tlstest.New(t)
+	file := func(name string) string { return filepath.Join(dir, name) }
+	ca.WriteCA(t, file("ca.pem"))
+	other.WriteCA(t, file("other.pem"))
+	ca.Write(t, file("server.pem"), file("server.key"), "127.0.0.1", "localhost")
+	ca.Write(t, file("client.pem"), file("client.key"), "gw")
+	c := etcdtest.Start(t, 1, "--cert-file="+file("server.pem"), "--key-file="+file("server.key"), "--client-cert-auth", "--trusted-ca-file="+file("ca.pem"))
+	url := newFleet(c)
+	good := tlsfile.ClientFiles{CA: file("ca.pem"), Cert: file("client.pem"), Key: file("client.key")}
+	push(t, openUntilEnd(t, etcd.Config{URL: url, TLS: good}), 1)
+	for name, files := range map[string]tlsfile.ClientFiles{
+		"another authority": {CA: file("other.pem"), Cert: good.Cert, Key: good.Key},
+		"no certificate":    {CA: good.CA},
+		"the system's":      {Cert: good.Cert, Key: good.Key},
+	} {
+		b := openUntilEnd(t, etcd.Config{URL: url, TLS: files})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		if got, err := b.Get(ctx, "w/target"); err == nil {
+			t.Errorf("%s: got %v, want an error", name, got)
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,101 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+)
+
+func empty() error {
+	return fault(CodeEmpty, "nothing was pushed to the store yet: push a policy folder with 'corsgate push'")
+}
+
+// Current returns the release that serves, without its files. The revision is 0 if
+// nothing was pushed.
+func Current(ctx context.Context, b Backend) (Info, error) {
+	infos, err := History(ctx, b, 1)
+	if codeOf(err) == CodeEmpty {
+		return Info{}, nil
+	}
+	if err != nil {
+		return Info{}, err
+	}
+	return infos[0], nil
+}
+
+// History returns the newest releases of the present epoch, the newest first: at most
+// that many, or all that are left if most is 0.
+func History(ctx context.Context, b Backend, most int) ([]Info, error) {
+	r := newReader(b)
+	t, _, err := r.readHead(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		return nil, empty()
+	}
+	var infos []Info
+	for at := t.Stable; at != (Ref{}) && (most == 0 || len(infos) < most); {
+		rec, err := r.record(ctx, t.Epoch, at)
+		if codeOf(err) == CodeRecordMissing && len(infos) > 0 {
+			break // it was collected
+		}
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, rec.info())
+		at = rec.Parent
+	}
+	return infos, nil
+}
+
+// Pull returns the release of a revision, every hash checked; 0 is the one that serves.
+func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
+	r := newReader(b)
+	s, _, err := r.latest(ctx, nil, revision == 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case s == nil:
+		return nil, empty()
+	}
+	if revision != 0 {
+		if s, err = r.find(ctx, s, revision); err == nil {
+			err = r.fill(ctx, s, nil)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Release{s.info(), s.files()}, nil
+}
+
+// find returns the release of a revision before s; 0 is the one before.
+func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, error) {
+	switch {
+	case revision == s.Rev:
+		return s, nil
+	case revision > s.Rev:
+		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, s.Rev)
+	case s.Parent == Ref{}:
+		return nil, fmt.Errorf("there is no release before revision %d", s.Rev)
+	}
+	chain, err := r.chain(ctx, s.Epoch, s.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
+	if err != nil {
+		return nil, gone(revision, err)
+	}
+	found := chain[len(chain)-1]
+	if revision != 0 && found.Rev != revision {
+		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
+	}
+	old, err := r.read(ctx, s.Epoch, found.ref(), nil)
+	return old, gone(found.Rev, err)
+}
+
+// gone says of a missing record that its release was collected.
+func gone(revision uint64, err error) error {
+	if codeOf(err) == CodeRecordMissing {
+		return fmt.Errorf("there is no revision %d any more: look at the history", revision)
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/corsgate/corsgate/server/live"
+)
+
+// Instance is what an instance reports of itself.
+type Instance struct {
+	// Name is unique in the fleet, and Labels say where it is.
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// Version is the program's.
+	Version string `json:"version,omitempty"`
+	// Serves is the release that it serves; zero if it serves none of a store.
+	Serves live.Release `json:"serves"`
+	Ready  bool         `json:"ready"`
+	// Refused is the code of the last load if that was refused, see live.LoadError.
+	Refused string `json:"refused,omitempty"`
+	// LastKnownGood tells that it serves its state, since its source is away.
+	LastKnownGood bool `json:"lastKnownGood,omitempty"`
+	// Envoys counts its Envoys by how they stand to what it serves: ecds.State.
+	Envoys map[string]int `json:"envoys,omitempty"`
+	// Silent tells that it has reported within the last day and does so no more. It is
+	// Instances' to say.
+	Silent bool `json:"silent,omitempty"`
+	// Unreadable tells that the report is not of a known format; it has a name alone then.
+	Unreadable bool `json:"unreadable,omitempty"`
+}
+
+// report is the object of an instance.
+type report struct {
+	versioned
+	Instance
+}
+
+// Instances returns what the instances report, sorted by name.
+func Instances(ctx context.Context, b Backend) ([]Instance, error) {
+	r := newReader(b)
+	found := map[string]Instance{}
+	for _, prefix := range []string{rememberPrefix, reportPrefix} {
+		objects, err := r.list(ctx, prefix)
+		if err != nil {
+			return nil, err
+		}
+		keys := make([]string, len(objects))
+		for i, o := range objects {
+			keys[i] = o.Key
+		}
+		reports, err := r.get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		for key, o := range reports {
+			name := strings.TrimPrefix(key, prefix)
+			found[name] = readReport(name, o.Value, prefix == rememberPrefix)
+		}
+	}
+	names := slices.Sorted(maps.Keys(found))
+	instances := make([]Instance, len(names))
+	for i, name := range names {
+		instances[i] = found[name]
+	}
+	return instances, nil
+}
+
+// readReport reads a report; the name that it was found by counts.
+func readReport(name string, data []byte, silent bool) Instance {
+	var r report
+	if err := json.Unmarshal(data, &r); err != nil || r.V != format {
+		r.Instance = Instance{Unreadable: true}
+	}
+	r.Name, r.Silent = name, silent
+	return r.Instance
+}
+
+// Reporter reports an instance: after each change of it, and as long as it runs.
+type Reporter struct {
+	Backend Backend
+	// Report returns what to report. It is called often, and its Name does not change.
+	Report func() Instance
+	// Jitter is within which time a change is reported, so that a fleet does not do so at
+	// once, and how far reports of changes are apart; 0 means DefaultJitter, and less than
+	// 0 none.
+	Jitter time.Duration
+	// Failed is told of each report that could not be made; nil means nobody is.
+	Failed func(error)
+}
+
+// DefaultJitter is Reporter's.
+const DefaultJitter = 2 * time.Second
+
+const (
+	// reportTTL is how long an instance may be silent, and rememberTTL how long it is
+	// known then.
+	reportTTL   = time.Minute
+	rememberTTL = 24 * time.Hour
+	// reportEvery is how often a report is renewed.
+	reportEvery = 20 * time.Second
+	// reportLook is how often the report is compared.
+	reportLook = 100 * time.Millisecond
+)
+
+// Run reports until ctx ends. Then it withdraws the report, unless that takes long.
+func (r *Reporter) Run(ctx context.Context) error {
+	look := time.NewTicker(reportLook)
+	defer look.Stop()
+	var s schedule
+	for {
+		if report := r.Report(); s.due(time.Now(), report, r.jitter()) {
+			if err := r.announce(ctx, report); err == nil {
+				s.reported(time.Now(), report, r.jitter())
+			} else if ctx.Err() == nil && r.Failed != nil {
+				r.Failed(err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			r.withdraw(context.WithoutCancel(ctx), r.Report().Name)
+			return nil
+		case <-look.C:
+		}
+	}
+}
+
+func (r *Reporter) jitter() time.Duration { return max(0, cmp.Or(r.Jitter, DefaultJitter)) }
+
+// schedule says when a report is due.
+type schedule struct {
+	last  Instance  // that was reported
+	next  time.Time // when it is due; zero before the first
+	pause time.Time // until when no change is reported
+	other bool      // it has changed since, and next is soon
+}
+
+func (s *schedule) due(now time.Time, report Instance, jitter time.Duration) bool {
+	if !s.other && !reflect.DeepEqual(report, s.last) {
+		s.other, s.next = true, now.Add(random(jitter))
+		if s.next.Before(s.pause) {
+			s.next = s.pause
+		}
+	}
+	if now.Before(s.next) {
+		return false
+	}
+	s.next = now.Add(reportEvery/2 + random(reportEvery/2)) // also if it fails
+	return true
+}
+
+func (s *schedule) reported(now time.Time, report Instance, jitter time.Duration) {
+	s.last, s.other, s.pause = report, false, now.Add(jitter)
+}
+
+// random returns a part of d.
+func random(d time.Duration) time.Duration {
+	return time.Duration(rand.Int64N(int64(d) + 1)) //nolint:gosec // It need not be secret.
+}
+
+func (r *Reporter) announce(ctx context.Context, i Instance) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	data := encode(report{versioned{format}, i})
+	err := r.Backend.Announce(limited, reportPrefix+i.Name, data, reportTTL)
+	if err == nil {
+		err = r.Backend.Announce(limited, rememberPrefix+i.Name, data, rememberTTL)
+	}
+	return unreachable(ctx, err)
+}
+
+// withdraw has the instance be neither there nor silent.
+func (r *Reporter) withdraw(ctx context.Context, name string) {
+	limited, cancel := context.WithTimeout(ctx, patience/5)
+	defer cancel()
+	_ = r.Backend.Delete(limited, []Object{{Key: reportPrefix + name}, {Key: rememberPrefix + name}}) // else it expires
+}

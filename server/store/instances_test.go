@@ -1,0 +1,174 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/store/storetest"
+)
+
+// reported returns what the instances report, an instance a line.
+func reported(t *testing.T, b store.Backend) string {
+	t.Helper()
+	instances, err := store.Instances(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, i := range instances {
+		lines = append(lines, fmt.Sprint(i.Name, " ", i.Serves.Revision, " ", i.Ready, i.Silent, i.Unreadable))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// running is a Reporter that runs.
+type running struct {
+	revision atomic.Uint64
+	failed   atomic.Int64
+	stop     func()
+}
+
+// report has an instance report that it serves revision 1.
+func report(t *testing.T, b store.Backend, name string, jitter time.Duration) *running {
+	t.Helper()
+	r := &running{}
+	r.revision.Store(1)
+	reporter := &store.Reporter{
+		Backend: b, Jitter: jitter,
+		Report: func() store.Instance {
+			return store.Instance{Name: name, Ready: true, Serves: live.Release{Revision: r.revision.Load()}}
+		},
+		Failed: func(error) { r.failed.Add(1) },
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- reporter.Run(ctx) }()
+	r.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	return r
+}
+
+func expectReported(t *testing.T, what string, b store.Backend, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	if got := reported(t, b); got != strings.Join(want, "\n") {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func TestInstancesReportThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		a, b := report(t, m, "gw-a", 0), report(t, m, "gw-b", -1)
+		time.Sleep(store.DefaultJitter + time.Second)
+		expectReported(t, "at first", m, "gw-a 1 true false false", "gw-b 1 true false false")
+		b.revision.Store(2)
+		time.Sleep(time.Second)
+		expectReported(t, "after a change", m, "gw-a 1 true false false", "gw-b 2 true false false")
+		time.Sleep(time.Hour)
+		expectReported(t, "after an hour", m, "gw-a 1 true false false", "gw-b 2 true false false")
+		a.stop()
+		expectReported(t, "when one has ended", m, "gw-b 2 true false false")
+		b.stop()
+		expectReported(t, "when all have ended", m)
+	})
+}
+
+func TestAnInstanceThatDoesNotReportIsSilentForADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		var lost atomic.Bool
+		b := &tampered{Backend: m, before: func(string) error {
+			if lost.Load() {
+				return errors.New("no route to host")
+			}
+			return nil
+		}}
+		r := report(t, b, "gw", -1)
+		time.Sleep(time.Second)
+		lost.Store(true)
+		r.revision.Store(2)
+		time.Sleep(2 * time.Minute)
+		expectReported(t, "while the store is away", m, "gw 1 true true false")
+		if r.failed.Load() == 0 {
+			t.Error("nobody was told that reports fail")
+		}
+		lost.Store(false)
+		time.Sleep(time.Minute)
+		expectReported(t, "when it is back", m, "gw 2 true false false")
+		lost.Store(true)
+		r.stop()
+		expectReported(t, "when it could not say that it has ended", m, "gw 2 true false false")
+		time.Sleep(2 * time.Minute)
+		expectReported(t, "after minutes", m, "gw 2 true true false")
+		time.Sleep(25 * time.Hour)
+		expectReported(t, "after a day", m)
+	})
+}
+
+// TestReportsAreRare counts the objects that are put.
+func TestReportsAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &tampered{Backend: &storetest.Memory{}}
+		r := report(t, b, "gw", 10*time.Second)
+		for range 600 {
+			time.Sleep(100 * time.Millisecond)
+			r.revision.Add(1)
+		}
+		r.stop()
+		if n := b.count("Announce"); n < 8 || n > 2*8 {
+			t.Errorf("a minute of changes has made %d puts", n)
+		}
+		// A fleet that sees a change reports it over a time.
+		first := &tampered{Backend: &storetest.Memory{}}
+		var mu sync.Mutex
+		var at []time.Duration
+		start := time.Now()
+		first.before = func(string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Since(start).Round(time.Second))
+			return nil
+		}
+		var fleet []*running
+		for i := range 50 {
+			fleet = append(fleet, report(t, first, fmt.Sprint("gw-", i), 10*time.Second))
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		for _, r := range fleet {
+			r.stop()
+		}
+		slices.Sort(at)
+		if n := len(slices.Compact(at)); n < 5 {
+			t.Errorf("50 instances have reported within %d seconds", n)
+		}
+	})
+}
+
+func TestReportsOfAnotherFormatHaveANameAlone(t *testing.T) {
+	m := &storetest.Memory{}
+	for key, value := range map[string]string{
+		"i/now/a": `{"v":1,"name":"other","ready":true,"more":1}`, "i/now/b": `{"v":2,"name":"b","ready":true}`,
+		"i/now/c": "x", "i/known/d": `{"v":1,"ready":true,"silent":false}`,
+	} {
+		put(t, m, key, []byte(value))
+	}
+	if got, want := reported(t, m), "a 0 true false false\nb 0 false false true\nc 0 false false true\nd 0 true true false"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
+)
+
+// DefaultAudit is Source's.
+const DefaultAudit = 30 * time.Second
+
+const (
+	// settle is how long changes of the target are gathered.
+	settle = 20 * time.Millisecond
+	// firstPause and maxPause are how long it takes at least and at most until a watch
+	// that has ended begins again.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 5 * time.Second
+)
+
+// Source serves what a store holds. It satisfies live.Source and live.Confirmer; its
+// fields are not to be changed after the first call.
+//
+// A release is read as a whole, and every hash in it checked. If anything is wrong the
+// error is a *live.Fault with one of Codes, and what was read last goes on to serve. It
+// never goes back by itself: a lower revision of the same epoch, or an epoch that does
+// not restore the one that was read, is refused.
+type Source struct {
+	Backend Backend
+	// Place is put before the names of files in diagnostics.
+	Place string
+	// Audit is how often the store is asked for its target although nothing tells of a
+	// change, with jitter; 0 means DefaultAudit.
+	Audit time.Duration
+	// Logger gets why the store cannot be watched; nil means nobody does.
+	Logger *slog.Logger
+
+	once   sync.Once
+	turn   chan struct{} // has a value while nobody reads
+	reader *reader
+	load   func(fsys fs.FS, place string) policyfile.Result
+	known  *state // the release that was read last, by who has the turn
+
+	mu        sync.Mutex // guards what follows
+	confirmed time.Time
+	last      outcome
+}
+
+// outcome is what the last read came to.
+type outcome struct {
+	read   bool   // there was one
+	target []byte // that it read
+	fault  string // why it could not be read; empty if it could
+	retry  bool   // it may be read with the same target
+}
+
+var (
+	_ live.Source    = (*Source)(nil)
+	_ live.Confirmer = (*Source)(nil)
+)
+
+func (s *Source) setup() {
+	s.once.Do(func() {
+		s.turn = make(chan struct{}, 1)
+		s.turn <- struct{}{}
+		s.reader = newReader(s.Backend)
+		s.load = new(policyfile.Loader).Load
+	})
+}
+
+// Read reads the target, and of its release what is not known yet.
+func (s *Source) Read(ctx context.Context) (live.Reading, error) {
+	s.setup()
+	select {
+	case <-ctx.Done():
+		return live.Reading{}, ctx.Err()
+	case <-s.turn:
+	}
+	defer func() { s.turn <- struct{}{} }()
+	target, state, err := s.read(ctx)
+	if ctx.Err() != nil {
+		return live.Reading{}, ctx.Err()
+	}
+	s.note(target, err)
+	if err != nil {
+		return live.Reading{}, err
+	}
+	s.known = state
+	files := state.files()
+	return live.Reading{Result: s.load(newFolder(files, state.manifest), s.Place), Files: files, Release: state.release()}, nil
+}
+
+// read reads the target, and the release that it names.
+func (s *Source) read(ctx context.Context) (target []byte, next *state, err error) {
+	next, head, err := s.reader.latest(ctx, s.known, true)
+	if code := codeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
+		return nil, nil, err
+	}
+	s.confirm()
+	switch {
+	case err == nil && next == nil && s.known != nil:
+		err = regressed("nothing, and revision %d was read from it before", s.known.Rev)
+	case err == nil && next == nil:
+		err = empty()
+	}
+	return head.Value, next, err
+}
+
+func (s *Source) confirm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confirmed = time.Now()
+}
+
+// Confirmed returns when the store last said what its target is.
+func (s *Source) Confirmed() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.confirmed
+}
+
+func (s *Source) note(target []byte, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = outcome{read: true, target: target, retry: codeOf(err) == CodeUnreachable}
+	if err != nil {
+		s.last.fault = err.Error()
+	}
+}
+
+// differs reports whether Read would come to something else with that target than it
+// did last.
+func (s *Source) differs(target []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.last.read || s.last.retry || !bytes.Equal(target, s.last.target)
+}

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Watch follows the target. If the store cannot be watched it tries again.
+func (s *Source) Watch(ctx context.Context, changed func()) error {
+	s.setup()
+	f := follower{Source: s, notices: make(chan struct{}, 1), broken: make(chan struct{}, 1)}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { f.watch(ctx); return nil })
+	g.Go(func() error { f.audit(ctx); return nil })
+	g.Go(func() error { f.tell(ctx, changed); return nil })
+	return g.Wait()
+}
+
+// follower is one Watch. Nothing that a watch does not tell is taken for unchanged: an
+// audit looks besides.
+type follower struct {
+	*Source
+	notices chan struct{} // has a value if there is something to tell
+	broken  chan struct{} // has a value if an audit was not answered
+}
+
+// see takes the target that the store has.
+func (f *follower) see(target []byte) {
+	if f.differs(target) {
+		signal(f.notices)
+	}
+}
+
+// signal sends, unless that was done already.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// tell tells of changes, those that follow one another at once together.
+func (f *follower) tell(ctx context.Context, changed func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.notices:
+		}
+		if !sleep(ctx, settle) {
+			return
+		}
+		select {
+		case <-f.notices:
+		default:
+		}
+		changed()
+	}
+}
+
+// watch watches the target again and again.
+func (f *follower) watch(ctx context.Context) {
+	pause, away := firstPause, false
+	for ctx.Err() == nil {
+		err := f.watchOnce(ctx, func(target []byte) {
+			if away {
+				f.log().Info("the store is watched again")
+			}
+			pause, away = firstPause, false
+			f.see(target)
+		})
+		if err != nil && ctx.Err() == nil && !away {
+			f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
+			away = true
+		}
+		sleep(ctx, pause/2+random(pause/2))
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// watchOnce watches the target until that ends, or an audit is not answered: the watch
+// may be of a server that hangs, and say nothing.
+func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-watching.Done():
+		case <-f.broken:
+			cancel()
+		}
+	}()
+	return f.Backend.Watch(watching, targetKey, tell)
+}
+
+// audit asks for the target at intervals.
+func (f *follower) audit(ctx context.Context) {
+	interval := cmp.Or(f.Audit, DefaultAudit)
+	for sleep(ctx, interval*3/4+random(interval/2)) {
+		found, err := f.reader.get(ctx, targetKey)
+		if err != nil {
+			signal(f.broken)
+			continue
+		}
+		f.confirm()
+		target := found[targetKey].Value
+		f.see(target)
+		if f.mended(ctx, target) {
+			signal(f.notices)
+		}
+	}
+}
+
+// mended reports whether a release that could not be read now can, or fails otherwise.
+func (f *follower) mended(ctx context.Context, target []byte) bool {
+	f.mu.Lock()
+	last := f.last
+	f.mu.Unlock()
+	if last.fault == "" || last.retry || f.differs(target) {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-f.turn:
+	}
+	defer func() { f.turn <- struct{}{} }()
+	_, _, err := f.read(ctx)
+	return ctx.Err() == nil && (err == nil || err.Error() != last.fault)
+}
+
+// sleep waits, and reports whether ctx goes on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (s *Source) log() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}

@@ -1,0 +1,226 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/store/storetest"
+)
+
+// watched is a backend whose watches a test decides.
+type watched struct {
+	*tampered
+	watches atomic.Int64
+	watch   func(ctx context.Context, key string, tell func([]byte)) error
+}
+
+func (w *watched) Watch(ctx context.Context, key string, tell func([]byte)) error {
+	w.watches.Add(1)
+	return w.watch(ctx, key, tell)
+}
+
+// silent is a watch that says nothing.
+func silent(ctx context.Context, _ string, _ func([]byte)) error {
+	<-ctx.Done()
+	return nil
+}
+
+// follow watches a source in a bubble, and counts what is told.
+func follow(t *testing.T, s *store.Source) (told *atomic.Int64, stop func()) {
+	t.Helper()
+	told = &atomic.Int64{}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- s.Watch(ctx, func() { told.Add(1) }) }()
+	return told, func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+	}
+}
+
+func expectTold(t *testing.T, what string, told *atomic.Int64, want int64) {
+	t.Helper()
+	synctest.Wait()
+	if got := told.Swap(0); got != want {
+		t.Errorf("%s: told %d times, want %d", what, got, want)
+	}
+}
+
+// expectToldOf is for what is told at each audit until somebody reads.
+func expectToldOf(t *testing.T, what string, told *atomic.Int64) {
+	t.Helper()
+	synctest.Wait()
+	if told.Swap(0) == 0 {
+		t.Errorf("%s: nothing was told", what)
+	}
+}
+
+func TestABurstIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		s := &store.Source{Backend: m}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		time.Sleep(time.Hour)
+		expectTold(t, "without a change", told, 0)
+		for i := range 10 {
+			push(t, m, policies(t, 2+i), store.Meta{})
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(100 * time.Millisecond)
+		expectTold(t, "after a burst", told, 1)
+		read(t, s)
+		push(t, m, policies(t, 50), store.Meta{})
+		time.Sleep(100 * time.Millisecond)
+		expectTold(t, "after one more", told, 1)
+	})
+}
+
+// TestASilentWatchIsNotTrusted is about a server that hangs, or that waits for a revision
+// which it will never have.
+func TestASilentWatchIsNotTrusted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		s := &store.Source{Backend: &watched{tampered: &tampered{Backend: m}, watch: silent}}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		push(t, m, policies(t, 2), store.Meta{})
+		time.Sleep(store.DefaultAudit / 2)
+		expectTold(t, "before the audit", told, 0)
+		time.Sleep(store.DefaultAudit)
+		expectToldOf(t, "after the audit", told)
+		if age := time.Since(s.Confirmed()); age > store.DefaultAudit {
+			t.Errorf("confirmed %v ago", age)
+		}
+	})
+}
+
+// TestAnAuditWithoutAnswerEndsTheWatch hangs both, and then lets a new watch through.
+func TestAnAuditWithoutAnswerEndsTheWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		var hangs atomic.Bool
+		b := &watched{tampered: &tampered{Backend: m}}
+		b.before = func(string) error {
+			if hangs.Load() {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
+			if b.watches.Load() == 1 {
+				return silent(ctx, key, tell)
+			}
+			return m.Watch(ctx, key, tell)
+		}
+		s := &store.Source{Backend: b}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		push(t, m, policies(t, 2), store.Meta{})
+		hangs.Store(true)
+		time.Sleep(2 * store.DefaultAudit)
+		expectToldOf(t, "by the watch after the audit", told)
+		if age := time.Since(s.Confirmed()); age < 2*store.DefaultAudit {
+			t.Errorf("confirmed %v ago by nobody", age)
+		}
+	})
+}
+
+func TestAStoreThatIsAwayAtTheStartIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		b := &losable{Backend: m}
+		b.lost.Store(true)
+		counted := &watched{tampered: &tampered{Backend: b}, watch: b.Watch}
+		s := &store.Source{Backend: counted}
+		_, err := s.Read(t.Context())
+		expectCode(t, "Read", err, store.CodeUnreachable)
+		if !s.Confirmed().IsZero() {
+			t.Error("confirmed, and nobody has answered")
+		}
+		told, stop := follow(t, s)
+		defer stop()
+		time.Sleep(time.Hour)
+		expectTold(t, "while it is away", told, 0)
+		if n := counted.watches.Load(); n < 600 || n > 2000 {
+			t.Errorf("an hour has %d tries", n)
+		}
+		b.lost.Store(false)
+		time.Sleep(10 * time.Second)
+		expectToldOf(t, "when it is back", told)
+		_, err = s.Read(t.Context())
+		expectCode(t, "Read of an empty store", err, store.CodeEmpty)
+		time.Sleep(time.Hour)
+		expectTold(t, "while it is empty", told, 0)
+		push(t, m, policies(t, 1), store.Meta{})
+		time.Sleep(time.Second)
+		expectToldOf(t, "when it has a release", told)
+		read(t, s)
+	})
+}
+
+// TestWhatWasBrokenIsTriedAgain is about what is mended without another target.
+func TestWhatWasBrokenIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		s := &store.Source{Backend: m}
+		read(t, s)
+		push(t, m, policies(t, 2, 3), store.Meta{})
+		record := keys(t, m, "w/log/")[1]
+		whole := objects(t, m)[record]
+		remove(t, m, record)
+		_, err := s.Read(t.Context())
+		expectCode(t, "Read", err, store.CodeRecordMissing)
+		told, stop := follow(t, s)
+		defer stop()
+		time.Sleep(time.Hour)
+		expectTold(t, "while it is broken", told, 0)
+		put(t, m, record, []byte("{}"))
+		time.Sleep(store.DefaultAudit * 5 / 4)
+		expectToldOf(t, "when it is broken otherwise", told)
+		_, err = s.Read(t.Context())
+		expectCode(t, "Read", err, store.CodeRecord)
+		put(t, m, record, whole.Value)
+		time.Sleep(store.DefaultAudit * 5 / 4)
+		expectToldOf(t, "when it is mended", told)
+		read(t, s)
+		time.Sleep(time.Hour)
+		expectTold(t, "from then on", told, 0)
+	})
+}
+
+// TestAReadThatHangsEnds is about a store that does not answer, and about who waits
+// behind it.
+func TestAReadThatHangsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hang := &hanging{Backend: memory(t, 1)}
+		s := &store.Source{Backend: hang}
+		first := make(chan error)
+		go func() { _, err := s.Read(context.Background()); first <- err }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := s.Read(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("who waits: %v, want the end of its context", err)
+		}
+		expectCode(t, "who reads", <-first, store.CodeUnreachable)
+	})
+}
+
+// hanging is a backend whose reads end with their contexts alone.
+type hanging struct{ store.Backend }
+
+func (*hanging) Get(ctx context.Context, _ ...string) ([]store.Object, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
