@@ -126,7 +126,7 @@ func TestAFleetOnEtcd(t *testing.T) {
 	f.corsgate(exitOK, "status", "--wait", "5", "--timeout", servertest.Patience.String())
 	c.Members[0].Kill()
 	allowOnly(t, f.policies, "https://lost.example")
-	if _, errs := f.corsgate(exitUnreachable, "push", f.policies); !strings.Contains(errs, "the store does not answer") {
+	if _, errs := f.corsgate(exitUnreachable, "push", f.policies); !strings.Contains(errs, "the store cannot be used") {
 		t.Errorf("push without the store says\n%s", errs)
 	}
 	for _, address := range addresses {

@@ -24,7 +24,7 @@ func newGC() *cobra.Command {
 what a push has left that was broken off. What serves stays. Run it now and then, such
 as once a day: it may run beside pushes, and deletes nothing while one is under way.
 
-Exits 0 if that is done, 1 if a push may be under way, 4 if the store does not answer.`,
+Exits 0 if that is done, 1 if a push may be under way, 4 if the store cannot be used.`,
 		Example: `  corsgate gc --store etcd://127.0.0.1:2379/edge --dry-run
   corsgate gc --store etcd://127.0.0.1:2379/edge --keep 50`,
 		Args: noArguments,

@@ -30,7 +30,7 @@ If somebody else pushes in between, nothing is pushed, and it says who that was.
 --base the push is refused unless that revision still serves; 0 is an empty store.
 
 Exits 0 if the release serves, or it says what serves already; 1 if it is refused; 3 if
-somebody else was faster; 4 if the store does not answer.`,
+somebody else was faster; 4 if the store cannot be used.`,
 		Example: `  corsgate push --store etcd://127.0.0.1:2379/edge -m "the new shop" policies/
   corsgate push --store store+file:///srv/corsgate/edge --dry-run policies/
   corsgate push --require-no-widening --base 41 policies/   # the store is in CORSGATE_STORE`,

@@ -39,7 +39,7 @@ lost is read from these, or from what the instances report; else name it.
 It replaces what the store has without asking for its base, and prints what changes
 compared with that. What the store has need not be readable.
 
-Exits 0 if the release serves, 1 if it is refused, 4 if the store does not answer.`,
+Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used.`,
 		Example: `  corsgate restore --store etcd://127.0.0.1:2379/edge --state /var/lib/corsgate
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/
   corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/ --epoch 0123456789abcdef0123456789abcdef --revision 812`,

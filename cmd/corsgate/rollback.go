@@ -23,7 +23,7 @@ serves, or that of --to. The history goes on, nothing in it is lost, and instanc
 never go back. It prints what changes for pages, as 'corsgate push' does.
 
 Exits 0 if the release serves, or it says what serves already; 1 if it is refused; 3 if
-somebody else was faster; 4 if the store does not answer.`,
+somebody else was faster; 4 if the store cannot be used.`,
 		Example: `  corsgate rollback --store etcd://127.0.0.1:2379/edge
   corsgate rollback --store etcd://127.0.0.1:2379/edge --to 40 -m "the shop is closed"`,
 		Args: noArguments,

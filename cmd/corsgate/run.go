@@ -9,7 +9,7 @@ import (
 
 // run executes the command line args and returns the exit code of the process: 0 if all
 // went well, 1 for findings and failures, 2 for a wrong command line, 3 if somebody else
-// has pushed in between, 4 if a store does not answer. When ctx has ended, it returns once
+// has pushed in between, 4 if a store cannot be used. When ctx has ended, it returns once
 // all that it started has ended, too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()

@@ -122,7 +122,7 @@ func storeError(err error, url string) error {
 	}
 	switch code := codeOf(err); code {
 	case store.CodeUnreachable:
-		return asFault(err, exitUnreachable, "is the store of "+shown+" up, and may this user read and write there?")
+		return asFault(err, exitUnreachable, "instances serve on meanwhile; try again when "+shown+" answers")
 	case store.CodeTarget, store.CodeRecord, store.CodeCheckpoint, store.CodeUnit, store.CodeRecordMissing, store.CodeUnitMissing, store.CodeRoot:
 		return asFault(fmt.Errorf("%w [%s]", err, code), exitFailure, "the store is damaged; 'corsgate restore' begins anew from a folder or from what an instance has kept")
 	}

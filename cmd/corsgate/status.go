@@ -62,7 +62,7 @@ instance that has not reported for a minute is silent, and is forgotten after a 
 
 Exits 0 if all instances, and their Envoys, serve the release that the store has them
 serve, or that of --wait or a later one; 1 if one does not, is silent, or there is
-none; 4 if the store does not answer. With --wait it looks again until all do, or
+none; 4 if the store cannot be used. With --wait it looks again until all do, or
 --timeout is over; REV 0 is the release that the store has then.`,
 		Example: `  corsgate status --store etcd://127.0.0.1:2379/edge
   corsgate push --store etcd://127.0.0.1:2379/edge policies/ && corsgate status --store etcd://127.0.0.1:2379/edge --wait 0`,
