@@ -16,6 +16,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/store"
 )
 
 // findings are check's findings, in the form of its JSON.
@@ -168,12 +169,16 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 }
 
 // mendable prints why policies were refused. It returns err as a fault, with a
-// hint to correct the policies.
+// hint to correct the policies, or to wait for their store.
 func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code int) error {
 	for _, d := range found {
 		fmt.Fprintln(stderr, d)
 	}
-	return &fault{err: err, code: code, hints: []string{"correct the mistakes above; 'corsgate check' finds them, too"}}
+	hint := "correct the mistakes above; 'corsgate check' finds them, too"
+	if slices.ContainsFunc(found, func(d policyfile.Diagnostic) bool { return d.Code == store.CodeUnreachable }) {
+		hint = "try again when the store answers; with --state-dir, serve starts without it"
+	}
+	return &fault{err: err, code: code, hints: []string{hint}}
 }
 
 // add counts the result of one path.

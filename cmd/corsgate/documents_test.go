@@ -215,11 +215,7 @@ func fillStore(t *testing.T) (url string) {
 	folder := t.TempDir()
 	b := &store.Folder{Path: folder}
 	for _, origin := range []string{"https://first.example", "https://second.example"} {
-		text := "policies: [{name: api, hosts: [api.example], cors: {allowOrigins: ['" + origin + "']}}]\n"
-		units, r, err := store.Cut(fstest.MapFS{"cors.yaml": {Data: []byte(text)}}, "")
-		if err != nil || r.HasErrors() {
-			t.Fatal(err, r.Diagnostics)
-		}
+		units, _ := unitsThatAllow(t, origin)
 		if _, err := store.Push(t.Context(), b, units, store.Meta{}); err != nil {
 			t.Fatal(err)
 		}

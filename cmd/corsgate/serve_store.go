@@ -102,12 +102,8 @@ func (s *wired) Run(ctx context.Context) error {
 		return s.Service.Run(ctx)
 	}
 	g, reporting := errgroup.WithContext(ctx)
-	reporting, stop := context.WithCancel(reporting)
-	g.Go(func() error { return s.reporter.Run(reporting) })
-	g.Go(func() error {
-		defer stop()
-		return s.Service.Run(ctx)
-	})
+	g.Go(func() error { return s.reporter.Run(reporting) }) // ends if the service fails, too
+	g.Go(func() error { return s.Service.Run(ctx) })
 	return errors.Join(g.Wait(), s.closeStore())
 }
 

@@ -157,3 +157,18 @@ func TestAnInstanceTellsOfItsEnvoys(t *testing.T) {
 		t.Errorf("the instance has ended, and is still known: %+v %v", list, err)
 	}
 }
+
+func TestAnInstanceEndsWithItsService(t *testing.T) {
+	c := serveConfig{policies: fillStore(t), grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0"}
+	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := svc.grpc.Listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx := servertest.Context(t)
+	if err := svc.Run(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("without a listener: %v, and the time is over: %v", err, ctx.Err())
+	}
+}
