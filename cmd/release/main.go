@@ -4,7 +4,6 @@
 package main
 
 import (
-	"crypto/sha256"
 	"errors"
 	"flag"
 	"fmt"
@@ -101,7 +100,7 @@ func writeChecksums(folder string) error {
 	var text strings.Builder
 	for _, f := range files {
 		if f.name != sums {
-			fmt.Fprintf(&text, "%x  %s\n", sha256.Sum256(f.content), f.name)
+			fmt.Fprintf(&text, "%s  %s\n", digest(f.content), f.name)
 		}
 	}
 	return os.WriteFile(filepath.Join(folder, sums), []byte(text.String()), 0o644)

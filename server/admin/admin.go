@@ -193,7 +193,11 @@ func readiness(st live.Status) string {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	s.writeJSON(w, http.StatusOK, s.shown(s.Reloader.Status()))
+	var envoys []ecds.Envoy
+	if s.Envoys != nil {
+		envoys = s.Envoys.Envoys()
+	}
+	s.writeJSON(w, http.StatusOK, s.shown(s.Reloader.Status(), envoys))
 }
 
 func (s *Server) denied(w http.ResponseWriter, r *http.Request) {
@@ -216,14 +220,11 @@ type process struct {
 }
 
 // shown returns st as this process shows it: while it drains, it is not ready.
-func (s *Server) shown(st live.Status) process {
+func (s *Server) shown(st live.Status, envoys []ecds.Envoy) process {
 	st.Ready = s.Ready()
-	p := process{Status: st}
+	p := process{Status: st, Envoys: envoys}
 	if s.Misused != nil {
 		p.Misuses = s.Misused()
-	}
-	if s.Envoys != nil {
-		p.Envoys = s.Envoys.Envoys()
 	}
 	return p
 }

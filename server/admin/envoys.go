@@ -43,8 +43,7 @@ func (s *Server) loaded(ctx context.Context, w http.ResponseWriter, status live.
 		defer cancel()
 		envoys = s.Envoys.Await(ctx)
 	}
-	p := s.shown(status)
-	p.Envoys = envoys
+	p := s.shown(status, envoys)
 	switch refused, waiting := in(ecds.Refused, envoys), in(ecds.Waiting, envoys); {
 	case len(refused) > 0:
 		s.writeJSON(w, http.StatusUnprocessableEntity, refusal{told("the service has the policies, and these Envoys have refused them: ", refused), []policyfile.Diagnostic{}, refused})

@@ -12,6 +12,7 @@ import (
 	"os"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
@@ -132,12 +133,22 @@ func (s *Service) follow(source live.Source, kept *state.Dir) {
 	s.metrics.CountedBy("corsgate_state_write_failures_total", "How often the last known good policies could not be written.", kept.Failures)
 }
 
+// joined is a sink that speaks with Envoys on the listener that they ask.
+type joined interface {
+	live.Sink
+	Service() (desc *grpc.ServiceDesc, impl any)
+}
+
+func (s *Service) join(j joined) {
+	s.Reloader.Sinks = append(s.Reloader.Sinks, j)
+	desc, impl := j.Service()
+	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+}
+
 // deliver adds the delivery of compiled policies, and its metrics.
 func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 	e.Logger = log
-	s.Reloader.Sinks = append(s.Reloader.Sinks, e)
-	desc, impl := e.Service()
-	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	s.join(e)
 	for _, state := range ecds.States() {
 		s.metrics.Envoys(string(state), func() int { return e.Count(state) })
 	}
@@ -149,9 +160,7 @@ func (s *Service) deliver(e *ecds.Server, log *slog.Logger) {
 // take adds the feed of what Envoys decide. The feed gets each set before Envoys do.
 func (s *Service) take(f *feed.Server, observer server.Observer, log *slog.Logger) {
 	f.Observer, f.Logger = observer, log
-	s.Reloader.Sinks = append(s.Reloader.Sinks, f)
-	desc, impl := f.Service()
-	s.grpc.Services = append(s.grpc.Services, server.Service{Desc: desc, Impl: impl})
+	s.join(f)
 	for _, o := range feed.Outcomes() {
 		s.metrics.FeedEntries(o.String(), func() uint64 { return f.Count(o) })
 	}
