@@ -210,6 +210,16 @@ func TestALostAnswerIsLookedUp(t *testing.T) {
 	if p := push(t, b, policies(t, 3, 1), store.Meta{}); p.Revision != 3 {
 		t.Errorf("a push that another one followed: %+v", p)
 	}
+	other := &tampered{Backend: m, before: func(call string) error {
+		if call == "Swap" {
+			push(t, m, policies(t, 8, 1), store.Meta{By: "ann"})
+		}
+		return lose(call)
+	}}
+	_, err := store.Push(t.Context(), other, policies(t, 6, 1), store.Meta{})
+	if conflict, ok := errors.AsType[*store.Conflict](err); !ok || conflict.Now.By != "ann" {
+		t.Errorf("a push that did not arrive, and another one did: %v, want a conflict", err)
+	}
 	first := true
 	once := &tampered{Backend: m, before: func(call string) error {
 		if call != "Swap" || !first {
@@ -218,10 +228,10 @@ func TestALostAnswerIsLookedUp(t *testing.T) {
 		first = false
 		return lose(call)
 	}}
-	if p := push(t, once, policies(t, 4, 1), store.Meta{}); p.Revision != 5 {
+	if p := push(t, once, policies(t, 4, 1), store.Meta{}); p.Revision != 6 {
 		t.Errorf("a push that did not arrive at first: %+v", p)
 	}
-	_, err := store.Push(t.Context(), &tampered{Backend: m, before: lose}, policies(t, 5, 1), store.Meta{})
+	_, err = store.Push(t.Context(), &tampered{Backend: m, before: lose}, policies(t, 5, 1), store.Meta{})
 	if err == nil || !strings.Contains(err.Error(), "push again") {
 		t.Errorf("a push that was not taken: %v", err)
 	}

@@ -93,7 +93,7 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	}
 	s.known = state
 	files := state.files()
-	return live.Reading{Result: s.load(live.Folder(files), s.Place), Files: files, Release: state.release()}, nil
+	return live.Reading{Result: s.load(newFolder(files, state.manifest), s.Place), Files: files, Release: state.release()}, nil
 }
 
 // read reads the target, and the release that it names.
