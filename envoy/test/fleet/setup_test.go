@@ -306,49 +306,43 @@ func startStore(t testing.TB, n int, args ...string) (*etcdtest.Cluster, *etcd.B
 // between is a backend that a test comes between.
 type between struct {
 	store.Backend
-	// call is called before each call, which is not made if it returns an error; nil
-	// means nothing.
-	call func(name string) error
+	// call is called before each call, which is not made if it returns an error, and
+	// called after each that was made; then its error is the call's. Nil means nothing.
+	call, called func(name string) error
 }
 
-func (b *between) before(name string) error {
-	if b.call == nil {
-		return nil
+func (b *between) do(name string, f func() error) error {
+	if b.call != nil {
+		if err := b.call(name); err != nil {
+			return err
+		}
 	}
-	return b.call(name)
+	err := f()
+	if err == nil && b.called != nil {
+		return b.called(name)
+	}
+	return err
 }
 
-func (b *between) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
-	if err := b.before("Get"); err != nil {
-		return nil, err
-	}
-	return b.Backend.Get(ctx, keys...)
+func (b *between) Get(ctx context.Context, keys ...string) (objects []store.Object, err error) {
+	err = b.do("Get", func() (err error) { objects, err = b.Backend.Get(ctx, keys...); return err })
+	return objects, err
 }
 
-func (b *between) List(ctx context.Context, prefix string) ([]store.Object, error) {
-	if err := b.before("List"); err != nil {
-		return nil, err
-	}
-	return b.Backend.List(ctx, prefix)
+func (b *between) List(ctx context.Context, prefix string) (objects []store.Object, err error) {
+	err = b.do("List", func() (err error) { objects, err = b.Backend.List(ctx, prefix); return err })
+	return objects, err
 }
 
 func (b *between) Put(ctx context.Context, objects []store.Object) error {
-	if err := b.before("Put"); err != nil {
-		return err
-	}
-	return b.Backend.Put(ctx, objects)
+	return b.do("Put", func() error { return b.Backend.Put(ctx, objects) })
 }
 
-func (b *between) Swap(ctx context.Context, objects []store.Object) (bool, error) {
-	if err := b.before("Swap"); err != nil {
-		return false, err
-	}
-	return b.Backend.Swap(ctx, objects)
+func (b *between) Swap(ctx context.Context, objects []store.Object) (ok bool, err error) {
+	err = b.do("Swap", func() (err error) { ok, err = b.Backend.Swap(ctx, objects); return err })
+	return ok, err
 }
 
 func (b *between) Watch(ctx context.Context, key string, tell func([]byte)) error {
-	if err := b.before("Watch"); err != nil {
-		return err
-	}
-	return b.Backend.Watch(ctx, key, tell)
+	return b.do("Watch", func() error { return b.Backend.Watch(ctx, key, tell) })
 }
