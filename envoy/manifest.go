@@ -42,7 +42,7 @@ func (c Config) Manifest(t Target, filters *notrip.Result) ([]byte, error) {
 	doc, err := renderView(t.template(c.Profile), m)
 	// Listeners after the first one refer to its filters; Kubernetes writes them out.
 	if size := len(doc) + len(v.Root)*(max(len(t.Listeners), 1)-1); err == nil && size > MaxManifest {
-		return nil, fmt.Errorf("the object has %d bytes, and Kubernetes takes at most %d: have the policies delivered by ECDS instead", size, MaxManifest)
+		return nil, fmt.Errorf("the object has %d bytes, and Kubernetes takes at most %d: leave --policies out, and have 'corsgate serve --ecds' deliver them", size, MaxManifest)
 	}
 	return doc, err
 }

@@ -87,22 +87,23 @@ func patches(object map[string]any) (kinds []string, values []any) {
 
 func TestManifestsHoldFiltersAndAClusterThatEnvoyReads(t *testing.T) {
 	two := gatewayTarget()
-	two.Listeners = []string{"http", "https"}
+	two.Listeners, two.EnvoyNamespace = []string{"http", "https"}, "edge"
 	sidecar := workloadTarget()
 	sidecar.Sidecar = true
 	for _, tc := range []struct {
 		name    string
 		profile envoy.Profile
 		target  envoy.Target
+		pods    string
 		kinds   []string
 		filters []string
 	}{
-		{"two listeners of a Gateway", envoy.NoTrip, two,
+		{"two listeners of a Gateway", envoy.NoTrip, two, "edge",
 			[]string{"corsgate", "default/edge/http/0", "default/edge/https/0"}, []string{"corsgate", "corsgate"}},
-		{"three filters, in their order", envoy.OneTrip, gatewayTarget(),
+		{"three filters, in their order", envoy.OneTrip, gatewayTarget(), "envoy-gateway-system",
 			[]string{"corsgate", "default/edge/http/0", "default/edge/http/1", "default/edge/http/2"}, []string{"corsgate.decide", "corsgate.apply", "corsgate.static"}},
-		{"a gateway of Istio", envoy.NoTrip, workloadTarget(), []string{"CLUSTER GATEWAY", "HTTP_FILTER GATEWAY"}, []string{"corsgate"}},
-		{"sidecars, the first filter put there last", envoy.OneTrip, sidecar,
+		{"a gateway of Istio", envoy.NoTrip, workloadTarget(), "istio-system", []string{"CLUSTER GATEWAY", "HTTP_FILTER GATEWAY"}, []string{"corsgate"}},
+		{"sidecars, the first filter put there last", envoy.OneTrip, sidecar, "istio-system",
 			[]string{"CLUSTER SIDECAR_OUTBOUND", "HTTP_FILTER SIDECAR_INBOUND", "HTTP_FILTER SIDECAR_INBOUND", "HTTP_FILTER SIDECAR_INBOUND"},
 			[]string{"corsgate.static", "corsgate.apply", "corsgate.decide"}},
 	} {
@@ -127,7 +128,10 @@ func TestManifestsHoldFiltersAndAClusterThatEnvoyReads(t *testing.T) {
 				t.Errorf("the filters differ: %s", diff)
 			}
 			if len(list) != 2 || list[1]["kind"] != "ConfigMap" {
-				t.Errorf("%d objects, want the ConfigMap of the certificate beside it", len(list))
+				t.Fatalf("%d objects, want the ConfigMap of the certificate beside it", len(list))
+			}
+			if namespace := list[1]["metadata"].(map[string]any)["namespace"]; namespace != tc.pods {
+				t.Errorf("the ConfigMap is in %s, and the pods that read it in %s", namespace, tc.pods)
 			}
 		})
 	}
@@ -169,7 +173,7 @@ func TestManifestIsBoundedByWhatKubernetesTakes(t *testing.T) {
 	if _, err := c.Manifest(one, filters); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Manifest(two, filters); err == nil || !strings.Contains(err.Error(), "Kubernetes takes at most 1048576: have the policies delivered by ECDS") {
+	if _, err := c.Manifest(two, filters); err == nil || !strings.Contains(err.Error(), "Kubernetes takes at most 1048576: leave --policies out") {
 		t.Errorf("with the filter in 12 listeners: %v", err)
 	}
 }
@@ -195,6 +199,7 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"ext_proc at Istio", envoy.TwoPhase, func(t *envoy.Target) { *t = workloadTarget() }, `profile for istio "two-phase": write one of ["no-trip" "one-trip" "ext-authz"]`},
 		{"a Gateway without a namespace", envoy.NoTrip, func(t *envoy.Target) { t.Gateway = "edge" }, `gateway "edge": write NAMESPACE/NAME`},
 		{"a listener that is none", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = []string{"a b"} }, `gateway listener "a b": write its name`},
+		{"a namespace that is none", envoy.NoTrip, func(t *envoy.Target) { t.EnvoyNamespace = "a/b" }, `namespace of Envoy "a/b": write the name`},
 		{"no listener", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = nil }, "no gateway listener: write the name of one"},
 		{"a workload without a label", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "istio-system/gateway" }, "write NAMESPACE/LABEL=VALUE"},
 		{"a workload without a namespace", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "/a=b" }, "write its namespace first"},

@@ -1,6 +1,7 @@
 package envoy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -27,6 +28,9 @@ func (p ControlPlane) profiles() []Profile {
 	return []Profile{NoTrip, OneTrip, ExtAuthz}
 }
 
+// DefaultEnvoyNamespace is where EnvoyGateway runs Envoys if nobody tells it otherwise.
+const DefaultEnvoyNamespace = "envoy-gateway-system"
+
 // Target says which Envoys of a control plane decide about CORS.
 type Target struct {
 	// ControlPlane is required.
@@ -35,6 +39,9 @@ type Target struct {
 	// of its listeners that are meant.
 	Gateway   string
 	Listeners []string
+	// EnvoyNamespace is where EnvoyGateway runs the Gateway's pods. Empty means
+	// DefaultEnvoyNamespace.
+	EnvoyNamespace string
 	// Workload says which of Istio's Envoys are meant: NAMESPACE/LABEL=VALUE, and more
 	// labels behind commas.
 	Workload string
@@ -73,6 +80,9 @@ func (t Target) validateGateway() error {
 		if !objectName.MatchString(name) {
 			errs = append(errs, fmt.Errorf("gateway listener %q: write its name, as the Gateway has it", name))
 		}
+	}
+	if t.EnvoyNamespace != "" && !objectName.MatchString(t.EnvoyNamespace) {
+		errs = append(errs, fmt.Errorf("namespace of Envoy %q: write the name of the one that the Gateway's pods are in", t.EnvoyNamespace))
 	}
 	if len(t.Listeners) == 0 {
 		errs = append(errs, errors.New("no gateway listener: write the name of one, as the Gateway has it"))
@@ -118,6 +128,14 @@ func isNamed(s string, name *regexp.Regexp) bool {
 func (t Target) Namespace() string {
 	namespace, _, _ := strings.Cut(t.Gateway+t.Workload, "/")
 	return namespace
+}
+
+// PodNamespace is that of the Envoys' pods.
+func (t Target) PodNamespace() string {
+	if t.ControlPlane == EnvoyGateway {
+		return cmp.Or(t.EnvoyNamespace, DefaultEnvoyNamespace)
+	}
+	return t.Namespace()
 }
 
 // GatewayName is the Gateway's name alone.

@@ -14,7 +14,7 @@ func seeds() uint64 {
 	if os.Getenv("CORSGATE_TEST") == "full" {
 		return 300
 	}
-	return 20
+	return 16
 }
 
 // drawSpec returns one of few policies, so that they meet in names, hosts and paths.
@@ -73,8 +73,8 @@ func changeMemos(r *rand.Rand, memos []*Memo, given []Spec) ([]*Memo, []Spec) {
 // answers.
 func decisions(set *Set) (all []string) {
 	for _, host := range []string{"a.test", "b.test", "x.a.test", "y.x.a.test", "c.test"} {
-		for _, path := range []string{"/", "/v1/x", "/v1/x/y/z", "/v2/x", "/v2%2fx", "/v1;a/../v2"} {
-			for _, origin := range []string{"", "https://a.test", "https://x.b.test", "https://a7", "null"} {
+		for _, path := range []string{"/", "/v1/x/y/z", "/v2%2fx", "/v1;a/../v2"} {
+			for _, origin := range []string{"", "https://a.test", "https://x.b.test", "https://a7"} {
 				for _, r := range []Request{{Method: "GET"}, {Method: "OPTIONS", RequestMethod: "PUT", RequestHeaders: "x-a"}} {
 					r.Authority, r.Path, r.Origin = host, path, origin
 					d := set.Decide(&r)
@@ -109,7 +109,7 @@ func TestWhatIsKnownIsAsIfItWereNew(t *testing.T) {
 		var given []Spec
 		var prev *Set
 		var before []string
-		for step := range 60 {
+		for step := range 40 {
 			memos, given = changeMemos(r, memos, given)
 			var got, want Problems
 			valid := ExamineMemos(memos, func(p Problem) { got = append(got, p) })

@@ -1,10 +1,14 @@
 package live_test
 
 import (
+	"errors"
 	"io/fs"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -30,5 +34,29 @@ func TestFolder(t *testing.T) {
 	}
 	if data, err := fs.ReadFile(folder, "groups/a/apps.txt"); string(data) != app || err != nil {
 		t.Errorf("read %q, %v", data, err)
+	}
+}
+
+// TestALoaderCopiesNothingThatItKnowsOfAFolder loads a large file of one origin twice.
+func TestALoaderCopiesNothingThatItKnowsOfAFolder(t *testing.T) {
+	const size = 1 << 20
+	folder := live.Folder([]live.File{{Name: "p.yaml", Data: []byte(policyFile(1) + strings.Repeat("# a comment\n", size/12))}})
+	loader := &policyfile.Loader{}
+	load := func() uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if r := loader.Load(folder, ""); r.HasErrors() {
+			t.Fatal(r.Diagnostics)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if first, again := load(), load(); first < size || again > size/10 {
+		t.Errorf("the first load allocates %d bytes, and the second %d", first, again)
+	}
+	if _, err := folder.(interface {
+		Sum(name string) ([32]byte, error)
+	}).Sum("none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the sum of no file: %v", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // The codes of the faults of a store, see live.Fault.
 const (
-	// CodeUnreachable is for a store that does not answer.
+	// CodeUnreachable is for a store that does not answer, or does not let its user in.
 	CodeUnreachable = "store_unreachable"
 	// CodeEmpty is for a store that nothing was pushed to.
 	CodeEmpty = "store_empty"

@@ -108,32 +108,37 @@ func (f *Folder) get(key string) (Object, error) {
 func (f *Folder) List(ctx context.Context, prefix string) ([]Object, error) {
 	var objects []Object
 	for _, folder := range []string{stayFolder, announceFolder} {
-		top := f.file(folder, path.Dir(prefix))
-		err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return ctx.Err()
-			case err != nil:
-				return err
-			case d.IsDir() || strings.HasPrefix(d.Name(), tempPrefix):
-				return ctx.Err()
-			}
-			key := strings.TrimPrefix(filepath.ToSlash(strings.TrimPrefix(p, f.file(folder, "."))), "/")
-			_, version, err := f.stat(key)
-			if err == nil && strings.HasPrefix(key, prefix) {
-				objects = append(objects, Object{Key: key, Version: version})
-			}
-			if errors.Is(err, fs.ErrNotExist) {
-				err = nil
-			}
-			return err
-		})
+		keys, err := f.keys(ctx, folder, prefix)
 		if err != nil {
 			return nil, err
+		}
+		for _, key := range keys {
+			_, version, err := f.stat(key)
+			switch {
+			case err == nil:
+				objects = append(objects, Object{Key: key, Version: version})
+			case !errors.Is(err, fs.ErrNotExist): // it may have ended
+				return nil, err
+			}
 		}
 	}
 	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	return objects, nil
+}
+
+// keys returns the keys in one of the folders that begin with prefix.
+func (f *Folder) keys(ctx context.Context, folder, prefix string) (keys []string, err error) {
+	top := os.DirFS(filepath.Join(f.Path, folder))
+	err = fs.WalkDir(top, path.Dir(prefix), func(key string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // nothing was put there, or it was deleted meanwhile
+		}
+		if err == nil && !d.IsDir() && strings.HasPrefix(key, prefix) && !strings.HasPrefix(d.Name(), tempPrefix) {
+			keys = append(keys, key)
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	return keys, err
 }
 
 // Put is Backend's.

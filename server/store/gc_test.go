@@ -39,15 +39,18 @@ func TestGCKeepsTheNewestReleases(t *testing.T) {
 			if c.Kept != oldest || c.Pushing || dry.Records != c.Records || dry.Kept != c.Kept || dry.Units > c.Units {
 				t.Errorf("collected %+v, the dry run said %+v", c, dry)
 			}
-			for revision := uint64(1); revision <= 99; revision++ {
-				if revision < oldest {
+			for _, revision := range []uint64{1, oldest - 1, oldest, min(oldest+1, 99), 99} {
+				switch {
+				case revision == 0:
+					continue
+				case revision < oldest:
 					if _, err := store.Pull(t.Context(), m, revision); err == nil || !strings.Contains(err.Error(), "any more") {
 						t.Errorf("Pull of revision %d, which was collected: %v", revision, err)
 					}
-					continue
+				default:
+					i := int(revision) - 1
+					expectContent(t, m, revision, policies(t, i, i/2, 1))
 				}
-				i := int(revision) - 1
-				expectContent(t, m, revision, policies(t, i, i/2, 1))
 			}
 			history, err := store.History(t.Context(), m, 0)
 			if err != nil || len(history) != min(keep, 99) {
@@ -55,6 +58,9 @@ func TestGCKeepsTheNewestReleases(t *testing.T) {
 			}
 			if again := collect(t, m, keep); again != (store.Collected{Kept: c.Kept}) {
 				t.Errorf("collected once more: %+v", again)
+			}
+			if again := collect(t, m, keep+5); again != (store.Collected{Kept: c.Kept}) {
+				t.Errorf("collected once more, to keep more than there is: %+v", again)
 			}
 			push(t, m, policies(t, 7), store.Meta{})
 			read(t, &store.Source{Backend: m})

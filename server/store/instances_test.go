@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -134,9 +135,15 @@ func TestReportsAreRare(t *testing.T) {
 		}
 		// A fleet that sees a change reports it over a time.
 		first := &tampered{Backend: &storetest.Memory{}}
+		var mu sync.Mutex
 		var at []time.Duration
 		start := time.Now()
-		first.before = func(string) error { at = append(at, time.Since(start).Round(time.Second)); return nil }
+		first.before = func(string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Since(start).Round(time.Second))
+			return nil
+		}
 		var fleet []*running
 		for i := range 50 {
 			fleet = append(fleet, report(t, first, fmt.Sprint("gw-", i), 10*time.Second))

@@ -16,12 +16,12 @@ type reader struct {
 
 func newReader(b Backend) *reader { return &reader{b, newCodec()} }
 
-// unreachable returns why a store has not answered: the end of ctx itself, or a fault.
+// unreachable returns why a store has not done what it was asked for: the end of ctx itself, or a fault.
 func unreachable(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fault(CodeUnreachable, "the store does not answer: %w; check its address, and that it runs", err)
+	return fault(CodeUnreachable, "the store cannot be used: %w; check its address, that it runs, and what its user may do", err)
 }
 
 // get returns the objects of keys by their keys.

@@ -72,6 +72,7 @@ func put(t testing.TB, b store.Backend, key string, value []byte) {
 
 // TestACheckpointThatIsOfNoUseIsPassedOver has others before it.
 func TestACheckpointThatIsOfNoUseIsPassedOver(t *testing.T) {
+	whole, last := long(t)
 	for name, damage := range map[string]func(m *storetest.Memory, index, older string){
 		"another one's": func(m *storetest.Memory, index, older string) { put(t, m, index, objects(t, m)[older].Value) },
 		"of other units": func(m *storetest.Memory, index, _ string) {
@@ -83,7 +84,7 @@ func TestACheckpointThatIsOfNoUseIsPassedOver(t *testing.T) {
 		"newer": func(m *storetest.Memory, index, _ string) { edit(t, m, index, func(o map[string]any) { o["v"] = 2 }) },
 		"empty": func(m *storetest.Memory, index, _ string) { put(t, m, index, nil) },
 	} {
-		m, last := long(t)
+		m := whole.Copy()
 		var indices []string
 		for _, key := range keys(t, m, "c/") {
 			if strings.HasSuffix(key, "/index") {
@@ -421,6 +422,11 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 		read(t, late)
 		late.Backend.(*losable).Backend = m
 		read(t, late)
+		stranger := &store.Source{Backend: &losable{Backend: memory(t, 1)}}
+		read(t, stranger)
+		stranger.Backend.(*losable).Backend = m
+		_, err = stranger.Read(t.Context())
+		expectCode(t, name+", which does not restore what somebody has", err, store.CodeRegressed)
 	}
 	if _, err := store.Restore(t.Context(), now, policies(t, 1), store.Lost{Epoch: "x"}, store.Meta{}); err == nil || !strings.Contains(err.Error(), "not an epoch") {
 		t.Errorf("Restore of no epoch: %v", err)

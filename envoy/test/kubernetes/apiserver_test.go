@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -95,6 +94,14 @@ func (c *cluster) apply(objects string, args ...string) {
 	}
 }
 
+// delete deletes objects.
+func (c *cluster) delete(objects string) {
+	c.t.Helper()
+	if err := c.run(objects, "delete", "-f", "-"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // kinds has the cluster serve the kinds of the Gateway API, Envoy Gateway and Istio.
 func (c *cluster) kinds() {
 	c.t.Helper()
@@ -111,9 +118,11 @@ func (c *cluster) define(folder, pattern string) {
 	if err != nil || len(paths) == 0 {
 		c.t.Fatalf("no kinds in %s: %v", folder, err)
 	}
+	var objects strings.Builder
 	for _, path := range paths {
-		c.apply(withoutActions(must(c.t)(readFile(path))))
+		objects.WriteString("---\n" + withoutActions(read(c.t, path)))
 	}
+	c.apply(objects.String())
 }
 
 // withoutActions removes a template's lines of actions: conditions around the whole, and
@@ -128,11 +137,6 @@ func withoutActions(template string) string {
 	return out.String()
 }
 
-func readFile(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	return string(content), err
-}
-
 // putKey writes a key that signs tokens.
 func putKey(t *testing.T, path string) {
 	t.Helper()
@@ -145,15 +149,4 @@ func putKey(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	put(t, path, string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})))
-}
-
-// must returns what a function that may fail has returned.
-func must(t *testing.T) func(string, error) string {
-	return func(s string, err error) string {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
 }

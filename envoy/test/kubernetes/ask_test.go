@@ -19,6 +19,9 @@ const (
 	unknown = "https://evil.example"
 )
 
+// native is a host whose route has CORS of its own.
+const native = "native.test"
+
 // request is one to an edge.
 type request struct {
 	method, host, path string
@@ -39,6 +42,11 @@ func from(host, origin string) request {
 		r.header["Origin"] = origin
 	}
 	return r
+}
+
+// blocked returns what the policies refuse outright.
+func blocked(host string) request {
+	return request{http.MethodPost, host, "/admin", map[string]string{"Origin": unknown}}
 }
 
 // answer is what matters of a response. No answer at all is status 0.

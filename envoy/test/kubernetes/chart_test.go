@@ -9,10 +9,12 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -70,9 +72,10 @@ type (
 				Metadata struct{ Labels map[string]string }
 				Spec     struct{ Containers []container }
 			}
-			Selector map[string]any
-			Ports    []struct{ TargetPort string }
-			Ingress  []struct{ Ports []struct{ Port string } }
+			Containers []container
+			Selector   map[string]any
+			Ports      []struct{ TargetPort string }
+			Ingress    []struct{ Ports []struct{ Port string } }
 		}
 	}
 	container struct {
@@ -139,11 +142,42 @@ func TestChart(t *testing.T) {
 			c := deployment.Spec.Template.Spec.Containers[0]
 			checkPorts(t, list, c)
 			checkSelectors(t, list, deployment.Spec.Template.Metadata.Labels)
-			runContainer(t, binary, list, c)
+			folder := runContainer(t, binary, list, c)
 			for _, p := range []probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
 				p.run(t, binary)
 			}
+			for _, c := range find(t, list, "Pod").Spec.Containers { // "helm test"
+				args := mounted(c.Args, folder)
+				if out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput(); err != nil {
+					t.Errorf("%q: %v %s", args, err, out)
+				}
+			}
 		})
+	}
+}
+
+// TestChartDeliversToTheEnvoysThatItCertifies looks who gets the policies: an issuer signs for
+// others, too.
+func TestChartDeliversToTheEnvoysThatItCertifies(t *testing.T) {
+	envoytest.Full(t)
+	values := filepath.Join(chart, "ci", "cert-manager-values.yaml")
+	for _, tc := range []struct {
+		set  string
+		want []string
+	}{
+		{"replicas=2", []string{"--ecds-allow=envoy.envoy-gateway-system", "--ecds-allow=envoy.istio-ingress"}},
+		{"ecds.allow={mine.test}", []string{"--ecds-allow=mine.test"}},
+	} {
+		list := objectsOf(t, must(t)(rendered(t, "--values", values, "--set", tc.set)))
+		var allowed []string
+		for _, arg := range find(t, list, "Deployment").Spec.Template.Spec.Containers[0].Args {
+			if strings.HasPrefix(arg, "--ecds-allow") {
+				allowed = append(allowed, arg)
+			}
+		}
+		if diff := cmp.Diff(tc.want, allowed); diff != "" {
+			t.Errorf("%s: %s", tc.set, diff)
+		}
 	}
 }
 
@@ -180,12 +214,22 @@ func checkSelectors(t *testing.T, list []object, labels map[string]string) {
 	}
 }
 
+// mounted returns a container's arguments with the folder of its volumes, on a machine
+// where the Service's name is loopback.
+func mounted(args []string, folder string) (list []string) {
+	for _, arg := range args {
+		arg = strings.ReplaceAll(arg, "/etc/corsgate/", folder+"/")
+		list = append(list, regexp.MustCompile(`^cors[a-z]*\.corsgate\.svc:`).ReplaceAllString(arg, "127.0.0.1:"))
+	}
+	return list
+}
+
 // runContainer runs corsgate with a container's arguments, on files where the volumes
-// would be.
-func runContainer(t *testing.T, binary string, list []object, c container) {
+// would be, and returns the folder of these.
+func runContainer(t *testing.T, binary string, list []object, c container) (folder string) {
 	t.Helper()
-	folder := t.TempDir()
-	policies := map[string]string{"cors.yaml": must(t)(readFile("../../policies/demo.yaml"))}
+	folder = t.TempDir()
+	policies := map[string]string{"cors.yaml": read(t, "../../policies/demo.yaml")}
 	for _, o := range list {
 		if strings.HasSuffix(o.Metadata.Name, "-policies") && o.Kind == "ConfigMap" {
 			policies = o.Data
@@ -198,16 +242,13 @@ func runContainer(t *testing.T, binary string, list []object, c container) {
 	put(t, filepath.Join(folder, "tls", "made"), "")
 	authority.WriteCA(t, filepath.Join(folder, "tls", "ca.crt"))
 	authority.Write(t, filepath.Join(folder, "tls", "tls.crt"), filepath.Join(folder, "tls", "tls.key"), "corsgate.corsgate.svc")
-	args := []string{"--admin-listen", "127.0.0.1:9002"} // the default
-	for _, arg := range c.Args[1:] {
-		args = append(args, strings.ReplaceAll(arg, "/etc/corsgate/", folder+"/"))
-	}
-	corsgatetest.Start(t, binary, args...)
+	corsgatetest.Start(t, binary, append([]string{"--admin-listen", "127.0.0.1:9002"}, mounted(c.Args[1:], folder)...)...) // the default
 	for _, p := range c.Ports {
 		if p.Name == "metrics" && ask(t, "http://127.0.0.1:9003", request{"GET", "127.0.0.1", "/readyz", nil}).status != 200 {
 			t.Error("the metrics listener is not where the port says")
 		}
 	}
+	return folder
 }
 
 // run does what the kubelet does for a probe.

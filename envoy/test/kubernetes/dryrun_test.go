@@ -37,20 +37,24 @@ func TestAPIServerTakesAllThatIsPrinted(t *testing.T) {
 	operator := filepath.Join(moduleFolder(t, operatorModule), "example", "prometheus-operator-crd")
 	c.define(operator, "*_servicemonitors.yaml")
 	c.define(operator, "*_prometheusrules.yaml")
-	for _, namespace := range []string{"corsgate", "istio-system", "envoy-gateway-system", "istio-ingress"} {
-		c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + namespace + "}\n")
+	for _, namespace := range []string{"corsgate", "default", "istio-system", "envoy-gateway-system", "istio-ingress"} {
+		c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + namespace + ", labels: " + restricted + "}\n")
 	}
 	for _, set := range valueSets(t) {
 		c.judge(must(t)(rendered(t, "--values", set)), filepath.Base(set))
 	}
-	c.judge(must(t)(readFile("../../kubernetes/demo.yaml")), "demo.yaml")
+	c.judge(read(t, "../../kubernetes/demo.yaml"), "demo.yaml")
 	for _, line := range manifests {
 		c.judge(manifestOf(t, binary, strings.Fields(line)...), line)
 	}
 	c.refuses(manifestOf(t, binary, strings.Fields(manifests[0])...), "jsonPatches:", "jsonPatch:", "not declared in schema")
 	c.refuses(manifestOf(t, binary, strings.Fields(manifests[4])...), "messageTimeout: 500ms", "messageTimeout: 0.5s", "messageTimeout")
+	c.refuses(must(t)(rendered(t, "--values", valueSets(t)[0])), "drop: [ALL]", "drop: []", "would violate PodSecurity")
 	c.refuses(must(t)(rendered(t, "--values", valueSets(t)[0])), "periodSeconds: 10", "periodSecond: 10", "not declared in schema")
 }
+
+// restricted are the labels of a namespace whose pods may do as little as Kubernetes knows.
+const restricted = "{pod-security.kubernetes.io/enforce: restricted, pod-security.kubernetes.io/warn: restricted}"
 
 // judge has objects judged, and reports what is wrong with them.
 func (c *cluster) judge(objects, what string) {
@@ -61,7 +65,7 @@ func (c *cluster) judge(objects, what string) {
 }
 
 func (c *cluster) dryRun(objects string) error {
-	return c.run(objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-")
+	return c.run(objects, "apply", "--server-side", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-")
 }
 
 // refuses checks that objects with a mistake in them do not pass.

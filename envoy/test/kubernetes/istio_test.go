@@ -8,11 +8,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
@@ -26,36 +24,39 @@ func needIstio(t *testing.T) {
 	}
 }
 
-// startIstio runs istiod on an API server, a gateway's Envoy, what corsgate prints for
-// args, and corsgate itself if it is asked.
-func startIstio(t *testing.T, withService bool, args ...string) *gateway {
+// startIstio runs istiod on an API server, a gateway's Envoy, and what corsgate prints for a
+// variant.
+func startIstio(t *testing.T, v variant) *site {
 	t.Helper()
-	binary := corsgatetest.Build(t)
-	g := &gateway{edge: edge{
-		url: "http://127.0.0.1:25500", host: "api.test", guarded: "guarded.test",
-		unauthorized: map[string]string{"Authorization": "Bearer bad"},
-	}}
-	g.policies = demoPolicies(t)
-	if withService {
-		g.corsgate = corsgatetest.Start(t, binary, "--policies", g.policies, "--ecds", "--grpc-listen", serviceAddress, "--poll-interval", "100ms")
-	} else {
-		args = append(args, "--policies", g.policies)
-	}
-	start(t, exec.Command(binary, "demo", "upstream", "--listen", upstreamAddress))
-	manifest := manifestOf(t, binary, append([]string{"--format", "istio", "--workload", "istio-system/istio=ingressgateway"}, args...)...)
+	s := newSite(t, v.served, "--format", "istio", "--workload", "istio-system/istio=ingressgateway")
+	s.unauthorized = map[string]string{"Authorization": "Bearer bad"}
+	s.runIstio(t, meshResources(t), s.manifest(t, v))
+	runEnvoy(t, read(t, "testdata/istio-envoy.yaml"))
+	s.awaitDecisions(t, v)
+	return s
+}
+
+// runIstio runs istiod on an API server that has these objects until the test ends.
+func (s *site) runIstio(t *testing.T, edge, manifest string) {
+	t.Helper()
 	c := startCluster(t)
 	c.kinds()
 	c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n")
-	c.apply(meshResources(t) + "---\n" + manifest)
-	runIstiod(t, c, manifest)
-	start(t, exec.Command(envoytest.Binary(t), "-c", "testdata/istio-envoy.yaml", "--concurrency", "1", "-l", "warning"))
-	servertest.Await(t, "corsgate's answer by Istio", func() bool {
-		return ask(t, g.url, preflight(g.host, known)).allowed == known
-	})
-	if withService && !slices.Contains(args, "--profile") {
-		g.delivered(t)
+	c.apply(edge + "---\n" + manifest)
+	s.apply = func(objects string) {
+		manifest = objects
+		c.apply(manifest)
 	}
-	return g
+	s.remove = func() { c.delete(manifest) }
+	runIstiod(t, c, manifest)
+}
+
+// runEnvoy runs the Envoy of a pod until the test ends.
+func runEnvoy(t *testing.T, bootstrap string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "envoy.yaml")
+	put(t, path, bootstrap)
+	start(t, exec.Command(envoytest.Binary(t), "-c", path, "--concurrency", "1", "-l", "warning", "--drain-time-s", "1"))
 }
 
 // meshResources are the gateway, its routes and their services.
@@ -65,14 +66,14 @@ func meshResources(t *testing.T) string {
 	cert, key := filepath.Join(folder, "tls.crt"), filepath.Join(folder, "tls.key")
 	tlstest.New(t).Write(t, cert, key, "api.test")
 	startAgent(t, cert, key)
-	return strings.ReplaceAll(must(t)(readFile("testdata/istio.yaml")), "@FOLDER@", folder)
+	return strings.ReplaceAll(read(t, "testdata/istio.yaml"), "@FOLDER@", folder)
 }
 
 // runIstiod runs istiod until the test ends.
 func runIstiod(t *testing.T, c *cluster, manifest string) {
 	t.Helper()
 	folder := t.TempDir()
-	put(t, filepath.Join(folder, "mesh.yaml"), must(t)(readFile("testdata/istio-mesh.yaml"))+meshConfig(manifest))
+	put(t, filepath.Join(folder, "mesh.yaml"), read(t, "testdata/istio-mesh.yaml")+meshConfig(manifest))
 	put(t, filepath.Join(folder, "networks.yaml"), "networks: {}\n")
 	cmd := exec.Command(must(t)(istiod.path()), "discovery", "--kubeconfig", c.kubeconfig,
 		"--meshConfig", filepath.Join(folder, "mesh.yaml"), "--networksConfig", filepath.Join(folder, "networks.yaml"),
@@ -101,59 +102,36 @@ func meshConfig(manifest string) string {
 
 func TestIstio(t *testing.T) {
 	needIstio(t)
-	for _, tc := range []struct {
-		row     string
-		service bool
-		args    []string
-	}{
+	for _, v := range []variant{
 		{"Istio, no-trip", true, []string{"--service", serviceAddress}},
 		{"Istio, no-trip in the object", false, nil},
 		{"Istio, one-trip", true, []string{"--profile", "one-trip", "--service", serviceAddress}},
-		{"Istio, ext-authz (portable)", true, []string{"--profile", "ext-authz", "--service", "corsgate.edge.local:25501"}},
+		{"Istio, ext-authz (portable)", true, []string{"--profile", "ext-authz", "--service", "decisions.edge.local:25501"}},
 	} {
-		t.Run(tc.row, func(t *testing.T) {
-			g := startIstio(t, tc.service, tc.args...)
-			for _, one := range every {
-				e := edge{url: one.url}
-				e.demo(t, one.host)
-			}
-			if tc.service {
-				g.edit(t)
-			}
-			g.check(t, tc.row)
-		})
+		t.Run(v.row, func(t *testing.T) { v.try(t, startIstio) })
 	}
 }
 
-// TestIstioSidecar runs the Envoy of an application instead of a gateway's.
+// TestIstioSidecar runs the Envoy of an application instead of a gateway's. It answers as the
+// table says, but it has no host without a route.
 func TestIstioSidecar(t *testing.T) {
 	needIstio(t)
-	binary := corsgatetest.Build(t)
-	policies := demoPolicies(t)
-	g := &gateway{edge: edge{url: "http://127.0.0.1:25500", host: "api.test"}, policies: policies}
-	g.corsgate = corsgatetest.Start(t, binary, "--policies", policies, "--ecds", "--grpc-listen", serviceAddress, "--poll-interval", "100ms")
-	start(t, exec.Command(binary, "demo", "upstream", "--listen", upstreamAddress))
-	manifest := manifestOf(t, binary, "--format", "istio", "--workload", "istio-system/app=shop", "--sidecar", "--service", serviceAddress)
-	c := startCluster(t)
-	c.kinds()
-	c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n")
-	c.apply(must(t)(readFile("testdata/istio-sidecar.yaml")) + "---\n" + manifest)
-	runIstiod(t, c, manifest)
-	bootstrap := strings.NewReplacer("router~10.9.9.9", "sidecar~10.9.9.9", "istio: ingressgateway", "app: shop").
-		Replace(must(t)(readFile("testdata/istio-envoy.yaml")))
-	path := filepath.Join(t.TempDir(), "envoy.yaml")
-	put(t, path, bootstrap)
-	start(t, exec.Command(envoytest.Binary(t), "-c", path, "--concurrency", "1", "-l", "warning"))
-	servertest.Await(t, "corsgate's answer by a sidecar", func() bool {
-		return ask(t, g.url, preflight(g.host, known)).allowed == known
-	})
-	g.delivered(t)
-	g.demo(t, g.host)
-	g.edit(t)
-	if who := g.answering(t, preflight(g.host, known)); who != "Envoy" {
-		t.Errorf("%s answers a preflight", who)
-	}
-	if now := g.outage(t); now != "nothing changes" {
-		t.Errorf("without corsgate: %s", now)
+	for _, v := range []variant{
+		{"Istio, no-trip", true, []string{"--service", serviceAddress}},
+		{"Istio, one-trip", true, []string{"--profile", "one-trip", "--service", serviceAddress}},
+	} {
+		t.Run(v.row, func(t *testing.T) {
+			s := newSite(t, v.served, "--format", "istio", "--workload", "istio-system/app=shop", "--sidecar")
+			s.unauthorized, s.guarded, s.routesAll = map[string]string{"Authorization": "Bearer bad"}, s.host, true
+			s.runIstio(t, read(t, "testdata/istio-sidecar.yaml"), s.manifest(t, v))
+			runEnvoy(t, strings.NewReplacer("router~10.9.9.9", "sidecar~10.9.9.9", "istio: ingressgateway", "app: shop").
+				Replace(read(t, "testdata/istio-envoy.yaml")))
+			s.awaitDecisions(t, v)
+			s.demo(t, s.host)
+			s.edit(t, v)
+			s.check(t, v.row)
+			s.remove()
+			s.untouched(t)
+		})
 	}
 }

@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,6 +98,10 @@ func runApart(ctx context.Context) error {
 	return cmd.Run()
 }
 
+// podAddress makes this machine the network of a cluster's pods, whose addresses must not
+// be those of loopback: all of 10.0.0.0/8 is here.
+var podAddress = []byte{10, 0, 0, 1}
+
 // raiseLoopback switches loopback on, which a new namespace has off.
 func raiseLoopback() error {
 	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM, 0)
@@ -109,5 +114,12 @@ func raiseLoopback() error {
 		return err
 	}
 	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	return unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request)
+	if err := unix.IoctlIfreq(socket, unix.SIOCSIFFLAGS, request); err != nil {
+		return err
+	}
+	pods, err := unix.NewIfreq("lo:1")
+	if err != nil {
+		return err
+	}
+	return errors.Join(pods.SetInet4Addr(podAddress), unix.IoctlIfreq(socket, unix.SIOCSIFADDR, pods))
 }

@@ -76,20 +76,30 @@ const (
 // modules are all of them.
 var modules = []string{gatewayAPIModule, istioModule, envoyGatewayModule, certManagerModule, operatorModule}
 
-// download returns the folder of a module, which it downloads if need be.
-func download(ctx context.Context, module string) (string, error) {
+// downloaded is a module.
+type downloaded struct{ Dir, Version, Error string }
+
+// download downloads a module, if need be.
+func download(ctx context.Context, module string) (m downloaded, err error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", module)
 	cmd.Dir = programs
-	var m struct{ Dir, Error string }
 	out, err := cmd.Output()
 	if err := errors.Join(err, json.Unmarshal(out, &m)); err != nil || m.Error != "" {
-		return "", fmt.Errorf("download %s: %w %s", module, err, m.Error)
+		return m, fmt.Errorf("download %s: %w %s", module, err, m.Error)
 	}
-	return m.Dir, nil
+	return m, nil
 }
 
 // moduleFolder returns the folder of a module that is downloaded.
 func moduleFolder(t *testing.T, module string) string {
 	t.Helper()
-	return must(t)(download(t.Context(), module))
+	m, err := download(t.Context(), module)
+	return must(t)(m.Dir, err)
+}
+
+// moduleVersion returns the version of a module that is downloaded.
+func moduleVersion(t *testing.T, module string) string {
+	t.Helper()
+	m, err := download(t.Context(), module)
+	return must(t)(m.Version, err)
 }

@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"os"
 	"strings"
 	"testing"
 )
@@ -14,11 +13,7 @@ const readme = "../../kubernetes/README.md"
 // table returns the rows of the table, by the text of their first column.
 func table(t *testing.T) map[string]cells {
 	t.Helper()
-	doc, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, found := strings.Cut(string(doc), "\n| variant |")
+	_, text, found := strings.Cut(read(t, readme), "\n| variant |")
 	if !found {
 		t.Fatalf("%s has no table of variants", readme)
 	}

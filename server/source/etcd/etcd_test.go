@@ -223,8 +223,18 @@ func watchesGoOnAfterACompaction(t *testing.T, c *etcdtest.Cluster) {
 	push(t, b, 1)
 	await(22)
 	c.Compact()
+	ended, targets := make(chan error, 1), make(chan struct{}, 100)
+	go func() {
+		ended <- b.Watch(servertest.Context(t), "w/target", func([]byte) { targets <- struct{}{} })
+	}()
+	<-targets
 	push(t, b, 2)
 	await(23)
+	select {
+	case <-targets:
+	case err := <-ended:
+		t.Errorf("Watch after a compaction: %v", err)
+	}
 }
 
 // anOlderStoreIsNotFollowed takes a copy of an etcd back.

@@ -21,6 +21,7 @@ package file
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -67,16 +68,18 @@ type Source struct {
 
 	once  sync.Once
 	reads chan struct{} // something new was read; holds one
+	seed  maphash.Seed  // of fingerprints
 
 	whole     atomic.Bool  // the files were read whole: there is something to go on with
 	confirmed atomic.Int64 // when they were last read, or found unchanged: Unix time in ns; 0: never
 
-	mu   sync.Mutex // guards last
-	last *snapshot  // the latest one
+	mu   sync.Mutex      // guards last and kept
+	last *snapshot       // the latest one
+	kept map[string]kept // by the last reading, if Keep
 }
 
 func (s *Source) setup() {
-	s.once.Do(func() { s.reads = make(chan struct{}, 1) })
+	s.once.Do(func() { s.reads, s.seed = make(chan struct{}, 1), maphash.MakeSeed() })
 }
 
 // Snapshot returns the files as they are now, for what is not policies, and the
@@ -94,7 +97,7 @@ func (s *Source) Snapshot() (fsys fs.FS, place string, err error) {
 func (s *Source) take() (*snapshot, error) {
 	s.setup()
 	r, err := resolve(s.Path)
-	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}, hasher: newHasher()}
+	sn := &snapshot{source: s, root: r, err: err, seen: map[lookup]string{}, hasher: newHasher(s.seed)}
 	s.mu.Lock()
 	s.last = sn
 	s.mu.Unlock()

@@ -42,14 +42,12 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		if err != nil {
 			return live.Reading{}, err
 		}
-		if s.Keep {
-			sn.kept = map[string][]byte{}
-		}
+		s.beginKeeping(sn)
 		r := live.Reading{Result: s.loader.Load(sn, sn.root.dir)}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
 			s.confirm()
-			r.Files = sn.files()
+			r.Files = s.endKeeping(sn)
 			return r, nil
 		}
 		if err := ctx.Err(); err != nil {
@@ -57,4 +55,22 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 		}
 	}
 	return live.Reading{}, errChanging
+}
+
+// beginKeeping has sn keep what is read of it, if that is asked for.
+func (s *Source) beginKeeping(sn *snapshot) {
+	if !s.Keep {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sn.had, sn.kept = s.kept, map[string]kept{}
+}
+
+// endKeeping returns the files that sn has kept, and remembers them for the next one.
+func (s *Source) endKeeping(sn *snapshot) []live.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sn.had, s.kept = nil, sn.kept
+	return sn.files()
 }

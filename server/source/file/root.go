@@ -3,15 +3,16 @@ package file
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/printable"
@@ -164,31 +165,48 @@ func (r root) fingerprint(l lookup, h *hasher) string {
 	if l.list {
 		return listFingerprint(r.list(l.name))
 	}
-	return sumFingerprint(h.sum(r, l.name))
+	h.quick.Reset()
+	err := h.write(&h.quick, r, l.name)
+	return fingerprintOf(h.quick.Sum64(), err)
 }
 
 // hasher hashes files, one after the other, in memory that it uses again: there may be
-// thousands of them.
+// thousands of them. The quick hash tells whether a file has changed, and is of no use
+// in another process.
 type hasher struct {
-	hash hash.Hash
-	part []byte
+	quick  maphash.Hash
+	strong hash.Hash
+	both   io.Writer // quick and strong
+	part   []byte
 }
 
-func newHasher() *hasher { return &hasher{sha256.New(), make([]byte, 64<<10)} }
+func newHasher(seed maphash.Seed) *hasher {
+	h := &hasher{strong: sha256.New(), part: make([]byte, 64<<10)}
+	h.quick.SetSeed(seed)
+	h.both = io.MultiWriter(&h.quick, h.strong)
+	return h
+}
 
-// sum returns the hash of a file, of which it keeps no more than a part at a time.
-func (h *hasher) sum(r root, name string) (sum [sha256.Size]byte, err error) {
+// sum returns the SHA-256 of a file, and its fingerprint.
+func (h *hasher) sum(r root, name string) (sum [sha256.Size]byte, fingerprint string, err error) {
+	h.quick.Reset()
+	h.strong.Reset()
+	err = h.write(h.both, r, name)
+	h.strong.Sum(sum[:0])
+	return sum, fingerprintOf(h.quick.Sum64(), err), err
+}
+
+// write writes the content of a file, of which it keeps no more than a part at a time.
+func (h *hasher) write(to io.Writer, r root, name string) error {
 	f, _, err := r.open(name)
 	if err != nil {
-		return sum, err
+		return err
 	}
 	defer f.Close()
-	h.hash.Reset()
-	if _, err := io.CopyBuffer(h.hash, io.LimitReader(f, maxFile), h.part); err != nil {
-		return sum, reason(err)
+	if _, err := io.CopyBuffer(to, io.LimitReader(f, maxFile), h.part); err != nil {
+		return reason(err)
 	}
-	h.hash.Sum(sum[:0])
-	return sum, nil
+	return nil
 }
 
 // endsInLine reports whether a file ends in the middle of a line, or is empty:
@@ -219,18 +237,13 @@ func listFingerprint(entries []fs.DirEntry, err error) string {
 	return b.String()
 }
 
-func readFingerprint(content []byte, err error) string {
+// fingerprintOf returns the fingerprint of a file with that quick hash, or of one that
+// cannot be read.
+func fingerprintOf(quick uint64, err error) string {
 	if err != nil {
 		return "error: " + err.Error()
 	}
-	return sumFingerprint(sha256.Sum256(content), nil)
-}
-
-func sumFingerprint(sum [sha256.Size]byte, err error) string {
-	if err != nil {
-		return "error: " + err.Error()
-	}
-	return hex.EncodeToString(sum[:])
+	return strconv.FormatUint(quick, 16)
 }
 
 // reason removes the path from an error. That is the resolved path, which the

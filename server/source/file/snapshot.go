@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"hash/maphash"
 	"io"
 	"io/fs"
 	"maps"
@@ -45,11 +46,19 @@ type snapshot struct {
 
 	mu   sync.Mutex        // guards seen, kept and torn
 	seen map[lookup]string // :: what was asked -> fingerprint of the answer
-	kept map[string][]byte // :: name -> content of each file that was read; nil if nobody wants them
+	kept map[string]kept   // :: name of each file; nil if nobody wants them
 	torn bool              // something changed while it was read, or may have
+
+	had map[string]kept // what the source has kept before, while this is read
 
 	summing sync.Mutex // guards hasher
 	hasher  *hasher
+}
+
+// kept is a file that is kept.
+type kept struct {
+	fingerprint string
+	content     []byte
 }
 
 var (
@@ -100,36 +109,36 @@ func (s *snapshot) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 // Sum returns the SHA-256 of a file's content, for package policyfile, which need not
-// read what it knows. If the content is to be kept, it returns an error.
-func (s *snapshot) Sum(name string) (sum [sha256.Size]byte, err error) {
-	if s.keeps() {
-		return sum, errors.New("the content is to be kept")
-	}
+// read what it knows. If the content is to be kept, and was not kept before, it returns
+// an error.
+func (s *snapshot) Sum(name string) ([sha256.Size]byte, error) {
 	s.summing.Lock()
 	defer s.summing.Unlock()
-	sum, err = s.hasher.sum(s.root, name)
-	s.note(lookup{name: name}, sumFingerprint(sum, err))
+	sum, fingerprint, err := s.hasher.sum(s.root, name)
+	s.note(lookup{name: name}, fingerprint)
+	if had := s.had[name]; err == nil && had.fingerprint == fingerprint {
+		s.keep(name, had)
+	} else if err == nil && s.kept != nil {
+		err = errors.New("the content is to be kept")
+	}
 	return sum, err
 }
 
 func (s *snapshot) read(name string) ([]byte, info, error) {
 	content, fi, err := s.root.read(name)
-	s.note(lookup{name: name}, readFingerprint(content, err))
-	s.keep(name, content, err)
+	fingerprint := fingerprintOf(maphash.Bytes(s.source.seed, content), err)
+	s.note(lookup{name: name}, fingerprint)
+	if err == nil {
+		s.keep(name, kept{fingerprint, content})
+	}
 	return content, fi, err
 }
 
-func (s *snapshot) keeps() bool {
+func (s *snapshot) keep(name string, file kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.kept != nil
-}
-
-func (s *snapshot) keep(name string, content []byte, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept != nil && err == nil {
-		s.kept[name] = content
+	if s.kept != nil {
+		s.kept[name] = file
 	}
 }
 
@@ -139,7 +148,7 @@ func (s *snapshot) files() []live.File {
 	defer s.mu.Unlock()
 	var files []live.File
 	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
-		f := live.File{Name: name, Data: s.kept[name]}
+		f := live.File{Name: name, Data: s.kept[name].content}
 		if name == s.root.only && !policyfile.IsPolicyFile(name) {
 			f.Name = strings.TrimLeft(name, ".") + ".yaml"
 		}
@@ -222,7 +231,7 @@ func (s *snapshot) difference() (now string, cut bool) {
 	asked := s.lookups()
 	then := describe(s.root, s.err, asked, s.answer)
 	r, err := resolve(s.source.Path)
-	h := newHasher()
+	h := newHasher(s.source.seed)
 	now = describe(r, err, asked, func(l lookup) string {
 		fingerprint := r.fingerprint(l, h)
 		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -22,8 +23,10 @@ func TestSumIsOfWhatIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sum, err := sn.Sum("a.yaml"); err != nil || sum != sha256.Sum256([]byte("a")) {
-		t.Errorf("Sum: %x, %v", sum, err)
+	for range 2 {
+		if sum, err := sn.Sum("a.yaml"); err != nil || sum != sha256.Sum256([]byte("a")) {
+			t.Errorf("Sum: %x, %v", sum, err)
+		}
 	}
 	if _, err := sn.Sum("none.yaml"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Sum of nothing: %v", err)
@@ -43,7 +46,7 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 	dir := t.TempDir()
 	put := func(name, text string) { write(t, filepath.Join(dir, name), text) }
 	const named = "originGroups:\n  apps: {file: apps.txt}\npolicies:\n- name: web\n  hosts: [web.example.com]\n  cors: {allowOrigins: [group:apps]}\n"
-	s := &Source{Path: dir}
+	sources := []*Source{{Path: dir}, {Path: dir, Keep: true}}
 	for _, step := range []struct {
 		name   string
 		change func()
@@ -61,7 +64,7 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 		{"the same as before it", func() { put("apps.txt", "https://intranet\n") }, true},
 	} {
 		step.change()
-		for _, s.Keep = range []bool{false, true} {
+		for _, s := range sources {
 			got, err := s.Read(t.Context())
 			want, _ := (&Source{Path: dir}).Read(t.Context())
 			if err != nil || got.HasErrors() == step.good || hashOf(got.Policies) != hashOf(want.Policies) || !slices.Equal(got.Diagnostics, want.Diagnostics) {
@@ -69,6 +72,11 @@ func TestReadAgainFindsEachChange(t *testing.T) {
 			}
 			if s.Keep != (len(got.Files) == 3) {
 				t.Errorf("%s, Keep %v: %d files", step.name, s.Keep, len(got.Files))
+			}
+			for _, f := range got.Files {
+				if text, err := os.ReadFile(filepath.Join(dir, f.Name)); err != nil || string(text) != string(f.Data) {
+					t.Errorf("%s: %s is kept as %q, and has %q, %v", step.name, f.Name, f.Data, text, err)
+				}
 			}
 		}
 	}

@@ -54,9 +54,20 @@ configMap: {name: {{ .Values.existingConfigMap | default (printf "%s-policies" (
 {{- if and (or .Values.tls.allowedSANs .Values.ecds.allow) (not $tls) }}
 {{- fail "tls.allowedSANs and ecds.allow have no certificates to look at: set tls.existingSecret or tls.certManager" }}
 {{- end }}
-{{- if gt (len (toJson .Values.policies)) 1048576 }}
+{{- $size := 0 }}
+{{- range .Values.policies }}{{ $size = add $size (len .) }}{{ end }}
+{{- if gt (int $size) 1048576 }}
 {{- fail "the policies are larger than a ConfigMap takes, 1 MiB: keep several ConfigMaps, and name them in policiesVolume" }}
 {{- end }}
+{{- end }}
+
+{{- /* The names in Envoy's certificates that are made here, as JSON. */ -}}
+{{- define "corsgate.envoys" -}}
+{{- $names := list }}
+{{- with .Values.tls.certManager }}{{ if .enabled }}
+{{- range .envoyNamespaces }}{{ $names = append $names (printf "envoy.%s" .) }}{{ end }}
+{{- end }}{{ end }}
+{{- toJson $names }}
 {{- end }}
 
 {{- define "corsgate.args" -}}
@@ -82,6 +93,10 @@ configMap: {name: {{ .Values.existingConfigMap | default (printf "%s-policies" (
 {{- end }}
 {{- range .Values.ecds.allow }}
 - --ecds-allow={{ . }}
+{{- else }}
+{{- range include "corsgate.envoys" . | fromJsonArray }}
+- --ecds-allow={{ . }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraArgs }}

@@ -1,0 +1,115 @@
+//go:build linux
+
+package kubernetes
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
+)
+
+// upgrade is a manifest that is applied over another one.
+type upgrade struct {
+	variant
+	// has and lacks are what tells it from the one before, in Envoy's configuration.
+	has, lacks string
+	// right tells which answers pages may get meanwhile.
+	right func(request, answer) bool
+}
+
+// upgrades returns manifests whose flags differ, which is how those of two versions differ.
+// all are the arguments of each, and service are those of the ones that ask corsgate.
+func upgrades(all, service []string) []upgrade {
+	served := func(args ...string) []string { return slices.Concat(service, all, args) }
+	const elsewhere = "localhost:25501"
+	return []upgrade{
+		{variant{"no-trip", true, served()}, `"corsgate.timeout-60000ms.named"`, "", decided},
+		{variant{"no-trip in shards", true, served("--shards", "4")}, `"corsgate-0-of-4.timeout-60000ms.named"`, `"corsgate.timeout-60000ms.named"`, decided},
+		{variant{"no-trip that names policies", true, served("--policy-names")}, `"corsgate.timeout-60000ms.named.policy-names"`, `"corsgate-0-of-4.timeout-60000ms.named"`, decided},
+		{variant{"one-trip", true, served("--profile", "one-trip")}, `"corsgate.decide"`, `"corsgate.timeout-60000ms.named.policy-names"`, decided},
+		{variant{"one-trip that waits longer", true, served("--profile", "one-trip", "--message-timeout", "50s")}, `"50s"`, "", decided},
+		{variant{"one-trip that fails closed", true, served("--profile", "one-trip", "--fail", "closed")}, `"status_on_error"`, `"50s"`, decided},
+		{variant{"one-trip, the service elsewhere", true, served("--profile", "one-trip", "--service", elsewhere)}, `"localhost"`, `"status_on_error"`, grantedOrNot},
+		{variant{"no-trip in the object", false, all}, `"deny_at_disable"`, `"corsgate.decide"`, grantedOrNot},
+		{variant{"no-trip again", true, served()}, `"corsgate.timeout-60000ms.named"`, "", grantedOrNot},
+	}
+}
+
+// tryUpgrades applies one manifest over the other, and removes the last one before corsgate.
+// Pages ask all the time, and get what they should.
+func tryUpgrades(t *testing.T, startSite func(*testing.T, variant) *site, list []upgrade) {
+	t.Helper()
+	s := startSite(t, list[0].variant)
+	for _, u := range list[1:] {
+		s.whileAsked(t, u.row, u.right, func() {
+			s.apply(s.manifest(t, u.variant))
+			servertest.Await(t, u.row, func() bool {
+				config := dump(t)
+				return strings.Contains(config, u.has) && (u.lacks == "" || !strings.Contains(config, u.lacks))
+			})
+			s.awaitDecisions(t, u.variant)
+		})
+	}
+	s.whileAsked(t, "uninstalled", func(_ request, a answer) bool { return a.status/100 == 2 }, func() {
+		s.remove()
+		s.untouched(t)
+		s.corsgate.Kill()
+		s.untouched(t)
+	})
+}
+
+// decided reports whether an answer is what the demo's policies say.
+func decided(r request, a answer) bool {
+	switch {
+	case r.header["Origin"] == unknown:
+		return a.status == 200 && a.cors == 0 && a.varies()
+	case r.method == "OPTIONS":
+		return a.status == 204 && a.allowed == known
+	}
+	return a.status == 200 && a.allowed == known && a.varies()
+}
+
+// grantedOrNot takes besides what pages get while nobody answers Envoy.
+func grantedOrNot(r request, a answer) bool {
+	return decided(r, a) || a.status == 200 && a.cors == 0 && a.varies()
+}
+
+// whileAsked asks without a pause while something is done, and reports answers that are not
+// right.
+func (s *site) whileAsked(t *testing.T, what string, right func(request, answer) bool, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	var asking sync.WaitGroup
+	for _, r := range []request{preflight(s.host, known), from(s.host, known), from(s.host, unknown)} {
+		asking.Go(func() {
+			for n := 0; ; n++ {
+				if a := ask(t, s.url, r); !right(r, a) {
+					t.Errorf("%s: request %d, %s from %s, got %+v", what, n, r.method, r.header["Origin"], a)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	defer asking.Wait()
+	defer close(done)
+	do()
+}
+
+func TestEnvoyGatewayUpgrades(t *testing.T) {
+	envoytest.Full(t)
+	tryUpgrades(t, startGateway, upgrades([]string{"--gateway-listener", "http,other,https"}, []string{"--service", serviceAddress}))
+}
+
+func TestIstioUpgrades(t *testing.T) {
+	needIstio(t)
+	tryUpgrades(t, startIstio, upgrades(nil, []string{"--service", serviceAddress}))
+}
