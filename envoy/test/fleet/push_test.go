@@ -11,11 +11,13 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/corsgate/corsgate/envoy"
@@ -157,21 +159,16 @@ func largeGroup() policyfile.Unit {
 	return policyfile.Unit{Kind: policyfile.UnitGroup, Name: "large", Data: []byte(b.String())}
 }
 
-// spoilLargest changes a byte of the largest unit in the store.
+// spoilLargest has the largest unit in the store say what the smallest does.
 func spoilLargest(t testing.TB, client *clientv3.Client) {
 	t.Helper()
 	got, err := client.Get(servertest.Context(t), keyPrefix+"u/", clientv3.WithPrefix())
-	if err != nil || len(got.Kvs) == 0 {
+	if err != nil || len(got.Kvs) < 2 {
 		t.Fatalf("units: %v, %v", got, err)
 	}
-	largest := got.Kvs[0]
-	for _, kv := range got.Kvs {
-		if len(kv.Value) > len(largest.Value) {
-			largest = kv
-		}
-	}
-	largest.Value[len(largest.Value)/2] ^= 1
-	if _, err := client.Put(servertest.Context(t), string(largest.Key), string(largest.Value)); err != nil {
+	slices.SortFunc(got.Kvs, func(a, b *mvccpb.KeyValue) int { return len(a.Value) - len(b.Value) })
+	smallest, largest := got.Kvs[0], got.Kvs[len(got.Kvs)-1]
+	if _, err := client.Put(servertest.Context(t), string(largest.Key), string(smallest.Value)); err != nil {
 		t.Fatal(err)
 	}
 }
