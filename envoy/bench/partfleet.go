@@ -328,9 +328,8 @@ func (b *bench) showFleet(byCount []fanOut, l largeFleet) {
 		s.row(what, number(sample.Median(values))+" ms", number(sample.Quantile(values, 0.99))+" ms")
 	}
 	for _, f := range byCount {
-		who := grouped(f.watchers) + " watchers"
-		row(who+": told and read", f.read)
-		row(who+": the push is acknowledged", f.acknowledged)
+		row("told and read, watchers: "+grouped(f.watchers), f.read)
+		row("the push is acknowledged, watchers: "+grouped(f.watchers), f.acknowledged)
 	}
 	row("large content: the first push is acknowledged", []float64{l.first})
 	row("large content: a change is acknowledged", l.acknowledged)
