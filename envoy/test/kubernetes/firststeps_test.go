@@ -211,10 +211,10 @@ func TestFirstStepsOnEnvoyGateway(t *testing.T) {
 	// This Envoy Gateway reads files, and finds no Service there.
 	demo := strings.NewReplacer(
 		"{name: upstream, port: 8080}", "{group: gateway.envoyproxy.io, kind: Backend, name: upstream}",
-		"  gatewayClassName: eg\n", "  gatewayClassName: eg\n  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate}}\n").
+		"  gatewayClassName: eg\n", "  gatewayClassName: eg\n  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge}}\n").
 		Replace(read(t, "../../kubernetes/demo.yaml"))
 	put(t, filepath.Join(home, "resources", "demo.yaml"), demo+upstreamBackend+ownProxy)
-	put(t, filepath.Join(home, "resources", "corsgate.yaml"), n.shell("kubectl get envoypatchpolicy corsgate -o yaml"))
+	put(t, filepath.Join(home, "resources", "corsgate.yaml"), n.shell("kubectl get envoypatchpolicy corsgate-edge -o yaml"))
 	startGatewayIn(t, home)
 	n.status("gateway edge", programmed)
 	n.asks(question)
@@ -241,7 +241,7 @@ func (n *newcomer) certifies() {
 	made := n.left() + n.shell("kubectl get certificate -A -o name")
 	for _, want := range []string{
 		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy",
-		"envoypatchpolicy.gateway.envoyproxy.io/corsgate", "configmap/corsgate-envoy-tls",
+		"envoypatchpolicy.gateway.envoyproxy.io/corsgate-edge", "configmap/corsgate-default-edge-a3ed74dc",
 	} {
 		if !strings.Contains(made, want+"\n") {
 			n.t.Errorf("there is no %s in\n%s", want, made)

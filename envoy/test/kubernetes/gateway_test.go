@@ -34,7 +34,7 @@ const provider = `  provider: {type: Host, host: {envoyVersion: 1.40.0}}
 const ownProxy = `---
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyProxy
-metadata: {name: corsgate, namespace: default}
+metadata: {name: corsgate-edge, namespace: default}
 spec:
 ` + provider
 
