@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/store"
 )
 
 // findings are check's findings, in the form of its JSON.
@@ -36,8 +38,8 @@ func newCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check PATH...",
 		Short: "Find the mistakes of policies",
-		Long: `Judges each PATH, a policy file or folder, exactly as 'corsgate serve --policies PATH'
-would load it, and prints a line for each finding:
+		Long: `Judges each PATH, a policy file, a folder or the URL of a store, exactly as 'corsgate
+serve --policies PATH' would load it, and prints a line for each finding:
 
   FILE:LINE:COL: error|warning|note [CODE] message (hint)
 
@@ -163,16 +165,20 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 	if errors.As(err, &refused) && refused.Err == nil {
 		return refused.Diagnostics
 	}
-	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: "policies-unreadable", Reason: err.Error()}}
+	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: cmp.Or(codeOf(err), "policies-unreadable"), Reason: err.Error()}}
 }
 
 // mendable prints why policies were refused. It returns err as a fault, with a
-// hint to correct the policies.
+// hint to correct the policies, or to wait for their store.
 func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code int) error {
 	for _, d := range found {
 		fmt.Fprintln(stderr, d)
 	}
-	return &fault{err: err, code: code, hints: []string{"correct the mistakes above; 'corsgate check' finds them, too"}}
+	hint := "correct the mistakes above; 'corsgate check' finds them, too"
+	if slices.ContainsFunc(found, func(d policyfile.Diagnostic) bool { return d.Code == store.CodeUnreachable }) {
+		hint = "try again when the store answers; with --state-dir, serve starts without it"
+	}
+	return &fault{err: err, code: code, hints: []string{hint}}
 }
 
 // add counts the result of one path.

@@ -36,7 +36,7 @@ func (d *demo) back(ctx context.Context) (*back, error) {
 func (d *demo) compiler(ctx context.Context) (*back, error) {
 	c := d.config("", "")
 	r := &live.Reloader{
-		Source: decidable{watchedSource(d.policyFile, 0, false, d.log), c}, Logger: d.log,
+		Source: decidable{fileSource(d.policyFile, 0, false, d.log), c}, Logger: d.log,
 		Sinks: []live.Sink{&filterFiles{config: c, log: d.log}},
 	}
 	if err := r.Load(ctx); err != nil {

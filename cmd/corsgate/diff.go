@@ -24,9 +24,9 @@ func newDiff() *cobra.Command {
 		Use:   "diff OLD NEW",
 		Short: "Find who gains and who loses access between two versions of policies",
 		Long: `Compares what two versions of policies decide, not how they are written. OLD and NEW
-are policy files or folders. It makes requests from them: origins that a pattern
-matches, origins that it nearly matches, each method and header, the hosts and paths
-of all policies. Then it compares what both versions answer. It can replay recorded
+are policy files, folders or URLs of stores. It makes requests from them: origins that
+a pattern matches, origins that it nearly matches, each method and header, the hosts
+and paths of all policies. Then it compares what both versions answer. It can replay recorded
 decisions, too. It prints each change with a request that proves it, and with what the
 versions answer differently:
 

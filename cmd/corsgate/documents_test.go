@@ -33,6 +33,8 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/store"
 )
 
 // root is the repository's root, seen from this package.
@@ -180,6 +182,7 @@ func TestDocumentedCommandsRun(t *testing.T) {
 			}
 			writeCases(t, folder)
 			t.Chdir(folder)
+			t.Setenv("CORSGATE_STORE", fillStore(t))
 			runDocumented(t, strings.Fields(command)[1:])
 		})
 	}
@@ -203,6 +206,33 @@ func writeCases(t *testing.T, folder string) {
 	if written == 0 {
 		t.Fatal("the documents have no cases")
 	}
+}
+
+// fillStore returns the URL of a store with two releases, and with an instance that
+// serves the second one until the test ends.
+func fillStore(t *testing.T) (url string) {
+	t.Helper()
+	folder := t.TempDir()
+	b := &store.Folder{Path: folder}
+	for _, origin := range []string{"https://first.example", "https://second.example"} {
+		units, _ := unitsThatAllow(t, origin)
+		if _, err := store.Push(t.Context(), b, units, store.Meta{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now, err := store.Current(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := store.Reporter{Backend: b, Jitter: -1, Report: func() store.Instance {
+		return store.Instance{Name: "gw-1", Serves: now.Release, Ready: true}
+	}}
+	servertest.Run(t, r.Run)
+	servertest.Await(t, "a report", func() bool {
+		list, err := store.Instances(t.Context(), b)
+		return err == nil && len(list) == 1
+	})
+	return schemeFolder + folder
 }
 
 // runDocumented runs a command line; the variables stand in for listeners that it

@@ -116,7 +116,7 @@ func (f *envoyConfigFlags) define(cmd *cobra.Command) {
 	flags.BoolVar(&c.AllowCustomMethods, "allow-custom-methods", false, "let methods through over HTTP/1 that Envoy does not know; Envoy warns about it at every start")
 	flags.BoolVar(&c.MergeSlashes, "merge-slashes", false, "let routes and the upstream see one slash instead of several; decisions are the same without it")
 	flags.DurationVar(&c.MessageTimeout, "message-timeout", envoy.DefaultMessageTimeout, "how long Envoy waits for an answer")
-	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder to compile")
+	flags.StringVar(&f.policies, "policies", "", "no-trip: `PATH` of the policy file or folder, or the URL of a store, to compile")
 	flags.StringVar(&f.out, "out", "", "no-trip: `DIR` to write into")
 	flags.StringVar(&c.Compiled.Folder, "folder", "", "no-trip: `DIR` where Envoy sees what is written into --out; by default the same")
 	flags.BoolVar(&f.ecds, "ecds", false, "no-trip: have 'corsgate serve --ecds' compile the policies and deliver them; the default without --policies, --out and --folder")

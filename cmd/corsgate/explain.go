@@ -99,7 +99,7 @@ upstream that is not given.`,
 // define defines the flags of cmd.
 func (c *explainConfig) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder")
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder, or the URL of a store")
 	flags.StringVar(&c.admin, "admin", "", "`URL` of a running corsgate's admin listener, instead of --policies")
 	flags.StringVar(&c.origin, "origin", "", "`ORIGIN` of the page")
 	flags.StringVar(&c.method, "method", "", "method of the page's request, not of its preflight (default GET)")

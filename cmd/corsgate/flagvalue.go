@@ -13,7 +13,7 @@ import (
 
 // taken says what flags take, instead of the errors of Go's parsers :: type -> words.
 var taken = map[string]string{
-	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more",
+	"bool": "true or false", "duration": "a time such as 30s or 5m", "int": "a whole number", "uint32": "a whole number, 0 or more", "uint64": "a whole number, 0 or more",
 }
 
 // plainValue says what f takes, if one of Go's parsers refused a value with err.

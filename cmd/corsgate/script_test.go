@@ -64,6 +64,7 @@ func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args 
 		"logged":  scriptLogged,  // logged REGEXP: waits until its log matches
 		"watch":   scriptWatch,   // watch ARG...: starts corsgate test --watch
 		"watched": scriptWatched, // watched REGEXP: waits until what it has printed since then matches
+		"until":   scriptUntil,   // until REGEXP PROGRAM ARG...: runs it again until its standard output matches
 		"repeat":  scriptRepeat,  // repeat FILE N TEXT: writes TEXT N times
 
 		"freeport": scriptFreePort, // freeport NAME: sets $NAME to a port that nobody listens on
@@ -85,6 +86,17 @@ func scriptExits(ts *testscript.TestScript, neg bool, args []string) {
 	if strconv.Itoa(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
 	}
+}
+
+func scriptUntil(ts *testscript.TestScript, _ bool, args []string) {
+	re := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		_ = ts.Exec(args[1], args[2:]...) // what it prints counts
+		if re.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("%q has not printed %q", args[1:], re)
 }
 
 func scriptFreePort(ts *testscript.TestScript, _ bool, args []string) {

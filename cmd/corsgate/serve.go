@@ -22,6 +22,7 @@ import (
 	"github.com/corsgate/corsgate/server/lines"
 	"github.com/corsgate/corsgate/server/service"
 	"github.com/corsgate/corsgate/server/state"
+	"github.com/corsgate/corsgate/server/store"
 )
 
 // The defaults of the listeners. Only this machine can reach them.
@@ -45,6 +46,8 @@ type serveConfig struct {
 	ecds                    ecdsFlags
 	feed                    joinedFlags
 	observe                 observeConfig
+	access                  storeAccess
+	instance                instanceFlags
 }
 
 func newServe() *cobra.Command {
@@ -53,14 +56,15 @@ func newServe() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve policies to Envoy",
-		Long: `Serves the policies of a file or folder to Envoy over gRPC, and reloads them when they
-change. With --ecds it compiles them and delivers them to Envoys, which then decide by
+		Long: `Serves the policies of a file, a folder or a store to Envoy over gRPC, and reloads them
+when they change. With --ecds it compiles them and delivers them to Envoys, which then decide by
 themselves. It answers what Envoys ask by ext_proc or ext_authz. It refuses a bad change,
 and the last good policies keep serving. If the policies are bad at the start, and
 --state-dir has no good ones, it prints what is wrong and exits 1.
 
 SIGHUP reloads. SIGTERM and SIGINT drain and end; a second one ends at once.`,
 		Example: `  corsgate serve --policies policies/ --ecds
+  corsgate serve --policies etcd://127.0.0.1:2379/edge --ecds --state-dir state/ --label zone=eu
   CORSGATE_POLICIES=cors.yaml corsgate serve --grpc-listen unix:///run/corsgate.sock`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -81,7 +85,7 @@ SIGHUP reloads. SIGTERM and SIGINT drain and end; a second one ends at once.`,
 // define defines the flags of cmd.
 func (c *serveConfig) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; required")
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder, or the URL of a store: "+storeURLs+"; required")
 	flags.StringVar(&c.stateDir, "state-dir", "", "`FOLDER` that keeps the last known good policies, which serve from the start while --policies cannot be read or has mistakes; none by default")
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
@@ -94,6 +98,8 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	c.ecds.define(flags)
 	c.feed.define(flags, &feedWords)
 	c.observe.define(flags)
+	c.access.define(flags)
+	c.instance.define(flags)
 	flags.DurationVar(&c.maxConnectionAge, "max-connection-age", 0, "make Envoy reconnect after this time, to spread over replicas; 0 means never")
 }
 
@@ -132,16 +138,23 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	if err := c.transport.apply(s.grpc, log); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	kept, err := c.openState(log)
+	source, err := c.open(s, log)
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
+	kept, err := c.openState(log)
+	if err != nil {
+		return nil, errors.Join(err, l.close(), s.closeStore())
+	}
 	config := service.Config{
-		Source: watchedSource(c.policies, c.poll, c.stateDir != "", log), State: kept,
+		Source: source, State: kept,
 		GRPC: s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)
+	if s.store != nil {
+		s.reportTo(s.store, &c.instance, &config, log)
+	}
 	s.Service = service.New(config)
 	return s, nil
 }
@@ -176,6 +189,9 @@ type wired struct {
 	grpc  *server.Server
 	admin *admin.Server
 	ecds  *ecds.Server // nil if nothing is delivered
+
+	store    store.Backend // nil if the policies are files
+	reporter *store.Reporter
 }
 
 // listeners are those of serve.

@@ -12,7 +12,7 @@ func (c *serveConfig) check() error {
 	if c.policies == "" {
 		return misused("name the policy file or folder: corsgate serve --policies PATH", "no --policies given")
 	}
-	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check, c.checkJoined} {
+	for _, check := range []func() error{c.checkListeners, c.checkDurations, c.observe.check, c.transport.check, c.checkJoined, c.checkInstance} {
 		if err := check(); err != nil {
 			return err
 		}

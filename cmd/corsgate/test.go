@@ -68,7 +68,7 @@ Exits 1 if a case fails.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder; not needed if all cases bring theirs")
+	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder, or the URL of a store; not needed if all cases bring theirs")
 	flags.BoolVar(&c.strict, "strict", false, "exit 1 if something is not exercised, too")
 	flags.BoolVar(&c.watch, "watch", false, "run again whenever the policies or the cases change, until Ctrl-C")
 	flags.Var(c.format, "format", "how to print the results")

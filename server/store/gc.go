@@ -87,8 +87,12 @@ func (c *collection) mark(ctx context.Context, keep int, dry bool) error {
 	if err != nil {
 		return err
 	}
+	var oldest *record // of those that were marked
 	for at := t.Stable; ; keep-- {
 		rec, err := c.record(ctx, t.Epoch, at)
+		if codeOf(err) == CodeRecordMissing && oldest != nil { // it was collected
+			return c.base(ctx, oldest, checkpoints[oldest.ref().key()], dry)
+		}
 		if err != nil {
 			return err
 		}
@@ -105,7 +109,7 @@ func (c *collection) mark(ctx context.Context, keep int, dry bool) error {
 		if keep == 1 || rec.Parent == (Ref{}) {
 			return c.base(ctx, rec, checkpoints[at.key()], dry)
 		}
-		at = rec.Parent
+		at, oldest = rec.Parent, rec
 	}
 }
 

@@ -59,6 +59,9 @@ func TestGCKeepsTheNewestReleases(t *testing.T) {
 			if again := collect(t, m, keep); again != (store.Collected{Kept: c.Kept}) {
 				t.Errorf("collected once more: %+v", again)
 			}
+			if again := collect(t, m, keep+5); again != (store.Collected{Kept: c.Kept}) {
+				t.Errorf("collected once more, to keep more than there is: %+v", again)
+			}
 			push(t, m, policies(t, 7), store.Meta{})
 			read(t, &store.Source{Backend: m})
 		})

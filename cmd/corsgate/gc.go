@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/store"
+)
+
+// defaultKeep is --keep's.
+const defaultKeep = 200
+
+func newGC() *cobra.Command {
+	var f storeFlags
+	var keep int
+	var dry bool
+	cmd := &cobra.Command{
+		Use:   "gc",
+		Short: "Delete old releases from a store",
+		Long: `Deletes the releases of a store but the newest ones, and what no release needs, such as
+what a push has left that was broken off. What serves stays. Run it now and then, such
+as once a day: it may run beside pushes, and deletes nothing while one is under way.
+
+Exits 0 if that is done, 1 if a push may be under way, 4 if the store cannot be used.`,
+		Example: `  corsgate gc --store etcd://127.0.0.1:2379/edge --dry-run
+  corsgate gc --store etcd://127.0.0.1:2379/edge --keep 50`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if keep < 1 {
+				return misused("write 1 or more: the release that serves is always kept", "--keep %d is not above 0", keep)
+			}
+			return f.with(func(b store.Backend) error {
+				c, err := store.GC(cmd.Context(), b, keep, dry)
+				if err != nil {
+					return err
+				}
+				if f.format.value == "json" {
+					err = writeJSON(cmd.OutOrStdout(), struct {
+						store.Collected
+						DryRun bool `json:"dryRun"`
+					}{c, dry})
+				} else if !c.Pushing {
+					_, err = fmt.Fprintln(cmd.OutOrStdout(), collectedLine(c, dry))
+				}
+				if err == nil && c.Pushing {
+					err = hinted(errors.New("a push is under way, or was broken off within the last hour: nothing was deleted"), "try again later")
+				}
+				return err
+			})
+		},
+	}
+	f.define(cmd, "what was deleted")
+	cmd.Flags().IntVar(&keep, "keep", defaultKeep, "how many releases stay")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "count what would be deleted, and delete nothing")
+	return cmd
+}
+
+// collectedLine says what was deleted, or would be.
+func collectedLine(c store.Collected, dry bool) string {
+	done := "deleted"
+	if dry {
+		done = "dry run, to delete"
+	}
+	return fmt.Sprintf("%s: %s, %s of policies and groups, %s; revision %d is the oldest that stays", done,
+		printable.Counted(c.Records, "release", "releases"), printable.Counted(c.Units, "version", "versions"),
+		printable.Counted(c.Checkpoints, "checkpoint", "checkpoints"), c.Kept)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/store"
+)
+
+// unitsThatAllow returns policies that allow an origin alone, and their units.
+func unitsThatAllow(t *testing.T, origin string) ([]policyfile.Unit, *policy.Set) {
+	t.Helper()
+	text := "policies: [{name: api, hosts: [api.example], cors: {allowOrigins: ['" + origin + "']}}]\n"
+	units, r, err := store.Cut(fstest.MapFS{"cors.yaml": {Data: []byte(text)}}, "")
+	if err != nil || r.HasErrors() {
+		t.Fatal(err, r.Diagnostics)
+	}
+	return units, policy.Compile(r.Policies)
+}
+
+// TestWhatWasComparedIsWhatIsReplaced has somebody push after the changes were shown.
+func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
+	b := &store.Folder{Path: strings.TrimPrefix(fillStore(t), schemeFolder)}
+	f := publishFlags{by: "alice", storeFlags: storeFlags{format: oneOf("text", "json")}}
+	mine, next := unitsThatAllow(t, "https://mine.example")
+	other, _ := unitsThatAllow(t, "https://other.example")
+	var out, note output
+	p := publication{publishFlags: &f, backend: b, out: &out, note: &note, next: next}
+	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
+		if _, err := store.Push(ctx, b, other, store.Meta{By: "bob"}); err != nil {
+			t.Fatal(err)
+		}
+		return store.Push(ctx, b, mine, meta)
+	}
+	err := p.run(t.Context())
+	if c, lost := asConflict(err); !lost || c.Now.By != "bob" || c.Now.Revision != 3 {
+		t.Errorf("the push comes to %v, and bob was faster", err)
+	}
+	if r := p.report; r.Outcome != outcomeLost || r.Release == nil || r.Release.By != "bob" || r.Diff == nil {
+		t.Errorf("the report is %+v", r)
+	}
+	if strings.Contains(out.String(), "serves: ") {
+		t.Errorf("it prints\n%s", &out)
+	}
+	now, err := store.Current(t.Context(), b)
+	if err != nil || now.By != "bob" {
+		t.Errorf("what serves is %+v, %v", now, err)
+	}
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/state"
+	"github.com/corsgate/corsgate/server/store"
+)
+
+// restoreFlags are the flags of restore.
+type restoreFlags struct {
+	publishFlags
+	from, stateDir string
+	lost           store.Lost
+}
+
+func newRestore() *cobra.Command {
+	var f restoreFlags
+	cmd := &cobra.Command{
+		Use:   "restore",
+		Short: "Begin a new history of a store that has lost releases",
+		Long: `Is for a store that has lost releases which instances have served: it was restored from
+an older backup, is another one, or is damaged. Instances then report store_regressed
+or what is damaged, and go on to serve what they have: they never go back by themselves.
+This command begins a new history, an epoch, whose first release they follow.
+
+Name the policies that are to serve: --from a file, a folder or another store, or
+--state a copy of the --state-dir of an instance. The newest are right in most cases;
+'corsgate status' and /status of an instance say what it serves. The epoch that was
+lost is read from these, or from what the instances report; else name it.
+
+It replaces what the store has without asking for its base, and prints what changes
+compared with that. What the store has need not be readable.
+
+Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used.`,
+		Example: `  corsgate restore --store etcd://127.0.0.1:2379/edge --state /var/lib/corsgate
+  corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/
+  corsgate restore --store etcd://127.0.0.1:2379/edge --from policies/ --epoch 0123456789abcdef0123456789abcdef --revision 812`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if (f.from == "") == (f.stateDir == "") {
+				return misused("name the policies: --from PATH, or --state DIR with what an instance has kept", "one of --from and --state is needed")
+			}
+			return f.with(func(b store.Backend) error { return f.restore(cmd, b) })
+		},
+	}
+	f.define(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.from, "from", "", "`PATH` of the policy file or folder that is to serve")
+	flags.StringVar(&f.stateDir, "state", "", "`DIR` that is the --state-dir of an instance which has ended, or a copy of it")
+	flags.StringVar(&f.lost.Epoch, "epoch", "", "the `EPOCH` that was lost, if nothing else tells it")
+	flags.Uint64Var(&f.lost.Revision, "revision", 0, "the highest `REV` of it that is known")
+	return cmd
+}
+
+// restore begins a new epoch.
+func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
+	name, from := cmp.Or(f.from, f.stateDir), live.Reader(nil)
+	if f.from != "" {
+		from = sourceOf(f.from)
+	} else {
+		kept, err := openKept(f.stateDir)
+		if err != nil {
+			return err
+		}
+		defer kept.Close()
+		from = kept
+	}
+	units, next, err := cutRelease(cmd.Context(), cmd.ErrOrStderr(), name, from)
+	if err != nil {
+		return err
+	}
+	lost, err := f.findLost(cmd.Context(), b, next.release)
+	if err != nil {
+		return err
+	}
+	p := publication{publishFlags: &f.publishFlags, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
+	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
+		return store.Restore(ctx, b, units, lost, meta)
+	}
+	return p.run(cmd.Context())
+}
+
+// openKept opens the state of an instance.
+func openKept(folder string) (*state.Dir, error) {
+	hint := "give the --state-dir of an instance that has ended, or a copy of it that this user may write to"
+	if _, err := os.Stat(folder); err != nil {
+		return nil, hinted(fmt.Errorf("--state: %w", printable.Error(err)), hint)
+	}
+	kept, err := state.Open(folder, nil)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("--state: %w", err), hint)
+	}
+	return kept, nil
+}
+
+// findLost returns the newest release that is known of the epoch that was lost: of the
+// flags, of the policies, or of what instances serve.
+func (f *restoreFlags) findLost(ctx context.Context, b store.Backend, known live.Release) (store.Lost, error) {
+	lost := f.lost
+	if lost.Epoch == "" {
+		lost.Epoch = known.Epoch
+	}
+	instances, err := store.Instances(ctx, b)
+	if err != nil {
+		return lost, err
+	}
+	served := newestLost(ctx, b, instances)
+	if lost.Epoch == "" && len(served) == 1 {
+		for epoch := range served {
+			lost.Epoch = epoch
+		}
+	}
+	if lost.Epoch == "" {
+		return lost, hinted(fmt.Errorf("it is not known which epoch was lost: the store has none, and the instances serve releases of %d", len(served)),
+			"name the epoch and its highest revision with --epoch and --revision: /status of an instance shows them")
+	}
+	lost.Revision = max(lost.Revision, served[lost.Epoch])
+	if known.Epoch == lost.Epoch {
+		lost.Revision = max(lost.Revision, known.Revision)
+	}
+	return lost, nil
+}
+
+// newestLost returns the highest revision that an instance serves of each epoch of which
+// the store does not have it any more. If there is none, it returns what the store has: that
+// may be damaged without being lost.
+func newestLost(ctx context.Context, b store.Backend, instances []store.Instance) map[string]uint64 {
+	now, err := store.Current(ctx, b)
+	if err != nil {
+		now = store.Info{} // it is damaged, and has nothing
+	}
+	newest := map[string]uint64{}
+	for _, i := range instances {
+		has := i.Serves.Epoch == now.Epoch && i.Serves.Revision <= now.Revision
+		if i.Serves.Epoch != "" && !has {
+			newest[i.Serves.Epoch] = max(newest[i.Serves.Epoch], i.Serves.Revision)
+		}
+	}
+	if len(newest) == 0 && now.Revision > 0 {
+		newest[now.Epoch] = now.Revision
+	}
+	return newest
+}

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/store"
+)
+
+// statusPause is how often status looks while it waits.
+const statusPause = 250 * time.Millisecond
+
+// statusFlags are the flags of status.
+type statusFlags struct {
+	storeFlags
+	wanted  uint64 // 0 is the release that serves
+	waiting bool
+	timeout time.Duration
+}
+
+// fleetReport is how a fleet stands, as its JSON says it.
+type fleetReport struct {
+	// Release is the one that the store has the instances serve; nil if nothing was
+	// pushed yet, or it cannot be read, and Damaged says why.
+	Release *store.Info `json:"release"`
+	Damaged string      `json:"damaged,omitempty"`
+	// Wanted is the revision that the instances are held to.
+	Wanted    uint64          `json:"wanted"`
+	Instances []fleetInstance `json:"instances"`
+	// Serving counts the instances that serve it, and All tells that there are some, and
+	// all do.
+	Serving int  `json:"serving"`
+	All     bool `json:"all"`
+}
+
+// fleetInstance is what an instance reports, and whether it serves what is wanted.
+type fleetInstance struct {
+	store.Instance
+	ServesWanted bool `json:"servesWanted"`
+}
+
+func newStatus() *cobra.Command {
+	var f statusFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say which release each instance of a fleet serves",
+		Long: `Prints a line for each instance that follows a store: its revision; whether it is ready;
+with which code it has refused the last change; that it serves its last known good
+policies since it cannot read the store; how many of its Envoys run what it serves
+(current), have not taken it yet (waiting), or have refused it; its labels. An
+instance that has not reported for a minute is silent, and is forgotten after a day.
+
+Exits 0 if all instances, and their Envoys, serve the release that the store has them
+serve, or that of --wait or a later one; 1 if one does not, is silent, or there is
+none; 4 if the store cannot be used. With --wait it looks again until all do, or
+--timeout is over; REV 0 is the release that the store has then.`,
+		Example: `  corsgate status --store etcd://127.0.0.1:2379/edge
+  corsgate push --store etcd://127.0.0.1:2379/edge policies/ && corsgate status --store etcd://127.0.0.1:2379/edge --wait 0`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkDuration("timeout", f.timeout, 1); err != nil {
+				return err
+			}
+			f.waiting = cmd.Flags().Changed("wait")
+			return f.with(func(b store.Backend) error {
+				r, err := f.await(cmd.Context(), b, cmd.ErrOrStderr())
+				if err != nil {
+					return err
+				}
+				if err := r.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil || r.All {
+					return err
+				}
+				return errFindings
+			})
+		},
+	}
+	f.define(cmd, "the instances")
+	cmd.Flags().Uint64Var(&f.wanted, "wait", 0, "look again until all serve `REV` or a later one; 0 is the one that the store has")
+	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long --wait looks")
+	return cmd
+}
+
+// await looks at the fleet, and with --wait until all is as wanted or the time is over.
+func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer) (*fleetReport, error) {
+	end := time.NewTimer(f.timeout)
+	defer end.Stop()
+	progress := progressOn(note)
+	defer progress.end()
+	for {
+		r, err := f.look(ctx, b)
+		if err != nil || r.All || !f.waiting {
+			return r, err
+		}
+		progress.tell(r.summary())
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-end.C:
+			return r, nil
+		case <-time.After(statusPause):
+		}
+	}
+}
+
+// look returns how the fleet stands now.
+func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, error) {
+	r := &fleetReport{Wanted: f.wanted, Instances: []fleetInstance{}}
+	instances, err := store.Instances(ctx, b) // before the release, so that none is ahead of it
+	if err != nil {
+		return nil, err
+	}
+	now, err := store.Current(ctx, b)
+	if code := codeOf(err); code == "" || code == store.CodeUnreachable {
+		if err != nil {
+			return nil, err
+		}
+	} else {
+		r.Damaged = fmt.Sprintf("%s [%s]", err, code)
+	}
+	if now.Revision > 0 {
+		r.Release = &now
+	}
+	if r.Wanted == 0 {
+		r.Wanted = now.Revision
+	}
+	for _, i := range instances {
+		serves := i.Ready && !i.Silent && r.Release != nil && servesFrom(i.Serves, r.Wanted, now.Release) && envoysAreCurrent(i.Envoys)
+		r.Instances = append(r.Instances, fleetInstance{i, serves})
+		if serves {
+			r.Serving++
+		}
+	}
+	r.All = r.Serving > 0 && r.Serving == len(r.Instances)
+	return r, nil
+}
+
+// servesFrom reports whether what is served is the wanted revision or a later one, of
+// what the store has. What it does not have, it has lost.
+func servesFrom(served live.Release, wanted uint64, now live.Release) bool {
+	return served.Epoch == now.Epoch && served.Revision >= wanted && served.Revision <= now.Revision
+}
+
+func envoysAreCurrent(envoys map[string]int) bool {
+	for state, n := range envoys {
+		if state != string(ecds.Current) && n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// print writes the instances to out, and for people a summary to note.
+func (r *fleetReport) print(out, note io.Writer, format string) error {
+	if format == "json" {
+		return writeJSON(out, r)
+	}
+	paint := painterFor(out)
+	for _, i := range r.Instances {
+		if _, err := fmt.Fprintln(out, i.line(paint)); err != nil {
+			return err
+		}
+	}
+	if r.Release != nil {
+		fmt.Fprintf(note, "the store has revision %d of %s, by %s: %s\n", r.Release.Revision, r.Release.At.Format(time.RFC3339),
+			shownOr(r.Release.By, "nobody"), shownOr(r.Release.Message, "no message"))
+	}
+	_, err := fmt.Fprintln(note, r.summary())
+	return err
+}
+
+// summary says in a few words how the fleet stands.
+func (r *fleetReport) summary() string {
+	switch {
+	case r.Damaged != "":
+		return "the store is damaged, and 'corsgate restore' begins anew: " + printable.Text(r.Damaged)
+	case r.Release == nil && r.Wanted == 0:
+		return "nothing was pushed to the store yet: push a policy folder with 'corsgate push'"
+	case len(r.Instances) == 0:
+		return "no instance reports itself: start some with 'corsgate serve --policies URL'"
+	}
+	text := fmt.Sprintf("%d of %s serving revision %d", r.Serving, printable.Counted(len(r.Instances), "instance", "instances"), r.Wanted)
+	count := map[string]int{}
+	for _, i := range r.Instances {
+		if why := i.hindrance(); why != "" && !i.ServesWanted {
+			count[why]++
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(count)) {
+		text += fmt.Sprintf(", %d %s", count[why], why)
+	}
+	return text
+}
+
+// hindrance says why an instance may not serve what is wanted; empty if it is about to.
+func (i fleetInstance) hindrance() string {
+	switch {
+	case i.Silent:
+		return "silent"
+	case i.Unreadable:
+		return "unreadable"
+	case i.Refused != "":
+		return "refused: " + printable.Text(i.Refused)
+	case i.Envoys[string(ecds.Refused)] > 0:
+		return "with Envoys that refuse it"
+	}
+	return ""
+}
+
+// line returns an instance on one line.
+func (i fleetInstance) line(paint printable.Painter) string {
+	revision := "-"
+	if i.Serves.Revision > 0 {
+		revision = fmt.Sprint(i.Serves.Revision)
+	}
+	colour := paint.Yellow
+	if i.ServesWanted {
+		colour = paint.Green
+	} else if i.hindrance() != "" {
+		colour = paint.Red
+	}
+	return strings.Join(append([]string{printable.Text(i.Name), revision, colour(i.standing())}, i.details()...), "  ")
+}
+
+// standing says how an instance is.
+func (i fleetInstance) standing() string {
+	if why := i.hindrance(); why != "" {
+		return why
+	}
+	if i.Ready {
+		return "ready"
+	}
+	return "not ready"
+}
+
+// details says what else an instance reports.
+func (i fleetInstance) details() (texts []string) {
+	if i.LastKnownGood {
+		texts = append(texts, "last known good")
+	}
+	var envoys []string
+	for _, state := range slices.Sorted(maps.Keys(i.Envoys)) {
+		if i.Envoys[state] > 0 {
+			envoys = append(envoys, fmt.Sprintf("%d %s", i.Envoys[state], printable.Text(state)))
+		}
+	}
+	if len(envoys) > 0 {
+		texts = append(texts, "Envoys: "+strings.Join(envoys, ", "))
+	}
+	for _, key := range slices.Sorted(maps.Keys(i.Labels)) {
+		texts = append(texts, printable.Text(key+"="+i.Labels[key]))
+	}
+	return texts
+}
+
+// progress tells how work goes on: on one line of a terminal, else on a line of its own
+// whenever that changes.
+type progress struct {
+	to       io.Writer
+	terminal bool
+	last     string
+}
+
+func progressOn(w io.Writer) *progress { return &progress{to: w, terminal: isTerminal(w)} }
+
+func (p *progress) tell(text string) {
+	if text == p.last {
+		return
+	}
+	p.last = text
+	if p.terminal {
+		fmt.Fprintf(p.to, "\r\x1b[K%s", text)
+		return
+	}
+	fmt.Fprintln(p.to, text)
+}
+
+// end leaves an empty line for what comes.
+func (p *progress) end() {
+	if p.terminal && p.last != "" {
+		fmt.Fprint(p.to, "\r\x1b[K")
+	}
+}

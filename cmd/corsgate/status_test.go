@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/store"
+)
+
+// reportAll has instances report themselves until the test ends.
+func reportAll(t *testing.T, b store.Backend, instances ...store.Instance) {
+	t.Helper()
+	for _, i := range instances {
+		r := store.Reporter{Backend: b, Jitter: -1, Report: func() store.Instance { return i }}
+		servertest.Run(t, r.Run)
+	}
+	servertest.Await(t, "all reports", func() bool {
+		list, err := store.Instances(t.Context(), b)
+		return err == nil && len(list) == len(instances)+1 // and fillStore's
+	})
+}
+
+func TestStatusSaysWhoServesWhatIsWanted(t *testing.T) {
+	b := &store.Folder{Path: fillStore(t)[len(schemeFolder):]}
+	now, err := store.Current(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(revision uint64) live.Release { return live.Release{Epoch: now.Epoch, Revision: revision} }
+	reportAll(t, b,
+		store.Instance{Name: "a-older", Serves: at(1), Ready: true},
+		store.Instance{Name: "b-lost", Serves: at(3), Ready: true, Refused: store.CodeRegressed},
+		store.Instance{Name: "c-other-epoch", Serves: live.Release{Epoch: "other", Revision: 2}, Ready: true},
+		store.Instance{Name: "d-files", Ready: true},
+		store.Instance{Name: "e-draining", Serves: at(2)},
+		store.Instance{Name: "f-waiting", Serves: at(2), Ready: true, Envoys: map[string]int{"current": 3, "waiting": 1}},
+		store.Instance{Name: "g-refused", Serves: at(2), Ready: true, Envoys: map[string]int{"refused": 1}, LastKnownGood: true},
+		store.Instance{Name: "h-good", Serves: at(2), Ready: true, Envoys: map[string]int{"current": 3}, Labels: map[string]string{"zone": "e\x1bu"}},
+		store.Instance{Name: "i-unreachable", Serves: at(2), Ready: true, Refused: store.CodeUnreachable},
+	)
+	for wanted, want := range map[uint64][]string{
+		0: {"gw-1", "h-good", "i-unreachable"},
+		1: {"a-older", "gw-1", "h-good", "i-unreachable"},
+		3: nil,
+	} {
+		f := statusFlags{wanted: wanted}
+		r, err := f.look(t.Context(), b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var serving []string
+		for _, i := range r.Instances {
+			if i.ServesWanted {
+				serving = append(serving, i.Name)
+			}
+		}
+		if fmt.Sprint(serving) != fmt.Sprint(want) || r.Serving != len(want) || r.All {
+			t.Errorf("wanted %d: %v serve (%d, all: %v), want %v", wanted, serving, r.Serving, r.All, want)
+		}
+	}
+	f := statusFlags{}
+	r, err := f.look(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, i := range r.Instances {
+		fmt.Fprintln(&out, i.line(printable.Painter{}))
+	}
+	if want := `a-older  1  ready
+b-lost  3  refused: store_regressed
+c-other-epoch  2  ready
+d-files  -  ready
+e-draining  2  not ready
+f-waiting  2  ready  Envoys: 3 current, 1 waiting
+g-refused  2  with Envoys that refuse it  last known good  Envoys: 1 refused
+gw-1  2  ready
+h-good  2  ready  Envoys: 3 current  zone=e\x1bu
+i-unreachable  2  refused: store_unreachable
+`; out.String() != want {
+		t.Errorf("status prints\n%s\nwant\n%s", &out, want)
+	}
+	if got, want := r.summary(), "3 of 10 instances serving revision 2, 1 refused: store_regressed, 1 with Envoys that refuse it"; got != want {
+		t.Errorf("the summary is %q, want %q", got, want)
+	}
+	silent := fleetInstance{Instance: store.Instance{Name: "gone", Silent: true, Serves: at(2), Ready: true}}
+	if got, want := silent.line(printable.Painter{}), "gone  2  silent"; got != want {
+		t.Errorf("a silent instance is %q, want %q", got, want)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		want     string
+	}{
+		{false, "1 of 2\n2 of 2\n"},
+		{true, "\r\x1b[K1 of 2\r\x1b[K2 of 2\r\x1b[K"},
+	} {
+		var out bytes.Buffer
+		p := progress{to: &out, terminal: c.terminal}
+		for _, text := range []string{"1 of 2", "1 of 2", "2 of 2"} {
+			p.tell(text)
+		}
+		p.end()
+		if got := out.String(); got != c.want {
+			t.Errorf("on a terminal %v: %q, want %q", c.terminal, got, c.want)
+		}
+	}
+}
+
+func TestErrorsOfAStoreHaveTheirExitCodes(t *testing.T) {
+	fault := func(code string) error { return &live.Fault{Code: code, Err: errors.New(code)} }
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, exitOK},
+		{&store.Conflict{}, exitLost},
+		{fault(store.CodeUnreachable), exitUnreachable},
+		{fmt.Errorf("not known: %w", errors.Join(errors.New("a"), fault(store.CodeUnreachable))), exitUnreachable},
+		{fault(store.CodeEmpty), exitFailure},
+		{fault(store.CodeUnit), exitFailure},
+		{fmt.Errorf("read: %w", context.Canceled), exitInterrupted},
+		{misused("", "no"), exitUsage},
+		{errFindings, exitFailure},
+	} {
+		if got := report(&bytes.Buffer{}, "corsgate", storeError(c.err, "etcd://h/edge")); got != c.want {
+			t.Errorf("%v: exit code %d, want %d", c.err, got, c.want)
+		}
+	}
+}
