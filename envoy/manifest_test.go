@@ -202,6 +202,8 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"a Gateway without a namespace", envoy.NoTrip, func(t *envoy.Target) { t.Gateway = "edge" }, `gateway "edge": write NAMESPACE/NAME`},
 		{"a listener that is none", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = []string{"a b"} }, `gateway listener "a b": write its name`},
 		{"a namespace that is none", envoy.NoTrip, func(t *envoy.Target) { t.EnvoyNamespace = "a/b" }, `namespace of Envoy "a/b": write the name`},
+		{"a class that is none", envoy.NoTrip, func(t *envoy.Target) { t.Class = "a/b" }, `gateway class "a/b": write the name`},
+		{"a class for the portable profile", envoy.TwoPhase, func(t *envoy.Target) { t.Class = "eg" }, "in two-phase the object names the Gateway"},
 		{"no listener", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = nil }, "no gateway listener: write the name of one"},
 		{"a workload without a label", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "istio-system/gateway" }, "write NAMESPACE/LABEL=VALUE"},
 		{"a workload without a namespace", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "/a=b" }, "write its namespace first"},

@@ -42,6 +42,9 @@ type Target struct {
 	// of its listeners that are meant.
 	Gateway   string
 	Listeners []string
+	// Class is the Gateway's GatewayClass if that merges its Gateways into the same Envoys.
+	// Empty means that the Gateway has Envoys of its own.
+	Class string
 	// EnvoyNamespace is where EnvoyGateway runs the Gateway's pods. Empty means
 	// DefaultEnvoyNamespace.
 	EnvoyNamespace string
@@ -69,7 +72,7 @@ func (t Target) validate(p Profile) error {
 	}
 	errs := []error{oneOf("profile for "+string(t.ControlPlane), p, t.ControlPlane.profiles()...), t.validateTLS(p)}
 	if t.ControlPlane == EnvoyGateway {
-		return errors.Join(append(errs, t.validateGateway())...)
+		return errors.Join(append(errs, t.validateGateway(), t.validateClass(p))...)
 	}
 	return errors.Join(append(errs, t.validateWorkload())...)
 }
@@ -91,6 +94,18 @@ func (t Target) validateGateway() error {
 		errs = append(errs, errors.New("no gateway listener: write the name of one, as the Gateway has it"))
 	}
 	return errors.Join(errs...)
+}
+
+func (t Target) validateClass(p Profile) error {
+	switch {
+	case t.Class == "":
+		return nil
+	case !p.patched():
+		return fmt.Errorf("gateway class: in %s the object names the Gateway, whatever its class merges, leave it out", p)
+	case !objectName.MatchString(t.Class):
+		return fmt.Errorf("gateway class %q: write the name of the GatewayClass", t.Class)
+	}
+	return nil
 }
 
 func (t Target) validateWorkload() error {

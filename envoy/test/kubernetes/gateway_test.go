@@ -56,13 +56,14 @@ func edgeResources(t *testing.T) string {
 	return strings.NewReplacer("@CERT@", encoded(cert), "@KEY@", encoded(key)).Replace(read(t, "testdata/gateway.yaml"))
 }
 
-// runGateway runs Envoy Gateway with the Gateway and these objects until the test ends.
-func (s *site) runGateway(t *testing.T, objects string) {
+// runGateway runs Envoy Gateway with the Gateway and these objects until the test ends, with
+// edits of them all.
+func (s *site) runGateway(t *testing.T, objects string, edits ...string) {
 	t.Helper()
 	home, edge := t.TempDir(), edgeResources(t)
 	resources := filepath.Join(home, "resources", "all.yaml")
 	s.apply = func(objects string) {
-		put(t, filepath.Join(home, "next.yaml"), withProvider(objects)+"---\n"+edge)
+		put(t, filepath.Join(home, "next.yaml"), strings.NewReplacer(edits...).Replace(withProvider(objects)+"---\n"+edge))
 		if err := os.Rename(filepath.Join(home, "next.yaml"), resources); err != nil {
 			t.Fatal(err)
 		}
@@ -103,4 +104,23 @@ func TestEnvoyGateway(t *testing.T) {
 	} {
 		t.Run(v.row, func(t *testing.T) { v.try(t, startGateway) })
 	}
+}
+
+// TestEnvoyGatewayMerged has a class that merges its Gateways.
+func TestEnvoyGatewayMerged(t *testing.T) {
+	envoytest.Full(t)
+	v := variant{"", true, []string{"--service", serviceAddress, "--gateway-class", "eg", "--gateway-listener", "http,other,https"}}
+	s := newSite(t, v.served, "--format", "envoy-gateway", "--gateway", "default/edge")
+	s.runGateway(t, s.manifest(t, v),
+		"  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge}}\n", "",
+		"spec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}",
+		"spec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller, parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge, namespace: default}}",
+		"  shutdown: {drainTimeout: 1s}", "  shutdown: {drainTimeout: 1s}\n  mergeGateways: true")
+	s.awaitDecisions(t, v)
+	for _, one := range every {
+		e := edge{url: one.url}
+		e.demo(t, one.host)
+	}
+	s.remove()
+	s.untouched(t)
 }
