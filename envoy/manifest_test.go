@@ -162,6 +162,19 @@ func TestManifestHoldsThePoliciesThemselves(t *testing.T) {
 	}
 }
 
+// TestManifestIsTheSameEachTime lets it be committed.
+func TestManifestIsTheSameEachTime(t *testing.T) {
+	var seen []byte
+	for range 5 {
+		c, filters := inObject(t, hosts())
+		doc := must(t)(c.Manifest(gatewayTarget(), filters))
+		if seen != nil && !bytes.Equal(seen, doc) {
+			t.Fatal("the same flags print another object")
+		}
+		seen = doc
+	}
+}
+
 func TestManifestIsBoundedByWhatKubernetesTakes(t *testing.T) {
 	var large strings.Builder
 	large.WriteString("policies:\n- {name: a, hosts: [a.test], cors: {allowOrigins: [")

@@ -219,7 +219,6 @@ func TestFirstStepsOnEnvoyGateway(t *testing.T) {
 	n.status("gateway edge", programmed)
 	n.asks(question)
 	n.goes()
-	n.install(install[:2])
 	n.certifies()
 }
 
@@ -233,14 +232,18 @@ func (n *newcomer) goes() {
 	}
 }
 
-// certifies does what the README says of certificates.
+// certifies does what the README says of certificates, and has a second release beside the
+// first.
 func (n *newcomer) certifies() {
 	n.t.Helper()
 	n.c.define(filepath.Join(moduleFolder(n.t, certManagerModule), "deploy", "crds"), "crd-certificates.yaml")
-	n.shell(block(n.t, "Certificates")...)
+	lines := block(n.t, "Certificates")
+	printed := filepath.Join(n.t.TempDir(), "corsgate.yaml")
+	n.shell(strings.ReplaceAll(strings.Join(lines, "\n"), "corsgate.yaml", printed))
+	n.shell(strings.Replace(lines[0], "helm install corsgate ", "helm install corsgate2 ", 1))
 	made := n.left() + n.shell("kubectl get certificate -A -o name")
 	for _, want := range []string{
-		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy",
+		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy", "certificate.cert-manager.io/corsgate2-envoy",
 		"envoypatchpolicy.gateway.envoyproxy.io/corsgate-edge", "configmap/corsgate-default-edge-a3ed74dc",
 	} {
 		if !strings.Contains(made, want+"\n") {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
 
@@ -123,4 +124,18 @@ func TestEnvoyGatewayMerged(t *testing.T) {
 	}
 	s.remove()
 	s.untouched(t)
+}
+
+// TestEnvoyThatStartsWithoutCorsgate holds what the README says of an Envoy that starts while
+// corsgate is down: it grants nothing and blocks nothing.
+func TestEnvoyThatStartsWithoutCorsgate(t *testing.T) {
+	envoytest.Full(t)
+	s := newSite(t, false, "--format", "envoy-gateway", "--gateway", "default/edge")
+	s.runGateway(t, manifestOf(t, s.binary, append(s.target, "--service", serviceAddress)...))
+	for _, r := range []request{preflight(s.host, known), from(s.host, known), from(s.host, unknown), blocked(s.host)} {
+		servertest.Await(t, "an answer without a grant", func() bool {
+			a := ask(t, s.url, r)
+			return a.status == 200 && a.cors == 0 && a.varies()
+		})
+	}
 }
