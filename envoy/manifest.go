@@ -123,6 +123,19 @@ func (m manifest) ServiceName() *serviceName {
 	return nil
 }
 
+// Certificates is the name of the ConfigMap that says where Envoy's certificate is.
+func (m manifest) Certificates() string {
+	return m.Target.NameIn(m.Target.PodNamespace())
+}
+
+// Secret is the name of the one with Envoy's certificate, as the chart gives it.
+func (m manifest) Secret() string {
+	if service := m.ServiceName(); service != nil {
+		return service.Name + "-envoy"
+	}
+	return "corsgate-envoy"
+}
+
 // item returns the only item of a list without the list, with the comments before it.
 func item(list string) string {
 	var out strings.Builder

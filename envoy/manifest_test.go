@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -160,6 +162,19 @@ func TestManifestHoldsThePoliciesThemselves(t *testing.T) {
 	}
 }
 
+// TestManifestIsTheSameEachTime lets it be committed.
+func TestManifestIsTheSameEachTime(t *testing.T) {
+	var seen []byte
+	for range 5 {
+		c, filters := inObject(t, hosts())
+		doc := must(t)(c.Manifest(gatewayTarget(), filters))
+		if seen != nil && !bytes.Equal(seen, doc) {
+			t.Fatal("the same flags print another object")
+		}
+		seen = doc
+	}
+}
+
 func TestManifestIsBoundedByWhatKubernetesTakes(t *testing.T) {
 	var large strings.Builder
 	large.WriteString("policies:\n- {name: a, hosts: [a.test], cors: {allowOrigins: [")
@@ -200,6 +215,8 @@ func TestManifestSaysWhatIsWrong(t *testing.T) {
 		{"a Gateway without a namespace", envoy.NoTrip, func(t *envoy.Target) { t.Gateway = "edge" }, `gateway "edge": write NAMESPACE/NAME`},
 		{"a listener that is none", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = []string{"a b"} }, `gateway listener "a b": write its name`},
 		{"a namespace that is none", envoy.NoTrip, func(t *envoy.Target) { t.EnvoyNamespace = "a/b" }, `namespace of Envoy "a/b": write the name`},
+		{"a class that is none", envoy.NoTrip, func(t *envoy.Target) { t.Class = "a/b" }, `gateway class "a/b": write the name`},
+		{"a class for the portable profile", envoy.TwoPhase, func(t *envoy.Target) { t.Class = "eg" }, "in two-phase the object names the Gateway"},
 		{"no listener", envoy.NoTrip, func(t *envoy.Target) { t.Listeners = nil }, "no gateway listener: write the name of one"},
 		{"a workload without a label", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "istio-system/gateway" }, "write NAMESPACE/LABEL=VALUE"},
 		{"a workload without a namespace", envoy.NoTrip, func(t *envoy.Target) { *t = workloadTarget(); t.Workload = "/a=b" }, "write its namespace first"},
@@ -238,6 +255,79 @@ func TestPortablePolicyNamesAServiceOrAnAddress(t *testing.T) {
 		}
 		if got := strings.Join(kinds, " "); got != tc.kinds || !bytes.Contains(doc, []byte(tc.want)) {
 			t.Errorf("%s: the objects %s, want %s and %s in\n%s", tc.service, got, tc.kinds, tc.want, doc)
+		}
+	}
+}
+
+// TestObjectsAreNamedAfterWhatTheyAreFor prints objects that do not overwrite each other.
+func TestObjectsAreNamedAfterWhatTheyAreFor(t *testing.T) {
+	long := strings.Repeat("a", 54)
+	gateways := []string{"default/edge", "default/internal", "default/edge.internal", "default/edge-internal", "default/" + long, "default/" + long + "a", "default/" + long + "b",
+		"a/edge", "b/edge", "a-b/c", "a/b-c", "corsgate/edge"}
+	workloads := []string{"default/app=shop", "default/app=cart", "default/tier=shop", "default/app=Shop", "default/app=shop,tier=cart", "default/app=shop-cart", "default/app=" + long, "default/app=" + long + "a"}
+	seen := map[string]string{}
+	add := func(target envoy.Target, p envoy.Profile) {
+		for _, object := range objects(t, must(t)(ofProfile(p).Manifest(target, nil))) {
+			metadata := object["metadata"].(map[string]any)
+			name := metadata["name"].(string)
+			if !regexp.MustCompile(`^corsgate-[a-z0-9-]{0,53}[a-z0-9]$`).MatchString(name) {
+				t.Errorf("%s%s: the name %q", target.Gateway, target.Workload, name)
+			}
+			key := fmt.Sprint(object["kind"], " ", metadata["namespace"], "/", name)
+			if other, ok := seen[key]; ok {
+				t.Errorf("%s is printed for %s and for %s%s", key, other, target.Gateway, target.Workload)
+			}
+			seen[key] = target.Gateway + target.Workload
+		}
+	}
+	for _, gateway := range gateways {
+		target := gatewayTarget()
+		target.Gateway = gateway
+		add(target, envoy.TwoPhase)
+		target.TLS = "/tls"
+		add(target, envoy.NoTrip)
+	}
+	for _, workload := range workloads {
+		target := workloadTarget()
+		target.Workload, target.TLS = workload, "/tls"
+		add(target, envoy.NoTrip)
+		target.TLS = ""
+		add(target, envoy.ExtAuthz)
+	}
+	if seen["EnvoyPatchPolicy default/corsgate-edge"] == "" {
+		t.Errorf("the name of a short one is not its Gateway's: %v", seen)
+	}
+	one, two := workloadTarget(), workloadTarget()
+	one.Workload, two.Workload = "default/app=shop,tier=cart", "default/tier=cart,app=shop"
+	if one.Name() != two.Name() {
+		t.Errorf("%s and %s are names of the same workload", one.Name(), two.Name())
+	}
+}
+
+// TestPortablePolicyNamesItsBackend holds the name of the Backend to the one that the policy refers to.
+func TestPortablePolicyNamesItsBackend(t *testing.T) {
+	c := ofProfile(envoy.TwoPhase)
+	c.Service = "corsgate.example:9001"
+	doc := string(must(t)(c.Manifest(gatewayTarget(), nil)))
+	for _, want := range []string{"{group: gateway.envoyproxy.io, kind: Backend, name: corsgate-edge}", "kind: Backend\nmetadata: {name: corsgate-edge, namespace: default}"} {
+		if !strings.Contains(doc, want) {
+			t.Errorf("no %s in\n%s", want, doc)
+		}
+	}
+}
+
+// TestVolumeIsMadeOfWhatIsThere holds the volume that is told to the ConfigMap that is printed
+// and to the Secret of the chart.
+func TestVolumeIsMadeOfWhatIsThere(t *testing.T) {
+	for _, target := range []envoy.Target{gatewayTarget(), workloadTarget()} {
+		target.TLS = "/tls"
+		c := ofProfile(envoy.NoTrip)
+		c.Service = "second.cors.svc.cluster.local:9001"
+		doc := must(t)(c.Manifest(target, nil))
+		name := objects(t, doc)[1]["metadata"].(map[string]any)["name"].(string)
+		told := strings.ReplaceAll(string(doc), `"`, "")
+		if want := "sources: [{configMap: {name: " + name + "}}, {secret: {name: second-envoy}}]"; !strings.Contains(told, want) {
+			t.Errorf("no %s in\n%s", want, doc)
 		}
 	}
 }

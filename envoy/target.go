@@ -2,9 +2,12 @@ package envoy
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -39,6 +42,9 @@ type Target struct {
 	// of its listeners that are meant.
 	Gateway   string
 	Listeners []string
+	// Class is the Gateway's GatewayClass if that merges its Gateways into the same Envoys.
+	// Empty means that the Gateway has Envoys of its own.
+	Class string
 	// EnvoyNamespace is where EnvoyGateway runs the Gateway's pods. Empty means
 	// DefaultEnvoyNamespace.
 	EnvoyNamespace string
@@ -66,7 +72,7 @@ func (t Target) validate(p Profile) error {
 	}
 	errs := []error{oneOf("profile for "+string(t.ControlPlane), p, t.ControlPlane.profiles()...), t.validateTLS(p)}
 	if t.ControlPlane == EnvoyGateway {
-		return errors.Join(append(errs, t.validateGateway())...)
+		return errors.Join(append(errs, t.validateGateway(), t.validateClass(p))...)
 	}
 	return errors.Join(append(errs, t.validateWorkload())...)
 }
@@ -88,6 +94,18 @@ func (t Target) validateGateway() error {
 		errs = append(errs, errors.New("no gateway listener: write the name of one, as the Gateway has it"))
 	}
 	return errors.Join(errs...)
+}
+
+func (t Target) validateClass(p Profile) error {
+	switch {
+	case t.Class == "":
+		return nil
+	case !p.patched():
+		return fmt.Errorf("gateway class: in %s the object names the Gateway, whatever its class merges, leave it out", p)
+	case !objectName.MatchString(t.Class):
+		return fmt.Errorf("gateway class %q: write the name of the GatewayClass", t.Class)
+	}
+	return nil
 }
 
 func (t Target) validateWorkload() error {
@@ -142,6 +160,48 @@ func (t Target) PodNamespace() string {
 func (t Target) GatewayName() string {
 	_, name, _ := strings.Cut(t.Gateway, "/")
 	return name
+}
+
+// maxName is how long a name may be to be a label, too.
+const maxName = 63
+
+// notInLabels is what a name that is a label has not.
+var notInLabels = regexp.MustCompile(`[^a-z0-9]+`)
+
+// Name is that of the objects in the namespace of the Gateway or workload, which no other one has.
+func (t Target) Name() string {
+	if t.ControlPlane == EnvoyGateway {
+		return nameAfter(t.GatewayName(), t.GatewayName())
+	}
+	_, list, _ := strings.Cut(t.Workload, "/")
+	labels := strings.Split(list, ",")
+	slices.Sort(labels)
+	values := make([]string, 0, len(labels))
+	for _, label := range labels {
+		_, value, _ := strings.Cut(label, "=")
+		values = append(values, value)
+	}
+	return nameAfter(strings.Join(values, "-"), strings.Join(labels, ","))
+}
+
+// NameIn is Name in another namespace, which objects of the Gateways of all namespaces are in.
+func (t Target) NameIn(namespace string) string {
+	if namespace == t.Namespace() {
+		return t.Name()
+	}
+	return nameAfter(t.Gateway, "/"+t.Gateway)
+}
+
+// nameAfter names an object after what it is for. If these words cannot stand in a name as
+// they are, or are not the whole of what it is for, a hash tells it from others.
+func nameAfter(words, whole string) string {
+	name := "corsgate-" + strings.Trim(notInLabels.ReplaceAllString(strings.ToLower(words), "-"), "-")
+	if name == "corsgate-"+whole && len(name) <= maxName {
+		return name
+	}
+	sum := sha256.Sum256([]byte(whole))
+	hash := "-" + hex.EncodeToString(sum[:4])
+	return strings.TrimRight(name[:min(len(name), maxName-len(hash))], "-") + hash
 }
 
 // Labels are those of the workload, as YAML.

@@ -20,6 +20,7 @@ func (f *targetFlags) define(flags *pflag.FlagSet) {
 	t := &f.target
 	flags.StringVar(&t.Gateway, "gateway", "", "envoy-gateway: NAMESPACE/NAME of the Gateway")
 	flags.StringSliceVar(&t.Listeners, "gateway-listener", []string{"http"}, "envoy-gateway: `NAME` of the Gateway's listener, repeatable; if several share a port, name the first")
+	flags.StringVar(&t.Class, "gateway-class", "", "envoy-gateway: `NAME` of the Gateway's class, if its EnvoyProxy has mergeGateways")
 	flags.StringVar(&t.EnvoyNamespace, "envoy-namespace", envoy.DefaultEnvoyNamespace, "envoy-gateway: `NAME` of the namespace of the Gateway's pods, for --service-tls")
 	flags.StringVar(&t.Workload, "workload", "", "istio: NAMESPACE/LABEL=VALUE of the gateway's pods")
 	flags.BoolVar(&t.Sidecar, "sidecar", false, "istio: the workload is an application with a sidecar, and not a gateway")
@@ -40,7 +41,7 @@ func (f *targetFlags) isMeant(format *choice) bool {
 
 // check reports flags that have no place beside the format.
 func (f *targetFlags) check(flags *pflag.FlagSet, format *choice) error {
-	gateway, workload := []string{"gateway", "gateway-listener", "envoy-namespace"}, []string{"workload", "sidecar"}
+	gateway, workload := []string{"gateway", "gateway-listener", "gateway-class", "envoy-namespace"}, []string{"workload", "sidecar"}
 	switch envoy.ControlPlane(format.value) {
 	case envoy.EnvoyGateway:
 		if f.target.Gateway == "" {

@@ -100,8 +100,8 @@ type findings int
 // Errorf implements reporter.
 func (f *findings) Errorf(string, ...any) { *f++ }
 
-// everywhere are the labels that Prometheus gives each sample.
-var everywhere = []string{"job", "instance"}
+// everywhere are the labels that Prometheus gives each sample, and the last two on Kubernetes.
+var everywhere = []string{"job", "instance", "namespace", "service"}
 
 // check reports what in a PromQL expression no metric has.
 func check(t reporter, where, expr string, known map[string]labels) {

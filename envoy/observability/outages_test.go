@@ -213,6 +213,29 @@ func TestFollowersAlert(t *testing.T) {
 	judge(t, promtool, tests)
 }
 
+// TestReplicasThatDifferAlert has Prometheus judge by the rules the hashes that replicas of the
+// same Service serve, and of two, and of none.
+func TestReplicasThatDifferAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	differ := []string{"CorsgateReplicasDiffer"}
+	var tests []any
+	for _, c := range []struct {
+		name, one, two string
+		due            []string
+	}{
+		{"the same", `namespace="a",service="s"`, `namespace="a",service="s"`, differ},
+		{"without a Service", `x="1"`, `x="2"`, differ},
+		{"two Services", `namespace="a",service="s"`, `namespace="a",service="t"`, nil},
+		{"two namespaces", `namespace="a",service="s"`, `namespace="b",service="s"`, nil},
+	} {
+		hash := func(labels, value string) object {
+			return object{"series": `corsgate_set_hash{job="corsgate",instance="c` + value + `",` + labels + `}`, "values": value + "x120"}
+		}
+		tests = append(tests, ruleTest(c.name, []any{hash(c.one, "1"), hash(c.two, "2")}, c.due))
+	}
+	judge(t, promtool, tests)
+}
+
 // decisions is an input series of as many decisions a minute for each reason.
 func decisions(r policy.Reason, kind string) object {
 	return object{"series": fmt.Sprintf(`corsgate_decisions_total{job="corsgate",instance="c1",decided="compiled",policy="api",reason=%q,kind=%q}`, r, kind), "values": "0+100x120"}

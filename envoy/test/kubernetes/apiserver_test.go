@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,6 +100,19 @@ func (c *cluster) delete(objects string) {
 	c.t.Helper()
 	if err := c.run(objects, "delete", "-f", "-"); err != nil {
 		c.t.Fatal(err)
+	}
+}
+
+// head is what tells an object from others.
+var head = regexp.MustCompile(`(?m)^kind: .*\nmetadata: .*$`)
+
+// deleteBut deletes those of the objects that are not among the ones to keep.
+func (c *cluster) deleteBut(objects, keep string) {
+	c.t.Helper()
+	for object := range strings.SplitSeq(objects, "---\n") {
+		if name := head.FindString(object); name != "" && !strings.Contains(keep, name) {
+			c.delete(object)
+		}
 	}
 }
 

@@ -317,7 +317,7 @@ func (p probe) run(t *testing.T, binary string) {
 
 func TestChartRefusesWhatCannotWork(t *testing.T) {
 	envoytest.Full(t)
-	const some = "policies.a\\.yaml=x"
+	const some, issued = "policies.a\\.yaml=x", "tls.certManager.enabled=true,tls.certManager.issuerRef.name=b"
 	for _, tc := range []struct {
 		name string
 		set  string
@@ -327,12 +327,24 @@ func TestChartRefusesWhatCannotWork(t *testing.T) {
 		{"an unknown value within one", some + ",metrics.enable=true", "additional properties 'enable' not allowed"},
 		{"a value of another type", some + ",replicas=two", "got string, want integer"},
 		{"a policy that is no file", "policies.a=x", "invalid propertyName"},
-		{"no policies", "replicas=1", "say where the policies are"},
-		{"policies at two places", some + ",existingConfigMap=a", "say where the policies are"},
+		{"no policies", "replicas=1", "there are no policies"},
+		{"policies at two places", some + ",existingConfigMap=a", "such as by --set policies=null"},
 		{"a delivery to anybody", some + ",ecds.enabled=true", "set tls.existingSecret or tls.certManager, or ecds.insecureAllowRemote"},
 		{"certificates from two places", some + ",tls.existingSecret=a,tls.certManager.enabled=true,tls.certManager.issuerRef.name=b", "leave one out"},
 		{"certificates from nobody", some + ",tls.certManager.enabled=true", "needs tls.certManager.issuerRef.name"},
 		{"names without certificates", some + ",tls.allowedSANs[0]=a", "have no certificates to look at"},
+		{"a delivery to all that reach the port", some + ",ecds.enabled=true,ecds.insecureAllowRemote=true", "name Envoy's pods in networkPolicy.from"},
+		{"a delivery without a network policy", some + ",ecds.enabled=true,ecds.insecureAllowRemote=true,networkPolicy.enabled=false,networkPolicy.from[0].podSelector.a=b", "set networkPolicy.enabled"},
+		{"a delivery to all certificates of an issuer", some + ",ecds.enabled=true," + issued, "name Envoy's namespaces in tls.certManager.envoyNamespaces"},
+		{"an Issuer for another namespace", some + "," + issued + ",tls.certManager.issuerRef.kind=Issuer,tls.certManager.envoyNamespaces={corsgate,edge}", "tls.certManager.envoyNamespaces has edge: use a ClusterIssuer"},
+		{"an issuer of no kind, which is an Issuer", some + "," + issued + ",tls.certManager.issuerRef.kind=,tls.certManager.envoyNamespaces={edge}", "use a ClusterIssuer"},
+		{"pods that the Service would not find", some + ",podLabels.app\\.kubernetes\\.io/component=a", "podLabels: the chart sets app.kubernetes.io/component"},
+		{"a label of Helm's", some + ",podLabels.helm\\.sh/chart=a", "podLabels: the chart sets helm.sh/chart"},
+		{"more replicas at least than at most", some + ",autoscaling.enabled=true,autoscaling.minReplicas=5,autoscaling.maxReplicas=2", "autoscaling.minReplicas is above autoscaling.maxReplicas"},
+		{"a disruption of nothing", some + ",podDisruptionBudget.maxUnavailable=foo", "at '/podDisruptionBudget/maxUnavailable'"},
+		{"a name that no ConfigMap has", "existingConfigMap=Nope_Bad", "at '/existingConfigMap'"},
+		{"a name that no Secret has", some + ",tls.existingSecret=Nope_Bad", "at '/tls/existingSecret'"},
+		{"a name that no namespace has", some + "," + issued + ",tls.certManager.envoyNamespaces={Nope_Bad}", "at '/tls/certManager/envoyNamespaces/0'"},
 	} {
 		if _, err := rendered(t, "--set", tc.set); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q in it", tc.name, err, tc.want)
@@ -342,5 +354,67 @@ func TestChartRefusesWhatCannotWork(t *testing.T) {
 	put(t, large, strings.Repeat("# policies\n", 100_000))
 	if _, err := rendered(t, "--set-file", "policies.a\\.yaml="+large); err == nil || !strings.Contains(err.Error(), "name them in policiesVolume") {
 		t.Errorf("more than a ConfigMap takes: %.300v", err)
+	}
+}
+
+func TestChartRefusesNamesOfReleasesThatCannotNameAService(t *testing.T) {
+	envoytest.Full(t)
+	for _, release := range []string{"a.b", "1a"} {
+		args := []string{"template", release, chart, "--set", "existingConfigMap=a"}
+		if _, err := helm(t, args...); err == nil || !strings.Contains(err.Error(), `"`+release+`" cannot name a Service`) {
+			t.Errorf("%s: %v", release, err)
+		}
+		if _, err := helm(t, append(args, "--set", "nameOverride=cors")...); err != nil {
+			t.Errorf("%s under another name: %v", release, err)
+		}
+	}
+}
+
+// TestChartIsRefusedWithoutAValueThatItReads takes out each value that has values in it.
+func TestChartIsRefusedWithoutAValueThatItReads(t *testing.T) {
+	envoytest.Full(t)
+	var values map[string]any
+	if err := yaml.Unmarshal([]byte(read(t, filepath.Join(chart, "values.yaml"))), &values); err != nil {
+		t.Fatal(err)
+	}
+	free := []string{"policies", "policiesVolume", "podAnnotations", "podLabels", "nodeSelector", "affinity"}
+	for name, value := range values {
+		if _, nested := value.(map[string]any); !nested || slices.Contains(free, name) {
+			continue
+		}
+		want := "missing property '" + name + "'"
+		if _, err := rendered(t, "--set", "existingConfigMap=a", "--set-json", name+"=null"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+	for _, name := range free {
+		if _, err := rendered(t, "--set", "existingConfigMap=a", "--set-json", name+"=null"); err != nil {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}
+
+// TestChartIsWholeInACopy copies the chart's folder alone, and then without its files.
+func TestChartIsWholeInACopy(t *testing.T) {
+	envoytest.Full(t)
+	folder := filepath.Join(t.TempDir(), "chart")
+	if err := os.CopyFS(folder, os.DirFS(chart)); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"template", "corsgate", folder, "--set", "existingConfigMap=a,metrics.prometheusRule.enabled=true,metrics.dashboard.enabled=true"}
+	out := must(t)(helm(t, args...))
+	for _, want := range []string{"runbook_url: https://github.com/corsgate/corsgate/blob/v0.1.0/envoy/observability/RUNBOOK.md#corsgatedown\n", "Sets served"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in what a copy renders", want)
+		}
+	}
+	for _, name := range []string{"alerts.yaml", "dashboard.json"} {
+		if err := os.Remove(filepath.Join(folder, "files", name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := helm(t, args...); err == nil || !strings.Contains(err.Error(), "the chart lacks files/"+name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+		put(t, filepath.Join(folder, "files", name), "groups: []\n")
 	}
 }

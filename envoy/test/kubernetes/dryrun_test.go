@@ -16,6 +16,7 @@ var manifests = []string{
 	"--format envoy-gateway --gateway default/edge",
 	"--format envoy-gateway --gateway default/edge --gateway-listener http,https --service-tls /etc/corsgate/tls --fail closed --shards 4",
 	"--format envoy-gateway --gateway default/edge --policies ../../policies/demo.yaml",
+	"--format envoy-gateway --gateway default/edge --gateway-class eg",
 	"--format envoy-gateway --gateway default/edge --profile one-trip --managed-host api.test",
 	"--format envoy-gateway --gateway default/edge --profile two-phase",
 	"--format envoy-gateway --gateway default/edge --profile two-phase --fail closed --route-name --message-timeout 1500ms --service 127.0.0.1:9001",
@@ -48,7 +49,7 @@ func TestAPIServerTakesAllThatIsPrinted(t *testing.T) {
 		c.judge(manifestOf(t, binary, strings.Fields(line)...), line)
 	}
 	c.refuses(manifestOf(t, binary, strings.Fields(manifests[0])...), "jsonPatches:", "jsonPatch:", "not declared in schema")
-	c.refuses(manifestOf(t, binary, strings.Fields(manifests[4])...), "messageTimeout: 500ms", "messageTimeout: 0.5s", "messageTimeout")
+	c.refuses(manifestOf(t, binary, strings.Fields(manifests[5])...), "messageTimeout: 500ms", "messageTimeout: 0.5s", "messageTimeout")
 	c.refuses(must(t)(rendered(t, "--values", valueSets(t)[0])), "drop: [ALL]", "drop: []", "would violate PodSecurity")
 	c.refuses(must(t)(rendered(t, "--values", valueSets(t)[0])), "periodSeconds: 10", "periodSecond: 10", "not declared in schema")
 }

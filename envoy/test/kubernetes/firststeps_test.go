@@ -211,15 +211,14 @@ func TestFirstStepsOnEnvoyGateway(t *testing.T) {
 	// This Envoy Gateway reads files, and finds no Service there.
 	demo := strings.NewReplacer(
 		"{name: upstream, port: 8080}", "{group: gateway.envoyproxy.io, kind: Backend, name: upstream}",
-		"  gatewayClassName: eg\n", "  gatewayClassName: eg\n  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate}}\n").
+		"  gatewayClassName: eg\n", "  gatewayClassName: eg\n  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge}}\n").
 		Replace(read(t, "../../kubernetes/demo.yaml"))
 	put(t, filepath.Join(home, "resources", "demo.yaml"), demo+upstreamBackend+ownProxy)
-	put(t, filepath.Join(home, "resources", "corsgate.yaml"), n.shell("kubectl get envoypatchpolicy corsgate -o yaml"))
+	put(t, filepath.Join(home, "resources", "corsgate.yaml"), n.shell("kubectl get envoypatchpolicy corsgate-edge -o yaml"))
 	startGatewayIn(t, home)
 	n.status("gateway edge", programmed)
 	n.asks(question)
 	n.goes()
-	n.install(install[:2])
 	n.certifies()
 }
 
@@ -233,15 +232,19 @@ func (n *newcomer) goes() {
 	}
 }
 
-// certifies does what the README says of certificates.
+// certifies does what the README says of certificates, and has a second release beside the
+// first.
 func (n *newcomer) certifies() {
 	n.t.Helper()
 	n.c.define(filepath.Join(moduleFolder(n.t, certManagerModule), "deploy", "crds"), "crd-certificates.yaml")
-	n.shell(block(n.t, "Certificates")...)
+	lines := block(n.t, "Certificates")
+	printed := filepath.Join(n.t.TempDir(), "corsgate.yaml")
+	n.shell(strings.ReplaceAll(strings.Join(lines, "\n"), "corsgate.yaml", printed))
+	n.shell(strings.Replace(lines[0], "helm install corsgate ", "helm install corsgate2 ", 1))
 	made := n.left() + n.shell("kubectl get certificate -A -o name")
 	for _, want := range []string{
-		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy",
-		"envoypatchpolicy.gateway.envoyproxy.io/corsgate", "configmap/corsgate-envoy-tls",
+		"certificate.cert-manager.io/corsgate-tls", "certificate.cert-manager.io/corsgate-envoy", "certificate.cert-manager.io/corsgate2-envoy",
+		"envoypatchpolicy.gateway.envoyproxy.io/corsgate-edge", "configmap/corsgate-default-edge-a3ed74dc",
 	} {
 		if !strings.Contains(made, want+"\n") {
 			n.t.Errorf("there is no %s in\n%s", want, made)

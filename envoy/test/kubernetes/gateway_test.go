@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
 )
 
@@ -34,7 +35,7 @@ const provider = `  provider: {type: Host, host: {envoyVersion: 1.40.0}}
 const ownProxy = `---
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: EnvoyProxy
-metadata: {name: corsgate, namespace: default}
+metadata: {name: corsgate-edge, namespace: default}
 spec:
 ` + provider
 
@@ -56,13 +57,14 @@ func edgeResources(t *testing.T) string {
 	return strings.NewReplacer("@CERT@", encoded(cert), "@KEY@", encoded(key)).Replace(read(t, "testdata/gateway.yaml"))
 }
 
-// runGateway runs Envoy Gateway with the Gateway and these objects until the test ends.
-func (s *site) runGateway(t *testing.T, objects string) {
+// runGateway runs Envoy Gateway with the Gateway and these objects until the test ends, with
+// edits of them all.
+func (s *site) runGateway(t *testing.T, objects string, edits ...string) {
 	t.Helper()
 	home, edge := t.TempDir(), edgeResources(t)
 	resources := filepath.Join(home, "resources", "all.yaml")
 	s.apply = func(objects string) {
-		put(t, filepath.Join(home, "next.yaml"), withProvider(objects)+"---\n"+edge)
+		put(t, filepath.Join(home, "next.yaml"), strings.NewReplacer(edits...).Replace(withProvider(objects)+"---\n"+edge))
 		if err := os.Rename(filepath.Join(home, "next.yaml"), resources); err != nil {
 			t.Fatal(err)
 		}
@@ -102,5 +104,38 @@ func TestEnvoyGateway(t *testing.T) {
 		{"Envoy Gateway, two-phase (portable)", true, []string{"--profile", "two-phase", "--service", serviceAddress}},
 	} {
 		t.Run(v.row, func(t *testing.T) { v.try(t, startGateway) })
+	}
+}
+
+// TestEnvoyGatewayMerged has a class that merges its Gateways.
+func TestEnvoyGatewayMerged(t *testing.T) {
+	envoytest.Full(t)
+	v := variant{"", true, []string{"--service", serviceAddress, "--gateway-class", "eg", "--gateway-listener", "http,other,https"}}
+	s := newSite(t, v.served, "--format", "envoy-gateway", "--gateway", "default/edge")
+	s.runGateway(t, s.manifest(t, v),
+		"  infrastructure: {parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge}}\n", "",
+		"spec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}",
+		"spec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller, parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: corsgate-edge, namespace: default}}",
+		"  shutdown: {drainTimeout: 1s}", "  shutdown: {drainTimeout: 1s}\n  mergeGateways: true")
+	s.awaitDecisions(t, v)
+	for _, one := range every {
+		e := edge{url: one.url}
+		e.demo(t, one.host)
+	}
+	s.remove()
+	s.untouched(t)
+}
+
+// TestEnvoyThatStartsWithoutCorsgate holds what the README says of an Envoy that starts while
+// corsgate is down: it grants nothing and blocks nothing.
+func TestEnvoyThatStartsWithoutCorsgate(t *testing.T) {
+	envoytest.Full(t)
+	s := newSite(t, false, "--format", "envoy-gateway", "--gateway", "default/edge")
+	s.runGateway(t, manifestOf(t, s.binary, append(s.target, "--service", serviceAddress)...))
+	for _, r := range []request{preflight(s.host, known), from(s.host, known), from(s.host, unknown), blocked(s.host)} {
+		servertest.Await(t, "an answer without a grant", func() bool {
+			a := ask(t, s.url, r)
+			return a.status == 200 && a.cors == 0 && a.varies()
+		})
 	}
 }

@@ -44,8 +44,10 @@ func (s *site) runIstio(t *testing.T, edge, manifest string) {
 	c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n")
 	c.apply(edge + "---\n" + manifest)
 	s.apply = func(objects string) {
+		before := manifest
 		manifest = objects
 		c.apply(manifest)
+		c.deleteBut(before, manifest)
 	}
 	s.remove = func() { c.delete(manifest) }
 	runIstiod(t, c, manifest)

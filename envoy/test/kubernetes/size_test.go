@@ -56,7 +56,8 @@ func TestObjectsEndBelowWhatTheServerTakes(t *testing.T) {
 	}
 }
 
-// TestChartTakesWhatAConfigMapTakes installs policies of 1 MiB, and asks for more.
+// TestChartTakesWhatAConfigMapTakes installs policies of 1 MiB, asks for more, and moves to a
+// ConfigMap of one's own.
 func TestChartTakesWhatAConfigMapTakes(t *testing.T) {
 	envoytest.Full(t)
 	n := newNewcomer(t)
@@ -73,5 +74,10 @@ func TestChartTakesWhatAConfigMapTakes(t *testing.T) {
 	n.shell(install)
 	if got := n.shell("kubectl get configmap corsgate-policies -n corsgate -o jsonpath='{.data.cors\\.yaml}'"); got != full {
 		t.Errorf("the ConfigMap has %d bytes, want %d", len(got), len(full))
+	}
+	n.shell("kubectl create configmap own -n corsgate --from-literal=cors.yaml=x",
+		"helm upgrade corsgate envoy/kubernetes/chart -n corsgate --reset-then-reuse-values --set policies=null,existingConfigMap=own")
+	if left := n.left(); strings.Contains(left, "corsgate-policies") {
+		t.Errorf("the policies moved to another ConfigMap, and there is\n%s", left)
 	}
 }

@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -112,4 +113,35 @@ func TestEnvoyGatewayUpgrades(t *testing.T) {
 func TestIstioUpgrades(t *testing.T) {
 	needIstio(t)
 	tryUpgrades(t, startIstio, upgrades(nil, []string{"--service", serviceAddress}))
+}
+
+// tryAnotherName has an object of another name go, as the README says: the new one is applied,
+// and then the old one is deleted. No request is without its answer.
+func tryAnotherName(t *testing.T, startSite func(*testing.T, variant) *site) {
+	t.Helper()
+	old, next := variant{"old", true, []string{"--service", serviceAddress}}, variant{"next", true, []string{"--service", serviceAddress, "--shards", "4"}}
+	s := startSite(t, old)
+	before := regexp.MustCompile(`(?m)^metadata: \{name: corsgate-[a-z0-9-]+,`).ReplaceAllString(s.manifest(t, old), "metadata: {name: corsgate,")
+	s.apply(before)
+	s.awaitDecisions(t, old)
+	s.whileAsked(t, "another name", decided, func() {
+		s.apply(s.manifest(t, next) + "---\n" + before)
+		s.edit(t, old) // a while with both
+		s.apply(s.manifest(t, next))
+		servertest.Await(t, "the object of the new name alone", func() bool {
+			config := dump(t)
+			return strings.Contains(config, `"corsgate-0-of-4.timeout-60000ms.named"`) && !strings.Contains(config, `"corsgate.timeout-60000ms.named"`)
+		})
+		s.awaitDecisions(t, next)
+	})
+}
+
+func TestEnvoyGatewayTakesAnotherName(t *testing.T) {
+	envoytest.Full(t)
+	tryAnotherName(t, startGateway)
+}
+
+func TestIstioTakesAnotherName(t *testing.T) {
+	needIstio(t)
+	tryAnotherName(t, startIstio)
 }
