@@ -41,9 +41,13 @@ func readCompose(t *testing.T) composeFile {
 
 func TestComposeRunsCommandsThatThereAre(t *testing.T) {
 	c := readCompose(t)
-	for _, name := range []string{"corsgate", "upstream"} {
+	for _, name := range []string{"corsgate", "upstream", "push", "corsgate-1", "corsgate-2"} {
 		s := c.Services[name]
-		for _, line := range [][]string{s.Command, s.Healthcheck.Test[2:]} {
+		lines := [][]string{s.Command}
+		if name != "push" { // it ends
+			lines = append(lines, s.Healthcheck.Test[2:])
+		}
+		for _, line := range lines {
 			cmd, rest, err := newRoot().Find(line)
 			if err != nil || cmd.RunE == nil {
 				t.Errorf("%s: no command %q: %v", name, line, err)
@@ -54,40 +58,57 @@ func TestComposeRunsCommandsThatThereAre(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range []string{"corsgate", "corsgate-1", "corsgate-2"} {
+		servesWith(t, name, c.Services[name].Environment)
+	}
+}
+
+// servesWith wants the variables of a service to be those of a "serve" that delivers.
+func servesWith(t *testing.T, name string, environment map[string]string) {
+	t.Helper()
 	var serve serveConfig
 	cmd := &cobra.Command{}
 	serve.define(cmd)
 	variables := map[string]string{"CORSGATE_POLICIES": "/etc/corsgate/policies", "CORSGATE_GRPC_LISTEN": "0.0.0.0:9001"} // the image's
-	maps.Copy(variables, c.Services["corsgate"].Environment)
+	maps.Copy(variables, environment)
 	for v, value := range variables {
-		name := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "CORSGATE_"), "_", "-"))
-		if err := cmd.Flags().Set(name, value); err != nil {
-			t.Errorf("%s: %v", v, err)
+		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(v, "CORSGATE_"), "_", "-"))
+		if err := cmd.Flags().Set(flag, value); err != nil {
+			t.Errorf("%s: %s: %v", name, v, err)
 		}
 	}
 	if err := serve.check(); err != nil {
-		t.Error(err)
+		t.Errorf("%s: %v", name, err)
 	}
 	if !serve.ecds.on {
-		t.Error("corsgate delivers nothing to Envoy")
+		t.Errorf("%s delivers nothing to Envoy", name)
 	}
 }
 
-// TestComposeHasNobodyButEnvoyReachCorsgate is why its port may hand out the policies.
+// TestComposeHasNobodyButEnvoyReachCorsgate is why its port may hand out the policies. In
+// the fleet, what is on the network of the store has them anyway.
 func TestComposeHasNobodyButEnvoyReachCorsgate(t *testing.T) {
 	services := readCompose(t).Services
-	own := services["corsgate"].Networks
-	if len(own) != 1 {
-		t.Fatalf("corsgate is on the networks %q", own)
-	}
-	for name, s := range services {
-		reaches := len(s.Networks) == 0 || slices.Contains(s.Networks, own[0])
-		if want := name == "corsgate" || name == "envoy"; reaches != want {
-			t.Errorf("%s is on %q, corsgate on %q", name, s.Networks, own)
+	for network, want := range map[string][]string{
+		"policies":  {"corsgate", "envoy"},
+		"gateway-1": {"corsgate-1", "envoy-1"},
+		"gateway-2": {"corsgate-2", "envoy-2"},
+		"store":     {"corsgate-1", "corsgate-2", "etcd-1", "etcd-2", "etcd-3", "push"},
+	} {
+		var there []string
+		for name, s := range services {
+			if len(s.Networks) == 0 || slices.Contains(s.Networks, network) {
+				there = append(there, name)
+			}
+		}
+		if slices.Sort(there); !slices.Equal(there, want) {
+			t.Errorf("on the network %s are %q, want %q", network, there, want)
 		}
 	}
-	if slices.ContainsFunc(services["corsgate"].Ports, func(p string) bool { return strings.HasSuffix(p, ":9001") }) {
-		t.Error("the port that Envoy asks at is published")
+	for name, s := range services {
+		if slices.ContainsFunc(s.Ports, func(p string) bool { return strings.HasSuffix(p, ":9001") }) {
+			t.Errorf("the port that Envoy asks at is published by %s", name)
+		}
 	}
 }
 

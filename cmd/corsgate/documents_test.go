@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -183,7 +185,8 @@ func TestDocumentedCommandsRun(t *testing.T) {
 			writeCases(t, folder)
 			t.Chdir(folder)
 			t.Setenv("CORSGATE_STORE", fillStore(t))
-			runDocumented(t, strings.Fields(command)[1:])
+			// The machine's own folder is not the test's to write to.
+			runDocumented(t, strings.Fields(strings.ReplaceAll(command, "/var/lib/corsgate", "state"))[1:])
 		})
 	}
 }
@@ -325,6 +328,50 @@ func TestTheReadmeIsShort(t *testing.T) {
 	const most = 200
 	if lines := strings.Count(document(t, readme), "\n"); lines > most {
 		t.Errorf("%s has %d lines, and %d may be: what is about one folder belongs in its README.md", readme, lines, most)
+	}
+}
+
+// TestRoughNumbersAreMeasured holds what the documents say of no-trip's instructions to what
+// was measured.
+func TestRoughNumbersAreMeasured(t *testing.T) {
+	results := document(t, "envoy/bench/results.md")
+	for _, c := range []struct {
+		row, says string
+		part      float64 // the difference to 1
+	}{
+		{"no-trip, allowed / no filter", "about a sixth more instructions", 1.0 / 6},
+		{"no-trip, denied / no filter", "about a sixth more instructions", 1.0 / 6},
+		{"no-trip, preflight / no filter", "about a quarter fewer", -1.0 / 4},
+	} {
+		m := regexp.MustCompile(`(?m)^\| ` + c.row + ` \| ([0-9.]+) \|`).FindStringSubmatch(results)
+		if m == nil {
+			t.Fatalf("nothing was measured of %s", c.row)
+		}
+		if ratio, err := strconv.ParseFloat(m[1], 64); err != nil || math.Abs(ratio-1-c.part) > 0.02 {
+			t.Errorf("%s is %s (%v), and the documents say %s", c.row, m[1], err, c.says)
+		}
+		for _, name := range []string{readme, aboutEnvoy} {
+			if text := strings.Join(strings.Fields(document(t, name)), " "); !strings.Contains(text, c.says) {
+				t.Errorf("%s does not say %q", name, c.says)
+			}
+		}
+	}
+}
+
+// TestGuidesNameTheEnvoyThatTheDemoInstalls is about its folder.
+func TestGuidesNameTheEnvoyThatTheDemoInstalls(t *testing.T) {
+	pinned := regexp.MustCompile(`pinnedVersion = "(.+)"`).FindStringSubmatch(document(t, "envoy/binary.go"))
+	named := 0
+	for _, name := range documents(t) {
+		for _, m := range regexp.MustCompile(`corsgate/envoy-([0-9.]+)`).FindAllStringSubmatch(document(t, name), -1) {
+			named++
+			if m[1] != pinned[1] {
+				t.Errorf("%s names Envoy %s, and the demo installs %s", name, m[1], pinned[1])
+			}
+		}
+	}
+	if named < 2 {
+		t.Errorf("only %d documents say where the demo installs Envoy", named)
 	}
 }
 

@@ -218,7 +218,11 @@ func (c *explainConfig) readCurl(stdin io.Reader) (qs []explain.Question, err er
 	if err == nil {
 		qs, err = paste.Command(command)
 	}
-	return qs, asFault(err, exitUsage, `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`)
+	hint := `give --curl the whole command in one argument, as in --curl "curl -H 'Origin: https://app.example.com' https://api.example.com/"`
+	if c.curl == "-" {
+		hint = `paste the whole command, as "Copy as cURL" in the browser's developer tools copies it`
+	}
+	return qs, asFault(err, exitUsage, hint)
 }
 
 // checkHost refuses a value that has more than a host.

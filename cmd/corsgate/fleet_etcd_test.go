@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,14 +24,17 @@ import (
 type fleet struct {
 	t        *testing.T
 	url      string
-	policies string // the file that is pushed
+	policies string   // the file that is pushed
+	access   []string // flags that say who uses the store
+	stop     func()   // ends the instance that was started last, as SIGTERM does
 }
 
 // corsgate runs a command on the store, and returns what it printed.
 func (f *fleet) corsgate(code int, args ...string) (out, errs string) {
 	f.t.Helper()
 	var stdout, stderr output
-	if got := run(servertest.Context(f.t), append(args, "--store", f.url), nil, &stdout, &stderr); got != code {
+	args = slices.Concat(args, []string{"--store", f.url}, f.access)
+	if got := run(servertest.Context(f.t), args, nil, &stdout, &stderr); got != code {
 		f.t.Fatalf("corsgate %q: exit code %d, want %d\n%s%s", args, got, code, &stdout, &stderr)
 	}
 	return stdout.String(), stderr.String()
@@ -48,15 +53,20 @@ var listening = regexp.MustCompile(`"grpc":"([^"]+)"`)
 func (f *fleet) serve(name string) (address string) {
 	f.t.Helper()
 	var log output
-	cmd := exec.Command("corsgate", "serve", "--policies", f.url, "--instance", name, "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s")
+	args := []string{"serve", "--policies", f.url, "--instance", name, "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}
+	cmd := exec.Command("corsgate", append(args, f.access...)...)
 	cmd.Stderr = &log
 	envoy.EndWithUs(cmd)
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)
 	}
+	f.stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		_ = cmd.Wait()                          // it was told to end
+	})
 	f.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // it was killed
+		f.stop()
 	})
 	return log.await(f.t, listening, &log)[1]
 }

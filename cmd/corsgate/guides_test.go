@@ -31,13 +31,16 @@ func TestGuides(t *testing.T) {
 		found++
 		t.Run(title, func(t *testing.T) {
 			text := document(t, name)
+			if strings.Contains(text, "$ etcd ") {
+				needProgram(t, "etcd")
+			}
 			g := newGuide(t, strings.Contains(text, "$ envoy "))
 			for _, m := range codeBlock.FindAllStringSubmatch(text, -1) {
 				g.do(t, m[1], g.moved.Replace(m[2]))
 			}
 		})
 	}
-	if found != 3 {
+	if found != 4 {
 		t.Errorf("%d guides", found)
 	}
 }
@@ -51,15 +54,16 @@ type guide struct {
 	env    []string
 	moved  *strings.Replacer // a guide's addresses to free ones
 	at     map[string]string // :: a guide's address -> its free one
+	serves map[string]func() // :: command that serves -> what ends it
 }
 
 // newGuide returns an empty folder, and the variables by which the defaults of the
 // commands are free addresses.
 func newGuide(t *testing.T, withEnvoy bool) *guide {
 	t.Helper()
-	g := &guide{folder: t.TempDir(), at: map[string]string{}}
+	g := &guide{folder: t.TempDir(), at: map[string]string{}, serves: map[string]func(){}}
 	var moved []string
-	for _, port := range []string{"8080", "9001", "9002", "10000", "10001"} {
+	for _, port := range []string{"2379", "2380", "8080", "9001", "9002", "9011", "9012", "10000", "10001", "10010"} {
 		given := "127.0.0.1:" + port
 		g.at[given] = envoytest.FreeAddress()
 		moved = append(moved, given, g.at[given])
@@ -67,7 +71,7 @@ func newGuide(t *testing.T, withEnvoy bool) *guide {
 	g.moved = strings.NewReplacer(moved...)
 	path := os.Getenv("PATH")
 	if withEnvoy {
-		needCurl(t)
+		needProgram(t, "curl")
 		path = envoyOnPath(t) + string(filepath.ListSeparator) + path
 	}
 	g.env = append(os.Environ(), "PATH="+path, "GORACE=atexit_sleep_ms=0")
@@ -79,13 +83,16 @@ func newGuide(t *testing.T, withEnvoy bool) *guide {
 	} {
 		g.env = append(g.env, variable(flag)+"="+value)
 	}
+	store, peers := "http://"+g.at["127.0.0.1:2379"], "http://"+g.at["127.0.0.1:2380"]
+	g.env = append(g.env, "ETCD_LISTEN_CLIENT_URLS="+store, "ETCD_ADVERTISE_CLIENT_URLS="+store,
+		"ETCD_LISTEN_PEER_URLS="+peers, "ETCD_INITIAL_ADVERTISE_PEER_URLS="+peers, "ETCD_INITIAL_CLUSTER=default="+peers)
 	return g
 }
 
-// needCurl skips a test that has no curl, or fails it when CI=true.
-func needCurl(t *testing.T) {
+// needProgram skips a test that lacks a program, or fails it when CI=true.
+func needProgram(t *testing.T, name string) {
 	t.Helper()
-	if _, err := exec.LookPath("curl"); err != nil && os.Getenv("CI") == "true" {
+	if _, err := exec.LookPath(name); err != nil && os.Getenv("CI") == "true" {
 		t.Fatal(err)
 	} else if err != nil {
 		t.Skip(err)
@@ -135,21 +142,40 @@ func (g *guide) do(t *testing.T, language, block string) {
 
 // serving are the commands that keep their terminal, with the address that each opens.
 var serving = map[string]string{
+	"etcd --data-dir store":                             "127.0.0.1:2379",
 	"corsgate serve ":                                   "127.0.0.1:9002",
 	"corsgate demo upstream ":                           "127.0.0.1:8080",
 	"envoy -c envoy.yaml":                               "127.0.0.1:10000",
+	"envoy --base-id 1 -c envoy-1.yaml":                 "127.0.0.1:10000",
+	"envoy --base-id 2 -c envoy-2.yaml":                 "127.0.0.1:10010",
 	"envoy --use-dynamic-base-id -c filters/envoy.yaml": "127.0.0.1:10001",
 }
 
+// ownAdmin is the flag by which a "corsgate serve" does not have the default address.
+var ownAdmin = regexp.MustCompile(`--admin-listen (\S+)`)
+
 // run runs a command, and wants it to print what is said. One that serves is run until
-// the guide's end.
+// the guide's end, or until the guide shows it with a Ctrl-C.
 func (g *guide) run(t *testing.T, command, said string) {
 	t.Helper()
-	for begins, address := range serving {
-		if strings.HasPrefix(command, begins) {
-			g.serve(t, command, g.at[address])
-			return
+	for begins, given := range serving {
+		if !strings.HasPrefix(command, begins) {
+			continue
 		}
+		address := g.at[given]
+		if own := ownAdmin.FindStringSubmatch(command); own != nil {
+			address = own[1]
+		}
+		if said == "^C" {
+			g.serves[command]()
+		} else {
+			g.serve(t, command, address)
+		}
+		return
+	}
+	if set, ok := strings.CutPrefix(command, "export "); ok {
+		g.env = append(g.env, set)
+		return
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -181,6 +207,10 @@ func (g *guide) serve(t *testing.T, command, address string) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
+	g.serves[command] = func() {
+		_ = cmd.Process.Signal(os.Interrupt) // it may have ended
+		<-ended
+	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		<-ended

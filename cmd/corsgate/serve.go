@@ -166,7 +166,11 @@ func (c *serveConfig) openState(log *slog.Logger) (*state.Dir, error) {
 	}
 	kept, err := state.Open(c.stateDir, log)
 	if err != nil {
-		return nil, hinted(fmt.Errorf("--state-dir: %w", err), "give a folder that this user may write to, and no other corsgate uses")
+		err = fmt.Errorf("--state-dir: %w", err)
+		if _, ofSystem := errors.AsType[*fs.PathError](err); ofSystem { // other errors say themselves what to do
+			err = hinted(err, "give a folder that this user may write to")
+		}
+		return nil, err
 	}
 	return kept, nil
 }

@@ -38,7 +38,7 @@ func TestUnitUsesFlagsThatThereAre(t *testing.T) {
 			t.Errorf("serve has no flag for %s", m[0])
 		}
 	}
-	for _, line := range []string{"ExecStart=" + unitBinary + " serve --policies /etc/corsgate\n", "ExecReload=/bin/kill -HUP $MAINPID\n", "Environment=CORSGATE_DRAIN_DELAY=0\n", "DynamicUser=yes\n", "ProtectSystem=strict\n"} {
+	for _, line := range []string{"ExecStart=" + unitBinary + " serve --policies /etc/corsgate\n", "ExecReload=/bin/kill -HUP $MAINPID\n", "Environment=CORSGATE_DRAIN_DELAY=0\n", "Environment=CORSGATE_STATE_DIR=/var/lib/corsgate\n", "StateDirectory=corsgate\n", "StateDirectoryMode=0700\n", "DynamicUser=yes\n", "ProtectSystem=strict\n"} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("there is no %s", line)
 		}

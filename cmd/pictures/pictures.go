@@ -65,7 +65,7 @@ func withFilter(about string) picture {
 			way(125, 2, [2]int{150, 290}, [2]int{500, 550}, [2]int{680, 760})...), way(175, 3, [2]int{760, 680}, [2]int{550, 500}, [2]int{290, 150})...),
 		legend: []string{
 			"A preflight: Envoy answers it by itself. Neither the other filters nor the application see it.",
-			"Every other request goes on, with an Origin or without. Only a policy that blocks has Envoy answer 403 here.",
+			"Every other request goes on, with an Origin or without. Only a policy's deniedRequests has Envoy answer 403 here.",
 			"The answer, an error of Envoy's too: the filter removes the application's CORS headers and sets the policy's.",
 		},
 	}

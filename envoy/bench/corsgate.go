@@ -52,8 +52,12 @@ func writePolicies(folder string) (string, error) {
 
 // startCorsgate starts "corsgate serve" on listen and waits until it listens.
 func startCorsgate(ctx context.Context, binary, policies, listen string, env ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, binary, "serve", "--policies", policies, "--grpc-listen", listen,
-		"--admin-listen", "127.0.0.1:0", "--drain-delay", "0s", "--drain-timeout", "100ms")}
+	free, err := freeAddresses(1)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{admin: free[0], cmd: exec.CommandContext(ctx, binary, "serve", "--policies", policies, "--grpc-listen", listen,
+		"--admin-listen", free[0], "--drain-delay", "0s", "--drain-timeout", "100ms")}
 	p.cmd.Env = append(os.Environ(), env...)
 	p.terminates = true
 	log, err := p.cmd.StderrPipe()

@@ -3,6 +3,7 @@
 //	go run ./envoy/bench                        everything, about half an hour
 //	go run ./envoy/bench --parts envoy,vary     some of it
 //	go run ./envoy/bench --parts instructions   Envoy's instructions; a busy machine does not matter
+//	go run ./envoy/bench --parts fleet          a store of policies and who follows it; needs an etcd
 //	go run ./envoy/bench --quick                a short run, to see whether it works
 //	go run ./envoy/bench --out DIR              also writes results.md and the plots there
 //

@@ -55,6 +55,7 @@ func allParts() []part {
 		{"envoy", (*bench).envoy},               // through a real Envoy
 		{"load", (*bench).load},                 // how Envoy reads compiled policies
 		{"push", (*bench).push},                 // how policies are delivered to an Envoy under load
+		{"fleet", (*bench).fleet},               // how policies come from a store to many
 		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},             // cost against size
@@ -166,6 +167,11 @@ func newBench(ctx context.Context, o options, progress io.Writer) (_ *bench, err
 func (b *bench) begin(ctx context.Context, progress io.Writer) (err error) {
 	if b.binary, err = envoy.Find(ctx, progress); err != nil {
 		return err
+	}
+	if slices.Contains(b.parts, "fleet") {
+		if err := checkEtcd(); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(b.parts, "instructions") {
 		if b.callgrind, err = writeCallgrind(b.folder, b.binary); err != nil {

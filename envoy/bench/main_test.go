@@ -83,15 +83,34 @@ func TestQuickRunShowsEveryTable(t *testing.T) {
 	checkAllocations(t, report)
 	checkCosts(t, report)
 	checkPlots(t, folder)
+	checkFleet(t, report)
+}
+
+// checkFleet checks that all is measured of a store and of who follows it.
+func checkFleet(t *testing.T, report string) {
+	t.Helper()
+	if isMissing("etcd") {
+		return
+	}
+	for _, what := range []string{"told and read, watchers: 5", "large content: Envoy's answer has changed", "large content: an instance is ready from its state, without the store"} {
+		if got := cells(t, report, "A fleet", what); len(got) != 2 {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
 }
 
 // partsToTest are all parts, but those that need what a developer's machine may lack.
 func partsToTest() []string {
-	if _, err := exec.LookPath("valgrind"); err == nil || os.Getenv("CI") == "true" {
-		return nil
-	}
-	names := slices.DeleteFunc(partNames(), func(name string) bool { return name == "instructions" })
+	names := slices.DeleteFunc(partNames(), func(name string) bool {
+		return name == "instructions" && isMissing("valgrind") || name == "fleet" && isMissing("etcd")
+	})
 	return []string{"--parts", strings.Join(names, ",")}
+}
+
+// isMissing reports whether a program is not there, which it must be if CI=true.
+func isMissing(program string) bool {
+	_, err := exec.LookPath(program)
+	return err != nil && os.Getenv("CI") != "true"
 }
 
 // checkCounts checks what a machine does not change much: that a filter costs
@@ -99,7 +118,7 @@ func partsToTest() []string {
 // is sent on.
 func checkCounts(t *testing.T, report string) {
 	t.Helper()
-	if partsToTest() != nil {
+	if isMissing("valgrind") {
 		return
 	}
 	for i, k := range every() {

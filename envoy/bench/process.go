@@ -23,6 +23,7 @@ const stopTimeout = time.Minute
 type process struct {
 	pid     int
 	address string // where it serves, HOST:PORT or unix:///PATH
+	admin   string // corsgate's listener for operators, HOST:PORT
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	lines   *bufio.Reader
@@ -46,6 +47,7 @@ func roles() map[string]role {
 		"play-streams":  playStreams,
 		"play-decide":   playDecide,
 		"play-follow":   playFollow,
+		"play-watch":    playWatch,
 	}
 }
 

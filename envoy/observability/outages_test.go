@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v4"
+
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
@@ -26,6 +28,7 @@ import (
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
+	"github.com/corsgate/corsgate/server/store"
 )
 
 // outage is what may become of the questions of an Envoy.
@@ -143,6 +146,10 @@ func TestTheStateAlerts(t *testing.T) {
 		{`corsgate_release_refused_total{code="policies",`, "0+1x120", nil},
 		{`corsgate_release_refused_total{code="store_regressed",`, "0x120", nil},
 		{`corsgate_release_refused_total{code="store_regressed",`, "0x60 1x60", []string{"CorsgateStoreRegressed"}},
+		{`corsgate_release_refused_total{code="store_unreachable",`, "0+1x120", nil},
+		{`corsgate_release_refused_total{code="store_empty",`, "0+1x120", nil},
+		{`corsgate_release_refused_total{code="unsupported_version",`, "0x85 1x35", []string{"CorsgateReleaseRefused"}},
+		{`corsgate_release_refused_total{code="unit_corrupt",`, "0x85 1x35", []string{"CorsgateReleaseRefused"}},
 		{`corsgate_state_write_failures_total{`, "3x120", nil},
 		{`corsgate_state_write_failures_total{`, "0+2x120", []string{"CorsgateStateNotWritten"}},
 		{`corsgate_state_age_seconds{`, "0+60x120", nil},
@@ -150,6 +157,45 @@ func TestTheStateAlerts(t *testing.T) {
 		tests = append(tests, ruleTest(c.series+c.values, []any{object{"series": c.series + `job="corsgate",instance="c1"}`, "values": c.values}}, c.due))
 	}
 	judge(t, promtool, tests)
+}
+
+// TestAFleetAlerts has Prometheus judge by the rules what two instances say of their
+// revisions.
+func TestAFleetAlerts(t *testing.T) {
+	promtool := tool(t, "promtool")
+	var tests []any
+	for _, c := range []struct {
+		name, first, second string
+		due                 []string
+	}{
+		{"the same revisions", "0+1x120", "0+1x120", nil},
+		{"another revision for a minute", "1x88 2x31", "1x120", nil},
+		{"another revision", "1+1x120", "1x120", []string{"CorsgateRevisionsDiffer"}},
+	} {
+		tests = append(tests, ruleTest(c.name, []any{
+			object{"series": `corsgate_policy_revision{job="corsgate",instance="c1"}`, "values": c.first},
+			object{"series": `corsgate_policy_revision{job="corsgate",instance="c2"}`, "values": c.second},
+		}, c.due))
+	}
+	judge(t, promtool, tests)
+}
+
+// TestEachRefusalHasAnAlert holds the codes of a store to the alerts about them.
+func TestEachRefusalHasAnAlert(t *testing.T) {
+	elsewhere := []string{store.CodeUnreachable, store.CodeEmpty, store.CodeRegressed} // CorsgateSourceSilent, CorsgateLoadRefused, CorsgateStoreRegressed
+	var file rules
+	read(t, "alerts.yaml", func(b []byte) error { return yaml.Unmarshal(b, &file) })
+	var codes *regexp.Regexp
+	for _, r := range file.Groups[0].Rules {
+		if m := regexp.MustCompile(`code=~"([^"]+)"`).FindStringSubmatch(r.Expr); m != nil && r.Alert == "CorsgateReleaseRefused" {
+			codes = regexp.MustCompile("^(?:" + m[1] + ")$")
+		}
+	}
+	for _, code := range store.Codes() {
+		if codes == nil || codes.MatchString(code) == slices.Contains(elsewhere, code) {
+			t.Errorf("the alert about refused releases is about %s: %t", code, slices.Contains(elsewhere, code))
+		}
+	}
 }
 
 // TestFollowersAlert has Prometheus judge by the rules what a service that has one Envoy

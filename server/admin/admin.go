@@ -186,10 +186,14 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 
 // readiness says that an instance is ready, and whether what it serves may be out of date.
 func readiness(st live.Status) string {
-	if st.ServedFrom != live.FromState || st.LastError == nil {
+	if st.LastError == nil {
 		return "ready"
 	}
-	return fmt.Sprintf("ready, but serving the last known good policies of %s: %s", st.StateAt.Format(time.RFC3339), printable.Text(st.LastError.Message))
+	which, of := "the last good policies, loaded at", st.LoadedAt
+	if st.ServedFrom == live.FromState {
+		which, of = "the last known good policies of", st.StateAt
+	}
+	return fmt.Sprintf("ready, but serving %s %s: %s", which, of.Format(time.RFC3339), printable.Text(st.LastError.Message))
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {

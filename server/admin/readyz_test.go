@@ -15,7 +15,7 @@ func TestReadiness(t *testing.T) {
 		want   string
 	}{
 		"good":                       {live.Status{ServedFrom: live.FromSource, StateAt: at}, "ready"},
-		"the source was lost":        {live.Status{ServedFrom: live.FromSource, StateAt: at, LastError: lost}, "ready"},
+		"the source was lost":        {live.Status{ServedFrom: live.FromSource, StateAt: at.Add(time.Hour), LoadedAt: at, LastError: lost}, "ready, but serving the last good policies, loaded at 2026-03-01T12:00:00Z: read the policies: the store is away\\x1b"},
 		"the source was never there": {live.Status{ServedFrom: live.FromState, StateAt: at, LastError: lost}, "ready, but serving the last known good policies of 2026-03-01T12:00:00Z: read the policies: the store is away\\x1b"},
 	} {
 		if got := readiness(c.status); got != c.want {

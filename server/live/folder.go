@@ -11,11 +11,15 @@ import (
 	"time"
 )
 
-// Folder returns files as the folder that they are of. Names that are not those of
-// files, as fs.ValidPath says, are not in it.
+// Folder returns files as the folder that they are of, for policyfile.Load, to which it
+// tells the one that was chosen. Names that are not those of files, as fs.ValidPath says,
+// are not in it.
 func Folder(files []File) fs.FS {
-	f := folder{files: map[string][]byte{}, folders: map[string][]fs.DirEntry{".": nil}}
+	f := &folder{files: map[string][]byte{}, folders: map[string][]fs.DirEntry{".": nil}}
 	for _, file := range files {
+		if name, chosen := strings.CutPrefix(file.Name, ChosenPrefix); chosen {
+			f.chosen, file.Name = name, name
+		}
 		if fs.ValidPath(file.Name) && file.Name != "." {
 			f.add(file)
 		}
@@ -30,9 +34,14 @@ func Folder(files []File) fs.FS {
 type folder struct {
 	files   map[string][]byte        // :: name
 	folders map[string][]fs.DirEntry // :: name
+	chosen  string
 }
 
-func (f folder) add(file File) {
+// PolicyFile returns the name of the file that was chosen. If all files at the root that
+// are called like policy files have policies, it is empty.
+func (f *folder) PolicyFile() string { return f.chosen }
+
+func (f *folder) add(file File) {
 	if _, twice := f.files[file.Name]; twice {
 		return
 	}
@@ -49,7 +58,7 @@ func (f folder) add(file File) {
 }
 
 // Open opens a file, or a folder of them.
-func (f folder) Open(name string) (fs.File, error) {
+func (f *folder) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
@@ -65,7 +74,7 @@ func (f folder) Open(name string) (fs.File, error) {
 
 // Sum returns the SHA-256 of a file's content, for policyfile.Loader, which does not copy
 // what it knows by that.
-func (f folder) Sum(name string) ([sha256.Size]byte, error) {
+func (f *folder) Sum(name string) ([sha256.Size]byte, error) {
 	data, ok := f.files[name]
 	if !ok {
 		return [sha256.Size]byte{}, &fs.PathError{Op: "sum", Path: name, Err: fs.ErrNotExist}

@@ -37,6 +37,19 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// TestAFolderWithAChosenFile is about the one policy file, beside files that are called like
+// one.
+func TestAFolderWithAChosenFile(t *testing.T) {
+	const group = "https://app.example.com\n"
+	const chosen = "originGroups:\n  apps: {file: apps.yaml}\npolicies:\n- name: api\n  cors: {allowOrigins: [group:apps]}\n"
+	for _, name := range []string{"p.yaml", "p.conf", ".p.yaml"} {
+		r := policyfile.Load(live.Folder([]live.File{{Name: "apps.yaml", Data: []byte(group)}, {Name: live.ChosenPrefix + name, Data: []byte(chosen)}}), "")
+		if r.HasErrors() {
+			t.Errorf("%s: %v", name, r.Diagnostics)
+		}
+	}
+}
+
 // TestALoaderCopiesNothingThatItKnowsOfAFolder loads a large file of one origin twice.
 func TestALoaderCopiesNothingThatItKnowsOfAFolder(t *testing.T) {
 	const size = 1 << 20

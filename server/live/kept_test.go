@@ -81,7 +81,7 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 			if len(k.kept) != 0 {
 				t.Error("what was kept is kept again")
 			}
-			if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "the last known good ones serve, of 2026-03-01T12:00:00Z") {
+			if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "the last known good ones serve, of 2026-03-01T12:00:00Z") || !strings.Contains(text, `msg="policies loaded" from=state`) {
 				t.Errorf("the log:\n%s", text)
 			}
 			if l := loads[0]; l.Err == nil || !l.Changed || l.Cut || !l.Status.Ready {

@@ -248,7 +248,7 @@ func (r *Reloader) serveReading(res Reading, from Provenance) error {
 	r.serves = set
 	status := r.accept(set, res.Release, from)
 	r.logDiagnostics(res.Diagnostics)
-	r.log().Info("policies loaded", "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
+	r.log().Info("policies loaded", "from", string(from), "generation", status.Generation, "policies", status.Policies, "hash", status.Hash)
 	return nil
 }
 

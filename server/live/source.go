@@ -38,11 +38,15 @@ type Reading struct {
 }
 
 // File is a file that policies are read from. Its name is relative to their folder, with
-// slashes.
+// slashes. It begins with ChosenPrefix if the file was chosen as the only one with policies:
+// the others are groups, whatever they are called.
 type File struct {
 	Name string
 	Data []byte
 }
+
+// ChosenPrefix is what no name within a folder begins with, as fs.ValidPath says.
+const ChosenPrefix = "./"
 
 // Release names one state of a store of policies.
 type Release struct {

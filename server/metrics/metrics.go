@@ -13,6 +13,7 @@ import (
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -98,7 +99,8 @@ func (m *Metrics) loadMetrics() {
 		m.loads.WithLabelValues(result)
 	}
 	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by the reason.", "code")
-	for _, code := range []string{live.CodePolicies, live.CodeUnreadable, live.CodeRegressed} {
+	// An alert about the first one needs the 0 before.
+	for _, code := range append(store.Codes(), live.CodePolicies, live.CodeUnreadable) {
 		m.refused.WithLabelValues(code)
 	}
 	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, even if it was refused.", nil)

@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -183,9 +184,15 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 	} {
 		m.loaded(live.Load{Err: err})
 	}
-	check(t, m, "corsgate_release_refused_total",
+	want := []string{
 		`corsgate_release_refused_total{code="policies"} 1`, `corsgate_release_refused_total{code="store_corrupt"} 1`,
-		`corsgate_release_refused_total{code="store_regressed"} 0`, `corsgate_release_refused_total{code="unreadable"} 2`)
+		`corsgate_release_refused_total{code="unreadable"} 2`,
+	}
+	for _, code := range store.Codes() {
+		want = append(want, `corsgate_release_refused_total{code="`+code+`"} 0`)
+	}
+	slices.Sort(want)
+	check(t, m, "corsgate_release_refused_total", want...)
 	check(t, m, "corsgate_set_loaded", `corsgate_set_loaded_timestamp_seconds 0`)
 }
 

@@ -24,10 +24,15 @@ func TestTheLastSetIsKept(t *testing.T) {
 	first, second := reading(1, numbered(1)), reading(2, numbered(2))
 	second.Files = append(second.Files, live.File{Name: "q.yaml", Data: []byte("policies:\n- name: web\n  hosts: [web.example.com]\n  cors: {allowOrigins: [\"*\"]}\n")})
 	second = judged(second.Files, second.Release)
+	chosen := judged([]live.File{
+		{Name: live.ChosenPrefix + "p.yaml", Data: []byte("originGroups:\n  apps: {file: apps.yaml}\npolicies:\n- name: api\n  cors: {allowOrigins: [group:apps]}\n")},
+		{Name: "apps.yaml", Data: []byte("https://app.example.com\n")},
+	}, numbered(1))
 	for _, step := range []struct {
 		name     string
 		readings []live.Reading
 	}{
+		{"a chosen file, and a group that is called like a policy file", []live.Reading{chosen}},
 		{"one set", []live.Reading{first}},
 		{"a file more, and one other", []live.Reading{second}},
 		{"a file less", []live.Reading{first, second, first}},

@@ -46,19 +46,21 @@ func Median(values []float64) float64 {
 	return middle
 }
 
-// Quartiles returns the quartiles of values, or NaN if there are none. It interpolates
-// between two values.
+// Quartiles returns the quartiles of values, or NaN if there are none.
 func Quartiles(values []float64) (low, middle, high float64) {
-	sorted := slices.Sorted(slices.Values(values))
-	at := func(part float64) float64 {
-		if len(sorted) == 0 {
-			return math.NaN()
-		}
-		whole, rest := math.Modf(part * float64(len(sorted)-1))
-		i := int(whole)
-		return sorted[i] + rest*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
+	return Quantile(values, 0.25), Quantile(values, 0.5), Quantile(values, 0.75)
+}
+
+// Quantile returns the value that a part of values, from 0 to 1, are below, or NaN if
+// there are none. It interpolates between two values.
+func Quantile(values []float64, part float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
 	}
-	return at(0.25), at(0.5), at(0.75)
+	sorted := slices.Sorted(slices.Values(values))
+	whole, rest := math.Modf(part * float64(len(sorted)-1))
+	i := int(whole)
+	return sorted[i] + rest*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
 }
 
 // Ratio returns the median over the rounds of a's value divided by b's of the

@@ -51,6 +51,14 @@ func TestQuartiles(t *testing.T) {
 	}
 }
 
+func TestQuantile(t *testing.T) {
+	for part, want := range map[float64]float64{0: 10, 0.5: 30, 0.99: 49.6, 1: 50} {
+		if got := sample.Quantile([]float64{50, 10, 40, 20, 30}, part); math.Abs(got-want) > 1e-9 {
+			t.Errorf("%v: got %v, want %v", part, got, want)
+		}
+	}
+}
+
 func TestMedianLeavesItsInputAlone(t *testing.T) {
 	values := []float64{3, 1, 2}
 	sample.Median(values)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ type stack struct {
 	folder string // a copy of the repository
 	envoy  string // HOST:PORT
 	admin  string
+	// gateways are those of the profile fleet, and profile what turns that on.
+	gateways []string
+	profile  []string
 }
 
 // TestCompose brings docker-compose.yml up as it stands, but for the ports on
@@ -41,6 +45,7 @@ type stack struct {
 func TestCompose(t *testing.T) {
 	e := startEngine(t)
 	e.load(t, envoyStandIn(t))
+	e.load(t, etcdStandIn(t))
 	t.Run("an image that is built", func(t *testing.T) {
 		s := newStack(t, e)
 		e.load(t, goStandIn(t, s.folder))
@@ -50,6 +55,7 @@ func TestCompose(t *testing.T) {
 		t.Run("the container can do little", s.isConfined)
 		t.Run("Envoy decides without corsgate", s.decidesAlone)
 		s.down(t)
+		t.Run("a fleet follows its store", func(t *testing.T) { followsItsStore(t, e) })
 	})
 	t.Run("the image of a release", func(t *testing.T) {
 		s := newStack(t, e)
@@ -99,9 +105,15 @@ func (s *stack) copyRepository(t *testing.T) {
 	s.envoy, s.admin = envoytest.FreeAddress(), envoytest.FreeAddress()
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:10000:`, `"`+s.envoy+`:`)
 	s.edit(t, "docker-compose.yml", `"127.0.0.1:9002:9002"`, `"`+s.admin+`:9002"`)
+	for _, port := range []string{"10001", "10002"} {
+		address := envoytest.FreeAddress()
+		s.gateways = append(s.gateways, address)
+		s.edit(t, "docker-compose.yml", `"127.0.0.1:`+port+`:`, `"`+address+`:`)
+	}
 	for _, name := range []string{"Dockerfile", "docker-compose.yml"} {
-		base := onlyImage(t, name)
-		s.edit(t, name, base.String(), base.image())
+		for _, base := range baseImages(t, name) {
+			s.edit(t, name, base.String(), base.image())
+		}
 	}
 }
 
@@ -127,7 +139,7 @@ func (s *stack) edit(t *testing.T, name, old, replacement string) {
 
 func (s *stack) compose(t *testing.T, args ...string) string {
 	t.Helper()
-	return s.engine.run(t, s.folder, append(composeCommand(), args...)...)
+	return s.engine.run(t, s.folder, slices.Concat(composeCommand(), s.profile, args)...)
 }
 
 // up starts all of it, with an image that is built or not; the parts wait for
@@ -150,6 +162,42 @@ func (s *stack) up(t *testing.T, build string) {
 	})
 }
 
+// followsItsStore brings the profile fleet up, pushes, and takes one etcd away.
+func followsItsStore(t *testing.T, e engine) {
+	s := newStack(t, e)
+	s.profile = []string{"--profile", "fleet"}
+	s.up(t, "--no-build")
+	s.awaitGateways(t, allowedOrigin)
+	push := func(old, origin string) {
+		s.edit(t, policyFile, old, origin)
+		began := time.Now()
+		s.compose(t, "run", "--rm", "--no-deps", "-T", "push")
+		s.awaitGateways(t, origin)
+		t.Logf("both Envoys answer by what is pushed %v after the publisher's start", time.Since(began).Round(time.Millisecond))
+	}
+	push(allowedOrigin, newOrigin)
+	s.compose(t, "kill", "etcd-2")
+	push(newOrigin, allowedOrigin)
+	s.compose(t, "run", "--rm", "--no-deps", "-T", "push", "status", "--wait", "0")
+	s.down(t)
+}
+
+// awaitGateways waits until all gateways of the fleet allow an origin, and the other one
+// no more.
+func (s *stack) awaitGateways(t *testing.T, origin string) {
+	t.Helper()
+	for _, address := range s.gateways {
+		servertest.Await(t, address+" allows "+origin+" alone", func() bool {
+			for _, o := range []string{allowedOrigin, newOrigin} {
+				if allowed := askAt(t, address, http.MethodGet, o).allowOrigin == o; allowed != (o == origin) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
 // down ends all of it, and leaves nothing.
 func (s *stack) down(t *testing.T) {
 	t.Helper()
@@ -167,7 +215,12 @@ type answer struct {
 
 func (s *stack) ask(t *testing.T, method, origin string) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.envoy+"/", nil)
+	return askAt(t, s.envoy, method, origin)
+}
+
+func askAt(t *testing.T, address, method, origin string) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

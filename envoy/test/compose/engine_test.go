@@ -65,7 +65,7 @@ func startEngine(t *testing.T) engine {
 	return e
 }
 
-// engineMissing says why no engine can be run here.
+// engineMissing says why no engine can be run here, or lacks what its containers are of.
 func engineMissing() error {
 	if os.Getuid() != 0 {
 		return errors.New("a container engine needs root: run the test as root")
@@ -73,6 +73,11 @@ func engineMissing() error {
 	for _, name := range []string{"dockerd", "docker"} {
 		if _, err := exec.LookPath(name); err != nil {
 			return errors.New("no container engine: install docker.io and docker-compose")
+		}
+	}
+	for _, name := range []string{"etcd", "etcdctl"} {
+		if _, err := exec.LookPath(name); err != nil {
+			return errors.New("no etcd: install etcd-server and etcd-client")
 		}
 	}
 	if composeCommand() == nil {

@@ -44,7 +44,7 @@ func goStandIn(t *testing.T, root string) image {
 		}
 		files["/modules/"+inside] = file
 	}
-	return image{onlyImage(t, "Dockerfile").image(), files, []string{
+	return image{baseImageOf(t, "Dockerfile", goImage).image(), files, []string{
 		"ENV PATH=/usr/local/go/bin:/usr/bin:/bin GOPROXY=file:///modules GOSUMDB=off GOTOOLCHAIN=local GOFLAGS=-buildvcs=false",
 	}}
 }
@@ -82,8 +82,27 @@ func moduleFiles(t *testing.T, root, cache string) []string {
 // envoyStandIn has this machine's Envoy.
 func envoyStandIn(t *testing.T) image {
 	t.Helper()
-	return image{onlyImage(t, "docker-compose.yml").image(), withLibraries(t, map[string]string{"/usr/local/bin/envoy": envoytest.Binary(t)}),
-		[]string{"ENV PATH=/usr/local/bin"}}
+	return programs(t, envoyImage, map[string]string{"/usr/local/bin/envoy": envoytest.Binary(t)})
+}
+
+// etcdStandIn has this machine's etcd.
+func etcdStandIn(t *testing.T) image {
+	t.Helper()
+	files := map[string]string{}
+	for _, name := range []string{"etcd", "etcdctl"} {
+		file, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["/usr/local/bin/"+name] = file
+	}
+	return programs(t, etcdImage, files)
+}
+
+// programs has programs of this machine, in place of an image of docker-compose.yml.
+func programs(t *testing.T, name string, files map[string]string) image {
+	t.Helper()
+	return image{baseImageOf(t, "docker-compose.yml", name).image(), withLibraries(t, files), []string{"ENV PATH=/usr/local/bin"}}
 }
 
 // library is a line of ldd: the path of a shared library.

@@ -39,14 +39,28 @@ func baseImages(t *testing.T, name string) (found []reference) {
 	return found
 }
 
-// onlyImage returns the one base image of a file.
-func onlyImage(t *testing.T, name string) reference {
+// The base images.
+const (
+	goImage    = "golang"
+	envoyImage = "envoyproxy/envoy"
+	etcdImage  = "quay.io/coreos/etcd"
+)
+
+// baseImageOf returns a base image of a file, which names it once.
+func baseImageOf(t *testing.T, file, name string) (found reference) {
 	t.Helper()
-	found := baseImages(t, name)
-	if len(found) != 1 {
-		t.Fatalf("%s has the base images %v", name, found)
+	all := baseImages(t, file)
+	for _, r := range all {
+		if r.name == name && found == (reference{}) {
+			found = r
+		} else if r.name == name {
+			t.Fatalf("%s names %s twice", file, name)
+		}
 	}
-	return found[0]
+	if found == (reference{}) {
+		t.Fatalf("%s has the base images %v, and not %s", file, all, name)
+	}
+	return found
 }
 
 func readFile(t *testing.T, name string) string {
@@ -70,7 +84,7 @@ func written(t *testing.T, name, re string) string {
 
 // undigested are base images of whose digest nobody can be sure yet: with one
 // that is wrong the demo would not start at all.
-var undigested = map[string]bool{"envoyproxy/envoy": true}
+var undigested = map[string]bool{envoyImage: true, etcdImage: true}
 
 func TestBaseImagesArePinnedByDigest(t *testing.T) {
 	digest := regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -83,16 +97,19 @@ func TestBaseImagesArePinnedByDigest(t *testing.T) {
 	}
 }
 
-// TestBaseImagesHaveTheVersionsThatAreTested compares them with go.mod, and with
-// the Envoy that the tests install.
+// TestBaseImagesHaveTheVersionsThatAreTested compares them with go.mod, of which the
+// client is etcd's, and with the Envoy that the tests install.
 func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
-	tag := "go" + onlyImage(t, "Dockerfile").tag
+	tag := "go" + baseImageOf(t, "Dockerfile", goImage).tag
 	wanted := "go" + written(t, "go.mod", `(?m)^go (\S+)$`)
 	if version.Lang(tag) != version.Lang(wanted) || version.Compare(tag, wanted) < 0 || strings.Count(tag, ".") != 2 {
 		t.Errorf("the image is built with %s, and go.mod says %s", tag, wanted)
 	}
-	if got, want := onlyImage(t, "docker-compose.yml").tag, "v"+written(t, "envoy/binary.go", `pinnedVersion = "(.+)"`); got != want {
+	if got, want := baseImageOf(t, "docker-compose.yml", envoyImage).tag, "v"+written(t, "envoy/binary.go", `pinnedVersion = "(.+)"`); got != want {
 		t.Errorf("docker-compose.yml runs Envoy %s, and the tests %s", got, want)
+	}
+	if got, want := baseImageOf(t, "docker-compose.yml", etcdImage).tag, written(t, "go.mod", `go\.etcd\.io/etcd/client/v3 (\S+)`); got != want {
+		t.Errorf("docker-compose.yml runs etcd %s, and the client is %s", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -71,7 +72,10 @@ type (
 		Spec struct {
 			Template struct {
 				Metadata struct{ Labels map[string]string }
-				Spec     struct{ Containers []container }
+				Spec     struct {
+					Containers []container
+					Volumes    []map[string]any
+				}
 			}
 			Containers []container
 			Selector   map[string]any
@@ -84,6 +88,10 @@ type (
 		Ports []struct {
 			Name          string
 			ContainerPort int
+		}
+		VolumeMounts []struct {
+			Name, MountPath string
+			ReadOnly        bool
 		}
 		StartupProbe, ReadinessProbe, LivenessProbe probe
 	}
@@ -182,6 +190,35 @@ func TestChartDeliversToTheEnvoysThatItCertifies(t *testing.T) {
 	}
 }
 
+// TestChartKeepsTheLastGoodPolicies looks for the folder of the state: not the volume itself,
+// to which everybody may write.
+func TestChartKeepsTheLastGoodPolicies(t *testing.T) {
+	envoytest.Full(t)
+	for set, want := range map[string]int{"replicas=2": 1, "state.enabled=true": 1, "state.enabled=false": 0} {
+		list := objectsOf(t, must(t)(rendered(t, "--set", "existingConfigMap=cors,"+set)))
+		pod := find(t, list, "Deployment").Spec.Template.Spec
+		flags, mounts, volumes := 0, 0, 0
+		for _, arg := range pod.Containers[0].Args {
+			if value, ok := strings.CutPrefix(arg, "--state-dir="); ok {
+				flags++
+				for _, m := range pod.Containers[0].VolumeMounts {
+					if m.Name == "state" && m.MountPath == path.Dir(value) && !m.ReadOnly {
+						mounts++
+					}
+				}
+			}
+		}
+		for _, v := range pod.Volumes {
+			if v["name"] == "state" && v["emptyDir"] != nil {
+				volumes++
+			}
+		}
+		if flags != want || mounts != want || volumes != want {
+			t.Errorf("%s: %d flags, %d mounts and %d volumes, want %d of each", set, flags, mounts, volumes, want)
+		}
+	}
+}
+
 // checkPorts reports ports that a Service or a policy names and the container lacks.
 func checkPorts(t *testing.T, list []object, c container) {
 	t.Helper()
@@ -219,7 +256,7 @@ func checkSelectors(t *testing.T, list []object, labels map[string]string) {
 // where the Service's name is loopback.
 func mounted(args []string, folder string) (list []string) {
 	for _, arg := range args {
-		arg = strings.ReplaceAll(arg, "/etc/corsgate/", folder+"/")
+		arg = strings.NewReplacer("/etc/corsgate/", folder+"/", "/var/lib/corsgate/", folder+"/lib/").Replace(arg)
 		list = append(list, regexp.MustCompile(`^cors[a-z]*\.corsgate\.svc:`).ReplaceAllString(arg, "127.0.0.1:"))
 	}
 	return list
@@ -238,6 +275,9 @@ func runContainer(t *testing.T, binary string, list []object, c container) (fold
 	}
 	for name, content := range policies {
 		put(t, filepath.Join(folder, "policies", name), content)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(folder, "lib"), 0o700), os.Chmod(filepath.Join(folder, "lib"), 0o777)); err != nil { // as an emptyDir is
+		t.Fatal(err)
 	}
 	authority := tlstest.New(t)
 	put(t, filepath.Join(folder, "tls", "made"), "")

@@ -60,7 +60,8 @@ func Open(c Config) (*Backend, error) {
 	}
 	config := clientv3.Config{
 		Endpoints: a.endpoints, DialTimeout: authTimeout,
-		DialKeepAliveTime: keepaliveTime, DialKeepAliveTimeout: keepaliveTimeout, PermitWithoutStream: true,
+		// etcd ends a connection that is asked so while it has no stream.
+		DialKeepAliveTime: keepaliveTime, DialKeepAliveTimeout: keepaliveTimeout,
 		Logger: zap.NewNop(), // each error comes back to the caller
 		// After an outage, nobody waits for minutes.
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{

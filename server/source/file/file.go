@@ -55,9 +55,8 @@ type Source struct {
 	// told; 0 means DefaultSettle. If a file ends in the middle of a line it
 	// must stay so for ten times of it. Content that never stays is never told.
 	Settle time.Duration
-	// Keep has readings carry the files that they were judged from. A single file
-	// that does not have a policy file's name gets one there: a folder of these files
-	// is judged as it was.
+	// Keep has readings carry the files that they were judged from. live.Folder of
+	// these is judged as they were.
 	Keep bool
 	// Logger gets why there are no notices; nil means nobody does.
 	Logger *slog.Logger

@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // putYoung replaces a file by a rename, in a bubble of synctest.
@@ -117,36 +117,38 @@ func TestReadEndsWhileItWaits(t *testing.T) {
 
 // TestReadKeepsFiles is also about what comes of a copy: policies that are judged alike.
 func TestReadKeepsFiles(t *testing.T) {
-	const named = "originGroups:\n  apps: {file: groups/apps.txt}\npolicies:\n- name: api\n  cors: {allowOrigins: [group:apps]}\n"
+	const named = "originGroups:\n  apps: {file: %s}\npolicies:\n- name: api\n  cors: {allowOrigins: [group:apps]}\n"
 	const group = "https://app.example.com\n"
 	for _, c := range []struct {
 		name, path, file string // of the source, and of the policy file
+		group            string // file
 		want             []string
 	}{
-		{name: "a folder", file: "p.yaml", want: []string{"groups/apps.txt", "p.yaml"}},
-		{name: "a file", path: "p.yaml", file: "p.yaml", want: []string{"groups/apps.txt", "p.yaml"}},
-		{name: "a file of another name", path: "cors.conf", file: "cors.conf", want: []string{"cors.conf.yaml", "groups/apps.txt"}},
-		{name: "a hidden file", path: ".cors.yaml", file: ".cors.yaml", want: []string{"cors.yaml.yaml", "groups/apps.txt"}},
+		{name: "a folder", file: "p.yaml", group: "groups/apps.txt", want: []string{"groups/apps.txt", "p.yaml"}},
+		{name: "a file", path: "p.yaml", file: "p.yaml", group: "groups/apps.txt", want: []string{"groups/apps.txt", "./p.yaml"}},
+		{name: "a file of another name", path: "cors.conf", file: "cors.conf", group: "groups/apps.txt", want: []string{"./cors.conf", "groups/apps.txt"}},
+		{name: "a hidden file", path: ".cors.yaml", file: ".cors.yaml", group: "groups/apps.txt", want: []string{"./.cors.yaml", "groups/apps.txt"}},
+		{name: "a group called like a policy file", path: "p.yaml", file: "p.yaml", group: "apps.yaml", want: []string{"apps.yaml", "./p.yaml"}},
+		{name: "the same in capitals", path: "p.yaml", file: "p.yaml", group: "APPS.JSON", want: []string{"APPS.JSON", "./p.yaml"}},
+		{name: "a group called like the file with an ending", path: "p", file: "p", group: "p.yaml", want: []string{"./p", "p.yaml"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, filepath.Join(dir, "groups", "apps.txt"), group)
-			write(t, filepath.Join(dir, c.file), named)
+			write(t, filepath.Join(dir, filepath.FromSlash(c.group)), group)
+			write(t, filepath.Join(dir, c.file), fmt.Sprintf(named, c.group))
 			s := &Source{Path: filepath.Join(dir, c.path), Keep: true}
 			r, err := s.Read(t.Context())
 			if err != nil || r.HasErrors() {
 				t.Fatalf("Read: %v, %v", r.Diagnostics, err)
 			}
-			copied := fstest.MapFS{}
 			var got []string
 			for _, f := range r.Files {
-				copied[f.Name] = &fstest.MapFile{Data: f.Data}
 				got = append(got, f.Name)
 			}
 			if !slices.Equal(got, c.want) {
 				t.Errorf("kept %q, want %q", got, c.want)
 			}
-			again := policyfile.Load(copied, dir)
+			again := policyfile.Load(live.Folder(r.Files), dir)
 			if again.HasErrors() || again.Policies.Hash() != r.Policies.Hash() {
 				t.Errorf("the copy is judged otherwise: %v", again.Diagnostics)
 			}

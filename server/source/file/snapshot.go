@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -149,8 +148,8 @@ func (s *snapshot) files() []live.File {
 	var files []live.File
 	for _, name := range slices.Sorted(maps.Keys(s.kept)) {
 		f := live.File{Name: name, Data: s.kept[name].content}
-		if name == s.root.only && !policyfile.IsPolicyFile(name) {
-			f.Name = strings.TrimLeft(name, ".") + ".yaml"
+		if name == s.root.only {
+			f.Name = live.ChosenPrefix + name
 		}
 		files = append(files, f)
 	}

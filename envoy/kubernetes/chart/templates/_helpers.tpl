@@ -104,6 +104,9 @@ configMap: {name: {{ .Values.existingConfigMap | default (printf "%s-policies" (
 - serve
 - --policies=/etc/corsgate/policies
 - --grpc-listen=:9001
+{{- if .Values.state.enabled }}
+- --state-dir=/var/lib/corsgate/state
+{{- end }}
 {{- if .Values.metrics.enabled }}
 - --metrics-listen=:9003
 {{- end }}
