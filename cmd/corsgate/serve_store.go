@@ -65,7 +65,7 @@ func (c *serveConfig) open(s *wired, log *slog.Logger) (live.Source, error) {
 // reportTo has the instance tell a store how it stands.
 func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Config, log *slog.Logger) {
 	refusals := &lastRefusal{}
-	config.Watchers = append(config.Watchers, refusals)
+	config.Watchers, config.Codes = append(config.Watchers, refusals), store.Codes()
 	name := cmp.Or(f.name, nameOf(s.grpc.Listener.Addr()))
 	s.reporter = &store.Reporter{
 		Backend: b,

@@ -20,6 +20,7 @@ import (
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -31,6 +32,7 @@ type labels map[string]map[string]bool
 func gathered(t *testing.T) map[string]labels {
 	t.Helper()
 	m := metrics.New("v1.0.0")
+	m.MayRefuse(store.Codes()...)
 	m.CountedBy("corsgate_decision_log_lines_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_decision_log_dropped_total", "", func() uint64 { return 1 })
 	m.CountedBy("corsgate_log_dropped_total", "", func() uint64 { return 1 })

@@ -13,7 +13,6 @@ import (
 
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/live"
-	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/wire"
 )
 
@@ -65,6 +64,14 @@ func New(version string) *Metrics {
 	return m
 }
 
+// MayRefuse counts the refusals with these codes from 0 on. An alert about the first one
+// needs the 0 before.
+func (m *Metrics) MayRefuse(codes ...string) {
+	for _, code := range codes {
+		m.refused.WithLabelValues(code)
+	}
+}
+
 func (m *Metrics) wireMetrics() {
 	m.streams = m.gauge("corsgate_active_streams", "The ext_proc streams that are open now.", nil)
 	first := m.counters("corsgate_first_messages_total", "The ext_proc streams by their first message.", "message")
@@ -99,10 +106,7 @@ func (m *Metrics) loadMetrics() {
 		m.loads.WithLabelValues(result)
 	}
 	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by the reason.", "code")
-	// An alert about the first one needs the 0 before.
-	for _, code := range append(store.Codes(), live.CodePolicies, live.CodeUnreadable) {
-		m.refused.WithLabelValues(code)
-	}
+	m.MayRefuse(live.CodePolicies, live.CodeUnreadable, live.CodeRegressed)
 	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, even if it was refused.", nil)
 	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, even if nothing had changed.", nil)
 	m.loadedAt = m.gauge("corsgate_set_loaded_timestamp_seconds", "When the set of policies that serves now was loaded.", nil)

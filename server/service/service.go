@@ -31,6 +31,8 @@ import (
 type Config struct {
 	// Source is where the policies come from; required.
 	Source live.Source
+	// Codes are those of the faults that it may have, see live.Fault.
+	Codes []string
 	// State keeps the last known good policies for a start while the source is away; nil
 	// means that nothing does.
 	State *state.Dir
@@ -98,6 +100,7 @@ func New(c Config) *Service {
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}
+	s.metrics.MayRefuse(c.Codes...)
 	s.follow(c.Source, c.State)
 	asked, compiled := s.observers(&c)
 	handler.Observer = append(asked, c.Observers...)
