@@ -19,7 +19,7 @@ type targetFlags struct{ target envoy.Target }
 func (f *targetFlags) define(flags *pflag.FlagSet) {
 	t := &f.target
 	flags.StringVar(&t.Gateway, "gateway", "", "envoy-gateway: NAMESPACE/NAME of the Gateway")
-	flags.StringSliceVar(&t.Listeners, "gateway-listener", []string{"http"}, "envoy-gateway: `NAME` of the Gateway's listener, repeatable; if several share a port, name the first")
+	flags.StringSliceVar(&t.Listeners, "gateway-listener", []string{"http"}, "envoy-gateway: `NAME` of the Gateway's listener, repeatable; those that are not named stay unprotected; if several share a port, name the first")
 	flags.StringVar(&t.Class, "gateway-class", "", "envoy-gateway: `NAME` of the Gateway's class, if its EnvoyProxy has mergeGateways")
 	flags.StringVar(&t.EnvoyNamespace, "envoy-namespace", envoy.DefaultEnvoyNamespace, "envoy-gateway: `NAME` of the namespace of the Gateway's pods, for --service-tls")
 	flags.StringVar(&t.Workload, "workload", "", "istio: NAMESPACE/LABEL=VALUE of the gateway's pods")
