@@ -68,8 +68,14 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 			var loads []live.Load
 			w := watcherFunc(func() func(live.Load) { return func(l live.Load) { loads = append(loads, l) } })
 			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: k, Watchers: []live.Watcher{w}, Logger: log.logger()}
-			if err := r.Load(t.Context()); err != nil {
-				t.Fatalf("Load: %v", err)
+			if err := r.Load(t.Context()); err != nil || src.count() != 0 {
+				t.Fatalf("Load: %v, and the source was read %d times", err, src.count())
+			}
+			if l := loads[0]; l.Err != nil || !l.Changed || l.Cut || l.Status.ServedFrom != live.FromState {
+				t.Errorf("the watchers are told of %+v", l)
+			}
+			if err := r.Load(t.Context()); err == nil || r.Status().Generation != 1 {
+				t.Errorf("the source: %v, %+v", err, r.Status())
 			}
 			if got := servedMaxAge(t, keptBy(r)); got != "1" {
 				t.Errorf("served %q, want what was kept", got)
@@ -81,18 +87,17 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 			if len(k.kept) != 0 {
 				t.Error("what was kept is kept again")
 			}
-			if text := log.String(); !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "the last known good ones serve, of 2026-03-01T12:00:00Z") || !strings.Contains(text, `msg="policies loaded" from=state`) {
-				t.Errorf("the log:\n%s", text)
-			}
-			if l := loads[0]; l.Err == nil || !l.Changed || l.Cut || !l.Status.Ready {
+			if l := loads[1]; l.Err == nil || l.Changed || !l.Status.Ready {
 				t.Errorf("the watchers are told of %+v", l)
 			}
 
-			if err := r.Load(t.Context()); err == nil || r.Status().ServedFrom != live.FromState || r.Status().Generation != 1 {
-				t.Errorf("the source is as before: %v, %+v", err, r.Status())
+			start(t, r) // which loads at once
+			servertest.Await(t, "the log", func() bool {
+				return strings.Contains(log.String(), "level=ERROR") && strings.Contains(log.String(), "the last known good ones serve, of 2026-03-01T12:00:00Z")
+			})
+			if text := log.String(); !strings.Contains(text, `msg="policies loaded" from=state`) {
+				t.Errorf("the log:\n%s", text)
 			}
-
-			start(t, r)
 			src.set(policyFile(1)) // the same as was kept
 			servertest.Await(t, "the source", func() bool { return r.Status().ServedFrom == live.FromSource })
 			if s := r.Status(); s.LastError != nil || s.Release != revision(7) || s.Generation != 1 {
@@ -103,6 +108,21 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 				t.Errorf("the source is lost later: %v, %+v", err, r.Status())
 			}
 		})
+	}
+}
+
+// TestWhatWasKeptServesBeforeTheSourceAnswers has a source of which no Watch tells.
+func TestWhatWasKeptServesBeforeTheSourceAnswers(t *testing.T) {
+	src := newSteered(policyFile(2))
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: &keeper{copied: newMemory(policyFile(1))}}
+	if err := r.Load(t.Context()); err != nil || servedMaxAge(t, keptBy(r)) != "1" {
+		t.Fatalf("Load: %v, %+v", err, r.Status())
+	}
+	start(t, r)
+	src.end <- struct{}{}
+	servertest.Await(t, "the source", func() bool { return r.Status().ServedFrom == live.FromSource })
+	if got := servedMaxAge(t, keptBy(r)); got != "2" {
+		t.Errorf("served %s", got)
 	}
 }
 
@@ -204,7 +224,7 @@ func TestAStoreThatHasGoneBackIsRefused(t *testing.T) {
 			src := &released{memory: newMemory(policyFile(7)), release: revision(7)}
 			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: &keeper{copied: newMemory(policyFile(7)), floor: before}}
 			if before.Epoch == "" {
-				if err := r.Load(t.Context()); err != nil {
+				if err := errors.Join(r.Load(t.Context()), r.Load(t.Context())); err != nil { // of what was kept, and of the source
 					t.Fatal(err)
 				}
 			}
@@ -217,6 +237,8 @@ func TestAStoreThatHasGoneBackIsRefused(t *testing.T) {
 				}
 			} else if err := r.Load(t.Context()); err != nil {
 				t.Errorf("Load: %v, and something was kept", err)
+			} else if err := r.Load(t.Context()); err == nil {
+				t.Error("it is not refused")
 			}
 			if got := servedMaxAge(t, keptBy(r)); got != "7" || r.Status().LastError == nil {
 				t.Errorf("served %s, %+v", got, r.Status())

@@ -26,9 +26,8 @@ type Reloader struct {
 	Source Source
 	// Sinks get each good set, in this order.
 	Sinks []Sink
-	// Keeper keeps each good reading, right after it serves. If the first load is
-	// refused, what it has kept serves until the source has good policies; nil means that
-	// nothing is kept.
+	// Keeper keeps each good reading, right after it serves. What it has kept serves from
+	// the first load until the source has good policies; nil means that nothing is kept.
 	Keeper Keeper
 	// Watchers are told of each load.
 	Watchers []Watcher
@@ -154,10 +153,10 @@ func (r *Reloader) gather() []chan<- verdict {
 }
 
 // Load loads what the source has now. Call it before Run, so that a service does not
-// start without policies. It does not log a refusal, which the caller reports: the
-// error is a *LoadError. It is nil, and the refusal is logged, if what the Keeper has
-// serves instead. If ctx has ended, an error says nothing about the policies, and is
-// not a refusal.
+// start without policies. If nothing serves yet, and the Keeper has good policies, it
+// loads these, and has Run load the source at once: the source may take long. It does
+// not log a refusal, which the caller reports: the error is a *LoadError. If ctx has
+// ended, an error says nothing about the policies, and is not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.setup()
 	r.loading.Lock()
@@ -165,20 +164,16 @@ func (r *Reloader) Load(ctx context.Context) error {
 	l := Load{At: time.Now()}
 	defer r.begin()(&l)
 	before := r.Status()
-	err := r.loadSource(ctx)
-	l.Cut = err != nil && ctx.Err() != nil
-	instead := false
-	if err != nil && !l.Cut {
-		instead = !before.Ready && r.loadKept(ctx)
-		r.refuse(err)
+	if !before.Ready && r.loadKept(ctx) {
+		r.notice()
+	} else if l.Err = r.loadSource(ctx); l.Err != nil {
+		if l.Cut = ctx.Err() != nil; !l.Cut {
+			r.refuse(l.Err)
+		}
 	}
-	l.Err, l.Status = err, r.Status()
+	l.Status = r.Status()
 	l.Changed = l.Status.Generation != before.Generation
-	if instead {
-		r.logRefusal(err)
-		return nil
-	}
-	return err
+	return l.Err
 }
 
 // loadSource serves what the source has. The error is a *LoadError.
@@ -210,7 +205,7 @@ func (r *Reloader) loadKept(ctx context.Context) bool {
 	if err == nil {
 		err = r.serveReading(res, FromState)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 		r.log().Error("the last known good policies are refused", "error", r.logMistakes(err))
 	}
 	return err == nil

@@ -19,7 +19,7 @@ type Sink interface {
 	Prepare(set *policy.Set) (commit func(), err error)
 }
 
-// Keeper keeps a copy of what serves, for a start while the source cannot be read. It is
+// Keeper keeps a copy of what serves, for a start before the source is read. It is
 // safe for concurrent use.
 type Keeper interface {
 	// Keep takes what serves now. It must not block.

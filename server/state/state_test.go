@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -185,7 +186,7 @@ func TestAFailedWrite(t *testing.T) {
 	must(t, err)
 	d.pause = 1 << 20 // a millisecond
 	r := &live.Reloader{Source: fixed{reading(2, numbered(2))}, Keeper: d}
-	must(t, r.Load(t.Context()))
+	must(t, errors.Join(r.Load(t.Context()), r.Load(t.Context()))) // of the folder, and of the source
 	stop := running(t, d)
 	servertest.Await(t, "failures", func() bool { return d.Failures() > 1 })
 	if s := r.Status(); !s.Ready || s.LastError != nil || s.Release != numbered(2) {

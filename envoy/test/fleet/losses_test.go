@@ -100,6 +100,7 @@ func loseStore(t *testing.T, before int, again string) {
 	// Whoever starts again serves its state.
 	kept.stop()
 	kept = follow(folder)
+	kept.awaitRefusal(t, again)
 	if s := kept.Reloader.Status(); kept.refusal() != again || s.ServedFrom != live.FromState || s.Release != last.Release {
 		t.Errorf("after a restart: refused with %q, serves %+v from %s", kept.refusal(), s.Release, s.ServedFrom)
 	}
@@ -180,6 +181,11 @@ func TestStartsWithoutTheStore(t *testing.T) {
 	started := make(chan *instance, 1)
 	go func() { started <- start(t, plan{store: open(t, cluster.URL(fleetName))}) }()
 	kept := start(t, plan{store: open(t, cluster.URL(fleetName)), state: folder})
+	if s := kept.Reloader.Status(); s.LastError != nil {
+		t.Errorf("it has asked the store before its state: %+v", s.LastError)
+	}
+	kept.isReady(t, true)
+	kept.awaitRefusal(t, store.CodeUnreachable)
 	if s := kept.Reloader.Status(); kept.first != nil || s.Release != last.Release || s.ServedFrom != live.FromState {
 		t.Errorf("with a state: %v, serves %+v from %s", kept.first, s.Release, s.ServedFrom)
 	}
