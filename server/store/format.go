@@ -47,7 +47,10 @@ func isHex(s string, size int) bool {
 
 func isHash(s string) bool { return isHex(s, 2*sha256.Size) }
 
-func (r Ref) isGood() bool { return r.Revision > 0 && isHash(r.Hash) }
+// maxRevision is the highest revision: keys are sorted by 16 digits.
+const maxRevision = 1_000_000_000_000_000
+
+func (r Ref) isGood() bool { return r.Revision > 0 && r.Revision <= maxRevision && isHash(r.Hash) }
 
 // versioned is what every object has.
 type versioned struct {

@@ -33,7 +33,8 @@ type Instance struct {
 	// Silent tells that it has reported within the last day and does so no more. It is
 	// Instances' to say.
 	Silent bool `json:"silent,omitempty"`
-	// Unreadable tells that the report is not of a known format; it has a name alone then.
+	// Unreadable tells that the report is not of a known format, or says what cannot be; it has a
+	// name alone then.
 	Unreadable bool `json:"unreadable,omitempty"`
 }
 
@@ -76,7 +77,7 @@ func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 // readReport reads a report; the name that it was found by counts.
 func readReport(name string, data []byte, silent bool) Instance {
 	var r report
-	if err := json.Unmarshal(data, &r); err != nil || r.V != format {
+	if err := json.Unmarshal(data, &r); err != nil || r.V != format || r.Serves.Revision > maxLost {
 		r.Instance = Instance{Unreadable: true}
 	}
 	r.Name, r.Silent = name, silent

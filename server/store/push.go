@@ -100,6 +100,10 @@ type Lost struct {
 	Revision uint64
 }
 
+// maxLost is the highest revision that is believed of who does not write the log. No fleet
+// comes that far, and after it there is room for pushes.
+const maxLost = maxRevision / 1000
+
 // Restore has the fleet serve the units as the first release of a new epoch, after the
 // store has lost releases. Instances follow it that serve a release of the epoch that
 // was lost, or of the one that the store has now. What the store holds need not be
@@ -107,6 +111,9 @@ type Lost struct {
 func Restore(ctx context.Context, b Backend, units []policyfile.Unit, lost Lost, meta Meta) (Pushed, error) {
 	if !isEpoch(lost.Epoch) {
 		return Pushed{}, fmt.Errorf("%q is not an epoch: write the one that the instances serve, as their status shows it", lost.Epoch)
+	}
+	if lost.Revision > maxLost {
+		return Pushed{}, fmt.Errorf("%d is not a revision, which are at most %d: write the highest one that the instances serve, as their status shows it", lost.Revision, uint64(maxLost))
 	}
 	p := newPushing(b, meta)
 	return p.run(ctx, func(ctx context.Context) error { return p.beginAnew(ctx, lost) }, func(context.Context) error { return p.take(units) })

@@ -46,6 +46,9 @@ func (p *pushing) run(ctx context.Context, begin, fill func(context.Context) err
 	if err := begin(ctx); err != nil {
 		return Pushed{}, err
 	}
+	if p.draft.Rev > maxRevision {
+		return Pushed{}, fmt.Errorf("the store has revision %d, after which there is none: empty it, then begin a new history with 'corsgate restore'", p.draft.Rev-1)
+	}
 	withdraw, err := p.announce(ctx)
 	if err != nil {
 		return Pushed{}, err

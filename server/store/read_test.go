@@ -381,23 +381,23 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 	push(t, now, policies(t, 4, 1), store.Meta{})
 	served := read(t, s)
 	b.Backend = backup
-	refused := func(what string) {
+	refused := func(what, want string) {
 		t.Helper()
 		_, err := s.Read(t.Context())
 		expectCode(t, what, err, store.CodeRegressed)
-		if err != nil && !strings.Contains(err.Error(), "corsgate restore") {
-			t.Errorf("%s: %v, want what to do", what, err)
+		if err != nil && !strings.Contains(err.Error(), "corsgate restore") || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q and what to do", what, err, want)
 		}
 	}
-	refused("an older revision")
+	refused("an older revision", "revision 2, and 4 was read")
 	push(t, backup, policies(t, 5, 1), store.Meta{})
 	push(t, backup, policies(t, 6, 1), store.Meta{})
-	refused("another one of the same revision")
+	refused("another one of the same revision", "another revision 4")
 	push(t, backup, policies(t, 7, 1), store.Meta{})
-	refused("a history with another one of the same revision")
+	refused("a history with another one of the same revision", "another revision 4")
 	other := memory(t, 1, 2, 3, 4, 5, 6)
 	b.Backend = other
-	refused("another store")
+	refused("another store", "another history")
 
 	lost := store.Lost{Epoch: served.Release.Epoch, Revision: served.Release.Revision}
 	for name, m := range map[string]*storetest.Memory{"the older store": backup, "another store": other, "an empty store": memory(t)} {

@@ -56,7 +56,9 @@ func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) 
 		switch {
 		case known.ref() == ref:
 			return known, nil
-		case ref.Revision <= known.Rev:
+		case ref.Revision == known.Rev:
+			return nil, forked(known)
+		case ref.Revision < known.Rev:
 			return nil, regressed("revision %d, and %d was read from it before", ref.Revision, known.Rev)
 		case ref.Revision-known.Rev <= maxWalk:
 			s, err := r.since(ctx, epoch, ref, known)
