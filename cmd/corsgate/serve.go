@@ -138,13 +138,16 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	if err := c.transport.apply(s.grpc, log); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	source, err := c.open(s, log)
+	kept, err := c.openState(log)
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	kept, err := c.openState(log)
+	source, err := c.open(s, kept, log)
 	if err != nil {
-		return nil, errors.Join(err, l.close(), s.closeStore())
+		if kept != nil {
+			err = errors.Join(err, kept.Close())
+		}
+		return nil, errors.Join(err, l.close())
 	}
 	config := service.Config{
 		Source: source, State: kept,

@@ -21,6 +21,7 @@ import (
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/service"
+	"github.com/corsgate/corsgate/server/state"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -50,8 +51,9 @@ func (c *serveConfig) checkInstance() error {
 	return nil
 }
 
-// open returns the source of the policies. If that is a store, s gets it.
-func (c *serveConfig) open(s *wired, log *slog.Logger) (live.Source, error) {
+// open returns the source of the policies. If that is a store, s gets it, and it has to go
+// on from what was kept, if anything was.
+func (c *serveConfig) open(s *wired, kept *state.Dir, log *slog.Logger) (live.Source, error) {
 	if !isURL(c.policies) {
 		return fileSource(c.policies, c.poll, c.stateDir != "", log), nil
 	}
@@ -59,7 +61,11 @@ func (c *serveConfig) open(s *wired, log *slog.Logger) (live.Source, error) {
 	if s.store, err = openStore(c.policies, c.access); err != nil {
 		return nil, err
 	}
-	return storeSource(c.policies, s.store, log), nil
+	source := storeSource(c.policies, s.store, log)
+	if kept != nil {
+		source.Served = kept.Served()
+	}
+	return source, nil
 }
 
 // reportTo has the instance tell a store how it stands.

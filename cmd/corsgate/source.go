@@ -36,7 +36,7 @@ func sourceOf(policies string) live.Source {
 }
 
 // storeSource returns the source that follows a store; log gets what hinders that.
-func storeSource(url string, backend store.Backend, log *slog.Logger) live.Source {
+func storeSource(url string, backend store.Backend, log *slog.Logger) *store.Source {
 	return &store.Source{Backend: backend, Place: url, Logger: log}
 }
 

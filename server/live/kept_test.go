@@ -16,14 +16,12 @@ import (
 // keeper keeps in memory, and has had a copy since noon of a day.
 type keeper struct {
 	copied live.Reader // nil: none
-	floor  live.Floor
 	kept   []live.Release
 }
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func (k *keeper) Keep(r live.Reading) { k.kept = append(k.kept, r.Release) }
-func (k *keeper) Floor() live.Floor   { return k.floor }
 
 func (k *keeper) Kept() time.Time {
 	if k.copied == nil {
@@ -176,78 +174,5 @@ func TestEachGoodReadingIsKept(t *testing.T) {
 	}
 	if got := fmt.Sprint(k.kept); got != fmt.Sprint([]live.Release{revision(1), revision(3), revision(4)}) {
 		t.Errorf("kept %s", got)
-	}
-}
-
-func TestFloor(t *testing.T) {
-	restored := live.Release{Epoch: "b", Revision: 1, Root: "root b", Replaces: "a"}
-	later := live.Release{Epoch: "c", Revision: 1, Root: "root c", Replaces: "b"}
-	for _, c := range []struct {
-		name    string
-		floor   []live.Release
-		release live.Release
-		refused string
-	}{
-		{"the first release", nil, revision(3), ""},
-		{"the same again", []live.Release{revision(3)}, revision(3), ""},
-		{"the next", []live.Release{revision(3)}, revision(4), ""},
-		{"one that was skipped", []live.Release{revision(1), revision(3)}, revision(2), "gone back to revision 2, and revision 3 has served"},
-		{"another of that number", []live.Release{revision(3)}, live.Release{Epoch: "a", Revision: 3, Root: "else"}, "another revision 3"},
-		{"files", []live.Release{revision(3)}, live.Release{}, ""},
-		{"the store after files", []live.Release{revision(3), {}}, revision(2), "gone back"},
-		{"another store", []live.Release{revision(3)}, live.Release{Epoch: "b", Revision: 9}, `epoch "b" instead of "a"`},
-		{"one that was restored", []live.Release{revision(3)}, restored, ""},
-		{"one that was restored twice meanwhile", []live.Release{revision(3)}, later, ""},
-		{"the epoch before", []live.Release{revision(3), restored}, revision(4), `gone back to epoch "a"`},
-		{"an epoch between that was not seen", []live.Release{revision(3), later}, restored, `gone back to epoch "b"`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var f live.Floor
-			for _, r := range c.floor {
-				f = f.With(r)
-			}
-			err := f.Admit(c.release)
-			if (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
-				t.Errorf("Admit: %v, want %q", err, c.refused)
-			}
-			if fault := (*live.Fault)(nil); err != nil && (!errors.As(err, &fault) || fault.Code != "store_regressed" || !strings.Contains(err.Error(), "--state-dir")) {
-				t.Errorf("Admit: %#v", err)
-			}
-		})
-	}
-}
-
-// TestAStoreThatHasGoneBackIsRefused also has a floor of before the start.
-func TestAStoreThatHasGoneBackIsRefused(t *testing.T) {
-	for name, before := range map[string]live.Floor{"since the start": {}, "from before the start": live.Floor{}.With(revision(7))} {
-		t.Run(name, func(t *testing.T) {
-			src := &released{memory: newMemory(policyFile(7)), release: revision(7)}
-			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: &keeper{copied: newMemory(policyFile(7)), floor: before}}
-			if before.Epoch == "" {
-				if err := errors.Join(r.Load(t.Context()), r.Load(t.Context())); err != nil { // of what was kept, and of the source
-					t.Fatal(err)
-				}
-			}
-			src.set(policyFile(6))
-			src.release = revision(6)
-			if before.Epoch == "" {
-				var refused *live.LoadError
-				if err := r.Load(t.Context()); !errors.As(err, &refused) || refused.Code() != "store_regressed" {
-					t.Errorf("Load: %v", err)
-				}
-			} else if err := r.Load(t.Context()); err != nil {
-				t.Errorf("Load: %v, and something was kept", err)
-			} else if err := r.Load(t.Context()); err == nil {
-				t.Error("it is not refused")
-			}
-			if got := servedMaxAge(t, keptBy(r)); got != "7" || r.Status().LastError == nil {
-				t.Errorf("served %s, %+v", got, r.Status())
-			}
-			src.set(policyFile(8))
-			src.release = revision(8)
-			if err := r.Load(t.Context()); err != nil || servedMaxAge(t, keptBy(r)) != "8" {
-				t.Errorf("the next revision: %v", err)
-			}
-		})
 	}
 }

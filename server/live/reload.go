@@ -47,7 +47,6 @@ type Reloader struct {
 
 	loading sync.Mutex  // held by a load
 	serves  *policy.Set // guarded by loading; nil before the first good load
-	floor   Floor       // guarded by loading
 
 	mu     sync.Mutex // guards status
 	status Status
@@ -64,9 +63,6 @@ func (r *Reloader) setup() {
 		r.requests = make(chan chan<- verdict)
 		r.notices = make(chan struct{}, 1)
 		r.stopped = make(chan struct{})
-		if r.Keeper != nil {
-			r.floor = r.Keeper.Floor()
-		}
 	})
 }
 
@@ -182,13 +178,9 @@ func (r *Reloader) loadSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.floor.Admit(res.Release); err != nil {
-		return &LoadError{Err: err}
-	}
 	if err := r.serveReading(res, FromSource); err != nil {
 		return err
 	}
-	r.floor = r.floor.With(res.Release)
 	if r.Keeper != nil {
 		r.Keeper.Keep(res)
 	}

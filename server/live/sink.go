@@ -29,8 +29,6 @@ type Keeper interface {
 	Reader
 	// Kept returns when the copy was made, or the zero time if there is none.
 	Kept() time.Time
-	// Floor returns the floor at the copy that was there at the start.
-	Floor() Floor
 }
 
 // Watcher is told of loads. Its methods must not block.

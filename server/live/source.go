@@ -59,7 +59,12 @@ type Release struct {
 	// Replaces is the epoch that this one was begun to replace, on purpose; empty if
 	// the epoch replaces none.
 	Replaces string `json:"replaces,omitempty"`
+	// Hash is that of the store's record of it.
+	Hash string `json:"hash,omitempty"`
 }
+
+// CodeRegressed is the code of a store that has lost releases which it had before.
+const CodeRegressed = "store_regressed"
 
 // Confirmer is a Source that asks at intervals whether its content is still the same, even
 // if it has no notice of a change.

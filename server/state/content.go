@@ -33,7 +33,8 @@ const (
 type commit struct {
 	At      time.Time    `json:"at"`
 	Release live.Release `json:"release,omitzero"`
-	Floor   live.Floor   `json:"floor,omitzero"`
+	// Served is the last release of a store, also if policies of another source are kept.
+	Served live.Release `json:"served,omitzero"`
 	// Files is the manifest's sum, in hexadecimal.
 	Files string `json:"files"`
 }

@@ -87,10 +87,10 @@ func (w *writer) store(r *live.Reading) (stored bool, err error) {
 		return false, nil
 	}
 	next := &content{sums: files, commit: commit{At: time.Now().UTC(), Release: r.Release, Files: manifest(files)}}
-	if w.have != nil {
-		next.Floor = w.have.Floor
+	next.Served = r.Release
+	if r.Release.Epoch == "" && w.have != nil {
+		next.Served = w.have.Served
 	}
-	next.Floor = next.Floor.With(r.Release)
 	if w.out == nil || w.size > 2*w.base+slack {
 		err = w.begin(r.Files, next)
 	} else if err = w.add(r.Files, next); err != nil {

@@ -44,7 +44,7 @@ func writeUntilKilled(path string) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	for n := d.Floor().Highest["a"].Revision + 1; ; n++ {
+	for n := d.Served().Revision + 1; ; n++ {
 		d.Keep(live.Reading{Files: noise(n), Release: numbered(n)})
 		d.write()
 		fmt.Println(n)

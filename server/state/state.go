@@ -30,8 +30,8 @@ type Dir struct {
 	log  *slog.Logger
 	lock *os.File
 
-	floor  live.Floor // at the start
-	writer writer     // of the goroutine that writes
+	served live.Release // at the start
+	writer writer       // of the goroutine that writes
 	pause  time.Duration
 
 	wake     chan struct{} // something is to be written; holds one
@@ -97,7 +97,7 @@ func (d *Dir) readStart() error {
 		if c.rest != nil {
 			d.log.Warn("the end of the last known good policies cannot be read, a write was cut off or the file is damaged", "file", name, "error", c.rest)
 		}
-		d.start, d.place, d.kept, d.floor = c, filepath.Join(d.path, name), c.At, c.Floor
+		d.start, d.place, d.kept, d.served = c, filepath.Join(d.path, name), c.At, c.Served
 		d.writer.have, d.writer.name = &content{commit: c.commit, sums: c.sums}, name
 		return nil
 	}
@@ -139,8 +139,9 @@ func (d *Dir) Kept() time.Time {
 	return d.kept
 }
 
-// Floor implements live.Keeper.
-func (d *Dir) Floor() live.Floor { return d.floor }
+// Served returns the last release of a store that had served at the start; it is zero if
+// none had.
+func (d *Dir) Served() live.Release { return d.served }
 
 // Failures returns how many writes have failed.
 func (d *Dir) Failures() uint64 { return d.failures.Load() }

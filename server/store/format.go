@@ -180,7 +180,7 @@ func (r *record) target() []byte { return encode(target{versioned{format}, r.Epo
 func (r *record) info() Info {
 	i := Info{
 		Release: r.release(),
-		Hash:    r.hash, At: r.At, By: r.By, Message: r.Message, Units: r.Count, Removed: r.Removed,
+		At:      r.At, By: r.By, Message: r.Message, Units: r.Count, Removed: r.Removed,
 	}
 	for _, e := range r.Put {
 		if e.New {
@@ -194,7 +194,7 @@ func (r *record) info() Info {
 
 // release returns what names it.
 func (r *record) release() live.Release {
-	release := live.Release{Epoch: r.Epoch, Revision: r.Rev, Root: r.Root}
+	release := live.Release{Epoch: r.Epoch, Revision: r.Rev, Root: r.Root, Hash: r.hash}
 	if len(r.Restores) > 0 {
 		release.Replaces = r.Restores[0]
 	}

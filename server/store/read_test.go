@@ -383,10 +383,13 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 	b.Backend = backup
 	refused := func(what, want string) {
 		t.Helper()
-		_, err := s.Read(t.Context())
-		expectCode(t, what, err, store.CodeRegressed)
-		if err != nil && !strings.Contains(err.Error(), "corsgate restore") || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q and what to do", what, err, want)
+		again := &store.Source{Backend: b, Served: served.Release}
+		for who, s := range map[string]*store.Source{"who follows": s, "who starts again": again} {
+			_, err := s.Read(t.Context())
+			expectCode(t, who+", "+what, err, store.CodeRegressed)
+			if err != nil && (!strings.Contains(err.Error(), "corsgate restore") || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s, %s: %v, want %q and what to do", who, what, err, want)
+			}
 		}
 	}
 	refused("an older revision", "revision 2, and 4 was read")
@@ -398,6 +401,14 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 	other := memory(t, 1, 2, 3, 4, 5, 6)
 	b.Backend = other
 	refused("another store", "another history")
+	b.Backend = memory(t)
+	refused("an empty store", "nothing, and revision 4 was read")
+	unrelated := memory(t, 1)
+	if _, err := store.Restore(t.Context(), unrelated, policies(t, 2), store.Lost{Epoch: strings.Repeat("e", 32), Revision: 9}, store.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	b.Backend = unrelated
+	refused("another store that was restored", "another history")
 
 	lost := store.Lost{Epoch: served.Release.Epoch, Revision: served.Release.Revision}
 	for name, m := range map[string]*storetest.Memory{"the older store": backup, "another store": other, "an empty store": memory(t)} {
@@ -417,6 +428,10 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 		if r := read(t, follower); r.Release.Revision != p.Revision+1 || r.Release.Replaces != lost.Epoch {
 			t.Errorf("%s: read %+v, want the release after what was restored", name, r.Release)
 		}
+		again := &store.Source{Backend: m, Served: served.Release}
+		read(t, again)
+		_, err = (&store.Source{Backend: now, Served: read(t, again).Release}).Read(t.Context())
+		expectCode(t, "the epoch before", err, store.CodeRegressed)
 		// Who comes late follows too, and who has what the store had before.
 		late := &store.Source{Backend: &losable{Backend: now}}
 		read(t, late)

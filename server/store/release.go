@@ -16,8 +16,6 @@ type Ref struct {
 // Info is what a record says of its release.
 type Info struct {
 	live.Release
-	// Hash is the record's.
-	Hash string `json:"hash"`
 	// At is when it was pushed by the clock of who pushed it, By is who, and Message why.
 	At      time.Time `json:"at"`
 	By      string    `json:"by"`

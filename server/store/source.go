@@ -38,6 +38,9 @@ type Source struct {
 	// Audit is how often the store is asked for its target although nothing tells of a
 	// change, with jitter; 0 means DefaultAudit.
 	Audit time.Duration
+	// Served is the release that served before the start; zero if none did. What the store
+	// has must go on from it.
+	Served live.Release
 	// Logger gets why the store cannot be watched; nil means nobody does.
 	Logger *slog.Logger
 
@@ -103,13 +106,28 @@ func (s *Source) read(ctx context.Context) (target []byte, next *state, err erro
 		return nil, nil, err
 	}
 	s.confirm()
-	switch {
-	case err == nil && next == nil && s.known != nil:
-		err = regressed("nothing, and revision %d was read from it before", s.known.Rev)
-	case err == nil && next == nil:
-		err = empty()
+	if err == nil {
+		err = s.goesOn(ctx, next)
 	}
 	return head.Value, next, err
+}
+
+// goesOn refuses what does not go on from what was read or served before. What was read,
+// the reader has compared.
+func (s *Source) goesOn(ctx context.Context, next *state) error {
+	last := s.Served
+	if s.known != nil {
+		last = s.known.release()
+	}
+	switch {
+	case next == nil && last.Epoch != "":
+		return regressed("nothing, and revision %d was read from it before", last.Revision)
+	case next == nil:
+		return empty()
+	case s.known == nil && last.Epoch != "":
+		return s.reader.checkSuccessor(ctx, next, last)
+	}
+	return nil
 }
 
 func (s *Source) confirm() {

@@ -53,14 +53,13 @@ const maxWalk = 500
 // the release does not go on from it, the fault is CodeRegressed.
 func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) (*state, error) {
 	if known != nil && known.Epoch == epoch {
-		switch {
-		case known.ref() == ref:
+		if known.ref() == ref {
 			return known, nil
-		case ref.Revision == known.Rev:
-			return nil, forked(known)
-		case ref.Revision < known.Rev:
-			return nil, regressed("revision %d, and %d was read from it before", ref.Revision, known.Rev)
-		case ref.Revision-known.Rev <= maxWalk:
+		}
+		if err := checkRevision(ref, known.release()); err != nil {
+			return nil, err
+		}
+		if ref.Revision-known.Rev <= maxWalk {
 			s, err := r.since(ctx, epoch, ref, known)
 			if codeOf(err) != CodeRecordMissing {
 				return s, err
@@ -69,18 +68,29 @@ func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) 
 	}
 	s, err := r.fromCheckpoint(ctx, epoch, ref)
 	if err == nil && known != nil {
-		err = r.checkSuccessor(ctx, s, known)
+		err = r.checkSuccessor(ctx, s, known.release())
 	}
 	return s, err
 }
 
 func regressed(format string, args ...any) error {
-	return fault(CodeRegressed, "the store has "+format+": it has lost releases; corsgate restore has it go on from one that an instance has kept", args...)
+	return fault(CodeRegressed, "the store has "+format+": it has lost releases; corsgate restore has it go on from one that an instance has kept; to follow another store, start with an empty --state-dir", args...)
 }
 
 // forked is for a history that has another record of the revision that is known.
-func forked(known *state) error {
-	return regressed("another revision %d than the one that was read from it before", known.Rev)
+func forked(known live.Release) error {
+	return regressed("another revision %d than the one that was read from it before", known.Revision)
+}
+
+// checkRevision refuses a release of the known one's epoch that is not later, or the same.
+func checkRevision(ref Ref, known live.Release) error {
+	switch {
+	case ref.Revision < known.Revision:
+		return regressed("revision %d, and %d was read from it before", ref.Revision, known.Revision)
+	case ref.Revision == known.Revision && ref.Hash != known.Hash:
+		return forked(known)
+	}
+	return nil
 }
 
 // codeOf returns the code of a fault, else "".
@@ -93,18 +103,21 @@ func codeOf(err error) string {
 
 // checkSuccessor refuses a release that does not go on from the one that is known, as
 // far as the store still has what tells.
-func (r *reader) checkSuccessor(ctx context.Context, s, known *state) error {
+func (r *reader) checkSuccessor(ctx context.Context, s *state, known live.Release) error {
 	if known.Epoch != s.Epoch {
 		if slices.Contains(s.Restores, known.Epoch) {
 			return nil
 		}
 		return regressed("another history than the one that was read from it before")
 	}
-	same, err := r.list(ctx, recordPrefix+revisionKey(known.Rev))
+	if err := checkRevision(s.ref(), known); err != nil {
+		return err
+	}
+	same, err := r.list(ctx, recordPrefix+revisionKey(known.Revision))
 	if err != nil || len(same) == 0 { // it was collected
 		return err
 	}
-	key := recordPrefix + known.ref().key()
+	key := recordPrefix + Ref{known.Revision, known.Hash}.key()
 	if slices.ContainsFunc(same, func(o Object) bool { return o.Key == key }) {
 		return nil
 	}
@@ -134,7 +147,7 @@ func (r *reader) since(ctx context.Context, epoch string, ref Ref, known *state)
 		return nil, err
 	}
 	if chain[len(chain)-1].Parent != known.ref() {
-		return nil, forked(known)
+		return nil, forked(known.release())
 	}
 	s := &state{manifest: maps.Clone(known.manifest)}
 	return s, s.replay(chain)

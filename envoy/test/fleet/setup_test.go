@@ -189,6 +189,7 @@ func start(t testing.TB, p plan) *instance {
 		if c.State, err = state.Open(p.state, nil); err != nil {
 			t.Fatal(err)
 		}
+		i.source.Served = c.State.Served()
 	}
 	i.Service = service.New(c)
 	i.first = i.Load(servertest.Context(t))
