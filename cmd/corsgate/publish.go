@@ -61,17 +61,25 @@ type publication struct {
 	// next are the policies of the release, and make has it served.
 	next *policy.Set
 	make func(ctx context.Context, meta store.Meta) (store.Pushed, error)
+	// follows tells that the release goes on from what serves, as that of a restore does not.
+	follows bool
 	// base is the revision that has to serve until then; nil means the one that does.
 	base *uint64
 
 	// now is the release that serves; nil if that is not known. It has no revision in an
 	// empty store.
-	now    *store.Info
-	report publishReport
+	now       *store.Info
+	instances []store.Instance // that report themselves, if the release follows
+	report    publishReport
 }
 
 // run publishes, unless something forbids it.
-func (p *publication) run(ctx context.Context) error {
+func (p *publication) run(ctx context.Context) (err error) {
+	if p.follows {
+		if p.instances, err = store.Instances(ctx, p.backend); err != nil { // before the release, so that none is ahead of it
+			return err
+		}
+	}
 	if err := p.compare(ctx); err != nil {
 		return p.ended(err)
 	}
@@ -158,8 +166,17 @@ func firstError(r policyfile.Result) string {
 	return ""
 }
 
-// forbidden says what --require-no-widening has against it.
+// forbidden says why it must not be published: the instances would not follow, or what
+// --require-no-widening has against it.
 func (p *publication) forbidden() error {
+	if p.now != nil {
+		for _, i := range p.instances {
+			if isAhead(i.Serves, p.now.Release) {
+				return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which it does not go back", p.now.Revision, printable.Name(i.Name), i.Serves.Revision),
+					"'corsgate restore' begins a new history, which the instances follow")
+			}
+		}
+	}
 	switch {
 	case !p.noWidening:
 		return nil
@@ -171,6 +188,11 @@ func (p *publication) forbidden() error {
 		return hinted(errors.New("--require-no-widening: the policies are too many to compare all of them"), "publish it without the flag if somebody has looked at it")
 	}
 	return nil
+}
+
+// isAhead reports whether who serves a release has more than a store that is at now.
+func isAhead(serves, now live.Release) bool {
+	return serves.Revision > now.Revision && (now.Epoch == "" || serves.Epoch == now.Epoch)
 }
 
 // push has the release made.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -49,5 +50,26 @@ func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
 	now, err := store.Current(t.Context(), b)
 	if err != nil || now.By != "bob" {
 		t.Errorf("what serves is %+v, %v", now, err)
+	}
+}
+
+func TestWhoIsAheadOfAStore(t *testing.T) {
+	release := func(epoch string, revision uint64) live.Release { return live.Release{Epoch: epoch, Revision: revision} }
+	for _, c := range []struct {
+		name        string
+		serves, now live.Release
+		want        bool
+	}{
+		{"the same", release("a", 3), release("a", 3), false},
+		{"an earlier one", release("a", 2), release("a", 3), false},
+		{"a later one", release("a", 4), release("a", 3), true},
+		{"the epoch before, which was restored", release("a", 4), release("b", 3), false},
+		{"nothing", live.Release{}, release("a", 3), false},
+		{"one, and the store is empty", release("a", 1), live.Release{}, true},
+		{"nothing, and the store is empty", live.Release{}, live.Release{}, false},
+	} {
+		if got := isAhead(c.serves, c.now); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }

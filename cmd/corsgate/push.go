@@ -27,7 +27,9 @@ has the fleet serve. A release is what one path says, as for serve: all of it, a
 nothing that was there before.
 
 If somebody else pushes in between, nothing is pushed, and it says who that was. With
---base the push is refused unless that revision still serves; 0 is an empty store.
+--base the push is refused unless that revision still serves; 0 is an empty store. It is
+also refused if an instance serves a later revision: then the store has lost releases,
+and 'corsgate restore' is right.
 
 Exits 0 if the release serves, or it says what serves already; 1 if it is refused; 3 if
 somebody else was faster; 4 if the store cannot be used.`,
@@ -47,7 +49,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if err != nil {
 					return err
 				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
+				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set, follows: true}
 				if cmd.Flags().Changed("base") {
 					p.base = &base
 				}

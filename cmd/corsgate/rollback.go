@@ -33,7 +33,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if err != nil {
 					return err
 				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr()}
+				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), follows: true}
 				if p.next, err = setOf(cmd.Context(), b, revision); err != nil {
 					return err
 				}
