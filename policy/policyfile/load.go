@@ -142,7 +142,12 @@ func (l *loader) add(file string, at pos, d Diagnostic) {
 }
 
 // shown returns the name of a file in diagnostics.
-func (l *loader) shown(name string) string { return printable.Name(filepath.Join(l.place, name)) }
+func (l *loader) shown(name string) string {
+	if scheme, rest, isURL := strings.Cut(l.place, "://"); isURL {
+		return printable.Name(scheme + "://" + path.Join(rest, name))
+	}
+	return printable.Name(filepath.Join(l.place, name))
+}
 
 func (l *loader) readFiles() {
 	names, err := Names(l.fsys)
