@@ -54,7 +54,9 @@ func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
 }
 
 func TestWhoIsAheadOfAStore(t *testing.T) {
-	release := func(epoch string, revision uint64) live.Release { return live.Release{Epoch: epoch, Revision: revision} }
+	release := func(epoch string, revision uint64) live.Release {
+		return live.Release{Epoch: epoch, Revision: revision}
+	}
 	for _, c := range []struct {
 		name        string
 		serves, now live.Release
