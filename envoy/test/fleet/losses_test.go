@@ -176,10 +176,6 @@ func TestStartsWithoutTheStore(t *testing.T) {
 	started := make(chan *instance, 1)
 	go func() { started <- start(t, plan{store: open(t, cluster.URL(fleetName))}) }()
 	kept := start(t, plan{store: open(t, cluster.URL(fleetName)), state: folder})
-	if s := kept.Reloader.Status(); s.LastError != nil {
-		t.Errorf("it has asked the store before its state: %+v", s.LastError)
-	}
-	kept.isReady(t, true)
 	kept.awaitRefusal(t, store.CodeUnreachable)
 	if s := kept.Reloader.Status(); kept.first != nil || s.Release != last.Release || s.ServedFrom != live.FromState {
 		t.Errorf("with a state: %v, serves %+v from %s", kept.first, s.Release, s.ServedFrom)

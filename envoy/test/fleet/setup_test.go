@@ -204,6 +204,9 @@ func start(t testing.TB, p plan) *instance {
 		stop()
 	}
 	t.Cleanup(i.stop)
+	if i.first == nil {
+		servertest.Await(t, "the instance", c.GRPC.Ready)
+	}
 	return i
 }
 
