@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +27,9 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 type follower struct {
 	*Source
 	notices chan struct{} // has a value if there is something to tell
-	broken  chan struct{} // has a value if an audit was not answered
+	broken  chan struct{} // has a value if an audit does not bear the watch out
+	// heard is the target that the watch has told; nil if it has told none yet.
+	heard atomic.Pointer[[]byte]
 }
 
 // see takes the target that the store has.
@@ -71,6 +75,7 @@ func (f *follower) watch(ctx context.Context) {
 				f.log().Info("the store is watched again")
 			}
 			pause, away = firstPause, false
+			f.heard.Store(&target)
 			f.see(target)
 		})
 		if err != nil && ctx.Err() == nil && !away {
@@ -82,9 +87,15 @@ func (f *follower) watch(ctx context.Context) {
 	}
 }
 
-// watchOnce watches the target until that ends, or an audit is not answered: the watch
-// may be of a server that hangs, and say nothing.
+// watchOnce watches the target until that ends, or an audit does not bear it out: the
+// watch may be of a server that hangs, or wait for a revision that an etcd which was set
+// back will not have for long.
 func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
+	select {
+	case <-f.broken: // it is about a watch before
+	default:
+	}
+	f.heard.Store(nil)
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -108,6 +119,9 @@ func (f *follower) audit(ctx context.Context) {
 		}
 		f.confirm()
 		target := found[targetKey].Value
+		if heard := f.heard.Load(); heard == nil || !bytes.Equal(*heard, target) {
+			signal(f.broken)
+		}
 		f.see(target)
 		if f.mended(ctx, target) {
 			signal(f.notices)

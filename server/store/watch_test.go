@@ -104,6 +104,44 @@ func TestASilentWatchIsNotTrusted(t *testing.T) {
 	})
 }
 
+// TestAWatchThatAnAuditIsAheadOfEnds has the first watch fall silent after it has told the
+// state, as an etcd that was set back has it.
+func TestAWatchThatAnAuditIsAheadOfEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		b := &watched{tampered: &tampered{Backend: m}}
+		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
+			if b.watches.Load() > 1 {
+				return m.Watch(ctx, key, tell)
+			}
+			tell(objects(t, m)[key].Value)
+			return silent(ctx, key, tell)
+		}
+		s := &store.Source{Backend: b}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		time.Sleep(time.Hour)
+		if n := b.watches.Load(); n != 1 {
+			t.Errorf("%d watches were begun while nothing has changed, want 1", n)
+		}
+		push(t, m, policies(t, 2), store.Meta{})
+		time.Sleep(store.DefaultAudit * 5 / 4)
+		time.Sleep(time.Second)
+		expectToldOf(t, "after the audit", told)
+		for age := 3; age < 6; age++ {
+			read(t, s)
+			push(t, m, policies(t, age), store.Meta{})
+			time.Sleep(time.Second)
+			expectToldOf(t, "by the watch after it", told)
+		}
+		time.Sleep(time.Hour)
+		if n := b.watches.Load(); n != 2 {
+			t.Errorf("%d watches were begun, want 2", n)
+		}
+	})
+}
+
 // TestAnAuditWithoutAnswerEndsTheWatch hangs both, and then lets a new watch through.
 func TestAnAuditWithoutAnswerEndsTheWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
