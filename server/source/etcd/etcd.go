@@ -62,7 +62,8 @@ func Open(c Config) (*Backend, error) {
 		Endpoints: a.endpoints, DialTimeout: authTimeout,
 		// etcd ends a connection that is asked so while it has no stream.
 		DialKeepAliveTime: keepaliveTime, DialKeepAliveTimeout: keepaliveTimeout,
-		Logger: zap.NewNop(), // each error comes back to the caller
+		Logger:             zap.NewNop(), // each error comes back to the caller
+		MaxCallRecvMsgSize: maxOps * (store.MaxObject + 1<<10),
 		// After an outage, nobody waits for minutes.
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 3 * time.Second},
