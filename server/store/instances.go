@@ -46,6 +46,9 @@ type report struct {
 // Instances returns what the instances report, sorted by name.
 func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 	r := newReader(b)
+	if err := r.probe(ctx); err != nil {
+		return nil, err
+	}
 	found := map[string]Instance{}
 	for _, prefix := range []string{rememberPrefix, reportPrefix} {
 		objects, err := r.list(ctx, prefix)

@@ -64,6 +64,22 @@ func (r *reader) put(ctx context.Context, objects []Object) error {
 	return nil
 }
 
+// delete deletes objects.
+func (r *reader) delete(ctx context.Context, objects []Object) error {
+	limited, cancel := context.WithTimeout(ctx, patience*time.Duration(1+len(objects)/100))
+	defer cancel()
+	if err := r.Delete(limited, objects); err != nil {
+		return unreachable(ctx, err)
+	}
+	return nil
+}
+
+// probe returns why the store does not answer, sooner than list does.
+func (r *reader) probe(ctx context.Context) error {
+	_, err := r.get(ctx, targetKey)
+	return err
+}
+
 // readHead returns the target, nil if there is none, and its object.
 func (r *reader) readHead(ctx context.Context) (*target, Object, error) {
 	found, err := r.get(ctx, targetKey)
