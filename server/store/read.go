@@ -36,7 +36,7 @@ func (r *reader) get(ctx context.Context, keys ...string) (map[string]Object, er
 	found := make(map[string]Object, len(objects))
 	for _, o := range objects {
 		if len(o.Value) > MaxObject {
-			return nil, fault(CodeTooLarge, "the object %q has %d bytes, and may have %d", o.Key, len(o.Value), MaxObject)
+			return nil, fault(CodeTooLarge, "the object %q has more than %d bytes", o.Key, MaxObject)
 		}
 		found[o.Key] = o
 	}
