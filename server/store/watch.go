@@ -30,6 +30,9 @@ type follower struct {
 	broken  chan struct{} // has a value if an audit does not bear the watch out
 	// heard is the target that the watch has told; nil if it has told none yet.
 	heard atomic.Pointer[[]byte]
+	// away tells that the store cannot be watched, or does not answer an audit, and that
+	// this was logged.
+	away atomic.Bool
 }
 
 // see takes the target that the store has.
@@ -68,22 +71,28 @@ func (f *follower) tell(ctx context.Context, changed func()) {
 
 // watch watches the target again and again.
 func (f *follower) watch(ctx context.Context) {
-	pause, away := firstPause, false
+	pause := firstPause
 	for ctx.Err() == nil {
 		err := f.watchOnce(ctx, func(target []byte) {
-			if away {
+			if f.away.Swap(false) {
 				f.log().Info("the store is watched again")
 			}
-			pause, away = firstPause, false
+			pause = firstPause
 			f.heard.Store(&target)
 			f.see(target)
 		})
-		if err != nil && ctx.Err() == nil && !away {
-			f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
-			away = true
+		if err != nil {
+			f.lost(ctx, err)
 		}
 		sleep(ctx, pause/2+random(pause/2))
 		pause = min(2*pause, maxPause)
+	}
+}
+
+// lost logs why the store cannot be watched, once until it is watched again.
+func (f *follower) lost(ctx context.Context, err error) {
+	if ctx.Err() == nil && !f.away.Swap(true) {
+		f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
 	}
 }
 
@@ -114,6 +123,7 @@ func (f *follower) audit(ctx context.Context) {
 	for sleep(ctx, interval*3/4+random(interval/2)) {
 		found, err := f.reader.get(ctx, targetKey)
 		if err != nil {
+			f.lost(ctx, err)
 			signal(f.broken)
 			continue
 		}
