@@ -66,7 +66,7 @@ func textSize(packed []byte) (int, error) {
 	if head.FrameContentSize > MaxUnitText {
 		return 0, fmt.Errorf("it has %d bytes when it is decompressed, and may have %d", head.FrameContentSize, MaxUnitText)
 	}
-	return int(head.FrameContentSize), nil //nolint:gosec // It is at most MaxUnitText.
+	return int(head.FrameContentSize), nil
 }
 
 // unpack returns the data that packed stands for, which has a hash and at most that size.
