@@ -77,6 +77,10 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 		Backend: b,
 		Report:  func() store.Instance { return s.describe(name, f.labels, refusals.code()) },
 		Failed: func(err error) {
+			if err == nil {
+				log.Info("the store is told again how this instance stands")
+				return
+			}
 			log.Warn("the store was not told how this instance stands, trying again", "error", err)
 		},
 	}

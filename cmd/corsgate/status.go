@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -63,7 +64,8 @@ instance that has not reported for a minute is silent, and is forgotten after a 
 Exits 0 if all instances, and their Envoys, serve the release that the store has them
 serve, or that of --wait or a later one; 1 if one does not, is silent, or there is
 none; 4 if the store cannot be used. With --wait it looks again until all do, or
---timeout is over; REV 0 is the release that the store has then.`,
+--timeout is over, also if the store does not answer; REV 0 is the release that the
+store has then.`,
 		Example: `  corsgate status --store etcd://127.0.0.1:2379/edge
   corsgate push --store etcd://127.0.0.1:2379/edge policies/ && corsgate status --store etcd://127.0.0.1:2379/edge --wait 0`,
 		Args: noArguments,
@@ -91,25 +93,39 @@ none; 4 if the store cannot be used. With --wait it looks again until all do, or
 }
 
 // await looks at the fleet, and with --wait until all is as wanted or the time is over.
-func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer) (*fleetReport, error) {
-	end := time.NewTimer(f.timeout)
-	defer end.Stop()
+// A store that does not answer meanwhile may do so again.
+func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer) (last *fleetReport, err error) {
+	if !f.waiting {
+		return f.look(ctx, b)
+	}
+	limited, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
 	progress := progressOn(note)
 	defer progress.end()
-	for {
-		r, err := f.look(ctx, b)
-		if err != nil || r.All || !f.waiting {
-			return r, err
+	for err = errNoAnswer(f.timeout); ; {
+		r, failed := f.look(limited, b)
+		switch {
+		case limited.Err() != nil && failed != nil: // the look was cut short
+			return last, cmp.Or(ctx.Err(), err)
+		case failed == nil && r.All, failed != nil && codeOf(failed) != store.CodeUnreachable:
+			return r, failed
+		case failed != nil:
+			progress.tell(failed.Error())
+		default:
+			progress.tell(r.summary())
 		}
-		progress.tell(r.summary())
+		last, err = r, failed
 		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-end.C:
-			return r, nil
+		case <-limited.Done():
+			return last, cmp.Or(ctx.Err(), err)
 		case <-time.After(statusPause):
 		}
 	}
+}
+
+// errNoAnswer is for a store of which nothing was heard until the time was over.
+func errNoAnswer(timeout time.Duration) error {
+	return &live.Fault{Code: store.CodeUnreachable, Err: fmt.Errorf("the store has not answered within %s: check its address, and that it runs", timeout)}
 }
 
 // look returns how the fleet stands now.

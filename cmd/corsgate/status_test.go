@@ -5,7 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
@@ -92,6 +97,55 @@ i-unreachable  2  refused: store_unreachable
 	silent := fleetInstance{Instance: store.Instance{Name: "gone", Silent: true, Serves: at(2), Ready: true}}
 	if got, want := silent.line(printable.Painter{}), "gone  2  silent"; got != want {
 		t.Errorf("a silent instance is %q, want %q", got, want)
+	}
+}
+
+// unsteady is a store whose first calls for objects fail, or hang from one of them on.
+type unsteady struct {
+	store.Backend
+	fails, hangsFrom int64
+	calls            atomic.Int64
+}
+
+func (u *unsteady) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
+	n := u.calls.Add(1)
+	if n <= u.fails {
+		return nil, errors.New("connection refused")
+	}
+	if u.hangsFrom > 0 && n >= u.hangsFrom {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return u.Backend.Get(ctx, keys...)
+}
+
+// TestStatusWaitsForAStore has gw-1 serve revision 2, which the store has.
+func TestStatusWaitsForAStore(t *testing.T) {
+	filled := &store.Folder{Path: fillStore(t)[len(schemeFolder):]}
+	for name, c := range map[string]struct {
+		b       *unsteady
+		wanted  uint64
+		want    string // code
+		serving int
+	}{
+		"it is away for a while": {&unsteady{fails: 2}, 2, "", 1},
+		"it stays away":          {&unsteady{fails: math.MaxInt64}, 2, store.CodeUnreachable, 0},
+		"it hangs":               {&unsteady{hangsFrom: 1}, 2, store.CodeUnreachable, 0},
+		"it hangs later":         {&unsteady{hangsFrom: 20}, 9, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.b.Backend = filled
+				begun, f := time.Now(), statusFlags{wanted: c.wanted, waiting: true, timeout: 5 * time.Second}
+				r, err := f.await(t.Context(), c.b, io.Discard)
+				if codeOf(err) != c.want || err == nil && (r == nil || r.Serving != c.serving) {
+					t.Errorf("await: %+v, %v", r, err)
+				}
+				if d := time.Since(begun); d > f.timeout {
+					t.Errorf("it took %v", d)
+				}
+			})
+		})
 	}
 }
 

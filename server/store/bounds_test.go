@@ -1,62 +1,119 @@
 package store_test
 
 import (
-	"math"
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
 )
 
-// TestRevisionsHaveABound has the highest revision that a restore takes, and those beyond.
-func TestRevisionsHaveABound(t *testing.T) {
-	const epoch, most = "0123456789abcdef0123456789abcdef", 1_000_000_000_000
-	for _, revision := range []uint64{most + 1, math.MaxUint64 - 1, math.MaxUint64} {
-		m := &storetest.Memory{}
-		_, err := store.Restore(t.Context(), m, policies(t, 1), store.Lost{Epoch: epoch, Revision: revision}, store.Meta{})
-		if err == nil || !strings.Contains(err.Error(), "at most 1000000000000") || len(keys(t, m, "")) != 0 {
-			t.Errorf("Restore of revision %d: %v", revision, err)
-		}
+// blank returns groups that have a size each and compress to little.
+func blank(sizes ...int) (units []policyfile.Unit) {
+	for i, size := range sizes {
+		units = append(units, policyfile.Unit{Kind: policyfile.UnitGroup, Name: fmt.Sprint("g", i), Data: bytes.Repeat([]byte("\n"), size)})
 	}
-	m := &storetest.Memory{}
-	p, err := store.Restore(t.Context(), m, policies(t, 1), store.Lost{Epoch: epoch, Revision: most}, store.Meta{})
-	if err != nil || p.Revision != most+1 {
-		t.Errorf("Restore: %+v, %v", p, err)
-	}
-	if p := push(t, m, policies(t, 2), store.Meta{}); p.Revision != most+2 {
-		t.Errorf("pushed revision %d", p.Revision)
-	}
-	expectContent(t, m, 0, policies(t, 2))
+	return units
 }
 
-// TestAfterTheLastRevisionThereIsNone has stores that somebody wrote.
-func TestAfterTheLastRevisionThereIsNone(t *testing.T) {
-	const last = 1_000_000_000_000_000
-	m := atRevision(t, last)
-	expectContent(t, m, 0, policies(t, 1, 1))
-	if _, err := store.Push(t.Context(), m, policies(t, 2), store.Meta{}); err == nil || !strings.Contains(err.Error(), "after which there is none") {
-		t.Errorf("Push after the last revision: %v", err)
-	}
-	expectContent(t, m, 0, policies(t, 1, 1))
-	_, err := store.Current(t.Context(), atRevision(t, last+1))
-	expectCode(t, "beyond the last revision", err, store.CodeTarget)
-}
-
-// TestARevisionThatCannotBeIsNotBelieved is about who may write reports alone.
-func TestARevisionThatCannotBeIsNotBelieved(t *testing.T) {
-	m := &storetest.Memory{}
-	put(t, m, "i/now/gw", []byte(`{"v":1,"serves":{"epoch":"0123456789abcdef0123456789abcdef","revision":1000000000001}}`))
-	all, err := store.Instances(t.Context(), m)
-	if err != nil || len(all) != 1 || !all[0].Unreadable || all[0].Serves.Revision != 0 {
-		t.Errorf("Instances: %+v, %v", all, err)
-	}
-}
-
-// atRevision returns a store whose only release has that revision.
-func atRevision(t *testing.T, revision uint64) *storetest.Memory {
+// release puts a release of units, unchecked.
+func release(t *testing.T, units []policyfile.Unit, pack func([]byte) []byte) *storetest.Memory {
 	t.Helper()
 	m := memory(t, 1)
-	forge(t, m, func(record map[string]any) { record["rev"] = revision })
+	root, entries := "", []any{}
+	for _, u := range units {
+		hash := sum(u.Data)
+		put(t, m, "u/"+hash, pack(u.Data))
+		root += fmt.Sprintf("%s %s %s\n", u.Kind, u.Name, hash)
+		entries = append(entries, map[string]any{"kind": u.Kind, "name": u.Name, "hash": hash})
+	}
+	forge(t, m, func(o map[string]any) {
+		delete(o, "inline")
+		o["put"], o["count"], o["root"] = entries, len(units), sum([]byte(root))
+	})
 	return m
+}
+
+// packer returns what compresses, and writes sizes or not.
+func packer(t *testing.T, stream bool) func([]byte) []byte {
+	t.Helper()
+	return func(data []byte) []byte {
+		var b bytes.Buffer
+		w, err := zstd.NewWriter(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !stream {
+			return w.EncodeAll(data, nil)
+		}
+		if _, err := w.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+}
+
+func TestAReleaseThatIsTooLargeIsNotRead(t *testing.T) {
+	const third = store.MaxText/3 + 1
+	sized, unsized := packer(t, false), packer(t, true)
+	// of is what pack makes of parts of data by themselves.
+	of := func(first int) func([]byte) []byte {
+		return func(data []byte) []byte { return append(sized(data[:first]), sized(data[first:])...) }
+	}
+	for name, c := range map[string]struct {
+		units []policyfile.Unit
+		pack  func([]byte) []byte
+		want  string
+	}{
+		"small":                          {blank(0, 1, 255, 256, 3000), sized, ""},
+		"units that are too large":       {blank(third, third+1, third+2), sized, store.CodeTooLarge},
+		"one unit again and again":       {blank(third, third, third), sized, store.CodeTooLarge},
+		"a unit that is too large":       {blank(store.MaxUnitText + 1), sized, store.CodeUnit},
+		"a unit that hides its size":     {blank(1 << 20), unsized, store.CodeUnit},
+		"a unit that has more behind it": {blank(1 << 20), of(1000), store.CodeUnit},
+		"a unit that is stored as more": {
+			blank(10), func([]byte) []byte { return make([]byte, store.MaxUnit+1) }, store.CodeUnit,
+		},
+		"an object that is too large": {
+			blank(10), func([]byte) []byte { return make([]byte, store.MaxObject+1) }, store.CodeTooLarge,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := store.Pull(t.Context(), release(t, c.units, c.pack), 0)
+			expectCode(t, "Pull", err, c.want)
+		})
+	}
+}
+
+// TestWhatIsKnownCountsToo has a release of which one unit alone is not known yet.
+func TestWhatIsKnownCountsToo(t *testing.T) {
+	const half = store.MaxText / 2
+	m := &storetest.Memory{}
+	push(t, m, blank(half, half-1), store.Meta{})
+	if _, err := store.Push(t.Context(), m, blank(half, half-1, 2), store.Meta{}); codeOf(err) != store.CodeTooLarge {
+		t.Errorf("Push: %v", err)
+	}
+	push(t, m, blank(half, half-1, 1), store.Meta{})
+	_, err := store.Push(t.Context(), m, blank(1), store.Meta{Message: strings.Repeat("a", store.MaxObject)})
+	if err == nil || !strings.Contains(err.Error(), "write a shorter message") {
+		t.Errorf("Push with a long message: %v", err)
+	}
+}
+
+func TestTooManyUnitsAreRefused(t *testing.T) {
+	units := make([]policyfile.Unit, store.MaxUnits+1)
+	for i := range units {
+		units[i] = policyfile.Unit{Kind: policyfile.UnitGroup, Name: fmt.Sprint("g", i)}
+	}
+	if _, err := store.Push(t.Context(), &storetest.Memory{}, units, store.Meta{}); codeOf(err) != store.CodeTooLarge {
+		t.Errorf("Push: %v", err)
+	}
 }

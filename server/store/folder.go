@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -17,8 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Folder is a Backend in a folder of one machine: an object is a file. Its fields are
-// not to be changed after the first call.
+// Folder is a Backend in a folder of one machine: an object is a file. Who writes is one
+// user; others may read. Its fields are not to be changed after the first call.
 type Folder struct {
 	// Path is the folder. What writes makes it.
 	Path string
@@ -30,10 +31,12 @@ type Folder struct {
 const DefaultPoll = 200 * time.Millisecond
 
 // The folders of objects: those that stay, and those that are announced, whose files
-// have the time of their end as that of their last change.
+// have the time of their end as that of their last change. In a third one are files that
+// are not written to the end.
 const (
 	stayFolder     = "objects"
 	announceFolder = "announced"
+	unfinished     = "new"
 )
 
 var _ Backend = (*Folder)(nil)
@@ -57,6 +60,8 @@ func (f *Folder) stat(key string) (path, version string, err error) {
 			continue
 		case err != nil:
 			return "", "", err
+		case !info.Mode().IsRegular(): // a pipe could block for ever
+			return "", "", fmt.Errorf("%s is not a regular file: delete it", path)
 		case folder == announceFolder && info.ModTime().Before(time.Now()):
 			continue
 		}
@@ -94,7 +99,7 @@ func (f *Folder) get(key string) (Object, error) {
 		if err != nil {
 			return Object{}, err
 		}
-		value, err := os.ReadFile(path)
+		value, err := readSome(path)
 		if err != nil {
 			return Object{}, err
 		}
@@ -102,6 +107,16 @@ func (f *Folder) get(key string) (Object, error) {
 			return Object{key, value, version}, err
 		}
 	}
+}
+
+// readSome reads a file, of one that is larger than an object a byte more than that.
+func readSome(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	value, err := io.ReadAll(io.LimitReader(file, MaxObject+1))
+	return value, errors.Join(err, file.Close())
 }
 
 // List is Backend's.
@@ -133,7 +148,7 @@ func (f *Folder) keys(ctx context.Context, folder, prefix string) (keys []string
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // nothing was put there, or it was deleted meanwhile
 		}
-		if err == nil && !d.IsDir() && strings.HasPrefix(key, prefix) && !strings.HasPrefix(d.Name(), tempPrefix) {
+		if err == nil && !d.IsDir() && strings.HasPrefix(key, prefix) {
 			keys = append(keys, key)
 		}
 		return errors.Join(err, ctx.Err())
@@ -150,13 +165,44 @@ func (f *Folder) Put(ctx context.Context, objects []Object) error {
 // disk.
 const writers = 16
 
+// writeAll replaces objects, so that they survive a crash of the machine.
 func (f *Folder) writeAll(ctx context.Context, objects []Object) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(writers)
 	for _, o := range objects {
 		g.Go(func() error { return f.write(ctx, o) })
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return f.syncFolders(objects)
+}
+
+// syncFolders has the names of objects survive a crash, each folder once.
+func (f *Folder) syncFolders(objects []Object) error {
+	synced := map[string]bool{}
+	for _, o := range objects {
+		for folder := path.Dir(o.Key); !synced[folder]; folder = path.Dir(folder) {
+			synced[folder] = true
+		}
+	}
+	for folder := range synced {
+		if err := syncFolder(f.file(stayFolder, folder)); err != nil {
+			return err
+		}
+	}
+	if len(synced) == 0 {
+		return nil
+	}
+	return syncFolder(f.Path)
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Swap is Backend's. The first object comes last: without it the others are garbage.
@@ -173,7 +219,7 @@ func (f *Folder) Swap(ctx context.Context, objects []Object) (ok bool, err error
 			return err
 		}
 		ok = true
-		return f.write(ctx, objects[0])
+		return f.writeAll(ctx, objects[:1])
 	})
 	return ok && err == nil, err
 }
@@ -192,17 +238,15 @@ func (f *Folder) write(ctx context.Context, o Object) error {
 	if info, err := os.Stat(path); err == nil && !info.ModTime().Before(at) {
 		at = info.ModTime().Add(time.Microsecond)
 	}
-	return replaceFile(path, o.Value, at)
+	return f.replaceFile(path, o.Value, at)
 }
 
-const tempPrefix = ".new-"
-
-// replaceFile writes beside and renames.
-func replaceFile(path string, value []byte, at time.Time) (err error) {
+// replaceFile writes elsewhere and renames.
+func (f *Folder) replaceFile(path string, value []byte, at time.Time) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
+	temp, err := os.CreateTemp(filepath.Join(f.Path, unfinished), "")
 	if err != nil {
 		return err
 	}
@@ -212,7 +256,7 @@ func replaceFile(path string, value []byte, at time.Time) (err error) {
 		}
 	}()
 	_, err = temp.Write(value)
-	err = errors.Join(err, temp.Sync(), temp.Close(), os.Chtimes(temp.Name(), at, at))
+	err = errors.Join(err, temp.Chmod(0o644), temp.Sync(), temp.Close(), os.Chtimes(temp.Name(), at, at))
 	if err == nil {
 		err = os.Rename(temp.Name(), path)
 	}
@@ -271,7 +315,7 @@ func (f *Folder) Announce(ctx context.Context, key string, value []byte, ttl tim
 		}
 		path := f.file(announceFolder, key)
 		f.sweep(filepath.Dir(path))
-		return replaceFile(path, value, time.Now().Add(ttl))
+		return f.replaceFile(path, value, time.Now().Add(ttl))
 	})
 }
 
@@ -303,9 +347,25 @@ func (f *Folder) locked(ctx context.Context, do func() error) error {
 			return err
 		}
 		if lock != nil {
-			return errors.Join(do(), lock.Close())
+			if err = f.begin(); err == nil {
+				err = do()
+			}
+			return errors.Join(err, lock.Close())
 		}
 		sleep(ctx, lockPause)
 	}
 	return ctx.Err()
+}
+
+// begin makes the folder of unfinished files, and deletes what killed writers have left.
+func (f *Folder) begin() error {
+	folder := filepath.Join(f.Path, unfinished)
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	left, err := os.ReadDir(folder)
+	for _, e := range left {
+		err = errors.Join(err, os.Remove(filepath.Join(folder, e.Name())))
+	}
+	return err
 }

@@ -39,6 +39,9 @@ type collection struct {
 }
 
 func (c *collection) run(ctx context.Context, keep int, dry bool) (Collected, error) {
+	if err := c.probe(ctx); err != nil {
+		return Collected{}, err
+	}
 	own := 0
 	if !dry {
 		withdraw, err := c.announce(ctx)
@@ -70,7 +73,7 @@ func (c *collection) run(ctx context.Context, keep int, dry bool) (Collected, er
 	if dry || len(garbage) == 0 {
 		return c.Collected, nil
 	}
-	return c.Collected, unreachable(ctx, c.Delete(ctx, garbage))
+	return c.Collected, c.delete(ctx, garbage)
 }
 
 // mark marks what the newest releases need. The oldest of them gets a checkpoint, which

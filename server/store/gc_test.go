@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
@@ -221,4 +223,31 @@ func TestGCBesidePushes(t *testing.T) {
 	}
 	close(done)
 	collecting.Wait()
+}
+
+// hangingDelete is a backend that deletes nothing, and does not say so.
+type hangingDelete struct{ store.Backend }
+
+func (hangingDelete) Delete(ctx context.Context, _ []store.Object) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestGCOfAStoreThatHangsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1, 2, 3)
+		for name, b := range map[string]store.Backend{"what deletes": hangingDelete{m}, "what reads": &hanging{m}} {
+			for _, dry := range []bool{false, true} {
+				if dry && name == "what deletes" {
+					continue
+				}
+				begun := time.Now()
+				_, err := store.GC(context.Background(), b, 1, dry)
+				expectCode(t, name, err, store.CodeUnreachable)
+				if d := time.Since(begun); d > time.Minute {
+					t.Errorf("%s: it took %v", name, d)
+				}
+			}
+		}
+	})
 }

@@ -47,6 +47,9 @@ type report struct {
 // Instances returns what the instances report, sorted by name.
 func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 	r := newReader(b)
+	if err := r.probe(ctx); err != nil {
+		return nil, err
+	}
 	found := map[string]Instance{}
 	for _, prefix := range []string{rememberPrefix, reportPrefix} {
 		objects, err := r.list(ctx, prefix)
@@ -93,7 +96,8 @@ type Reporter struct {
 	// once, and how far reports of changes are apart; 0 means DefaultJitter, and less than
 	// 0 none.
 	Jitter time.Duration
-	// Failed is told of each report that could not be made; nil means nobody is.
+	// Failed is told why a report could not be made, once until one can be made again: of
+	// that it is told nil. If it is nil nobody is told.
 	Failed func(error)
 }
 
@@ -116,13 +120,16 @@ func (r *Reporter) Run(ctx context.Context) error {
 	look := time.NewTicker(reportLook)
 	defer look.Stop()
 	var s schedule
-	for {
+	for failing := false; ; {
 		if report := r.Report(); s.due(time.Now(), report, r.jitter()) {
-			if err := r.announce(ctx, report); err == nil {
+			err := r.announce(ctx, report)
+			if err == nil {
 				s.reported(time.Now(), report, r.jitter())
-			} else if ctx.Err() == nil && r.Failed != nil {
+			}
+			if failing != (err != nil) && ctx.Err() == nil && r.Failed != nil {
 				r.Failed(err)
 			}
+			failing = err != nil
 		}
 		select {
 		case <-ctx.Done():

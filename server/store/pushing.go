@@ -148,8 +148,10 @@ func (p *pushing) take(units []policyfile.Unit) error {
 		stored[hash] = true
 	}
 	p.next = manifest{}
+	sizes := make(map[string]int, len(units))
 	for _, u := range units {
 		name, hash := Name{u.Kind, u.Name}, hashOf(u.Data)
+		sizes[hash] = len(u.Data)
 		if !name.isGood() {
 			return fmt.Errorf("%q is not the name of a unit: cut a policy folder", name)
 		}
@@ -162,7 +164,7 @@ func (p *pushing) take(units []policyfile.Unit) error {
 			return err
 		}
 	}
-	return nil
+	return checkBounds(p.next, func(hash string) int { return sizes[hash] })
 }
 
 // takeBack has the new release be of the units of an old one.
@@ -214,6 +216,9 @@ func (p *pushing) putUnits(ctx context.Context, change list) (*record, error) {
 		return nil, err
 	}
 	rec.data = encode(written)
+	if len(rec.data) > MaxObject {
+		return nil, fmt.Errorf("the record of the release has %d bytes, and may have %d: write a shorter message", len(rec.data), MaxObject)
+	}
 	rec.list, rec.hash = change, hashOf(rec.data)
 	return &rec, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -34,6 +35,9 @@ func (r *reader) get(ctx context.Context, keys ...string) (map[string]Object, er
 	}
 	found := make(map[string]Object, len(objects))
 	for _, o := range objects {
+		if len(o.Value) > MaxObject {
+			return nil, fault(CodeTooLarge, "the object %q has more than %d bytes", o.Key, MaxObject)
+		}
 		found[o.Key] = o
 	}
 	return found, nil
@@ -58,6 +62,22 @@ func (r *reader) put(ctx context.Context, objects []Object) error {
 		return unreachable(ctx, err)
 	}
 	return nil
+}
+
+// delete deletes objects.
+func (r *reader) delete(ctx context.Context, objects []Object) error {
+	limited, cancel := context.WithTimeout(ctx, patience*time.Duration(1+len(objects)/100))
+	defer cancel()
+	if err := r.Delete(limited, objects); err != nil {
+		return unreachable(ctx, err)
+	}
+	return nil
+}
+
+// probe returns why the store does not answer, sooner than list does.
+func (r *reader) probe(ctx context.Context) error {
+	_, err := r.get(ctx, targetKey)
+	return err
 }
 
 // readHead returns the target, nil if there is none, and its object.
@@ -97,25 +117,35 @@ func (r *reader) record(ctx context.Context, epoch string, ref Ref) (*record, er
 
 // readLists adds the lists of those hashes to l.
 func (r *reader) readLists(ctx context.Context, code string, hashes []string, l *list) error {
-	if len(hashes) == 0 {
-		return nil
-	}
-	texts, err := r.units(ctx, hashes)
-	if err != nil {
-		return err
-	}
-	for _, hash := range hashes {
-		var more struct {
-			versioned
-			list
-		}
-		if err := decode(code, "a list of units", texts[hash], &more); err != nil {
+	for some := range slices.Chunk(hashes, listsAtOnce) {
+		texts, err := r.units(ctx, some)
+		if err != nil {
 			return err
 		}
-		if !more.isGood() || len(l.Put)+len(l.Removed) > 2*MaxUnits {
-			return fault(code, "a list of units is not as its format demands")
+		for _, hash := range some {
+			if err := l.add(code, texts[hash]); err != nil {
+				return err
+			}
 		}
-		l.Put, l.Removed = append(l.Put, more.Put...), append(l.Removed, more.Removed...)
+	}
+	return nil
+}
+
+// listsAtOnce is how many lists are read at once, up to a MiB each.
+const listsAtOnce = 50
+
+// add adds a list as it is stored.
+func (l *list) add(code string, text []byte) error {
+	var more struct {
+		versioned
+		list
+	}
+	if err := decode(code, "a list of units", text, &more); err != nil {
+		return err
+	}
+	l.Put, l.Removed = append(l.Put, more.Put...), append(l.Removed, more.Removed...)
+	if !more.isGood() || len(l.Put)+len(l.Removed) > 2*MaxUnits {
+		return fault(code, "a list of units is not as its format demands")
 	}
 	return nil
 }
@@ -150,18 +180,30 @@ func (r *reader) stored(ctx context.Context, hashes []string) (map[string][]byte
 	return stored, nil
 }
 
-// unpackAll decompresses units, and checks their hashes.
+// unpackAll decompresses units, and checks their sizes before and their hashes then.
 func (r *reader) unpackAll(stored map[string][]byte) (map[string][]byte, error) {
-	texts, size := make(map[string][]byte, len(stored)), 0
+	sizes, all := make(map[string]int, len(stored)), 0
 	for hash, data := range stored {
-		text, err := r.unpack(data, hash)
+		size, err := textSize(data)
 		if err != nil {
-			return nil, fault(CodeUnit, "the unit %s cannot be read: %w", hash, err)
+			return nil, badUnit(hash, err)
 		}
-		if size += len(text); size > MaxText {
-			return nil, fault(CodeTooLarge, "the release has more than %d bytes", MaxText)
+		if all += size; all > MaxText {
+			return nil, tooLarge("%d bytes of policies and groups", MaxText)
+		}
+		sizes[hash] = size
+	}
+	texts := make(map[string][]byte, len(stored))
+	for hash, data := range stored {
+		text, err := r.unpack(data, hash, sizes[hash])
+		if err != nil {
+			return nil, badUnit(hash, err)
 		}
 		texts[hash] = text
 	}
 	return texts, nil
+}
+
+func badUnit(hash string, err error) error {
+	return fault(CodeUnit, "the unit %s cannot be read: %w", hash, err)
 }

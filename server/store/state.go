@@ -197,13 +197,10 @@ func (s *state) replay(chain []*record) error {
 
 // check holds the manifest to what the record says of it.
 func (s *state) check() error {
-	switch {
-	case len(s.manifest) > MaxUnits:
-		return fault(CodeTooLarge, "the release has more than %d units", MaxUnits)
-	case len(s.manifest) != s.Count, s.manifest.root() != s.Root:
+	if len(s.manifest) != s.Count || s.manifest.root() != s.Root {
 		return fault(CodeRoot, "the units of revision %d are not those that its record names", s.Rev)
 	}
-	return nil
+	return checkBounds(s.manifest, func(string) int { return 0 })
 }
 
 // maxSingly is how many units are read each by itself rather than from a checkpoint.
@@ -237,7 +234,7 @@ func (r *reader) fill(ctx context.Context, s, known *state) error {
 	}
 	maps.Copy(texts, read)
 	s.texts, s.near = texts, nil
-	return nil
+	return checkBounds(s.manifest, func(hash string) int { return len(texts[hash]) })
 }
 
 // storedNear is stored, but for units that are near.

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +27,12 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 type follower struct {
 	*Source
 	notices chan struct{} // has a value if there is something to tell
-	broken  chan struct{} // has a value if an audit was not answered
+	broken  chan struct{} // has a value if an audit does not bear the watch out
+	// heard is the target that the watch has told; nil if it has told none yet.
+	heard atomic.Pointer[[]byte]
+	// away tells that the store cannot be watched, or does not answer an audit, and that
+	// this was logged.
+	away atomic.Bool
 }
 
 // see takes the target that the store has.
@@ -64,27 +71,40 @@ func (f *follower) tell(ctx context.Context, changed func()) {
 
 // watch watches the target again and again.
 func (f *follower) watch(ctx context.Context) {
-	pause, away := firstPause, false
+	pause := firstPause
 	for ctx.Err() == nil {
 		err := f.watchOnce(ctx, func(target []byte) {
-			if away {
+			if f.away.Swap(false) {
 				f.log().Info("the store is watched again")
 			}
-			pause, away = firstPause, false
+			pause = firstPause
+			f.heard.Store(&target)
 			f.see(target)
 		})
-		if err != nil && ctx.Err() == nil && !away {
-			f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
-			away = true
+		if err != nil {
+			f.lost(ctx, err)
 		}
 		sleep(ctx, pause/2+random(pause/2))
 		pause = min(2*pause, maxPause)
 	}
 }
 
-// watchOnce watches the target until that ends, or an audit is not answered: the watch
-// may be of a server that hangs, and say nothing.
+// lost logs why the store cannot be watched, once until it is watched again.
+func (f *follower) lost(ctx context.Context, err error) {
+	if ctx.Err() == nil && !f.away.Swap(true) {
+		f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
+	}
+}
+
+// watchOnce watches the target until that ends, or an audit does not bear it out: the
+// watch may be of a server that hangs, or wait for a revision that an etcd which was set
+// back will not have for long.
 func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
+	select {
+	case <-f.broken: // it is about a watch before
+	default:
+	}
+	f.heard.Store(nil)
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -103,11 +123,15 @@ func (f *follower) audit(ctx context.Context) {
 	for sleep(ctx, interval*3/4+random(interval/2)) {
 		found, err := f.reader.get(ctx, targetKey)
 		if err != nil {
+			f.lost(ctx, err)
 			signal(f.broken)
 			continue
 		}
 		f.confirm()
 		target := found[targetKey].Value
+		if heard := f.heard.Load(); heard == nil || !bytes.Equal(*heard, target) {
+			signal(f.broken)
+		}
 		f.see(target)
 		if f.mended(ctx, target) {
 			signal(f.notices)

@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -100,6 +103,44 @@ func TestASilentWatchIsNotTrusted(t *testing.T) {
 		expectToldOf(t, "after the audit", told)
 		if age := time.Since(s.Confirmed()); age > store.DefaultAudit {
 			t.Errorf("confirmed %v ago", age)
+		}
+	})
+}
+
+// TestAWatchThatAnAuditIsAheadOfEnds has the first watch fall silent after it has told the
+// state, as an etcd that was set back has it.
+func TestAWatchThatAnAuditIsAheadOfEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		b := &watched{tampered: &tampered{Backend: m}}
+		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
+			if b.watches.Load() > 1 {
+				return m.Watch(ctx, key, tell)
+			}
+			tell(objects(t, m)[key].Value)
+			return silent(ctx, key, tell)
+		}
+		s := &store.Source{Backend: b}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		time.Sleep(time.Hour)
+		if n := b.watches.Load(); n != 1 {
+			t.Errorf("%d watches were begun while nothing has changed, want 1", n)
+		}
+		push(t, m, policies(t, 2), store.Meta{})
+		time.Sleep(store.DefaultAudit * 5 / 4)
+		time.Sleep(time.Second)
+		expectToldOf(t, "after the audit", told)
+		for age := 3; age < 6; age++ {
+			read(t, s)
+			push(t, m, policies(t, age), store.Meta{})
+			time.Sleep(time.Second)
+			expectToldOf(t, "by the watch after it", told)
+		}
+		time.Sleep(time.Hour)
+		if n := b.watches.Load(); n != 2 {
+			t.Errorf("%d watches were begun, want 2", n)
 		}
 	})
 }
@@ -223,4 +264,54 @@ type hanging struct{ store.Backend }
 func (*hanging) Get(ctx context.Context, _ ...string) ([]store.Object, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// TestAStoreThatHangsIsLoggedOnce has a watch that says nothing while nothing is answered.
+func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		var hangs atomic.Bool
+		b := &watched{tampered: &tampered{Backend: m}}
+		b.before = func(string) error {
+			if hangs.Load() {
+				return errors.New("no answer")
+			}
+			return nil
+		}
+		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
+			if hangs.Load() {
+				return silent(ctx, key, tell)
+			}
+			return m.Watch(ctx, key, tell)
+		}
+		var text bytes.Buffer
+		s := &store.Source{Backend: b, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+		read(t, s)
+		failed := []string{}
+		r := store.Reporter{
+			Backend: b, Jitter: -1, Report: func() store.Instance { return store.Instance{Name: "a"} },
+			Failed: func(err error) { failed = append(failed, codeOf(err)) },
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan error)
+		go func() { ended <- r.Run(ctx) }()
+		_, stop := follow(t, s)
+		for range 2 {
+			hangs.Store(true)
+			time.Sleep(time.Hour)
+			hangs.Store(false)
+			time.Sleep(time.Hour)
+		}
+		stop()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if lost, back := strings.Count(text.String(), "cannot be watched"), strings.Count(text.String(), "watched again"); lost != 2 || back != 2 {
+			t.Errorf("of two outages the log says\n%s", &text)
+		}
+		if got, want := strings.Join(failed, ","), "store_unreachable,,store_unreachable,"; got != want {
+			t.Errorf("the reporter tells %q, want %q", got, want)
+		}
+	})
 }

@@ -10,10 +10,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -21,6 +23,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/access"
@@ -58,16 +62,18 @@ func Open(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	b := &Backend{fleet: a.fleet, prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
 	config := clientv3.Config{
 		Endpoints: a.endpoints, DialTimeout: authTimeout,
 		// etcd ends a connection that is asked so while it has no stream.
 		DialKeepAliveTime: keepaliveTime, DialKeepAliveTimeout: keepaliveTimeout,
-		Logger: zap.NewNop(), // each error comes back to the caller
+		Logger:             zap.NewNop(), // each error comes back to the caller
+		MaxCallRecvMsgSize: maxOps * (store.MaxObject + 1<<10),
 		// After an outage, nobody waits for minutes.
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 3 * time.Second},
 			MinConnectTimeout: tryTimeout,
-		})},
+		}), grpc.WithContextDialer(b.dial)},
 	}
 	if a.tls {
 		if config.TLS, err = c.TLS.Config(); err != nil {
@@ -79,7 +85,7 @@ func Open(c Config) (*Backend, error) {
 	if config.Username, config.Password, err = c.credentials(); err != nil {
 		return nil, err
 	}
-	b := &Backend{fleet: a.fleet, prefix: keyPrefix + a.fleet + "/", config: config, turn: make(chan struct{}, 1), leases: map[string]lease{}}
+	b.config = config
 	b.turn <- struct{}{}
 	return b, nil
 }
@@ -115,6 +121,9 @@ type Backend struct {
 	turn   chan struct{} // has a value while nobody connects
 	client *clientv3.Client
 
+	// trouble is why the last connection was not made; nil if it was.
+	trouble atomic.Pointer[error]
+
 	mu     sync.Mutex       // guards leases
 	leases map[string]lease // :: key of what was announced
 }
@@ -148,7 +157,7 @@ func (b *Backend) connect(ctx context.Context) (*clientv3.Client, error) {
 	}
 	client, err := clientv3.New(b.config)
 	if err != nil {
-		return nil, explain(err)
+		return nil, b.explain(err)
 	}
 	b.client = client
 	return client, nil
@@ -171,6 +180,27 @@ func explain(err error) error {
 	return err
 }
 
+// dial connects, and remembers why that failed: etcd's client tries again until the time
+// is over, and then says no more than that.
+func (b *Backend) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err == nil {
+		b.trouble.Store(nil)
+	} else {
+		b.trouble.Store(&err)
+	}
+	return conn, err
+}
+
+// explain is explain, and says why no server was reached in time.
+func (b *Backend) explain(err error) error {
+	late := errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded
+	if trouble := b.trouble.Load(); late && trouble != nil {
+		return fmt.Errorf("%w: %w", err, *trouble)
+	}
+	return explain(err)
+}
+
 // call makes a call, and makes it again if a server does not answer in time: then it goes
 // to another one. So it is for calls that may be made twice.
 func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
@@ -184,7 +214,7 @@ func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3
 		hung := try.Err() != nil
 		cancel()
 		if err == nil || !hung || ctx.Err() != nil {
-			return explain(err)
+			return b.explain(err)
 		}
 	}
 }
@@ -303,7 +333,7 @@ func (b *Backend) Swap(ctx context.Context, objects []store.Object) (ok bool, er
 	res, err := client.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(b.prefix+first.Key), "=", modified(first.Version))).
 		Then(b.puts(objects)...).Commit()
-	return err == nil && res.Succeeded, explain(err)
+	return err == nil && res.Succeeded, b.explain(err)
 }
 
 // Delete is store.Backend's.
