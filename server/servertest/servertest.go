@@ -33,15 +33,21 @@ func Await(t testing.TB, what string, ok func() bool) {
 }
 
 // Run has a service run until stop is called, which waits for its end, or the
-// test ends. If it returns an error, the test fails.
+// test ends. The test fails if run returns an error, or goes on when its context has
+// ended.
 func Run(t testing.TB, run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("run until its context ended: %v, want no error", err)
+			}
+		case <-time.After(Patience):
+			t.Error("goes on when its context has ended")
 		}
 	})
 	t.Cleanup(stop)

@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
 )
@@ -50,15 +50,7 @@ func report(t *testing.T, b store.Backend, name string, jitter time.Duration) *r
 		},
 		Failed: func(error) { r.failed.Add(1) },
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- reporter.Run(ctx) }()
-	r.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
+	r.stop = servertest.Run(t, reporter.Run)
 	return r
 }
 

@@ -163,9 +163,9 @@ func TestEachBitIsRefusedOrChangesNothing(t *testing.T) {
 			value := bytes.Clone(all[key].Value)
 			bit := random.IntN(8 * len(value))
 			value[bit/8] ^= 1 << (bit % 8)
-			cold, warm := &store.Source{Backend: whole}, &store.Source{Backend: &losable{Backend: before}}
+			cold, warm := &store.Source{Backend: whole}, &store.Source{Backend: &storetest.Losable{Backend: before}}
 			read(t, warm)
-			warm.Backend.(*losable).Backend = whole
+			warm.Backend.(*storetest.Losable).Backend = whole
 			put(t, whole, key, value)
 			for name, s := range map[string]*store.Source{"an instance that starts": cold, "an instance that follows": warm} {
 				r, err := s.Read(servertest.Context(t))
@@ -375,7 +375,7 @@ func TestFaults(t *testing.T) {
 func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 	backup := memory(t, 1, 2)
 	now := backup.Copy()
-	b := &losable{Backend: now}
+	b := &storetest.Losable{Backend: now}
 	s := &store.Source{Backend: b}
 	push(t, now, policies(t, 3, 1), store.Meta{})
 	push(t, now, policies(t, 4, 1), store.Meta{})
@@ -418,9 +418,9 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 		if err != nil || p.Revision <= max(served.Release.Revision, before.Revision) || p.Epoch == served.Release.Epoch {
 			t.Errorf("Restore of %s: %+v, %v", name, p, err)
 		}
-		follower := &store.Source{Backend: &losable{Backend: now}}
+		follower := &store.Source{Backend: &storetest.Losable{Backend: now}}
 		read(t, follower)
-		follower.Backend.(*losable).Backend = m
+		follower.Backend.(*storetest.Losable).Backend = m
 		if r := read(t, follower); r.Release.Epoch != p.Epoch || r.Release.Replaces != lost.Epoch || content(r.Files) != contentOf(policies(t, 4, 1)) {
 			t.Errorf("%s: read %+v, want what was restored", name, r.Release)
 		}
@@ -433,13 +433,13 @@ func TestAStoreThatHasLostReleasesIsNotFollowed(t *testing.T) {
 		_, err = (&store.Source{Backend: now, Served: read(t, again).Release}).Read(t.Context())
 		expectCode(t, "the epoch before", err, store.CodeRegressed)
 		// Who comes late follows too, and who has what the store had before.
-		late := &store.Source{Backend: &losable{Backend: now}}
+		late := &store.Source{Backend: &storetest.Losable{Backend: now}}
 		read(t, late)
-		late.Backend.(*losable).Backend = m
+		late.Backend.(*storetest.Losable).Backend = m
 		read(t, late)
-		stranger := &store.Source{Backend: &losable{Backend: memory(t, 1)}}
+		stranger := &store.Source{Backend: &storetest.Losable{Backend: memory(t, 1)}}
 		read(t, stranger)
-		stranger.Backend.(*losable).Backend = m
+		stranger.Backend.(*storetest.Losable).Backend = m
 		_, err = stranger.Read(t.Context())
 		expectCode(t, name+", which does not restore what somebody has", err, store.CodeRegressed)
 	}

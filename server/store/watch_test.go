@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
 )
@@ -27,6 +28,19 @@ func (w *watched) Watch(ctx context.Context, key string, tell func([]byte)) erro
 	return w.watch(ctx, key, tell)
 }
 
+// hangable is a backend whose calls fail while hangs is set; its watch is the test's to
+// make.
+func hangable(b store.Backend) (w *watched, hangs *atomic.Bool) {
+	w, hangs = &watched{tampered: &tampered{Backend: b}}, &atomic.Bool{}
+	w.before = func(string) error {
+		if hangs.Load() {
+			return errors.New("no answer")
+		}
+		return nil
+	}
+	return w, hangs
+}
+
 // silent is a watch that says nothing.
 func silent(ctx context.Context, _ string, _ func([]byte)) error {
 	<-ctx.Done()
@@ -37,15 +51,7 @@ func silent(ctx context.Context, _ string, _ func([]byte)) error {
 func follow(t *testing.T, s *store.Source) (told *atomic.Int64, stop func()) {
 	t.Helper()
 	told = &atomic.Int64{}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.Watch(ctx, func() { told.Add(1) }) }()
-	return told, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Watch: %v", err)
-		}
-	}
+	return told, servertest.Run(t, func(ctx context.Context) error { return s.Watch(ctx, func() { told.Add(1) }) })
 }
 
 func expectTold(t *testing.T, what string, told *atomic.Int64, want int64) {
@@ -149,14 +155,7 @@ func TestAWatchThatAnAuditIsAheadOfEnds(t *testing.T) {
 func TestAnAuditWithoutAnswerEndsTheWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory(t, 1)
-		var hangs atomic.Bool
-		b := &watched{tampered: &tampered{Backend: m}}
-		b.before = func(string) error {
-			if hangs.Load() {
-				return errors.New("no answer")
-			}
-			return nil
-		}
+		b, hangs := hangable(m)
 		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
 			if b.watches.Load() == 1 {
 				return silent(ctx, key, tell)
@@ -180,8 +179,8 @@ func TestAnAuditWithoutAnswerEndsTheWatch(t *testing.T) {
 func TestAStoreThatIsAwayAtTheStartIsFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &storetest.Memory{}
-		b := &losable{Backend: m}
-		b.lost.Store(true)
+		b := &storetest.Losable{Backend: m}
+		b.Lost.Store(true)
 		counted := &watched{tampered: &tampered{Backend: b}, watch: b.Watch}
 		s := &store.Source{Backend: counted}
 		_, err := s.Read(t.Context())
@@ -196,7 +195,7 @@ func TestAStoreThatIsAwayAtTheStartIsFollowed(t *testing.T) {
 		if n := counted.watches.Load(); n < 600 || n > 2000 {
 			t.Errorf("an hour has %d tries", n)
 		}
-		b.lost.Store(false)
+		b.Lost.Store(false)
 		time.Sleep(10 * time.Second)
 		expectToldOf(t, "when it is back", told)
 		_, err = s.Read(t.Context())
@@ -270,14 +269,7 @@ func (*hanging) Get(ctx context.Context, _ ...string) ([]store.Object, error) {
 func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := memory(t, 1)
-		var hangs atomic.Bool
-		b := &watched{tampered: &tampered{Backend: m}}
-		b.before = func(string) error {
-			if hangs.Load() {
-				return errors.New("no answer")
-			}
-			return nil
-		}
+		b, hangs := hangable(m)
 		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
 			if hangs.Load() {
 				return silent(ctx, key, tell)
@@ -292,9 +284,7 @@ func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
 			Backend: b, Jitter: -1, Report: func() store.Instance { return store.Instance{Name: "a"} },
 			Failed: func(err error) { failed = append(failed, codeOf(err)) },
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan error)
-		go func() { ended <- r.Run(ctx) }()
+		stopReports := servertest.Run(t, r.Run)
 		_, stop := follow(t, s)
 		for range 2 {
 			hangs.Store(true)
@@ -303,10 +293,7 @@ func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
 			time.Sleep(time.Hour)
 		}
 		stop()
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		stopReports()
 		if lost, back := strings.Count(text.String(), "cannot be watched"), strings.Count(text.String(), "watched again"); lost != 2 || back != 2 {
 			t.Errorf("of two outages the log says\n%s", &text)
 		}

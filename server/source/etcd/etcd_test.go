@@ -4,19 +4,15 @@ package etcd_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/source/etcd"
 	"github.com/corsgate/corsgate/server/source/etcd/etcdtest"
-	"github.com/corsgate/corsgate/server/source/sourcetest"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
 )
@@ -49,17 +45,7 @@ func openUntilEnd(t testing.TB, config etcd.Config) *etcd.Backend {
 
 // units returns the units of a policy with an age.
 func units(age int) []policyfile.Unit {
-	return unitsOf(fmt.Sprintf("policies: [{name: api, cors: {allowOrigins: [\"https://app.example.com\"], maxAge: %d}}]", age))
-}
-
-// unitsOf returns the units of a policy file, or if it has mistakes, one unit that has
-// them.
-func unitsOf(text string) []policyfile.Unit {
-	units, res := policyfile.Cut(fstest.MapFS{"p.yaml": {Data: []byte(text)}}, "")
-	if res.HasErrors() {
-		return []policyfile.Unit{{Kind: policyfile.UnitPolicy, Name: "api", Data: []byte(text)}}
-	}
-	return units
+	return storetest.UnitsOf(fmt.Sprintf("policies: [{name: api, cors: {allowOrigins: [\"https://app.example.com\"], maxAge: %d}}]", age))
 }
 
 func push(t testing.TB, b store.Backend, age int) store.Pushed {
@@ -87,44 +73,8 @@ func TestOnOneServer(t *testing.T) {
 	t.Run("quota", func(t *testing.T) { aFullStoreSaysSo(t) })
 }
 
-// losable is a backend that can be out of reach.
-type losable struct {
-	store.Backend
-	lost atomic.Bool
-}
-
-var errLost = errors.New("no route to host")
-
-func (l *losable) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
-	if l.lost.Load() {
-		return nil, errLost
-	}
-	return l.Backend.Get(ctx, keys...)
-}
-
-func (l *losable) Watch(ctx context.Context, key string, tell func([]byte)) error {
-	if l.lost.Load() {
-		return errLost
-	}
-	return l.Backend.Watch(ctx, key, tell)
-}
-
 func sourceKeepsItsContract(t *testing.T, c *etcdtest.Cluster) {
-	sourcetest.Test(t, func(t *testing.T) *sourcetest.Held {
-		b := &losable{Backend: openUntilEnd(t, etcd.Config{URL: newFleet(c)})}
-		return &sourcetest.Held{
-			Source: &store.Source{Backend: b, Place: "edge"},
-			Put: func(t testing.TB, text string) {
-				b.lost.Store(false)
-				if _, err := store.Push(servertest.Context(t), b, unitsOf(text), store.Meta{}); err != nil {
-					t.Fatal(err)
-				}
-			},
-			Place:  filepath.Join("edge", "policy-api.json"),
-			Lose:   func(testing.TB) { b.lost.Store(true) },
-			Advice: "check its address",
-		}
-	})
+	storetest.TestSource(t, func(t *testing.T) store.Backend { return openUntilEnd(t, etcd.Config{URL: newFleet(c)}) })
 }
 
 // fleetsAreApart has names of which one begins with the other.

@@ -90,26 +90,13 @@ func (h *Held) putAndRead(t testing.TB, n int) {
 func (h *Held) watch(t *testing.T) (told <-chan struct{}) {
 	t.Helper()
 	notices := make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- h.Source.Watch(ctx, func() {
+	servertest.Run(t, func(ctx context.Context) error {
+		return h.Source.Watch(ctx, func() {
 			select {
 			case notices <- struct{}{}:
 			default:
 			}
 		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("Watch: %v, want nil when its context ends", err)
-			}
-		case <-time.After(servertest.Patience):
-			t.Error("Watch goes on when its context has ended")
-		}
 	})
 	return notices
 }

@@ -320,27 +320,14 @@ func deletesMany(t *testing.T, f *fleet) {
 func watch(t *testing.T, b store.Backend) <-chan string {
 	t.Helper()
 	told := make(chan string, 1000)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- b.Watch(ctx, "w/target", func(value []byte) {
+	servertest.Run(t, func(ctx context.Context) error {
+		return b.Watch(ctx, "w/target", func(value []byte) {
 			if value == nil {
 				told <- "nothing"
 			} else {
 				told <- string(value)
 			}
 		})
-	}()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-ended:
-			if err != nil {
-				t.Errorf("Watch: %v, want nil when its context ends", err)
-			}
-		case <-time.After(servertest.Patience):
-			t.Error("Watch goes on when its context has ended")
-		}
 	})
 	return told
 }
