@@ -165,7 +165,7 @@ func refusal(path string, err error) []policyfile.Diagnostic {
 	if errors.As(err, &refused) && refused.Err == nil {
 		return refused.Diagnostics
 	}
-	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: cmp.Or(codeOf(err), "policies-unreadable"), Reason: err.Error()}}
+	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: cmp.Or(live.CodeOf(err), "policies-unreadable"), Reason: err.Error()}}
 }
 
 // mendable prints why policies were refused. It returns err as a fault, with a

@@ -129,7 +129,7 @@ func compareSets(old, now *policy.Set) policydiff.Report {
 // says then.
 func (p *publication) served(ctx context.Context) (*policy.Set, error) {
 	release, err := store.Pull(ctx, p.backend, 0)
-	switch codeOf(err) {
+	switch live.CodeOf(err) {
 	case store.CodeEmpty:
 		p.now = &store.Info{}
 		none, _ := policy.Validate(nil)
@@ -150,20 +150,10 @@ func (p *publication) served(ctx context.Context) (*policy.Set, error) {
 	p.now = &release.Info
 	r := policyfile.Load(live.Folder(release.Files), p.url)
 	if r.HasErrors() {
-		p.report.Undecided = fmt.Sprintf("this version of corsgate refuses revision %d: %s", release.Revision, firstError(r))
+		p.report.Undecided = fmt.Sprintf("this version of corsgate refuses revision %d: %s", release.Revision, r.FirstError())
 		return nil, nil
 	}
 	return policy.Compile(r.Policies), nil
-}
-
-// firstError returns the first mistake of a result that has some.
-func firstError(r policyfile.Result) string {
-	for _, d := range r.Diagnostics {
-		if d.Level == policy.Error {
-			return d.String()
-		}
-	}
-	return ""
 }
 
 // forbidden says why it must not be published: the instances would not follow, or what

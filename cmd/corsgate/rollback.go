@@ -72,7 +72,7 @@ func setOf(ctx context.Context, b store.Backend, revision uint64) (*policy.Set, 
 	}
 	r := policyfile.Load(live.Folder(release.Files), "")
 	if r.HasErrors() {
-		return nil, hinted(fmt.Errorf("this version of corsgate refuses revision %d: %s", revision, firstError(r)), "go back to another one with --to REV, or push what is right")
+		return nil, hinted(fmt.Errorf("this version of corsgate refuses revision %d: %s", revision, r.FirstError()), "go back to another one with --to REV, or push what is right")
 	}
 	return policy.Compile(r.Policies), nil
 }

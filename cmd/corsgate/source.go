@@ -60,20 +60,20 @@ func (s badSource) Watch(context.Context, func()) error { return s.err }
 const schemeFolder = "store+file://"
 
 // storeURLs says how the URLs of stores are written.
-const storeURLs = "etcd://HOST:2379,HOST:2379/FLEET, etcds:// for TLS, or store+file:///FOLDER"
+const storeURLs = "etcd://HOST:2379,HOST:2379/FLEET, etcds:// for TLS, or " + schemeFolder + "/FOLDER"
 
 var urlScheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // isURL reports whether a text that may be a path is a URL.
 func isURL(text string) bool { return urlScheme.MatchString(text) }
 
-// openStore opens the store of a URL, and does not wait for it. access is for etcd alone. The error is about the
-// URL or about access: a wrong command line.
+// openStore opens the store of a URL, and does not wait for it. access is for etcd alone.
+// The error is about the URL or about access: a wrong command line.
 func openStore(url string, access storeAccess) (store.Backend, error) {
-	switch scheme := urlScheme.FindString(url); scheme {
-	case schemeFolder:
+	switch {
+	case strings.HasPrefix(url, schemeFolder):
 		return openFolder(url)
-	case "etcd://", "etcds://":
+	case etcd.IsURL(url):
 		backend, err := etcd.Open(access.config(url))
 		if err != nil {
 			return nil, asFault(err, exitUsage, storeHint)
@@ -120,7 +120,7 @@ func storeError(err error, url string) error {
 	if _, lost := asConflict(err); lost {
 		return &fault{err: err, code: exitLost, hints: []string{fmt.Sprintf("'corsgate history --store %s' shows what was pushed", shown)}}
 	}
-	switch code := codeOf(err); code {
+	switch code := live.CodeOf(err); code {
 	case store.CodeUnreachable:
 		return asFault(err, exitUnreachable, "instances serve on meanwhile; try again when "+shown+" answers")
 	case store.CodeTarget, store.CodeRecord, store.CodeCheckpoint, store.CodeUnit, store.CodeRecordMissing, store.CodeUnitMissing, store.CodeRoot:

@@ -107,7 +107,7 @@ func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer
 		switch {
 		case limited.Err() != nil && failed != nil: // the look was cut short
 			return last, cmp.Or(ctx.Err(), err)
-		case failed == nil && r.All, failed != nil && codeOf(failed) != store.CodeUnreachable:
+		case failed == nil && r.All, failed != nil && live.CodeOf(failed) != store.CodeUnreachable:
 			return r, failed
 		case failed != nil:
 			progress.tell(failed.Error())
@@ -136,7 +136,7 @@ func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, 
 		return nil, err
 	}
 	now, err := store.Current(ctx, b)
-	if code := codeOf(err); code == "" || code == store.CodeUnreachable {
+	if code := live.CodeOf(err); code == "" || code == store.CodeUnreachable {
 		if err != nil {
 			return nil, err
 		}

@@ -138,7 +138,7 @@ func TestStatusWaitsForAStore(t *testing.T) {
 				c.b.Backend = filled
 				begun, f := time.Now(), statusFlags{wanted: c.wanted, waiting: true, timeout: 5 * time.Second}
 				r, err := f.await(t.Context(), c.b, io.Discard)
-				if codeOf(err) != c.want || err == nil && (r == nil || r.Serving != c.serving) {
+				if live.CodeOf(err) != c.want || err == nil && (r == nil || r.Serving != c.serving) {
 					t.Errorf("await: %+v, %v", r, err)
 				}
 				if d := time.Since(begun); d > f.timeout {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -66,14 +65,6 @@ func (f *storeFlags) with(work func(b store.Backend) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	return storeError(work(b), f.url)
-}
-
-// codeOf returns the code of a fault of a store or another source, else "".
-func codeOf(err error) string {
-	if f, ok := errors.AsType[*live.Fault](err); ok {
-		return f.Code
-	}
-	return ""
 }
 
 func asConflict(err error) (*store.Conflict, bool) { return errors.AsType[*store.Conflict](err) }

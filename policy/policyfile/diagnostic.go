@@ -66,6 +66,14 @@ func (r Result) HasErrors() bool {
 	return slices.ContainsFunc(r.Diagnostics, isError)
 }
 
+// FirstError returns the first diagnostic that is an error. It is zero if there is none.
+func (r Result) FirstError() (d Diagnostic) {
+	if i := slices.IndexFunc(r.Diagnostics, isError); i >= 0 {
+		d = r.Diagnostics[i]
+	}
+	return d
+}
+
 func isError(d Diagnostic) bool { return d.Level == policy.Error }
 
 // findings are the findings of a load, each once. It keeps few of them, errors first, and

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,13 +44,10 @@ const (
 
 // Code returns the code of the refusal: that of its Fault, or one of the constants.
 func (e *LoadError) Code() string {
-	if fault, ok := errors.AsType[*Fault](e.Err); ok {
-		return fault.Code
-	}
 	if e.Err == nil {
 		return CodePolicies
 	}
-	return CodeUnreadable
+	return cmp.Or(CodeOf(e.Err), CodeUnreadable)
 }
 
 // message returns the error on one line, without the diagnostics.

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
@@ -86,3 +87,11 @@ func (f *Fault) Error() string { return f.Err.Error() }
 
 // Unwrap returns Err.
 func (f *Fault) Unwrap() error { return f.Err }
+
+// CodeOf returns the code of an error that is a Fault, or wraps one; else it is empty.
+func CodeOf(err error) string {
+	if f, ok := errors.AsType[*Fault](err); ok {
+		return f.Code
+	}
+	return ""
+}

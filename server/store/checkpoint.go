@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // checkpointEvery is how many releases may follow the last checkpoint.
@@ -65,7 +67,7 @@ func (r *reader) checkpoint(ctx context.Context, rec *record) (manifest, error) 
 	}
 	var l list
 	if err := r.readLists(ctx, CodeCheckpoint, index.Lists, &l); err != nil {
-		if code := codeOf(err); code == "" || code == CodeUnreachable {
+		if code := live.CodeOf(err); code == "" || code == CodeUnreachable {
 			return nil, err
 		}
 		return nil, fault(CodeCheckpoint, "%w", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"strings"
+
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // Collected counts what GC has deleted, or would.
@@ -93,7 +95,7 @@ func (c *collection) mark(ctx context.Context, keep int, dry bool) error {
 	var oldest *record // of those that were marked
 	for at := t.Stable; ; keep-- {
 		rec, err := c.record(ctx, t.Epoch, at)
-		if codeOf(err) == CodeRecordMissing && oldest != nil { // it was collected
+		if live.CodeOf(err) == CodeRecordMissing && oldest != nil { // it was collected
 			return c.base(ctx, oldest, checkpoints[oldest.ref().key()], dry)
 		}
 		if err != nil {
@@ -145,7 +147,7 @@ func (c *collection) base(ctx context.Context, rec *record, hasCheckpoint, dry b
 func (c *collection) needCheckpoint(ctx context.Context, ref Ref) error {
 	c.needed[ref.indexKey()] = true
 	index, err := c.index(ctx, ref)
-	if codeOf(err) == CodeCheckpoint {
+	if live.CodeOf(err) == CodeCheckpoint {
 		return nil // it is of no use, and needs nothing
 	}
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+
+	"github.com/corsgate/corsgate/server/live"
 )
 
 func empty() error {
@@ -14,7 +16,7 @@ func empty() error {
 // nothing was pushed.
 func Current(ctx context.Context, b Backend) (Info, error) {
 	infos, err := History(ctx, b, 1)
-	if codeOf(err) == CodeEmpty {
+	if live.CodeOf(err) == CodeEmpty {
 		return Info{}, nil
 	}
 	if err != nil {
@@ -37,7 +39,7 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 	var infos []Info
 	for at := t.Stable; at != (Ref{}) && (most == 0 || len(infos) < most); {
 		rec, err := r.record(ctx, t.Epoch, at)
-		if codeOf(err) == CodeRecordMissing && len(infos) > 0 {
+		if live.CodeOf(err) == CodeRecordMissing && len(infos) > 0 {
 			break // it was collected
 		}
 		if err != nil {
@@ -94,7 +96,7 @@ func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, e
 
 // gone says of a missing record that its release was collected.
 func gone(revision uint64, err error) error {
-	if codeOf(err) == CodeRecordMissing {
+	if live.CodeOf(err) == CodeRecordMissing {
 		return fmt.Errorf("there is no revision %d any more: look at the history", revision)
 	}
 	return err

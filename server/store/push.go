@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strconv"
 	"time"
 
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 )
@@ -30,8 +28,7 @@ func Cut(fsys fs.FS, place string) ([]policyfile.Unit, policyfile.Result, error)
 	// Each instance loads the units' files, which are other ones than those that were read.
 	again := policyfile.Load(live.Folder(filesOf(units)), "")
 	if again.HasErrors() {
-		i := slices.IndexFunc(again.Diagnostics, func(d policyfile.Diagnostic) bool { return d.Level == policy.Error })
-		return nil, res, fmt.Errorf("a store cannot hold these policies, since what it would hold is refused: %s", again.Diagnostics[i])
+		return nil, res, fmt.Errorf("a store cannot hold these policies, since what it would hold is refused: %s", again.FirstError())
 	}
 	return units, res, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 const (
@@ -101,7 +102,7 @@ func (p *pushing) begin(ctx context.Context) (err error) {
 // beginAnew begins an epoch.
 func (p *pushing) beginAnew(ctx context.Context, lost Lost) error {
 	t, head, err := p.readHead(ctx)
-	if err != nil && codeOf(err) != CodeTarget {
+	if err != nil && live.CodeOf(err) != CodeTarget {
 		return err
 	}
 	p.head = head

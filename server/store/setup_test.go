@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -99,14 +100,10 @@ func expectContent(t testing.TB, b store.Backend, revision uint64, units []polic
 
 // codeOf returns the code of a fault, "" if err is nil, else the error.
 func codeOf(err error) string {
-	fault, ok := errors.AsType[*live.Fault](err)
-	switch {
-	case err == nil:
+	if err == nil {
 		return ""
-	case ok:
-		return fault.Code
 	}
-	return "no fault: " + err.Error()
+	return cmp.Or(live.CodeOf(err), "no fault: "+err.Error())
 }
 
 func expectCode(t testing.TB, what string, err error, want string) {

@@ -102,7 +102,7 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 // read reads the target, and the release that it names.
 func (s *Source) read(ctx context.Context) (target []byte, next *state, err error) {
 	next, head, err := s.reader.latest(ctx, s.known, true)
-	if code := codeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
+	if code := live.CodeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
 		return nil, nil, err
 	}
 	s.confirm()
@@ -146,7 +146,7 @@ func (s *Source) Confirmed() time.Time {
 func (s *Source) note(target []byte, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = outcome{read: true, target: target, retry: codeOf(err) == CodeUnreachable}
+	s.last = outcome{read: true, target: target, retry: live.CodeOf(err) == CodeUnreachable}
 	if err != nil {
 		s.last.fault = err.Error()
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -38,7 +37,7 @@ func (r *reader) latest(ctx context.Context, known *state, texts bool) (s *state
 		if s, err = r.read(ctx, t.Epoch, t.Stable, known); err == nil && texts {
 			err = r.fill(ctx, s, known)
 		}
-		if code := codeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
+		if code := live.CodeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
 			break
 		}
 	}
@@ -61,7 +60,7 @@ func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) 
 		}
 		if ref.Revision-known.Rev <= maxWalk {
 			s, err := r.since(ctx, epoch, ref, known)
-			if codeOf(err) != CodeRecordMissing {
+			if live.CodeOf(err) != CodeRecordMissing {
 				return s, err
 			}
 		}
@@ -91,14 +90,6 @@ func checkRevision(ref Ref, known live.Release) error {
 		return forked(known)
 	}
 	return nil
-}
-
-// codeOf returns the code of a fault, else "".
-func codeOf(err error) string {
-	if f, ok := errors.AsType[*live.Fault](err); ok {
-		return f.Code
-	}
-	return ""
 }
 
 // checkSuccessor refuses a release that does not go on from the one that is known, as
@@ -166,7 +157,7 @@ func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*st
 			return false, nil
 		}
 		m, err := r.checkpoint(ctx, rec)
-		if codeOf(err) == CodeCheckpoint {
+		if live.CodeOf(err) == CodeCheckpoint {
 			bad = err
 			return false, nil
 		}
@@ -175,7 +166,7 @@ func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*st
 		}
 		return err == nil, err
 	})
-	if codeOf(err) == CodeRecordMissing && bad != nil {
+	if live.CodeOf(err) == CodeRecordMissing && bad != nil {
 		err = bad
 	}
 	if err != nil {

@@ -3,9 +3,9 @@
 package etcd_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,13 +26,10 @@ import (
 
 // codeOf returns the code of a fault, else the text of the error.
 func codeOf(err error) string {
-	if fault, ok := errors.AsType[*live.Fault](err); ok {
-		return fault.Code
+	if err == nil {
+		return ""
 	}
-	if err != nil {
-		return err.Error()
-	}
-	return ""
+	return cmp.Or(live.CodeOf(err), err.Error())
 }
 
 // aFullStoreSaysSo exhausts the quota of an etcd.

@@ -21,6 +21,11 @@ const defaultPort = "2379"
 
 const example = "etcd://HOST:2379,HOST:2379/FLEET, or etcds:// for TLS"
 
+// IsURL reports whether a text has the scheme of a store in etcd.
+func IsURL(text string) bool {
+	return strings.HasPrefix(text, scheme) || strings.HasPrefix(text, schemeTLS)
+}
+
 // address is what a store's URL says.
 type address struct {
 	endpoints []string
