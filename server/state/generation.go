@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/corsgate/corsgate/server/disk"
 	"github.com/corsgate/corsgate/server/live"
 )
 
@@ -120,7 +121,7 @@ func (w *writer) begin(files []live.File, next *content) error {
 		err = os.Rename(temporary, filepath.Join(w.dir, name))
 	}
 	if err == nil {
-		err = syncFolder(w.dir)
+		err = disk.SyncFolder(w.dir)
 	}
 	if err != nil {
 		_ = os.Remove(temporary) // it is overwritten else

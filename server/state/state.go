@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/server/disk"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/seldom"
 )
@@ -77,6 +79,24 @@ func Open(path string, log *slog.Logger) (*Dir, error) {
 		}
 	}
 	return nil, errors.Join(err, lock.Close())
+}
+
+// ownersCount says that the mode of a folder tells who may write to it.
+const ownersCount = runtime.GOOS != "windows"
+
+var errInUse = errors.New("another corsgate uses it: stop that one, or give each a --state-dir of its own")
+
+// lockFile locks a file until it is closed, or the process ends. A system that has no
+// locks goes without.
+func lockFile(path string) (*os.File, error) {
+	f, err := disk.TryLock(path)
+	switch {
+	case errors.Is(err, disk.ErrNoLocks):
+		return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	case f == nil && err == nil:
+		return nil, errInUse
+	}
+	return f, err
 }
 
 // readStart reads the newest generation that can be read.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/corsgate/corsgate/server/disk"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -187,22 +188,14 @@ func (f *Folder) syncFolders(objects []Object) error {
 		}
 	}
 	for folder := range synced {
-		if err := syncFolder(f.file(stayFolder, folder)); err != nil {
+		if err := disk.SyncFolder(f.file(stayFolder, folder)); err != nil {
 			return err
 		}
 	}
 	if len(synced) == 0 {
 		return nil
 	}
-	return syncFolder(f.Path)
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return disk.SyncFolder(f.Path)
 }
 
 // Swap is Backend's. The first object comes last: without it the others are garbage.
@@ -342,7 +335,10 @@ func (f *Folder) locked(ctx context.Context, do func() error) error {
 		return err
 	}
 	for ctx.Err() == nil {
-		lock, err := tryLock(filepath.Join(f.Path, "lock"))
+		lock, err := disk.TryLock(filepath.Join(f.Path, "lock"))
+		if errors.Is(err, disk.ErrNoLocks) {
+			return fmt.Errorf("%w, which a store in a folder needs: use etcd", err)
+		}
 		if err != nil {
 			return err
 		}
