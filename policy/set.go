@@ -1,5 +1,7 @@
 package policy
 
+import "crypto/sha256"
+
 // Set is an immutable set of compiled policies with the specs that it was
 // compiled from. The zero Set is not ready; a set without policies comes from
 // Compile, too. It is safe for concurrent use.
@@ -37,7 +39,7 @@ func (s *Set) Policy(name string) (p Policy, ok bool) {
 	if !ok {
 		return Policy{}, false
 	}
-	return Policy{Public: c.public, EchoesHeaders: c.echoesHeaders(), Answers: c.answers}, true
+	return Policy{Public: c.public, EchoesHeaders: c.echoesHeaders(), Answers: c.answers, Hash: c.hash}, true
 }
 
 // Policy is what follows from a spec, for what answers as Decide does without
@@ -49,6 +51,8 @@ type Policy struct {
 	EchoesHeaders bool
 	// Answers are those of the policy if it is enforced.
 	Answers Answers
+	// Hash is a SHA-256 of the spec: all that the policy says follows from it.
+	Hash [sha256.Size]byte
 }
 
 // Denials returns the answers that deny what no policy answers: a request, one that

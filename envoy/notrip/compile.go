@@ -108,7 +108,7 @@ func Compile(set *policy.Set, o Options) (*Result, error) { return NewCompiler(o
 
 func newCompiler(set *policy.Set, o Options, last memory) *compiler {
 	o.Shards, o.Budget = max(o.Shards, 1), cmp.Or(o.Budget, DefaultBudget)
-	c := &compiler{Options: o, set: set, made: last.made}
+	c := &compiler{Options: o, set: set, built: last.built}
 	specs := set.Specs()
 	for i := range specs {
 		c.policies = append(c.policies, last.compiled(set, &specs[i]))
@@ -122,26 +122,26 @@ func newCompiler(set *policy.Set, o Options, last memory) *compiler {
 
 // resources compiles each resource, and returns their size in bytes.
 func (c *compiler) resources() (list []Resource, size int, err error) {
-	made := make([]made, c.Shards)
+	next := make([]built, c.Shards)
 	common := c.commonInputs()
 	for i, keys := range shard(c.keys, c.Shards) {
-		if made[i], err = c.make(i, c.resolve(keys), common); err != nil {
+		if next[i], err = c.build(i, c.resolve(keys), common); err != nil {
 			return nil, 0, err
 		}
-		list, size = append(list, made[i].Resource), size+len(made[i].Filter.GetValue())
+		list, size = append(list, next[i].Resource), size+len(next[i].Filter.GetValue())
 	}
-	c.made = made
+	c.built = next
 	return list, size, nil
 }
 
-// make compiles a resource, unless the last one was made from the same inputs.
-func (c *compiler) make(shard int, h *hosts, common digest) (made, error) {
+// build compiles a resource, unless the last one was built from the same inputs.
+func (c *compiler) build(shard int, h *hosts, common digest) (built, error) {
 	inputs := c.inputs(h, common)
-	if shard < len(c.made) && c.made[shard].inputs == inputs {
-		return c.made[shard], nil
+	if shard < len(c.built) && c.built[shard].inputs == inputs {
+		return c.built[shard], nil
 	}
 	r, err := c.resource(c.ResourceName(shard), c.compile(h))
-	return made{inputs, r}, err
+	return built{inputs, r}, err
 }
 
 func (c *compiler) resource(name string, filter *composite.Composite) (Resource, error) {
@@ -200,8 +200,8 @@ type compiler struct {
 	// layers has the rules of each host, and keys are the authorities to look up.
 	layers map[string][]rule
 	keys   []string
-	hosts  hosts  // without the exact ones
-	made   []made // what was compiled last, by shard
+	hosts  hosts   // without the exact ones
+	built  []built // what was compiled last, by shard
 	chains chains
 	alikes map[*compiled]node // see alike; their chains are among chains
 }
@@ -209,6 +209,7 @@ type compiler struct {
 // compiled is one policy with what the compiler needs to know of it.
 type compiled struct {
 	policy.Policy
+	spec *policy.Spec
 	*facts
 	// asked says that Envoy asks about every request with an Origin that the policy
 	// covers.

@@ -36,18 +36,18 @@ func (c *Compiler) Compile(set *policy.Set) (*Result, error) {
 // memory is the part of a set that is kept for the next one.
 type memory struct {
 	facts map[string]*facts // :: policy name
-	made  []made            // by shard
+	built []built           // by shard
 }
 
-// made is a resource with a hash of its inputs.
-type made struct {
+// built is a resource with a hash of its inputs.
+type built struct {
 	inputs digest
 	Resource
 }
 
 // memory returns the part of the compiler's set to keep.
 func (c *compiler) memory() memory {
-	m := memory{facts: make(map[string]*facts, len(c.policies)), made: c.made}
+	m := memory{facts: make(map[string]*facts, len(c.policies)), built: c.built}
 	for _, p := range c.policies {
 		m.facts[p.spec.Name] = p.facts
 	}
@@ -56,10 +56,9 @@ func (c *compiler) memory() memory {
 
 // compiled reads a policy of the set.
 func (m *memory) compiled(set *policy.Set, s *policy.Spec) *compiled {
-	p := &compiled{}
+	p := &compiled{spec: s, facts: m.facts[s.Name]}
 	p.Policy, _ = set.Policy(s.Name)
-	p.facts = m.facts[s.Name].of(s)
-	if p.facts == nil {
+	if p.facts == nil || p.hash != p.Hash {
 		p.facts = newFacts(p.Policy, s)
 	}
 	p.asked, p.causes = len(p.whole) > 0, slices.Clip(p.whole)

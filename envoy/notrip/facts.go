@@ -2,20 +2,17 @@ package notrip
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"hash"
 	"io"
-	"reflect"
 
 	"github.com/corsgate/corsgate/policy"
 )
 
 // facts are what a policy alone decides, and what all its origins must be read for.
 type facts struct {
-	spec *policy.Spec
-	// digest identifies the spec.
-	digest digest
+	// hash identifies the spec.
+	hash digest
 	// origins counts the patterns of allowOrigins. stars counts those that are not one exact
 	// origin.
 	origins, stars int
@@ -31,18 +28,8 @@ type facts struct {
 // digest is a SHA-256.
 type digest [sha256.Size]byte
 
-// of returns the facts if they are those of the spec, otherwise nil. f may be nil.
-func (f *facts) of(s *policy.Spec) *facts {
-	if f == nil || !reflect.DeepEqual(f.spec, s) {
-		return nil
-	}
-	same := *f
-	same.spec = s // so that the set before can be forgotten
-	return &same
-}
-
 func newFacts(is policy.Policy, s *policy.Spec) *facts {
-	f := &facts{spec: s, digest: digestOf(s)}
+	f := &facts{hash: is.Hash}
 	patterns := patternsOf(s)
 	exact := 0
 	for _, pattern := range patterns {
@@ -53,21 +40,8 @@ func newFacts(is policy.Policy, s *policy.Spec) *facts {
 	}
 	f.origins, f.stars, f.listsMany = len(patterns), len(patterns)-exact, exact > maxListed
 	f.oddOrigins = listOddOrigins(patterns)
-	f.whole = f.wholeCauses(is)
+	f.whole = f.wholeCauses(is, s)
 	return f
-}
-
-// digestOf hashes a spec. It hashes the origins separately, since there may be a million:
-// their JSON would be made as a whole, in memory that is kept.
-func digestOf(s *policy.Spec) digest {
-	w := newDigester()
-	rest := *s
-	rest.CORS.AllowOrigins = nil
-	// A Spec has only strings, numbers, booleans and lists of them, so to encode it into a
-	// hash cannot fail.
-	_ = json.NewEncoder(w).Encode(rest)
-	w.add(s.CORS.AllowOrigins...)
-	return w.digest()
 }
 
 func patternsOf(s *policy.Spec) (patterns []policy.Pattern) {
@@ -138,7 +112,7 @@ func (w digester) site(s *site) {
 	w.say(s.asker != nil, s.unread, len(s.rules))
 	for _, r := range s.rules {
 		w.add(r.path)
-		w.say(r.policy.digest, r.policy.asked)
+		w.say(r.policy.Hash, r.policy.asked)
 	}
 }
 

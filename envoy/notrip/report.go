@@ -58,22 +58,22 @@ func (c *compiler) report(h *hosts) (list []Report) {
 }
 
 // wholeCauses say why Envoy asks about all requests of a policy.
-func (f *facts) wholeCauses(is policy.Policy) (causes []Cause) {
-	for i := range f.spec.CORS.AllowOriginRegexes {
+func (f *facts) wholeCauses(is policy.Policy, s *policy.Spec) (causes []Cause) {
+	for i := range s.CORS.AllowOriginRegexes {
 		causes = append(causes, Cause{
 			Field:  fmt.Sprintf("cors.allowOriginRegexes[%d]", i),
 			Reason: "Envoy's regular expressions are not quite those that corsgate reads",
 			Hint:   "write patterns under cors.allowOrigins",
 		})
 	}
-	if f.spec.Mode == policy.ModeShadow {
+	if s.Mode == policy.ModeShadow {
 		causes = append(causes, Cause{
 			Field: "mode", Reason: "corsgate decides a rehearsal, together with what is enforced on its hosts",
 			Hint: "write enforce, or take the policy out, when the rehearsal is over",
 		})
 	}
-	causes = append(causes, f.tooMuch(is)...)
-	for i, path := range f.spec.Paths {
+	causes = append(causes, f.tooMuch(is, s)...)
+	for i, path := range s.Paths {
 		if !readsOnce(path) {
 			causes = append(causes, Cause{
 				Field: fmt.Sprintf("paths[%d]", i), Reason: fmt.Sprintf("applications read %q in several ways", path),
@@ -92,7 +92,7 @@ const (
 )
 
 // tooMuch is about lists that are too long for Envoy.
-func (f *facts) tooMuch(is policy.Policy) (causes []Cause) {
+func (f *facts) tooMuch(is policy.Policy, s *policy.Spec) (causes []Cause) {
 	add := func(field, reason string) {
 		if !slices.ContainsFunc(causes, func(c Cause) bool { return c.Field == field }) {
 			causes = append(causes, Cause{Field: field, Reason: reason, Hint: "list fewer"})
@@ -101,7 +101,7 @@ func (f *facts) tooMuch(is policy.Policy) (causes []Cause) {
 	if f.stars > maxStars {
 		add("cors.allowOrigins", fmt.Sprintf("Envoy tries patterns with stars one by one, and there are more than %d", maxStars))
 	}
-	names, _ := withoutStar(f.spec.CORS.AllowHeaders)
+	names, _ := withoutStar(s.CORS.AllowHeaders)
 	if len(anyCases(names)) > maxExpression {
 		add("cors.allowHeaders", "the names are too many for one regular expression of Envoy")
 	}
@@ -110,7 +110,7 @@ func (f *facts) tooMuch(is policy.Policy) (causes []Cause) {
 			add(field, fmt.Sprintf("Envoy sets values of up to %d bytes", maxValue))
 		}
 	}
-	for i, path := range f.spec.Paths {
+	for i, path := range s.Paths {
 		if len(path) > maxExpression/4 {
 			add(fmt.Sprintf("paths[%d]", i), "the path is too long for a regular expression of Envoy")
 		}
