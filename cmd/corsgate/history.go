@@ -22,7 +22,7 @@ func newHistory() *cobra.Command {
   REV  TIME  WHO  +ADDED ~CHANGED -REMOVED  MESSAGE
 
 What was added, changed and removed are policies and groups; JSON names them.
-Releases that 'corsgate gc' has deleted are not listed, nor those before a restore.`,
+It does not list releases that 'corsgate gc' has deleted, or those before a restore.`,
 		Example: `  corsgate history --store etcd://127.0.0.1:2379/edge
   corsgate history --store etcd://127.0.0.1:2379/edge --most 1 --format json`,
 		Args: noArguments,

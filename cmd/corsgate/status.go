@@ -278,7 +278,7 @@ func (i fleetInstance) details() (texts []string) {
 	return texts
 }
 
-// progress tells how work goes on: on one line of a terminal, else on a line of its own
+// progress tells how work goes on: on a terminal in one line, otherwise in a new line
 // whenever that changes.
 type progress struct {
 	to       io.Writer

@@ -320,7 +320,7 @@ func (b *bench) timeStart(ctx context.Context, url, state string) (took float64,
 // showFleet shows all of it.
 func (b *bench) showFleet(byCount []fanOut, l largeFleet) {
 	about := fmt.Sprintf("An etcd of %d members, those who push and those who follow, all on this machine; the times are from the begin of a push. "+
-		"A watcher is what an instance follows the store with: it has connections of its own, and reads and judges each release; the release that it reads has one policy. "+
+		"An instance follows the store by a watcher. Each has its own connections, and reads and judges each release, which has one policy. "+
 		"The large content is %s with %s origins, of which one policy changes; one corsgate and its Envoy follow. %d changes each; starts are %d each.",
 		etcdMembers, policyCount(b.largePolicies()), grouped(b.largePolicies()*perPolicy), b.changesOf(), min(b.rounds, pushRounds))
 	s := b.report.section("A fleet", about, "what", "p50", "p99")
