@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp/syntax"
@@ -223,32 +224,88 @@ func (t *translation) unsay(at source.Text) {
 // regex translates an entry that matches more than one text. It returns what was meant, if
 // the entry is never matched.
 func (t *translation) regex(o source.Origin) (meant []string) {
-	if _, err := o.Regex.Compile(); err != nil {
-		t.tell(source.Decide, o.Text, originsField, "the regex is left out, since it cannot be read: "+err.Error(), "write what it means as a pattern")
-		return o.Meant
-	}
-	proof := proofOf(o.Regex)
+	v, err := prove.Translate(o.Regex)
 	switch {
-	case proof.never:
+	case err != nil:
+		t.unread(o, err)
+	case v.Kind == prove.Never:
 		t.never(o, "no browser sends an origin like that", o.Meant)
 		return o.Meant
-	case proof.equal:
-		t.patterns(proof.patterns, o)
-		t.tell(source.Equal, o.Text, originsField, "it allows the same as "+quoted(proof.patterns)+": proved", "")
+	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
 	case t.options.KeepRegexes:
 		t.keepRegex(o)
-	case len(proof.wider) > 0 && t.options.Widen:
-		t.patterns(proof.wider, o)
-		t.tellOrigin(source.Widened, o, fmt.Sprintf("written as %s, which allows %s from now on", quoted(proof.wider), proof.added), proof.added,
-			"--keep-regexes keeps the regex instead")
-	case len(proof.patterns) > 0:
-		t.patterns(proof.patterns, o)
-		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which does not allow %s any longer: %s", quoted(proof.patterns), proof.lost, proof.whose), proof.lost,
-			"add the origin to allowOrigins if it is yours")
+		t.tell(source.Decide, o.Text, originsField, "it is kept as a regex, with the opt-in origin-regex", "leave out --keep-regexes to have patterns where they allow no more")
+	case len(v.Wider) > 0 && t.options.Widen:
+		t.patterns(v.Wider, o)
+		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow more", added(v), "--keep-regexes keeps the regex instead")
+	case len(v.Patterns) > 0:
+		t.patterns(v.Patterns, o)
+		lost, whose := lostBy(v)
+		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s; %s is not allowed any longer: %s", quoted(v.Patterns), lost, whose), lost,
+			"if that was meant, add it to allowOrigins")
 	default:
 		t.keepRegex(o)
+		t.tell(source.Decide, o.Text, originsField, "no pattern allows the same or less: it is kept as a regex, with the opt-in origin-regex", instead(o, v))
 	}
 	return nil
+}
+
+// unread tells of a regex about which nothing could be proved.
+func (t *translation) unread(o source.Origin, err error) {
+	if _, bad := o.Regex.Matcher(); bad != nil {
+		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), "write the origins that are meant as patterns")
+		return
+	}
+	t.keepRegex(o)
+	t.tell(source.Decide, o.Text, originsField, "it is kept as a regex, with the opt-in origin-regex: "+err.Error(), "write the origins that are meant as patterns")
+}
+
+// besides says how patterns differ that stand for a regex.
+func besides(v prove.Verdict) string {
+	switch v.Kind {
+	case prove.EqualPlusDefaultPort:
+		return ", which allow " + v.Added + " besides, with the default port"
+	case prove.EqualButOddNames:
+		return ", but for names that nobody can register"
+	}
+	return ""
+}
+
+// lostBy returns an origin that the patterns do not allow any longer, and whose it is.
+func lostBy(v prove.Verdict) (origin, whose string) {
+	switch v.Kind {
+	case prove.NarrowedScheme:
+		return v.Lost, "no web page has it"
+	case prove.NarrowedForeign:
+		return cmp.Or(v.Hole, v.Lost), "it may be somebody else's"
+	}
+	if v.LostOwn != "" {
+		return v.LostOwn, "it is at or below the domain that is meant"
+	}
+	return v.Lost, ""
+}
+
+// added returns an origin that wider patterns allow.
+func added(v prove.Verdict) string {
+	for _, w := range v.Widening {
+		if slices.Contains(v.Wider, w.Pattern) {
+			return w.Witness
+		}
+	}
+	return v.Added
+}
+
+// instead proposes what to write for a regex that is kept.
+func instead(o source.Origin, v prove.Verdict) string {
+	switch {
+	case len(o.Meant) > 0:
+		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
+	case len(v.Wider) > 0:
+		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
+	}
+	return `write the origins that are meant as patterns, such as "https://*.example.com", and remove the regex`
 }
 
 func (t *translation) tellOrigin(f source.Fidelity, o source.Origin, message, origin, hint string) {
@@ -273,11 +330,6 @@ func (t *translation) keepRegex(o source.Origin) {
 		t.spec.CORS.AllowOriginRegexes = append(t.spec.CORS.AllowOriginRegexes, expr)
 		t.at[expr] = o.Text
 	}
-	hint := `write the origins that are meant as patterns, such as "https://*.example.com", and remove the regex`
-	if len(o.Meant) > 0 {
-		hint = "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
-	}
-	t.tell(source.Decide, o.Text, originsField, "no pattern allows the same or less: it is kept as a regex, with the opt-in origin-regex", hint)
 }
 
 // wholeRegex returns a regex that matches the whole origins that r allows.
