@@ -11,21 +11,21 @@ import (
 // check returns what is to be told of a CorsPolicy by itself.
 func check(p tree.Node) []source.Finding {
 	c := &checker{}
-	for _, f := range others(p, append(corsFieldsV2, corsFields...)...) {
+	for _, f := range p.ProtoOthers(append(corsFieldsV2, corsFields...)...) {
 		c.tell(source.Decide, f.Node, "is not a field of Envoy's CorsPolicy: it is not read", "")
 	}
 	for _, name := range corsFieldsV2 {
-		if f := field(p, name); f.Exists() {
+		if f := p.Proto(name); f.Exists() {
 			c.tell(source.Differs, f, "is a field of Envoy's API v2, which Envoy no longer loads: it is read as it was meant there", "")
 		}
 	}
-	for _, n := range items(field(p, "allow_origin_string_match")) {
+	for _, n := range p.Proto("allow_origin_string_match").Entries() {
 		c.origin(n)
 	}
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers", "max_age"} {
-		c.text(field(p, name))
+		c.text(p.Proto(name))
 	}
-	c.maxAge(field(p, "max_age"))
+	c.maxAge(p.Proto("max_age"))
 	c.enabled(p)
 	return c.findings
 }
@@ -44,7 +44,7 @@ func finding(f source.Fidelity, n tree.Node, message, hint string) source.Findin
 
 // text says if Envoy refuses what is not a text.
 func (c *checker) text(n tree.Node) {
-	if n.Exists() && !isQuoted(n) {
+	if n.Exists() && !n.IsQuoted() {
 		c.tell(source.Differs, n, "Envoy does not load this: it wants a text; it is read as it was meant", "for Envoy, put it in quotes, with commas")
 	}
 }
@@ -60,7 +60,7 @@ func (c *checker) origin(n tree.Node) {
 	case n.Field("regex").Exists():
 		c.tell(source.Differs, n.Field("regex"), "is a field of Envoy's API v2, which Envoy no longer loads: it is read as safe_regex", "")
 	}
-	for _, f := range others(n, "exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
+	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
 		c.tell(source.Decide, f.Node, "is not a field of a string matcher: it is not read", "")
 	}
 }
@@ -74,13 +74,13 @@ func (c *checker) maxAge(n tree.Node) {
 // enabled is about how much of the traffic the filter acts on.
 func (c *checker) enabled(p tree.Node) {
 	for _, name := range []string{"filter_enabled", "shadow_enabled"} {
-		f := field(p, name)
-		if key := field(f, "runtime_key"); key.Exists() {
+		f := p.Proto(name)
+		if key := f.Proto("runtime_key"); key.Exists() {
 			c.tell(source.Decide, key, fmt.Sprintf("Envoy's runtime may set another part of the requests than the %g%% that is written here", 100*fraction(f)),
 				"look it up: curl http://127.0.0.1:9901/runtime")
 		}
 	}
-	f := field(p, "filter_enabled")
+	f := p.Proto("filter_enabled")
 	switch part := fraction(f); {
 	case !f.Exists() || part >= 1:
 	case part > 0:
