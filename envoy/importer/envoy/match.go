@@ -30,9 +30,9 @@ var pathKinds = []struct {
 
 func matchOf(n tree.Node) match {
 	m := match{never: n.Proto("connect_matcher").Exists(), path: pathOf(n)}
-	m.everyPath = everyPath(m.path)
+	m.everyPath = EveryPath(m.path)
 	if insensitive := n.Proto("case_sensitive"); insensitive.Exists() && !insensitive.True() && !m.everyPath {
-		m.path = withoutCase(m.path)
+		m.path = WithoutCase(m.path)
 	}
 	for _, f := range n.ProtoOthers("prefix", "path", "path_separated_prefix", "regex", "safe_regex", "path_match_policy", "connect_matcher", "case_sensitive") {
 		m.conditions = append(m.conditions, conditions(f)...)
@@ -57,7 +57,8 @@ func pathOf(n tree.Node) source.Path {
 	return source.Path{Text: source.Text{Place: n.Place(), Text: "/"}}
 }
 
-func everyPath(p source.Path) bool {
+// EveryPath reports whether each path matches p.
+func EveryPath(p source.Path) bool {
 	switch p.Kind {
 	case source.RegexPath:
 		return p.Text.Text == ".*" || p.Text.Text == "/.*"
@@ -68,8 +69,8 @@ func everyPath(p source.Path) bool {
 	}
 }
 
-// withoutCase returns the regex of a path that is compared without case, which no other kind can say.
-func withoutCase(p source.Path) source.Path {
+// WithoutCase returns the regex of a path that is compared without case, which no other kind can say.
+func WithoutCase(p source.Path) source.Path {
 	expr := regexp.QuoteMeta(p.Text.Text)
 	switch p.Kind {
 	case source.StringPath:
