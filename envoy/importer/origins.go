@@ -235,19 +235,15 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
 	case t.options.KeepRegexes:
-		t.keepRegex(o)
-		t.tell(source.Decide, o.Text, originsField, "it is kept as a regex, with the opt-in origin-regex", "leave out --keep-regexes to have patterns where they allow no more")
+		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
 	case len(v.Wider) > 0 && t.options.Widen:
 		t.patterns(v.Wider, o)
 		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow more", added(v), "--keep-regexes keeps the regex instead")
 	case len(v.Patterns) > 0:
 		t.patterns(v.Patterns, o)
-		lost, whose := lostBy(v)
-		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s; %s is not allowed any longer: %s", quoted(v.Patterns), lost, whose), lost,
-			"if that was meant, add it to allowOrigins")
+		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
 	default:
-		t.keepRegex(o)
-		t.tell(source.Decide, o.Text, originsField, "no pattern allows the same or less: it is kept as a regex, with the opt-in origin-regex", instead(o, v))
+		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
 	}
 	return nil
 }
@@ -258,8 +254,7 @@ func (t *translation) unread(o source.Origin, err error) {
 		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), "write the origins that are meant as patterns")
 		return
 	}
-	t.keepRegex(o)
-	t.tell(source.Decide, o.Text, originsField, "it is kept as a regex, with the opt-in origin-regex: "+err.Error(), "write the origins that are meant as patterns")
+	t.keepRegex(o, err.Error()+": ", "write the origins that are meant as patterns")
 }
 
 // besides says how patterns differ that stand for a regex.
@@ -273,18 +268,19 @@ func besides(v prove.Verdict) string {
 	return ""
 }
 
-// lostBy returns an origin that the patterns do not allow any longer, and whose it is.
-func lostBy(v prove.Verdict) (origin, whose string) {
-	switch v.Kind {
-	case prove.NarrowedScheme:
-		return v.Lost, "no web page has it"
-	case prove.NarrowedForeign:
-		return cmp.Or(v.Hole, v.Lost), "it may be somebody else's"
+// lost says which origins the patterns do not allow any longer, and whose they are.
+func lost(v prove.Verdict) string {
+	var all []string
+	if v.Hole != "" {
+		all = append(all, v.Hole+", which may be somebody else's")
 	}
 	if v.LostOwn != "" {
-		return v.LostOwn, "it is at or below the domain that is meant"
+		all = append(all, v.LostOwn+", which is at or below a domain that is meant")
 	}
-	return v.Lost, ""
+	if len(all) == 0 {
+		all = append(all, v.Lost+", which is no web page's")
+	}
+	return strings.Join(all, ", and ")
 }
 
 // added returns an origin that wider patterns allow.
@@ -319,17 +315,18 @@ func (t *translation) patterns(list []string, o source.Origin) {
 	}
 }
 
-// keepRegex writes a regex, with what it takes to match whole origins as its engine does.
-func (t *translation) keepRegex(o source.Origin) {
+// keepRegex writes a regex, and tells why.
+func (t *translation) keepRegex(o source.Origin, because, hint string) {
 	expr := wholeRegex(o.Regex)
 	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
-		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write what it means as a pattern")
+		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write the origins that are meant as patterns")
 		return
 	}
 	if !slices.Contains(t.spec.CORS.AllowOriginRegexes, expr) {
 		t.spec.CORS.AllowOriginRegexes = append(t.spec.CORS.AllowOriginRegexes, expr)
 		t.at[expr] = o.Text
 	}
+	t.tell(source.Decide, o.Text, originsField, because+"it is kept as a regex, with the opt-in origin-regex", hint)
 }
 
 // wholeRegex returns a regex that matches the whole origins that r allows.

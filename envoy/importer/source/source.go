@@ -59,9 +59,6 @@ type Route struct {
 	// FirstMatch says that the system takes the first route that matches (Envoy, Istio), not
 	// the most specific one: a later route whose requests an earlier one takes is never reached.
 	FirstMatch bool
-	// Conditions are what a request has to fulfil besides host and path, as the input writes
-	// it: a header, a method, a query.
-	Conditions []Text
 	// CORS is nil if the system adds nothing to these requests.
 	CORS *CORS
 	// Findings are what the reader itself has to tell of the route. Their Policy is filled in.
