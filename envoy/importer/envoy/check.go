@@ -86,7 +86,7 @@ func (c *checker) enabled(p tree.Node) {
 	case part > 0:
 		c.tell(source.Decide, f, fmt.Sprintf("Envoy answers %g%% of the requests; a policy acts on all or none, and this one only counts", 100*part), `write mode: "enforce"`)
 	default:
-		c.tell(source.Kept, f, "the filter is switched off here", `write mode: "enforce" to switch the policy on`)
+		c.tell(source.Equal, f, "the filter is switched off here, and so is the policy", `write mode: "enforce" to switch the policy on`)
 	}
 }
 

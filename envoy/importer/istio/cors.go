@@ -70,7 +70,7 @@ func (c *corsReader) origins(n tree.Node) (list []source.Origin) {
 		return list
 	}
 	if old.Exists() {
-		c.tell(source.Kept, old, "is deprecated: Istio reads its entries as exact", "")
+		c.tell(source.Equal, old, "is deprecated: Istio reads its entries as exact", "")
 	}
 	for _, o := range old.Entries() {
 		list = append(list, source.EnvoyOrigin(o.Text(), source.EnvoyExact))

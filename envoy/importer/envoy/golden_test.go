@@ -1,0 +1,12 @@
+package envoyimport_test
+
+import (
+	"testing"
+
+	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/importertest"
+)
+
+func TestGolden(t *testing.T) {
+	importertest.Golden(t, importertest.Documents(envoyimport.Read))
+}
