@@ -39,7 +39,7 @@ func (c *checker) tell(f source.Fidelity, n tree.Node, message, hint string) {
 
 // finding returns a finding about n.
 func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Path(), Value: n.String(), Message: message, Hint: hint}
+	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
 }
 
 // text says if Envoy refuses what is not a text.
@@ -85,8 +85,10 @@ func (c *checker) enabled(p tree.Node) {
 	case !f.Exists() || part >= 1:
 	case part > 0:
 		c.tell(source.Decide, f, fmt.Sprintf("Envoy answers %g%% of the requests; a policy acts on all or none, and this one only counts", 100*part), `write mode: "enforce"`)
+	case fraction(p.Proto("shadow_enabled")) > 0:
+		c.tell(source.Equal, f, "the filter only counts here, and so does the policy", `write mode: "enforce" to have it act`)
 	default:
-		c.tell(source.Equal, f, "the filter is switched off here, and so is the policy", `write mode: "enforce" to switch the policy on`)
+		c.tell(source.Equal, f, "the filter is switched off here, and so is the policy", `write mode: "enforce" to have it act`)
 	}
 }
 

@@ -52,7 +52,12 @@ func Read(docs []tree.Node) source.Config {
 func ReadPart(n tree.Node, hosts []string) source.Config {
 	c := collection{hosts: hosts}
 	c.collect(n, nil)
-	return c.config()
+	config := c.config()
+	if len(c.parts) == 0 {
+		m := manager{setters: setters(n)}
+		config.Findings = append(config.Findings, m.findings()...)
+	}
+	return config
 }
 
 // collection are the parts of a configuration that are about routes.

@@ -36,7 +36,7 @@ func Read(docs []tree.Node) source.Config {
 		case o.Kind == "VirtualService":
 			services = append(services, o)
 		case strings.HasSuffix(o.Group, "istio.io") && o.Field("spec", "corsPolicy").Exists(): // RouteRule, before VirtualService
-			r.service(service{spec: o.Field("spec"), name: o.Name, routes: []tree.Node{o.Field("spec")}})
+			r.service(service{spec: o.Field("spec"), name: o.Name, routes: []tree.Node{o.Field("spec")}, cut: true})
 		}
 	}
 	r.virtualServices(services)
@@ -60,7 +60,7 @@ type kind uint8
 
 const (
 	spec kind = iota
-	route
+	route // an entry of http, or the field corsPolicy alone
 	corsPolicy
 )
 
@@ -101,7 +101,7 @@ func (r *reader) part(p part) {
 	case spec:
 		r.service(service{spec: p.Node, routes: p.Field("http").Items()})
 	case route:
-		r.service(service{routes: []tree.Node{p.Node}})
+		r.service(service{routes: []tree.Node{p.Node}, cut: true})
 	case corsPolicy:
 		c := readCORS(p.Node)
 		r.Routes = append(r.Routes, source.Route{Place: p.Place(), CORS: c.cors, Findings: c.findings})
@@ -171,7 +171,7 @@ func (r *reader) tell(f source.Fidelity, n tree.Node, message, hint string) {
 }
 
 func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Path(), Value: n.String(), Message: message, Hint: hint}
+	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
 }
 
 // envoyFilter reads what an EnvoyFilter patches into the configuration.

@@ -16,8 +16,8 @@ type service struct {
 	spec            tree.Node
 	name, namespace string
 	routes          []tree.Node
-	// object tells that it is whole.
-	object bool
+	// object tells that it is whole, and cut that an entry of http may have been cut.
+	object, cut bool
 }
 
 // entry is an entry of http, with what its root has if it is a delegate's.
@@ -133,7 +133,7 @@ func (r *reader) hosts(s service) []string {
 
 // routes returns one route for all matches that have paths alone, and one for each other.
 func (e entry) routes(s service) []source.Route {
-	base := e.base()
+	base := e.base(s)
 	if slices.ContainsFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 }) {
 		e.matches = nil
 	}
@@ -165,7 +165,7 @@ func (e entry) routes(s service) []source.Route {
 }
 
 // base is a route with all but hosts, paths and conditions.
-func (e entry) base() source.Route {
+func (e entry) base(s service) source.Route {
 	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: added(e.Node)}
 	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
 	switch {
@@ -177,7 +177,7 @@ func (e entry) base() source.Route {
 		route.CORS = c.cors
 		route.Findings = append(route.Findings, c.findings...)
 	}
-	if !local && len(e.Field("route").Entries()) == 0 {
+	if !local && !s.cut && len(e.Field("route").Entries()) == 0 {
 		route.Findings = append(route.Findings, finding(source.Differs, e.Node, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
 	}
 	return route
