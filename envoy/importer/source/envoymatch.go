@@ -23,7 +23,7 @@ const (
 // (CorsFilter::isOriginAllowed).
 func EnvoyOrigin(text Text, match EnvoyMatch) Origin {
 	o := Origin{Text: text, Regex: prove.Regex{Expr: envoyExpr(text.Text, match)}}
-	if matches, err := o.Regex.Matcher(); err == nil && matches("*") {
+	if match, err := o.Regex.Matcher(); err == nil && match("*") {
 		o.Any = Reflected
 	}
 	return o
