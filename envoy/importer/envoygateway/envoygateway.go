@@ -33,16 +33,20 @@ func Claims(doc tree.Node) bool {
 func Read(docs []tree.Node) source.Config {
 	docs = tree.Unlist(docs)
 	policies := policiesOf(docs)
-	config := source.Config{Routes: gatewayapi.Routes(routes(docs), policies)}
+	config := gatewayapi.Routes(routes(docs), policies)
+	alone := policies.alone(docs)
 	for _, p := range policies {
-		config.Routes = append(config.Routes, p.alone(docs)...)
 		config.Findings = append(config.Findings, p.findings...)
 	}
+	config.Routes = append(config.Routes, alone...)
 	return config
 }
 
 // Key tells the policies that hold at different listeners apart.
 func (all policies) Key(r gatewayapi.Rule, at gatewayapi.Attachment) string {
+	if r.CORS().Exists() {
+		return ""
+	}
 	return all.of(r, at).String()
 }
 
@@ -88,7 +92,7 @@ func (l layers) field(name string) tree.Node {
 
 var known = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
 
-// read returns what cors does, or nil if it allows nobody anything.
+// read returns what cors does.
 func read(l layers, report *fields.Report) *source.CORS {
 	for _, p := range l {
 		report.Known(p.cors(), known...)
@@ -97,40 +101,30 @@ func read(l layers, report *fields.Report) *source.CORS {
 	credentials := report.Bool(l.field("allowCredentials"))
 	cors := &source.CORS{
 		Origins:       origins(l.field("allowOrigins"), report),
-		Methods:       report.EnvoyNames(l.field("allowMethods"), credentials),
-		Headers:       report.EnvoyNames(l.field("allowHeaders"), credentials),
+		Methods:       report.StarredNames(l.field("allowMethods"), credentials),
+		Headers:       report.StarredNames(l.field("allowHeaders"), credentials),
 		Expose:        report.Names(l.field("exposeHeaders")),
 		Credentials:   credentials,
 		MaxAge:        report.MaxAge(l.field("maxAge"), fields.Duration),
 		KeepsUpstream: true,
-	}
-	if len(cors.Origins) == 0 {
-		report.Tell(source.Decide, l[0].cors(), "it allows no origin, so no page can read an answer; no policy is written", "list origins under allowOrigins")
-		return nil
 	}
 	return cors
 }
 
 // origins reads allowOrigins: texts, or what v0.6 had.
 func origins(n tree.Node, report *fields.Report) []source.Origin {
-	if !n.IsList() {
-		return listed(report.Texts(n))
-	}
 	var all []source.Origin
+	if !n.IsList() {
+		for _, text := range report.Texts(n) {
+			all = append(all, origin(report, text, false))
+		}
+	}
 	for _, entry := range n.Items() {
 		if entry.IsMapping() {
 			all = append(all, matcher(entry, report))
-			continue
+		} else {
+			all = append(all, origin(report, entry.Text(), false))
 		}
-		all = append(all, origin(entry.Text(), false))
-	}
-	return all
-}
-
-func listed(texts []source.Text) []source.Origin {
-	var all []source.Origin
-	for _, text := range texts {
-		all = append(all, origin(text, false))
 	}
 	return all
 }
@@ -139,7 +133,7 @@ func listed(texts []source.Text) []source.Origin {
 var accepted = regexp.MustCompile(`^(\*|[A-Za-z][A-Za-z0-9+.-]*://(\*|(\*\.)?(([\w-]+\.?)+)?[\w-]+)(:\d{1,5})?)$`)
 
 // origin reads an entry of allowOrigins: each star stands for any text (wildcard2regex).
-func origin(text source.Text, _ bool) source.Origin {
+func origin(report *fields.Report, text source.Text, _ bool) source.Origin {
 	match, expr := source.EnvoyExact, text
 	if strings.Contains(text.Text, "*") {
 		match, expr.Text = source.EnvoyRegex, strings.ReplaceAll(regexp.QuoteMeta(text.Text), `\*`, ".*")
@@ -147,6 +141,7 @@ func origin(text source.Text, _ bool) source.Origin {
 	o := source.EnvoyOrigin(expr, match)
 	o.Text = text
 	if !accepted.MatchString(text.Text) {
+		report.RefusedOrigin(text)
 		o.Meant = fields.Meant(text.Text)
 	}
 	return o

@@ -2,7 +2,9 @@ package envoygateway
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -127,29 +129,48 @@ func (p *securityPolicy) tellSelectors() {
 	}
 }
 
-// alone returns the route of a policy whose target no route of the input is or has: if it is
-// a Gateway of the input, for its hosts, and otherwise for all hosts and paths.
-func (p *securityPolicy) alone(docs []tree.Node) []source.Route {
-	if !p.cors().Exists() {
-		return nil
+// alone returns the routes of the policies whose targets no route of the input is or has.
+func (all policies) alone(docs []tree.Node) []source.Route {
+	var routes []source.Route
+	unknown := 0
+	for _, p := range all {
+		switch {
+		case !p.cors().Exists():
+		case p.seen:
+			p.tellUnused()
+		default:
+			report := &fields.Report{System: system}
+			route := source.Route{Name: p.object.Name, Place: p.cors().Place(), CORS: read(layers{p}, report), Findings: report.Findings}
+			if hosts, known := p.gatewayHosts(docs); known {
+				route.Hosts = hosts
+			} else {
+				p.somewhere(&route, unknown)
+				unknown++
+			}
+			routes = append(routes, route)
+		}
 	}
-	if p.seen {
-		p.tellUnused()
-		return nil
+	return routes
+}
+
+// somewhere is for a policy of which the input does not say for which hosts and paths it is.
+// The first one is for all. Each other one is for a host that cannot exist (RFC 6761,
+// section 6.4), since it must not answer for the first.
+func (p *securityPolicy) somewhere(route *source.Route, before int) {
+	f := source.Finding{
+		Fidelity: source.Differs, Place: p.cors().Place(), Field: "cors",
+		Message: "the input does not have " + describe(p.targets) + " that says for which hosts and paths this is; the policy is for all",
+		Hint:    "add it to the input, or write hosts and paths into the policy",
 	}
-	report := &fields.Report{System: system}
-	route := source.Route{Name: p.object.Name, Place: p.cors().Place(), CORS: read(layers{p}, report)}
-	hosts, known := p.gatewayHosts(docs)
-	route.Hosts = hosts
-	switch {
-	case route.CORS == nil || known:
-	case p.object.Exists():
-		report.Tell(source.Decide, p.cors(), "the input does not have "+describe(p.targets)+", so nobody knows for which hosts and paths this is; the policy is for all", "add it to the input, or write hosts and paths into the policy")
-	default:
-		report.Tell(source.Differs, p.cors(), "the input does not say for which hosts and paths this is; the policy is for all", "add what targetRefs names to the input, or write hosts and paths into the policy")
+	if p.object.Exists() {
+		f.Fidelity = source.Decide
 	}
-	route.Findings = report.Findings
-	return []source.Route{route}
+	if before > 0 {
+		host := fmt.Sprintf("unknown-%d.invalid", before)
+		route.Hosts = []string{host}
+		f.Fidelity, f.Message = source.Decide, strings.Replace(f.Message, "the policy is for all", "the policy is for the host "+host+", so that it does nothing yet", 1)
+	}
+	route.Findings = append(route.Findings, f)
 }
 
 // tellUnused tells that nothing answers by the policy.

@@ -36,7 +36,7 @@ func describe(targets []target) string {
 		names = append(names, strings.TrimSpace("the "+t.kind+" "+t.name))
 	}
 	if len(names) == 0 {
-		return "a target for it"
+		return "anything"
 	}
 	return strings.Join(names, " and ")
 }

@@ -23,9 +23,12 @@ type Report struct {
 
 // Tell adds a finding about n.
 func (r *Report) Tell(fidelity source.Fidelity, n tree.Node, message, hint string) {
-	r.Findings = append(r.Findings, source.Finding{
-		Fidelity: fidelity, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint,
-	})
+	r.TellText(fidelity, n.Text(), n.Name(), message, hint)
+}
+
+// TellText adds a finding about the text of a field.
+func (r *Report) TellText(fidelity source.Fidelity, at source.Text, field, message, hint string) {
+	r.Findings = append(r.Findings, source.Finding{Fidelity: fidelity, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint})
 }
 
 // Known tells of the fields of a mapping that are not among known.
@@ -34,11 +37,8 @@ func (r *Report) Known(n tree.Node, known ...string) {
 		r.Tell(source.Decide, n, "this is not a mapping, so it does nothing", "")
 	}
 	for _, f := range n.Others(known...) {
-		f.Place()
-		r.Findings = append(r.Findings, source.Finding{
-			Fidelity: source.Decide, Place: f.Key.Place, Field: f.Key.Text, Value: f.String(),
-			Message: r.System + " has no such field here, so it does nothing", Hint: likely(f.Key.Text, known),
-		})
+		at := source.Text{Place: f.Key.Place, Text: f.String()}
+		r.TellText(source.Decide, at, f.Key.Text, r.System+" has no such field here, so it does nothing", likely(f.Key.Text, known))
 	}
 }
 
@@ -106,20 +106,11 @@ func (r *Report) Names(n tree.Node) source.Names {
 	return names
 }
 
-// EnvoyNames returns names as Envoy's cors filter sends them, after the translation of
-// its control plane: a star among them is one alone, and with credentials the filter grants
-// what a preflight asks for (CorsFilter::decodeHeaders).
-func (r *Report) EnvoyNames(n tree.Node, credentials bool) source.Names {
+// StarredNames is Names for systems where a star stands for every name, with credentials,
+// too: they grant what a preflight asks for.
+func (r *Report) StarredNames(n tree.Node, credentials bool) source.Names {
 	names := r.Names(n)
-	star := slices.IndexFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
-	if star < 0 {
-		return names
-	}
-	if len(names.Items) > 1 {
-		r.Tell(source.Equal, n, `the names beside "*" do nothing`, "")
-	}
-	names.Items = names.Items[star : star+1]
-	names.Echo = credentials
+	names.Echo = credentials && slices.ContainsFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
 	return names
 }
 
@@ -160,19 +151,17 @@ func (r *Report) MaxAge(n tree.Node, unit Unit) *source.MaxAge {
 	if written != unit && seconds != 0 {
 		r.Tell(source.Differs, n, r.System+" refuses a time in this form; it is read as seconds", "")
 	}
-	return r.maxAge(n, seconds)
-}
-
-func (r *Report) maxAge(n tree.Node, seconds float64) *source.MaxAge {
-	whole := int(math.Round(seconds))
-	switch {
-	case whole < 0:
-		r.Tell(source.Clamped, n, "a time below 0 is 0: browsers do not keep the answer", "")
-		whole = 0
-	case float64(whole) != seconds:
+	whole := math.Floor(seconds)
+	if whole != seconds {
 		r.Tell(source.Clamped, n, "browsers know whole seconds only", "")
 	}
-	return &source.MaxAge{Place: n.Place(), Seconds: whole}
+	return &source.MaxAge{Place: n.Place(), Seconds: int(whole)}
+}
+
+// RefusedOrigin tells that the system's schema refuses an origin that its translator would
+// take.
+func (r *Report) RefusedOrigin(text source.Text) {
+	r.TellText(source.Differs, text, "allowOrigins", r.System+" refuses an origin in this form; it is read as if it did not", "")
 }
 
 // Meant proposes what an entry that no origin matches was probably meant to be.

@@ -37,11 +37,7 @@ func isOurs(o tree.Object) bool {
 
 // Read returns what the HTTPRoutes of the documents say about CORS.
 func Read(docs []tree.Node) source.Config {
-	var config source.Config
-	docs = tree.Unlist(docs)
-	config.Routes = Routes(docs, reader{})
-	config.Findings = strangers(docs)
-	return config
+	return Routes(tree.Unlist(docs), reader{})
 }
 
 // reader reads the CORS filters alone: they are the same for all listeners.
@@ -54,27 +50,8 @@ func (reader) Answer(r Rule, _ Attachment) Answer {
 	return Answer{CORS: CORS(r, report, origin), Findings: report.Findings}
 }
 
-// strangers tells of CORS filters of routes that cannot have one.
-func strangers(docs []tree.Node) []source.Finding {
-	report := &fields.Report{System: system}
-	for _, doc := range docs {
-		o, ok := tree.ObjectOf(doc)
-		if !ok || !isOurs(o) || o.Kind == "HTTPRoute" {
-			continue
-		}
-		for _, rule := range o.Field("spec", "rules").Items() {
-			for _, f := range rule.Field("filters").Items() {
-				if f.Field("cors").Exists() || f.Field("type").String() == filterType {
-					report.Tell(source.Decide, f, "a "+o.Kind+" cannot have a CORS filter: only a HTTPRoute can, so it does nothing", "")
-				}
-			}
-		}
-	}
-	return report.Findings
-}
-
 // OriginReader returns what an entry of allowOrigins matches.
-type OriginReader func(text source.Text, credentials bool) source.Origin
+type OriginReader func(report *fields.Report, text source.Text, credentials bool) source.Origin
 
 const filterType = "CORS"
 
@@ -89,8 +66,8 @@ func CORS(r Rule, report *fields.Report, read OriginReader) *source.CORS {
 	report.Known(n, "allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "allowCredentials", "maxAge")
 	credentials := report.Bool(n.Field("allowCredentials"))
 	cors := &source.CORS{
-		Methods:     report.EnvoyNames(n.Field("allowMethods"), credentials),
-		Headers:     report.EnvoyNames(n.Field("allowHeaders"), credentials),
+		Methods:     report.StarredNames(n.Field("allowMethods"), credentials),
+		Headers:     report.StarredNames(n.Field("allowHeaders"), credentials),
 		Expose:      report.Names(n.Field("exposeHeaders")),
 		Credentials: credentials,
 		MaxAge:      report.MaxAge(n.Field("maxAge"), fields.Seconds),
@@ -102,11 +79,7 @@ func CORS(r Rule, report *fields.Report, read OriginReader) *source.CORS {
 		cors.MaxAge = &source.MaxAge{Place: n.Place(), Seconds: 5, Default: true}
 	}
 	for _, text := range report.Texts(n.Field("allowOrigins")) {
-		cors.Origins = append(cors.Origins, read(text, credentials))
-	}
-	if len(cors.Origins) == 0 {
-		report.Tell(source.Decide, n, "it allows no origin, so no page can read an answer; no policy is written", "list origins under allowOrigins")
-		return nil
+		cors.Origins = append(cors.Origins, read(report, text, credentials))
 	}
 	return cors
 }
@@ -119,13 +92,14 @@ var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
 // origin reads an entry of allowOrigins: a star stands for everything to its left, dots
 // included, and alone for every host (HTTPCORSFilter, allowOrigins).
-func origin(text source.Text, credentials bool) source.Origin {
+func origin(report *fields.Report, text source.Text, credentials bool) source.Origin {
 	if text.Text == "*" {
 		return star(text, credentials)
 	}
 	o := source.EnvoyOrigin(text, source.EnvoyExact)
 	parts := shape.FindStringSubmatch(text.Text)
 	if parts == nil {
+		report.RefusedOrigin(text)
 		o.Meant = fields.Meant(text.Text)
 		return o
 	}

@@ -24,18 +24,33 @@ type Reader interface {
 
 // Routes returns what the rules of all routes match, in the order of precedence, with the
 // answer of each.
-func Routes(docs []tree.Node, reader Reader) []source.Route {
+func Routes(docs []tree.Node, reader Reader) source.Config {
 	gateways := gatewaysOf(docs)
 	var all []match
+	var config source.Config
 	for _, r := range rules(docs) {
-		all = append(all, r.answered(gateways, reader)...)
+		answered := r.answered(gateways, reader)
+		if len(answered) == 0 {
+			config.Findings = append(config.Findings, r.unattached()...)
+		}
+		all = append(all, answered...)
 	}
 	slices.SortStableFunc(all, precedence)
-	var routes []source.Route
 	for _, m := range all {
-		routes = append(routes, m.route)
+		config.Routes = append(config.Routes, m.route)
 	}
-	return routes
+	return config
+}
+
+// unattached tells of a rule that no listener takes.
+func (r Rule) unattached() []source.Finding {
+	if !r.CORS().Exists() {
+		return nil
+	}
+	return []source.Finding{{
+		Fidelity: source.Dropped, Place: r.Place(), Field: "rules",
+		Message: "no listener of its gateway takes the route: its hostnames, its namespace or its sectionName differ",
+	}}
 }
 
 // answered returns the matches of the rule, once for each answer.
@@ -115,7 +130,7 @@ func (r Rule) matches() []match {
 	for _, n := range list {
 		m := base
 		path, everywhere := r.path(n)
-		m.conditions(n, r.Route.Kind)
+		m.conditions(n, r)
 		switch {
 		case len(m.route.Conditions) > 0:
 			m.addPath(path, everywhere)
@@ -127,6 +142,7 @@ func (r Rule) matches() []match {
 			free.route.Paths = nil
 		case len(free.route.Paths) > 0:
 			free.addPath(path, everywhere)
+			free.route.Findings = append(free.route.Findings, m.route.Findings...)
 		}
 	}
 	if free != nil {
@@ -195,17 +211,7 @@ func orAny(expr string) string {
 }
 
 // conditions reads what a match wants besides the path.
-func (m *match) conditions(n tree.Node, kind string) {
-	if method := n.Field("method"); method.Exists() && kind != "GRPCRoute" {
-		m.add(method, "method "+method.String())
-		m.method = 1
-		if method.String() != "OPTIONS" {
-			m.route.Findings = append(m.route.Findings, source.Finding{
-				Fidelity: source.Differs, Place: method.Place(), Field: "method", Value: method.String(),
-				Message: "a preflight is an OPTIONS request, which this match does not take by the specification; Envoy Gateway answers it nevertheless",
-			})
-		}
-	}
+func (m *match) conditions(n tree.Node, r Rule) {
 	for _, h := range n.Field("headers").Items() {
 		m.add(h, "header "+h.Field("name").String()+": "+h.Field("value").String())
 		m.headers++
@@ -214,6 +220,42 @@ func (m *match) conditions(n tree.Node, kind string) {
 		m.add(q, "query "+q.Field("name").String()+"="+q.Field("value").String())
 		m.queries++
 	}
+	method := n.Field("method")
+	if !method.Exists() || r.Route.Kind == "GRPCRoute" {
+		return
+	}
+	m.method = 1
+	if len(m.route.Conditions) == 0 && r.takesPreflights(n) {
+		m.tell(source.Differs, method, "the rule takes preflights for this path, and no other rule of the route is for it: the policy is for all methods")
+		return
+	}
+	m.add(method, "method "+method.String())
+	if method.String() != "OPTIONS" {
+		m.tell(source.Differs, method, "a preflight is an OPTIONS request, which this match does not take by the specification; Envoy Gateway answers it nevertheless")
+	}
+}
+
+// takesPreflights reports whether the rule takes OPTIONS requests for the path of a match,
+// and no other rule of the route is for that path.
+func (r Rule) takesPreflights(n tree.Node) bool {
+	path, _ := r.path(n)
+	takes := false
+	for _, rule := range r.spec.Field("rules").Items() {
+		for _, m := range rule.Field("matches").Items() {
+			if p, _ := r.path(m); p.Kind != path.Kind || p.Text.Text != path.Text.Text {
+				continue
+			}
+			if rule.Path() != r.Path() {
+				return false
+			}
+			takes = takes || m.Field("method").String() == "OPTIONS" && !m.Field("headers").Exists() && !m.Field("queryParams").Exists()
+		}
+	}
+	return takes
+}
+
+func (m *match) tell(fidelity source.Fidelity, n tree.Node, message string) {
+	m.route.Findings = append(m.route.Findings, source.Finding{Fidelity: fidelity, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message})
 }
 
 func (m *match) add(n tree.Node, text string) {

@@ -106,6 +106,10 @@ func (r Rule) tellFilters(report *fields.Report) tree.Node {
 		case !cors.Exists():
 			report.Tell(source.Decide, f, "the CORS filter is empty, so it does nothing", `write what it allows under "cors"`)
 		}
+		if r.Route.Exists() && r.Route.Kind != "HTTPRoute" {
+			report.Tell(source.Decide, f, "only a HTTPRoute can have a CORS filter, so this does nothing", "")
+			return tree.Node{}
+		}
 		if seen {
 			report.Tell(source.Decide, f, "a rule has one CORS filter; this one is left out", "")
 		}
