@@ -1,50 +1,154 @@
-// Package prove finds the patterns that a regex over origins stands for, and proves how
-// they differ from it. It compares both as automata over serialised origins.
 package prove
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 )
 
-// Mode says how much of an origin a regex has to match. Engines differ in it.
+// Mode says what of an origin a regex has to match, by the engine that runs it.
 type Mode uint8
 
-// The modes of a Regex.
+// The modes.
 const (
-	Whole  Mode = iota // all of it: Envoy
-	Prefix             // its beginning
-	Search             // a part of it: nginx, Traefik
+	Whole  Mode = iota // all of it, as in Envoy
+	Prefix             // from its beginning on
+	Search             // any part of it
 )
 
-// Regex is a regular expression, and how its engine matches it. Its zero value matches
-// only the empty text.
+// Regex is a regex over origins, as some engine runs it.
 type Regex struct {
-	Expr string // as RE2 reads it
+	Expr string
 	Mode Mode
 	Fold bool // without case
 }
 
-// Compile returns what matches the whole texts that r allows.
-func (r Regex) Compile() (*regexp.Regexp, error) {
-	flags := "s"
+// maxExpr bounds an expression, and maxSize how many instructions it may have with each
+// repetition written out.
+const (
+	maxExpr = 1 << 16
+	maxSize = 1 << 15
+)
+
+// parse returns the syntax tree of the expression alone. Its error says what to write.
+func (r Regex) parse() (*syntax.Regexp, error) {
+	if len(r.Expr) > maxExpr {
+		return nil, ErrTooBig
+	}
+	flags := syntax.Perl
 	if r.Fold {
-		flags = "is"
+		flags |= syntax.FoldCase
 	}
-	expr := r.Expr
-	if strings.Contains(expr, "(?#") {
-		return nil, fmt.Errorf("comments in a regex are not read: %q", expr)
+	if bad := backreference.FindString(r.Expr); bad != "" && strings.Count(r.Expr, "(") > 9 {
+		return nil, errors.New(bad + " may be what a group has matched or a character, and " + unlike)
 	}
-	switch r.Mode {
-	case Prefix:
-		return regexp.Compile("(?" + flags + `)\A(?:(?-s:` + expr + `)).*\z`)
-	case Search:
-		return regexp.Compile("(?" + flags + `)\A.*(?:(?-s:` + expr + `)).*\z`)
-	default:
-		return regexp.Compile("(?" + flags + `)\A(?:(?-s:` + expr + `))\z`)
+	tree, err := syntax.Parse(r.Expr, flags)
+	if err != nil {
+		return nil, explain(r.Expr, err)
 	}
+	if size(tree, 1) > maxSize {
+		return nil, ErrTooBig
+	}
+	return tree, nil
 }
 
-// Literal is the regex of one text.
-func Literal(text string) Regex { return Regex{Expr: regexp.QuoteMeta(text)} }
+// size returns about how many instructions a tree has that is there so many times.
+func size(tree *syntax.Regexp, times int) int {
+	n := times
+	switch tree.Op {
+	case syntax.OpLiteral:
+		n = times * len(tree.Rune)
+	case syntax.OpCharClass:
+		n += len(tree.Rune)
+	case syntax.OpRepeat:
+		times *= max(tree.Min, tree.Max, 1)
+	}
+	for _, sub := range tree.Sub {
+		n += size(sub, times)
+	}
+	return n
+}
+
+// whole returns the tree of the origins that the expression with that tree matches, as a
+// whole.
+func (r Regex) whole(tree *syntax.Regexp) *syntax.Regexp {
+	rest := &syntax.Regexp{Op: syntax.OpStar, Sub: []*syntax.Regexp{{Op: syntax.OpAnyChar}}}
+	switch r.Mode {
+	case Prefix:
+		tree = &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{tree, rest}}
+	case Search:
+		tree = &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{rest, tree, rest}}
+	}
+	return tree
+}
+
+// Matcher returns a function that reports whether the regex matches the text of an
+// origin, or any other text.
+func (r Regex) Matcher() (match func(text string) bool, err error) {
+	tree, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(tree.String())
+	if err != nil {
+		return nil, err
+	}
+	re.Longest() // so that a match of the whole text is the one that is found
+	return func(text string) bool {
+		at := re.FindStringIndex(text)
+		switch {
+		case at == nil || r.Mode == Search:
+			return at != nil
+		case r.Mode == Prefix:
+			return at[0] == 0
+		}
+		return at[0] == 0 && at[1] == len(text)
+	}, nil
+}
+
+const unlike = "RE2 reads it otherwise than PCRE: write patterns such as \"https://*.example.com\" instead"
+
+// backreference may be one in PCRE, if there are so many groups.
+var backreference = regexp.MustCompile(`\\[1-9][0-9]`)
+
+// foreigners are constructs of PCRE and its like that RE2 has not, with what to write
+// instead.
+var foreigners = []struct {
+	find       *regexp.Regexp
+	name, hint string
+}{
+	{regexp.MustCompile(`^\(\?<?[=!]`), "looks ahead or behind", "leave it out and list the origins, or write patterns"},
+	{regexp.MustCompile(`^\(\?>`), "is an atomic group", `write "(?:" if it may give back what it matched`},
+	{regexp.MustCompile(`^\(\?\(`), "is a condition", "write each of its cases"},
+	{regexp.MustCompile(`^\(\?(R|[-+]?[0-9]|&|P>)`), "calls a group again", "write the group out"},
+	{regexp.MustCompile(`^\(\?#`), "is a comment", "leave it out"},
+	{regexp.MustCompile(`^\(\?\|`), "numbers groups anew", `write "(?:"`},
+	{regexp.MustCompile(`^\(\?'`), "is a group's name", `write "(?:"`},
+	{regexp.MustCompile(`^\(\?\^?[a-zA-Z-]*[xJna^]`), "is a flag that RE2 has not", "write the regex without it"},
+	{regexp.MustCompile(`^\(\*`), "is a verb", "leave it out"},
+	{regexp.MustCompile(`^(\\[1-9]|\\k|\\g|\(\?P=)`), "is what a group has matched", "write the group out"},
+	{regexp.MustCompile(`^\\Z`), "is the end of the text", `write "$"`},
+	{regexp.MustCompile(`^\\[hHNRXVKGCEuoclLU]`), "is an escape that RE2 has not", "write a class such as [a-z0-9-]"},
+	{regexp.MustCompile(`^([*+?]|\{[0-9]+(,[0-9]*)?\})\+`), "keeps what it has matched", "leave out the last plus"},
+}
+
+// explain says which construct of the expression is foreign to RE2, if that is why it
+// cannot be read.
+func explain(expr string, err error) error {
+	for i := 0; i < len(expr); i++ {
+		for _, f := range foreigners {
+			if found := f.find.FindString(expr[i:]); found != "" {
+				return fmt.Errorf("%s %s, and RE2 has no such thing: %s", found, f.name, f.hint)
+			}
+		}
+		if expr[i] == '\\' {
+			i++
+		}
+	}
+	if bad, ok := errors.AsType[*syntax.Error](err); ok {
+		return fmt.Errorf("this is not an RE2 regex: %s: %s", bad.Code, bad.Expr)
+	}
+	return err
+}

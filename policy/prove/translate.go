@@ -1,0 +1,264 @@
+package prove
+
+import (
+	"cmp"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy"
+)
+
+// Translate finds the patterns that stand for a regex. It returns an error, which says
+// what to write, if RE2 cannot read the regex or if the proof would be too big.
+func Translate(r Regex) (Verdict, error) {
+	tree, err := r.parse()
+	if err != nil {
+		return Verdict{}, err
+	}
+	may, err := candidates(tree)
+	if err != nil {
+		return Verdict{}, err
+	}
+	p := &prover{budget: &budget{maxWork}, origins: newOrigins()}
+	if p.regex, err = newDFA(r.whole(tree), p.budget); err != nil {
+		return Verdict{}, err
+	}
+	v := p.translate(may)
+	if p.budget.left < 0 {
+		return Verdict{}, ErrTooBig
+	}
+	return v, nil
+}
+
+// prover is one translation.
+type prover struct {
+	budget            *budget
+	origins           *origins
+	regex             *dfa
+	source            *language // what regex matches
+	verdict           Verdict
+	kept              []policy.Pattern
+	wide              []policy.Pattern // those of Widening
+	addsPort, addsOdd bool             // kept allow the default port besides, or odd names
+}
+
+// Shapes of origins. A name that is not odd is one that somebody can register: without
+// "_", and without a hyphen at an end of a label.
+const (
+	plainLabel = `[a-z0-9]+(?:-+[a-z0-9]+)*`
+	plainHost  = `(?:(?:` + plainLabel + `\.)*` + plainLabel + `|\[.*\])` + anyPort + `?`
+	plainPage  = `https?://` + plainHost
+	plainAny   = `[^/]*://` + plainHost
+	plainApp   = `[^/]*://[a-z0-9.:-]*`
+	webHost    = `https://` + plainLabel + `(?:\.` + plainLabel + `)+`
+	webPage    = `https?://[^/]*`
+)
+
+func (p *prover) translate(may []policy.Pattern) Verdict {
+	p.source = build(p.budget, p.origins, p.regex)
+	if p.source.isNone {
+		p.verdict.Kind = Never
+		return p.verdict
+	}
+	for _, c := range may {
+		p.try(c)
+	}
+	p.kept = uncovered(p.kept)
+	for _, c := range p.kept {
+		p.verdict.Patterns = append(p.verdict.Patterns, c.String())
+	}
+	p.compare()
+	return p.verdict
+}
+
+// language returns the origins that an expression matches.
+func (p *prover) language(expr string) *language { return build(p.budget, p.origins, p.machine(expr)) }
+
+// machine returns that of an expression of this package.
+func (p *prover) machine(expr string) machine {
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		p.budget.left = -1 // the host is too long for an expression
+		tree = &syntax.Regexp{Op: syntax.OpNoMatch}
+	}
+	d, err := newDFA(tree, p.budget)
+	if err != nil {
+		p.budget.left = -1
+	}
+	return d
+}
+
+// less returns a shortest origin of l that m does not accept.
+func (p *prover) less(l *language, m machine) (string, bool) { return witness(p.budget, l, m) }
+
+// try enters a pattern among those that are kept, or those that allow more.
+func (p *prover) try(c policy.Pattern) {
+	if c.Form == policy.FormExact && c.Port != policy.AnyPort {
+		if has(p.source, c.String()) {
+			p.kept = append(p.kept, c)
+		} else {
+			p.widens(c, c.String())
+		}
+		return
+	}
+	allowed := p.language(Expression([]policy.Pattern{c}))
+	added, more := p.less(allowed, p.source)
+	if !more {
+		p.kept = append(p.kept, c)
+		return
+	}
+	plain := build(p.budget, allowed, p.machine(shapeOf(c)))
+	witness, more := p.less(plain, p.source)
+	switch {
+	case !more:
+		p.keepOdd(c, added)
+	case c.Port == policy.AnyPort && p.addsDefaultPort(plain):
+		p.kept, p.addsPort, p.verdict.Added = append(p.kept, c), true, witness
+	default:
+		p.widens(c, witness)
+	}
+}
+
+// shapeOf returns the shape of the origins of a pattern that are not odd.
+func shapeOf(c policy.Pattern) string {
+	if isWeb(c) {
+		return plainPage
+	}
+	return plainApp
+}
+
+// addsDefaultPort reports whether the regex matches all of l that has a port.
+func (p *prover) addsDefaultPort(l *language) bool {
+	_, more := p.less(build(p.budget, l, p.machine(`.*://.*[^:]:[0-9]+`)), p.source)
+	return !more
+}
+
+func (p *prover) keepOdd(c policy.Pattern, added string) {
+	p.kept, p.addsOdd = append(p.kept, c), true
+	if !p.addsPort {
+		p.verdict.Added = added
+	}
+}
+
+func (p *prover) widens(c policy.Pattern, witness string) {
+	p.wide = append(p.wide, c)
+	p.verdict.Widening = append(p.verdict.Widening, Widening{c.String(), witness})
+}
+
+func isWeb(c policy.Pattern) bool { return c.Scheme == "http" || c.Scheme == "https" }
+
+// uncovered returns the patterns that no other one covers.
+func uncovered(list []policy.Pattern) (needed []policy.Pattern) {
+	for i, p := range list {
+		covered := false
+		for j, q := range list {
+			covered = covered || i != j && q.Covers(p) && !(p.Covers(q) && i < j)
+		}
+		if !covered {
+			needed = append(needed, p)
+		}
+	}
+	return needed
+}
+
+// compare sets the kind of the verdict, and its witnesses.
+func (p *prover) compare() {
+	v := &p.verdict
+	meant := slices.Concat(p.kept, p.wide)
+	p.findHole(meant)
+	p.findWider(meant)
+	kept := Expression(p.kept)
+	odd, losesOdd := p.less(p.source, p.machine(kept))
+	if !losesOdd {
+		v.Kind = p.equal()
+		return
+	}
+	page, losesPage := p.lost(plainPage, kept)
+	app, losesApp := p.lost(plainAny, kept+"|"+webPage)
+	v.Lost = cmp.Or(page, app, odd)
+	v.LostOwn, _ = p.lost(domains(meant, plainLabel), kept)
+	switch {
+	case len(p.kept) == 0 && len(v.Wider) > 0:
+		v.Kind = WidenOnly
+	case len(p.kept) == 0:
+		v.Kind = None
+	case v.LostOwn != "":
+		v.Kind = NarrowedOwn
+	case losesPage && v.Hole != "":
+		v.Kind = NarrowedForeign
+	case losesPage:
+		v.Kind = NarrowedOwn
+	case losesApp:
+		v.Kind = NarrowedScheme
+	case p.addsPort:
+		v.Kind = EqualPlusDefaultPort
+	default:
+		v.Kind = EqualButOddNames
+	}
+}
+
+// equal is the kind if nothing is lost.
+func (p *prover) equal() Kind {
+	switch {
+	case p.addsPort:
+		return EqualPlusDefaultPort
+	case p.addsOdd:
+		return EqualButOddNames
+	}
+	return Equal
+}
+
+// lost returns a shortest origin of that shape that the regex matches and another
+// expression does not.
+func (p *prover) lost(shape, other string) (string, bool) {
+	return p.less(build(p.budget, p.source, p.machine(shape)), p.machine(other))
+}
+
+// findHole looks for what the regex allows beyond the domains that are meant: preferably
+// what everybody takes for a site.
+func (p *prover) findHole(meant []policy.Pattern) {
+	own := domains(meant, labelExpr)
+	for _, shape := range []string{webHost, webPage} {
+		if hole, found := p.lost(shape, own); found {
+			p.verdict.Hole = hole
+			return
+		}
+	}
+}
+
+// findWider tries whether all patterns together cover every web page.
+func (p *prover) findWider(meant []policy.Pattern) {
+	if len(p.wide) == 0 {
+		return
+	}
+	list := uncovered(meant)
+	if _, some := p.lost(plainPage, Expression(list)); some {
+		return
+	}
+	for _, c := range list {
+		p.verdict.Wider = append(p.verdict.Wider, c.String())
+	}
+}
+
+// domains returns the expression of all that is at or below the hosts of patterns, on
+// any port; label is one of a name.
+func domains(list []policy.Pattern, label string) string {
+	var alternatives []string
+	for _, c := range list {
+		scheme := "https?"
+		if !isWeb(c) {
+			scheme = regexp.QuoteMeta(c.Scheme)
+		}
+		host := `(?:` + label + `\.)*` + regexp.QuoteMeta(c.Host)
+		if c.Form == policy.FormAnyHost {
+			host = `[^/:\[]*|\[[^/]*`
+		}
+		alternatives = append(alternatives, scheme+"://(?:"+host+")"+anyPort+"?")
+	}
+	if len(alternatives) == 0 {
+		return nothing
+	}
+	return strings.Join(alternatives, "|")
+}
