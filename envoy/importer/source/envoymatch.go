@@ -23,7 +23,7 @@ const (
 // (CorsFilter::isOriginAllowed).
 func EnvoyOrigin(text Text, match EnvoyMatch) Origin {
 	o := Origin{Text: text, Regex: prove.Regex{Expr: envoyExpr(text.Text, match)}}
-	if re, err := o.Regex.Compile(); err == nil && re.MatchString("*") {
+	if match, err := o.Regex.Matcher(); err == nil && match("*") {
 		o.Any = Reflected
 	}
 	return o

@@ -22,7 +22,8 @@ type Finding struct {
 	// Policy is the policy that it is about; empty: none.
 	Policy string `json:"policy,omitempty"`
 	Place
-	// Field is the field of the input, as its system names it, and Value its text.
+	// Field is the field that it is about, as the input or the policy names it, and Value
+	// its text.
 	Field string `json:"field,omitempty"`
 	Value string `json:"value,omitempty"`
 	// Message is one sentence without a full stop: what was found and what came of it.

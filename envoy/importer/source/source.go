@@ -56,6 +56,8 @@ type Route struct {
 	Hosts []string
 	// Paths are what the path has to match, one of them; empty: every path.
 	Paths []Path
+	// Conditions are what a request has to meet besides host and path: "header x-version".
+	Conditions []Text
 	// FirstMatch says that the system takes the first route that matches (Envoy, Istio), not
 	// the most specific one: a later route whose requests an earlier one takes is never reached.
 	FirstMatch bool

@@ -1,0 +1,329 @@
+package envoyimport
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
+)
+
+// reader makes routes of virtual hosts.
+type reader struct {
+	source.Config
+	told   map[string]bool         // :: place, and what was told of it
+	cors   map[string]*source.CORS // :: places of the policies
+	owners map[string]*host        // :: host; "" is every host
+}
+
+// config returns what the parts say.
+func (c *collection) config() source.Config {
+	r := &reader{told: map[string]bool{}, cors: map[string]*source.CORS{}, owners: map[string]*host{}}
+	for _, m := range c.managers {
+		if m.name == "" {
+			r.Findings = append(r.Findings, m.findings()...)
+		}
+	}
+	hosts := c.virtualHosts()
+	entries := map[*host][]entry{}
+	for _, h := range hosts {
+		r.Findings = append(r.Findings, h.setScopes(c.hosts)...)
+		entries[h] = r.entries(h)
+	}
+	// Of two that have the same host, the one that allows something is read.
+	slices.SortStableFunc(hosts, func(a, b *host) int { return cmp.Compare(rank(entries[a]), rank(entries[b])) })
+	for _, h := range hosts {
+		r.claim(h, hosts, entries)
+	}
+	for _, h := range hosts {
+		r.addRoutes(h, fold(h, entries[h]))
+	}
+	// The virtual host of every host comes last in Envoy, wherever it stands.
+	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(breadth(a), breadth(b)) })
+	return r.Config
+}
+
+func rank(entries []entry) int {
+	if slices.ContainsFunc(entries, func(e entry) bool { return e.cors != nil }) {
+		return 0
+	}
+	return 1
+}
+
+func breadth(r source.Route) int {
+	if len(r.Hosts) == 0 {
+		return 1
+	}
+	return 0
+}
+
+// claim takes hosts away from h that another virtual host has, in another listener or on
+// another port: policies know neither.
+func (r *reader) claim(h *host, all []*host, entries map[*host][]entry) {
+	if len(all) == 1 || !h.Exists() {
+		return
+	}
+	var kept []scope
+	for _, s := range h.scopes {
+		if s.condition != nil {
+			kept = append(kept, s)
+			continue
+		}
+		hosts := slices.Clone(s.hosts)
+		every := len(hosts) == 0 && !r.taken("", h, entries)
+		hosts = slices.DeleteFunc(hosts, func(name string) bool { return r.taken(name, h, entries) })
+		if every || len(hosts) > 0 {
+			kept = append(kept, scope{hosts: hosts})
+		}
+	}
+	h.scopes = kept
+}
+
+// taken reports whether another virtual host has the host; if none, h has it.
+func (r *reader) taken(name string, h *host, entries map[*host][]entry) bool {
+	owner := r.owners[name]
+	if owner == nil || owner == h {
+		r.owners[name] = h
+		return false
+	}
+	forwards := slices.ContainsFunc(entries[h], func(e entry) bool { return !e.local })
+	if rank(entries[owner]) == 0 && forwards && !same(owner.Node, h.Node) {
+		f := finding(source.Decide, h.Node, "the virtual host at "+owner.Place().String()+" has the same host "+cmp.Or(name, "*")+", on another port or listener: that one is read, since policies know neither", "")
+		f.Value = cmp.Or(name, "*")
+		r.Findings = append(r.Findings, f)
+	}
+	return true
+}
+
+func same(a, b tree.Node) bool {
+	one, err := a.JSON()
+	other, errOther := b.JSON()
+	return err == nil && errOther == nil && string(one) == string(other)
+}
+
+// entry is a route with what Envoy answers there.
+type entry struct {
+	match
+	name     string
+	place    source.Place
+	cors     *source.CORS
+	local    bool // Envoy answers by itself
+	findings []source.Finding
+}
+
+// entries returns the routes of h.
+func (r *reader) entries(h *host) []entry {
+	above := h.above
+	if h.level.Exists() {
+		above = append(slices.Clone(above), levelOf(h.level, h.manager.filterNames()))
+	}
+	if len(h.routes) == 0 && len(h.above) == 0 && h.manager != nil && h.manager.policy.Exists() {
+		above = append(levels{{typed: h.manager.policy}}, above...)
+	}
+	findings := addedHeaders(h.level)
+	if len(h.routes) == 0 && !h.Field("routes").Exists() {
+		e := entry{match: match{everyPath: true}, place: h.place(above)}
+		e.cors, e.findings = r.answer(h, above)
+		e.findings = append(e.findings, findings...)
+		return []entry{e}
+	}
+	var entries []entry
+	for _, n := range h.routes {
+		entries = append(entries, r.entry(h, above, n))
+	}
+	if len(entries) > 0 {
+		entries[0].findings = append(findings, entries[0].findings...)
+	}
+	return entries
+}
+
+func (h *host) place(ls levels) source.Place {
+	if h.Exists() || len(ls) == 0 {
+		return h.Place()
+	}
+	return ls[0].typed.Place()
+}
+
+// entry reads a route.
+func (r *reader) entry(h *host, above levels, n tree.Node) entry {
+	action := n.Field("route")
+	l := levelOf(n, h.manager.filterNames())
+	c := &checker{findings: append(addedHeaders(n), addedHeaders(action)...)}
+	if l.old.Exists() {
+		c.tell(source.Differs, l.old, "Envoy does not load cors beside route: it is read as if it stood in it", "")
+	} else {
+		l.old = action.Field("cors")
+	}
+	e := entry{match: matchOf(n.Field("match")), name: n.Field("name").String(), place: n.Place()}
+	e.local = field(n, "redirect").Exists() || field(n, "direct_response").Exists() || field(n, "non_forwarding_action").Exists()
+	if !e.local {
+		var findings []source.Finding
+		e.cors, findings = r.answer(h, append(slices.Clone(above), l))
+		c.findings = append(c.findings, findings...)
+	}
+	for _, cluster := range items(field(action, "weighted_clusters", "clusters")) {
+		c.findings = append(c.findings, addedHeaders(cluster)...)
+		if hasCORS(cluster) {
+			c.tell(source.Decide, cluster, "this cluster has a policy of its own, and chance decides whether it answers: the route is left out", "")
+			e.cors = nil
+		}
+	}
+	e.findings = c.findings
+	return e
+}
+
+// answer returns what the filter answers by the levels, and what is to be told of them.
+func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
+	c := &checker{}
+	ps, hidden := ls.policies()
+	for _, n := range hidden {
+		if r.first(n, "hidden") {
+			c.tell(source.Dropped, n, "Envoy does not read cors where typed_per_filter_config has a CorsPolicy", "")
+		}
+	}
+	for _, l := range ls {
+		for _, n := range l.foreign {
+			if r.first(n, "name") {
+				c.tell(source.Dropped, n, "the cors filter has another name here: Envoy does not read this policy", "name it as in http_filters")
+			}
+		}
+	}
+	for _, p := range ps {
+		if r.first(p, "fields") {
+			c.findings = append(c.findings, check(p)...)
+		}
+	}
+	if len(ps) == 0 || ls.disabled(h.manager != nil && h.manager.disabled) {
+		return nil, c.findings
+	}
+	cors := r.effective(ps)
+	if len(cors.Origins) == 0 {
+		if r.first(ps[0], "origins") {
+			c.noOrigins(ps[0], cors)
+		}
+		return nil, c.findings
+	}
+	if h.manager != nil && len(h.manager.names) == 0 && cors.Mode != policy.ModeOff {
+		c.tell(source.Decide, h.manager.filters, "the HTTP filters have no "+filterName+": Envoy reads none of its policies", `write mode: "enforce" if they are to act`)
+		cors.Mode = policy.ModeOff
+	}
+	return cors, c.findings
+}
+
+func (c *checker) noOrigins(p tree.Node, cors *source.CORS) {
+	if cors.ForwardsUnmatched {
+		c.tell(source.Dropped, p, "no origin is allowed: the policy does nothing", "")
+		return
+	}
+	c.tell(source.Decide, p, "no origin is allowed, and Envoy answers each preflight without CORS headers: a policy needs an origin", "")
+}
+
+// first reports whether it was not asked before: what holds for several routes is told once.
+func (r *reader) first(n tree.Node, what string) bool {
+	key := n.Place().String() + " " + what
+	again := r.told[key]
+	r.told[key] = true
+	return !again
+}
+
+// effective returns the same CORS for the same policies.
+func (r *reader) effective(ps policies) *source.CORS {
+	var key strings.Builder
+	for _, p := range ps {
+		key.WriteString(p.Place().String() + " ")
+	}
+	if r.cors[key.String()] == nil {
+		r.cors[key.String()] = ps.effective()
+	}
+	return r.cors[key.String()]
+}
+
+// addedHeaders tells the headers of CORS that Envoy adds to every response.
+func addedHeaders(n tree.Node) []source.Finding {
+	var findings []source.Finding
+	for _, added := range items(field(n, "response_headers_to_add")) {
+		if f, ok := AddedHeader(added.Field("header", "key").String(), added.Field("header", "value")); ok {
+			findings = append(findings, f)
+		}
+	}
+	return findings
+}
+
+// addRoutes adds the groups for each scope of h.
+func (r *reader) addRoutes(h *host, groups []source.Route) {
+	for i, s := range h.scopes {
+		for _, g := range groups {
+			g.Hosts = s.hosts
+			g.Conditions = append(slices.Clone(g.Conditions), s.condition...)
+			if i > 0 {
+				g.Findings = nil
+			}
+			r.Routes = append(r.Routes, g)
+		}
+	}
+	if len(h.scopes) == 0 {
+		for _, g := range groups {
+			r.Findings = append(r.Findings, g.Findings...)
+		}
+	}
+}
+
+// fold makes one route of entries that follow each other and get the same answer.
+func fold(h *host, entries []entry) []source.Route {
+	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.never })
+	var routes []source.Route
+	for len(entries) > 0 {
+		n := 1
+		for n < len(entries) && entries[n].cors == entries[0].cors {
+			n++
+		}
+		routes = append(routes, joined(entries[:n])...)
+		entries = entries[n:]
+	}
+	for i := range routes {
+		routes[i].FirstMatch = true
+		routes[i].Name = h.routeName(routes[i], len(routes) > 1)
+	}
+	return routes
+}
+
+// joined makes one route of entries with the same answer, and one of each that has conditions
+// unless all requests that reach it get the answer.
+func joined(entries []entry) []source.Route {
+	all := source.Route{Place: entries[0].place, CORS: entries[0].cors}
+	if len(entries) == 1 {
+		all.Name = entries[0].name
+	}
+	every := slices.ContainsFunc(entries, func(e entry) bool { return e.everyPath && len(e.conditions) == 0 })
+	var routes []source.Route
+	for _, e := range entries {
+		if every || len(e.conditions) == 0 {
+			all.Findings = append(all.Findings, e.findings...)
+			all.Paths = append(all.Paths, e.path)
+			continue
+		}
+		r := source.Route{Name: e.name, Place: e.place, Conditions: e.conditions, CORS: e.cors, Findings: e.findings}
+		if !e.everyPath {
+			r.Paths = []source.Path{e.path}
+		}
+		routes = append(routes, r)
+	}
+	if every {
+		all.Paths = nil
+	}
+	if every || len(all.Paths) > 0 {
+		routes = append(routes, all)
+	}
+	return routes
+}
+
+// routeName is the name of the route, or of h and its first path.
+func (h *host) routeName(r source.Route, several bool) string {
+	name, _ := cutPort(h.name)
+	if r.Name == "" && several && len(r.Paths) > 0 {
+		return name + r.Paths[0].Text.Text
+	}
+	return cmp.Or(r.Name, name)
+}

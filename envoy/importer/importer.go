@@ -1,0 +1,139 @@
+// Package importer translates what the configurations of other systems say about CORS into
+// policies, tells how faithful each part is, and makes cases of what the systems do.
+//
+// A package below it reads each system, and tells in the words of package source what that
+// system does. What is the same for all systems is here: which policy covers which requests
+// (scope.go), origins to patterns (origins.go), methods and headers (names.go), what has to
+// be asked for (optins.go).
+package importer
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+)
+
+// Options say what to do if a policy cannot be the same as its source.
+type Options struct {
+	// KeepRegexes keeps a regex whose patterns would allow less.
+	KeepRegexes bool
+	// Widen writes patterns that allow more if there are no others.
+	Widen bool
+	// KeepForwarding has a preflight of an unknown origin go to the upstream if the source
+	// does that, and KeepUpstream leaves the upstream's own CORS headers if it does.
+	KeepForwarding, KeepUpstream bool
+	// Rehearse writes what was as enforced, and what should be as shadow.
+	Rehearse bool
+}
+
+// Result is the translation.
+type Result struct {
+	// Policies load without an error.
+	Policies []policy.Spec
+	// Findings are in the order of the policies; those of none come last.
+	Findings []source.Finding
+
+	places []source.Place // of Policies
+	chart  *chart
+}
+
+// Undecided reports whether somebody has to decide something, or a policy allows more than
+// its source.
+func (r Result) Undecided() bool {
+	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
+		return f.Fidelity == source.Decide || f.Fidelity == source.Widened
+	})
+}
+
+// Translate returns the policies that decide like the configurations. If two of them answer
+// the same requests, the first one counts.
+func Translate(o Options, configs ...source.Config) Result {
+	w := writer{options: o, chart: newChart(configs), names: map[string]bool{}}
+	for _, l := range w.chart.lanes {
+		if l.route.CORS != nil {
+			l.answer = translate(l.route.CORS, o)
+		}
+	}
+	w.chart.draw()
+	for _, l := range w.chart.lanes {
+		w.write(l)
+	}
+	for _, c := range configs {
+		w.result.Findings = append(w.result.Findings, c.Findings...)
+	}
+	w.check()
+	w.result.chart = w.chart
+	return w.result
+}
+
+// writer makes policies of lanes.
+type writer struct {
+	options Options
+	chart   *chart
+	names   map[string]bool // that are taken
+	result  Result
+}
+
+// write writes the policies of a lane, and what there is to tell of it.
+func (w *writer) write(l *lane) {
+	cover := w.chart.cover(l)
+	base := nameOf(l.route)
+	first := ""
+	for _, c := range cover {
+		spec := policy.Spec{Mode: policy.ModeOff}
+		if l.answer != nil {
+			spec = l.answer.spec
+		}
+		spec.Hosts, spec.Paths = c.hosts, c.paths
+		spec.Name = w.unique(base)
+		if first == "" {
+			first = spec.Name
+		}
+		w.add(l, spec)
+	}
+	l.policy = first
+	w.tell(l)
+}
+
+func (w *writer) add(l *lane, spec policy.Spec) {
+	w.result.Policies = append(w.result.Policies, spec)
+	w.result.places = append(w.result.places, l.route.Place)
+}
+
+// tell adds the findings of a lane.
+func (w *writer) tell(l *lane) {
+	found := slices.Clone(l.route.Findings)
+	found = append(found, l.findings...)
+	if l.answer != nil && len(l.scopes) > 0 {
+		found = append(found, l.answer.findings...)
+	}
+	for _, f := range found {
+		f.Policy = l.policy
+		w.result.Findings = append(w.result.Findings, f)
+	}
+}
+
+// check leaves out what could not be loaded.
+func (w *writer) check() {
+	refused := map[int]policy.Problem{}
+	policyfile.Examine(w.result.Policies, func(p policy.Problem) {
+		if _, known := refused[p.Spec]; p.Level == policy.Error && !known {
+			refused[p.Spec] = p
+		}
+	})
+	for i := len(w.result.Policies) - 1; i >= 0; i-- {
+		p, bad := refused[i]
+		if !bad {
+			continue
+		}
+		w.result.Findings = append(w.result.Findings, source.Finding{
+			Fidelity: source.Decide, Policy: w.result.Policies[i].Name, Place: w.result.places[i], Field: p.Field, Value: p.Value,
+			Message: fmt.Sprintf("the policy is left out, since corsgate refuses it: %s", p.Reason), Hint: p.Hint,
+		})
+		w.result.Policies = slices.Delete(w.result.Policies, i, i+1)
+		w.result.places = slices.Delete(w.result.places, i, i+1)
+	}
+}
