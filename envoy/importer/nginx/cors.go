@@ -202,13 +202,13 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 			}
 		}
 		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
-			re, err := c.regex.Compile()
-			return l.answer.verdict == denied && l.Text.Text != "" && err == nil && re.MatchString(l.Text.Text)
+			match, err := c.regex.Matcher()
+			return l.answer.verdict == denied && err == nil && match(l.Text.Text)
 		})
 		if !refused && len(answers) == 1 && !except {
 			listed[c.key()] = true
 			for _, a := range answers {
-				found = append(found, entry{Origin: source.Origin{Text: c.Text, Regex: c.regex}, answer: a})
+				found = append(found, entry{Origin: source.Origin{Text: c.Text, Regex: c.regex, Meant: withoutCase(c.regex)}, answer: a})
 			}
 			continue
 		}
@@ -220,6 +220,23 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 		s.left(p, listed)
 	}
 	return found
+}
+
+// withoutCase returns what a regex with upper case was meant for, if it matches no origin:
+// browsers send lower case.
+func withoutCase(r prove.Regex) []string {
+	if r.Fold || r.Expr == strings.ToLower(r.Expr) {
+		return nil
+	}
+	if v, err := prove.Translate(r); err != nil || v.Kind != prove.Never {
+		return nil
+	}
+	r.Fold = true
+	v, err := prove.Translate(r)
+	if err != nil {
+		return nil
+	}
+	return v.Patterns
 }
 
 // allowedBy reports whether an origin is allowed that c holds for.
@@ -327,7 +344,7 @@ func (s *site) make(found []entry, paths []way) *source.CORS {
 	c := &source.CORS{
 		Methods: best.answer.methods, Headers: best.answer.headers, Expose: best.answer.expose,
 		Credentials: best.answer.credentials, MaxAge: best.answer.maxAge, PrivateNetwork: best.answer.private,
-		KeepsUpstream: best.answer.keepsUpstream, ForwardsUnmatched: everybody(paths).forwards,
+		KeepsUpstream: best.answer.keepsUpstream && !s.conf.supposed, ForwardsUnmatched: everybody(paths).forwards && !s.conf.supposed,
 	}
 	whole := slices.ContainsFunc(found, func(e entry) bool { return e.Any != source.NotAny && e.answer.key() == best.answer.key() })
 	for _, e := range found {
