@@ -53,13 +53,12 @@ func Systems() []string {
 // ErrNothing is for an input in which nothing is about CORS.
 var ErrNothing = errors.New("nothing in the input is about CORS, or nobody understands it")
 
-// Understood says for people what can be read.
-func Understood() string {
-	parts := make([]string, 0, len(systems)+1)
+// Understood says for people what can be read, by system.
+func Understood() (list []string) {
 	for _, s := range systems {
-		parts = append(parts, fmt.Sprintf("%s (%s)", s.name, s.what))
+		list = append(list, s.name+": "+s.what)
 	}
-	return strings.Join(append(parts, "nginx (nginx.conf and what it includes)"), ", ")
+	return append(list, nginxSystem+": nginx.conf, with what it includes")
 }
 
 // Read returns what the systems do whose configurations are in files. from is a system, or
