@@ -59,8 +59,8 @@ type part struct {
 type kind uint8
 
 const (
-	spec kind = iota
-	route // an entry of http, or the field corsPolicy alone
+	spec  kind = iota
+	route      // an entry of http, or the field corsPolicy alone
 	corsPolicy
 )
 
