@@ -34,7 +34,7 @@ func Read(docs []tree.Node) source.Config {
 	docs = tree.Unlist(docs)
 	policies := policiesOf(docs)
 	config := gatewayapi.Routes(routes(docs), policies)
-	alone := policies.alone(docs)
+	alone := policies.alone(docs, fields.Answering(config.Routes))
 	for _, p := range policies {
 		config.Findings = append(config.Findings, p.findings...)
 	}

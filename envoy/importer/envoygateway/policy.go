@@ -2,9 +2,7 @@ package envoygateway
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -130,9 +128,8 @@ func (p *securityPolicy) tellSelectors() {
 }
 
 // alone returns the routes of the policies whose targets no route of the input is or has.
-func (all policies) alone(docs []tree.Node) []source.Route {
+func (all policies) alone(docs []tree.Node, before int) []source.Route {
 	var routes []source.Route
-	unknown := 0
 	for _, p := range all {
 		switch {
 		case !p.cors().Exists():
@@ -144,33 +141,12 @@ func (all policies) alone(docs []tree.Node) []source.Route {
 			if hosts, known := p.gatewayHosts(docs); known {
 				route.Hosts = hosts
 			} else {
-				p.somewhere(&route, unknown)
-				unknown++
+				fields.Somewhere(&route, describe(p.targets), p.object.Exists(), before+len(routes))
 			}
 			routes = append(routes, route)
 		}
 	}
 	return routes
-}
-
-// somewhere is for a policy of which the input does not say for which hosts and paths it is.
-// The first one is for all. Each other one is for a host that cannot exist (RFC 6761,
-// section 6.4), since it must not answer for the first.
-func (p *securityPolicy) somewhere(route *source.Route, before int) {
-	f := source.Finding{
-		Fidelity: source.Differs, Place: p.cors().Place(), Field: "cors",
-		Message: "the input does not have " + describe(p.targets) + " that says for which hosts and paths this is; the policy is for all",
-		Hint:    "add it to the input, or write hosts and paths into the policy",
-	}
-	if p.object.Exists() {
-		f.Fidelity = source.Decide
-	}
-	if before > 0 {
-		host := fmt.Sprintf("unknown-%d.invalid", before)
-		route.Hosts = []string{host}
-		f.Fidelity, f.Message = source.Decide, strings.Replace(f.Message, "the policy is for all", "the policy is for the host "+host+", so that it does nothing yet", 1)
-	}
-	route.Findings = append(route.Findings, f)
 }
 
 // tellUnused tells that nothing answers by the policy.
