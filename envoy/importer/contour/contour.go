@@ -69,7 +69,7 @@ func fragment(doc tree.Node) proxy {
 func Read(docs []tree.Node) source.Config {
 	var config source.Config
 	seen := map[string]bool{}
-	for _, doc := range tree.Unlist(docs) {
+	for _, doc := range fields.Own(tree.Unlist(docs), Claims) {
 		p, ok := proxyOf(doc)
 		if !ok {
 			continue

@@ -26,15 +26,20 @@ type securityPolicy struct {
 // (resource.Resources.Sort).
 type policies []*securityPolicy
 
-func policiesOf(docs []tree.Node) policies {
-	var all policies
+// routes are the other documents. A part of a configuration that may be the Gateway API's is
+// a policy only if there is no other.
+func policiesOf(docs []tree.Node) (all policies, routes []tree.Node) {
+	sure := slices.ContainsFunc(docs, Claims)
 	for _, doc := range docs {
 		o, ok := tree.ObjectOf(doc)
+		part := fragment(doc)
 		switch {
-		case !ok && Claims(doc):
-			all = append(all, fragment(doc))
-		case ok && Claims(doc) && o.Kind == "SecurityPolicy":
+		case ok && o.Kind == "SecurityPolicy" && Claims(doc):
 			all = append(all, &securityPolicy{object: o, spec: o.Field("spec")})
+		case !ok && part.cors().Field("allowOrigins").Exists() && (!sure || Claims(doc)):
+			all = append(all, part)
+		default:
+			routes = append(routes, doc)
 		}
 	}
 	for _, p := range all {
@@ -44,7 +49,7 @@ func policiesOf(docs []tree.Node) policies {
 	slices.SortStableFunc(all, func(a, b *securityPolicy) int {
 		return cmp.Or(cmp.Compare(a.created(), b.created()), cmp.Compare(a.object.Namespace, b.object.Namespace), cmp.Compare(a.object.Name, b.object.Name))
 	})
-	return all
+	return all, routes
 }
 
 // fragment returns the policy that a document without a kind is a part of: an object

@@ -191,6 +191,15 @@ func isCORS(header string) bool {
 	return strings.HasPrefix(strings.ToLower(header), "access-control-")
 }
 
+// Own returns the documents without those parts of configurations that are another system's.
+// If a system claims none, all are its own: the user has named it.
+func Own(docs []tree.Node, claims func(tree.Node) bool) []tree.Node {
+	sure := slices.ContainsFunc(docs, claims)
+	return slices.DeleteFunc(slices.Clone(docs), func(doc tree.Node) bool {
+		return sure && !doc.Field("kind").Exists() && !claims(doc)
+	})
+}
+
 // Somewhere is for a route of which the input does not say for which hosts and paths it is,
 // and does not have what says it. If there are others before, it is for a host that cannot
 // exist (RFC 6761, section 6.4), since it must not answer for them. whole says that the input

@@ -33,7 +33,7 @@ func Claims(doc tree.Node) bool {
 
 // Read returns what the cors plugins of the documents do.
 func Read(docs []tree.Node) source.Config {
-	docs = tree.Unlist(docs)
+	docs = fields.Own(tree.Unlist(docs), Claims)
 	var c config
 	for _, doc := range docs {
 		if o, ok := tree.ObjectOf(doc); ok {
