@@ -125,14 +125,17 @@ func regex(o *source.Origin, report *fields.Report) {
 		expr = ofHost(expr)
 	}
 	o.Regex = prove.Regex{Expr: expr, Mode: prove.Prefix}
-	if _, err := o.Regex.Matcher(); err != nil {
+	matches, err := o.Regex.Matcher()
+	if err != nil {
 		report.TellText(source.Differs, o.Text, "origins", "Kong takes this for a PCRE regex, and refuses the plugin if it is not one", "")
+		o.Meant = fields.Meant(o.Text.Text)
+		return
 	}
-	// The star of a glob repeats what is before it.
 	if p, err := policy.ParsePattern(o.Text.Text); err == nil && p.Form != policy.FormExact {
 		o.Meant = []string{o.Text.Text}
-	} else if strings.HasPrefix(o.Text.Text, "*") {
-		o.Meant = fields.Meant(o.Text.Text)
+		if glued := strings.Replace(o.Text.Text, "*.", "x", 1); matches(glued) {
+			report.TellText(source.Decide, o.Text, "origins", "Kong takes this for a regex, whose star repeats the character before it: it matches "+glued+", and no host below", "")
+		}
 	}
 }
 
