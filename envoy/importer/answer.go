@@ -30,12 +30,13 @@ type translation struct {
 	options Options
 	*answer
 	// at has the place of each origin that is written.
-	at map[string]source.Text
+	at     map[string]source.Text
+	proofs proofs
 }
 
 // translate returns what a policy has to say to answer like the source.
-func translate(c *source.CORS, o Options) *answer {
-	t := translation{cors: c, options: o, answer: &answer{}, at: map[string]source.Text{}}
+func translate(c *source.CORS, o Options, proofs proofs) *answer {
+	t := translation{cors: c, options: o, answer: &answer{}, at: map[string]source.Text{}, proofs: proofs}
 	t.spec.CORS.AllowCredentials = c.Credentials
 	t.spec.Mode = c.Mode
 	t.origins()
@@ -56,6 +57,9 @@ func (t *translation) tell(f source.Fidelity, at source.Text, field, message, hi
 // otherwise tells what the source does beside its headers, and keeps it if that is asked for.
 func (t *translation) otherwise() {
 	c, s := t.cors, &t.spec
+	if s.Mode == policy.ModeOff {
+		return // it touches nothing
+	}
 	if c.ForwardsUnmatched && t.options.KeepForwarding {
 		s.UnmatchedPreflights = policy.UnmatchedForward
 	} else if c.ForwardsUnmatched {

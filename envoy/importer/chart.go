@@ -19,13 +19,14 @@ type chart struct {
 	byHost map[string][]*lane
 	hosts  []string // of byHost, in order of first use
 	owners map[scope]*lane
-	order  []scope // of owners
-	aside  []*lane // with conditions besides host and path
+	order  []scope             // of owners
+	paths  map[string][]string // of owners :: host
+	aside  []*lane             // with conditions besides host and path
 }
 
 // newChart returns the lanes of the configurations.
 func newChart(configs []source.Config) *chart {
-	c := &chart{byHost: map[string][]*lane{}, owners: map[scope]*lane{}}
+	c := &chart{byHost: map[string][]*lane{}, owners: map[scope]*lane{}, paths: map[string][]string{}}
 	for i := range configs {
 		for k := range configs[i].Routes {
 			l := newLane(i, &configs[i].Routes[k])
@@ -52,7 +53,7 @@ func (c *chart) enter(host string, l *lane) {
 	}
 }
 
-// draw finds out which lane answers where, and tells what a policy cannot say.
+// draw finds out which lane answers where.
 func (c *chart) draw() {
 	for _, h := range c.hosts {
 		for _, l := range c.byHost[h] {
@@ -66,9 +67,6 @@ func (c *chart) draw() {
 		l := c.owners[s]
 		l.scopes = append(l.scopes, s)
 	}
-	for _, l := range c.lanes {
-		c.compare(l)
-	}
 }
 
 // claim decides about a host and a path that a lane lists.
@@ -80,11 +78,17 @@ func (c *chart) claim(host string, p source.Path) {
 	below := c.winner(host, strings.TrimRight(s.path, "/")+"/\x00")
 	owner := c.winner(host, p.Text.Text)
 	// All that is below an exact path comes with it, and below "/" that is everything.
-	if below != nil && (s.path == "/" || p.Kind != source.ExactPath) {
+	if below != nil && (s.path == "/" || below.listsBelow(s.path)) {
 		owner = below
 	}
 	c.owners[s] = owner
 	c.order = append(c.order, s)
+	c.paths[host] = append(c.paths[host], s.path)
+}
+
+// listsBelow reports whether l lists a path that covers what is below it.
+func (l *lane) listsBelow(path string) bool {
+	return slices.ContainsFunc(l.paths, func(p source.Path) bool { return p.Kind != source.ExactPath && normalPath(p.Text.Text) == path })
 }
 
 // at returns the lane that answers, as the systems choose it. If there is none, it returns nil.
@@ -102,9 +106,8 @@ func (c *chart) at(host, path string) *lane {
 func (c *chart) winner(host, path string) *lane {
 	var best *lane
 	bestLength := -1
-	for config, of := range byConfig(c.byHost[host]) {
+	for _, of := range byConfig(c.byHost[host]) {
 		l, length := winnerOf(of, path)
-		_ = config
 		if l != nil && length > bestLength {
 			best, bestLength = l, length
 		}
@@ -144,16 +147,20 @@ func winnerOf(lanes []*lane, path string) (best *lane, longest int) {
 func (l *lane) length(path string) int {
 	longest := -1
 	for _, p := range l.paths {
-		if !matches(p, path) {
-			continue
+		if matches(p, path) {
+			longest = max(longest, lengthOf(p))
 		}
-		length := 2 * len(strings.TrimRight(p.Text.Text, "/"))
-		if p.Kind == source.ExactPath {
-			length++
-		}
-		longest = max(longest, length)
 	}
 	return longest
+}
+
+// lengthOf returns how much a path counts: an exact one more than a prefix of its length.
+func lengthOf(p source.Path) int {
+	length := 2 * len(strings.TrimRight(p.Text.Text, "/"))
+	if p.Kind == source.ExactPath {
+		length++
+	}
+	return length
 }
 
 // covering returns the entries of hosts that cover a host, itself first.
@@ -211,29 +218,53 @@ func (c *chart) thin() {
 	c.order = kept
 }
 
+// isNeedless reports whether requests of s would be answered alike without its owner.
 func (c *chart) isNeedless(s scope) bool {
 	own := c.owners[s]
-	var next *lane
+	return !slices.ContainsFunc(c.around(s), func(l *lane) bool {
+		return own != l && (own.answer != nil || l.acts())
+	})
+}
+
+// around returns the lanes that would answer requests of s without its owner: the one of
+// the closest scope around it, nil if there is none, and those of less specific hosts at
+// paths below.
+func (c *chart) around(s scope) []*lane {
+	lanes := []*lane{nil}
 	for _, t := range above(s)[1:] {
 		if l, ok := c.owners[t]; ok {
-			next = l
+			lanes[0] = l
 			break
 		}
 	}
-	if own == next {
-		return true
+	for _, h := range covering(s.host)[1:] {
+		for _, path := range c.paths[h] {
+			if path != s.path && strings.HasPrefix(path, strings.TrimRight(s.path, "/")+"/") {
+				lanes = append(lanes, c.owners[scope{h, path}])
+			}
+		}
 	}
-	return own.answer == nil && !next.acts()
+	return lanes
+}
+
+// within returns those of scopes where another lane would grant something.
+func (c *chart) within(scopes []scope) (all []scope) {
+	for _, s := range scopes {
+		if slices.ContainsFunc(c.around(s), (*lane).acts) {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // cover is hosts and paths of one policy; empty lists are every host and every path.
 type cover struct{ hosts, paths []string }
 
-// cover returns the hosts and paths of a lane. Hosts with the same paths come together.
-func (c *chart) cover(l *lane) (all []cover) {
+// covers returns scopes as policies have them. Hosts with the same paths come together.
+func covers(scopes []scope) (all []cover) {
 	paths := map[string][]string{} // :: host
 	var hosts []string
-	for _, s := range l.scopes {
+	for _, s := range scopes {
 		if paths[s.host] == nil {
 			hosts = append(hosts, s.host)
 		}
@@ -268,18 +299,29 @@ func (c *chart) compare(l *lane) {
 		c.compareAside(l)
 		return
 	}
-	if len(l.scopes) == 0 {
+	if len(l.scopes) == 0 && !c.isReached(l) {
 		c.tellUnreached(l)
 		return
 	}
-	told := map[string]bool{}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			if probe := beside(p); probe != "" && !told[probe] {
-				told[probe] = c.comparePath(l, h, p, probe)
+			for _, path := range probes(p) {
+				c.comparePath(l, h, p, path)
 			}
 		}
 	}
+}
+
+// isReached reports whether the system ever chooses l.
+func (c *chart) isReached(l *lane) bool {
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			if c.at(h, p.Text.Text) == l {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tellUnreached tells of a lane that answers nowhere, unless another one that grants the
@@ -292,52 +334,45 @@ func (c *chart) tellUnreached(l *lane) {
 		l.tell(source.Decide, source.Text{Place: l.route.Place}, "", "the route is left out, since none of its hosts and paths can be written", "")
 		return
 	}
-	first := c.found(scope{l.hosts[0], normalPath(l.paths[0].Text.Text)})
-	if first == nil || first == l {
-		return
+	if first := c.found(scope{l.hosts[0], normalPath(l.paths[0].Text.Text)}); first != nil {
+		l.tell(source.Dropped, source.Text{Place: l.route.Place}, "", "it is never reached: "+first.name()+" takes its requests", "")
 	}
-	l.tell(source.Dropped, source.Text{Place: l.route.Place}, "", "it is never reached: "+first.name()+" takes its requests", "")
 }
 
-// beside returns a path that is a witness of how p differs from a prefix of whole segments.
-// If it does not differ, it returns nothing.
-func beside(p source.Path) string {
+// probes returns paths that are witnesses of how p differs from a prefix of whole segments.
+func probes(p source.Path) []string {
 	text := p.Text.Text
+	bare := strings.TrimRight(text, "/")
 	switch {
-	case p.Kind == source.StringPath && strings.TrimRight(text, "/") == "", p.Kind == source.Segments:
-		return ""
-	case p.Kind == source.ExactPath && text == "/":
-		return "/index.html"
 	case p.Kind == source.ExactPath:
-		return strings.TrimRight(text, "/") + "/x"
-	case strings.HasSuffix(text, "/"):
-		return strings.TrimRight(text, "/")
+		return []string{text, bare + "/x"}
+	case p.Kind != source.StringPath || bare == "":
+		return nil
+	case bare != text:
+		return []string{bare}
 	default:
-		return text + "x"
+		return []string{text + "x"}
 	}
 }
 
 // comparePath tells if a policy decides about path otherwise than the system.
-func (c *chart) comparePath(l *lane, host string, p source.Path, path string) bool {
+func (c *chart) comparePath(l *lane, host string, p source.Path, path string) {
 	was, is := c.at(host, path), c.found(scope{host, path})
 	if was == is || same(was, is) {
-		return false
+		return
 	}
-	kind := "a prefix of text"
+	message := "the source compares it as text, and a policy covers whole segments: "
 	if p.Kind == source.ExactPath {
-		kind = "one path alone"
+		message = "in the source it is this path alone, and a policy covers what is below it, too: "
 	}
-	message := fmt.Sprintf("in the source this is %s, and a policy covers whole segments: ", kind)
 	switch {
 	case !is.acts():
-		l.tell(source.Differs, p.Text, "paths", message+fmt.Sprintf("%s is not covered any longer", path), "add it to paths if such requests exist")
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is not covered any longer", "")
 	case was == nil:
-		l.tell(source.Differs, p.Text, "paths", message+fmt.Sprintf("%s is covered, too", path), "")
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is covered, too", "")
 	default:
-		l.tell(source.Decide, p.Text, "paths", message+fmt.Sprintf("%s is answered like %s", path, is.name()),
-			"give the path a policy of its own if such requests exist")
+		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}
-	return true
 }
 
 // compareAside tells of a lane with conditions, which has no policy.

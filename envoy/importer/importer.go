@@ -8,8 +8,10 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
@@ -51,15 +53,23 @@ func (r Result) Undecided() bool {
 // Translate returns the policies that decide like the configurations. If two of them answer
 // the same requests, the first one counts.
 func Translate(o Options, configs ...source.Config) Result {
-	w := writer{options: o, chart: newChart(configs), names: map[string]bool{}}
+	return translateAll(o, configs, proofs{})
+}
+
+func translateAll(o Options, configs []source.Config, known proofs) Result {
+	w := writer{options: o, chart: newChart(configs), names: map[string]bool{}, proofs: known}
 	for _, l := range w.chart.lanes {
 		if l.route.CORS != nil {
-			l.answer = translate(l.route.CORS, o)
+			l.answer = translate(l.route.CORS, o, w.proofs)
 		}
 	}
 	w.chart.draw()
 	for _, l := range w.chart.lanes {
 		w.write(l)
+	}
+	for _, l := range w.chart.lanes {
+		w.chart.compare(l)
+		w.tell(l)
 	}
 	for _, c := range configs {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
@@ -74,33 +84,34 @@ type writer struct {
 	options Options
 	chart   *chart
 	names   map[string]bool // that are taken
+	proofs  proofs
 	result  Result
 }
 
-// write writes the policies of a lane, and what there is to tell of it.
+// write writes the policies of a lane.
 func (w *writer) write(l *lane) {
-	cover := w.chart.cover(l)
 	base := nameOf(l.route)
-	first := ""
-	for _, c := range cover {
-		spec := policy.Spec{Mode: policy.ModeOff}
-		if l.answer != nil {
-			spec = l.answer.spec
-		}
-		spec.Hosts, spec.Paths = c.hosts, c.paths
-		spec.Name = w.unique(base)
-		if first == "" {
-			first = spec.Name
-		}
-		w.add(l, spec)
+	spec := policy.Spec{Mode: policy.ModeOff}
+	if l.answer != nil {
+		spec = l.answer.spec
 	}
-	l.policy = first
-	w.tell(l)
+	w.add(l, spec, base, l.scopes)
+	if spec.Mode == policy.ModeShadow {
+		// A shadow policy does not keep requests from the enforced one around it.
+		bare := policy.Spec{Mode: policy.ModeOff}
+		w.add(l, bare, base+"-off", w.chart.within(l.scopes))
+	}
 }
 
-func (w *writer) add(l *lane, spec policy.Spec) {
-	w.result.Policies = append(w.result.Policies, spec)
-	w.result.places = append(w.result.places, l.route.Place)
+// add writes a policy for each group of scopes.
+func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
+	for _, c := range covers(scopes) {
+		spec.Hosts, spec.Paths = c.hosts, c.paths
+		spec.Name = w.unique(base)
+		w.result.Policies = append(w.result.Policies, spec)
+		w.result.places = append(w.result.places, l.route.Place)
+		l.policies = append(l.policies, spec.Name)
+	}
 }
 
 // tell adds the findings of a lane.
@@ -110,8 +121,11 @@ func (w *writer) tell(l *lane) {
 	if l.answer != nil && len(l.scopes) > 0 {
 		found = append(found, l.answer.findings...)
 	}
+	slices.SortStableFunc(found, func(a, b source.Finding) int { return comparePlaces(a.Place, b.Place) })
 	for _, f := range found {
-		f.Policy = l.policy
+		if len(l.policies) > 0 {
+			f.Policy = l.policies[0]
+		}
 		w.result.Findings = append(w.result.Findings, f)
 	}
 }
@@ -136,4 +150,12 @@ func (w *writer) check() {
 		w.result.Policies = slices.Delete(w.result.Policies, i, i+1)
 		w.result.places = slices.Delete(w.result.places, i, i+1)
 	}
+}
+
+// comparePlaces orders what has no place last.
+func comparePlaces(a, b source.Place) int {
+	if nowhere := (source.Place{}); a == nowhere || b == nowhere {
+		return cmp.Compare(b.Line, a.Line)
+	}
+	return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }

@@ -1,8 +1,9 @@
 package importer
 
 import (
-	"fmt"
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -15,18 +16,21 @@ type lane struct {
 	config   int      // which configuration it is of
 	hosts    []string // in lower case; "" is every host
 	paths    []source.Path
-	answer   *answer // nil if the system adds nothing
-	scopes   []scope // where it answers
-	policy   string  // the name of its first policy
+	answer   *answer  // nil if the system adds nothing
+	scopes   []scope  // where it answers
+	policies []string // the names of its policies
 	findings []source.Finding
 }
 
 // acts reports whether the system grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
 
-// tell adds a finding at a place.
+// tell adds a finding at a place, once.
 func (l *lane) tell(f source.Fidelity, at source.Text, field, message, hint string) {
-	l.findings = append(l.findings, source.Finding{Fidelity: f, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint})
+	found := source.Finding{Fidelity: f, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint}
+	if !slices.Contains(l.findings, found) {
+		l.findings = append(l.findings, found)
+	}
 }
 
 // newLane returns what is left of a route if hosts and paths are left out that no policy
@@ -47,6 +51,9 @@ func newLane(config int, r *source.Route) *lane {
 	}
 	return l
 }
+
+// pathsField is the field of a policy.
+const pathsField = "paths"
 
 // port finds the port behind a host.
 var port = regexp.MustCompile(`:(\d+|\*)$`)
@@ -71,7 +78,7 @@ func (l *lane) addPath(p source.Path) {
 	if p.Kind == source.RegexPath {
 		read, ok := readRegexPath(p)
 		if !ok {
-			l.tell(source.Decide, p.Text, "paths", "a policy has no regex for paths: the path is left out",
+			l.tell(source.Decide, p.Text, pathsField, "a policy has no regex for paths: the path is left out",
 				"write the paths that are meant into the policy by hand: one covers all that is below it")
 			return
 		}
@@ -81,7 +88,7 @@ func (l *lane) addPath(p source.Path) {
 		p.Text.Text = "/"
 	}
 	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
-		l.tell(source.Decide, p.Text, "paths", "the path is left out: "+bad.Reason, bad.Hint)
+		l.tell(source.Decide, p.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
 		return
 	}
 	l.paths = append(l.paths, p)
@@ -158,8 +165,8 @@ func matches(p source.Path, path string) bool {
 
 // name says in a message which lane it is.
 func (l *lane) name() string {
-	if l.route.Name != "" {
-		return fmt.Sprintf("the route %q", l.route.Name)
+	if len(l.policies) > 0 {
+		return "policy " + l.policies[0]
 	}
-	return "the route at " + l.route.Place.String()
+	return cmp.Or(l.route.Name, "the route at "+l.route.Place.String())
 }

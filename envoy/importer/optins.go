@@ -79,7 +79,7 @@ func (t *translation) optIn(p policy.Problem) {
 	if p.Value == "*" {
 		message += `; only "null" is no longer allowed`
 	}
+	field, _, _ := strings.Cut(strings.TrimPrefix(p.Field, "cors."), "[")
 	hint, _, _ := strings.Cut(p.Hint, ", or list ")
-	t.tell(source.Decide, at, strings.TrimPrefix(p.Field, "cors."), fmt.Sprintf("%s. The source does that today, so it is kept, with %s under dangerously", message, o),
-		"better: "+hint+", and remove the opt-in")
+	t.tell(source.Decide, at, field, fmt.Sprintf("%s; the source does that today, so it is kept, with the opt-in %s", message, o), "better: "+hint+", and remove the opt-in")
 }

@@ -63,7 +63,7 @@ func (t *translation) nobody(meant []string) {
 	}
 	t.spec.Mode = policy.ModeOff
 	for _, text := range meant {
-		if _, err := policy.ParsePattern(text); err == nil && !slices.Contains(t.spec.CORS.AllowOrigins, text) {
+		if p, err := policy.ParsePattern(text); err == nil && p.Form != policy.FormAny && !slices.Contains(t.spec.CORS.AllowOrigins, text) {
 			t.spec.CORS.AllowOrigins = append(t.spec.CORS.AllowOrigins, text)
 		}
 	}
@@ -103,7 +103,7 @@ func (t *translation) origin(o source.Origin) (meant []string) {
 		t.tell(fidelityOf(text, o.Text), o.Text, originsField, asWritten(text, o.Text), "")
 		return nil
 	}
-	reason := "can never match: a star has no meaning here"
+	reason := "a star has no meaning here"
 	meant = o.Meant
 	if bad, ok := errors.AsType[*policy.PatternError](err); ok {
 		reason = bad.Reason
@@ -134,6 +134,7 @@ func asWritten(pattern string, entry source.Text) string {
 
 // never tells of an entry that matches nothing that a browser sends.
 func (t *translation) never(o source.Origin, reason string, meant []string) {
+	reason = strings.TrimPrefix(reason, "can never match: ")
 	if len(meant) == 0 {
 		t.tell(source.Dropped, o.Text, originsField, "it never matched: "+reason, "")
 		return
@@ -224,7 +225,8 @@ func (t *translation) unsay(at source.Text) {
 // regex translates an entry that matches more than one text. It returns what was meant, if
 // the entry is never matched.
 func (t *translation) regex(o source.Origin) (meant []string) {
-	v, err := prove.Translate(o.Regex)
+	v, err := t.proofs.of(o.Regex)
+	t.null(o)
 	switch {
 	case err != nil:
 		t.unread(o, err)
@@ -250,6 +252,30 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 		t.keepRegex(o, "no pattern allows the same or less: ", instead(v))
 	}
 	return nil
+}
+
+// proofs are the verdicts on regexes. The same one is often there for many routes.
+type proofs map[prove.Regex]proof
+
+type proof struct {
+	prove.Verdict
+	err error
+}
+
+func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
+	p, known := ps[r]
+	if !known {
+		p.Verdict, p.err = prove.Translate(r)
+		ps[r] = p
+	}
+	return p.Verdict, p.err
+}
+
+// null tells of a regex that matches "null", which corsgate holds against no regex.
+func (t *translation) null(o source.Origin) {
+	if match, err := o.Regex.Matcher(); err == nil && match("null") {
+		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
+	}
 }
 
 // unread tells of a regex about which nothing could be proved.

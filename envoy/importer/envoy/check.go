@@ -11,21 +11,21 @@ import (
 // check returns what is to be told of a CorsPolicy by itself.
 func check(p tree.Node) []source.Finding {
 	c := &checker{}
-	for _, f := range others(p, append(corsFieldsV2, corsFields...)...) {
+	for _, f := range p.ProtoOthers(append(corsFieldsV2, corsFields...)...) {
 		c.tell(source.Decide, f.Node, "is not a field of Envoy's CorsPolicy: it is not read", "")
 	}
 	for _, name := range corsFieldsV2 {
-		if f := field(p, name); f.Exists() {
+		if f := p.Proto(name); f.Exists() {
 			c.tell(source.Differs, f, "is a field of Envoy's API v2, which Envoy no longer loads: it is read as it was meant there", "")
 		}
 	}
-	for _, n := range items(field(p, "allow_origin_string_match")) {
+	for _, n := range p.Proto("allow_origin_string_match").Entries() {
 		c.origin(n)
 	}
 	for _, name := range []string{"allow_methods", "allow_headers", "expose_headers", "max_age"} {
-		c.text(field(p, name))
+		c.text(p.Proto(name))
 	}
-	c.maxAge(field(p, "max_age"))
+	c.maxAge(p.Proto("max_age"))
 	c.enabled(p)
 	return c.findings
 }
@@ -39,12 +39,12 @@ func (c *checker) tell(f source.Fidelity, n tree.Node, message, hint string) {
 
 // finding returns a finding about n.
 func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Path(), Value: n.String(), Message: message, Hint: hint}
+	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
 }
 
 // text says if Envoy refuses what is not a text.
 func (c *checker) text(n tree.Node) {
-	if n.Exists() && !isQuoted(n) {
+	if n.Exists() && !n.IsQuoted() {
 		c.tell(source.Differs, n, "Envoy does not load this: it wants a text; it is read as it was meant", "for Envoy, put it in quotes, with commas")
 	}
 }
@@ -60,7 +60,7 @@ func (c *checker) origin(n tree.Node) {
 	case n.Field("regex").Exists():
 		c.tell(source.Differs, n.Field("regex"), "is a field of Envoy's API v2, which Envoy no longer loads: it is read as safe_regex", "")
 	}
-	for _, f := range others(n, "exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
+	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
 		c.tell(source.Decide, f.Node, "is not a field of a string matcher: it is not read", "")
 	}
 }
@@ -74,19 +74,21 @@ func (c *checker) maxAge(n tree.Node) {
 // enabled is about how much of the traffic the filter acts on.
 func (c *checker) enabled(p tree.Node) {
 	for _, name := range []string{"filter_enabled", "shadow_enabled"} {
-		f := field(p, name)
-		if key := field(f, "runtime_key"); key.Exists() {
+		f := p.Proto(name)
+		if key := f.Proto("runtime_key"); key.Exists() {
 			c.tell(source.Decide, key, fmt.Sprintf("Envoy's runtime may set another part of the requests than the %g%% that is written here", 100*fraction(f)),
 				"look it up: curl http://127.0.0.1:9901/runtime")
 		}
 	}
-	f := field(p, "filter_enabled")
+	f := p.Proto("filter_enabled")
 	switch part := fraction(f); {
 	case !f.Exists() || part >= 1:
 	case part > 0:
 		c.tell(source.Decide, f, fmt.Sprintf("Envoy answers %g%% of the requests; a policy acts on all or none, and this one only counts", 100*part), `write mode: "enforce"`)
+	case fraction(p.Proto("shadow_enabled")) > 0:
+		c.tell(source.Equal, f, "the filter only counts here, and so does the policy", `write mode: "enforce" to have it act`)
 	default:
-		c.tell(source.Kept, f, "the filter is switched off here", `write mode: "enforce" to switch the policy on`)
+		c.tell(source.Equal, f, "the filter is switched off here, and so is the policy", `write mode: "enforce" to have it act`)
 	}
 }
 

@@ -36,7 +36,7 @@ type policies []tree.Node
 // or list from none.
 func (ps policies) first(name string) tree.Node {
 	for _, p := range ps {
-		f := field(p, name)
+		f := p.Proto(name)
 		if f.String() != "" || f.IsMapping() || len(f.Items()) > 0 {
 			return f
 		}
@@ -84,8 +84,8 @@ func (ps policies) effective() *source.CORS {
 
 // mode is how the most specific policy acts: Envoy asks no other one.
 func (ps policies) mode() policy.Mode {
-	enabled, shadow := field(ps[0], "filter_enabled"), field(ps[0], "shadow_enabled")
-	switch v2 := field(ps[0], "enabled"); {
+	enabled, shadow := ps[0].Proto("filter_enabled"), ps[0].Proto("shadow_enabled")
+	switch v2 := ps[0].Proto("enabled"); {
 	case v2.Exists() && !v2.True():
 		return policy.ModeOff
 	case !enabled.Exists() || fraction(enabled) >= 1:
@@ -98,7 +98,7 @@ func (ps policies) mode() policy.Mode {
 
 // fraction returns the part of the requests that a RuntimeFractionalPercent stands for.
 func fraction(n tree.Node) float64 {
-	value := field(n, "default_value")
+	value := n.Proto("default_value")
 	numerator, err := strconv.ParseFloat(value.Field("numerator").String(), 64)
 	if err != nil {
 		return 0
@@ -115,15 +115,15 @@ func fraction(n tree.Node) float64 {
 // originsOf returns the origins that a CorsPolicy lists.
 func originsOf(p tree.Node) []source.Origin {
 	var list []source.Origin
-	for _, n := range items(field(p, "allow_origin_string_match")) {
+	for _, n := range p.Proto("allow_origin_string_match").Entries() {
 		if o, ok := originOf(n); ok {
 			list = append(list, o)
 		}
 	}
-	for _, n := range items(field(p, "allow_origin")) {
+	for _, n := range p.Proto("allow_origin").Entries() {
 		list = append(list, source.EnvoyOrigin(n.Text(), source.EnvoyExact))
 	}
-	for _, n := range items(field(p, "allow_origin_regex")) {
+	for _, n := range p.Proto("allow_origin_regex").Entries() {
 		list = append(list, source.EnvoyOrigin(n.Text(), source.EnvoyRegex))
 	}
 	return list
@@ -146,7 +146,7 @@ func originOf(n tree.Node) (o source.Origin, ok bool) {
 	if n.IsText() {
 		return source.EnvoyOrigin(n.Text(), source.EnvoyExact), true
 	}
-	if regex := field(n, "safe_regex", "regex"); regex.IsText() {
+	if regex := n.Proto("safe_regex", "regex"); regex.IsText() {
 		return source.EnvoyOrigin(regex.Text(), source.EnvoyRegex), true
 	}
 	for _, m := range matchers {
@@ -155,7 +155,7 @@ func originOf(n tree.Node) (o source.Origin, ok bool) {
 			continue
 		}
 		o := source.EnvoyOrigin(text.Text(), m.kind)
-		o.Regex.Fold = m.kind != source.EnvoyRegex && field(n, "ignore_case").True()
+		o.Regex.Fold = m.kind != source.EnvoyRegex && n.Proto("ignore_case").True()
 		return o, true
 	}
 	return source.Origin{}, false
@@ -176,7 +176,7 @@ func namesOf(n tree.Node, echoes bool) source.Names {
 // namesIn returns the names of a text, or of a list, which Envoy refuses.
 func namesIn(n tree.Node) []source.Text {
 	var names []source.Text
-	for _, item := range items(n) {
+	for _, item := range n.Entries() {
 		for name := range strings.SplitSeq(item.String(), ",") {
 			if name = strings.TrimSpace(name); name != "" {
 				names = append(names, source.Text{Place: item.Place(), Text: name})

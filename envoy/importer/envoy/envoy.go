@@ -23,12 +23,12 @@ func Claims(doc tree.Node) bool {
 // isWhole reports whether doc is a whole configuration, with anything about CORS or not.
 func isWhole(doc tree.Node) bool {
 	for _, name := range []string{"static_resources", "dynamic_resources", "static_listeners", "dynamic_listeners"} {
-		if field(doc, name).Exists() {
+		if doc.Proto(name).Exists() {
 			return true
 		}
 	}
 	for _, list := range []string{"configs", "resources"} {
-		for _, item := range items(doc.Field(list)) {
+		for _, item := range doc.Field(list).Entries() {
 			if strings.HasPrefix(item.Field("@type").String(), "type.googleapis.com/envoy.") {
 				return true
 			}
@@ -52,7 +52,12 @@ func Read(docs []tree.Node) source.Config {
 func ReadPart(n tree.Node, hosts []string) source.Config {
 	c := collection{hosts: hosts}
 	c.collect(n, nil)
-	return c.config()
+	config := c.config()
+	if len(c.parts) == 0 {
+		m := manager{setters: setters(n)}
+		config.Findings = append(config.Findings, m.findings()...)
+	}
+	return config
 }
 
 // collection are the parts of a configuration that are about routes.
@@ -98,8 +103,12 @@ func (c *collection) collect(n tree.Node, m *manager) {
 	if !n.IsMapping() {
 		return
 	}
-	if field(n, "http_filters").Exists() {
-		c.collectManager(n)
+	if filters := n.Proto("http_filters"); filters.Exists() {
+		c.collectManager(n, filters)
+		return
+	}
+	if isMisplaced(n) {
+		c.collectManager(n, n)
 		return
 	}
 	if kind, ok := kindOf(n); ok {
@@ -115,14 +124,21 @@ func (c *collection) collect(n tree.Node, m *manager) {
 	}
 }
 
-func (c *collection) collectManager(n tree.Node) {
-	m := managerOf(n)
+// isMisplaced reports whether n is a filter with a CorsPolicy as its own configuration.
+func isMisplaced(n tree.Node) bool {
+	config, name := unwrap(n.Proto("typed_config"))
+	return strings.HasSuffix(name, "CorsPolicy") || isCORS(config)
+}
+
+// collectManager reads the filters of a connection manager, and its routes.
+func (c *collection) collectManager(n, filters tree.Node) {
+	m := managerOf(filters)
 	c.managers = append(c.managers, namedManager{"", &m})
 	for _, name := range namesOfRoutes(n) {
 		c.managers = append(c.managers, namedManager{name, &m})
 	}
 	before := len(c.parts)
-	c.collect(field(n, "route_config"), &m)
+	c.collect(n.Proto("route_config"), &m)
 	if len(c.parts) == before && (m.policy.Exists() || len(m.setters) > 0) {
 		c.parts = append(c.parts, part{n, holder, &m})
 	}
@@ -159,7 +175,7 @@ func (c *collection) collectTexts(data tree.Node) {
 }
 
 func kindOf(n tree.Node) (k kind, ok bool) {
-	has := func(name string) bool { return field(n, name).Exists() }
+	has := func(name string) bool { return n.Proto(name).Exists() }
 	switch {
 	case has("virtual_hosts"):
 		return routeConfiguration, true

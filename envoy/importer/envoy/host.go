@@ -31,7 +31,7 @@ var istioName = regexp.MustCompile(`^([A-Za-z0-9*-]+(?:\.[A-Za-z0-9-]+)+):[0-9]+
 
 // setScopes reads the domains. otherwise holds if there are none.
 func (h *host) setScopes(otherwise []string) (findings []source.Finding) {
-	domains := items(h.Field("domains"))
+	domains := h.Field("domains").Entries()
 	if named := istioName.FindStringSubmatch(h.name); len(domains) == 0 && named != nil {
 		otherwise = named[1:]
 	}
@@ -93,7 +93,7 @@ func (c *collection) virtualHosts() []*host {
 	for i, p := range c.parts {
 		switch p.kind {
 		case routeConfiguration:
-			text, err := field(p.Node, "virtual_hosts").JSON()
+			text, err := p.Node.Proto("virtual_hosts").JSON()
 			if err != nil || read[string(text)] {
 				continue
 			}
@@ -127,14 +127,14 @@ func (c *collection) hostsOf(p part) []*host {
 		above = append(levels{{typed: m.policy}}, above...)
 	}
 	var hosts []*host
-	for _, n := range items(field(p.Node, "virtual_hosts")) {
+	for _, n := range p.Node.Proto("virtual_hosts").Entries() {
 		hosts = append(hosts, hostOf(n, m, above))
 	}
 	return hosts
 }
 
 func hostOf(n tree.Node, m *manager, above levels) *host {
-	return &host{Node: n, name: n.Field("name").String(), manager: m, above: above, level: n, routes: items(n.Field("routes"))}
+	return &host{Node: n, name: n.Field("name").String(), manager: m, above: above, level: n, routes: n.Field("routes").Entries()}
 }
 
 // managerOf returns a manager that gets the route configuration of that name; of several, one

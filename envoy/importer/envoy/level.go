@@ -23,7 +23,7 @@ type level struct {
 func levelOf(n tree.Node, names []string) level {
 	l := level{old: n.Field("cors")}
 	for _, list := range []string{"typed_per_filter_config", "per_filter_config"} {
-		for _, f := range field(n, list).Fields() {
+		for _, f := range n.Proto(list).Fields() {
 			config, disabled, ok := perFilter(f)
 			switch {
 			case !ok:

@@ -9,7 +9,7 @@ import (
 
 // manager is what the HTTP filters of a listener mean for a route configuration.
 type manager struct {
-	filters tree.Node // http_filters
+	tree.Node // http_filters, or one of them
 	// names are those of the cors filters.
 	names []string
 	// disabled tells that routes have to enable it.
@@ -20,10 +20,10 @@ type manager struct {
 	setters []tree.Node
 }
 
-func managerOf(n tree.Node) manager {
-	m := manager{filters: field(n, "http_filters"), names: []string{}}
-	for _, f := range items(m.filters) {
-		config, name := unwrap(field(f, "typed_config"))
+func managerOf(filters tree.Node) manager {
+	m := manager{Node: filters, names: []string{}}
+	for _, f := range filters.Entries() {
+		config, name := unwrap(f.Proto("typed_config"))
 		switch {
 		case strings.HasSuffix(name, "CorsPolicy"), isCORS(config):
 			m.policy = config
@@ -42,7 +42,7 @@ func managerOf(n tree.Node) manager {
 
 // discovers reports whether a filter is a cors filter that comes by extension config discovery.
 func discovers(f tree.Node) bool {
-	for _, url := range items(field(f, "config_discovery", "type_urls")) {
+	for _, url := range f.Proto("config_discovery", "type_urls").Entries() {
 		if strings.HasSuffix(url.String(), ".filters.http.cors.v3.Cors") {
 			return true
 		}

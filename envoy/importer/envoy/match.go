@@ -29,12 +29,12 @@ var pathKinds = []struct {
 }
 
 func matchOf(n tree.Node) match {
-	m := match{never: field(n, "connect_matcher").Exists(), path: pathOf(n)}
-	m.everyPath = everyPath(m.path)
-	if insensitive := field(n, "case_sensitive"); insensitive.Exists() && !insensitive.True() && !m.everyPath {
-		m.path = withoutCase(m.path)
+	m := match{never: n.Proto("connect_matcher").Exists(), path: pathOf(n)}
+	m.everyPath = EveryPath(m.path)
+	if insensitive := n.Proto("case_sensitive"); insensitive.Exists() && !insensitive.True() && !m.everyPath {
+		m.path = WithoutCase(m.path)
 	}
-	for _, f := range others(n, "prefix", "path", "path_separated_prefix", "regex", "safe_regex", "path_match_policy", "connect_matcher", "case_sensitive") {
+	for _, f := range n.ProtoOthers("prefix", "path", "path_separated_prefix", "regex", "safe_regex", "path_match_policy", "connect_matcher", "case_sensitive") {
 		m.conditions = append(m.conditions, conditions(f)...)
 	}
 	return m
@@ -42,22 +42,23 @@ func matchOf(n tree.Node) match {
 
 func pathOf(n tree.Node) source.Path {
 	for _, p := range pathKinds {
-		if text := field(n, p.name); text.IsText() {
+		if text := n.Proto(p.name); text.IsText() {
 			return source.Path{Text: text.Text(), Kind: p.kind}
 		}
 	}
-	if regex := field(n, "safe_regex", "regex"); regex.IsText() {
+	if regex := n.Proto("safe_regex", "regex"); regex.IsText() {
 		return source.Path{Text: regex.Text(), Kind: source.RegexPath}
 	}
-	if template := field(n, "path_match_policy"); template.Exists() {
-		text := field(template, "typed_config", "path_template").Text()
+	if template := n.Proto("path_match_policy"); template.Exists() {
+		text := template.Proto("typed_config", "path_template").Text()
 		text.Text = templateExpr(text.Text)
 		return source.Path{Text: text, Kind: source.RegexPath}
 	}
 	return source.Path{Text: source.Text{Place: n.Place(), Text: "/"}}
 }
 
-func everyPath(p source.Path) bool {
+// EveryPath reports whether each path matches p.
+func EveryPath(p source.Path) bool {
 	switch p.Kind {
 	case source.RegexPath:
 		return p.Text.Text == ".*" || p.Text.Text == "/.*"
@@ -68,8 +69,8 @@ func everyPath(p source.Path) bool {
 	}
 }
 
-// withoutCase returns the regex of a path that is compared without case, which no other kind can say.
-func withoutCase(p source.Path) source.Path {
+// WithoutCase returns the regex of a path that is compared without case, which no other kind can say.
+func WithoutCase(p source.Path) source.Path {
 	expr := regexp.QuoteMeta(p.Text.Text)
 	switch p.Kind {
 	case source.StringPath:
@@ -100,12 +101,12 @@ func conditions(f tree.Field) []source.Text {
 	name := strings.ReplaceAll(f.Key.Text, "_", " ")
 	switch f.Key.Text {
 	case "runtime_fraction", "runtimeFraction":
-		if fraction(f.Node) >= 1 && !field(f.Node, "runtime_key").Exists() {
+		if fraction(f.Node) >= 1 && !f.Node.Proto("runtime_key").Exists() {
 			return nil
 		}
 	case "headers", "query_parameters", "queryParameters", "cookies":
 		var list []source.Text
-		for _, item := range items(f.Node) {
+		for _, item := range f.Node.Entries() {
 			list = append(list, source.Text{Place: item.Place(), Text: strings.TrimSuffix(name, "s") + " " + item.Field("name").String()})
 		}
 		return list

@@ -157,13 +157,13 @@ func (r *reader) entry(h *host, above levels, n tree.Node) entry {
 		l.old = action.Field("cors")
 	}
 	e := entry{match: matchOf(n.Field("match")), name: n.Field("name").String(), place: n.Place()}
-	e.local = field(n, "redirect").Exists() || field(n, "direct_response").Exists() || field(n, "non_forwarding_action").Exists()
+	e.local = n.Proto("redirect").Exists() || n.Proto("direct_response").Exists() || n.Proto("non_forwarding_action").Exists()
 	if !e.local {
 		var findings []source.Finding
 		e.cors, findings = r.answer(h, append(slices.Clone(above), l))
 		c.findings = append(c.findings, findings...)
 	}
-	for _, cluster := range items(field(action, "weighted_clusters", "clusters")) {
+	for _, cluster := range action.Proto("weighted_clusters", "clusters").Entries() {
 		c.findings = append(c.findings, addedHeaders(cluster)...)
 		if hasCORS(cluster) {
 			c.tell(source.Decide, cluster, "this cluster has a policy of its own, and chance decides whether it answers: the route is left out", "")
@@ -206,7 +206,7 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 		return nil, c.findings
 	}
 	if h.manager != nil && len(h.manager.names) == 0 && cors.Mode != policy.ModeOff {
-		c.tell(source.Decide, h.manager.filters, "the HTTP filters have no "+filterName+": Envoy reads none of its policies", `write mode: "enforce" if they are to act`)
+		c.tell(source.Decide, h.manager.Node, "the HTTP filters have no "+filterName+": Envoy reads none of its policies", `write mode: "enforce" if they are to act`)
 		cors.Mode = policy.ModeOff
 	}
 	return cors, c.findings
@@ -243,7 +243,7 @@ func (r *reader) effective(ps policies) *source.CORS {
 // addedHeaders tells the headers of CORS that Envoy adds to every response.
 func addedHeaders(n tree.Node) []source.Finding {
 	var findings []source.Finding
-	for _, added := range items(field(n, "response_headers_to_add")) {
+	for _, added := range n.Proto("response_headers_to_add").Entries() {
 		if f, ok := AddedHeader(added.Field("header", "key").String(), added.Field("header", "value")); ok {
 			findings = append(findings, f)
 		}

@@ -4,6 +4,7 @@
 package kong
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -201,7 +202,7 @@ func (c *config) alone() {
 		case p.seen && !p.used:
 			c.tell(source.Dropped, p.entity, "each route of the input that this is for has a closer cors plugin, so this does nothing", "")
 		case !p.seen:
-			r := source.Route{Name: p.name, Place: p.entity.Place()}
+			r := source.Route{Name: cmp.Or(p.name, string(p.scope)), Place: p.entity.Place()}
 			fields.Somewhere(&r, p.what(), p.whole, fields.Answering(c.result.Routes))
 			c.add(r, p)
 		}
