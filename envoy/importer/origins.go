@@ -71,7 +71,11 @@ func (t *translation) nobody(meant []string) {
 	if len(t.spec.CORS.AllowOrigins) > 0 {
 		hint = `its allowOrigins are what was likely meant: remove the line with mode to allow them`
 	}
-	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, "the source allows no origin that a browser sends: the policy is off", hint)
+	message := "the source allows no origin that a browser sends: the policy is off"
+	if slices.ContainsFunc(t.findings, func(f source.Finding) bool { return f.Field == originsField && f.Origin != "" }) {
+		message = "no origin is left that is allowed: the policy is off"
+	}
+	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, message, hint)
 }
 
 // place returns where the list of origins begins.
