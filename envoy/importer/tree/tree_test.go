@@ -48,6 +48,24 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+func TestParseReadsFieldsWithoutBraces(t *testing.T) {
+	docs, err := tree.Parse(source.File{Path: "a.js", Text: []byte("origins: ['^a,b$'],\nmore: { on: true },\n")})
+	if err != nil || len(docs) != 1 {
+		t.Fatal(docs, err)
+	}
+	if x := docs[0].Field("origins").Items()[0]; x.String() != "^a,b$" || x.Place().String() != "a.js:1:11" {
+		t.Errorf("%q at %s", x, x.Place())
+	}
+	if x := docs[0].Field("more", "on"); !x.True() || x.Place().String() != "a.js:2:13" {
+		t.Errorf("%q at %s", x, x.Place())
+	}
+	for _, text := range []string{"a: b: c", "a: [", "a: [1],\n- x", "x, y: ["} {
+		if docs, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(text)}); err == nil {
+			t.Errorf("%q was read: %v", text, docs)
+		}
+	}
+}
+
 func TestJSONIsBounded(t *testing.T) {
 	text := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
 	for i := range 9 {
