@@ -8,8 +8,10 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
@@ -119,6 +121,7 @@ func (w *writer) tell(l *lane) {
 	if l.answer != nil && len(l.scopes) > 0 {
 		found = append(found, l.answer.findings...)
 	}
+	slices.SortStableFunc(found, func(a, b source.Finding) int { return comparePlaces(a.Place, b.Place) })
 	for _, f := range found {
 		if len(l.policies) > 0 {
 			f.Policy = l.policies[0]
@@ -147,4 +150,12 @@ func (w *writer) check() {
 		w.result.Policies = slices.Delete(w.result.Policies, i, i+1)
 		w.result.places = slices.Delete(w.result.places, i, i+1)
 	}
+}
+
+// comparePlaces orders what has no place last.
+func comparePlaces(a, b source.Place) int {
+	if nowhere := (source.Place{}); a == nowhere || b == nowhere {
+		return cmp.Compare(b.Line, a.Line)
+	}
+	return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }

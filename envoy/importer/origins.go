@@ -103,7 +103,7 @@ func (t *translation) origin(o source.Origin) (meant []string) {
 		t.tell(fidelityOf(text, o.Text), o.Text, originsField, asWritten(text, o.Text), "")
 		return nil
 	}
-	reason := "can never match: a star has no meaning here"
+	reason := "a star has no meaning here"
 	meant = o.Meant
 	if bad, ok := errors.AsType[*policy.PatternError](err); ok {
 		reason = bad.Reason
@@ -134,6 +134,7 @@ func asWritten(pattern string, entry source.Text) string {
 
 // never tells of an entry that matches nothing that a browser sends.
 func (t *translation) never(o source.Origin, reason string, meant []string) {
+	reason = strings.TrimPrefix(reason, "can never match: ")
 	if len(meant) == 0 {
 		t.tell(source.Dropped, o.Text, originsField, "it never matched: "+reason, "")
 		return
