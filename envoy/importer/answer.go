@@ -60,13 +60,13 @@ func (t *translation) otherwise() {
 	if s.Mode == policy.ModeOff {
 		return // it touches nothing
 	}
-	if c.ForwardsUnmatched && t.options.KeepForwarding {
+	if c.ForwardsUnmatched && t.options.Unmatched == policy.UnmatchedForward {
 		s.UnmatchedPreflights = policy.UnmatchedForward
 	} else if c.ForwardsUnmatched {
 		t.tell(source.Differs, source.Text{}, "unmatchedPreflights",
 			"the source sends a preflight of an unknown origin to the application; corsgate answers it with 403", "--unmatched forward keeps it")
 	}
-	if c.KeepsUpstream && t.options.KeepUpstream {
+	if c.KeepsUpstream && t.options.Upstream == policy.UpstreamDefer {
 		s.UpstreamHeaders = policy.UpstreamDefer
 	} else if c.KeepsUpstream {
 		t.tell(source.Differs, source.Text{}, "upstreamHeaders",

@@ -367,11 +367,11 @@ func (c *chart) comparePath(l *lane, host string, p source.Path, path string) {
 	}
 	switch {
 	case !is.acts():
-		l.tell(source.Differs, p.Text, "paths", message+path+" is not covered any longer", "")
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is not covered any longer", "")
 	case was == nil:
-		l.tell(source.Differs, p.Text, "paths", message+path+" is covered, too", "")
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is covered, too", "")
 	default:
-		l.tell(source.Decide, p.Text, "paths", message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
+		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}
 }
 

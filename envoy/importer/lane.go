@@ -52,6 +52,9 @@ func newLane(config int, r *source.Route) *lane {
 	return l
 }
 
+// pathsField is the field of a policy.
+const pathsField = "paths"
+
 // port finds the port behind a host.
 var port = regexp.MustCompile(`:(\d+|\*)$`)
 
@@ -75,7 +78,7 @@ func (l *lane) addPath(p source.Path) {
 	if p.Kind == source.RegexPath {
 		read, ok := readRegexPath(p)
 		if !ok {
-			l.tell(source.Decide, p.Text, "paths", "a policy has no regex for paths: the path is left out",
+			l.tell(source.Decide, p.Text, pathsField, "a policy has no regex for paths: the path is left out",
 				"write the paths that are meant into the policy by hand: one covers all that is below it")
 			return
 		}
@@ -85,7 +88,7 @@ func (l *lane) addPath(p source.Path) {
 		p.Text.Text = "/"
 	}
 	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
-		l.tell(source.Decide, p.Text, "paths", "the path is left out: "+bad.Reason, bad.Hint)
+		l.tell(source.Decide, p.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
 		return
 	}
 	l.paths = append(l.paths, p)

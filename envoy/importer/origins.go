@@ -71,7 +71,11 @@ func (t *translation) nobody(meant []string) {
 	if len(t.spec.CORS.AllowOrigins) > 0 {
 		hint = `its allowOrigins are what was likely meant: remove the line with mode to allow them`
 	}
-	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, "the source allows no origin that a browser sends: the policy is off", hint)
+	message := "the source allows no origin that a browser sends: the policy is off"
+	if slices.ContainsFunc(t.findings, func(f source.Finding) bool { return f.Field == originsField && f.Origin != "" }) {
+		message = "no origin is left that is allowed: the policy is off"
+	}
+	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, message, hint)
 }
 
 // place returns where the list of origins begins.
@@ -103,7 +107,7 @@ func (t *translation) origin(o source.Origin) (meant []string) {
 		t.tell(fidelityOf(text, o.Text), o.Text, originsField, asWritten(text, o.Text), "")
 		return nil
 	}
-	reason := "can never match: a star has no meaning here"
+	reason := "a star has no meaning here"
 	meant = o.Meant
 	if bad, ok := errors.AsType[*policy.PatternError](err); ok {
 		reason = bad.Reason
@@ -134,6 +138,7 @@ func asWritten(pattern string, entry source.Text) string {
 
 // never tells of an entry that matches nothing that a browser sends.
 func (t *translation) never(o source.Origin, reason string, meant []string) {
+	reason = strings.TrimPrefix(reason, "can never match: ")
 	if len(meant) == 0 {
 		t.tell(source.Dropped, o.Text, originsField, "it never matched: "+reason, "")
 		return
@@ -243,8 +248,12 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case len(v.Patterns) > 0:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
+	case len(o.Meant) > 0:
+		t.tellOrigin(source.Decide, o, fmt.Sprintf("it is left out: it matches origins such as %s, and not what it looks like", cmp.Or(v.Hole, v.Lost)), cmp.Or(v.Hole, v.Lost),
+			"if it was meant to, add "+quoted(o.Meant)+" to allowOrigins")
+		return o.Meant
 	default:
-		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
+		t.keepRegex(o, "no pattern allows the same or less: ", instead(v))
 	}
 	return nil
 }
@@ -276,7 +285,11 @@ func (t *translation) null(o source.Origin) {
 // unread tells of a regex about which nothing could be proved.
 func (t *translation) unread(o source.Origin, err error) {
 	if _, bad := o.Regex.Matcher(); bad != nil {
-		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), "write the origins that are meant as patterns")
+		hint := "write the origins that are meant as patterns"
+		if len(o.Meant) > 0 {
+			hint = "if it was meant to, add " + quoted(o.Meant) + " to allowOrigins"
+		}
+		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), hint)
 		return
 	}
 	t.keepRegex(o, err.Error()+": ", "write the origins that are meant as patterns")
@@ -319,10 +332,8 @@ func added(v prove.Verdict) string {
 }
 
 // instead proposes what to write for a regex that is kept.
-func instead(o source.Origin, v prove.Verdict) string {
+func instead(v prove.Verdict) string {
 	switch {
-	case len(o.Meant) > 0:
-		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
 	case len(v.Wider) > 0:
 		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
 	}

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,10 +30,11 @@ func (r Result) Report() string {
 	return b.String()
 }
 
-// line is a finding with all the policies that have it.
+// line is a finding with all the policies that have it, and how many more are like it.
 type line struct {
 	source.Finding
 	policies []string
+	more     int
 }
 
 // String returns "FILE:LINE:COL: FIDELITY [POLICY] field "value": message (hint)".
@@ -54,6 +56,9 @@ func (l line) String() string {
 	if l.Message != "" {
 		b.WriteString(": " + l.Message)
 	}
+	if l.more > 0 {
+		b.WriteString("; so with " + printable.Counted(l.more, "path", "paths") + " more")
+	}
 	if l.Hint != "" {
 		b.WriteString(" (" + l.Hint + ")")
 	}
@@ -72,36 +77,54 @@ func clip(s string) string {
 // maxNamed is how many policies a line names.
 const maxNamed = 4
 
+// keyOf returns what findings have in common that come in one line.
+func keyOf(f source.Finding) source.Finding {
+	switch {
+	case f.Fidelity == source.Kept:
+		return source.Finding{Fidelity: f.Fidelity, Policy: f.Policy}
+	case f.Fidelity == source.Differs && f.Field == pathsField:
+		message, _, _ := strings.Cut(f.Message, ":")
+		return source.Finding{Fidelity: f.Fidelity, Field: f.Field, Message: message}
+	case f.Value == "" || f.Policy == "":
+		f.Place = source.Place{}
+	}
+	f.Policy = ""
+	return f
+}
+
 // folded returns the findings as lines.
 func (r Result) folded() []line {
 	var lines []line
 	at := map[source.Finding]int{}
 	for _, f := range r.Findings {
-		key := f
-		key.Policy, key.Place = "", source.Place{}
-		if f.Fidelity == source.Kept {
-			key = source.Finding{Fidelity: source.Kept, Policy: f.Policy}
-		} else if f.Value != "" && f.Policy != "" {
-			key.Place = f.Place // its own entry
-		}
+		key := keyOf(f)
 		i, known := at[key]
 		if !known {
 			at[key] = len(lines)
 			lines = append(lines, line{Finding: f, policies: named(f.Policy)})
 			continue
 		}
-		l := &lines[i]
-		if f.Fidelity == source.Kept {
-			l.Message = keptToo(*l, f)
-			l.Field, l.Value = "", ""
-		} else if f.Policy != "" && !slices.Contains(l.policies, f.Policy) {
-			l.policies = append(l.policies, f.Policy)
-		}
+		lines[i].add(f)
 	}
 	for i := range lines {
 		lines[i].shorten()
 	}
 	return lines
+}
+
+// add takes in a finding with the same key.
+func (l *line) add(f source.Finding) {
+	switch {
+	case f.Fidelity == source.Kept:
+		l.Message = keptToo(*l, f)
+		l.Field, l.Value = "", ""
+		return
+	case f.Message != l.Message || f.Value != l.Value:
+		l.more++
+	}
+	if f.Policy != "" && !slices.Contains(l.policies, f.Policy) {
+		l.policies = append(l.policies, f.Policy)
+	}
 }
 
 func named(policy string) []string {
@@ -120,28 +143,29 @@ func (l *line) shorten() {
 
 // keptToo returns the message of a line about what was kept, with f besides.
 func keptToo(l line, f source.Finding) string {
-	first := l.Message
-	if l.Field != "" || l.Value != "" {
-		first = keptPart(l.Finding)
-	}
-	part := keptPart(f)
-	if strings.Contains(", "+first+", ", ", "+part+", ") {
+	first := cmp.Or(l.Field, l.Message)
+	if strings.Contains(", "+first+", ", ", "+f.Field+", ") {
 		return first
 	}
-	return first + ", " + part
+	return first + ", " + f.Field
 }
 
-// keptPart names the field of what was kept.
-func keptPart(f source.Finding) string { return f.Field }
-
-// Summary counts the findings and says what to do next.
-func (r Result) Summary() string {
+// Counts returns the number of findings by fidelity.
+func (r Result) Counts() map[source.Fidelity]int {
 	counts := map[source.Fidelity]int{}
 	for _, f := range r.Findings {
 		counts[f.Fidelity]++
 	}
+	return counts
+}
+
+// Summary counts the policies and the findings on one line.
+func (r Result) Summary() string {
+	counts := r.Counts()
 	parts := []string{printable.Counted(len(r.Policies), "policy", "policies")}
-	for _, f := range []source.Fidelity{source.Equal, source.Narrowed, source.Widened, source.Dropped, source.Clamped, source.Default, source.Differs, source.Decide} {
+	for _, f := range []source.Fidelity{
+		source.Kept, source.Equal, source.Narrowed, source.Widened, source.Dropped, source.Clamped, source.Default, source.Differs, source.Decide,
+	} {
 		if counts[f] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[f], f))
 		}

@@ -5,7 +5,6 @@ package envoygateway
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
@@ -31,10 +30,10 @@ func Claims(doc tree.Node) bool {
 // Read returns what the SecurityPolicies of the documents, and the CORS filters of the
 // routes, say about CORS.
 func Read(docs []tree.Node) source.Config {
-	docs = tree.Unlist(docs)
-	policies := policiesOf(docs)
-	config := gatewayapi.Routes(routes(docs), policies)
-	alone := policies.alone(docs)
+	docs = fields.Own(tree.Unlist(docs), func(doc tree.Node) bool { return Claims(doc) || gatewayapi.Claims(doc) })
+	policies, routes := policiesOf(docs)
+	config := gatewayapi.Routes(routes, policies)
+	alone := policies.alone(docs, fields.Answering(config.Routes))
 	for _, p := range policies {
 		config.Findings = append(config.Findings, p.findings...)
 	}
@@ -59,13 +58,6 @@ func (all policies) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewaya
 		cors = read(effective, report)
 	}
 	return gatewayapi.Answer{CORS: cors, Findings: report.Findings}
-}
-
-// routes leaves out the fragments: those are policies here.
-func routes(docs []tree.Node) []tree.Node {
-	return slices.DeleteFunc(slices.Clone(docs), func(doc tree.Node) bool {
-		return !doc.Field("kind").Exists() && !gatewayapi.Claims(doc)
-	})
 }
 
 // layers are a policy, and behind it those that it is merged with: a field is the first

@@ -37,7 +37,7 @@ func isOurs(o tree.Object) bool {
 
 // Read returns what the HTTPRoutes of the documents say about CORS.
 func Read(docs []tree.Node) source.Config {
-	return Routes(tree.Unlist(docs), reader{})
+	return Routes(fields.Own(tree.Unlist(docs), Claims), reader{})
 }
 
 // reader reads the CORS filters alone: they are the same for all listeners.
