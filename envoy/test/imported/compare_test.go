@@ -80,17 +80,20 @@ func (imp *imported) last(q question) policy.Decision {
 }
 
 // tally counts what was compared.
-type tally struct{ questions, readable, differences int }
+type tally struct {
+	questions, readable int
+	told                map[string]int // :: what told of a difference
+}
 
 // maxShown is how many differences of a world are shown.
 const maxShown = 3
 
-func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported, input string) {
+func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported, domains []string, input string) {
 	t.Helper()
 	r := newRandom(seed + 1<<32)
 	shown := 0
 	for range perWorld {
-		q := r.question()
+		q := r.question(domains)
 		was, is := ask(native, q), ask(imp.server, q)
 		c.questions++
 		if was.read {
@@ -99,8 +102,8 @@ func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported,
 		if was == is {
 			continue
 		}
-		c.differences++
 		if why := imp.explain(q, was, is); why != "" {
+			c.told[why]++
 			continue
 		}
 		if shown++; shown <= maxShown {
@@ -111,18 +114,18 @@ func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported,
 
 func (c *tally) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d questions, %d of which the page read the answer to, %d differences", c.questions, c.readable, c.differences)
+	t.Logf("%d questions; the page reads %d of the answers; differences that are told: %v", c.questions, c.readable, c.told)
 	if c.readable == 0 {
 		t.Error("nobody was allowed anything: nothing was compared")
 	}
 }
 
-// explain returns the message of a finding that tells of a difference.
+// explain returns the fidelity and the field of a finding that tells of a difference.
 func (imp *imported) explain(q question, was, is outcome) string {
 	d := imp.last(q)
 	for _, f := range imp.Findings {
 		if imp.tells(f, d, q, was, is) {
-			return f.Message
+			return string(f.Fidelity) + " " + f.Field
 		}
 	}
 	return ""
