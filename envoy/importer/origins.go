@@ -231,6 +231,7 @@ func (t *translation) unsay(at source.Text) {
 func (t *translation) regex(o source.Origin) (meant []string) {
 	v, err := t.proofs.of(o.Regex)
 	t.null(o)
+	t.secure(o, &v)
 	switch {
 	case err != nil:
 		t.unread(o, err)
@@ -240,6 +241,9 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
+	case v.Kind == prove.NarrowedScheme && isUnanchored(v.Lost):
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Equal, o, fmt.Sprintf("proved to allow the same pages as %s; the source allows %s, too, which no page has", quoted(v.Patterns), v.Lost), v.Lost, "")
 	case t.options.KeepRegexes:
 		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
 	case len(v.Wider) > 0 && t.options.Widen:
@@ -273,6 +277,33 @@ func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
 		ps[r] = p
 	}
 	return p.Verdict, p.err
+}
+
+// isUnanchored reports whether an origin has a scheme that only ends in a web page's: a
+// regex that is not anchored allows it.
+func isUnanchored(origin string) bool {
+	scheme, _, _ := strings.Cut(origin, "://")
+	bare := strings.TrimSuffix(strings.TrimSuffix(scheme, "s"), "http")
+	return bare != "" && bare != strings.TrimSuffix(scheme, "s")
+}
+
+// secure leaves http origins out if there are credentials, and the entry does not ask for
+// http: it is a text that may end any origin.
+func (t *translation) secure(o source.Origin, v *prove.Verdict) {
+	if !t.cors.Credentials || strings.Contains(strings.ToLower(o.Text.Text), "http") || t.options.KeepRegexes {
+		return
+	}
+	https := slices.DeleteFunc(slices.Clone(v.Patterns), isInsecure)
+	if len(https) > 0 && len(https) < len(v.Patterns) {
+		v.Lost = sampleOf(v.Patterns[slices.IndexFunc(v.Patterns, isInsecure)])
+		v.LostOwn, v.Patterns, v.Kind = v.Lost, https, prove.NarrowedOwn
+	}
+}
+
+// isInsecure reports whether a pattern needs the opt-in insecure-origins.
+func isInsecure(pattern string) bool {
+	_, found := policy.Validate([]policy.Spec{{Name: "a", CORS: policy.CORS{AllowOrigins: []string{pattern}, AllowCredentials: true}}})
+	return slices.ContainsFunc(found, func(p policy.Problem) bool { return optInOf[p.Code] == policy.OptInInsecureOrigins })
 }
 
 // null tells of a regex that matches "null", which corsgate holds against no regex.
@@ -353,6 +384,11 @@ func (t *translation) patterns(list []string, o source.Origin) {
 
 // keepRegex writes a regex, and tells why.
 func (t *translation) keepRegex(o source.Origin, because, hint string) {
+	if t.spec.Mode == policy.ModeOff && len(o.Meant) > 0 {
+		t.patterns(o.Meant, o)
+		t.tell(source.Equal, o.Text, originsField, "written as "+quoted(o.Meant)+", which is likely meant: nothing is allowed while the policy is off", "")
+		return
+	}
 	expr := wholeRegex(o.Regex)
 	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
 		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write the origins that are meant as patterns")
