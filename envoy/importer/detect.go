@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/contour"
 	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
 	"github.com/corsgate/corsgate/envoy/importer/envoygateway"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/ingressnginx"
 	"github.com/corsgate/corsgate/envoy/importer/istio"
+	"github.com/corsgate/corsgate/envoy/importer/kong"
 	"github.com/corsgate/corsgate/envoy/importer/nginx"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -38,7 +40,9 @@ var systems = []system{
 	{"istio", "VirtualService, EnvoyFilter", istio.Claims, istio.Read},
 	{"gateway-api", "HTTPRoute", gatewayapi.Claims, gatewayapi.Read},
 	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
+	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
+	{"kong", "declarative configuration, KongPlugin", kong.Claims, kong.Read},
 }
 
 // Systems returns the words of --from.
