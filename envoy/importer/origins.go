@@ -252,12 +252,12 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case len(v.Patterns) > 0:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
-	case len(o.Meant) > 0:
+	case isMistaken(o, v):
 		t.tellOrigin(source.Decide, o, fmt.Sprintf("it is left out: it matches origins such as %s, and not what it looks like", cmp.Or(v.Hole, v.Lost)), cmp.Or(v.Hole, v.Lost),
 			"if it was meant to, add "+quoted(o.Meant)+" to allowOrigins")
 		return o.Meant
 	default:
-		t.keepRegex(o, "no pattern allows the same or less: ", instead(v))
+		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
 	}
 	return nil
 }
@@ -313,6 +313,18 @@ func (t *translation) null(o source.Origin) {
 	}
 }
 
+// isMistaken reports whether a regex allows something else than what was meant: a glob, for
+// example.
+func isMistaken(o source.Origin, v prove.Verdict) bool {
+	return len(o.Meant) > 0 && slices.ContainsFunc([]string{v.Lost, v.LostOwn, v.Hole}, func(witness string) bool {
+		w, err := policy.ParsePattern(witness)
+		return err == nil && !slices.ContainsFunc(o.Meant, func(text string) bool {
+			meant, err := policy.ParsePattern(text)
+			return err == nil && meant.Covers(w)
+		})
+	})
+}
+
 // unread tells of a regex about which nothing could be proved.
 func (t *translation) unread(o source.Origin, err error) {
 	if _, bad := o.Regex.Matcher(); bad != nil {
@@ -363,8 +375,10 @@ func added(v prove.Verdict) string {
 }
 
 // instead proposes what to write for a regex that is kept.
-func instead(v prove.Verdict) string {
+func instead(o source.Origin, v prove.Verdict) string {
 	switch {
+	case len(o.Meant) > 0:
+		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
 	case len(v.Wider) > 0:
 		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
 	}
