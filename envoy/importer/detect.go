@@ -7,13 +7,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/contour"
 	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
 	"github.com/corsgate/corsgate/envoy/importer/envoygateway"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/ingressnginx"
 	"github.com/corsgate/corsgate/envoy/importer/istio"
+	"github.com/corsgate/corsgate/envoy/importer/kong"
 	"github.com/corsgate/corsgate/envoy/importer/nginx"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/traefik"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 	"github.com/corsgate/corsgate/policy/printable"
 )
@@ -38,7 +41,10 @@ var systems = []system{
 	{"istio", "VirtualService, EnvoyFilter", istio.Claims, istio.Read},
 	{"gateway-api", "HTTPRoute", gatewayapi.Claims, gatewayapi.Read},
 	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
+	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
+	{"traefik", "Middleware with headers, and the routers that use it", traefik.Claims, traefik.Read},
+	{"kong", "the cors plugin, in KongPlugin or a declarative configuration", kong.Claims, kong.Read},
 }
 
 // Systems returns the words of --from.

@@ -231,6 +231,7 @@ func (t *translation) unsay(at source.Text) {
 func (t *translation) regex(o source.Origin) (meant []string) {
 	v, err := t.proofs.of(o.Regex)
 	t.null(o)
+	t.secure(o, &v)
 	switch {
 	case err != nil:
 		t.unread(o, err)
@@ -240,6 +241,9 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
+	case v.Kind == prove.NarrowedScheme && isUnanchored(v.Lost):
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Equal, o, fmt.Sprintf("proved to allow the same pages as %s; the source allows %s, too, which no page has", quoted(v.Patterns), v.Lost), v.Lost, "")
 	case t.options.KeepRegexes:
 		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
 	case len(v.Wider) > 0 && t.options.Widen:
@@ -248,12 +252,12 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case len(v.Patterns) > 0:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
-	case len(o.Meant) > 0:
+	case isMistaken(o, v):
 		t.tellOrigin(source.Decide, o, fmt.Sprintf("it is left out: it matches origins such as %s, and not what it looks like", cmp.Or(v.Hole, v.Lost)), cmp.Or(v.Hole, v.Lost),
 			"if it was meant to, add "+quoted(o.Meant)+" to allowOrigins")
 		return o.Meant
 	default:
-		t.keepRegex(o, "no pattern allows the same or less: ", instead(v))
+		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
 	}
 	return nil
 }
@@ -275,11 +279,50 @@ func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
 	return p.Verdict, p.err
 }
 
+// isUnanchored reports whether an origin has a scheme that only ends in a web page's: a
+// regex that is not anchored allows it.
+func isUnanchored(origin string) bool {
+	scheme, _, _ := strings.Cut(origin, "://")
+	bare := strings.TrimSuffix(strings.TrimSuffix(scheme, "s"), "http")
+	return bare != "" && bare != strings.TrimSuffix(scheme, "s")
+}
+
+// secure leaves http origins out if there are credentials, and the entry does not ask for
+// http: it is a text that may end any origin.
+func (t *translation) secure(o source.Origin, v *prove.Verdict) {
+	if !t.cors.Credentials || strings.Contains(strings.ToLower(o.Text.Text), "http") || t.options.KeepRegexes {
+		return
+	}
+	https := slices.DeleteFunc(slices.Clone(v.Patterns), isInsecure)
+	if len(https) > 0 && len(https) < len(v.Patterns) {
+		v.Lost = sampleOf(v.Patterns[slices.IndexFunc(v.Patterns, isInsecure)])
+		v.LostOwn, v.Patterns, v.Kind = v.Lost, https, prove.NarrowedOwn
+	}
+}
+
+// isInsecure reports whether a pattern needs the opt-in insecure-origins.
+func isInsecure(pattern string) bool {
+	_, found := policy.Validate([]policy.Spec{{Name: "a", CORS: policy.CORS{AllowOrigins: []string{pattern}, AllowCredentials: true}}})
+	return slices.ContainsFunc(found, func(p policy.Problem) bool { return optInOf[p.Code] == policy.OptInInsecureOrigins })
+}
+
 // null tells of a regex that matches "null", which corsgate holds against no regex.
 func (t *translation) null(o source.Origin) {
 	if match, err := o.Regex.Matcher(); err == nil && match("null") {
 		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
 	}
+}
+
+// isMistaken reports whether a regex allows something else than what was meant: a glob, for
+// example.
+func isMistaken(o source.Origin, v prove.Verdict) bool {
+	return len(o.Meant) > 0 && slices.ContainsFunc([]string{v.Lost, v.LostOwn, v.Hole}, func(witness string) bool {
+		w, err := policy.ParsePattern(witness)
+		return err == nil && !slices.ContainsFunc(o.Meant, func(text string) bool {
+			meant, err := policy.ParsePattern(text)
+			return err == nil && meant.Covers(w)
+		})
+	})
 }
 
 // unread tells of a regex about which nothing could be proved.
@@ -332,8 +375,10 @@ func added(v prove.Verdict) string {
 }
 
 // instead proposes what to write for a regex that is kept.
-func instead(v prove.Verdict) string {
+func instead(o source.Origin, v prove.Verdict) string {
 	switch {
+	case len(o.Meant) > 0:
+		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
 	case len(v.Wider) > 0:
 		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
 	}
@@ -353,6 +398,11 @@ func (t *translation) patterns(list []string, o source.Origin) {
 
 // keepRegex writes a regex, and tells why.
 func (t *translation) keepRegex(o source.Origin, because, hint string) {
+	if t.spec.Mode == policy.ModeOff && len(o.Meant) > 0 {
+		t.patterns(o.Meant, o)
+		t.tell(source.Equal, o.Text, originsField, "written as "+quoted(o.Meant)+", which is likely meant: nothing is allowed while the policy is off", "")
+		return
+	}
 	expr := wholeRegex(o.Regex)
 	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
 		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write the origins that are meant as patterns")

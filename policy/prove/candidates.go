@@ -227,12 +227,15 @@ func guess(text string) []string {
 	return list
 }
 
-// withStart is for a text without a scheme. A dot that begins it does not begin
-// the host.
+// withStart is for a text without a scheme. A dot that begins it does not begin the host.
+// If only its beginning is open, it may end a longer host.
 func withStart(text string) string {
-	text = strings.TrimPrefix(text, wild)
-	if text == "" || text[0] == '.' {
-		return wild + text
+	bare := strings.TrimPrefix(text, wild)
+	switch {
+	case bare == "" || bare[0] == '.':
+		return wild + bare
+	case strings.Contains(bare, wild) || !strings.Contains(bare, "."):
+		return bare
 	}
 	return text
 }

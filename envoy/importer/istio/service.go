@@ -28,7 +28,12 @@ type entry struct {
 }
 
 func (r *reader) service(s service) {
-	hosts := r.hosts(s)
+	hosts := s.hosts()
+	for _, n := range s.spec.Field("hosts").Entries() {
+		if strings.Contains(n.String(), "/") {
+			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
+		}
+	}
 	if s.object && len(hosts) == 0 && !s.spec.Field("hosts").Exists() {
 		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
 	}
@@ -110,14 +115,11 @@ func name(s service, route source.Route, several bool) string {
 }
 
 // hosts returns the hosts of s as Envoy gets them; none are every host.
-func (r *reader) hosts(s service) []string {
+func (s service) hosts() []string {
 	var hosts []string
 	for _, n := range s.spec.Field("hosts").Entries() {
 		host := strings.ToLower(n.String())
-		if _, after, ok := strings.Cut(host, "/"); ok {
-			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
-			host = after
-		}
+		host = host[strings.IndexByte(host, '/')+1:]
 		if host == "*" {
 			return nil
 		}

@@ -138,6 +138,8 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 	switch {
 	case isCondition(f.Value), f.Field == "paths":
 		return aboutPath(f, q.path)
+	case f.Field == "other": // Envoy has no filter of that name, and the import did not know
+		return true
 	case f.Field == "clusters": // chance decides
 		return !wider
 	case f.Policy != d.Policy:
