@@ -316,7 +316,7 @@ func (c *chart) compare(l *lane) {
 func (c *chart) isReached(l *lane) bool {
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			if c.at(h, p.Text.Text) == l {
+			if slices.ContainsFunc(append(probes(p), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
 				return true
 			}
 		}
