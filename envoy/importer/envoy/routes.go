@@ -41,7 +41,7 @@ func (c *collection) config() source.Config {
 		r.addRoutes(h, fold(h, entries[h]))
 	}
 	for _, h := range hosts {
-		r.closeHost(h)
+		r.closeHost(h, entries[h])
 	}
 	// The virtual host of every host comes last in Envoy, wherever it stands.
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(breadth(a), breadth(b)) })
@@ -115,6 +115,9 @@ type entry struct {
 	local    bool // Envoy answers by itself
 	findings []source.Finding
 }
+
+// takesAll reports whether e takes each request.
+func (e entry) takesAll() bool { return e.everyPath && len(e.conditions) == 0 && !e.never }
 
 // entries returns the routes of h.
 func (r *reader) entries(h *host) []entry {
@@ -275,11 +278,17 @@ func (r *reader) addRoutes(h *host, groups []source.Route) {
 	}
 }
 
-// closeHost adds a route for what no route of h matches.
-func (r *reader) closeHost(h *host) {
+// closeHost adds a route for what no entry of h matches.
+func (r *reader) closeHost(h *host, entries []entry) {
+	if !h.Field("domains").Exists() || slices.ContainsFunc(entries, entry.takesAll) {
+		return
+	}
 	for _, s := range h.scopes {
-		if h.Field("domains").Exists() && s.condition == nil {
-			r.Routes = append(r.Routes, Closing(r.Routes, source.Route{Name: h.name, Place: h.Place(), Hosts: s.hosts})...)
+		rest := source.Route{Name: h.name, Place: h.Place(), Hosts: s.hosts, Conditions: s.condition}
+		if s.condition == nil {
+			r.Routes = append(r.Routes, Closing(r.Routes, rest)...)
+		} else {
+			r.Routes = append(r.Routes, rest)
 		}
 	}
 }
@@ -338,7 +347,7 @@ func joined(entries []entry) []source.Route {
 	if len(entries) == 1 {
 		all.Name = entries[0].name
 	}
-	every := slices.ContainsFunc(entries, func(e entry) bool { return e.everyPath && len(e.conditions) == 0 })
+	every := slices.ContainsFunc(entries, entry.takesAll)
 	var routes []source.Route
 	for _, e := range entries {
 		if every || len(e.conditions) == 0 {
