@@ -299,7 +299,8 @@ func (c *chart) compare(l *lane) {
 		c.compareAside(l)
 		return
 	}
-	if len(l.scopes) == 0 && !c.isReached(l) {
+	l.reached = len(l.scopes) > 0 || c.isReached(l)
+	if !l.reached {
 		c.tellUnreached(l)
 		return
 	}

@@ -114,17 +114,14 @@ func name(s service, route source.Route, several bool) string {
 	return base
 }
 
-// hosts returns the hosts of s as Envoy gets them; none are every host.
+// hosts returns the hosts of s as Envoy gets them.
 func (s service) hosts() []string {
 	var hosts []string
 	for _, n := range s.spec.Field("hosts").Entries() {
 		host := strings.ToLower(n.String())
 		host = host[strings.IndexByte(host, '/')+1:]
-		if host == "*" {
-			return nil
-		}
 		hosts = append(hosts, host)
-		if !strings.Contains(host, ".") && s.namespace != "" {
+		if host != "*" && !strings.Contains(host, ".") && s.namespace != "" {
 			// Istio reads a short name as a service of the namespace.
 			within := host + "." + s.namespace
 			hosts = append(hosts, within, within+".svc", within+".svc.cluster.local")

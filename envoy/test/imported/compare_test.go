@@ -144,7 +144,7 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 		return true
 	case f.Field == "clusters": // chance decides
 		return !wider
-	case f.Policy != d.Policy && d.Policy != "": // of a policy that is off, what would decide is told
+	case f.Policy != d.Policy && f.Policy != "" && d.Policy != "": // what is off, or has no policy, is told of
 		return false
 	}
 	switch f.Field {
