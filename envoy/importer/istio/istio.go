@@ -119,17 +119,23 @@ func (r *reader) virtualServices(objects []tree.Object) {
 			r.delegates[o.Namespace+"/"+o.Name] = o
 		}
 	}
-	first := map[string]tree.Object{}
+	owners := map[string][]tree.Object{} // :: host
+	for _, o := range objects {
+		for _, h := range o.Field("spec", "hosts").Items() {
+			owners[h.String()] = append(owners[h.String()], o)
+		}
+	}
 	for _, o := range objects {
 		if slices.Contains(delegatedTo(objects), o.Namespace+"/"+o.Name) {
 			continue // read where it is delegated to
 		}
 		s := service{spec: o.Field("spec"), name: o.Name, namespace: o.Namespace, routes: o.Field("spec", "http").Items(), object: true}
 		for _, h := range s.spec.Field("hosts").Items() {
-			if before, again := first[h.String()]; again {
-				r.tell(source.Decide, h, "the VirtualService "+before.Name+" has the same host: the routes of the older one come first, those for all requests last, as at a gateway", "")
-			} else {
-				first[h.String()] = o
+			if of := owners[h.String()]; len(of) > 1 {
+				s.shares = true
+				if oldest := of[0]; oldest.Place() != o.Place() {
+					r.tell(source.Decide, h, "the VirtualService "+oldest.Name+" has the same host: the routes of the older one come first, those for all requests last, as at a gateway", "")
+				}
 			}
 		}
 		r.service(s)

@@ -18,6 +18,8 @@ type service struct {
 	routes          []tree.Node
 	// object tells that it is whole, and cut that an entry of http may have been cut.
 	object, cut bool
+	// shares tells that another VirtualService has one of the hosts.
+	shares bool
 }
 
 // entry is an entry of http, with what its root has if it is a delegate's.
@@ -133,7 +135,16 @@ func (s service) hosts() []string {
 // routes returns one route for all matches that have paths alone, and one for each other.
 func (e entry) routes(s service) []source.Route {
 	base := e.base(s)
-	if slices.ContainsFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 }) {
+	all := slices.IndexFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 })
+	switch {
+	case all >= 0 && s.shares: // the route for all requests moves behind those of others
+		one, rest := e, e
+		one.matches, rest.matches = e.matches[:all], nil
+		if all > 0 {
+			return append(one.routes(s), rest.routes(s)...)
+		}
+		e.matches = nil
+	case all >= 0:
 		e.matches = nil
 	}
 	if len(e.matches) == 0 {
@@ -228,6 +239,7 @@ func conditionsOf(m tree.Node, s service) []source.Text {
 				continue
 			}
 		case "headers", "withoutHeaders", "queryParams":
+			word = strings.Replace(word, "params", "parameters", 1)
 			for _, one := range f.Fields() {
 				list = append(list, source.Text{Place: one.Key.Place, Text: strings.TrimSuffix(word, "s") + " " + one.Key.Text})
 			}
