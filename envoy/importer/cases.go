@@ -129,35 +129,36 @@ func hostFor(entry string) string {
 	return entry
 }
 
-// origins returns origins to ask about: those that the source lists, those of its patterns
-// and regexes, those that the report names, and near misses of them.
+// origins returns origins to ask about: those that the source lists, those of its patterns,
+// near misses of both, and what its regexes and the report name.
 func (w *caseWriter) origins(l *lane, p *policy.Spec) (all []string) {
 	add := func(origins ...string) {
 		for _, o := range origins {
-			if _, err := policy.ParseOrigin(o); err == nil && !slices.Contains(all, o) && len(all) < maxCaseOrigins {
+			if _, err := policy.ParseOrigin(o); err == nil && !slices.Contains(all, o) {
 				all = append(all, o)
 			}
 		}
 	}
+	var witnesses []string
 	for _, o := range l.route.CORS.Origins {
 		if text, literal := literalOf(o.Regex); literal {
 			add(text)
 		} else if v, err := w.result.proofs.of(o.Regex); err == nil {
-			add(v.LostOwn, v.Hole, v.Lost)
+			witnesses = append(witnesses, v.LostOwn, v.Hole, v.Lost)
 		}
 	}
 	for _, text := range p.CORS.AllowOrigins {
 		add(sampleOf(text))
 	}
+	for _, origin := range slices.Clone(all[:min(len(all), maxCaseOrigins)]) {
+		add(nearMisses(origin)...)
+	}
+	for _, f := range l.answer.findings {
+		add(f.Origin)
+	}
+	add(witnesses...)
 	if len(all) == 0 {
 		add("https://app.example")
-	}
-	for _, origin := range slices.Clone(all) {
-		for _, near := range nearMisses(origin) {
-			if !slices.Contains(all, near) {
-				all = append(all, near)
-			}
-		}
 	}
 	return all
 }
