@@ -124,7 +124,7 @@ func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
 func (w *writer) tell(l *lane) {
 	found := slices.Clone(l.route.Findings)
 	found = append(found, l.findings...)
-	if l.answer != nil && len(l.scopes) > 0 {
+	if l.answer != nil && l.reached {
 		found = append(found, l.answer.findings...)
 	}
 	slices.SortStableFunc(found, func(a, b source.Finding) int { return comparePlaces(a.Place, b.Place) })
