@@ -16,6 +16,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/kong"
 	"github.com/corsgate/corsgate/envoy/importer/nginx"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/traefik"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 	"github.com/corsgate/corsgate/policy/printable"
 )
@@ -42,7 +43,8 @@ var systems = []system{
 	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
 	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
-	{"kong", "declarative configuration, KongPlugin", kong.Claims, kong.Read},
+	{"traefik", "Middleware with headers, and the routers that use it", traefik.Claims, traefik.Read},
+	{"kong", "the cors plugin, in KongPlugin or a declarative configuration", kong.Claims, kong.Read},
 }
 
 // Systems returns the words of --from.
@@ -57,13 +59,12 @@ func Systems() []string {
 // ErrNothing is for an input in which nothing is about CORS.
 var ErrNothing = errors.New("nothing in the input is about CORS, or nobody understands it")
 
-// Understood says for people what can be read.
-func Understood() string {
-	parts := make([]string, 0, len(systems)+1)
+// Understood says for people what can be read, by system.
+func Understood() (list []string) {
 	for _, s := range systems {
-		parts = append(parts, fmt.Sprintf("%s (%s)", s.name, s.what))
+		list = append(list, s.name+": "+s.what)
 	}
-	return strings.Join(append(parts, "nginx (nginx.conf and what it includes)"), ", ")
+	return append(list, nginxSystem+": nginx.conf, with what it includes")
 }
 
 // Read returns what the systems do whose configurations are in files. from is a system, or

@@ -136,6 +136,10 @@ func (r *reader) entries(h *host) []entry {
 	if len(entries) > 0 {
 		entries[0].findings = append(findings, entries[0].findings...)
 	}
+	if h.Field("domains").Exists() {
+		// What no route matches is answered with 404, and by no other virtual host.
+		entries = append(entries, entry{match: match{everyPath: true, path: source.Path{Text: source.Text{Place: h.Place(), Text: "/"}}}, place: h.Place(), local: true})
+	}
 	return entries
 }
 
@@ -178,17 +182,10 @@ func (r *reader) entry(h *host, above levels, n tree.Node) entry {
 func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 	c := &checker{}
 	ps, hidden := ls.policies()
-	for _, n := range hidden {
-		if r.first(n, "hidden") {
-			c.tell(source.Dropped, n, "Envoy does not read cors where typed_per_filter_config has a CorsPolicy", "")
-		}
-	}
+	r.tellOnce(c, hidden, source.Dropped, "Envoy does not read cors where typed_per_filter_config has a CorsPolicy", "")
 	for _, l := range ls {
-		for _, n := range l.foreign {
-			if r.first(n, "name") {
-				c.tell(source.Dropped, n, "the cors filter has another name here: Envoy does not read this policy", "name it as in http_filters")
-			}
-		}
+		r.tellOnce(c, l.foreign, source.Dropped, "the cors filter has another name: Envoy does not read this policy", "for Envoy, name it as in http_filters")
+		r.tellOnce(c, l.misnamed, source.Decide, "Envoy reads this policy only if http_filters, which are not in the input, have its cors filter under this name", "add them to the input")
 	}
 	for _, p := range ps {
 		if r.first(p, "fields") {
@@ -210,6 +207,15 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 		cors.Mode = policy.ModeOff
 	}
 	return cors, c.findings
+}
+
+// tellOnce tells the same of several nodes, and of none twice.
+func (r *reader) tellOnce(c *checker, nodes []tree.Node, f source.Fidelity, message, hint string) {
+	for _, n := range nodes {
+		if r.first(n, message) {
+			c.tell(f, n, message, hint)
+		}
+	}
 }
 
 func (c *checker) noOrigins(p tree.Node, cors *source.CORS) {

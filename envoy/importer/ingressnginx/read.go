@@ -108,7 +108,11 @@ func finding(f source.Fidelity, at tree.Node, message, hint string) source.Findi
 	if _, annotation, found := strings.Cut(at.Path(), prefix); found {
 		name = annotation
 	}
-	return source.Finding{Fidelity: f, Place: at.Place(), Field: name, Value: at.String(), Message: message, Hint: hint}
+	value := at.String()
+	if strings.Contains(value, "\n") {
+		value = "" // a whole snippet says nothing
+	}
+	return source.Finding{Fidelity: f, Place: at.Place(), Field: name, Value: value, Message: message, Hint: hint}
 }
 
 // get returns an annotation.
