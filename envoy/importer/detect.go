@@ -147,11 +147,15 @@ func (d *detector) configs() (configs []source.Config, err error) {
 // readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
 // itself.
 func (d *detector) readers() (all []system) {
-	gateway := slices.ContainsFunc(d.docs, envoygateway.Claims)
+	gateway := d.from == Auto && slices.ContainsFunc(d.docs, envoygateway.Claims)
 	for _, s := range systems {
-		if d.isMeant(s.name) && !(d.from == Auto && s.name == "gateway-api" && gateway) {
-			all = append(all, s)
+		switch {
+		case !d.isMeant(s.name), gateway && s.name == "gateway-api":
+			continue
+		case gateway && s.name == "envoy-gateway":
+			s.claims = func(doc tree.Node) bool { return envoygateway.Claims(doc) || gatewayapi.Claims(doc) }
 		}
+		all = append(all, s)
 	}
 	return all
 }
