@@ -38,10 +38,10 @@ type system struct {
 // an object of Kubernetes.
 var systems = []system{
 	{"envoy", "Envoy's bootstrap, config dump or resources", envoyimport.Claims, envoyimport.Read},
+	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"istio", "VirtualService, EnvoyFilter", istio.Claims, istio.Read},
 	{"gateway-api", "HTTPRoute", gatewayapi.Claims, gatewayapi.Read},
 	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
-	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
 	{"traefik", "Middleware with headers, and the routers that use it", traefik.Claims, traefik.Read},
 	{"kong", "the cors plugin, in KongPlugin or a declarative configuration", kong.Claims, kong.Read},

@@ -37,7 +37,7 @@ func Claims(doc tree.Node) bool {
 	isRegex := func(n tree.Node) bool { return n.String() != "*" && !isExact(n.String()) }
 	list := p.cors.Field("allowOrigin")
 	return !p.cors.Field("allowOrigins").Exists() &&
-		(p.cors.Field("allowPrivateNetwork").Exists() || slices.ContainsFunc(list.Items(), isRegex))
+		(p.cors.Field("allowPrivateNetwork").Exists() || slices.ContainsFunc(list.Entries(), isRegex))
 }
 
 // proxy is a HTTPProxy, or a fragment of one.

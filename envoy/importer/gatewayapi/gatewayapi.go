@@ -81,6 +81,9 @@ func CORS(r Rule, report *fields.Report, d Dialect) *source.CORS {
 		// stays in all that are known.
 		KeepsUpstream: true,
 	}
+	if cors.MaxAge != nil && cors.MaxAge.Seconds < 1 {
+		report.Tell(source.Differs, n.Field("maxAge"), system+" refuses a time below one second; it is read as written", "")
+	}
 	if cors.MaxAge == nil {
 		cors.MaxAge = &source.MaxAge{Place: n.Place(), Seconds: 5, Default: true}
 	}
