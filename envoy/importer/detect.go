@@ -38,10 +38,10 @@ type system struct {
 // an object of Kubernetes.
 var systems = []system{
 	{"envoy", "Envoy's bootstrap, config dump or resources", envoyimport.Claims, envoyimport.Read},
+	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"istio", "VirtualService, EnvoyFilter", istio.Claims, istio.Read},
 	{"gateway-api", "HTTPRoute", gatewayapi.Claims, gatewayapi.Read},
 	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
-	{"contour", "HTTPProxy", contour.Claims, contour.Read},
 	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
 	{"traefik", "Middleware with headers, and the routers that use it", traefik.Claims, traefik.Read},
 	{"kong", "the cors plugin, in KongPlugin or a declarative configuration", kong.Claims, kong.Read},
@@ -147,11 +147,15 @@ func (d *detector) configs() (configs []source.Config, err error) {
 // readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
 // itself.
 func (d *detector) readers() (all []system) {
-	gateway := slices.ContainsFunc(d.docs, envoygateway.Claims)
+	gateway := d.from == Auto && slices.ContainsFunc(d.docs, envoygateway.Claims)
 	for _, s := range systems {
-		if d.isMeant(s.name) && !(d.from == Auto && s.name == "gateway-api" && gateway) {
-			all = append(all, s)
+		switch {
+		case !d.isMeant(s.name), gateway && s.name == "gateway-api":
+			continue
+		case gateway && s.name == "envoy-gateway":
+			s.claims = func(doc tree.Node) bool { return envoygateway.Claims(doc) || gatewayapi.Claims(doc) }
 		}
+		all = append(all, s)
 	}
 	return all
 }

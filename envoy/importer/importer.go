@@ -42,6 +42,7 @@ type Result struct {
 	places  []source.Place // of Policies
 	configs []source.Config
 	chart   *chart
+	proofs  proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -80,7 +81,7 @@ func translateAll(o Options, configs []source.Config, known proofs) Result {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
 	}
 	w.result.check()
-	w.result.chart, w.result.configs = w.chart, configs
+	w.result.chart, w.result.configs, w.result.proofs = w.chart, configs, known
 	return w.result
 }
 

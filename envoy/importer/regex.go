@@ -21,7 +21,7 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	t.strip(o, &v)
 	switch {
 	case err != nil:
-		t.unread(o, err)
+		return t.unread(o, err)
 	case v.Kind == prove.Never:
 		t.never(o, "no browser sends an origin like that", o.Meant)
 		return o.Meant
@@ -136,17 +136,19 @@ func isMistaken(o source.Origin, v prove.Verdict) bool {
 	})
 }
 
-// unread tells of a regex about which nothing could be proved.
-func (t *translation) unread(o source.Origin, err error) {
+// unread tells of a regex about which nothing could be proved. It returns what was meant, if
+// it cannot be read at all.
+func (t *translation) unread(o source.Origin, err error) (meant []string) {
 	if _, bad := o.Regex.Matcher(); bad != nil {
 		hint := "write the origins that are meant as patterns"
 		if len(o.Meant) > 0 {
 			hint = "if it was meant to, add " + quoted(o.Meant) + " to allowOrigins"
 		}
 		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), hint)
-		return
+		return o.Meant
 	}
 	t.keepRegex(o, err.Error()+": ", "write the origins that are meant as patterns")
+	return nil
 }
 
 // besides says how patterns differ that stand for a regex.

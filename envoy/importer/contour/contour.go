@@ -37,7 +37,7 @@ func Claims(doc tree.Node) bool {
 	isRegex := func(n tree.Node) bool { return n.String() != "*" && !isExact(n.String()) }
 	list := p.cors.Field("allowOrigin")
 	return !p.cors.Field("allowOrigins").Exists() &&
-		(p.cors.Field("allowPrivateNetwork").Exists() || slices.ContainsFunc(list.Items(), isRegex))
+		(p.cors.Field("allowPrivateNetwork").Exists() || slices.ContainsFunc(list.Entries(), isRegex))
 }
 
 // proxy is a HTTPProxy, or a fragment of one.
@@ -164,15 +164,14 @@ func tellHeaders(n tree.Node, report *fields.Report) {
 // since Contour does not say otherwise.
 func read(n tree.Node, report *fields.Report) *source.CORS {
 	report.Known(n, "allowCredentials", "allowOrigin", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowPrivateNetwork")
-	credentials := report.Bool(n.Field("allowCredentials"))
 	if !n.Field("allowMethods").Exists() {
 		report.Tell(source.Differs, n, "Contour refuses a corsPolicy without allowMethods; it is read as if it did not", "")
 	}
 	cors := &source.CORS{
-		Methods:           names(n.Field("allowMethods"), credentials, report),
-		Headers:           names(n.Field("allowHeaders"), credentials, report),
+		Methods:           names(n.Field("allowMethods"), report),
+		Headers:           names(n.Field("allowHeaders"), report),
 		Expose:            report.Names(n.Field("exposeHeaders")),
-		Credentials:       credentials,
+		Credentials:       report.Bool(n.Field("allowCredentials")),
 		MaxAge:            report.MaxAge(n.Field("maxAge"), fields.Duration),
 		ForwardsUnmatched: true,
 		KeepsUpstream:     true,
@@ -184,11 +183,11 @@ func read(n tree.Node, report *fields.Report) *source.CORS {
 	return cors
 }
 
-// names returns a list as Contour sends it. A star stands for every name only if it is
-// alone: Envoy compares the whole text with it (CorsFilter::decodeHeaders).
-func names(n tree.Node, credentials bool, report *fields.Report) source.Names {
+// names returns a list as Contour sends it. For a star alone Envoy grants what is asked
+// for: it compares the whole text with it (CorsFilter::decodeHeaders).
+func names(n tree.Node, report *fields.Report) source.Names {
 	names := report.Names(n)
-	names.Echo = credentials && len(names.Items) == 1 && names.Items[0].Text == "*"
+	names.Echo = len(names.Items) == 1 && names.Items[0].Text == "*"
 	return names
 }
 

@@ -53,7 +53,7 @@ func (all policies) Key(r gatewayapi.Rule, at gatewayapi.Attachment) string {
 // over policies (ir.HTTPRoute.CORS).
 func (all policies) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
 	report := &fields.Report{System: system}
-	cors := gatewayapi.CORS(r, report, origin)
+	cors := gatewayapi.CORS(r, report, gatewayapi.Dialect{Origin: origin, Echoes: true})
 	if effective := all.of(r, at); cors == nil && effective != nil {
 		cors = read(effective, report)
 	}
@@ -84,7 +84,7 @@ func (l layers) field(name string) tree.Node {
 
 var known = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
 
-// read returns what cors does.
+// read returns what cors does. A star among names makes Envoy grant what is asked for.
 func read(l layers, report *fields.Report) *source.CORS {
 	for _, p := range l {
 		report.Known(p.cors(), known...)
@@ -93,8 +93,8 @@ func read(l layers, report *fields.Report) *source.CORS {
 	credentials := report.Bool(l.field("allowCredentials"))
 	cors := &source.CORS{
 		Origins:       origins(l.field("allowOrigins"), report),
-		Methods:       report.StarredNames(l.field("allowMethods"), credentials),
-		Headers:       report.StarredNames(l.field("allowHeaders"), credentials),
+		Methods:       report.StarredNames(l.field("allowMethods"), true),
+		Headers:       report.StarredNames(l.field("allowHeaders"), true),
 		Expose:        report.Names(l.field("exposeHeaders")),
 		Credentials:   credentials,
 		MaxAge:        report.MaxAge(l.field("maxAge"), fields.Duration),

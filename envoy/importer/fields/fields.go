@@ -107,11 +107,11 @@ func (r *Report) Names(n tree.Node) source.Names {
 	return names
 }
 
-// StarredNames is Names for systems where a star stands for every name, with credentials,
-// too: they grant what a preflight asks for.
-func (r *Report) StarredNames(n tree.Node, credentials bool) source.Names {
+// StarredNames is Names for systems that grant what a preflight asks for if there is a star
+// among the names, and if echoes.
+func (r *Report) StarredNames(n tree.Node, echoes bool) source.Names {
 	names := r.Names(n)
-	names.Echo = credentials && slices.ContainsFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
+	names.Echo = echoes && slices.ContainsFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
 	return names
 }
 

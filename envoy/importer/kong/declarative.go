@@ -117,10 +117,10 @@ func (d declarative) route(r tree.Node, service []scope) {
 		scopes: append(append([]scope{own}, scopesOf("route", r)...), service...),
 	}
 	l.scopes = append(l.scopes, everything)
-	for _, h := range r.Field("hosts").Items() {
+	for _, h := range r.Field("hosts").Entries() {
 		l.route.Hosts = append(l.route.Hosts, h.String())
 	}
-	for _, p := range r.Field("paths").Items() {
+	for _, p := range r.Field("paths").Entries() {
 		l.route.Paths = append(l.route.Paths, d.path(p))
 	}
 	l.conditions(r)
@@ -155,7 +155,7 @@ func regexPath(n tree.Node, expr string) source.Path {
 func (l *lane) conditions(r tree.Node) {
 	for _, name := range []string{"methods", "snis", "sources", "destinations"} {
 		var values []string
-		for _, v := range r.Field(name).Items() {
+		for _, v := range r.Field(name).Entries() {
 			values = append(values, v.String())
 		}
 		if len(values) > 0 {
