@@ -6,6 +6,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy/prove"
 )
 
 // check returns what is to be told of a CorsPolicy by itself.
@@ -54,7 +55,11 @@ func (c *checker) text(n tree.Node) {
 }
 
 func (c *checker) origin(n tree.Node) {
-	switch _, ok := originOf(n); {
+	o, ok := originOf(n)
+	if f, told := Everybody(o); told {
+		c.findings = append(c.findings, f)
+	}
+	switch {
 	case !ok:
 		c.tell(source.Decide, n, "this matcher cannot be read: what it allows is left out", "list its origins in the policy's allowOrigins")
 	case n.IsText():
@@ -67,6 +72,14 @@ func (c *checker) origin(n tree.Node) {
 	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
 		c.tell(source.Decide, f.Node, "is not a field of a string matcher: it is not read", "")
 	}
+}
+
+// Everybody tells of a matcher that allows every origin without looking like it.
+func Everybody(o source.Origin) (f source.Finding, ok bool) {
+	return source.Finding{
+		Fidelity: source.Equal, Place: o.Place, Field: "allowOrigins", Value: o.Text.Text,
+		Message: `it matches the text "*", by which Envoy allows every origin`,
+	}, o.Any == source.Reflected && o.Regex != prove.Literal("*")
 }
 
 func (c *checker) maxAge(n tree.Node) {
