@@ -25,6 +25,9 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case v.Kind == prove.Never:
 		t.never(o, "no browser sends an origin like that", o.Meant)
 		return o.Meant
+	case v.Kind == prove.Equal && slices.Equal(v.Patterns, []string{o.Text.Text}): // a glob
+		t.patterns(v.Patterns, o)
+		t.tell(source.Kept, o.Text, originsField, "", "")
 	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
@@ -119,7 +122,7 @@ func isInsecure(pattern string) bool {
 
 // null tells of a regex that matches "null", which corsgate holds against no regex.
 func (t *translation) null(o source.Origin) {
-	if match, err := o.Regex.Matcher(); err == nil && match("null") {
+	if re, err := o.Regex.Compile(); err == nil && re.MatchString("null") {
 		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
 	}
 }
@@ -139,7 +142,7 @@ func isMistaken(o source.Origin, v prove.Verdict) bool {
 // unread tells of a regex about which nothing could be proved. It returns what was meant, if
 // it cannot be read at all.
 func (t *translation) unread(o source.Origin, err error) (meant []string) {
-	if _, bad := o.Regex.Matcher(); bad != nil {
+	if _, bad := o.Regex.Compile(); bad != nil {
 		hint := "write the origins that are meant as patterns"
 		if len(o.Meant) > 0 {
 			hint = "if it was meant to, add " + quoted(o.Meant) + " to allowOrigins"
