@@ -2,6 +2,7 @@ package envoyimport
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -28,6 +29,17 @@ func check(p tree.Node) []source.Finding {
 	}
 	c.maxAge(p.Proto("max_age"))
 	c.enabled(p)
+	return c.findings
+}
+
+// Misspelt tells of fields of n that look like its field about CORS, and are not.
+func Misspelt(n tree.Node, names ...string) []source.Finding {
+	c := &checker{}
+	for _, f := range n.Fields() {
+		if strings.Contains(strings.ToLower(f.Key.Text), "cors") && !slices.Contains(names, f.Key.Text) {
+			c.tell(source.Decide, f.Node, "there is no such field: it does nothing, and is not read", "name it "+names[0]+" if a policy was meant")
+		}
+	}
 	return c.findings
 }
 

@@ -128,7 +128,7 @@ func (r *reader) entries(h *host) []entry {
 	if len(h.routes) == 0 && len(h.above) == 0 && h.manager != nil && h.manager.policy.Exists() {
 		above = append(levels{{typed: h.manager.policy}}, above...)
 	}
-	findings := addedHeaders(h.level)
+	findings := append(addedHeaders(h.level), Misspelt(h.level, "cors")...)
 	if len(h.routes) == 0 && !h.Field("routes").Exists() {
 		e := entry{match: match{everyPath: true}, place: h.place(above)}
 		e.cors, e.findings = r.answer(h, above)
@@ -156,7 +156,7 @@ func (h *host) place(ls levels) source.Place {
 func (r *reader) entry(h *host, above levels, n tree.Node) entry {
 	action := n.Field("route")
 	l := levelOf(n, h.manager.filterNames())
-	c := &checker{findings: append(addedHeaders(n), addedHeaders(action)...)}
+	c := &checker{findings: slices.Concat(addedHeaders(n), addedHeaders(action), Misspelt(n, "cors"), Misspelt(action, "cors"))}
 	if l.old.Exists() {
 		c.tell(source.Differs, l.old, "Envoy does not load cors beside route: it is read as if it stood in it", "")
 	} else {

@@ -75,7 +75,7 @@ func partsOf(doc tree.Node) []part {
 		return parts
 	case doc.Field("spec").IsMapping():
 		return partsOf(doc.Field("spec"))
-	case doc.Field("http").IsList():
+	case doc.Field("http").IsList(), isCORS(doc.Field("http").Proto("cors_policy")):
 		return []part{{doc, spec}}
 	case isCORS(doc.Proto("cors_policy")):
 		return []part{{doc, route}}
@@ -99,7 +99,7 @@ func isCORS(n tree.Node) bool {
 func (r *reader) part(p part) {
 	switch p.kind {
 	case spec:
-		r.service(service{spec: p.Node, routes: p.Field("http").Items()})
+		r.service(service{spec: p.Node, routes: p.Field("http").Entries()})
 	case route:
 		r.service(service{routes: []tree.Node{p.Node}, cut: true})
 	case corsPolicy:

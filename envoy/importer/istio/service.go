@@ -176,7 +176,7 @@ func (e entry) routes(s service) []source.Route {
 
 // base is a route with all but hosts, paths and conditions.
 func (e entry) base(s service) source.Route {
-	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: added(e.Node)}
+	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: append(added(e.Node), envoyimport.Misspelt(e.Node, "corsPolicy", "cors_policy")...)}
 	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
 	switch {
 	case !e.cors.Exists():
