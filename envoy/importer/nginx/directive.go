@@ -174,7 +174,12 @@ func (l *loader) expand(list []*directive, depth int) ([]*directive, error) {
 }
 
 // parse reads one file.
-func parse(f source.File) ([]*directive, error) {
+func parse(f source.File) (list []*directive, err error) {
+	defer func() {
+		if recover() != nil { // crossplane does not stand "if ();"
+			list, err = nil, fmt.Errorf("%s: this is not an nginx.conf, or a part of one: an if has no condition", f.Path)
+		}
+	}()
 	lua := &crossplane.Lua{}
 	payload, err := crossplane.Parse(f.Path, &crossplane.ParseOptions{
 		Open:                      func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.Text)), nil },
