@@ -28,7 +28,10 @@ func serve(socket string) error {
 	if err := yaml.NewDecoder(os.Stdin).Decode(&all); err != nil {
 		return err
 	}
-	application := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Total", "1") })
+	application := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Total", "1")
+		w.WriteHeader(http.StatusOK) // without it, the middleware changes nothing
+	})
 	handlers := map[string]http.Handler{}
 	for i, h := range all {
 		handler, err := headers.New(context.Background(), application, h, "test")
