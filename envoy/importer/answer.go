@@ -32,11 +32,12 @@ type translation struct {
 	// at has the place of each origin that is written.
 	at     map[string]source.Text
 	proofs proofs
+	asked  map[optInAt]bool // opt-ins that were told
 }
 
 // translate returns what a policy has to say to answer like the source.
 func translate(c *source.CORS, o Options, proofs proofs) *answer {
-	t := translation{cors: c, options: o, answer: &answer{}, at: map[string]source.Text{}, proofs: proofs}
+	t := translation{cors: c, options: o, answer: &answer{}, at: map[string]source.Text{}, proofs: proofs, asked: map[optInAt]bool{}}
 	t.spec.CORS.AllowCredentials = c.Credentials
 	t.spec.Mode = c.Mode
 	t.origins()
@@ -60,13 +61,13 @@ func (t *translation) otherwise() {
 	if s.Mode == policy.ModeOff {
 		return // it touches nothing
 	}
-	if c.ForwardsUnmatched && t.options.KeepForwarding {
+	if c.ForwardsUnmatched && t.options.Unmatched == policy.UnmatchedForward {
 		s.UnmatchedPreflights = policy.UnmatchedForward
 	} else if c.ForwardsUnmatched {
 		t.tell(source.Differs, source.Text{}, "unmatchedPreflights",
 			"the source sends a preflight of an unknown origin to the application; corsgate answers it with 403", "--unmatched forward keeps it")
 	}
-	if c.KeepsUpstream && t.options.KeepUpstream {
+	if c.KeepsUpstream && t.options.Upstream == policy.UpstreamDefer {
 		s.UpstreamHeaders = policy.UpstreamDefer
 	} else if c.KeepsUpstream {
 		t.tell(source.Differs, source.Text{}, "upstreamHeaders",

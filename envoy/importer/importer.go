@@ -9,7 +9,6 @@ package importer
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -24,9 +23,11 @@ type Options struct {
 	KeepRegexes bool
 	// Widen writes patterns that allow more if there are no others.
 	Widen bool
-	// KeepForwarding has a preflight of an unknown origin go to the upstream if the source
-	// does that, and KeepUpstream leaves the upstream's own CORS headers if it does.
-	KeepForwarding, KeepUpstream bool
+	// Unmatched is forward if a preflight of an unknown origin is to go to the upstream
+	// where the source does that, and Upstream is defer if the upstream's own CORS headers
+	// are to stay where they do.
+	Unmatched policy.UnmatchedPreflights
+	Upstream  policy.UpstreamHeaders
 	// Rehearse writes what was as enforced, and what should be as shadow.
 	Rehearse bool
 }
@@ -38,8 +39,10 @@ type Result struct {
 	// Findings are in the order of the policies; those of none come last.
 	Findings []source.Finding
 
-	places []source.Place // of Policies
-	chart  *chart
+	places  []source.Place // of Policies
+	configs []source.Config
+	chart   *chart
+	proofs  proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -53,6 +56,9 @@ func (r Result) Undecided() bool {
 // Translate returns the policies that decide like the configurations. If two of them answer
 // the same requests, the first one counts.
 func Translate(o Options, configs ...source.Config) Result {
+	if o.Rehearse {
+		return rehearse(o, configs)
+	}
 	return translateAll(o, configs, proofs{})
 }
 
@@ -74,8 +80,8 @@ func translateAll(o Options, configs []source.Config, known proofs) Result {
 	for _, c := range configs {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
 	}
-	w.check()
-	w.result.chart = w.chart
+	w.result.check()
+	w.result.chart, w.result.configs, w.result.proofs = w.chart, configs, known
 	return w.result
 }
 
@@ -118,7 +124,7 @@ func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
 func (w *writer) tell(l *lane) {
 	found := slices.Clone(l.route.Findings)
 	found = append(found, l.findings...)
-	if l.answer != nil && len(l.scopes) > 0 {
+	if l.answer != nil && l.reached {
 		found = append(found, l.answer.findings...)
 	}
 	slices.SortStableFunc(found, func(a, b source.Finding) int { return comparePlaces(a.Place, b.Place) })
@@ -131,24 +137,24 @@ func (w *writer) tell(l *lane) {
 }
 
 // check leaves out what could not be loaded.
-func (w *writer) check() {
+func (r *Result) check() {
 	refused := map[int]policy.Problem{}
-	policyfile.Examine(w.result.Policies, func(p policy.Problem) {
+	policyfile.Examine(r.Policies, func(p policy.Problem) {
 		if _, known := refused[p.Spec]; p.Level == policy.Error && !known {
 			refused[p.Spec] = p
 		}
 	})
-	for i := len(w.result.Policies) - 1; i >= 0; i-- {
+	for i := len(r.Policies) - 1; i >= 0; i-- {
 		p, bad := refused[i]
 		if !bad {
 			continue
 		}
-		w.result.Findings = append(w.result.Findings, source.Finding{
-			Fidelity: source.Decide, Policy: w.result.Policies[i].Name, Place: w.result.places[i], Field: p.Field, Value: p.Value,
-			Message: fmt.Sprintf("the policy is left out, since corsgate refuses it: %s", p.Reason), Hint: p.Hint,
+		r.Findings = append(r.Findings, source.Finding{
+			Fidelity: source.Decide, Policy: r.Policies[i].Name, Place: r.places[i], Field: p.Field, Value: p.Value,
+			Message: "the policy is left out, since corsgate refuses it: " + p.Reason, Hint: p.Hint,
 		})
-		w.result.Policies = slices.Delete(w.result.Policies, i, i+1)
-		w.result.places = slices.Delete(w.result.places, i, i+1)
+		r.Policies = slices.Delete(r.Policies, i, i+1)
+		r.places = slices.Delete(r.places, i, i+1)
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// maxName leaves room for a number behind a name, which has at most 63 characters.
-const maxName = 58
+// maxName leaves room for a number and a word behind a name, which has at most 63 characters.
+const maxName = 50
 
 // nameOf returns what a policy of r can be called.
 func nameOf(r *source.Route) string {

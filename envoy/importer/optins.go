@@ -62,6 +62,12 @@ func (t *translation) refused() (all []policy.Problem) {
 	return all
 }
 
+// optInAt is an opt-in that an entry needs.
+type optInAt struct {
+	policy.OptIn
+	at source.Text
+}
+
 // optIn writes the opt-in that lifts p, and tells what it lets whom do.
 func (t *translation) optIn(p policy.Problem) {
 	o := optInOf[p.Code]
@@ -71,6 +77,10 @@ func (t *translation) optIn(p policy.Problem) {
 	if p.Code == "regex-opt-in" || p.Code == "regex-with-credentials" {
 		return // the regex itself is told
 	}
+	if t.asked[optInAt{o, t.at[p.Value]}] {
+		return // another pattern of the same entry
+	}
+	t.asked[optInAt{o, t.at[p.Value]}] = true
 	at, known := t.at[p.Value]
 	if !known {
 		at = source.Text{Text: p.Value}

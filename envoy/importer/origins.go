@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp/syntax"
@@ -71,7 +70,11 @@ func (t *translation) nobody(meant []string) {
 	if len(t.spec.CORS.AllowOrigins) > 0 {
 		hint = `its allowOrigins are what was likely meant: remove the line with mode to allow them`
 	}
-	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, "the source allows no origin that a browser sends: the policy is off", hint)
+	message := "the source allows no origin that a browser sends: the policy is off"
+	if slices.ContainsFunc(t.findings, func(f source.Finding) bool { return f.Field == originsField && f.Origin != "" }) {
+		message = "no origin is left that is allowed: the policy is off"
+	}
+	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, message, hint)
 }
 
 // place returns where the list of origins begins.
@@ -220,167 +223,4 @@ func (t *translation) unsay(at source.Text) {
 	t.findings = slices.DeleteFunc(t.findings, func(f source.Finding) bool {
 		return f.Fidelity == source.Kept && f.Field == originsField && f.Place == at.Place && f.Value == at.Text
 	})
-}
-
-// regex translates an entry that matches more than one text. It returns what was meant, if
-// the entry is never matched.
-func (t *translation) regex(o source.Origin) (meant []string) {
-	v, err := t.proofs.of(o.Regex)
-	t.null(o)
-	switch {
-	case err != nil:
-		t.unread(o, err)
-	case v.Kind == prove.Never:
-		t.never(o, "no browser sends an origin like that", o.Meant)
-		return o.Meant
-	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
-		t.patterns(v.Patterns, o)
-		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
-	case t.options.KeepRegexes:
-		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
-	case len(v.Wider) > 0 && t.options.Widen:
-		t.patterns(v.Wider, o)
-		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow more", added(v), "--keep-regexes keeps the regex instead")
-	case len(v.Patterns) > 0:
-		t.patterns(v.Patterns, o)
-		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
-	default:
-		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
-	}
-	return nil
-}
-
-// proofs are the verdicts on regexes. The same one is often there for many routes.
-type proofs map[prove.Regex]proof
-
-type proof struct {
-	prove.Verdict
-	err error
-}
-
-func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
-	p, known := ps[r]
-	if !known {
-		p.Verdict, p.err = prove.Translate(r)
-		ps[r] = p
-	}
-	return p.Verdict, p.err
-}
-
-// null tells of a regex that matches "null", which corsgate holds against no regex.
-func (t *translation) null(o source.Origin) {
-	if match, err := o.Regex.Matcher(); err == nil && match("null") {
-		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
-	}
-}
-
-// unread tells of a regex about which nothing could be proved.
-func (t *translation) unread(o source.Origin, err error) {
-	if _, bad := o.Regex.Matcher(); bad != nil {
-		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), "write the origins that are meant as patterns")
-		return
-	}
-	t.keepRegex(o, err.Error()+": ", "write the origins that are meant as patterns")
-}
-
-// besides says how patterns differ that stand for a regex.
-func besides(v prove.Verdict) string {
-	switch v.Kind {
-	case prove.EqualPlusDefaultPort:
-		return ", which allow " + v.Added + " besides, with the default port"
-	case prove.EqualButOddNames:
-		return ", but for names that nobody can register"
-	}
-	return ""
-}
-
-// lost says which origins the patterns do not allow any longer, and whose they are.
-func lost(v prove.Verdict) string {
-	var all []string
-	if v.Hole != "" {
-		all = append(all, v.Hole+", which may be somebody else's")
-	}
-	if v.LostOwn != "" {
-		all = append(all, v.LostOwn+", which is at or below a domain that is meant")
-	}
-	if len(all) == 0 {
-		all = append(all, v.Lost+", which is no web page's")
-	}
-	return strings.Join(all, ", and ")
-}
-
-// added returns an origin that wider patterns allow.
-func added(v prove.Verdict) string {
-	for _, w := range v.Widening {
-		if slices.Contains(v.Wider, w.Pattern) {
-			return w.Witness
-		}
-	}
-	return v.Added
-}
-
-// instead proposes what to write for a regex that is kept.
-func instead(o source.Origin, v prove.Verdict) string {
-	switch {
-	case len(o.Meant) > 0:
-		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
-	case len(v.Wider) > 0:
-		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
-	}
-	return `write the origins that are meant as patterns, such as "https://*.example.com", and remove the regex`
-}
-
-func (t *translation) tellOrigin(f source.Fidelity, o source.Origin, message, origin, hint string) {
-	t.tell(f, o.Text, originsField, message, hint)
-	t.findings[len(t.findings)-1].Origin = origin
-}
-
-func (t *translation) patterns(list []string, o source.Origin) {
-	for _, p := range list {
-		t.write(p, o.Text)
-	}
-}
-
-// keepRegex writes a regex, and tells why.
-func (t *translation) keepRegex(o source.Origin, because, hint string) {
-	expr := wholeRegex(o.Regex)
-	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
-		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write the origins that are meant as patterns")
-		return
-	}
-	if !slices.Contains(t.spec.CORS.AllowOriginRegexes, expr) {
-		t.spec.CORS.AllowOriginRegexes = append(t.spec.CORS.AllowOriginRegexes, expr)
-		t.at[expr] = o.Text
-	}
-	t.tell(source.Decide, o.Text, originsField, because+"it is kept as a regex, with the opt-in origin-regex", hint)
-}
-
-// wholeRegex returns a regex that matches the whole origins that r allows.
-func wholeRegex(r prove.Regex) string {
-	expr := r.Expr
-	begins, ends := anchored(expr)
-	switch {
-	case r.Mode == prove.Whole, begins && ends, r.Mode == prove.Prefix && ends:
-	case r.Mode == prove.Prefix || begins:
-		expr = "(?:" + expr + ").*"
-	case ends:
-		expr = ".*(?:" + expr + ")"
-	default:
-		expr = ".*(?:" + expr + ").*"
-	}
-	if r.Fold {
-		expr = "(?i)" + expr
-	}
-	return expr
-}
-
-// anchored reports whether all that expr matches begins at the beginning of a text, and
-// whether it ends at its end.
-func anchored(expr string) (begins, ends bool) {
-	tree, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil || tree.Op != syntax.OpConcat {
-		return false, false
-	}
-	last := len(tree.Sub) - 1
-	return tree.Sub[0].Op == syntax.OpBeginText, tree.Sub[last].Op == syntax.OpEndText
 }

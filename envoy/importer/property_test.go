@@ -108,15 +108,6 @@ func (r random) request() request {
 	return q
 }
 
-// asked returns q for Decide.
-func (q request) asked() *policy.Request {
-	p := &policy.Request{Method: q.method, Authority: q.host, Path: q.path, Origin: q.origin}
-	if q.preflight {
-		p.Method, p.RequestMethod, p.RequestHeaders = "OPTIONS", q.method, strings.Join(q.headers, ",")
-	}
-	return p
-}
-
 // access is whether a page gets what it asks for, and with credentials.
 type access struct{ granted, withCredentials bool }
 
@@ -146,7 +137,7 @@ func TestPoliciesAreWithinTheirSource(t *testing.T) {
 		if r.IntN(4) == 0 {
 			configs = append(configs, r.config())
 		}
-		options := Options{KeepRegexes: r.IntN(4) == 0, Widen: r.IntN(4) == 0, KeepForwarding: r.IntN(2) == 0, KeepUpstream: r.IntN(2) == 0}
+		options := Options{KeepRegexes: r.IntN(4) == 0, Widen: r.IntN(4) == 0, Unmatched: pick(r, "", policy.UnmatchedForward), Upstream: pick(r, "", policy.UpstreamDefer)}
 		result := translateAll(options, configs, known)
 		for _, f := range result.Findings {
 			if strings.Contains(f.Message, "corsgate refuses it") {

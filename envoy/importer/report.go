@@ -150,14 +150,22 @@ func keptToo(l line, f source.Finding) string {
 	return first + ", " + f.Field
 }
 
-// Summary counts the findings and says what to do next.
-func (r Result) Summary() string {
+// Counts returns the number of findings by fidelity.
+func (r Result) Counts() map[source.Fidelity]int {
 	counts := map[source.Fidelity]int{}
 	for _, f := range r.Findings {
 		counts[f.Fidelity]++
 	}
+	return counts
+}
+
+// Summary counts the policies and the findings on one line.
+func (r Result) Summary() string {
+	counts := r.Counts()
 	parts := []string{printable.Counted(len(r.Policies), "policy", "policies")}
-	for _, f := range []source.Fidelity{source.Equal, source.Narrowed, source.Widened, source.Dropped, source.Clamped, source.Default, source.Differs, source.Decide} {
+	for _, f := range []source.Fidelity{
+		source.Kept, source.Equal, source.Narrowed, source.Widened, source.Dropped, source.Clamped, source.Default, source.Differs, source.Decide,
+	} {
 		if counts[f] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[f], f))
 		}

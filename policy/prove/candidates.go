@@ -1,7 +1,6 @@
 package prove
 
 import (
-	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -14,9 +13,10 @@ const wild = "\x00"
 
 // The bounds of what a regex is expanded to.
 const (
-	maxTexts = 512 // alternatives
-	maxText  = maxScheme + maxHost + 16
-	maxNames = 10 // of a class that stands for each of its characters
+	maxTexts  = 512 // alternatives
+	maxText   = maxScheme + maxHost + 16
+	maxNames  = 10 // characters of a class that stands for each of them
+	maxListed = 64 // alternatives if there are such classes
 )
 
 // candidates returns the patterns that a regex may have been written for. They need
@@ -24,7 +24,7 @@ const (
 func candidates(tree *syntax.Regexp) (found []policy.Pattern, err error) {
 	e := expander{names: maxNames}
 	texts := e.expand(tree)
-	if e.cut { // too many to list each: a class is something that is open
+	if e.cut || e.listed && len(texts) > maxListed { // too many to list each: a class is something that is open
 		e = expander{names: 1}
 		texts = e.expand(tree)
 	}
@@ -32,7 +32,7 @@ func candidates(tree *syntax.Regexp) (found []policy.Pattern, err error) {
 		return nil, ErrTooBig
 	}
 	for _, text := range texts {
-		for _, s := range guess(squeeze.ReplaceAllString(text, wild)) {
+		for _, s := range guess(text) {
 			p, err := policy.ParsePattern(s)
 			if err == nil && p.Form != policy.FormAny && p.Form != policy.FormNull && !slices.Contains(found, p) {
 				found = append(found, p)
@@ -51,13 +51,12 @@ func isOdd(p policy.Pattern) bool {
 	return p.Form == policy.FormExact && (strings.Contains(p.Host, "-.") || strings.Contains(p.Host, ".-") || strings.HasPrefix(p.Host, "-"))
 }
 
-var squeeze = regexp.MustCompile(wild + "+")
-
 // expander makes texts of trees: every alternative, what is optional with and without,
 // and a repetition of whatever as wild.
 type expander struct {
-	names int
-	cut   bool // there are more texts than may be
+	names  int
+	listed bool // a class stands for each of its characters
+	cut    bool // there are more texts than may be
 }
 
 func (e *expander) expand(tree *syntax.Regexp) []string {
@@ -116,6 +115,7 @@ func (e *expander) class(ranges []rune) []string {
 	if len(list) == 0 || len(list) > e.names {
 		return []string{wild}
 	}
+	e.listed = e.listed || len(list) > 1
 	return list
 }
 
@@ -131,21 +131,36 @@ func inRanges(ranges []rune, c rune) bool {
 func (e *expander) concat(subs []*syntax.Regexp) []string {
 	list := []string{""}
 	for _, sub := range subs {
-		var next []string
-		tails := e.expand(sub)
-		for _, head := range list {
-			for _, tail := range tails {
-				if len(head)+len(tail) <= maxText {
-					next = append(next, head+tail)
-				}
-			}
-			if len(next) > maxTexts {
-				break
-			}
-		}
-		list = e.bound(next)
+		list = e.bound(cross(list, e.expand(sub)))
 	}
 	return list
+}
+
+// cross returns each head with each tail, once, and few more than may be.
+func cross(heads, tails []string) []string {
+	var list []string
+	known := map[string]bool{}
+	for _, head := range heads {
+		for _, tail := range tails {
+			text := join(head, tail)
+			if len(text) <= maxText && !known[text] {
+				known[text] = true
+				list = append(list, text)
+			}
+		}
+		if len(list) > maxTexts {
+			break
+		}
+	}
+	return list
+}
+
+// join puts wild parts that meet into one.
+func join(head, tail string) string {
+	if strings.HasSuffix(head, wild) {
+		tail = strings.TrimPrefix(tail, wild)
+	}
+	return head + tail
 }
 
 // count is expand for a tree that is repeated so many times.
@@ -154,16 +169,26 @@ func (e *expander) count(tree *syntax.Regexp) []string {
 	if tree.Min == 0 {
 		list = []string{""}
 	}
-	if tree.Max == 1 {
+	switch {
+	case tree.Max == 1:
 		return append(list, e.expand(tree.Sub[0])...)
+	case tree.Max == tree.Min && tree.Max <= maxTimes:
+		return e.concat(slices.Repeat(tree.Sub, tree.Max))
 	}
 	for _, text := range e.repeat(tree.Sub[0]) {
-		if n := max(tree.Min, 1); len(text)*n <= maxText {
+		n := max(tree.Min, 1)
+		if text == wild {
+			n = 1
+		}
+		if len(text)*n <= maxText {
 			list = append(list, strings.Repeat(text, n))
 		}
 	}
 	return list
 }
+
+// maxTimes bounds how often something is repeated where each repetition may differ.
+const maxTimes = 8
 
 // repeat is expand for a tree that is repeated.
 func (e *expander) repeat(tree *syntax.Regexp) []string {
@@ -184,6 +209,9 @@ func (e *expander) repeat(tree *syntax.Regexp) []string {
 
 // guess returns the texts of patterns that may be meant by a text with wild parts.
 func guess(text string) []string {
+	if text == "null" { // it is no host
+		return nil
+	}
 	var list []string
 	for _, scheme := range []string{"https", "http"} {
 		before, rest, found := strings.Cut(text, "://")
@@ -199,12 +227,15 @@ func guess(text string) []string {
 	return list
 }
 
-// withStart is for a text without a scheme. A dot that begins it does not begin
-// the host.
+// withStart is for a text without a scheme. A dot that begins it does not begin the host.
+// If only its beginning is open, it may end a longer host.
 func withStart(text string) string {
-	text = strings.TrimPrefix(text, wild)
-	if text == "" || text[0] == '.' {
-		return wild + text
+	bare := strings.TrimPrefix(text, wild)
+	switch {
+	case bare == "" || bare[0] == '.':
+		return wild + bare
+	case strings.Contains(bare, wild) || !strings.Contains(bare, "."):
+		return bare
 	}
 	return text
 }
@@ -234,8 +265,9 @@ func stars(host string) (list []string) {
 	if host == "" || host == wild {
 		list = append(list, "*")
 	}
-	for _, h := range []string{host, strings.TrimSuffix(host, wild)} { // an end that is open was not meant
-		list = append(list, starsOf(h)...)
+	list = append(list, starsOf(host)...)
+	if closed := strings.TrimSuffix(host, wild); closed != "" && closed != host { // an end that is open was not meant
+		list = append(list, starsOf(closed)...)
 	}
 	return slices.DeleteFunc(list, func(h string) bool { return strings.Contains(h, wild) })
 }

@@ -59,7 +59,7 @@ type builder struct {
 }
 
 // build returns the origins that both r and m accept.
-func build(b *budget, r reader, m machine) *language {
+func build(b *Budget, r reader, m machine) *language {
 	l := &language{kinds: meet(r.alike(), m.alike())}
 	l.bytes = pick(l.kinds)
 	for c := range l.index {
@@ -90,11 +90,11 @@ func (g *builder) enter(s [2]int32) int32 {
 }
 
 func (g *builder) step(s [2]int32, c byte) int32 {
-	s[0] = g.r.step(s[0], c)
-	if s[0] == dead {
+	s[1] = g.m.step(s[1], c)
+	if s[1] == dead {
 		return dead
 	}
-	if s[1] = g.m.step(s[1], c); s[1] == dead {
+	if s[0] = g.r.step(s[0], c); s[0] == dead {
 		return dead
 	}
 	return g.enter(s)
@@ -168,7 +168,7 @@ type walk struct {
 }
 
 // witness returns a shortest origin that is in l and that m does not accept.
-func witness(b *budget, l *language, m machine) (origin string, found bool) {
+func witness(b *Budget, l *language, m machine) (origin string, found bool) {
 	if l.isNone {
 		return "", false
 	}

@@ -2,26 +2,9 @@ package prove
 
 import (
 	"encoding/binary"
-	"errors"
 	"regexp/syntax"
 	"slices"
 )
-
-// ErrTooBig is for a regex that would take more time or memory than a proof may.
-var ErrTooBig = errors.New("the regex is too big to be compared: write several smaller ones, or list the origins")
-
-// budget bounds the work of one translation. Each step of a machine spends some of
-// it. Once nothing is left, results mean nothing.
-type budget struct{ left int }
-
-// maxWork takes some tenths of a second, and some tens of megabytes.
-const maxWork = 8 << 20
-
-// spend reports whether there was enough left.
-func (b *budget) spend(n int) bool {
-	b.left -= n
-	return b.left >= 0
-}
 
 // machine is a deterministic automaton over bytes. Its states are numbered as they are
 // met; the first one is 0.
@@ -97,7 +80,7 @@ type dfa struct {
 	kinds   *classes
 	states  []dfaState
 	ids     map[string]int32
-	budget  *budget
+	budget  *Budget
 
 	seen  []uint32 // :: instruction -> the round in which it was reached
 	round uint32
@@ -113,7 +96,7 @@ type dfaState struct {
 	ends   bool
 }
 
-func newDFA(tree *syntax.Regexp, b *budget) (*dfa, error) {
+func newDFA(tree *syntax.Regexp, b *Budget) (*dfa, error) {
 	prog, err := syntax.Compile(tree.Simplify())
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,8 @@ const (
 	Search             // any part of it
 )
 
-// Regex is a regex over origins, as some engine runs it.
+// Regex is a regex over origins, as some engine runs it. Its zero value matches only the
+// empty text.
 type Regex struct {
 	Expr string
 	Mode Mode
@@ -72,41 +74,47 @@ func size(tree *syntax.Regexp, times int) int {
 }
 
 // whole returns the tree of the origins that the expression with that tree matches, as a
-// whole.
+// whole. What is anchored gets no rest, so that nothing has to be read for it.
 func (r Regex) whole(tree *syntax.Regexp) *syntax.Regexp {
 	rest := &syntax.Regexp{Op: syntax.OpStar, Sub: []*syntax.Regexp{{Op: syntax.OpAnyChar}}}
-	switch r.Mode {
-	case Prefix:
-		tree = &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{tree, rest}}
-	case Search:
-		tree = &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{rest, tree, rest}}
+	parts := []*syntax.Regexp{tree}
+	if r.Mode == Search && !isAnchored(tree, syntax.OpBeginText, first) {
+		parts = []*syntax.Regexp{rest, tree}
 	}
-	return tree
+	if r.Mode != Whole && !isAnchored(tree, syntax.OpEndText, last) {
+		parts = append(parts, rest)
+	}
+	return &syntax.Regexp{Op: syntax.OpConcat, Sub: parts}
 }
 
-// Matcher returns a function that reports whether the regex matches the text of an
-// origin, or any other text.
-func (r Regex) Matcher() (match func(text string) bool, err error) {
+func first(subs []*syntax.Regexp) *syntax.Regexp { return subs[0] }
+func last(subs []*syntax.Regexp) *syntax.Regexp  { return subs[len(subs)-1] }
+
+// isAnchored reports whether all that a tree matches has the anchor at one end.
+func isAnchored(tree *syntax.Regexp, anchor syntax.Op, end func([]*syntax.Regexp) *syntax.Regexp) bool {
+	switch tree.Op {
+	case anchor:
+		return true
+	case syntax.OpCapture, syntax.OpConcat:
+		return isAnchored(end(tree.Sub), anchor, end)
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(tree.Sub, func(sub *syntax.Regexp) bool { return !isAnchored(sub, anchor, end) })
+	}
+	return false
+}
+
+// Compile returns what matches the texts that r matches, of origins and all others, as a
+// whole.
+func (r Regex) Compile() (*regexp.Regexp, error) {
 	tree, err := r.parse()
 	if err != nil {
 		return nil, err
 	}
-	re, err := regexp.Compile(tree.String())
-	if err != nil {
-		return nil, err
-	}
-	re.Longest() // so that a match of the whole text is the one that is found
-	return func(text string) bool {
-		at := re.FindStringIndex(text)
-		switch {
-		case at == nil || r.Mode == Search:
-			return at != nil
-		case r.Mode == Prefix:
-			return at[0] == 0
-		}
-		return at[0] == 0 && at[1] == len(text)
-	}, nil
+	return regexp.Compile(`\A(?:` + r.whole(tree).String() + `)\z`)
 }
+
+// Literal is the regex of one text.
+func Literal(text string) Regex { return Regex{Expr: regexp.QuoteMeta(text)} }
 
 const unlike = "RE2 reads it otherwise than PCRE: write patterns such as \"https://*.example.com\" instead"
 
@@ -126,11 +134,11 @@ var foreigners = []struct {
 	{regexp.MustCompile(`^\(\?#`), "is a comment", "leave it out"},
 	{regexp.MustCompile(`^\(\?\|`), "numbers groups anew", `write "(?:"`},
 	{regexp.MustCompile(`^\(\?'`), "is a group's name", `write "(?:"`},
-	{regexp.MustCompile(`^\(\?\^?[a-zA-Z-]*[xJna^]`), "is a flag that RE2 has not", "write the regex without it"},
+	{regexp.MustCompile(`^\(\?\^?[a-zA-Z-]*[xJna^]`), "is a flag", "write the regex without it"},
 	{regexp.MustCompile(`^\(\*`), "is a verb", "leave it out"},
 	{regexp.MustCompile(`^(\\[1-9]|\\k|\\g|\(\?P=)`), "is what a group has matched", "write the group out"},
 	{regexp.MustCompile(`^\\Z`), "is the end of the text", `write "$"`},
-	{regexp.MustCompile(`^\\[hHNRXVKGCEuoclLU]`), "is an escape that RE2 has not", "write a class such as [a-z0-9-]"},
+	{regexp.MustCompile(`^\\[hHNRXVKGCEuoclLU]`), "is an escape", "write a class such as [a-z0-9-]"},
 	{regexp.MustCompile(`^([*+?]|\{[0-9]+(,[0-9]*)?\})\+`), "keeps what it has matched", "leave out the last plus"},
 }
 

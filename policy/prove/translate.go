@@ -12,7 +12,11 @@ import (
 
 // Translate finds the patterns that stand for a regex. It returns an error, which says
 // what to write, if RE2 cannot read the regex or if the proof would be too big.
-func Translate(r Regex) (Verdict, error) {
+func Translate(r Regex) (Verdict, error) { return NewBudget(MaxWork).Translate(r) }
+
+// Translate is the function Translate within the budget. All is too big once nothing
+// is left of it.
+func (b *Budget) Translate(r Regex) (Verdict, error) {
 	tree, err := r.parse()
 	if err != nil {
 		return Verdict{}, err
@@ -21,27 +25,39 @@ func Translate(r Regex) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	p := &prover{budget: &budget{maxWork}, origins: newOrigins()}
+	p := newProver(b)
 	if p.regex, err = newDFA(r.whole(tree), p.budget); err != nil {
 		return Verdict{}, err
 	}
-	v := p.translate(may)
-	if p.budget.left < 0 {
-		return Verdict{}, ErrTooBig
+	p.translate(may)
+	if err := b.err(); err != nil {
+		return Verdict{}, err
 	}
-	return v, nil
+	return p.verdict, nil
 }
 
 // prover is one translation.
 type prover struct {
-	budget            *budget
+	budget            *Budget
 	origins           *origins
 	regex             *dfa
 	source            *language // what regex matches
 	verdict           Verdict
 	kept              []policy.Pattern
 	wide              []policy.Pattern // those of Widening
+	plain             string           // the shape of pages to look at: of apps only if there are no others
 	addsPort, addsOdd bool             // kept allow the default port besides, or odd names
+}
+
+func newProver(b *Budget) *prover { return &prover{budget: b, origins: newOrigins()} }
+
+// read returns the machine of a regex.
+func (p *prover) read(r Regex) (*dfa, error) {
+	tree, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	return newDFA(r.whole(tree), p.budget)
 }
 
 // Shapes of origins. A name that is not odd is one that somebody can register: without
@@ -56,11 +72,11 @@ const (
 	webPage    = `https?://[^/]*`
 )
 
-func (p *prover) translate(may []policy.Pattern) Verdict {
+func (p *prover) translate(may []policy.Pattern) {
 	p.source = build(p.budget, p.origins, p.regex)
-	if p.source.isNone {
+	if _, some := p.less(p.source, p.machine(nothing)); !some { // also if all would be too long
 		p.verdict.Kind = Never
-		return p.verdict
+		return
 	}
 	for _, c := range may {
 		p.try(c)
@@ -70,7 +86,6 @@ func (p *prover) translate(may []policy.Pattern) Verdict {
 		p.verdict.Patterns = append(p.verdict.Patterns, c.String())
 	}
 	p.compare()
-	return p.verdict
 }
 
 // language returns the origins that an expression matches.
@@ -112,6 +127,8 @@ func (p *prover) try(c policy.Pattern) {
 	plain := build(p.budget, allowed, p.machine(shapeOf(c)))
 	witness, more := p.less(plain, p.source)
 	switch {
+	case plain.isNone: // it is for odd names only
+		p.widens(c, added)
 	case !more:
 		p.keepOdd(c, added)
 	case c.Port == policy.AnyPort && p.addsDefaultPort(plain):
@@ -131,7 +148,7 @@ func shapeOf(c policy.Pattern) string {
 
 // addsDefaultPort reports whether the regex matches all of l that has a port.
 func (p *prover) addsDefaultPort(l *language) bool {
-	_, more := p.less(build(p.budget, l, p.machine(`.*://.*[^:]:[0-9]+`)), p.source)
+	_, more := p.less(build(p.budget, l, p.machine(`.*:[0-9]+`)), p.source)
 	return !more
 }
 
@@ -166,27 +183,32 @@ func uncovered(list []policy.Pattern) (needed []policy.Pattern) {
 // compare sets the kind of the verdict, and its witnesses.
 func (p *prover) compare() {
 	v := &p.verdict
-	meant := slices.Concat(p.kept, p.wide)
-	p.findHole(meant)
-	p.findWider(meant)
 	kept := Expression(p.kept)
 	odd, losesOdd := p.less(p.source, p.machine(kept))
+	p.plain = plainPage
+	if _, some := p.lost(plainPage, nothing); !some {
+		p.plain = plainAny
+	}
+	page, losesPage := p.lost(p.plain, kept)
+	if !losesPage {
+		v.Widening = nil
+	}
 	if !losesOdd {
 		v.Kind = p.equal()
 		return
 	}
-	page, losesPage := p.lost(plainPage, kept)
 	app, losesApp := p.lost(plainAny, kept+"|"+webPage)
 	v.Lost = cmp.Or(page, app, odd)
-	v.LostOwn, _ = p.lost(domains(meant, plainLabel), kept)
+	p.findOwners(kept)
+	if losesPage {
+		p.findWider()
+	}
 	switch {
 	case len(p.kept) == 0 && len(v.Wider) > 0:
 		v.Kind = WidenOnly
 	case len(p.kept) == 0:
 		v.Kind = None
-	case v.LostOwn != "":
-		v.Kind = NarrowedOwn
-	case losesPage && v.Hole != "":
+	case losesPage && v.LostOwn == "" && v.Hole != "":
 		v.Kind = NarrowedForeign
 	case losesPage:
 		v.Kind = NarrowedOwn
@@ -216,30 +238,54 @@ func (p *prover) lost(shape, other string) (string, bool) {
 	return p.less(build(p.budget, p.source, p.machine(shape)), p.machine(other))
 }
 
-// findHole looks for what the regex allows beyond the domains that are meant: preferably
-// what everybody takes for a site.
-func (p *prover) findHole(meant []policy.Pattern) {
+// findOwners looks for what is lost of the domains that are meant, and for what the
+// regex allows elsewhere: preferably what everybody takes for a site.
+func (p *prover) findOwners(kept string) {
+	v, meant := &p.verdict, slices.Concat(p.kept, p.wide)
+	v.LostOwn, _ = p.lost(domains(meant, plainLabel), kept)
 	own := domains(meant, labelExpr)
-	for _, shape := range []string{webHost, webPage} {
-		if hole, found := p.lost(shape, own); found {
-			p.verdict.Hole = hole
-			return
+	site, _ := p.lost(webHost, own)
+	page, _ := p.lost(plainPage, own)
+	v.Hole = cmp.Or(site, page)
+}
+
+// maxTried bounds how many patterns are left out one by one.
+const maxTried = 16
+
+// findWider tries whether all patterns together cover every web page, and leaves out
+// what is not needed for that, the widest first.
+func (p *prover) findWider() {
+	wide := slices.Clone(p.wide)
+	if len(wide) == 0 || !p.covers(wide) {
+		return
+	}
+	slices.SortStableFunc(wide, widestFirst)
+	for i := 0; i < len(wide) && len(wide) <= maxTried; {
+		if fewer := slices.Delete(slices.Clone(wide), i, i+1); p.covers(fewer) {
+			wide = fewer
+		} else {
+			i++
 		}
+	}
+	for _, c := range uncovered(slices.Concat(p.kept, wide)) {
+		p.verdict.Wider = append(p.verdict.Wider, c.String())
 	}
 }
 
-// findWider tries whether all patterns together cover every web page.
-func (p *prover) findWider(meant []policy.Pattern) {
-	if len(p.wide) == 0 {
-		return
+func widestFirst(a, b policy.Pattern) int {
+	switch {
+	case a.Covers(b):
+		return -1
+	case b.Covers(a):
+		return 1
 	}
-	list := uncovered(meant)
-	if _, some := p.lost(plainPage, Expression(list)); some {
-		return
-	}
-	for _, c := range list {
-		p.verdict.Wider = append(p.verdict.Wider, c.String())
-	}
+	return 0
+}
+
+// covers reports whether what is kept and wide allow every page that is looked at.
+func (p *prover) covers(wide []policy.Pattern) bool {
+	_, some := p.lost(p.plain, Expression(slices.Concat(p.kept, wide)))
+	return !some
 }
 
 // domains returns the expression of all that is at or below the hosts of patterns, on

@@ -42,10 +42,14 @@ func finding(f source.Fidelity, n tree.Node, message, hint string) source.Findin
 	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
 }
 
-// text says if Envoy refuses what is not a text.
+// text says if Envoy refuses what is not a text, or sends what breaks an answer.
 func (c *checker) text(n tree.Node) {
-	if n.Exists() && !n.IsQuoted() {
+	switch {
+	case !n.Exists():
+	case !n.IsQuoted():
 		c.tell(source.Differs, n, "Envoy does not load this: it wants a text; it is read as it was meant", "for Envoy, put it in quotes, with commas")
+	case strings.ContainsAny(n.String(), "\r\n"):
+		c.tell(source.Differs, n, "Envoy sends the line break of this text in a header, which breaks the answer; it is read as a blank", "for Envoy, fold the text with >-")
 	}
 }
 

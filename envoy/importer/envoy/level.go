@@ -7,16 +7,20 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
-// filterName is the name that the cors filter has almost everywhere.
+// filterName is the usual name of the cors filter; that of the API v2 was envoy.cors.
 const filterName = "envoy.filters.http.cors"
+
+// isUsual reports whether a filter of that name is a cors filter almost everywhere.
+func isUsual(name string) bool { return name == filterName || name == "envoy.cors" }
 
 // level is what one level of the configuration has about CORS: a route configuration, a
 // virtual host, a route, or a cluster of several.
 type level struct {
-	typed    tree.Node // a CorsPolicy in typed_per_filter_config
-	old      tree.Node // cors
-	disabled *bool     // by a FilterConfig, or enabled by any other
-	foreign  []tree.Node
+	typed    tree.Node   // a CorsPolicy in typed_per_filter_config
+	old      tree.Node   // cors
+	disabled *bool       // by a FilterConfig, or enabled by any other
+	foreign  []tree.Node // of filters with other names
+	misnamed []tree.Node // of a filter with another name than the usual one, if names are not known
 }
 
 // levelOf reads n; names are those of the cors filters, nil if they are not known.
@@ -31,6 +35,9 @@ func levelOf(n tree.Node, names []string) level {
 				l.foreign = append(l.foreign, f.Node)
 			default:
 				l.typed, l.disabled = config, &disabled
+				if names == nil && !isUsual(f.Key.Text) {
+					l.misnamed = append(l.misnamed, f.Node)
+				}
 			}
 		}
 	}
@@ -39,7 +46,6 @@ func levelOf(n tree.Node, names []string) level {
 
 // perFilter reads an entry of typed_per_filter_config; ok is false if it is not about CORS.
 func perFilter(f tree.Field) (config tree.Node, disabled, ok bool) {
-	named := f.Key.Text == filterName || f.Key.Text == "envoy.cors"
 	config, name := unwrap(f.Node)
 	if name == "FilterConfig" {
 		disabled = config.Field("disabled").True()
@@ -49,7 +55,7 @@ func perFilter(f tree.Field) (config tree.Node, disabled, ok bool) {
 	case strings.HasSuffix(name, "CorsPolicy"), name == "" && isCORS(config):
 		return config, disabled, true
 	default:
-		return tree.Node{}, disabled, named
+		return tree.Node{}, disabled, isUsual(f.Key.Text)
 	}
 }
 

@@ -28,7 +28,7 @@ func managerOf(filters tree.Node) manager {
 		case strings.HasSuffix(name, "CorsPolicy"), isCORS(config):
 			m.policy = config
 		case name == "Cors":
-		case f.Field("name").String() == filterName, f.Field("name").String() == "envoy.cors": // API v2, or without a type
+		case isUsual(f.Field("name").String()): // API v2, or without a type
 		case discovers(f):
 		default:
 			m.setters = append(m.setters, setters(config)...)

@@ -5,7 +5,6 @@ package envoygateway
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
@@ -31,10 +30,10 @@ func Claims(doc tree.Node) bool {
 // Read returns what the SecurityPolicies of the documents, and the CORS filters of the
 // routes, say about CORS.
 func Read(docs []tree.Node) source.Config {
-	docs = tree.Unlist(docs)
-	policies := policiesOf(docs)
-	config := gatewayapi.Routes(routes(docs), policies)
-	alone := policies.alone(docs)
+	docs = fields.Own(tree.Unlist(docs), func(doc tree.Node) bool { return Claims(doc) || gatewayapi.Claims(doc) })
+	policies, routes := policiesOf(docs)
+	config := gatewayapi.Routes(routes, policies)
+	alone := policies.alone(docs, fields.Answering(config.Routes))
 	for _, p := range policies {
 		config.Findings = append(config.Findings, p.findings...)
 	}
@@ -54,18 +53,11 @@ func (all policies) Key(r gatewayapi.Rule, at gatewayapi.Attachment) string {
 // over policies (ir.HTTPRoute.CORS).
 func (all policies) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
 	report := &fields.Report{System: system}
-	cors := gatewayapi.CORS(r, report, origin)
+	cors := gatewayapi.CORS(r, report, gatewayapi.Dialect{Origin: origin, Echoes: true})
 	if effective := all.of(r, at); cors == nil && effective != nil {
 		cors = read(effective, report)
 	}
 	return gatewayapi.Answer{CORS: cors, Findings: report.Findings}
-}
-
-// routes leaves out the fragments: those are policies here.
-func routes(docs []tree.Node) []tree.Node {
-	return slices.DeleteFunc(slices.Clone(docs), func(doc tree.Node) bool {
-		return !doc.Field("kind").Exists() && !gatewayapi.Claims(doc)
-	})
 }
 
 // layers are a policy, and behind it those that it is merged with: a field is the first
@@ -92,7 +84,7 @@ func (l layers) field(name string) tree.Node {
 
 var known = []string{"allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge", "allowCredentials"}
 
-// read returns what cors does.
+// read returns what cors does. A star among names makes Envoy grant what is asked for.
 func read(l layers, report *fields.Report) *source.CORS {
 	for _, p := range l {
 		report.Known(p.cors(), known...)
@@ -101,8 +93,8 @@ func read(l layers, report *fields.Report) *source.CORS {
 	credentials := report.Bool(l.field("allowCredentials"))
 	cors := &source.CORS{
 		Origins:       origins(l.field("allowOrigins"), report),
-		Methods:       report.StarredNames(l.field("allowMethods"), credentials),
-		Headers:       report.StarredNames(l.field("allowHeaders"), credentials),
+		Methods:       report.StarredNames(l.field("allowMethods"), true),
+		Headers:       report.StarredNames(l.field("allowHeaders"), true),
 		Expose:        report.Names(l.field("exposeHeaders")),
 		Credentials:   credentials,
 		MaxAge:        report.MaxAge(l.field("maxAge"), fields.Duration),

@@ -2,9 +2,7 @@ package envoygateway
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -28,15 +26,20 @@ type securityPolicy struct {
 // (resource.Resources.Sort).
 type policies []*securityPolicy
 
-func policiesOf(docs []tree.Node) policies {
-	var all policies
+// routes are the other documents. A part of a configuration that may be the Gateway API's is
+// a policy only if there is no other.
+func policiesOf(docs []tree.Node) (all policies, routes []tree.Node) {
+	sure := slices.ContainsFunc(docs, Claims)
 	for _, doc := range docs {
 		o, ok := tree.ObjectOf(doc)
+		part := fragment(doc)
 		switch {
-		case !ok && Claims(doc):
-			all = append(all, fragment(doc))
-		case ok && Claims(doc) && o.Kind == "SecurityPolicy":
+		case ok && o.Kind == "SecurityPolicy" && Claims(doc):
 			all = append(all, &securityPolicy{object: o, spec: o.Field("spec")})
+		case !ok && part.cors().Field("allowOrigins").Exists() && (!sure || Claims(doc)):
+			all = append(all, part)
+		default:
+			routes = append(routes, doc)
 		}
 	}
 	for _, p := range all {
@@ -46,7 +49,7 @@ func policiesOf(docs []tree.Node) policies {
 	slices.SortStableFunc(all, func(a, b *securityPolicy) int {
 		return cmp.Or(cmp.Compare(a.created(), b.created()), cmp.Compare(a.object.Namespace, b.object.Namespace), cmp.Compare(a.object.Name, b.object.Name))
 	})
-	return all
+	return all, routes
 }
 
 // fragment returns the policy that a document without a kind is a part of: an object
@@ -130,9 +133,8 @@ func (p *securityPolicy) tellSelectors() {
 }
 
 // alone returns the routes of the policies whose targets no route of the input is or has.
-func (all policies) alone(docs []tree.Node) []source.Route {
+func (all policies) alone(docs []tree.Node, before int) []source.Route {
 	var routes []source.Route
-	unknown := 0
 	for _, p := range all {
 		switch {
 		case !p.cors().Exists():
@@ -144,33 +146,12 @@ func (all policies) alone(docs []tree.Node) []source.Route {
 			if hosts, known := p.gatewayHosts(docs); known {
 				route.Hosts = hosts
 			} else {
-				p.somewhere(&route, unknown)
-				unknown++
+				fields.Somewhere(&route, describe(p.targets), p.object.Exists(), before+len(routes))
 			}
 			routes = append(routes, route)
 		}
 	}
 	return routes
-}
-
-// somewhere is for a policy of which the input does not say for which hosts and paths it is.
-// The first one is for all. Each other one is for a host that cannot exist (RFC 6761,
-// section 6.4), since it must not answer for the first.
-func (p *securityPolicy) somewhere(route *source.Route, before int) {
-	f := source.Finding{
-		Fidelity: source.Differs, Place: p.cors().Place(), Field: "cors",
-		Message: "the input does not have " + describe(p.targets) + " that says for which hosts and paths this is; the policy is for all",
-		Hint:    "add it to the input, or write hosts and paths into the policy",
-	}
-	if p.object.Exists() {
-		f.Fidelity = source.Decide
-	}
-	if before > 0 {
-		host := fmt.Sprintf("unknown-%d.invalid", before)
-		route.Hosts = []string{host}
-		f.Fidelity, f.Message = source.Decide, strings.Replace(f.Message, "the policy is for all", "the policy is for the host "+host+", so that it does nothing yet", 1)
-	}
-	route.Findings = append(route.Findings, f)
 }
 
 // tellUnused tells that nothing answers by the policy.

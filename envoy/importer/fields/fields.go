@@ -3,6 +3,7 @@
 package fields
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -106,11 +107,11 @@ func (r *Report) Names(n tree.Node) source.Names {
 	return names
 }
 
-// StarredNames is Names for systems where a star stands for every name, with credentials,
-// too: they grant what a preflight asks for.
-func (r *Report) StarredNames(n tree.Node, credentials bool) source.Names {
+// StarredNames is Names for systems that grant what a preflight asks for if there is a star
+// among the names, and if echoes.
+func (r *Report) StarredNames(n tree.Node, echoes bool) source.Names {
 	names := r.Names(n)
-	names.Echo = credentials && slices.ContainsFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
+	names.Echo = echoes && slices.ContainsFunc(names.Items, func(t source.Text) bool { return t.Text == "*" })
 	return names
 }
 
@@ -162,6 +163,74 @@ func (r *Report) MaxAge(n tree.Node, unit Unit) *source.MaxAge {
 // take.
 func (r *Report) RefusedOrigin(text source.Text) {
 	r.TellText(source.Differs, text, "allowOrigins", r.System+" refuses an origin in this form; it is read as if it did not", "")
+}
+
+// HeadersWritten tells of CORS headers in lists of {name, value} that are written into every
+// answer by other means than a CORS configuration.
+func (r *Report) HeadersWritten(lists ...tree.Node) {
+	for _, list := range lists {
+		for _, h := range list.Items() {
+			if name := h.Field("name").String(); isCORS(name) {
+				at := source.Text{Place: h.Place(), Text: h.Field("value").String()}
+				r.TellText(source.Decide, at, name, "this is written into every answer; it is not imported", "write a policy that says what is meant, and remove this")
+			}
+		}
+	}
+}
+
+// HeadersRemoved tells of CORS headers that are removed from every answer.
+func (r *Report) HeadersRemoved(list tree.Node) {
+	for _, h := range list.Items() {
+		if isCORS(h.String()) {
+			r.Tell(source.Differs, h, "this is removed from every answer; corsgate decides on it", "remove this")
+		}
+	}
+}
+
+func isCORS(header string) bool {
+	return strings.HasPrefix(strings.ToLower(header), "access-control-")
+}
+
+// Own returns the documents without those parts of configurations that are another system's.
+// If a system claims none, all are its own: the user has named it.
+func Own(docs []tree.Node, claims func(tree.Node) bool) []tree.Node {
+	sure := slices.ContainsFunc(docs, claims)
+	return slices.DeleteFunc(slices.Clone(docs), func(doc tree.Node) bool {
+		return sure && !doc.Field("kind").Exists() && !claims(doc)
+	})
+}
+
+// Somewhere is for a route of which the input does not say for which hosts and paths it is,
+// and does not have what says it. If there are others before, it is for a host that cannot
+// exist (RFC 6761, section 6.4), since it must not answer for them. whole says that the input
+// is a configuration, and not only a part of one.
+func Somewhere(route *source.Route, what string, whole bool, before int) {
+	f := source.Finding{
+		Fidelity: source.Differs, Place: route.Place, Field: "hosts",
+		Message: "the input does not have " + what + " that says for which hosts and paths this is; the policy is for ",
+		Hint:    "add it to the input, or write hosts and paths into the policy",
+	}
+	if whole || before > 0 {
+		f.Fidelity = source.Decide
+	}
+	if before == 0 {
+		f.Message += "all"
+	} else {
+		route.Hosts = []string{fmt.Sprintf("unknown-%d.invalid", before)}
+		f.Message += "the host " + route.Hosts[0] + ", so that it does nothing yet"
+	}
+	route.Findings = append(route.Findings, f)
+}
+
+// Answering counts the routes that answer CORS.
+func Answering(routes []source.Route) int {
+	n := 0
+	for _, r := range routes {
+		if r.CORS != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Meant proposes what an entry that no origin matches was probably meant to be.

@@ -37,7 +37,7 @@ func isOurs(o tree.Object) bool {
 
 // Read returns what the HTTPRoutes of the documents say about CORS.
 func Read(docs []tree.Node) source.Config {
-	return Routes(tree.Unlist(docs), reader{})
+	return Routes(fields.Own(tree.Unlist(docs), Claims), reader{})
 }
 
 // reader reads the CORS filters alone: they are the same for all listeners.
@@ -47,16 +47,21 @@ func (reader) Key(Rule, Attachment) string { return "" }
 
 func (reader) Answer(r Rule, _ Attachment) Answer {
 	report := &fields.Report{System: system}
-	return Answer{CORS: CORS(r, report, origin), Findings: report.Findings}
+	return Answer{CORS: CORS(r, report, Dialect{Origin: origin}), Findings: report.Findings}
 }
 
-// OriginReader returns what an entry of allowOrigins matches.
-type OriginReader func(report *fields.Report, text source.Text, credentials bool) source.Origin
+// Dialect is what implementations of the Gateway API do in their own way.
+type Dialect struct {
+	// Origin returns what an entry of allowOrigins matches.
+	Origin func(report *fields.Report, text source.Text, credentials bool) source.Origin
+	// Echoes says that a star among the names always stands for what is asked for.
+	Echoes bool
+}
 
 const filterType = "CORS"
 
 // CORS returns what the CORS filter of a rule does, or nil if it has none.
-func CORS(r Rule, report *fields.Report, read OriginReader) *source.CORS {
+func CORS(r Rule, report *fields.Report, d Dialect) *source.CORS {
 	r.tellHeaders(report)
 	r.tellBackends(report)
 	n := r.tellFilters(report)
@@ -66,8 +71,9 @@ func CORS(r Rule, report *fields.Report, read OriginReader) *source.CORS {
 	report.Known(n, "allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "allowCredentials", "maxAge")
 	credentials := report.Bool(n.Field("allowCredentials"))
 	cors := &source.CORS{
-		Methods:     report.StarredNames(n.Field("allowMethods"), credentials),
-		Headers:     report.StarredNames(n.Field("allowHeaders"), credentials),
+		// With credentials a star must not be sent (HTTPCORSFilter, allowMethods, allowHeaders).
+		Methods:     report.StarredNames(n.Field("allowMethods"), credentials || d.Echoes),
+		Headers:     report.StarredNames(n.Field("allowHeaders"), credentials || d.Echoes),
 		Expose:      report.Names(n.Field("exposeHeaders")),
 		Credentials: credentials,
 		MaxAge:      report.MaxAge(n.Field("maxAge"), fields.Seconds),
@@ -75,11 +81,14 @@ func CORS(r Rule, report *fields.Report, read OriginReader) *source.CORS {
 		// stays in all that are known.
 		KeepsUpstream: true,
 	}
+	if cors.MaxAge != nil && cors.MaxAge.Seconds < 1 {
+		report.Tell(source.Differs, n.Field("maxAge"), system+" refuses a time below one second; it is read as written", "")
+	}
 	if cors.MaxAge == nil {
 		cors.MaxAge = &source.MaxAge{Place: n.Place(), Seconds: 5, Default: true}
 	}
 	for _, text := range report.Texts(n.Field("allowOrigins")) {
-		cors.Origins = append(cors.Origins, read(report, text, credentials))
+		cors.Origins = append(cors.Origins, d.Origin(report, text, credentials))
 	}
 	return cors
 }

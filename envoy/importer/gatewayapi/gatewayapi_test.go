@@ -10,3 +10,7 @@ import (
 func TestGolden(t *testing.T) {
 	importertest.Golden(t, importertest.Documents(gatewayapi.Read))
 }
+
+func FuzzRead(f *testing.F) {
+	importertest.FuzzInputs(f, importertest.Documents(gatewayapi.Read))
+}

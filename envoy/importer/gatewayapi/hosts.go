@@ -107,7 +107,7 @@ func (a *Answer) tellHosts(r Rule, at []Attachment) {
 
 func hostnames(list tree.Node) []string {
 	var names []string
-	for _, n := range list.Items() {
+	for _, n := range list.Entries() {
 		names = append(names, strings.ToLower(n.String()))
 	}
 	return names

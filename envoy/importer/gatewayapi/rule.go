@@ -122,21 +122,9 @@ func (r Rule) tellFilters(report *fields.Report) tree.Node {
 func (r Rule) tellHeaders(report *fields.Report) {
 	for _, f := range r.Field("filters").Items() {
 		modifier := f.Field("responseHeaderModifier")
-		for _, h := range append(modifier.Field("set").Items(), modifier.Field("add").Items()...) {
-			if name := h.Field("name").String(); isCORSHeader(name) {
-				report.Tell(source.Decide, h.Field("value"), "a filter writes the header "+name+" into each answer; it is not imported", "write a policy that says what is meant, and delete the filter")
-			}
-		}
-		for _, h := range modifier.Field("remove").Items() {
-			if isCORSHeader(h.String()) {
-				report.Tell(source.Differs, h, "a filter removes this header from each answer; corsgate decides on it", "delete the filter")
-			}
-		}
+		report.HeadersWritten(modifier.Field("set"), modifier.Field("add"))
+		report.HeadersRemoved(modifier.Field("remove"))
 	}
-}
-
-func isCORSHeader(name string) bool {
-	return strings.HasPrefix(strings.ToLower(name), "access-control-")
 }
 
 // tellBackends tells of CORS filters of single backends.

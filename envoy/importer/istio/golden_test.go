@@ -3,8 +3,8 @@ package istio_test
 import (
 	"testing"
 
-	"github.com/corsgate/corsgate/envoy/importer/istio"
 	"github.com/corsgate/corsgate/envoy/importer/importertest"
+	"github.com/corsgate/corsgate/envoy/importer/istio"
 )
 
 func TestGolden(t *testing.T) {

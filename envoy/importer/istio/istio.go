@@ -59,8 +59,8 @@ type part struct {
 type kind uint8
 
 const (
-	spec kind = iota
-	route // an entry of http, or the field corsPolicy alone
+	spec  kind = iota
+	route      // an entry of http, or the field corsPolicy alone
 	corsPolicy
 )
 
@@ -133,6 +133,10 @@ func (r *reader) virtualServices(objects []tree.Object) {
 			}
 		}
 		r.service(s)
+	}
+	for _, o := range objects {
+		all := source.Route{Name: o.Name, Place: o.Place(), Hosts: service{spec: o.Field("spec"), namespace: o.Namespace}.hosts()}
+		r.Routes = append(r.Routes, envoyimport.Closing(r.Routes, all)...)
 	}
 	// At a gateway, the routes that take all requests come last (SortVHostRoutes in Istio's route.go).
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return compareBool(isCatchAll(a), isCatchAll(b)) })

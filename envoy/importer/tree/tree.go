@@ -91,10 +91,29 @@ func parse(file source.File) ([]Node, error) {
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 			root = doc.Content[0]
 		}
+		if left := maxNodes; !isBounded(root, 0, &left) {
+			return nil, fmt.Errorf("%s: the aliases of the file stand for more than %d values, or for themselves", file.Path, maxNodes)
+		}
 		if root.ShortTag() != "!!null" {
 			docs = append(docs, Node{file: file.Path, node: root})
 		}
 	}
+}
+
+// isBounded reports whether the aliases below n stand for at most left values, and none for
+// itself. n is within one if depth is not 0.
+func isBounded(n *yaml.Node, depth int, left *int) bool {
+	if n.Kind == yaml.AliasNode {
+		return isBounded(n.Alias, depth+1, left)
+	}
+	if depth > 0 {
+		*left--
+		depth++
+	}
+	if *left < 0 || depth > maxDepth*maxDepth {
+		return false
+	}
+	return !slices.ContainsFunc(n.Content, func(c *yaml.Node) bool { return !isBounded(c, depth, left) })
 }
 
 // target returns what n stands for if it is an alias.
@@ -237,46 +256,37 @@ const maxNodes = 1_000_000
 
 // JSON returns n as JSON, for decoders that know no places.
 func (n Node) JSON() ([]byte, error) {
-	left := maxNodes
-	v, err := plain(n.node, &left)
+	v, err := plain(n.target())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Place(), err)
 	}
 	return json.Marshal(v)
 }
 
-// plain returns what encoding/json encodes; left is how many nodes it may still have.
-func plain(n *yaml.Node, left *int) (any, error) {
-	if *left--; *left < 0 {
-		return nil, fmt.Errorf("the aliases of the file stand for more than %d values", maxNodes)
-	}
+// plain returns what encoding/json encodes.
+func plain(n *yaml.Node) (v any, err error) {
 	switch {
 	case n == nil:
 		return nil, nil
 	case n.Kind == yaml.AliasNode:
-		return plain(n.Alias, left)
+		return plain(n.Alias)
 	case n.Kind == yaml.SequenceNode:
-		list := []any{}
-		for _, c := range n.Content {
-			v, err := plain(c, left)
-			if err != nil {
+		list := make([]any, len(n.Content))
+		for i, c := range n.Content {
+			if list[i], err = plain(c); err != nil {
 				return nil, err
 			}
-			list = append(list, v)
 		}
 		return list, nil
 	case n.Kind == yaml.MappingNode:
 		mapping := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			v, err := plain(n.Content[i+1], left)
-			if err != nil {
+			if mapping[n.Content[i].Value], err = plain(n.Content[i+1]); err != nil {
 				return nil, err
 			}
-			mapping[n.Content[i].Value] = v
 		}
 		return mapping, nil
 	}
-	var v any
-	err := n.Decode(&v)
+	err = n.Decode(&v)
 	return v, err
 }
