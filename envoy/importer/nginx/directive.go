@@ -218,8 +218,8 @@ func (l *loader) expand(list []*directive, depth int) ([]*directive, error) {
 // endings are what parts of a file lack that were pasted.
 var endings = []string{"", ";", "}", ";}", "}}", "}}}"}
 
-// fence finds the lines around code in Markdown.
-var fence = regexp.MustCompile("(?m)^\\s*```.*$")
+// fence finds the lines around code in Markdown, and dots that stand for what is left out.
+var fence = regexp.MustCompile("(?m)^\\s*(?:```.*|\\.\\.\\.|…)\\s*$")
 
 // parse reads one file. It tells if the file ends early.
 func parse(f source.File) (list []*directive, told []source.Finding, err error) {
