@@ -41,7 +41,7 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 	}
 	result := importer.Translate(importer.Options{}, config)
 	ask := nginxtest.Start(t, text)
-	through := importertest.Through(t, result.Policies, nginxtest.Upstream)
+	through := importertest.Through(t, result.Policies, importertest.Application)
 	for range 120 {
 		page := r.page()
 		was, saw := page.Reads(ask)

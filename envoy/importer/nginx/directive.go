@@ -30,10 +30,6 @@ func (d *directive) arg(i int) string {
 	return ""
 }
 
-func (d *directive) text(i int) source.Text {
-	return source.Text{Place: d.Place, Text: d.arg(i)}
-}
-
 // all returns the directives of that name that stand directly in list.
 func all(list []*directive, name string) (found []*directive) {
 	for _, d := range list {

@@ -1,22 +1,16 @@
 package traefik_test
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy/importer"
 	"github.com/corsgate/corsgate/envoy/importer/importertest"
@@ -67,53 +61,8 @@ func start(t *testing.T, settings string) importertest.Send {
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	socket := filepath.Join(folder, "s")
 	cmd := exec.Command(program(t), socket)
-	var said bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(settings), &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	})
-	for {
-		if c, err := net.Dial("unix", socket); err == nil {
-			c.Close()
-			break
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("it ended: %v\n%s", err, &said)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", socket) }}}
-	t.Cleanup(client.CloseIdleConnections)
-	return func(method, host, path string, headers browser.Headers) (out browser.Response) {
-		req, err := http.NewRequest(method, "http://"+host+path, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, h := range headers {
-			req.Header.Add(h.Name, h.Value)
-		}
-		resp, err := client.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		_, _ = io.Copy(io.Discard, resp.Body)
-		out.Status = resp.StatusCode
-		for name, lines := range resp.Header {
-			for _, line := range lines {
-				out.Headers = append(out.Headers, browser.Header{Name: name, Value: line})
-			}
-		}
-		return out
-	}
+	cmd.Stdin = strings.NewReader(settings)
+	return importertest.Serve(t, cmd, socket)
 }
 
 // random makes the settings of a middleware.
@@ -175,10 +124,7 @@ func differ(t *testing.T, r random, ask importertest.Send, i int, settings strin
 		t.Fatal(err)
 	}
 	result := importer.Translate(importer.Options{}, config)
-	application := func(string, string, string, browser.Headers) browser.Response {
-		return browser.Response{Status: http.StatusOK, Headers: browser.Headers{{Name: "X-Total", Value: "1"}}}
-	}
-	through := importertest.Through(t, result.Policies, application)
+	through := importertest.Through(t, result.Policies, importertest.Application)
 	for range 60 {
 		page := importertest.Page{Host: host, Path: "/x"}
 		page.Origin = pick(r, "https://app.example.com", "https://www.example.com", "http://localhost:3000", "https://a.b.example.com", "https://app.example.org", "https://example.com", "null", "https://other.test")
