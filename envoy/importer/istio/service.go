@@ -29,19 +29,10 @@ type entry struct {
 	cors    tree.Node
 }
 
+// service adds the routes of s.
 func (r *reader) service(s service) {
 	hosts := s.hosts()
-	for _, n := range s.spec.Field("hosts").Entries() {
-		if strings.Contains(n.String(), "/") {
-			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
-		}
-	}
-	if s.object && len(hosts) == 0 && !s.spec.Field("hosts").Exists() {
-		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
-	}
-	if s.object && !s.spec.Field("gateways").Exists() {
-		r.tell(source.Default, s.spec, "without gateways, Istio applies the VirtualService within the mesh, not to what comes through a gateway", "")
-	}
+	r.tellService(s)
 	entries := r.entries(s)
 	for i, e := range entries {
 		routes := e.routes(s)
@@ -54,6 +45,21 @@ func (r *reader) service(s service) {
 			r.unreached(s, entries[i+1:])
 			return
 		}
+	}
+}
+
+// tellService tells of hosts and gateways.
+func (r *reader) tellService(s service) {
+	for _, n := range s.spec.Field("hosts").Entries() {
+		if strings.Contains(n.String(), "/") {
+			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
+		}
+	}
+	if s.object && !s.spec.Field("hosts").Exists() {
+		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
+	}
+	if s.object && !s.spec.Field("gateways").Exists() {
+		r.tell(source.Default, s.spec, "without gateways, Istio applies the VirtualService within the mesh, not to what comes through a gateway", "")
 	}
 }
 
@@ -132,27 +138,34 @@ func (s service) hosts() []string {
 	return hosts
 }
 
-// routes returns one route for all matches that have paths alone, and one for each other.
+// routes returns one route for all matches that have paths alone, and one for each other. One
+// that takes all requests comes last: the matches before it matter only if it moves behind
+// the routes of others.
 func (e entry) routes(s service) []source.Route {
 	base := e.base(s)
 	all := slices.IndexFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 })
-	switch {
-	case all >= 0 && s.shares: // the route for all requests moves behind those of others
-		one, rest := e, e
-		one.matches, rest.matches = e.matches[:all], nil
-		if all > 0 {
-			return append(one.routes(s), rest.routes(s)...)
+	matches := e.matches
+	if all >= 0 {
+		matches = matches[:all]
+		if !s.shares {
+			matches = nil
 		}
-		e.matches = nil
-	case all >= 0:
-		e.matches = nil
 	}
-	if len(e.matches) == 0 {
-		return []source.Route{base}
+	routes := matching(base, matches, s)
+	if all >= 0 || len(e.matches) == 0 {
+		routes = append(routes, base)
 	}
+	for i := 1; i < len(routes); i++ {
+		routes[i].Findings = nil // told once
+	}
+	return routes
+}
+
+// matching returns the routes of matches, none of which takes all requests.
+func matching(base source.Route, matches []tree.Node, s service) []source.Route {
 	common := base
 	var routes []source.Route
-	for _, m := range e.matches {
+	for _, m := range matches {
 		path, conditions := pathOf(m), conditionsOf(m, s)
 		if len(conditions) == 0 {
 			common.Paths = append(common.Paths, path)
@@ -167,9 +180,6 @@ func (e entry) routes(s service) []source.Route {
 	}
 	if len(common.Paths) > 0 {
 		routes = append(routes, common)
-	}
-	for i := range routes[1:] {
-		routes[1+i].Findings = nil // told once
 	}
 	return routes
 }
