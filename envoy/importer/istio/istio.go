@@ -119,9 +119,9 @@ func (r *reader) virtualServices(objects []tree.Object) {
 			r.delegates[o.Namespace+"/"+o.Name] = o
 		}
 	}
-	first := map[string]tree.Object{}
+	first, delegated := map[string]tree.Object{}, delegatedTo(objects)
 	for _, o := range objects {
-		if slices.Contains(delegatedTo(objects), o.Namespace+"/"+o.Name) {
+		if slices.Contains(delegated, o.Namespace+"/"+o.Name) {
 			continue // read where it is delegated to
 		}
 		s := service{spec: o.Field("spec"), name: o.Name, namespace: o.Namespace, routes: o.Field("spec", "http").Items(), object: true}
