@@ -22,17 +22,12 @@ func (r Result) Cases() []byte {
 		w.set = policy.Compile(valid)
 	}
 	w.text.WriteString("about: what the imported configuration does\npartial: true\ncases:\n")
-	written := 0
 	for _, l := range r.chart.lanes {
 		for i := range r.Policies {
-			if w.set != nil && l.acts() && slices.Contains(l.policies, r.Policies[i].Name) {
+			if w.set != nil && slices.Contains(l.policies, r.Policies[i].Name) {
 				w.policy(l, &r.Policies[i])
-				written++
 			}
 		}
-	}
-	if written == 0 {
-		return []byte("about: nothing is allowed\ncases: []\n")
 	}
 	return []byte(w.text.String())
 }
@@ -48,19 +43,21 @@ type caseWriter struct {
 // policy writes the cases of a policy.
 func (w *caseWriter) policy(l *lane, p *policy.Spec) {
 	at := scopeOf(p)
-	origins := originsFor(l, p)
+	if !l.acts() {
+		w.write(l, request{host: at.host, path: at.path, origin: "https://app.example", method: "GET"})
+		return
+	}
+	origins := w.origins(l, p)
 	for _, o := range origins {
 		w.write(l, request{host: at.host, path: at.path, origin: o, method: "GET"})
 	}
-	allowed := slices.IndexFunc(origins, func(o string) bool {
-		return replyOf(w.result.configs, request{host: at.host, path: at.path, origin: o}).origin
-	})
-	if allowed < 0 {
+	origin, ok := w.allowed(at, origins)
+	if !ok {
 		return
 	}
-	ask := request{host: at.host, path: at.path, origin: origins[allowed], preflight: true, method: "GET"}
+	ask := request{host: at.host, path: at.path, origin: origin, preflight: true, method: "GET"}
 	for _, m := range append(textsOf(names(l.route.CORS.Methods)), "UNLISTED") {
-		if policy.IsToken(m) && m != "*" {
+		if policy.IsToken(m) && m != "*" && m != "OPTIONS" {
 			ask.method = m
 			w.write(l, ask)
 		}
@@ -74,8 +71,22 @@ func (w *caseWriter) policy(l *lane, p *policy.Spec) {
 	}
 	ask.headers, ask.origin = nil, "https://unlisted.example"
 	w.write(l, ask)
-	ask.preflight, ask.origin = false, origins[allowed]
+	ask.preflight, ask.origin = false, origin
 	w.elsewhere(l, p, ask)
+}
+
+// allowed returns an origin that the source allows, and if there is one, the policy too.
+func (w *caseWriter) allowed(at scope, origins []string) (origin string, ok bool) {
+	for _, o := range origins {
+		q := request{host: at.host, path: at.path, origin: o, method: "GET"}
+		if !replyOf(w.result.configs, q).origin {
+			continue
+		}
+		if origin, ok = o, true; isGranted(w.set.Decide(q.asked())) {
+			return o, true
+		}
+	}
+	return origin, ok
 }
 
 // elsewhere asks about other hosts and paths of a policy, and next to them.
@@ -118,34 +129,36 @@ func hostFor(entry string) string {
 	return entry
 }
 
-// originsFor returns origins to ask about: those that the source lists, those of its
-// patterns, those that the report names, and near misses of them.
-func originsFor(l *lane, p *policy.Spec) (all []string) {
-	add := func(origin string) {
-		if _, err := policy.ParseOrigin(origin); err == nil && !slices.Contains(all, origin) {
-			all = append(all, origin)
+// origins returns origins to ask about: those that the source lists, those of its patterns,
+// near misses of both, and what its regexes and the report name.
+func (w *caseWriter) origins(l *lane, p *policy.Spec) (all []string) {
+	add := func(origins ...string) {
+		for _, o := range origins {
+			if _, err := policy.ParseOrigin(o); err == nil && !slices.Contains(all, o) {
+				all = append(all, o)
+			}
 		}
 	}
+	var witnesses []string
 	for _, o := range l.route.CORS.Origins {
-		if text, literal := literalOf(o.Regex); literal && len(all) < maxCaseOrigins {
+		if text, literal := literalOf(o.Regex); literal {
 			add(text)
+		} else if v, err := w.result.proofs.of(o.Regex); err == nil {
+			witnesses = append(witnesses, v.LostOwn, v.Hole, v.Lost)
 		}
 	}
 	for _, text := range p.CORS.AllowOrigins {
-		if len(all) < maxCaseOrigins {
-			add(sampleOf(text))
-		}
+		add(sampleOf(text))
+	}
+	for _, origin := range slices.Clone(all[:min(len(all), maxCaseOrigins)]) {
+		add(nearMisses(origin)...)
 	}
 	for _, f := range l.answer.findings {
 		add(f.Origin)
 	}
+	add(witnesses...)
 	if len(all) == 0 {
 		add("https://app.example")
-	}
-	for _, origin := range all[:min(len(all), maxCaseOrigins)] {
-		for _, near := range nearMisses(origin) {
-			add(near)
-		}
 	}
 	return all
 }
@@ -184,7 +197,7 @@ func (w *caseWriter) write(l *lane, q request) {
 	name, why := q.String(), l.route.Place
 	if was != is {
 		name = differing(was) + ": " + name
-		why = w.placeOf(l, q)
+		why = w.placeOf(l, q, d.Reason)
 	}
 	fmt.Fprintf(&w.text, "- name: %s\n", quote(name))
 	if why != (source.Place{}) {
@@ -202,18 +215,27 @@ func differing(was bool) string {
 }
 
 // placeOf returns where the input has what the policies do otherwise about q.
-func (w *caseWriter) placeOf(l *lane, q request) source.Place {
-	for _, f := range l.answer.findings {
+func (w *caseWriter) placeOf(l *lane, q request, reason policy.Reason) source.Place {
+	if l.answer == nil {
+		return l.route.Place
+	}
+	field := originsField
+	switch reason {
+	case policy.ReasonPreflightMethodDenied:
+		field = methodsField
+	case policy.ReasonPreflightHeaderDenied, policy.ReasonPreflightAllowed:
+		field = headersField
+	}
+	place := l.route.Place
+	for _, f := range slices.Backward(l.answer.findings) {
 		if f.Origin == q.origin && f.Origin != "" {
 			return f.Place
 		}
-	}
-	for _, f := range l.answer.findings {
-		if f.Fidelity == source.Narrowed || f.Fidelity == source.Widened || f.Fidelity == source.Decide {
-			return f.Place
+		if f.Fidelity != source.Kept && f.Field == field {
+			place = f.Place
 		}
 	}
-	return l.route.Place
+	return place
 }
 
 func isGranted(d policy.Decision) bool {

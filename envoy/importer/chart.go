@@ -299,7 +299,8 @@ func (c *chart) compare(l *lane) {
 		c.compareAside(l)
 		return
 	}
-	if len(l.scopes) == 0 && !c.isReached(l) {
+	l.reached = len(l.scopes) > 0 || c.isReached(l)
+	if !l.reached {
 		c.tellUnreached(l)
 		return
 	}
@@ -316,7 +317,7 @@ func (c *chart) compare(l *lane) {
 func (c *chart) isReached(l *lane) bool {
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			if c.at(h, p.Text.Text) == l {
+			if slices.ContainsFunc(append(probes(p), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
 				return true
 			}
 		}
@@ -382,17 +383,31 @@ func (c *chart) compareAside(l *lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			other := c.at(h, strings.TrimRight(p.Text.Text, "/")+"/\x00")
-			if same(l, other) {
+			others := c.instead(h, p)
+			i := slices.IndexFunc(others, func(other *lane) bool { return !same(l, other) })
+			if i < 0 {
 				continue
 			}
 			at := cmp.Or(l.route.Conditions[0], source.Text{Place: l.route.Place})
 			l.tell(source.Decide, at, "",
-				"a policy is chosen by host and path alone: the route is left out, and its requests are decided "+likeOther(other),
+				"a policy is chosen by host and path alone: the route is left out, and its requests are decided "+likeOther(others[i]),
 				"preflights have neither the headers nor the method of the request that they ask for, so that the condition hardly does what it looks like")
 			return
 		}
 	}
+}
+
+// instead returns the lanes that decide about requests of a host and path that a lane with
+// conditions is for.
+func (c *chart) instead(host string, p source.Path) []*lane {
+	lanes := []*lane{c.at(host, strings.TrimRight(p.Text.Text, "/")+"/\x00")}
+	p.Kind = source.StringPath
+	for _, s := range c.order {
+		if slices.Contains(covering(s.host), host) && matches(p, s.path) {
+			lanes = append(lanes, c.owners[s])
+		}
+	}
+	return lanes
 }
 
 func likeOther(l *lane) string {

@@ -42,6 +42,7 @@ type Result struct {
 	places  []source.Place // of Policies
 	configs []source.Config
 	chart   *chart
+	proofs  proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -80,7 +81,7 @@ func translateAll(o Options, configs []source.Config, known proofs) Result {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
 	}
 	w.result.check()
-	w.result.chart, w.result.configs = w.chart, configs
+	w.result.chart, w.result.configs, w.result.proofs = w.chart, configs, known
 	return w.result
 }
 
@@ -123,7 +124,7 @@ func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
 func (w *writer) tell(l *lane) {
 	found := slices.Clone(l.route.Findings)
 	found = append(found, l.findings...)
-	if l.answer != nil && len(l.scopes) > 0 {
+	if l.answer != nil && l.reached {
 		found = append(found, l.answer.findings...)
 	}
 	slices.SortStableFunc(found, func(a, b source.Finding) int { return comparePlaces(a.Place, b.Place) })

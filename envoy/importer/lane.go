@@ -18,6 +18,7 @@ type lane struct {
 	paths    []source.Path
 	answer   *answer  // nil if the system adds nothing
 	scopes   []scope  // where it answers
+	reached  bool     // the system chooses it for some requests
 	policies []string // the names of its policies
 	findings []source.Finding
 }

@@ -155,6 +155,11 @@ func (t *translation) headers() {
 		}
 		seen[lower] = true
 	}
+	if star && !seen["authorization"] && !t.spec.CORS.AllowCredentials {
+		// Fetch, #cors-non-wildcard-request-header-name.
+		t.tell(source.Differs, all[slices.IndexFunc(all, isStar)], headersField,
+			`for browsers of today "*" allows the authorization header, too, though not by the standard; for corsgate it does not`, "add authorization if clients send tokens")
+	}
 	t.tellDropped(forbidden, headersField, "no page can set these headers")
 	t.tellDropped(never, headersField, "this is not a header name")
 	t.tellDropped(covered, headersField, `"*" allows it already`)

@@ -77,28 +77,38 @@ func isUnanchored(origin string) bool {
 // strip leaves out what an entry allows only because it is open at an end: http if there are
 // credentials and the entry does not say http, and ports if it has none.
 func (t *translation) strip(o source.Origin, v *prove.Verdict) {
-	if t.options.KeepRegexes {
+	if t.options.KeepRegexes || !isNarrowed(v.Kind) {
 		return
 	}
-	if t.cors.Credentials && !strings.Contains(strings.ToLower(o.Text.Text), "http") {
-		stripIf(v, isInsecure)
-	}
 	if !portInRegex.MatchString(o.Regex.Expr) {
-		stripIf(v, func(pattern string) bool { return strings.HasSuffix(pattern, ":*") })
+		bare := make([]string, len(v.Patterns))
+		for i, p := range v.Patterns {
+			bare[i] = strings.TrimSuffix(p, ":*")
+		}
+		stripTo(v, bare)
 	}
+	if t.cors.Credentials && !strings.Contains(strings.ToLower(o.Text.Text), "http") {
+		stripTo(v, slices.DeleteFunc(slices.Clone(v.Patterns), isInsecure))
+	}
+}
+
+func isNarrowed(k prove.Kind) bool {
+	return k == prove.NarrowedScheme || k == prove.NarrowedForeign || k == prove.NarrowedOwn
 }
 
 // portInRegex finds a colon that is not part of "://", "(?:" or a flag.
 var portInRegex = regexp.MustCompile(`(^|[^?s]):([^/\\]|\\[^/]|$)`)
 
-// stripIf removes patterns, unless all are to be removed.
-func stripIf(v *prove.Verdict, unmeant func(pattern string) bool) {
-	meant := slices.DeleteFunc(slices.Clone(v.Patterns), unmeant)
-	if len(meant) == 0 || len(meant) == len(v.Patterns) {
-		return
+// stripTo replaces the patterns by those of meant, which allow less. If there are none, it
+// leaves them.
+func stripTo(v *prove.Verdict, meant []string) {
+	for _, p := range v.Patterns {
+		if len(meant) > 0 && !slices.Contains(meant, p) {
+			v.LostOwn = sampleOf(p)
+			v.Lost, v.Patterns, v.Kind = v.LostOwn, meant, prove.NarrowedOwn
+			return
+		}
 	}
-	v.LostOwn = sampleOf(v.Patterns[slices.IndexFunc(v.Patterns, unmeant)])
-	v.Lost, v.Patterns, v.Kind = v.LostOwn, meant, prove.NarrowedOwn
 }
 
 // isInsecure reports whether a pattern needs the opt-in insecure-origins.

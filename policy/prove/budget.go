@@ -15,6 +15,9 @@ const MaxWork = 8 << 20
 // NewBudget returns a budget for so much work. An ordinary regex takes 50000.
 func NewBudget(work int) *Budget { return &Budget{work} }
 
+// Left returns what is left.
+func (b *Budget) Left() int { return max(0, b.left) }
+
 // spend reports whether there was enough left. Once nothing is left, results mean
 // nothing.
 func (b *Budget) spend(n int) bool {

@@ -18,3 +18,19 @@ func Compare(a, b Regex) (onlyA, onlyB string, err error) {
 	onlyB, _ = p.less(build(p.budget, p.origins, right), left)
 	return onlyA, onlyB, p.budget.err()
 }
+
+// Both returns a shortest origin that both a and b match, or nothing if there is none.
+// Its errors are those of Compare.
+func Both(a, b Regex) (origin string, err error) {
+	p := newProver(NewBudget(MaxWork))
+	left, err := p.read(a)
+	if err != nil {
+		return "", err
+	}
+	right, err := p.read(b)
+	if err != nil {
+		return "", err
+	}
+	origin, _ = p.less(build(p.budget, build(p.budget, p.origins, left), right), p.machine(nothing))
+	return origin, p.budget.err()
+}

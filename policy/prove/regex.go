@@ -19,7 +19,8 @@ const (
 	Search             // any part of it
 )
 
-// Regex is a regex over origins, as some engine runs it.
+// Regex is a regex over origins, as some engine runs it. Its zero value matches only the
+// empty text.
 type Regex struct {
 	Expr string
 	Mode Mode
@@ -102,29 +103,18 @@ func isAnchored(tree *syntax.Regexp, anchor syntax.Op, end func([]*syntax.Regexp
 	return false
 }
 
-// Matcher returns a function that reports whether the regex matches the text of an
-// origin, or any other text.
-func (r Regex) Matcher() (match func(text string) bool, err error) {
+// Compile returns what matches the texts that r matches, of origins and all others, as a
+// whole.
+func (r Regex) Compile() (*regexp.Regexp, error) {
 	tree, err := r.parse()
 	if err != nil {
 		return nil, err
 	}
-	re, err := regexp.Compile(tree.String())
-	if err != nil {
-		return nil, err
-	}
-	re.Longest() // so that a match of the whole text is the one that is found
-	return func(text string) bool {
-		at := re.FindStringIndex(text)
-		switch {
-		case at == nil || r.Mode == Search:
-			return at != nil
-		case r.Mode == Prefix:
-			return at[0] == 0
-		}
-		return at[0] == 0 && at[1] == len(text)
-	}, nil
+	return regexp.Compile(`\A(?:` + r.whole(tree).String() + `)\z`)
 }
+
+// Literal is the regex of one text.
+func Literal(text string) Regex { return Regex{Expr: regexp.QuoteMeta(text)} }
 
 const unlike = "RE2 reads it otherwise than PCRE: write patterns such as \"https://*.example.com\" instead"
 

@@ -92,7 +92,7 @@ func TestVerdicts(t *testing.T) {
 // regexp and the patterns say of them what the verdict does.
 func holdWitnesses(t *testing.T, r Regex, v Verdict) {
 	t.Helper()
-	match, err := r.Matcher()
+	match, err := matcher(r)
 	if err != nil {
 		t.Fatal(err)
 	}

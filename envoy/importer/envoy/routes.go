@@ -40,6 +40,9 @@ func (c *collection) config() source.Config {
 	for _, h := range hosts {
 		r.addRoutes(h, fold(h, entries[h]))
 	}
+	for _, h := range hosts {
+		r.closeHost(h, entries[h])
+	}
 	// The virtual host of every host comes last in Envoy, wherever it stands.
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(breadth(a), breadth(b)) })
 	return r.Config
@@ -113,6 +116,9 @@ type entry struct {
 	findings []source.Finding
 }
 
+// takesAll reports whether e takes each request.
+func (e entry) takesAll() bool { return e.everyPath && len(e.conditions) == 0 && !e.never }
+
 // entries returns the routes of h.
 func (r *reader) entries(h *host) []entry {
 	above := h.above
@@ -135,10 +141,6 @@ func (r *reader) entries(h *host) []entry {
 	}
 	if len(entries) > 0 {
 		entries[0].findings = append(findings, entries[0].findings...)
-	}
-	if h.Field("domains").Exists() {
-		// What no route matches is answered with 404, and by no other virtual host.
-		entries = append(entries, entry{match: match{everyPath: true, path: source.Path{Text: source.Text{Place: h.Place(), Text: "/"}}}, place: h.Place(), local: true})
 	}
 	return entries
 }
@@ -276,6 +278,49 @@ func (r *reader) addRoutes(h *host, groups []source.Route) {
 	}
 }
 
+// closeHost adds a route for what no entry of h matches.
+func (r *reader) closeHost(h *host, entries []entry) {
+	if !h.Field("domains").Exists() || slices.ContainsFunc(entries, entry.takesAll) {
+		return
+	}
+	for _, s := range h.scopes {
+		rest := source.Route{Name: h.name, Place: h.Place(), Hosts: s.hosts, Conditions: s.condition}
+		if s.condition == nil {
+			r.Routes = append(r.Routes, Closing(r.Routes, rest)...)
+		} else {
+			r.Routes = append(r.Routes, rest)
+		}
+	}
+}
+
+// Closing returns a route for those requests of all.Hosts that no other route of the very
+// hosts matches, if routes of more hosts would take them otherwise. Envoy answers them with 404:
+// it does not go on to other virtual hosts.
+func Closing(routes []source.Route, all source.Route) []source.Route {
+	var open []string
+	for _, host := range all.Hosts {
+		closed := slices.ContainsFunc(routes, func(r source.Route) bool {
+			return len(r.Paths)+len(r.Conditions) == 0 && slices.Contains(r.Hosts, host)
+		})
+		if !closed && slices.ContainsFunc(routes, func(r source.Route) bool { return isBroader(r.Hosts, host) }) {
+			open = append(open, host)
+		}
+	}
+	if open == nil {
+		return nil
+	}
+	all.Hosts, all.FirstMatch = open, true
+	return []source.Route{all}
+}
+
+// isBroader reports whether hosts cover host, but not by its own name.
+func isBroader(hosts []string, host string) bool {
+	return len(hosts) == 0 || slices.ContainsFunc(hosts, func(h string) bool {
+		below, wild := strings.CutPrefix(h, "*")
+		return wild && h != host && strings.HasSuffix(host, below)
+	})
+}
+
 // fold makes one route of entries that follow each other and get the same answer.
 func fold(h *host, entries []entry) []source.Route {
 	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.never })
@@ -302,7 +347,7 @@ func joined(entries []entry) []source.Route {
 	if len(entries) == 1 {
 		all.Name = entries[0].name
 	}
-	every := slices.ContainsFunc(entries, func(e entry) bool { return e.everyPath && len(e.conditions) == 0 })
+	every := slices.ContainsFunc(entries, entry.takesAll)
 	var routes []source.Route
 	for _, e := range entries {
 		if every || len(e.conditions) == 0 {

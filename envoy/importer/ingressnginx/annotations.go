@@ -271,12 +271,26 @@ func (t *translation) invalid(at source.Text, listed bool) {
 func (t *translation) entry(at source.Text, entry string) {
 	expr := "(" + strings.Replace(regexp.QuoteMeta(entry), `\*`, `[A-Za-z0-9\-]+`, 1) + ")$"
 	o := source.Origin{Text: at, Regex: prove.Regex{Expr: expr, Mode: prove.Search, Fold: true}}
-	if strings.Contains(entry, "*") {
-		o.Regex.Expr, o.Meant = "^"+expr, []string{entry}
+	if entry == "null" || strings.Contains(entry, "*") {
+		o.Regex.Expr = "^" + expr
 		t.findings = append(t.findings, source.Finding{
-			Fidelity: source.Narrowed, Place: at.Place, Field: origin, Value: at.Text, Origin: "a" + strings.Replace(entry, "*", "a", 1),
-			Message: "ingress-nginx compares only the end of an origin, so that the scheme may be longer: read as the whole",
+			Fidelity: source.Narrowed, Place: at.Place, Field: origin, Value: at.Text, Origin: longer(entry),
+			Message: "ingress-nginx compares only the end of an origin; the policy compares all of it",
 		})
 	}
+	switch {
+	case entry == "null":
+		o.Regex = prove.Literal(entry)
+	case strings.Contains(entry, "*"):
+		o.Meant = []string{entry}
+	}
 	t.cors.Origins = append(t.cors.Origins, o)
+}
+
+// longer is an origin that ends as an entry does.
+func longer(entry string) string {
+	if entry == "null" {
+		return "https://null"
+	}
+	return "a" + strings.Replace(entry, "*", "a", 1)
 }

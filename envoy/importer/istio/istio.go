@@ -135,28 +135,11 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		r.service(s)
 	}
 	for _, o := range objects {
-		r.closeHosts(o)
+		all := source.Route{Name: o.Name, Place: o.Place(), Hosts: service{spec: o.Field("spec"), namespace: o.Namespace}.hosts()}
+		r.Routes = append(r.Routes, envoyimport.Closing(r.Routes, all)...)
 	}
 	// At a gateway, the routes that take all requests come last (SortVHostRoutes in Istio's route.go).
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return compareBool(isCatchAll(a), isCatchAll(b)) })
-}
-
-// closeHosts adds a route for what no other route of the object's hosts matches: Envoy answers
-// it with 404, and does not go on to the routes of more hosts.
-func (r *reader) closeHosts(o tree.Object) {
-	var hosts []string
-	for _, n := range o.Field("spec", "hosts").Items() {
-		host := strings.ToLower(n.String())
-		open := !slices.ContainsFunc(r.Routes, func(route source.Route) bool {
-			return isCatchAll(route) && (slices.Contains(route.Hosts, host) || host == "*")
-		})
-		if open {
-			hosts = append(hosts, host)
-		}
-	}
-	if len(hosts) > 0 {
-		r.Routes = append(r.Routes, source.Route{Name: o.Name, Place: o.Place(), Hosts: hosts, FirstMatch: true})
-	}
 }
 
 // compareBool sorts false before true.

@@ -28,7 +28,12 @@ type entry struct {
 }
 
 func (r *reader) service(s service) {
-	hosts := r.hosts(s)
+	hosts := s.hosts()
+	for _, n := range s.spec.Field("hosts").Entries() {
+		if strings.Contains(n.String(), "/") {
+			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
+		}
+	}
 	if s.object && len(hosts) == 0 && !s.spec.Field("hosts").Exists() {
 		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
 	}
@@ -109,20 +114,14 @@ func name(s service, route source.Route, several bool) string {
 	return base
 }
 
-// hosts returns the hosts of s as Envoy gets them; none are every host.
-func (r *reader) hosts(s service) []string {
+// hosts returns the hosts of s as Envoy gets them.
+func (s service) hosts() []string {
 	var hosts []string
 	for _, n := range s.spec.Field("hosts").Entries() {
 		host := strings.ToLower(n.String())
-		if _, after, ok := strings.Cut(host, "/"); ok {
-			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
-			host = after
-		}
-		if host == "*" {
-			return nil
-		}
+		host = host[strings.IndexByte(host, '/')+1:]
 		hosts = append(hosts, host)
-		if !strings.Contains(host, ".") && s.namespace != "" {
+		if host != "*" && !strings.Contains(host, ".") && s.namespace != "" {
 			// Istio reads a short name as a service of the namespace.
 			within := host + "." + s.namespace
 			hosts = append(hosts, within, within+".svc", within+".svc.cluster.local")

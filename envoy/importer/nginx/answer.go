@@ -22,6 +22,7 @@ const (
 type answer struct {
 	verdict     verdict
 	credentials bool
+	useless     bool // there is Access-Control-Allow-Credentials, but with "*"
 	// preflights says that they succeed, and forwards that the upstream answers them.
 	preflights, forwards     bool
 	methods, headers, expose source.Names
@@ -42,7 +43,7 @@ func (a answer) key() string {
 	if a.verdict == denied {
 		return ""
 	}
-	k := fmt.Sprint("allowed ", a.credentials && a.verdict != star, texts(a.expose))
+	k := fmt.Sprint("allowed ", a.credentials, texts(a.expose))
 	if a.preflights {
 		k += fmt.Sprint(" ", texts(a.methods), texts(a.headers), a.private)
 		if a.maxAge != nil {
@@ -110,7 +111,9 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 		}
 		return a
 	}
-	a.credentials = s.credentials(actual)
+	// Fetch, CORS check: "*" does not do if credentials are included.
+	credentials := s.credentials(actual)
+	a.credentials, a.useless = credentials && v != star, credentials && v == star
 	a.expose = s.names(actual, "access-control-expose-headers")
 	s.always(actual)
 	if plain := ask("OPTIONS", false); plain.stopped != nil && actual.stopped == nil && plain.status/100 == 2 {
@@ -135,7 +138,7 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 			Message: "nginx sends preflights to the upstream, whose status decides; corsgate answers those of allowed origins itself",
 		})
 	}
-	if s.credentials(pre) != a.credentials {
+	if (s.credentials(pre) && preflight != star) != a.credentials {
 		s.tellAt(actual, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
 		a.credentials = false
 	}
@@ -175,7 +178,7 @@ func always(fidelity source.Fidelity) string {
 func (s *site) tellAt(x exchange, fidelity source.Fidelity, message string) {
 	f := source.Finding{Fidelity: fidelity, Field: "Access-Control-Allow-Origin", Message: message}
 	if h := x.get(allowOrigin); len(h) > 0 {
-		f.Place, f.Value = h[0].Place, h[0].value.String()
+		f.Place = h[0].Place
 	}
 	s.findings.add(f)
 }

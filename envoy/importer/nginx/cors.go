@@ -52,10 +52,13 @@ func (s *site) cors() *source.CORS {
 		if all.verdict == star {
 			e.Any, e.Text.Text = source.Star, "*"
 		}
-		if s.excepts(paths, literals) {
-			return nil
+		switch {
+		case isUniform(paths, literals, all.key()):
+			found = []entry{e}
+		case s.excepts(paths, literals, all.key(), len(found) > 0):
+		default:
+			found = append(found, e)
 		}
-		found = append(found, e)
 	}
 	slices.SortStableFunc(found, func(a, b entry) int { return a.Line - b.Line })
 	if len(found) == 0 {
@@ -136,7 +139,10 @@ func ended(no, yes []way) bool {
 }
 
 // literalEntry is an origin that the configuration names.
-type literalEntry struct{ entry }
+type literalEntry struct {
+	entry
+	origin string // as a browser sends it, if that can be
+}
 
 // literals asks for each origin that the configuration names as a text. New ones may
 // turn up while it asks.
@@ -154,7 +160,7 @@ func (s *site) literals() (found []literalEntry) {
 		for _, c := range others(paths) {
 			paths, _ = fork(paths, c)
 		}
-		e := literalEntry{entry{answer: paths[0].answer}}
+		e := literalEntry{entry{answer: paths[0].answer}, origin}
 		e.Text = source.Text{Place: seen.Place, Text: seen.Text.Text}
 		e.Regex = prove.Literal(origin)
 		if origin != strings.ToLower(origin) {
@@ -202,8 +208,9 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 			}
 		}
 		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
+			_, alike := answers[l.answer.key()]
 			match, err := c.regex.Matcher()
-			return l.answer.verdict == denied && err == nil && match(l.Text.Text)
+			return !alike && err == nil && match(l.origin)
 		})
 		if !refused && len(answers) == 1 && !except {
 			listed[c.key()] = true
@@ -294,16 +301,30 @@ func everybody(paths []way) answer {
 	return answer{}
 }
 
-// excepts tells if everybody is allowed but for some.
-func (s *site) excepts(paths []way, literals []literalEntry) bool {
+// isUniform reports whether every origin gets the answer of that key.
+func isUniform(paths []way, literals []literalEntry, key string) bool {
+	return !slices.ContainsFunc(paths, func(p way) bool { return p.answer.key() != key }) &&
+		!slices.ContainsFunc(literals, func(l literalEntry) bool { return l.isSent() && l.answer.key() != key })
+}
+
+// isSent reports whether a browser may send the origin.
+func (l literalEntry) isSent() bool {
+	_, err := policy.ParseOrigin(l.origin)
+	return err == nil || l.origin == "null"
+}
+
+// excepts tells if everybody is allowed but for some, or some get another answer that no
+// entry of the list has.
+func (s *site) excepts(paths []way, literals []literalEntry, key string, listed bool) bool {
 	var but []source.Text
+	differs := func(a answer) bool { return a.verdict == denied || !listed && a.key() != key }
 	for _, p := range paths {
-		if p.answer.verdict == denied {
+		if differs(p.answer) && len(p.holding()) > 0 {
 			but = append(but, p.holding()[0].Text)
 		}
 	}
 	for _, l := range literals {
-		if _, err := policy.ParseOrigin(l.Text.Text); err == nil && l.answer.verdict == denied {
+		if l.isSent() && differs(l.answer) {
 			but = append(but, l.Text)
 		}
 	}
@@ -312,7 +333,7 @@ func (s *site) excepts(paths []way, literals []literalEntry) bool {
 	}
 	s.findings.add(source.Finding{
 		Fidelity: source.Decide, Place: but[0].Place, Field: "Access-Control-Allow-Origin", Value: but[0].Text,
-		Message: "every origin is allowed but for some, which a policy cannot say: nothing is imported",
+		Message: "every origin is allowed but for some, or they get another answer, which a policy cannot say: only origins that are listed are imported",
 		Hint:    "list the origins that are meant",
 	})
 	return true
@@ -343,17 +364,15 @@ func (s *site) make(found []entry, paths []way) *source.CORS {
 	}
 	c := &source.CORS{
 		Methods: best.answer.methods, Headers: best.answer.headers, Expose: best.answer.expose,
-		Credentials: best.answer.credentials, MaxAge: best.answer.maxAge, PrivateNetwork: best.answer.private,
+		Credentials: best.answer.credentials || best.Any == source.Star && best.answer.useless, MaxAge: best.answer.maxAge, PrivateNetwork: best.answer.private,
 		KeepsUpstream: best.answer.keepsUpstream && !s.conf.supposed, ForwardsUnmatched: everybody(paths).forwards && !s.conf.supposed,
 	}
-	whole := slices.ContainsFunc(found, func(e entry) bool { return e.Any != source.NotAny && e.answer.key() == best.answer.key() })
 	for _, e := range found {
-		switch {
-		case e.answer.key() != best.answer.key():
+		if e.answer.key() != best.answer.key() || e.Any != source.NotAny && len(found) > 1 {
 			s.lost(e, best)
-		case !whole || e.Any != source.NotAny:
-			c.Origins = append(c.Origins, e.Origin)
+			continue
 		}
+		c.Origins = append(c.Origins, e.Origin)
 	}
 	return c
 }

@@ -80,17 +80,20 @@ func (imp *imported) last(q question) policy.Decision {
 }
 
 // tally counts what was compared.
-type tally struct{ questions, readable, differences int }
+type tally struct {
+	questions, readable int
+	told                map[string]int // :: what told of a difference
+}
 
 // maxShown is how many differences of a world are shown.
 const maxShown = 3
 
-func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported, input string) {
+func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported, domains []string, input string) {
 	t.Helper()
 	r := newRandom(seed + 1<<32)
 	shown := 0
 	for range perWorld {
-		q := r.question()
+		q := r.question(domains)
 		was, is := ask(native, q), ask(imp.server, q)
 		c.questions++
 		if was.read {
@@ -99,8 +102,8 @@ func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported,
 		if was == is {
 			continue
 		}
-		c.differences++
 		if why := imp.explain(q, was, is); why != "" {
+			c.told[why]++
 			continue
 		}
 		if shown++; shown <= maxShown {
@@ -111,18 +114,18 @@ func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported,
 
 func (c *tally) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d questions, %d of which the page read the answer to, %d differences", c.questions, c.readable, c.differences)
+	t.Logf("%d questions; the page reads %d of the answers; differences that are told: %v", c.questions, c.readable, c.told)
 	if c.readable == 0 {
 		t.Error("nobody was allowed anything: nothing was compared")
 	}
 }
 
-// explain returns the message of a finding that tells of a difference.
+// explain returns the fidelity and the field of a finding that tells of a difference.
 func (imp *imported) explain(q question, was, is outcome) string {
 	d := imp.last(q)
 	for _, f := range imp.Findings {
 		if imp.tells(f, d, q, was, is) {
-			return f.Message
+			return string(f.Fidelity) + " " + f.Field
 		}
 	}
 	return ""
@@ -133,11 +136,15 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 	wider := is.sent && !was.sent || is.read && !was.read
 	narrower := was.sent && !is.sent || was.read && !is.read
 	switch {
-	case isCondition(f.Value), f.Field == "paths":
+	case isCondition(f.Value):
+		return q.meets(f.Value)
+	case f.Field == "paths":
 		return aboutPath(f, q.path)
+	case f.Field == "other": // Envoy has no filter of that name, and the import did not know
+		return true
 	case f.Field == "clusters": // chance decides
 		return !wider
-	case f.Policy != d.Policy:
+	case f.Policy != d.Policy && f.Policy != "" && d.Policy != "": // what is off, or has no policy, is told of
 		return false
 	}
 	switch f.Field {
@@ -145,7 +152,10 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 		return (wider && f.Origin != "" || narrower && f.Fidelity != source.Kept) && imp.matches(f, q.Origin)
 	case "exposeHeaders":
 		return f.Fidelity == source.Decide && !wider && !narrower && was.maxAge == is.maxAge
-	case "allowHeaders":
+	case "allowMethods", "allowHeaders":
+		if f.Fidelity == source.Widened {
+			return wider
+		}
 		// Fetch, #cors-non-wildcard-request-header-name, which no browser obeys yet.
 		return f.Fidelity == source.Differs && narrower && d.Reason == policy.ReasonPreflightHeaderDenied && f.Value == "*"
 	}
@@ -154,24 +164,28 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 
 // isCondition reports whether a finding's value is a condition besides host and path.
 func isCondition(value string) bool {
-	for _, word := range []string{"header ", "query parameter ", "host "} {
-		if strings.HasPrefix(value, word) {
-			return true
-		}
+	return slices.ContainsFunc([]string{"header ", "query parameter ", "host "}, func(word string) bool { return strings.HasPrefix(value, word) })
+}
+
+// meets reports whether q meets a condition. If it does not, a policy that knows none of it
+// decides alike.
+func (q question) meets(condition string) bool {
+	kind, name, _ := strings.Cut(condition, " ")
+	switch kind {
+	case "header":
+		_, ok := q.Headers.Get(name)
+		return ok
+	case "host":
+		return strings.Contains(q.host, strings.TrimPrefix(name, "*"))
 	}
-	return false
+	return strings.Contains(q.path, "?")
 }
 
 // aboutPath reports whether a finding is about a path like this one.
 func aboutPath(f source.Finding, path string) bool {
-	if f.Field != "paths" {
-		return true
-	}
 	path, _, _ = strings.Cut(path, "?")
-	if re, err := regexp.Compile("^(?:" + f.Value + ")"); err == nil && re.MatchString(path) {
-		return true
-	}
-	return strings.HasPrefix(path+"/", f.Value)
+	re, err := regexp.Compile("^(?:" + f.Value + ")")
+	return strings.HasPrefix(path+"/", f.Value) || err == nil && re.MatchString(path)
 }
 
 // matches reports whether the entry that a finding is about allows an origin.

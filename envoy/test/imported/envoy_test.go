@@ -79,6 +79,15 @@ func clusterOf(port int) object {
 	}}
 }
 
+// domainsOf returns the domains of all virtual hosts.
+func domainsOf(routes object) []string {
+	var domains []string
+	for _, h := range routes["virtual_hosts"].([]any) {
+		domains = append(domains, h.(object)["domains"].([]string)...)
+	}
+	return domains
+}
+
 // server asks the listener of a world.
 func (n *native) server(t *testing.T, world int) server {
 	address := n.Listeners[nameOf(world)]
@@ -127,7 +136,7 @@ func TestEnvoy(t *testing.T) {
 		configs = append(configs, newRandom(*firstSeed+uint64(i)).routeConfiguration())
 	}
 	n := startNative(t, configs)
-	var total tally
+	total := tally{told: map[string]int{}}
 	for i, c := range configs {
 		seed := *firstSeed + uint64(i)
 		file := any(c)
@@ -139,7 +148,7 @@ func TestEnvoy(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(envoyimport.Read), source.File{Path: "routes.json", Text: text})
-		total.compare(t, seed, n.server(t, i), imp, string(text))
+		total.compare(t, seed, n.server(t, i), imp, domainsOf(c), string(text))
 	}
 	total.report(t)
 }

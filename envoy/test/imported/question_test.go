@@ -3,6 +3,7 @@ package imported
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/policy/browser"
 )
@@ -17,34 +18,28 @@ func (q question) String() string {
 	return fmt.Sprintf("%s http://%s%s from %s with %v, credentials %s", q.Method, q.host, q.path, q.Origin, q.Headers, q.Credentials)
 }
 
-func (r random) question() question {
+// question makes up one, mostly for one of the domains.
+func (r random) question(domains []string) question {
 	q := question{
-		host: pick(r, "a.example", "b.example", "b.example:8080", "a.example", "x.a.example", "y.x.a.example", "x-eu.a.example", "c.example", "d.c.example", "other.example"),
+		host: pick(r, "a.example", "b.example", "x.a.example", "y.x.a.example", "x-eu.a.example", "c.example", "d.c.example", "other.example"),
 		path: pick(r, "/", "/a", "/a/", "/A", "/a/b", "/a/b/c", "/ab", "/c", "/c/d", "/17", "/a/b?v=1", "/z"),
+	}
+	if !r.oneIn(4) {
+		q.host = strings.Replace(strings.Replace(pick(r, domains...), "*.", "y.x.", 1), "*", "other.example", 1)
 	}
 	q.Request = browser.Request{
 		Engine: browser.Firefox, // all by the standard
 		Origin: pick(r, "https://app.example", "https://app.example", "https://app.example", "http://app.example", "https://app.example:8443", "https://www.app.example", "https://a.b.app.example", "https://evilapp.example",
 			"https://app.example.evil.example", "https://appxexample", "null", "http://localhost:3000", "http://localhost", "https://attacker.example", "capacitor://localhost"),
 		Target:      "http://" + q.host,
-		Method:      pick(r, "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"),
+		Method:      pick(r, "GET", "GET", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"),
 		Credentials: pick(r, browser.Omit, browser.Include),
 	}
-	for _, name := range some(r, 2, "x-a", "x-b", "authorization", "x-beta", "x-unknown") {
+	for _, name := range some(r, 2, "x-a", "x-a", "x-b", "authorization", "x-beta", "x-unknown") {
 		q.Headers = append(q.Headers, browser.Header{Name: name, Value: "1"})
 	}
-	slices.SortFunc(q.Headers, func(a, b browser.Header) int { return compareText(a.Name, b.Name) })
+	slices.SortFunc(q.Headers, func(a, b browser.Header) int { return strings.Compare(a.Name, b.Name) })
 	return q
-}
-
-func compareText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // outcome is what a page gets.
