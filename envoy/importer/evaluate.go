@@ -48,8 +48,8 @@ func allows(o source.Origin, origin string) bool {
 	if o.Any != source.NotAny {
 		return true
 	}
-	match, err := o.Regex.Matcher()
-	return err == nil && match(origin)
+	re, err := o.Regex.Compile()
+	return err == nil && re.MatchString(origin)
 }
 
 // grantsMethod is Fetch, #cors-preflight-fetch, step 7, for a request without credentials.

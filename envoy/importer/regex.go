@@ -119,7 +119,7 @@ func isInsecure(pattern string) bool {
 
 // null tells of a regex that matches "null", which corsgate holds against no regex.
 func (t *translation) null(o source.Origin) {
-	if match, err := o.Regex.Matcher(); err == nil && match("null") {
+	if re, err := o.Regex.Compile(); err == nil && re.MatchString("null") {
 		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
 	}
 }
@@ -139,7 +139,7 @@ func isMistaken(o source.Origin, v prove.Verdict) bool {
 // unread tells of a regex about which nothing could be proved. It returns what was meant, if
 // it cannot be read at all.
 func (t *translation) unread(o source.Origin, err error) (meant []string) {
-	if _, bad := o.Regex.Matcher(); bad != nil {
+	if _, bad := o.Regex.Compile(); bad != nil {
 		hint := "write the origins that are meant as patterns"
 		if len(o.Meant) > 0 {
 			hint = "if it was meant to, add " + quoted(o.Meant) + " to allowOrigins"

@@ -124,7 +124,7 @@ func regex(o *source.Origin, report *fields.Report) {
 		expr = ofHost(expr)
 	}
 	o.Regex = prove.Regex{Expr: expr, Mode: prove.Prefix}
-	matches, err := o.Regex.Matcher()
+	re, err := o.Regex.Compile()
 	if err != nil {
 		report.TellText(source.Differs, o.Text, "origins", "Kong takes this for a PCRE regex, and refuses the plugin if it is not one", "")
 		o.Meant = fields.Meant(o.Text.Text)
@@ -132,7 +132,7 @@ func regex(o *source.Origin, report *fields.Report) {
 	}
 	if p, err := policy.ParsePattern(o.Text.Text); err == nil && p.Form != policy.FormExact {
 		o.Meant = []string{o.Text.Text}
-		if glued := strings.Replace(o.Text.Text, "*.", "x", 1); matches(glued) {
+		if glued := strings.Replace(o.Text.Text, "*.", "x", 1); re.MatchString(glued) {
 			report.TellText(source.Decide, o.Text, "origins", "Kong takes this for a regex, whose star repeats the character before it: it matches "+glued+", and no host below", "")
 		}
 	}

@@ -209,8 +209,8 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 		}
 		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
 			_, alike := answers[l.answer.key()]
-			match, err := c.regex.Matcher()
-			return !alike && err == nil && match(l.origin)
+			re, err := c.regex.Compile()
+			return !alike && err == nil && re.MatchString(l.origin)
 		})
 		if !refused && len(answers) == 1 && !except {
 			listed[c.key()] = true

@@ -25,7 +25,7 @@ const (
 // (CorsFilter::isOriginAllowed).
 func EnvoyOrigin(text Text, match EnvoyMatch) Origin {
 	o := Origin{Text: text, Regex: prove.Regex{Expr: envoyExpr(text.Text, match)}, Meant: meant(text.Text)}
-	if match, err := o.Regex.Matcher(); err == nil && match("*") {
+	if re, err := o.Regex.Compile(); err == nil && re.MatchString("*") {
 		o.Any = Reflected
 	}
 	return o

@@ -191,8 +191,8 @@ func aboutPath(f source.Finding, path string) bool {
 // matches reports whether the entry that a finding is about allows an origin.
 func (imp *imported) matches(f source.Finding, origin string) bool {
 	return slices.ContainsFunc(imp.entries, func(o source.Origin) bool {
-		match, err := o.Regex.Matcher()
-		allows := o.Any != source.NotAny || err == nil && match(origin)
+		re, err := o.Regex.Compile()
+		allows := o.Any != source.NotAny || err == nil && re.MatchString(origin)
 		return o.Place == f.Place && (allows || f.Fidelity == source.Equal)
 	})
 }
