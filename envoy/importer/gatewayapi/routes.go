@@ -58,7 +58,8 @@ func (r Rule) unattached() []source.Finding {
 func (r Rule) answered(gateways gateways, reader Reader) []match {
 	var keys []string
 	groups := map[string][]Attachment{}
-	for _, a := range gateways.attachments(r) {
+	attachments := gateways.attachments(r)
+	for _, a := range attachments {
 		key := reader.Key(r, a)
 		if groups[key] == nil {
 			keys = append(keys, key)
@@ -69,7 +70,7 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 	taken := map[string]bool{}
 	for _, key := range keys {
 		a := reader.Answer(r, groups[key][0])
-		hosts, every := r.hosts(groups[key])
+		hosts, every := r.hosts(groups[key], attachments)
 		if len(hosts) == 0 && !every {
 			continue
 		}
