@@ -46,10 +46,11 @@ func newImport() *cobra.Command {
 		format:    oneOf("text", "json"),
 	}
 	cmd := &cobra.Command{
-		Use:   "import FILE|DIR|-...",
+		Use:   "import PATH...",
 		Short: "Translate what another system's configuration says about CORS into policies",
-		Long: `Reads the configuration of another system, and prints the policies that decide alike. Each
-document says by itself of which system it is:
+		Long: `Reads the configuration of another system, and prints the policies that decide alike. PATH
+is a file, a folder with all that is below it, or - for standard input. Each document says
+by itself of which system it is:
 
   ` + understood() + `
 
@@ -78,7 +79,7 @@ Exits 1 if there is something to decide, or if a policy allows more than its sou
 		Annotations: map[string]string{withoutVariables: "--upstream is about headers here, and an address elsewhere"},
 		Args: func(_ *cobra.Command, paths []string) error {
 			if len(paths) == 0 {
-				return misused("name a file or folder, or - for standard input: corsgate import FILE", "nothing to import is named")
+				return misused("name a file or folder, or - for standard input: corsgate import PATH", "nothing to import is named")
 			}
 			return nil
 		},

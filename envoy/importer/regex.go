@@ -25,6 +25,9 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case v.Kind == prove.Never:
 		t.never(o, "no browser sends an origin like that", o.Meant)
 		return o.Meant
+	case v.Kind == prove.Equal && slices.Equal(v.Patterns, []string{o.Text.Text}): // a glob
+		t.patterns(v.Patterns, o)
+		t.tell(source.Kept, o.Text, originsField, "", "")
 	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
