@@ -13,10 +13,9 @@ const wild = "\x00"
 
 // The bounds of what a regex is expanded to.
 const (
-	maxTexts  = 512 // alternatives
-	maxText   = maxScheme + maxHost + 16
-	maxNames  = 10 // characters of a class that stands for each of them
-	maxListed = 64 // alternatives if there are such classes
+	maxTexts = 2048 // alternatives
+	maxText  = maxScheme + maxHost + 16
+	maxNames = 10 // characters of a class that stands for each of them
 )
 
 // candidates returns the patterns that a regex may have been written for. They need
@@ -24,7 +23,7 @@ const (
 func candidates(tree *syntax.Regexp) (found []policy.Pattern, err error) {
 	e := expander{names: maxNames}
 	texts := e.expand(tree)
-	if e.cut || e.listed && len(texts) > maxListed { // too many to list each: a class is something that is open
+	if e.cut { // too many to list each: a class is something that is open
 		e = expander{names: 1}
 		texts = e.expand(tree)
 	}
@@ -54,12 +53,14 @@ func isOdd(p policy.Pattern) bool {
 // expander makes texts of trees: every alternative, what is optional with and without,
 // and a repetition of whatever as wild.
 type expander struct {
-	names  int
-	listed bool // a class stands for each of its characters
-	cut    bool // there are more texts than may be
+	names int
+	cut   bool // there are more texts than may be
 }
 
 func (e *expander) expand(tree *syntax.Regexp) []string {
+	if e.cut {
+		return nil
+	}
 	switch tree.Op {
 	case syntax.OpLiteral:
 		return []string{literal(tree)}
@@ -115,7 +116,6 @@ func (e *expander) class(ranges []rune) []string {
 	if len(list) == 0 || len(list) > e.names {
 		return []string{wild}
 	}
-	e.listed = e.listed || len(list) > 1
 	return list
 }
 

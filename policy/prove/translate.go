@@ -110,6 +110,9 @@ func (p *prover) less(l *language, m machine) (string, bool) { return witness(p.
 
 // try enters a pattern among those that are kept, or those that allow more.
 func (p *prover) try(c policy.Pattern) {
+	if slices.ContainsFunc(p.kept, func(kept policy.Pattern) bool { return kept.Covers(c) }) {
+		return
+	}
 	if c.Form == policy.FormExact && c.Port != policy.AnyPort {
 		if has(p.source, c.String()) {
 			p.kept = append(p.kept, c)
