@@ -83,7 +83,7 @@ func TestABudgetIsForAllProofs(t *testing.T) {
 	if cost <= 0 || cost > MaxWork/100 {
 		t.Errorf("an ordinary regex costs %d", cost)
 	}
-	b = NewBudget(cost + cost/2)
+	b = NewBudget(2*cost + cost/2)
 	_, first := b.Translate(r)
 	_, second := b.Translate(r)
 	if first != nil || !errors.Is(second, ErrTooBig) || b.Left() != 0 {

@@ -19,14 +19,11 @@ const (
 )
 
 // candidates returns the patterns that a regex may have been written for. They need
-// not be right.
-func candidates(tree *syntax.Regexp) (found []policy.Pattern, err error) {
-	e := expander{names: maxNames}
+// not be right. A class of so many characters stands for each of them, and a larger one
+// for something that is open.
+func candidates(tree *syntax.Regexp, names int) (found []policy.Pattern, err error) {
+	e := expander{names: names}
 	texts := e.expand(tree)
-	if e.cut { // too many to list each: a class is something that is open
-		e = expander{names: 1}
-		texts = e.expand(tree)
-	}
 	if e.cut {
 		return nil, ErrTooBig
 	}
