@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -47,7 +46,7 @@ type Source struct {
 	once   sync.Once
 	turn   chan struct{} // has a value while nobody reads
 	reader *reader
-	load   func(fsys fs.FS, place string) policyfile.Result
+	loader policyfile.Loader
 	known  *state // the release that was read last, by who has the turn
 
 	mu        sync.Mutex // guards what follows
@@ -73,7 +72,6 @@ func (s *Source) setup() {
 		s.turn = make(chan struct{}, 1)
 		s.turn <- struct{}{}
 		s.reader = newReader(s.Backend)
-		s.load = new(policyfile.Loader).Load
 	})
 }
 
@@ -87,16 +85,25 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	}
 	defer func() { s.turn <- struct{}{} }()
 	target, state, err := s.read(ctx)
+	var r live.Reading
+	if err == nil {
+		r, err = s.judge(ctx, state)
+	}
 	if ctx.Err() != nil {
 		return live.Reading{}, ctx.Err()
 	}
 	s.note(target, err)
-	if err != nil {
-		return live.Reading{}, err
+	if err == nil {
+		s.known = state
 	}
-	s.known = state
-	files := state.files()
-	return live.Reading{Result: s.load(newFolder(files, state.manifest), s.Place), Files: files, Release: state.release()}, nil
+	return r, err
+}
+
+// judge judges the policies of a release. The error says why ctx ended.
+func (s *Source) judge(ctx context.Context, of *state) (live.Reading, error) {
+	files := of.files()
+	res, err := s.loader.LoadContext(ctx, newFolder(files, of.manifest), s.Place)
+	return live.Reading{Result: res, Files: files, Release: of.release()}, err
 }
 
 // read reads the target, and the release that it names.
