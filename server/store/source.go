@@ -47,7 +47,7 @@ type Source struct {
 	turn   chan struct{} // has a value while nobody reads
 	reader *reader
 	loader policyfile.Loader
-	known  *state // the release that was read last, by who has the turn
+	known  *loaded // the release that was read last, by who has the turn
 
 	mu        sync.Mutex // guards what follows
 	confirmed time.Time
@@ -84,30 +84,30 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	case <-s.turn:
 	}
 	defer func() { s.turn <- struct{}{} }()
-	target, state, err := s.read(ctx)
+	target, next, err := s.read(ctx)
 	var r live.Reading
 	if err == nil {
-		r, err = s.judge(ctx, state)
+		r, err = s.judge(ctx, next)
 	}
 	if ctx.Err() != nil {
 		return live.Reading{}, ctx.Err()
 	}
 	s.note(target, err)
 	if err == nil {
-		s.known = state
+		s.known = next
 	}
 	return r, err
 }
 
 // judge judges the policies of a release. The error says why ctx ended.
-func (s *Source) judge(ctx context.Context, of *state) (live.Reading, error) {
+func (s *Source) judge(ctx context.Context, of *loaded) (live.Reading, error) {
 	files := of.files()
-	res, err := s.loader.LoadContext(ctx, newFolder(files, of.manifest), s.Place)
+	res, err := s.loader.LoadContext(ctx, newUnitFolder(files, of.manifest), s.Place)
 	return live.Reading{Result: res, Files: files, Release: of.release()}, err
 }
 
 // read reads the target, and the release that it names.
-func (s *Source) read(ctx context.Context) (target []byte, next *state, err error) {
+func (s *Source) read(ctx context.Context) (target []byte, next *loaded, err error) {
 	next, head, err := s.reader.latest(ctx, s.known, true)
 	if code := live.CodeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
 		return nil, nil, err
@@ -121,7 +121,7 @@ func (s *Source) read(ctx context.Context) (target []byte, next *state, err erro
 
 // goesOn refuses what does not go on from what was read or served before. What was read,
 // the reader has compared.
-func (s *Source) goesOn(ctx context.Context, next *state) error {
+func (s *Source) goesOn(ctx context.Context, next *loaded) error {
 	last := s.Served
 	if s.known != nil {
 		last = s.known.release()
