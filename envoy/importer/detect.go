@@ -124,6 +124,9 @@ func (d *detector) isMeant(system string) bool { return d.from == Auto || d.from
 func (d *detector) configs() (configs []source.Config, err error) {
 	d.docs = tree.Unlist(d.docs)
 	claimed := make([]string, len(d.docs))
+	if d.isMeant(nginxSystem) {
+		d.addMounted(claimed)
+	}
 	for _, s := range d.readers() {
 		if !d.claim(s, claimed) {
 			continue
@@ -142,6 +145,24 @@ func (d *detector) configs() (configs []source.Config, err error) {
 		return nil, ErrNothing
 	}
 	return append(configs, source.Config{Findings: d.told}), nil
+}
+
+// addMounted adds the parts of an nginx.conf that ConfigMaps hold. Their lines are those of
+// the file, if they stand there as they are.
+func (d *detector) addMounted(claimed []string) {
+	for i, doc := range d.docs {
+		o, ok := tree.ObjectOf(doc)
+		if !ok || o.Kind != "ConfigMap" {
+			continue
+		}
+		for _, f := range doc.Field("data").Fields() {
+			at := f.Place()
+			text := strings.Repeat("\n", at.Line) + f.String()
+			if mounted := (source.File{Path: at.File + "#" + f.Key.Text, Text: []byte(text)}); isNginx(mounted) {
+				d.nginx, claimed[i] = append(d.nginx, mounted), nginxSystem
+			}
+		}
+	}
 }
 
 // readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
