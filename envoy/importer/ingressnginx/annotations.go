@@ -221,6 +221,7 @@ func (t *translation) origins() {
 		return
 	}
 	valid := isValid(validOrigins, text)
+	var likely []source.Origin
 	for entry := range strings.SplitSeq(text, ",") {
 		entry = strings.TrimSpace(entry)
 		at := source.Text{Place: n.Place(), Text: entry}
@@ -232,15 +233,20 @@ func (t *translation) origins() {
 		case validOrigin.MatchString(entry):
 			t.entry(at, entry)
 		default:
-			t.invalid(at, valid)
+			likely = append(likely, t.invalid(at, valid)...)
 		}
 	}
 	switch {
+	case !valid && strings.Contains(text, "$"):
+		t.tell(source.Decide, n, `a variable is invalid here, so that ingress-nginx silently uses its default "*": every site may read answers without cookies today, and with cookies none: so does the policy`, "list the origins that are meant")
+		t.star(n.Text())
 	case !valid:
+		t.cors.Origins = append(t.cors.Origins, likely...)
 		t.off(source.Decide, n, `an entry is invalid, so that ingress-nginx silently uses its default "*": every site may read answers without cookies today. The policy has what was likely meant, and is off. Controllers before v1.12 leave out only the invalid entry`,
 			`remove the line with mode if the list is meant, or write allowOrigins: ["*"] without allowCredentials if everybody is`)
 	case len(t.cors.Origins) == 0:
-		t.off(source.Decide, n, "ingress-nginx leaves out every entry of this list, and answers nobody: the policy is off", "write origins such as https://app.example.com")
+		t.cors.Origins = likely
+		t.off(source.Decide, n, "ingress-nginx leaves out every entry of this list, and answers nobody: the policy has what was likely meant, and is off", "remove the line with mode if it is meant")
 	}
 }
 
@@ -249,21 +255,35 @@ func (t *translation) star(at source.Text) {
 	t.cors.Origins = []source.Origin{{Text: source.Text{Place: at.Place, Text: "*"}, Any: source.Star}}
 }
 
-// invalid reads an entry that the controller does not take.
-func (t *translation) invalid(at source.Text, listed bool) {
+// invalid tells of an entry that the controller does not take, and returns what it was
+// likely meant for.
+func (t *translation) invalid(at source.Text, listed bool) (likely []source.Origin) {
 	message := "ingress-nginx takes this entry for invalid"
 	if listed {
 		message += ", and leaves it out"
 	}
-	meant := policy.MeantPattern(at.Text)
+	var meant []string
+	for _, part := range policy.SplitList(at.Text) {
+		if p := policy.MeantPattern(part); p != "" {
+			meant = append(meant, strconv.Quote(p))
+			likely = append(likely, source.Origin{Text: at, Regex: patternRegex(p), Meant: []string{p}})
+		}
+	}
 	hint := ""
-	if meant != "" {
-		hint = "write " + strconv.Quote(meant) + " if it is meant"
+	if meant != nil {
+		hint = "write " + strings.Join(meant, ", ") + " if that is meant"
 	}
 	t.findings = append(t.findings, source.Finding{Fidelity: source.Decide, Place: at.Place, Field: origin, Value: at.Text, Message: message, Hint: hint})
-	if meant != "" && !listed {
-		t.entry(at, meant)
+	return likely
+}
+
+// patternRegex is the regex of a pattern.
+func patternRegex(pattern string) prove.Regex {
+	expr := strings.Replace(regexp.QuoteMeta(pattern), `://\*\.`, `://(.+\.)`, 1)
+	if host, every := strings.CutSuffix(expr, `:\*`); every {
+		expr = host + `(:[0-9]+)?`
 	}
+	return prove.Regex{Expr: expr}
 }
 
 // entry adds an origin as nginx compares it (buildCorsOriginRegex): a star is one label, and

@@ -95,7 +95,7 @@ func differ(t *testing.T, r *rand.Rand, a annotations) {
 	result := importer.Translate(importer.Options{}, config)
 	location := a.render() + "proxy_pass UPSTREAM;\n}\n"
 	ask := nginxtest.Start(t, "server {\nlisten LISTEN;\nserver_name a.test;\nlocation \"/api/\" {\n"+location+"location = \"/api\" {\n"+location+"location / { proxy_pass UPSTREAM; }\n}\nserver {\nlisten LISTEN;\nserver_name other.test;\nlocation / { proxy_pass UPSTREAM; }\n}\n")
-	through := importertest.Through(t, result.Policies, nginxtest.Upstream)
+	through := importertest.Through(t, result.Policies, importertest.Application)
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	for range 100 {
 		page := importertest.Page{Host: pick("a.test", "a.test", "other.test"), Path: pick("/api", "/api/x", "/apix", "/")}

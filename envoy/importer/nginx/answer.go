@@ -124,7 +124,9 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 		})
 	}
 	if !a.preflights {
-		if preflight != denied {
+		if preflight == denied {
+			s.refused(pre)
+		} else {
 			s.findings.add(source.Finding{
 				Fidelity: source.Kept, Place: pre.stopped.Place, Field: pre.stopped.name, Value: strings.Join(pre.stopped.args, " "),
 				Message: fmt.Sprintf("nginx answers preflights with %d, so browsers refuse each request that needs one; the policy allows no more", pre.status),
@@ -165,6 +167,20 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 		return true
 	})
 	return a
+}
+
+// refused tells of preflights whose answer lacks the header.
+func (s *site) refused(pre exchange) {
+	f := source.Finding{
+		Fidelity: source.Decide, Place: s.place(), Field: "Access-Control-Allow-Origin",
+		Message: "the answer to a preflight does not get this header, so browsers refuse each request that needs one, and lists of methods and headers do nothing; the policy allows no more",
+		Hint:    "add allowMethods and allowHeaders to the policy if such requests are meant to work",
+	}
+	if pre.stopped != nil {
+		f.Place, f.Field, f.Value = pre.stopped.Place, pre.stopped.name, strings.Join(pre.stopped.args, " ")
+		f.Message = "nginx answers preflights here without Access-Control-Allow-Origin: of several ifs that hold, only the last one's headers are sent. So browsers refuse each request that needs a preflight, and lists of methods and headers do nothing; the policy allows no more"
+	}
+	s.findings.add(f)
 }
 
 // always says what corsgate does with the methods that it always allows.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,10 +28,6 @@ func (d *directive) arg(i int) string {
 		return d.args[i]
 	}
 	return ""
-}
-
-func (d *directive) text(i int) source.Text {
-	return source.Text{Place: d.Place, Text: d.arg(i)}
 }
 
 // all returns the directives of that name that stand directly in list.
@@ -59,8 +56,9 @@ const maxDirectives = 200_000
 
 // loader writes out the includes of a tree of files.
 type loader struct {
+	names    []string // in the order of the input
 	files    map[string][]*directive
-	roots    map[string]string // the folder that an included path is relative to
+	home     map[string]string // of a file that the user gave: the folder that its includes are relative to
 	included map[string]bool
 	count    int
 	findings []source.Finding
@@ -68,21 +66,20 @@ type loader struct {
 
 // load returns the directives of each file that no other one includes.
 func load(files []source.File) (roots [][]*directive, findings []source.Finding, err error) {
-	l := &loader{files: map[string][]*directive{}, included: map[string]bool{}}
+	l := &loader{files: map[string][]*directive{}, home: map[string]string{}, included: map[string]bool{}}
 	for _, f := range files {
-		if l.files[path.Clean(f.Path)], err = parse(f); err != nil {
+		if err := l.add(f); err != nil {
 			return nil, nil, err
 		}
 	}
-	for _, f := range files {
-		walk(l.files[path.Clean(f.Path)], func(d *directive) {
-			for _, name := range l.named(d) {
-				l.included[name] = true
+	for _, name := range l.names {
+		walk(l.files[name], func(d *directive) {
+			for _, named := range l.named(d) {
+				l.included[named] = true
 			}
 		})
 	}
-	for _, f := range files {
-		name := path.Clean(f.Path)
+	for _, name := range l.names {
 		if l.included[name] {
 			continue
 		}
@@ -98,6 +95,41 @@ func load(files []source.File) (roots [][]*directive, findings []source.Finding,
 	return roots, l.findings, nil
 }
 
+// begins finds where a file begins in what nginx -T prints.
+var begins = regexp.MustCompile(`(?m)^# configuration file (.+):\r?$`)
+
+// add parses a file, or the files in what nginx -T prints.
+func (l *loader) add(f source.File) error {
+	name, from := path.Clean(f.Path), 0
+	l.home[f.Path] = path.Dir(name)
+	parts := begins.FindAllSubmatchIndex(f.Text, -1)
+	for i, p := range append(parts, nil) {
+		to := len(f.Text)
+		if i < len(parts) {
+			to = p[0]
+		}
+		if i == 0 && len(parts) > 0 {
+			l.home[f.Path] = path.Dir(string(f.Text[p[2]:p[3]]))
+		} else if err := l.parse(name, f, from, to); err != nil {
+			return err
+		}
+		if i < len(parts) {
+			name, from = path.Clean(string(f.Text[p[2]:p[3]])), to
+		}
+	}
+	return nil
+}
+
+// parse parses a part of a file; what is in front of it counts as empty lines.
+func (l *loader) parse(name string, f source.File, from, to int) error {
+	above := bytes.Count(f.Text[:from], []byte("\n"))
+	text := append(bytes.Repeat([]byte("\n"), above), f.Text[from:to]...)
+	list, told, err := parse(source.File{Path: f.Path, Text: text})
+	l.findings = append(l.findings, told...)
+	l.names, l.files[name] = append(l.names, name), list
+	return err
+}
+
 // named returns the files of the input that an include names. A path is relative to the
 // folder of the main file, which may be above the one that includes it. Of an absolute
 // path, the folders that the input does not have are left out.
@@ -105,9 +137,14 @@ func (l *loader) named(d *directive) []string {
 	if d.name != "include" || d.arg(0) == "" {
 		return nil
 	}
+	if path.IsAbs(d.arg(0)) {
+		if found := l.glob(path.Clean(d.arg(0))); found != nil {
+			return found
+		}
+	}
 	pattern := strings.TrimPrefix(path.Clean(d.arg(0)), "/")
 	for {
-		for dir := path.Dir(path.Clean(d.File)); ; dir = path.Dir(dir) {
+		for dir := l.home[d.File]; ; dir = path.Dir(dir) {
 			if found := l.glob(path.Join(dir, pattern)); found != nil {
 				return found
 			}
@@ -116,7 +153,8 @@ func (l *loader) named(d *directive) []string {
 			}
 		}
 		_, rest, more := strings.Cut(pattern, "/")
-		if !path.IsAbs(d.arg(0)) || !more {
+		// A pattern without a folder would find what is not meant.
+		if !path.IsAbs(d.arg(0)) || !more || !strings.Contains(rest, "/") && strings.ContainsAny(rest, "*?[") {
 			return nil
 		}
 		pattern = rest
@@ -173,8 +211,46 @@ func (l *loader) expand(list []*directive, depth int) ([]*directive, error) {
 	return out, nil
 }
 
-// parse reads one file.
-func parse(f source.File) ([]*directive, error) {
+// endings are what parts of a file lack that were pasted.
+var endings = []string{"", ";", "}", ";}", "}}", "}}}"}
+
+// fence finds the lines around code in Markdown, and dots that stand for what is left out.
+var fence = regexp.MustCompile("(?m)^\\s*(?:```.*|\\.\\.\\.|…)\\s*$")
+
+// parse reads one file. It tells if the file ends early.
+func parse(f source.File) (list []*directive, told []source.Finding, err error) {
+	f.Text = fence.ReplaceAllLiteral(f.Text, nil)
+	for _, ending := range endings {
+		g := f
+		if ending != "" {
+			g.Text = slices.Concat(f.Text, []byte("\n"), []byte(ending))
+		}
+		list, bad := parseWhole(g)
+		if bad == nil && ending != "" {
+			told = []source.Finding{{
+				Fidelity: source.Decide, Place: source.Place{File: f.Path, Line: bytes.Count(f.Text, []byte("\n")) + 1, Column: 1}, Value: ending,
+				Message: "the file ends early: read as if it ended with the value",
+			}}
+		}
+		if bad == nil {
+			return list, told, nil
+		}
+		if err == nil {
+			err = bad
+		}
+		if !strings.Contains(bad.Error(), " end of file") {
+			break
+		}
+	}
+	return nil, nil, err
+}
+
+func parseWhole(f source.File) (list []*directive, err error) {
+	defer func() {
+		if recover() != nil { // crossplane does not stand "if ();"
+			list, err = nil, fmt.Errorf("%s: this is not an nginx.conf, or a part of one: an if has no condition", f.Path)
+		}
+	}()
 	lua := &crossplane.Lua{}
 	payload, err := crossplane.Parse(f.Path, &crossplane.ParseOptions{
 		Open:                      func(string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(f.Text)), nil },

@@ -149,9 +149,9 @@ func isStarred(name string) bool {
 func starred(name string) string {
 	switch {
 	case strings.HasPrefix(name, "*."):
-		return `.` + regexp.QuoteMeta(name[1:]) + `$`
+		return `^.+` + regexp.QuoteMeta(name[1:]) + `$`
 	case strings.HasPrefix(name, "."):
-		return `(^|.\.)` + regexp.QuoteMeta(name[1:]) + `$`
+		return `^(.+\.)?` + regexp.QuoteMeta(name[1:]) + `$`
 	default:
 		return `^` + regexp.QuoteMeta(strings.TrimSuffix(name, "*")) + `.`
 	}
@@ -205,7 +205,7 @@ func (m *machine) matches(v value, r prove.Regex, text source.Text) bool {
 	yes := m.choose(condition{Text: text, regex: r, about: varOrigin})
 	if yes && err == nil {
 		for i := range re.NumSubexp() + 1 {
-			m.capture(re, i, value{{name: "the part of the origin that " + r.Expr + " captures"}})
+			m.capture(re, i, value{{name: strconv.Itoa(i)}})
 			if isWholeGroup(r.Expr, i) {
 				m.capture(re, i, value{{name: varOrigin}})
 			}

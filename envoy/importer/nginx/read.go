@@ -186,7 +186,7 @@ func (r *reader) supposed(root []*directive) (added []*directive) {
 			}
 		}
 	})
-	if name == "" {
+	if name == "" || isUsed(root, "$"+name) {
 		return nil
 	}
 	r.conf.supposed = true
@@ -202,6 +202,17 @@ func (r *reader) supposed(root []*directive) (added []*directive) {
 		return []*directive{{Place: at, name: "if", args: []string{"$" + name}, block: []*directive{supposedHeader(at, "$"+varOrigin)}}}
 	}
 	return []*directive{supposedHeader(at, "$"+name)}
+}
+
+// isUsed reports whether a variable is there for something else than CORS.
+func isUsed(root []*directive, variable string) (used bool) {
+	walk(root, func(d *directive) {
+		if d.name == "map" || d.name == "set" || d.name == "if" && len(all(d.block, "return")) == 0 {
+			return
+		}
+		used = used || slices.ContainsFunc(d.args, func(arg string) bool { return strings.Contains(arg, variable) })
+	})
+	return used
 }
 
 func supposedHeader(at source.Place, text string) *directive {

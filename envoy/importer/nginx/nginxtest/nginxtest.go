@@ -3,19 +3,14 @@ package nginxtest
 
 import (
 	"bytes"
-	"context"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/envoy/importer/importertest"
-	"github.com/corsgate/corsgate/policy/browser"
 )
 
 // headersMore is where Debian has the module headers-more.
@@ -66,66 +61,5 @@ func Start(t testing.TB, text string) importertest.Send {
 		t.Fatal(err)
 	}
 
-	cmd := exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		ended <- nil
-	})
-	for {
-		c, err := net.Dial("unix", socket)
-		if err == nil {
-			c.Close()
-			break
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("nginx ended: %v\n%s\n%s", err, &said, text)
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
-	client := &http.Client{
-		Transport:     &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", socket) }},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	t.Cleanup(client.CloseIdleConnections)
-	return func(method, host, path string, headers browser.Headers) browser.Response {
-		return send(t, client, method, host, path, headers)
-	}
-}
-
-func send(t testing.TB, client *http.Client, method, host, path string, headers browser.Headers) (out browser.Response) {
-	req, err := http.NewRequest(method, "http://"+host+path, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range headers {
-		req.Header.Add(h.Name, h.Value)
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	out.Status = resp.StatusCode
-	for name, lines := range resp.Header {
-		for _, line := range lines {
-			out.Headers = append(out.Headers, browser.Header{Name: name, Value: line})
-		}
-	}
-	return out
-}
-
-// Upstream is the upstream alone.
-func Upstream(string, string, string, browser.Headers) browser.Response {
-	return browser.Response{Status: http.StatusOK, Headers: browser.Headers{{Name: "X-Total", Value: "1"}}}
+	return importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file), socket)
 }
