@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,22 +165,17 @@ func (f *importFlags) write(r importer.Result) (written []string, err error) {
 
 // place writes a file. It overwrites one only by force.
 func (f *importFlags) place(name string, text []byte) error {
-	mode := os.O_EXCL
-	if f.force {
-		mode = os.O_TRUNC
-	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return hinted(printable.Error(err), "name a folder that you may write to")
-	}
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|mode, 0o644)
-	if errors.Is(err, fs.ErrExist) {
+	if _, err := os.Lstat(name); err == nil && !f.force {
 		return hinted(fmt.Errorf("%s is there already", printable.Name(name)), "name another folder or file, or overwrite it with --force")
+	}
+	err := os.MkdirAll(filepath.Dir(name), 0o755)
+	if err == nil {
+		err = os.WriteFile(name, text, 0o644)
 	}
 	if err != nil {
 		return hinted(printable.Error(err), "name a folder that you may write to")
 	}
-	_, err = file.Write(text)
-	return errors.Join(err, file.Close())
+	return nil
 }
 
 // print prints what no file has.

@@ -53,6 +53,7 @@ line, 3 if somebody else has pushed to a store in between, 4 if a store cannot b
 		newTest(),
 		newDiff(),
 		newImport(),
+		newExport(),
 		newEnvoyConfig(),
 		newPush(),
 		newHistory(),

@@ -79,7 +79,7 @@ func (w *caseWriter) policy(l *lane, p *policy.Spec) {
 func (w *caseWriter) allowed(at scope, origins []string) (origin string, ok bool) {
 	for _, o := range origins {
 		q := request{host: at.host, path: at.path, origin: o, method: "GET"}
-		if !replyOf(w.result.configs, q).origin {
+		if !replyOf(w.routeOf(q), q).origin {
 			continue
 		}
 		if origin, ok = o, true; isGranted(w.set.Decide(q.asked())) {
@@ -192,7 +192,7 @@ func (w *caseWriter) write(l *lane, q request) {
 		return // another policy's cases have it
 	}
 	w.names[q.String()] = true
-	rep := replyOf(w.result.configs, q)
+	rep := replyOf(w.routeOf(q), q)
 	was, is := rep.origin && (!q.preflight || rep.granted), isGranted(d)
 	name, why := q.String(), l.route.Place
 	if was != is {
@@ -236,6 +236,14 @@ func (w *caseWriter) placeOf(l *lane, q request, reason policy.Reason) source.Pl
 		}
 	}
 	return place
+}
+
+// routeOf returns the route that the system chooses.
+func (w *caseWriter) routeOf(q request) *source.Route {
+	if l := w.result.chart.at(q.host, q.path); l != nil {
+		return l.route
+	}
+	return nil
 }
 
 func isGranted(d policy.Decision) bool {

@@ -64,8 +64,10 @@ func TestCasesPassOnTheirPoliciesAndFailOnOthers(t *testing.T) {
 		t.Errorf("nothing was widened:\n%s", text)
 	}
 	for about, edit := range map[string]func(p *policy.Spec){
-		"another origin":    func(p *policy.Spec) { p.CORS.AllowOrigins[0] = "https://other.example.com" },
-		"more origins":      func(p *policy.Spec) { p.CORS.AllowOrigins = append(p.CORS.AllowOrigins, "https://app.example.com:8443") },
+		"another origin": func(p *policy.Spec) { p.CORS.AllowOrigins[0] = "https://other.example.com" },
+		"more origins": func(p *policy.Spec) {
+			p.CORS.AllowOrigins = append(p.CORS.AllowOrigins, "https://app.example.com:8443")
+		},
 		"no such method":    func(p *policy.Spec) { p.CORS.AllowMethods = nil },
 		"all methods":       func(p *policy.Spec) { p.CORS.AllowMethods = []string{"*"} },
 		"no such header":    func(p *policy.Spec) { p.CORS.AllowHeaders = []string{"authorization"} },

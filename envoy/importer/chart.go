@@ -384,7 +384,7 @@ func (c *chart) compareAside(l *lane) {
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
 			others := c.instead(h, p)
-			i := slices.IndexFunc(others, func(other *lane) bool { return !same(l, other) })
+			i := slices.IndexFunc(others, func(other *lane) bool { return !same(l, other) || l.grants() && !l.acts() })
 			if i < 0 {
 				continue
 			}
@@ -403,7 +403,7 @@ func (c *chart) instead(host string, p source.Path) []*lane {
 	lanes := []*lane{c.at(host, strings.TrimRight(p.Text.Text, "/")+"/\x00")}
 	p.Kind = source.StringPath
 	for _, s := range c.order {
-		if slices.Contains(covering(s.host), host) && matches(p, s.path) {
+		if (slices.Contains(covering(s.host), host) || slices.Contains(covering(host), s.host)) && matches(p, s.path) {
 			lanes = append(lanes, c.owners[s])
 		}
 	}

@@ -162,22 +162,22 @@ func (d *detector) readers() (all []system) {
 
 // claim notes the documents that are of a system, and reports whether there are any. If the
 // user has named the system, all of them are.
-func (d *detector) claim(s system, claimed []string) (any bool) {
+func (d *detector) claim(s system, claimed []string) (found bool) {
 	for i, doc := range d.docs {
 		switch {
 		case d.from != Auto:
-			claimed[i], any = s.name, true
+			claimed[i], found = s.name, true
 		case !s.claims(doc):
 		case claimed[i] == "":
-			claimed[i], any = s.name, true
+			claimed[i], found = s.name, true
 		case doc.Field("kind").Exists():
-			any = true // both have a part of it
+			found = true // both have a part of it
 		default:
 			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: doc.Place(),
 				Message: fmt.Sprintf("it may be of %s, too: it is read as %s", s.name, claimed[i]), Hint: "name the system with --from"})
 		}
 	}
-	return any
+	return found
 }
 
 // aboutCORS finds what is about CORS.

@@ -39,10 +39,9 @@ type Result struct {
 	// Findings are in the order of the policies; those of none come last.
 	Findings []source.Finding
 
-	places  []source.Place // of Policies
-	configs []source.Config
-	chart   *chart
-	proofs  proofs
+	places []source.Place // of Policies
+	chart  *chart
+	proofs proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -81,7 +80,7 @@ func translateAll(o Options, configs []source.Config, known proofs) Result {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
 	}
 	w.result.check()
-	w.result.chart, w.result.configs, w.result.proofs = w.chart, configs, known
+	w.result.chart, w.result.proofs = w.chart, known
 	return w.result
 }
 

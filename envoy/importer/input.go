@@ -32,7 +32,7 @@ func Files(paths []string, stdin io.Reader) ([]source.File, error) {
 			}
 			continue
 		}
-		if err := in.walk(path); err != nil {
+		if err := in.open(path); err != nil {
 			return nil, err
 		}
 	}
@@ -45,23 +45,43 @@ type input struct {
 	left  int // bytes that it may still have
 }
 
-func (in *input) walk(root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		hidden := path != root && strings.HasPrefix(filepath.Base(path), ".")
-		switch {
-		case err != nil:
-			return printable.Error(err)
-		case hidden && d.IsDir():
-			return fs.SkipDir
-		case d.IsDir(), hidden, path != root && !isReadable(path, d):
-			return nil
-		}
-		f, err := os.Open(path)
+// open reads a file, or those in a folder.
+func (in *input) open(root string) error {
+	names, err := below(root)
+	if err != nil {
+		return printable.Error(err)
+	}
+	for _, name := range names {
+		f, err := os.Open(name)
 		if err != nil {
 			return printable.Error(err)
 		}
-		return errors.Join(in.read(path, f), f.Close())
+		if err := errors.Join(in.read(name, f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// below returns the files of a folder that may have a configuration, and those of the
+// folders in it; of a file its name.
+func below(root string) (names []string, err error) {
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		hidden := path != root && strings.HasPrefix(filepath.Base(path), ".")
+		switch {
+		case err != nil:
+			return err
+		case hidden && d.IsDir():
+			return fs.SkipDir
+		case !d.IsDir() && !hidden && (path == root || isReadable(path, d)):
+			names = append(names, path)
+		}
+		if len(names) > maxFiles {
+			return fmt.Errorf("%s: there are more than %d files", printable.Name(root), maxFiles)
+		}
+		return nil
 	})
+	return names, err
 }
 
 // isReadable reports whether a file in a folder may have a configuration of CORS. Those of
@@ -71,9 +91,6 @@ func isReadable(path string, d fs.DirEntry) bool {
 }
 
 func (in *input) read(path string, from io.Reader) error {
-	if len(in.files) >= maxFiles {
-		return fmt.Errorf("%s: there are more than %d files", printable.Name(path), maxFiles)
-	}
 	most := min(maxFile, in.left)
 	text, err := io.ReadAll(io.LimitReader(from, int64(most)+1))
 	switch {

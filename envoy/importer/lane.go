@@ -23,7 +23,10 @@ type lane struct {
 	findings []source.Finding
 }
 
-// acts reports whether the system grants something there.
+// grants reports whether the system grants something there, if only to origins that are left out.
+func (l *lane) grants() bool { return l.route.CORS != nil && l.route.CORS.Mode == "" }
+
+// acts reports whether a policy grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
 
 // tell adds a finding at a place, once.

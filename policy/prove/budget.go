@@ -8,9 +8,11 @@ var ErrTooBig = errors.New("the regex is too big to be compared: write several s
 // Budget bounds the work of several proofs together. It is not safe for concurrent use.
 type Budget struct{ left int }
 
-// MaxWork is the budget of one proof by Translate or Compare: some tenths of a second, and
-// some tens of megabytes.
-const MaxWork = 8 << 20
+// MaxWork is the budget of one proof by Translate or Compare. It takes about a second.
+const MaxWork = 24 << 20
+
+// maxStates bounds the states of one machine, and so the memory that it takes.
+const maxStates = 1 << 17
 
 // NewBudget returns a budget for so much work. An ordinary regex takes 50000.
 func NewBudget(work int) *Budget { return &Budget{work} }
@@ -23,6 +25,13 @@ func (b *Budget) Left() int { return max(0, b.left) }
 func (b *Budget) spend(n int) bool {
 	b.left -= n
 	return b.left >= 0
+}
+
+// hold spends all if so many states are too many.
+func (b *Budget) hold(states int) {
+	if states > maxStates {
+		b.left = -1
+	}
 }
 
 // err is ErrTooBig if more was spent than there was.

@@ -13,21 +13,17 @@ const wild = "\x00"
 
 // The bounds of what a regex is expanded to.
 const (
-	maxTexts  = 512 // alternatives
-	maxText   = maxScheme + maxHost + 16
-	maxNames  = 10 // characters of a class that stands for each of them
-	maxListed = 64 // alternatives if there are such classes
+	maxTexts = 2048 // alternatives
+	maxText  = maxScheme + maxHost + 16
+	maxNames = 10 // characters of a class that stands for each of them
 )
 
 // candidates returns the patterns that a regex may have been written for. They need
-// not be right.
-func candidates(tree *syntax.Regexp) (found []policy.Pattern, err error) {
-	e := expander{names: maxNames}
+// not be right. A class of so many characters stands for each of them, and a larger one
+// for something that is open.
+func candidates(tree *syntax.Regexp, names int) (found []policy.Pattern, err error) {
+	e := expander{names: names}
 	texts := e.expand(tree)
-	if e.cut || e.listed && len(texts) > maxListed { // too many to list each: a class is something that is open
-		e = expander{names: 1}
-		texts = e.expand(tree)
-	}
 	if e.cut {
 		return nil, ErrTooBig
 	}
@@ -54,12 +50,14 @@ func isOdd(p policy.Pattern) bool {
 // expander makes texts of trees: every alternative, what is optional with and without,
 // and a repetition of whatever as wild.
 type expander struct {
-	names  int
-	listed bool // a class stands for each of its characters
-	cut    bool // there are more texts than may be
+	names int
+	cut   bool // there are more texts than may be
 }
 
 func (e *expander) expand(tree *syntax.Regexp) []string {
+	if e.cut {
+		return nil
+	}
 	switch tree.Op {
 	case syntax.OpLiteral:
 		return []string{literal(tree)}
@@ -115,7 +113,6 @@ func (e *expander) class(ranges []rune) []string {
 	if len(list) == 0 || len(list) > e.names {
 		return []string{wild}
 	}
-	e.listed = e.listed || len(list) > 1
 	return list
 }
 

@@ -15,18 +15,48 @@ const nothing = `[^\x00-\x{10ffff}]`
 // the patterns allows. It never matches the text "*". A "*" among the patterns adds
 // nothing to it.
 func Expression(patterns []policy.Pattern) string {
-	var alternatives []string
+	var u union
 	for _, p := range patterns {
 		switch p.Form {
 		case policy.FormAny:
 		case policy.FormNull:
-			alternatives = append(alternatives, "null")
+			u.add("", "null")
 		default:
-			alternatives = append(alternatives, regexp.QuoteMeta(p.Scheme)+"://"+hostOf(p)+portOf(p))
+			star, host := hostOf(p)
+			u.add(regexp.QuoteMeta(p.Scheme)+"://"+star, host+portOf(p))
 		}
 	}
-	if len(alternatives) == 0 {
+	return u.String()
+}
+
+// union is the expression of alternatives. Those with the same head share it, so that
+// a machine need not read it once for each.
+type union struct {
+	heads []string
+	tails map[string][]string // :: head
+}
+
+func (u *union) add(head, tail string) {
+	if u.tails == nil {
+		u.tails = map[string][]string{}
+	}
+	if u.tails[head] == nil {
+		u.heads = append(u.heads, head)
+	}
+	u.tails[head] = append(u.tails[head], tail)
+}
+
+func (u *union) String() string {
+	if len(u.heads) == 0 {
 		return nothing
+	}
+	var alternatives []string
+	for _, head := range u.heads {
+		tail := strings.Join(u.tails[head], "|")
+		if len(u.tails[head]) > 1 {
+			tail = "(?:" + tail + ")"
+		}
+		alternatives = append(alternatives, head+tail)
 	}
 	return strings.Join(alternatives, "|")
 }
@@ -39,23 +69,23 @@ const (
 	anyPort   = `(?::[0-9]+)`
 )
 
-func hostOf(p policy.Pattern) string {
-	isApp := specials[p.Scheme] == ""
-	switch p.Form {
-	case policy.FormSubdomain:
-		if isApp {
-			return strings.Replace(appExpr, ".", "", 1) + appExpr + `*\.` + regexp.QuoteMeta(p.Host)
-		}
-		return `(?:` + labelExpr + `\.)+` + regexp.QuoteMeta(p.Host)
-	case policy.FormLabel:
-		return regexp.QuoteMeta(p.Prefix) + `[a-z0-9-]+` + regexp.QuoteMeta(p.Suffix+"."+p.Host)
-	case policy.FormAnyHost:
-		if isApp {
-			return `(?:` + appExpr + `*|\[[0-9a-f:]+\])`
-		}
-		return anyHost
+// hostOf returns the expression of a pattern's host: the labels before a domain, and the
+// rest.
+func hostOf(p policy.Pattern) (star, rest string) {
+	isApp, host := specials[p.Scheme] == "", regexp.QuoteMeta(p.Host)
+	switch {
+	case p.Form == policy.FormSubdomain && isApp:
+		return strings.Replace(appExpr, ".", "", 1) + appExpr + `*\.`, host
+	case p.Form == policy.FormSubdomain:
+		return `(?:` + labelExpr + `\.)+`, host
+	case p.Form == policy.FormLabel:
+		return "", regexp.QuoteMeta(p.Prefix) + `[a-z0-9-]+` + regexp.QuoteMeta(p.Suffix) + `\.` + host
+	case p.Form == policy.FormAnyHost && isApp:
+		return "", `(?:` + appExpr + `*|\[[0-9a-f:]+\])`
+	case p.Form == policy.FormAnyHost:
+		return "", anyHost
 	}
-	return regexp.QuoteMeta(p.Host)
+	return "", host
 }
 
 func portOf(p policy.Pattern) string {

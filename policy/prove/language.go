@@ -68,6 +68,7 @@ func build(b *Budget, r reader, m machine) *language {
 	g := builder{r: r, m: m, ids: map[[2]int32]int32{}}
 	g.enter([2]int32{})
 	for i := 0; i < len(g.states) && b.spend(len(l.bytes)); i++ {
+		b.hold(len(g.states))
 		s, next := g.states[i], make([]int32, len(l.bytes))
 		for k, c := range l.bytes {
 			next[k] = g.step(s, c)

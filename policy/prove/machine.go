@@ -148,6 +148,7 @@ func (d *dfa) enter(at []uint32, before rune) int32 {
 		return id
 	}
 	d.budget.spend(d.kinds.n + len(at))
+	d.budget.hold(len(d.states))
 	id = int32(len(d.states))
 	d.ids[string(key)] = id
 	s := dfaState{at: slices.Clone(at), before: before, next: make([]int32, d.kinds.n)}

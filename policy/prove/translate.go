@@ -2,10 +2,10 @@ package prove
 
 import (
 	"cmp"
+	"errors"
 	"regexp"
 	"regexp/syntax"
 	"slices"
-	"strings"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -21,12 +21,22 @@ func (b *Budget) Translate(r Regex) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	may, err := candidates(tree)
+	half := NewBudget(b.left / 2)
+	v, err := half.translate(r, tree, maxNames)
+	b.left -= b.left/2 - half.Left()
+	if errors.Is(err, ErrTooBig) { // then what a class leaves open is not listed
+		return b.translate(r, tree, 1)
+	}
+	return v, err
+}
+
+func (b *Budget) translate(r Regex, tree *syntax.Regexp, names int) (Verdict, error) {
+	may, err := candidates(tree, names)
 	if err != nil {
 		return Verdict{}, err
 	}
 	p := newProver(b)
-	if p.regex, err = newDFA(r.whole(tree), p.budget); err != nil {
+	if p.regex, err = newDFA(r.whole(tree), b); err != nil {
 		return Verdict{}, err
 	}
 	p.translate(may)
@@ -110,6 +120,9 @@ func (p *prover) less(l *language, m machine) (string, bool) { return witness(p.
 
 // try enters a pattern among those that are kept, or those that allow more.
 func (p *prover) try(c policy.Pattern) {
+	if slices.ContainsFunc(p.kept, func(kept policy.Pattern) bool { return kept.Covers(c) }) {
+		return
+	}
 	if c.Form == policy.FormExact && c.Port != policy.AnyPort {
 		if has(p.source, c.String()) {
 			p.kept = append(p.kept, c)
@@ -291,20 +304,17 @@ func (p *prover) covers(wide []policy.Pattern) bool {
 // domains returns the expression of all that is at or below the hosts of patterns, on
 // any port; label is one of a name.
 func domains(list []policy.Pattern, label string) string {
-	var alternatives []string
+	var u union
 	for _, c := range list {
 		scheme := "https?"
 		if !isWeb(c) {
 			scheme = regexp.QuoteMeta(c.Scheme)
 		}
-		host := `(?:` + label + `\.)*` + regexp.QuoteMeta(c.Host)
 		if c.Form == policy.FormAnyHost {
-			host = `[^/:\[]*|\[[^/]*`
+			u.add(scheme+"://", `(?:[^/:\[]*|\[[^/]*\])`+anyPort+"?")
+		} else {
+			u.add(scheme+`://(?:`+label+`\.)*`, regexp.QuoteMeta(c.Host)+anyPort+"?")
 		}
-		alternatives = append(alternatives, scheme+"://(?:"+host+")"+anyPort+"?")
 	}
-	if len(alternatives) == 0 {
-		return nothing
-	}
-	return strings.Join(alternatives, "|")
+	return u.String()
 }

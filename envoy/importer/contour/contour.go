@@ -24,17 +24,19 @@ const (
 	hostField   = "virtualhost"
 )
 
-// Claims reports whether a document is Contour's, or a fragment of a HTTPProxy.
+// Claims reports whether a document is a HTTPProxy, or a fragment of one.
 func Claims(doc tree.Node) bool {
 	if o, ok := tree.ObjectOf(doc); ok {
-		return slices.Contains(groups, o.Group) || o.Group == "" && o.Kind == "HTTPProxy"
+		return (o.Kind == "HTTPProxy" || o.Kind == "IngressRoute") && (o.Group == "" || slices.Contains(groups, o.Group))
 	}
 	p := fragment(doc)
 	if p.host.Exists() && p.host.Field("fqdn").Exists() {
 		return true
 	}
 	// Istio has a corsPolicy with such a list, too; its entries are never regexes.
-	isRegex := func(n tree.Node) bool { return n.String() != "*" && !isExact(n.String()) }
+	isRegex := func(n tree.Node) bool {
+		return n.String() != "*" && (!isExact(n.String()) || strings.Contains(n.String(), "*"))
+	}
 	list := p.cors.Field("allowOrigin")
 	return !p.cors.Field("allowOrigins").Exists() &&
 		(p.cors.Field("allowPrivateNetwork").Exists() || slices.ContainsFunc(list.Entries(), isRegex))
@@ -96,7 +98,7 @@ func proxyOf(doc tree.Node) (proxy, bool) {
 	case !ok:
 		p := fragment(doc)
 		return p, p.cors.Exists() || p.host.Exists()
-	case !Claims(doc) || o.Kind != "HTTPProxy" && o.Kind != "IngressRoute":
+	case !Claims(doc):
 		return proxy{}, false
 	}
 	spec := o.Field("spec")

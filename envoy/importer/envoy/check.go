@@ -2,10 +2,12 @@ package envoyimport
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy/prove"
 )
 
 // check returns what is to be told of a CorsPolicy by itself.
@@ -27,6 +29,17 @@ func check(p tree.Node) []source.Finding {
 	}
 	c.maxAge(p.Proto("max_age"))
 	c.enabled(p)
+	return c.findings
+}
+
+// Misspelt tells of fields of n that look like its field about CORS, and are not.
+func Misspelt(n tree.Node, names ...string) []source.Finding {
+	c := &checker{}
+	for _, f := range n.Fields() {
+		if strings.Contains(strings.ToLower(f.Key.Text), "cors") && !slices.Contains(names, f.Key.Text) {
+			c.tell(source.Decide, f.Node, "there is no such field: it does nothing, and is not read", "name it "+names[0]+" if a policy was meant")
+		}
+	}
 	return c.findings
 }
 
@@ -54,7 +67,11 @@ func (c *checker) text(n tree.Node) {
 }
 
 func (c *checker) origin(n tree.Node) {
-	switch _, ok := originOf(n); {
+	o, ok := originOf(n)
+	if f, told := Everybody(o); told {
+		c.findings = append(c.findings, f)
+	}
+	switch {
 	case !ok:
 		c.tell(source.Decide, n, "this matcher cannot be read: what it allows is left out", "list its origins in the policy's allowOrigins")
 	case n.IsText():
@@ -67,6 +84,14 @@ func (c *checker) origin(n tree.Node) {
 	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
 		c.tell(source.Decide, f.Node, "is not a field of a string matcher: it is not read", "")
 	}
+}
+
+// Everybody tells of a matcher that allows every origin without looking like it.
+func Everybody(o source.Origin) (f source.Finding, ok bool) {
+	return source.Finding{
+		Fidelity: source.Equal, Place: o.Place, Field: "allowOrigins", Value: o.Text.Text,
+		Message: `it matches the text "*", by which Envoy allows every origin`,
+	}, o.Any == source.Reflected && o.Regex != prove.Literal("*")
 }
 
 func (c *checker) maxAge(n tree.Node) {

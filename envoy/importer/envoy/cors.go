@@ -25,7 +25,7 @@ func isCORS(n tree.Node) bool {
 			return true
 		}
 	}
-	return n.Field("allowOriginStringMatch").Exists() || n.Field("allow_methods").IsText()
+	return n.Field("allowOriginStringMatch").Exists() || n.Field("allow_methods").IsText() || typeOf(n) == "CorsPolicy"
 }
 
 // policies are the CorsPolicies of a request, the most specific one first. Each field is

@@ -18,6 +18,7 @@ type host struct {
 	level     tree.Node
 	routes    []tree.Node // empty: one for all requests
 	scopes    []scope
+	entries   []entry
 }
 
 // scope are hosts of requests that a virtual host takes.
@@ -26,48 +27,54 @@ type scope struct {
 	condition []source.Text
 }
 
+// every reports whether s has every host.
+func (s scope) every() bool { return s.hosts == nil && s.condition == nil }
+
 // istioName is how Istio names the virtual host of a host and port.
 var istioName = regexp.MustCompile(`^([A-Za-z0-9*-]+(?:\.[A-Za-z0-9-]+)+):[0-9]+$`)
 
 // setScopes reads the domains. otherwise holds if there are none.
 func (h *host) setScopes(otherwise []string) (findings []source.Finding) {
 	domains := h.Field("domains").Entries()
-	if named := istioName.FindStringSubmatch(h.name); len(domains) == 0 && named != nil {
-		otherwise = named[1:]
-	}
 	if len(domains) == 0 {
+		if named := istioName.FindStringSubmatch(h.name); named != nil {
+			otherwise = named[1:]
+		}
 		h.scopes = []scope{{hosts: otherwise}}
 		return nil
 	}
-	plain := map[string]bool{} // without a port
+	names := map[string]bool{}
 	for _, d := range domains {
-		plain[strings.ToLower(d.String())] = true
+		names[strings.ToLower(d.String())] = true
 	}
-	common := scope{}
-	every := false
 	for _, d := range domains {
 		name, port := cutPort(strings.ToLower(d.String()))
-		if port && !plain[name] {
+		if port && names[name] {
+			continue // it is there without
+		}
+		names[name] = true
+		if port {
 			findings = append(findings, finding(source.Differs, d, "policies have no ports: this one covers the host on every port", ""))
 		}
-		switch {
-		case name == "*":
-			every = true
-		case !strings.Contains(name, "*"), strings.HasPrefix(name, "*.") && strings.Count(name, "*") == 1:
-			if !slices.Contains(common.hosts, name) {
-				common.hosts = append(common.hosts, name)
-			}
-		default:
-			h.scopes = append(h.scopes, partly(d, name))
-		}
-	}
-	if common.hosts != nil {
-		h.scopes = append(h.scopes, common)
-	}
-	if every {
-		h.scopes = append(h.scopes, scope{})
+		h.addDomain(d, name)
 	}
 	return findings
+}
+
+// addDomain adds a domain to the scope of its kind.
+func (h *host) addDomain(d tree.Node, name string) {
+	plain := !strings.Contains(strings.TrimPrefix(name, "*."), "*")
+	last := slices.IndexFunc(h.scopes, func(s scope) bool { return s.condition == nil && !s.every() })
+	switch {
+	case name == "*":
+		h.scopes = append(h.scopes, scope{})
+	case !plain:
+		h.scopes = append(h.scopes, partly(d, name))
+	case last >= 0:
+		h.scopes[last].hosts = append(h.scopes[last].hosts, name)
+	default:
+		h.scopes = append(h.scopes, scope{hosts: []string{name}})
+	}
 }
 
 var port = regexp.MustCompile(`:[0-9]+$`)

@@ -27,83 +27,20 @@ func (c *collection) config() source.Config {
 		}
 	}
 	hosts := c.virtualHosts()
-	entries := map[*host][]entry{}
 	for _, h := range hosts {
 		r.Findings = append(r.Findings, h.setScopes(c.hosts)...)
-		entries[h] = r.entries(h)
+		h.entries = r.entries(h)
 	}
-	// Of two that have the same host, the one that allows something is read.
-	slices.SortStableFunc(hosts, func(a, b *host) int { return cmp.Compare(rank(entries[a]), rank(entries[b])) })
+	r.share(hosts)
 	for _, h := range hosts {
-		r.claim(h, hosts, entries)
-	}
-	for _, h := range hosts {
-		r.addRoutes(h, fold(h, entries[h]))
+		r.addRoutes(h)
 	}
 	for _, h := range hosts {
-		r.closeHost(h, entries[h])
+		r.closeHost(h)
 	}
 	// The virtual host of every host comes last in Envoy, wherever it stands.
-	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(breadth(a), breadth(b)) })
+	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(min(len(b.Hosts), 1), min(len(a.Hosts), 1)) })
 	return r.Config
-}
-
-func rank(entries []entry) int {
-	if slices.ContainsFunc(entries, func(e entry) bool { return e.cors != nil }) {
-		return 0
-	}
-	return 1
-}
-
-func breadth(r source.Route) int {
-	if len(r.Hosts) == 0 {
-		return 1
-	}
-	return 0
-}
-
-// claim takes hosts away from h that another virtual host has, in another listener or on
-// another port: policies know neither.
-func (r *reader) claim(h *host, all []*host, entries map[*host][]entry) {
-	if len(all) == 1 || !h.Exists() {
-		return
-	}
-	var kept []scope
-	for _, s := range h.scopes {
-		if s.condition != nil {
-			kept = append(kept, s)
-			continue
-		}
-		hosts := slices.Clone(s.hosts)
-		every := len(hosts) == 0 && !r.taken("", h, entries)
-		hosts = slices.DeleteFunc(hosts, func(name string) bool { return r.taken(name, h, entries) })
-		if every || len(hosts) > 0 {
-			kept = append(kept, scope{hosts: hosts})
-		}
-	}
-	h.scopes = kept
-}
-
-// taken reports whether another virtual host has the host; if none, h has it.
-func (r *reader) taken(name string, h *host, entries map[*host][]entry) bool {
-	owner := r.owners[name]
-	if owner == nil || owner == h {
-		r.owners[name] = h
-		return false
-	}
-	forwards := slices.ContainsFunc(entries[h], func(e entry) bool { return !e.local })
-	if rank(entries[owner]) == 0 && forwards && !same(owner.Node, h.Node) {
-		f := finding(source.Decide, h.Node, "the virtual host at "+owner.Place().String()+" has the same host "+cmp.Or(name, "*")+", on another port or listener: that one is read, since policies know neither", "")
-		f.Value = cmp.Or(name, "*")
-		r.Findings = append(r.Findings, f)
-	}
-	return true
-}
-
-func same(a, b tree.Node) bool {
-	one, err := a.JSON()
-	other, errOther := b.JSON()
-	return err == nil && errOther == nil && string(one) == string(other)
 }
 
 // entry is a route with what Envoy answers there.
@@ -128,7 +65,7 @@ func (r *reader) entries(h *host) []entry {
 	if len(h.routes) == 0 && len(h.above) == 0 && h.manager != nil && h.manager.policy.Exists() {
 		above = append(levels{{typed: h.manager.policy}}, above...)
 	}
-	findings := addedHeaders(h.level)
+	findings := append(addedHeaders(h.level), Misspelt(h.level, "cors")...)
 	if len(h.routes) == 0 && !h.Field("routes").Exists() {
 		e := entry{match: match{everyPath: true}, place: h.place(above)}
 		e.cors, e.findings = r.answer(h, above)
@@ -156,7 +93,7 @@ func (h *host) place(ls levels) source.Place {
 func (r *reader) entry(h *host, above levels, n tree.Node) entry {
 	action := n.Field("route")
 	l := levelOf(n, h.manager.filterNames())
-	c := &checker{findings: append(addedHeaders(n), addedHeaders(action)...)}
+	c := &checker{findings: slices.Concat(addedHeaders(n), addedHeaders(action), Misspelt(n, "cors"), Misspelt(action, "cors"))}
 	if l.old.Exists() {
 		c.tell(source.Differs, l.old, "Envoy does not load cors beside route: it is read as if it stood in it", "")
 	} else {
@@ -259,14 +196,16 @@ func addedHeaders(n tree.Node) []source.Finding {
 	return findings
 }
 
-// addRoutes adds the groups for each scope of h.
-func (r *reader) addRoutes(h *host, groups []source.Route) {
+// addRoutes adds the routes of h for each of its scopes.
+func (r *reader) addRoutes(h *host) {
+	groups := h.fold()
+	told := max(0, slices.IndexFunc(h.scopes, func(s scope) bool { return s.condition == nil }))
 	for i, s := range h.scopes {
 		for _, g := range groups {
 			g.Hosts = s.hosts
 			g.Conditions = append(slices.Clone(g.Conditions), s.condition...)
-			if i > 0 {
-				g.Findings = nil
+			if i != told {
+				g.Findings = nil // they are told once
 			}
 			r.Routes = append(r.Routes, g)
 		}
@@ -279,8 +218,8 @@ func (r *reader) addRoutes(h *host, groups []source.Route) {
 }
 
 // closeHost adds a route for what no entry of h matches.
-func (r *reader) closeHost(h *host, entries []entry) {
-	if !h.Field("domains").Exists() || slices.ContainsFunc(entries, entry.takesAll) {
+func (r *reader) closeHost(h *host) {
+	if !h.Field("domains").Exists() || slices.ContainsFunc(h.entries, entry.takesAll) {
 		return
 	}
 	for _, s := range h.scopes {
@@ -322,8 +261,8 @@ func isBroader(hosts []string, host string) bool {
 }
 
 // fold makes one route of entries that follow each other and get the same answer.
-func fold(h *host, entries []entry) []source.Route {
-	entries = slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.never })
+func (h *host) fold() []source.Route {
+	entries := slices.DeleteFunc(slices.Clone(h.entries), func(e entry) bool { return e.never })
 	var routes []source.Route
 	for len(entries) > 0 {
 		n := 1

@@ -18,11 +18,15 @@ const (
 	system = "Envoy Gateway"
 )
 
-// Claims reports whether a document is Envoy Gateway's, or a fragment of a SecurityPolicy
-// with cors.
+// Claims reports whether a document is a SecurityPolicy, the class of Envoy Gateway's Gateways,
+// or a fragment of a SecurityPolicy with cors.
 func Claims(doc tree.Node) bool {
-	if o, ok := tree.ObjectOf(doc); ok {
-		return o.Group == group || o.Group == "" && o.Kind == "SecurityPolicy"
+	o, ok := tree.ObjectOf(doc)
+	switch {
+	case ok && o.Kind == "SecurityPolicy":
+		return o.Group == group || o.Group == ""
+	case ok:
+		return o.Kind == "GatewayClass" && strings.HasPrefix(o.Field("spec", "controllerName").String(), group+"/")
 	}
 	return !gatewayapi.Claims(doc) && fragment(doc).cors().Field("allowOrigins").Exists()
 }

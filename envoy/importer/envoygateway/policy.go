@@ -75,9 +75,6 @@ func (p *securityPolicy) cors() tree.Node {
 	return p.spec.Field("cors")
 }
 
-// name is the base of the policy's name.
-func (p *securityPolicy) name() string { return p.object.Name }
-
 // of returns the cors of the policy that holds for a rule at a listener, or nil. The closest
 // policy holds with all it says and does not say: that of the rule, of the route, of the
 // listener, or of the gateway (translateSecurityPolicyForListeners). A policy with a

@@ -30,9 +30,11 @@ func Claims(doc tree.Node) bool {
 
 var wholeSeconds = regexp.MustCompile(`^[0-9]+$`)
 
-// isOurs reports whether an object is of the Gateway API. People leave out the apiVersion.
+// isOurs reports whether an object is a route or a gateway. People leave out the apiVersion
+// of routes.
 func isOurs(o tree.Object) bool {
-	return o.Group == Group || o.Group == "" && (o.Kind == "HTTPRoute" || o.Kind == "GRPCRoute")
+	route := o.Kind == "HTTPRoute" || o.Kind == "GRPCRoute"
+	return o.Group == Group && (route || o.Kind == "Gateway") || o.Group == "" && route
 }
 
 // isTraefiks reports whether a route answers through a middleware of Traefik, whose reader

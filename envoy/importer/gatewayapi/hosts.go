@@ -56,20 +56,36 @@ func (g gateways) attachments(r Rule) []Attachment {
 	return all
 }
 
-// hosts returns the hosts of the rule at some listeners: those of its route that a listener
-// has, too (HTTPRouteSpec, hostnames). Of a gateway that is not in the input, every host
-// may come.
-func (r Rule) hosts(at []Attachment) (hosts []string, every bool) {
+// hosts returns the hosts of the rule at some listeners, of all that its route is attached
+// to: those of its route that a listener has, too (HTTPRouteSpec, hostnames), and no other
+// listener more closely (Listener, hostname). Of a gateway that is not in the input, every
+// host may come.
+func (r Rule) hosts(at, all []Attachment) (hosts []string, every bool) {
 	own := hostnames(r.spec.Field("hostnames"))
 	for _, a := range at {
-		common, all := intersect(own, a.Listener.Field("hostname").String())
-		hosts, every = append(hosts, common...), every || all
+		common, open := intersect(own, a.hostname())
+		every = every || open
+		for _, host := range common {
+			if !slices.ContainsFunc(all, func(b Attachment) bool { return b.closer(a, host) }) {
+				hosts = append(hosts, host)
+			}
+		}
 	}
 	if every {
 		return nil, true
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts), false
+}
+
+func (a Attachment) hostname() string { return strings.ToLower(a.Listener.Field("hostname").String()) }
+
+// closer reports whether the listener takes the requests for a host before that of b.
+func (a Attachment) closer(b Attachment, host string) bool {
+	one, two := a.hostname(), b.hostname()
+	sameSocket := a.Gateway.Exists() && a.Gateway.Place() == b.Gateway.Place() && a.Listener.Field("port").String() == b.Listener.Field("port").String()
+	covers := one == host || below(one, host)
+	return sameSocket && covers && (two == "" || below(two, one))
 }
 
 // tellTaken tells of hosts that another listener answers otherwise.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -57,7 +58,8 @@ func (r Rule) unattached() []source.Finding {
 func (r Rule) answered(gateways gateways, reader Reader) []match {
 	var keys []string
 	groups := map[string][]Attachment{}
-	for _, a := range gateways.attachments(r) {
+	attachments := gateways.attachments(r)
+	for _, a := range attachments {
 		key := reader.Key(r, a)
 		if groups[key] == nil {
 			keys = append(keys, key)
@@ -68,7 +70,7 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 	taken := map[string]bool{}
 	for _, key := range keys {
 		a := reader.Answer(r, groups[key][0])
-		hosts, every := r.hosts(groups[key])
+		hosts, every := r.hosts(groups[key], attachments)
 		if len(hosts) == 0 && !every {
 			continue
 		}
@@ -236,19 +238,18 @@ func (m *match) conditions(n tree.Node, r Rule) {
 }
 
 // takesPreflights reports whether the rule takes OPTIONS requests for the path of a match,
-// and no other rule of the route is for that path.
+// and no other rule of the route takes other requests for it.
 func (r Rule) takesPreflights(n tree.Node) bool {
 	path, _ := r.path(n)
 	takes := false
 	for _, rule := range r.spec.Field("rules").Items() {
 		for _, m := range rule.Field("matches").Items() {
-			if p, _ := r.path(m); p.Kind != path.Kind || p.Text.Text != path.Text.Text {
-				continue
-			}
-			if rule.Path() != r.Path() {
+			p, everywhere := r.path(m)
+			if rule.Path() != r.Path() && (everywhere || strings.HasPrefix(path.Text.Text, p.Text.Text)) {
 				return false
 			}
-			takes = takes || m.Field("method").String() == "OPTIONS" && !m.Field("headers").Exists() && !m.Field("queryParams").Exists()
+			bare := !m.Field("headers").Exists() && !m.Field("queryParams").Exists()
+			takes = takes || p.Kind == path.Kind && p.Text.Text == path.Text.Text && m.Field("method").String() == "OPTIONS" && bare
 		}
 	}
 	return takes

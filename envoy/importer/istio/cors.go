@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -105,7 +106,11 @@ func (c *corsReader) origin(n tree.Node) []source.Origin {
 		if text.String() == "" {
 			c.tell(source.Differs, text, "Istio does not load an empty matcher", "")
 		}
-		return []source.Origin{source.EnvoyOrigin(text.Text(), m.kind)}
+		o := source.EnvoyOrigin(text.Text(), m.kind)
+		if f, told := envoyimport.Everybody(o); told {
+			c.findings = append(c.findings, f)
+		}
+		return []source.Origin{o}
 	}
 	return nil
 }

@@ -46,7 +46,8 @@ func Read(docs []tree.Node) source.Config {
 // reader collects what was found.
 type reader struct {
 	source.Config
-	delegates map[string]tree.Object // :: namespace/name
+	delegates map[string]tree.Object // without hosts :: namespace/name
+	delegated map[string]bool        // to by others :: namespace/name
 }
 
 // part is a piece of a VirtualService without its kind.
@@ -75,7 +76,7 @@ func partsOf(doc tree.Node) []part {
 		return parts
 	case doc.Field("spec").IsMapping():
 		return partsOf(doc.Field("spec"))
-	case doc.Field("http").IsList():
+	case doc.Field("http").IsList(), isCORS(doc.Field("http").Proto("cors_policy")):
 		return []part{{doc, spec}}
 	case isCORS(doc.Proto("cors_policy")):
 		return []part{{doc, route}}
@@ -99,7 +100,7 @@ func isCORS(n tree.Node) bool {
 func (r *reader) part(p part) {
 	switch p.kind {
 	case spec:
-		r.service(service{spec: p.Node, routes: p.Field("http").Items()})
+		r.service(service{spec: p.Node, routes: p.Field("http").Entries()})
 	case route:
 		r.service(service{routes: []tree.Node{p.Node}, cut: true})
 	case corsPolicy:
@@ -113,23 +114,17 @@ func (r *reader) virtualServices(objects []tree.Object) {
 	slices.SortStableFunc(objects, func(a, b tree.Object) int {
 		return strings.Compare(a.Field("metadata", "creationTimestamp").String(), b.Field("metadata", "creationTimestamp").String())
 	})
-	r.delegates = map[string]tree.Object{}
+	r.setDelegates(objects)
+	oldest, shared := ownersOf(objects)
 	for _, o := range objects {
-		if len(o.Field("spec", "hosts").Items()) == 0 {
-			r.delegates[o.Namespace+"/"+o.Name] = o
-		}
-	}
-	first := map[string]tree.Object{}
-	for _, o := range objects {
-		if slices.Contains(delegatedTo(objects), o.Namespace+"/"+o.Name) {
+		if r.delegated[o.Namespace+"/"+o.Name] {
 			continue // read where it is delegated to
 		}
 		s := service{spec: o.Field("spec"), name: o.Name, namespace: o.Namespace, routes: o.Field("spec", "http").Items(), object: true}
 		for _, h := range s.spec.Field("hosts").Items() {
-			if before, again := first[h.String()]; again {
-				r.tell(source.Decide, h, "the VirtualService "+before.Name+" has the same host: the routes of the older one come first, those for all requests last, as at a gateway", "")
-			} else {
-				first[h.String()] = o
+			s.shares = s.shares || shared[h.String()]
+			if first := oldest[h.String()]; first.Place() != o.Place() {
+				r.tell(source.Decide, h, "the VirtualService "+first.Name+" has the same host: the routes of the older one come first, those for all requests last, as at a gateway", "")
 			}
 		}
 		r.service(s)
@@ -139,31 +134,38 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		r.Routes = append(r.Routes, envoyimport.Closing(r.Routes, all)...)
 	}
 	// At a gateway, the routes that take all requests come last (SortVHostRoutes in Istio's route.go).
-	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return compareBool(isCatchAll(a), isCatchAll(b)) })
+	specific := func(route source.Route) int { return min(len(route.Paths)+len(route.Conditions), 1) }
+	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(specific(b), specific(a)) })
 }
 
-// compareBool sorts false before true.
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	}
-	return 1
-}
-
-// delegatedTo returns the namespaces and names of the objects that others delegate to.
-func delegatedTo(objects []tree.Object) []string {
-	var names []string
+// ownersOf returns the first object of each host, and the hosts that several have.
+func ownersOf(objects []tree.Object) (oldest map[string]tree.Object, shared map[string]bool) {
+	oldest, shared = map[string]tree.Object{}, map[string]bool{}
 	for _, o := range objects {
-		for _, route := range o.Field("spec", "http").Items() {
-			if d := route.Field("delegate"); d.Exists() {
-				names = append(names, delegateName(d, o.Namespace))
+		for _, h := range o.Field("spec", "hosts").Items() {
+			if _, again := oldest[h.String()]; again {
+				shared[h.String()] = true
+			} else {
+				oldest[h.String()] = o
 			}
 		}
 	}
-	return names
+	return oldest, shared
+}
+
+// setDelegates finds the objects that others may delegate to, and those to which they do.
+func (r *reader) setDelegates(objects []tree.Object) {
+	r.delegates, r.delegated = map[string]tree.Object{}, map[string]bool{}
+	for _, o := range objects {
+		if len(o.Field("spec", "hosts").Items()) == 0 {
+			r.delegates[o.Namespace+"/"+o.Name] = o
+		}
+		for _, route := range o.Field("spec", "http").Items() {
+			if d := route.Field("delegate"); d.Exists() {
+				r.delegated[delegateName(d, o.Namespace)] = true
+			}
+		}
+	}
 }
 
 func delegateName(d tree.Node, namespace string) string {

@@ -18,6 +18,8 @@ type service struct {
 	routes          []tree.Node
 	// object tells that it is whole, and cut that an entry of http may have been cut.
 	object, cut bool
+	// shares tells that another VirtualService has one of the hosts.
+	shares bool
 }
 
 // entry is an entry of http, with what its root has if it is a delegate's.
@@ -27,19 +29,10 @@ type entry struct {
 	cors    tree.Node
 }
 
+// service adds the routes of s.
 func (r *reader) service(s service) {
 	hosts := s.hosts()
-	for _, n := range s.spec.Field("hosts").Entries() {
-		if strings.Contains(n.String(), "/") {
-			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
-		}
-	}
-	if s.object && len(hosts) == 0 && !s.spec.Field("hosts").Exists() {
-		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
-	}
-	if s.object && !s.spec.Field("gateways").Exists() {
-		r.tell(source.Default, s.spec, "without gateways, Istio applies the VirtualService within the mesh, not to what comes through a gateway", "")
-	}
+	r.tellService(s)
 	entries := r.entries(s)
 	for i, e := range entries {
 		routes := e.routes(s)
@@ -52,6 +45,21 @@ func (r *reader) service(s service) {
 			r.unreached(s, entries[i+1:])
 			return
 		}
+	}
+}
+
+// tellService tells of hosts and gateways.
+func (r *reader) tellService(s service) {
+	for _, n := range s.spec.Field("hosts").Entries() {
+		if strings.Contains(n.String(), "/") {
+			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
+		}
+	}
+	if s.object && !s.spec.Field("hosts").Exists() {
+		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
+	}
+	if s.object && !s.spec.Field("gateways").Exists() {
+		r.tell(source.Default, s.spec, "without gateways, Istio applies the VirtualService within the mesh, not to what comes through a gateway", "")
 	}
 }
 
@@ -130,18 +138,34 @@ func (s service) hosts() []string {
 	return hosts
 }
 
-// routes returns one route for all matches that have paths alone, and one for each other.
+// routes returns one route for all matches that have paths alone, and one for each other. One
+// that takes all requests comes last: the matches before it matter only if it moves behind
+// the routes of others.
 func (e entry) routes(s service) []source.Route {
 	base := e.base(s)
-	if slices.ContainsFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 }) {
-		e.matches = nil
+	all := slices.IndexFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 })
+	matches := e.matches
+	if all >= 0 {
+		matches = matches[:all]
+		if !s.shares {
+			matches = nil
+		}
 	}
-	if len(e.matches) == 0 {
-		return []source.Route{base}
+	routes := matching(base, matches, s)
+	if all >= 0 || len(e.matches) == 0 {
+		routes = append(routes, base)
 	}
+	for i := 1; i < len(routes); i++ {
+		routes[i].Findings = nil // told once
+	}
+	return routes
+}
+
+// matching returns the routes of matches, none of which takes all requests.
+func matching(base source.Route, matches []tree.Node, s service) []source.Route {
 	common := base
 	var routes []source.Route
-	for _, m := range e.matches {
+	for _, m := range matches {
 		path, conditions := pathOf(m), conditionsOf(m, s)
 		if len(conditions) == 0 {
 			common.Paths = append(common.Paths, path)
@@ -157,15 +181,12 @@ func (e entry) routes(s service) []source.Route {
 	if len(common.Paths) > 0 {
 		routes = append(routes, common)
 	}
-	for i := range routes[1:] {
-		routes[1+i].Findings = nil // told once
-	}
 	return routes
 }
 
 // base is a route with all but hosts, paths and conditions.
 func (e entry) base(s service) source.Route {
-	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: added(e.Node)}
+	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: append(added(e.Node), envoyimport.Misspelt(e.Node, "corsPolicy", "cors_policy")...)}
 	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
 	switch {
 	case !e.cors.Exists():
@@ -228,6 +249,7 @@ func conditionsOf(m tree.Node, s service) []source.Text {
 				continue
 			}
 		case "headers", "withoutHeaders", "queryParams":
+			word = strings.Replace(word, "params", "parameters", 1)
 			for _, one := range f.Fields() {
 				list = append(list, source.Text{Place: one.Key.Place, Text: strings.TrimSuffix(word, "s") + " " + one.Key.Text})
 			}

@@ -120,7 +120,6 @@ func regex(o *source.Origin, report *fields.Report) {
 	if !strings.HasSuffix(expr, "$") {
 		expr += "$"
 	}
-	expr = strings.TrimPrefix(expr, "^")
 	if !strings.Contains(expr, ":") {
 		expr = ofHost(expr)
 	}

@@ -27,7 +27,9 @@ func (c *config) part(doc tree.Node) {
 		d.read(doc)
 	case doc.Field("data").IsList(): // as the Admin API lists them
 		c.part(doc.Field("data"))
-	case doc.Field("name").String() == pluginName, doc.Field("plugin").String() == pluginName:
+	case doc.Field("plugin").String() == pluginName: // a KongPlugin without its head
+		c.plugin(plugin{entity: doc, config: doc.Field("config"), object: true})
+	case doc.Field("name").String() == pluginName:
 		d.plugin(doc, "")
 	case doc.Field("config", "origins").Exists(), doc.Field("config", "exposed_headers").Exists():
 		c.plugins = append(c.plugins, &plugin{config: doc.Field("config"), entity: doc})

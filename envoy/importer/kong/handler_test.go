@@ -120,7 +120,7 @@ func TestHandler(t *testing.T) {
 	entries := []string{
 		"*", "null", "https://a.example", "https://a.example/", "https://a.example:443", "http://a.example:80/x", "https://A.example", "a.example", "a.example:8443", "localhost", "http://localhost:3000",
 		"https://*.a.example", ".*a.example", `.*\.a\.example`, `^https://.*\.a\.example$`, `https://[a-z]+\.a\.example`, `https?://(b|c)\.example(:\d+)?`, `b\.example|c\.example`, `^(b|c)\.example`,
-		`https://b\.example|https://c\.example`, `b_c.example`, ".*", "^.*$", `.+`, "https://.*", `[^.]+\.a\.example`,
+		`https://b\.example|https://c\.example`, `b_c.example`, ".*", "^.*$", `.+`, "https://.*", `[^.]+\.a\.example`, `localhost[^a]+`, `b\.example$|^c\.example$`,
 	}
 	origins := []string{
 		"https://a.example", "http://a.example", "https://www.a.example", "https://x.www.a.example", "https://xa.example", "https://a.example:8443", "https://a.example.evil.test", "https://b.example", "http://b.example:3000",

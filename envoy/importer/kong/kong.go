@@ -86,11 +86,15 @@ func (c *config) tell(fidelity source.Fidelity, n tree.Node, message, hint strin
 
 // plugin adds one that is for a scope, if it is a cors plugin that is on.
 func (c *config) plugin(p plugin) {
-	switch name := p.entity.Field("name").String(); {
-	case strings.HasPrefix(name, "response-transformer") && !p.object:
+	kind := p.entity.Field("name").String()
+	if p.object {
+		kind = p.entity.Field("plugin").String()
+	}
+	switch {
+	case strings.HasPrefix(kind, "response-transformer"):
 		c.transformer(p.config)
 		return
-	case p.entity.Field("plugin").String() != pluginName && name != pluginName:
+	case kind != pluginName:
 		return
 	}
 	if on := p.entity.Field("enabled"); on.Exists() && !on.True() || p.entity.Field("disabled").True() {

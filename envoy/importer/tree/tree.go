@@ -153,12 +153,18 @@ func (n Node) Field(names ...string) Node {
 }
 
 func (n Node) field(name string) Node {
-	for _, f := range n.Fields() {
-		if f.Key.Text == name {
-			return f.Node
+	missing := Node{file: n.file, path: join(n.path, name)}
+	if !n.IsMapping() {
+		return missing
+	}
+	at := n.target()
+	for i := 0; i+1 < len(at.Content); i += 2 {
+		if at.Content[i].Value == name {
+			missing.node = at.Content[i+1]
+			return missing
 		}
 	}
-	return Node{file: n.file, path: join(n.path, name)}
+	return missing
 }
 
 func join(path, name string) string {

@@ -2,6 +2,7 @@ package imported
 
 import (
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -144,7 +145,7 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 		return true
 	case f.Field == "clusters": // chance decides
 		return !wider
-	case f.Policy != d.Policy && f.Policy != "" && d.Policy != "": // what is off, or has no policy, is told of
+	case f.Policy != "" && d.Policy != "" && !imp.alike(f.Policy, d.Policy): // what is off, or has no policy, is told of
 		return false
 	}
 	switch f.Field {
@@ -160,6 +161,15 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 		return f.Fidelity == source.Differs && narrower && d.Reason == policy.ReasonPreflightHeaderDenied && f.Value == "*"
 	}
 	return false
+}
+
+// alike reports whether two policies say the same: a finding names one of them.
+func (imp *imported) alike(one, other string) bool {
+	of := map[string]policy.CORS{}
+	for _, s := range imp.Policies {
+		of[s.Name] = s.CORS
+	}
+	return reflect.DeepEqual(of[one], of[other])
 }
 
 // isCondition reports whether a finding's value is a condition besides host and path.
