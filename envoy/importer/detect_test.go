@@ -172,3 +172,24 @@ func TestFiles(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever people paste is refused or imported.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{virtualService, httpRoute, securityPolicy, ingress, nginxConf, fragment, "```\n" + fragment + "```", "a: {{ .Values.a }}", "[a]\nb=1", "cors: {a: true,},\n"} {
+		f.Add("auto", []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, from string, text []byte) {
+		if !slices.Contains(importer.Systems(), from) {
+			from = importer.Auto
+		}
+		configs, err := importer.Read(from, []source.File{{Path: "in", Text: text}})
+		if err != nil {
+			return
+		}
+		r := importer.Translate(importer.Options{}, configs...)
+		if strings.Contains(r.Report(), "corsgate refuses it") {
+			t.Errorf("%s\n%s", r.Text(), r.Report())
+		}
+		_ = r.Cases()
+	})
+}
