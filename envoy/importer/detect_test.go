@@ -47,6 +47,18 @@ func TestEachDocumentSaysOfWhichSystemItIs(t *testing.T) {
 	}
 }
 
+func TestFilesWithinConfigMaps(t *testing.T) {
+	text := "kind: ConfigMap\ndata:\n  note: x\n  nginx.conf: |\n"
+	for line := range strings.Lines(nginxConf) {
+		text += "    " + line
+	}
+	text += "  traefik.yaml: |\n    http: {middlewares: {c: {headers: {accessControlAllowOriginList: [https://traefik.example]}}}}\n"
+	policies, report := imported(t, importer.Auto, file("all.yaml", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://traefik.example") || !strings.Contains(report, "all.yaml:8:") {
+		t.Error(policies, report)
+	}
+}
+
 // Labels in lines are one text to YAML, and no object of JavaScript.
 func TestLabelsInLines(t *testing.T) {
 	policies, _ := imported(t, importer.Auto, file("labels", "traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=https://a.example,https://b.example\ntraefik.http.middlewares.c.headers.accesscontrolmaxage=60\n"))
