@@ -107,8 +107,32 @@ func (d *detector) add(f source.File) error {
 	if err != nil && toml.Match(f.Text) {
 		return fmt.Errorf("%s: this looks like TOML, which is not read: write it as YAML", printable.Name(f.Path))
 	}
-	d.docs, d.told = append(d.docs, docs...), append(d.told, told...)
+	d.told = append(d.told, told...)
+	for _, doc := range tree.Unlist(docs) {
+		if !d.embedded(doc) {
+			d.docs = append(d.docs, doc)
+		}
+	}
 	return err
+}
+
+// embedded adds the files within a ConfigMap that are about CORS, and reports whether there
+// are any.
+func (d *detector) embedded(doc tree.Node) (found bool) {
+	if doc.Field("kind").String() != "ConfigMap" {
+		return false
+	}
+	for _, f := range doc.Field("data").Fields() {
+		if !strings.Contains(f.String(), "\n") || !aboutCORS.MatchString(f.String()) {
+			continue
+		}
+		// The text begins in the line below. What is above it counts as empty lines.
+		at := f.Place()
+		if d.add(source.File{Path: at.File, Text: []byte(strings.Repeat("\n", at.Line) + f.String())}) == nil {
+			found = true
+		}
+	}
+	return found
 }
 
 // isTemplate reports whether a file has to be rendered before it is read. Rules of alerts

@@ -47,6 +47,36 @@ func TestEachDocumentSaysOfWhichSystemItIs(t *testing.T) {
 	}
 }
 
+func TestFilesWithinConfigMaps(t *testing.T) {
+	text := "kind: ConfigMap\ndata:\n  note: x\n  nginx.conf: |\n"
+	for line := range strings.Lines(nginxConf) {
+		text += "    " + line
+	}
+	text += "  traefik.yaml: |\n    http: {middlewares: {c: {headers: {accessControlAllowOriginList: [https://traefik.example]}}}}\n"
+	policies, report := imported(t, importer.Auto, file("all.yaml", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://traefik.example") || !strings.Contains(report, "all.yaml:8:") {
+		t.Error(policies, report)
+	}
+}
+
+// Labels in lines are one text to YAML, and no object of JavaScript.
+func TestLabelsInLines(t *testing.T) {
+	policies, _ := imported(t, importer.Auto, file("labels", "traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=https://a.example,https://b.example\ntraefik.http.middlewares.c.headers.accesscontrolmaxage=60\n"))
+	if !strings.Contains(policies, "[https://a.example, https://b.example]") || !strings.Contains(policies, "maxAge: 60") {
+		t.Error(policies)
+	}
+}
+
+// A route that answers through a middleware of Traefik is not read as one without CORS.
+func TestRoutesWithMiddlewares(t *testing.T) {
+	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [h.example]\n  rules:\n  - filters: [{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: c}}]\n"
+	middleware := "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c}\nspec: {headers: {accessControlAllowOriginList: [https://traefik.example]}}\n"
+	policies, _ := imported(t, importer.Auto, file("all.yaml", route+"---\n"+middleware))
+	if !strings.Contains(policies, "https://traefik.example") || !strings.Contains(policies, "h.example") {
+		t.Error(policies)
+	}
+}
+
 // Envoy Gateway reads the routes of the Gateway API by itself: they come once.
 func TestRoutesAreReadOnce(t *testing.T) {
 	policies, _ := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))

@@ -71,10 +71,10 @@ func documents(f source.File) (docs []tree.Node, told []source.Finding, err erro
 }
 
 // isLoose reports whether a document has fields with the commas of a programming language:
-// "credentials: true,".
+// "credentials: true,". A text of Traefik's labels is none.
 func isLoose(doc tree.Node) bool {
 	fields := doc.Fields()
-	return len(fields) == 0 && doc.IsText() || slices.ContainsFunc(fields, func(f tree.Field) bool { return strings.HasSuffix(f.String(), ",") })
+	return len(fields) == 0 && doc.IsText() && !strings.Contains(doc.String(), "traefik.http.") || slices.ContainsFunc(fields, func(f tree.Field) bool { return strings.HasSuffix(f.String(), ",") })
 }
 
 var fence = []byte("```")

@@ -31,43 +31,6 @@ const maxDepth = 100
 
 // Parse returns the documents of a file; empty ones are left out. An error has the place.
 func Parse(file source.File) ([]Node, error) {
-	docs, err := parse(file)
-	if err != nil {
-		if fields := parseFields(file); fields != nil {
-			return fields, nil
-		}
-	}
-	return docs, err
-}
-
-// parseFields reads a part of a mapping of JSON or of JavaScript, without the braces
-// around it. It returns nothing if the file is not one.
-func parseFields(file source.File) []Node {
-	file.Text = slices.Concat([]byte("{"), file.Text, []byte("\n}"))
-	docs, err := parse(file)
-	if err != nil || len(docs) != 1 || !docs[0].IsMapping() {
-		return nil
-	}
-	for _, f := range docs[0].Fields() {
-		if !f.Exists() {
-			return nil
-		}
-	}
-	shift(docs[0].node)
-	return docs
-}
-
-// shift removes the brace in front of the first line from the places below n.
-func shift(n *yaml.Node) {
-	if n.Line == 1 {
-		n.Column = max(1, n.Column-1)
-	}
-	for _, c := range n.Content {
-		shift(c)
-	}
-}
-
-func parse(file source.File) ([]Node, error) {
 	depth := loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
 		if depth > maxDepth {
 			return fmt.Errorf("lists and mappings nest deeper than %d levels", maxDepth)
