@@ -107,8 +107,32 @@ func (d *detector) add(f source.File) error {
 	if err != nil && toml.Match(f.Text) {
 		return fmt.Errorf("%s: this looks like TOML, which is not read: write it as YAML", printable.Name(f.Path))
 	}
-	d.docs, d.told = append(d.docs, docs...), append(d.told, told...)
+	d.told = append(d.told, told...)
+	for _, doc := range tree.Unlist(docs) {
+		if !d.embedded(doc) {
+			d.docs = append(d.docs, doc)
+		}
+	}
 	return err
+}
+
+// embedded adds the files within a ConfigMap that are about CORS, and reports whether there
+// are any.
+func (d *detector) embedded(doc tree.Node) (found bool) {
+	if doc.Field("kind").String() != "ConfigMap" {
+		return false
+	}
+	for _, f := range doc.Field("data").Fields() {
+		if !strings.Contains(f.String(), "\n") || !aboutCORS.MatchString(f.String()) {
+			continue
+		}
+		// The text begins in the line below. What is above it counts as empty lines.
+		at := f.Place()
+		if d.add(source.File{Path: at.File, Text: []byte(strings.Repeat("\n", at.Line) + f.String())}) == nil {
+			found = true
+		}
+	}
+	return found
 }
 
 // isTemplate reports whether a file has to be rendered before it is read. Rules of alerts
@@ -124,6 +148,9 @@ func (d *detector) isMeant(system string) bool { return d.from == Auto || d.from
 func (d *detector) configs() (configs []source.Config, err error) {
 	d.docs = tree.Unlist(d.docs)
 	claimed := make([]string, len(d.docs))
+	if d.isMeant(nginxSystem) {
+		d.addMounted(claimed)
+	}
 	for _, s := range d.readers() {
 		if !d.claim(s, claimed) {
 			continue
@@ -142,6 +169,24 @@ func (d *detector) configs() (configs []source.Config, err error) {
 		return nil, ErrNothing
 	}
 	return append(configs, source.Config{Findings: d.told}), nil
+}
+
+// addMounted adds the parts of an nginx.conf that ConfigMaps hold. Their lines are those of
+// the file, if they stand there as they are.
+func (d *detector) addMounted(claimed []string) {
+	for i, doc := range d.docs {
+		o, ok := tree.ObjectOf(doc)
+		if !ok || o.Kind != "ConfigMap" {
+			continue
+		}
+		for _, f := range doc.Field("data").Fields() {
+			at := f.Place()
+			text := strings.Repeat("\n", at.Line) + f.String()
+			if mounted := (source.File{Path: at.File + "#" + f.Key.Text, Text: []byte(text)}); isNginx(mounted) {
+				d.nginx, claimed[i] = append(d.nginx, mounted), nginxSystem
+			}
+		}
+	}
 }
 
 // readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by

@@ -47,6 +47,36 @@ func TestEachDocumentSaysOfWhichSystemItIs(t *testing.T) {
 	}
 }
 
+func TestFilesWithinConfigMaps(t *testing.T) {
+	text := "kind: ConfigMap\ndata:\n  note: x\n  nginx.conf: |\n"
+	for line := range strings.Lines(nginxConf) {
+		text += "    " + line
+	}
+	text += "  traefik.yaml: |\n    http: {middlewares: {c: {headers: {accessControlAllowOriginList: [https://traefik.example]}}}}\n"
+	policies, report := imported(t, importer.Auto, file("all.yaml", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://traefik.example") || !strings.Contains(report, "all.yaml:8:") {
+		t.Error(policies, report)
+	}
+}
+
+// Labels in lines are one text to YAML, and no object of JavaScript.
+func TestLabelsInLines(t *testing.T) {
+	policies, _ := imported(t, importer.Auto, file("labels", "traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=https://a.example,https://b.example\ntraefik.http.middlewares.c.headers.accesscontrolmaxage=60\n"))
+	if !strings.Contains(policies, "[https://a.example, https://b.example]") || !strings.Contains(policies, "maxAge: 60") {
+		t.Error(policies)
+	}
+}
+
+// A route that answers through a middleware of Traefik is not read as one without CORS.
+func TestRoutesWithMiddlewares(t *testing.T) {
+	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [h.example]\n  rules:\n  - filters: [{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: c}}]\n"
+	middleware := "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c}\nspec: {headers: {accessControlAllowOriginList: [https://traefik.example]}}\n"
+	policies, _ := imported(t, importer.Auto, file("all.yaml", route+"---\n"+middleware))
+	if !strings.Contains(policies, "https://traefik.example") || !strings.Contains(policies, "h.example") {
+		t.Error(policies)
+	}
+}
+
 // Envoy Gateway reads the routes of the Gateway API by itself: they come once.
 func TestRoutesAreReadOnce(t *testing.T) {
 	policies, _ := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))
@@ -79,6 +109,7 @@ func TestPastedText(t *testing.T) {
 		"CRLF":              {strings.ReplaceAll(fragment, "\n", "\r\n"), ""},
 		"code block":        {"We use this:\n\n```yaml\n" + fragment + "```\n\nand it does not work: why?\n", "in:1:1: dropped: what stands around the code blocks is not read"},
 		"two code blocks":   {"```yaml\n" + fragment + "```\nand\n```yaml\n" + virtualService + "```\n", "around the code blocks"},
+		"a citation":        {"> " + strings.ReplaceAll(strings.TrimSpace(fragment), "\n", "\n> ") + "\n", "citation"},
 		"tabs":              {"cors:\n\tallow_origin_string_match:\n\t- exact: https://envoy.example\n", "tabs at the beginning of lines"},
 		"JavaScript":        {"// cors\nexport default {\n  cors: {\n    allow_origin_string_match: [{exact: 'https://envoy.example'}],\n  },\n};\n", "an object of JavaScript"},
 		"fields":            {"cors: {allow_origin_string_match: [{exact: 'https://envoy.example'}]},\nother: true,\n", ""},
@@ -99,7 +130,8 @@ func TestWhatIsNotRead(t *testing.T) {
 		"a template":      {"spec:\n  hosts: [{{ .Values.host }}]\n  cors: {{- toYaml .Values.cors | nindent 4 }}\n", "in is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'"},
 		"TOML":            {"[http.middlewares.cors.headers]\n  accessControlAllowOriginList = [\"https://a.example\"]\n", "TOML"},
 		"UTF-16":          {"c\x00o\x00r\x00s\x00", "UTF-16"},
-		"a broken file":   {"cors: [", "in"},
+		"a broken file":   {"a: 1\n b: 2\n", "in:2:3: this is neither YAML nor JSON"},
+		"a bare star":     {"cors:\n  allowOrigins: [*]\n", "in quotes"},
 		"something else":  {"kind: ConfigMap\ndata: {a: b}\n", importer.ErrNothing.Error()},
 		"no text":         {"", importer.ErrNothing.Error()},
 		"text":            {"hello", importer.ErrNothing.Error()},
@@ -112,6 +144,14 @@ func TestWhatIsNotRead(t *testing.T) {
 	alert := "kind: PrometheusRule\nspec: {annotations: {summary: '{{ $labels.pod }} is down'}}\n---\n" + virtualService
 	if policies, _ := imported(t, importer.Auto, file("in", alert)); !strings.Contains(policies, "https://istio.example") {
 		t.Errorf("an alert's placeholder is not a template's:\n%s", policies)
+	}
+}
+
+func TestAConfigMapMayHoldAnNginxConf(t *testing.T) {
+	text := "kind: ConfigMap\napiVersion: v1\nmetadata: {name: web}\ndata:\n  other: x\n  default.conf: |\n    " + strings.ReplaceAll(strings.TrimSpace(nginxConf), "\n", "\n    ") + "\n"
+	policies, report := imported(t, importer.Auto, file("in", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(report, "in#default.conf:10:") || strings.Contains(report, "nobody understands") {
+		t.Errorf("%s%s", policies, report)
 	}
 }
 
@@ -153,4 +193,25 @@ func TestFiles(t *testing.T) {
 	if _, err := importer.Files([]string{"-"}, strings.NewReader(strings.Repeat("x", 32<<20+1))); err == nil || !strings.Contains(err.Error(), "more than 32 MiB") {
 		t.Error(err)
 	}
+}
+
+// Whatever people paste is refused or imported.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{virtualService, httpRoute, securityPolicy, ingress, nginxConf, fragment, "```\n" + fragment + "```", "a: {{ .Values.a }}", "[a]\nb=1", "cors: {a: true,},\n"} {
+		f.Add("auto", []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, from string, text []byte) {
+		if !slices.Contains(importer.Systems(), from) {
+			from = importer.Auto
+		}
+		configs, err := importer.Read(from, []source.File{{Path: "in", Text: text}})
+		if err != nil {
+			return
+		}
+		r := importer.Translate(importer.Options{}, configs...)
+		if strings.Contains(r.Report(), "corsgate refuses it") {
+			t.Errorf("%s\n%s", r.Text(), r.Report())
+		}
+		_ = r.Cases()
+	})
 }

@@ -56,7 +56,7 @@ func (r Result) Undecided() bool {
 // the same requests, the first one counts.
 func Translate(o Options, configs ...source.Config) Result {
 	if o.Rehearse {
-		return rehearse(o, configs)
+		return rehearse(o, configs, proofs{})
 	}
 	return translateAll(o, configs, proofs{})
 }

@@ -21,7 +21,7 @@ const system = "Gateway API"
 // fragment of a route with a CORS filter.
 func Claims(doc tree.Node) bool {
 	if o, ok := tree.ObjectOf(doc); ok {
-		return isOurs(o)
+		return isOurs(o) && !isTraefiks(doc)
 	}
 	return slices.ContainsFunc(fragment(doc), func(r Rule) bool {
 		return r.CORS().Exists() && !r.isBare() || wholeSeconds.MatchString(r.CORS().Field("maxAge").String())
@@ -35,6 +35,16 @@ var wholeSeconds = regexp.MustCompile(`^[0-9]+$`)
 func isOurs(o tree.Object) bool {
 	route := o.Kind == "HTTPRoute" || o.Kind == "GRPCRoute"
 	return o.Group == Group && (route || o.Kind == "Gateway") || o.Group == "" && route
+}
+
+// isTraefiks reports whether a route answers through a middleware of Traefik, whose reader
+// reads it.
+func isTraefiks(doc tree.Node) bool {
+	return slices.ContainsFunc(doc.Field("spec", "rules").Items(), func(rule tree.Node) bool {
+		return slices.ContainsFunc(rule.Field("filters").Items(), func(f tree.Node) bool {
+			return strings.HasPrefix(f.Field("extensionRef", "group").String(), "traefik.")
+		})
+	})
 }
 
 // Read returns what the HTTPRoutes of the documents say about CORS.

@@ -254,8 +254,9 @@ func (r *reader) server(outer *scope, d *directive) {
 		return
 	}
 	whole := slices.ContainsFunc(locations, func(l *location) bool { return l.kind == source.StringPath && l.path == "/" })
+	misplaced := r.misplaced(d, whole)
 	if !whole {
-		locations = append(locations, &location{path: "/", kind: source.StringPath, scope: &scope{parent: server}, directive: d})
+		locations = append(locations, &location{path: "/", kind: source.StringPath, scope: &scope{list: misplaced, parent: server}, directive: d})
 	}
 	for _, l := range locations {
 		r.conf.seen = nil
@@ -270,6 +271,27 @@ func (r *reader) server(outer *scope, d *directive) {
 		l.route = route
 	}
 	r.keep(locations, found.list)
+}
+
+// misplaced returns the ifs of a server that add headers, which nginx allows in a location
+// only.
+func (r *reader) misplaced(server *directive, hasLocation bool) (found []*directive) {
+	message := "nginx refuses this within an if of a server: read as if the if stood in a location"
+	if hasLocation {
+		message = "nginx refuses this within an if of a server: it is not read"
+	}
+	for _, d := range all(server.block, "if") {
+		adds := slices.IndexFunc(d.block, func(e *directive) bool { return e.name == "add_header" || e.name == "more_set_headers" })
+		if adds < 0 {
+			continue
+		}
+		found = append(found, d)
+		r.findings.add(source.Finding{
+			Fidelity: source.Decide, Place: d.block[adds].Place, Field: d.block[adds].name, Value: d.block[adds].arg(0),
+			Message: message, Hint: "move the if into the locations that it is for",
+		})
+	}
+	return found
 }
 
 // keep adds the routes that differ from what is around them.

@@ -1,6 +1,7 @@
 package traefik
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -40,6 +41,9 @@ type labels struct {
 }
 
 func (l *labels) walk(n tree.Node) {
+	if n.IsText() {
+		l.lines(n)
+	}
 	for _, f := range n.Fields() {
 		if strings.HasPrefix(strings.ToLower(f.Key.Text), "traefik.") && f.IsText() {
 			l.label(f.Key.Text, f.Text())
@@ -47,12 +51,32 @@ func (l *labels) walk(n tree.Node) {
 		l.walk(f.Node)
 	}
 	for _, item := range n.Items() {
-		if key, value, found := strings.Cut(item.String(), "="); found && strings.HasPrefix(strings.ToLower(key), "traefik.") {
+		key, value, found := strings.Cut(item.String(), "=")
+		if found && strings.HasPrefix(strings.ToLower(key), "traefik.") {
 			l.label(key, source.Text{Place: item.Place(), Text: value})
+			continue
 		}
 		l.walk(item)
 	}
 }
+
+// lines reads labels that stand one after the other in a text, which is one value to YAML.
+func (l *labels) lines(n tree.Node) {
+	starts := label.FindAllStringIndex(n.String(), -1)
+	for i, at := range starts {
+		text := n.String()[at[0]:]
+		if i+1 < len(starts) {
+			text = n.String()[at[0]:starts[i+1][0]]
+		}
+		if key, value, found := strings.Cut(text, "="); found {
+			value = strings.TrimSuffix(strings.TrimRight(value, " \t\n\\\"'"), "--label")
+			l.label(key, source.Text{Place: n.Place(), Text: strings.Trim(value, " \t\n\\\"'")})
+		}
+	}
+}
+
+// label finds the beginning of a label.
+var label = regexp.MustCompile(`traefik\.http\.(routers|middlewares)\.`)
 
 // label reads one label; its name has no case.
 func (l *labels) label(key string, value source.Text) {

@@ -15,7 +15,7 @@ import (
 // Claims reports whether a document is of Traefik, or has its headers or labels anywhere.
 func Claims(doc tree.Node) bool {
 	if o, ok := tree.ObjectOf(doc); ok {
-		return isGroup(o.Group) || usesMiddleware(doc)
+		return isGroup(o.Group) || usesMiddleware(doc) || refersToMiddleware(doc)
 	}
 	r := collect([]tree.Node{doc})
 	return len(r.middlewares)+len(r.routers)+len(r.config.Findings) > 0
@@ -42,8 +42,9 @@ type router struct {
 	name        string
 	place       source.Place
 	rule        source.Text
-	hosts       []string // of an Ingress, which has no rule
+	hosts       []string // of an object that has no rule
 	paths       []source.Path
+	conditions  []source.Text
 	priority    int
 	middlewares []string
 	namespace   string
@@ -81,6 +82,8 @@ func collect(docs []tree.Node) *reader {
 		case isObject && isGroup(o.Group) && o.Kind == "IngressRoute":
 			r.ingressRoute(o)
 		case isObject && isGroup(o.Group):
+		case isObject && o.Kind == "HTTPRoute" && refersToMiddleware(doc):
+			r.httpRoute(o)
 		case isObject && usesMiddleware(doc):
 			r.ingress(o)
 		default:
@@ -231,6 +234,53 @@ func (r *reader) ingress(o tree.Object) {
 	}
 }
 
+// refersToMiddleware reports whether a route of the Gateway API has a filter that is a
+// middleware.
+func refersToMiddleware(doc tree.Node) bool {
+	return slices.ContainsFunc(doc.Field("spec", "rules").Items(), func(rule tree.Node) bool { return len(extensions(rule, "")) > 0 })
+}
+
+// extensions returns the middlewares that a rule of an HTTPRoute refers to.
+func extensions(rule tree.Node, namespace string) (names []string) {
+	for _, f := range rule.Field("filters").Items() {
+		if ref := f.Field("extensionRef"); isGroup(ref.Field("group").String()) && ref.Field("kind").String() == "Middleware" {
+			names = append(names, namespace+"-"+ref.Field("name").String())
+		}
+	}
+	return names
+}
+
+// httpRoute reads a route of the Gateway API.
+func (r *reader) httpRoute(o tree.Object) {
+	var hosts []string
+	for _, h := range o.Field("spec", "hostnames").Items() {
+		hosts = append(hosts, h.String())
+	}
+	for _, rule := range o.Field("spec", "rules").Items() {
+		matches := rule.Field("matches").Items()
+		if len(matches) == 0 {
+			matches = []tree.Node{{}}
+		}
+		for _, m := range matches {
+			rt := &router{name: o.Name, namespace: o.Namespace, place: rule.Place(), hosts: hosts, middlewares: extensions(rule, o.Namespace)}
+			if p := m.Field("path"); p.Exists() {
+				path := source.Path{Text: p.Field("value").Text()}
+				switch p.Field("type").String() {
+				case "Exact":
+					path.Kind = source.ExactPath
+				case "RegularExpression":
+					path.Kind = source.RegexPath
+				}
+				rt.paths = []source.Path{path}
+			}
+			for _, other := range m.Others("path") {
+				rt.conditions = append(rt.conditions, source.Text{Place: other.Place(), Text: other.Key.Text})
+			}
+			r.routers = append(r.routers, rt)
+		}
+	}
+}
+
 // find returns the middleware that a router names: with the provider behind "@", and with
 // the namespace in front if it is an object.
 func (r *reader) find(name string) *middleware {
@@ -285,7 +335,8 @@ func (r *reader) router(rt *router) {
 			r.config.Routes = append(r.config.Routes, route)
 		}
 	case rt.rule.Text == "":
-		route.Hosts, route.Paths = rt.hosts, rt.paths
+		route.Hosts, route.Paths, route.Conditions = rt.hosts, rt.paths, rt.conditions
+		route.FirstMatch = false
 		r.config.Routes = append(r.config.Routes, route)
 	default:
 		r.config.Routes = append(r.config.Routes, routesOf(route, rt.rule)...)

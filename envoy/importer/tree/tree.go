@@ -31,43 +31,6 @@ const maxDepth = 100
 
 // Parse returns the documents of a file; empty ones are left out. An error has the place.
 func Parse(file source.File) ([]Node, error) {
-	docs, err := parse(file)
-	if err != nil {
-		if fields := parseFields(file); fields != nil {
-			return fields, nil
-		}
-	}
-	return docs, err
-}
-
-// parseFields reads a part of a mapping of JSON or of JavaScript, without the braces
-// around it. It returns nothing if the file is not one.
-func parseFields(file source.File) []Node {
-	file.Text = slices.Concat([]byte("{"), file.Text, []byte("\n}"))
-	docs, err := parse(file)
-	if err != nil || len(docs) != 1 || !docs[0].IsMapping() {
-		return nil
-	}
-	for _, f := range docs[0].Fields() {
-		if !f.Exists() {
-			return nil
-		}
-	}
-	shift(docs[0].node)
-	return docs
-}
-
-// shift removes the brace in front of the first line from the places below n.
-func shift(n *yaml.Node) {
-	if n.Line == 1 {
-		n.Column = max(1, n.Column-1)
-	}
-	for _, c := range n.Content {
-		shift(c)
-	}
-}
-
-func parse(file source.File) ([]Node, error) {
 	depth := loaderlimits.DepthFunc(func(depth int, _ *yaml.DepthContext) error {
 		if depth > maxDepth {
 			return fmt.Errorf("lists and mappings nest deeper than %d levels", maxDepth)
@@ -85,7 +48,7 @@ func parse(file source.File) ([]Node, error) {
 		case errors.Is(err, io.EOF):
 			return docs, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", file.Path, err)
+			return nil, placed(file.Path, err)
 		}
 		root := &doc
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
@@ -98,6 +61,27 @@ func parse(file source.File) ([]Node, error) {
 			docs = append(docs, Node{file: file.Path, node: root})
 		}
 	}
+}
+
+// placed returns an error of the parser with its place.
+func placed(path string, err error) error {
+	bad, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	mark := bad.Mark
+	if mark.Line == 0 {
+		mark = bad.ContextMark
+	}
+	at := source.Place{File: path, Line: max(1, mark.Line), Column: max(1, mark.Column)}
+	hint := ""
+	switch {
+	case strings.HasPrefix(bad.Message, "unknown anchor"), strings.Contains(bad.ContextMsg, "alias"):
+		hint = ` (put a text that begins with a star in quotes)`
+	case strings.Contains(bad.ContextMsg, "block"), strings.Contains(bad.Message, "mapping values"):
+		hint = " (check the indentation of this line)"
+	}
+	return fmt.Errorf("%s: this is neither YAML nor JSON: %s%s", at, strings.TrimSpace(bad.Message+" "+bad.ContextMsg), hint)
 }
 
 // isBounded reports whether the aliases below n stand for at most left values, and none for
