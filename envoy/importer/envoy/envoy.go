@@ -107,7 +107,7 @@ func (c *collection) collect(n tree.Node, m *manager) {
 		c.collectManager(n, filters)
 		return
 	}
-	if isMisplaced(n) {
+	if isFilter(n) {
 		c.collectManager(n, n)
 		return
 	}
@@ -122,10 +122,10 @@ func (c *collection) collect(n tree.Node, m *manager) {
 	}
 }
 
-// isMisplaced reports whether n is a filter with a CorsPolicy as its own configuration.
-func isMisplaced(n tree.Node) bool {
+// isFilter reports whether n is a cors filter, or one with a CorsPolicy as its own configuration.
+func isFilter(n tree.Node) bool {
 	config, name := unwrap(n.Proto("typed_config"))
-	return strings.HasSuffix(name, "CorsPolicy") || isCORS(config)
+	return name == "Cors" || strings.HasSuffix(name, "CorsPolicy") || isCORS(config)
 }
 
 // collectManager reads the filters of a connection manager, and its routes.
