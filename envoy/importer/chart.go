@@ -306,7 +306,7 @@ func (c *chart) compare(l *lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			for _, paths := range probes(p) {
+			for _, paths := range append(probes(p), c.beneath(h, p)) {
 				_ = slices.ContainsFunc(paths, func(path string) bool { return c.comparePath(l, h, p, path) })
 			}
 		}
@@ -355,6 +355,21 @@ func probes(p source.Path) [][]string {
 	default:
 		return [][]string{{text + "x", text + "-x", text + "0"}}
 	}
+}
+
+// beneath returns paths below an exact one that less specific hosts list.
+func (c *chart) beneath(host string, p source.Path) (paths []string) {
+	if p.Kind != source.ExactPath {
+		return nil
+	}
+	for _, h := range covering(host)[1:] {
+		for _, path := range c.paths[h] {
+			if below, found := strings.CutPrefix(path, strings.TrimRight(p.Text.Text, "/")); found && len(below) > 1 && below[0] == '/' {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
 }
 
 // comparePath tells if a policy decides about path otherwise than the system.
