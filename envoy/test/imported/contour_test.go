@@ -121,7 +121,7 @@ func TestContour(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(contour.Read), source.File{Path: "proxies.json", Text: text})
-		total.compare(t, *firstSeed+uint64(i), n.server(t, i), imp, domainsOf(configs[i]), string(text))
+		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, domainsOf(configs[i]), string(text))
 	}
 	total.report(t)
 }
