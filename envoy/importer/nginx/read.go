@@ -18,6 +18,7 @@ type config struct {
 	seen  []seenOrigin
 	// supposed says that the header is not in the input.
 	supposed bool
+	sent     map[*directive]bool // the directives whose headers some request gets
 }
 
 // seenOrigin is an origin that the configuration names as a text.
@@ -65,7 +66,7 @@ type reader struct {
 }
 
 func newReader(root []*directive) *reader {
-	r := &reader{conf: &config{maps: map[string]*directive{}, set: map[string]bool{}, named: map[string]*scope{}}}
+	r := &reader{conf: &config{maps: map[string]*directive{}, set: map[string]bool{}, named: map[string]*scope{}, sent: map[*directive]bool{}}}
 	walk(root, func(d *directive) {
 		switch d.name {
 		case "map":
@@ -168,6 +169,24 @@ func (r *reader) read(root []*directive) {
 			{Place: outer.list[0].Place, name: "location", args: []string{"/"}, block: outer.list},
 		}})
 	}
+	r.unsent(root, false)
+}
+
+// unsent tells of headers that no request gets. Those of a location that others lead to, by
+// try_files or error_page, are not known to be sent.
+func (r *reader) unsent(list []*directive, inner bool) {
+	for _, d := range list {
+		inner := inner || d.name == "location" && (strings.HasPrefix(d.arg(0), "@") || len(all(d.block, "internal")) > 0)
+		f := source.Finding{Fidelity: source.Dropped, Place: d.Place, Field: d.name, Value: d.arg(0), Message: "no request that a browser may make gets this header: other add_header replace it, or its conditions never hold"}
+		if inner {
+			f.Fidelity, f.Hint = source.Decide, "write a policy for the paths that lead there"
+			f.Message = "requests come here from other locations only, which answer some by themselves: what this adds is not imported"
+		}
+		if setsOrigin(d) && !r.conf.sent[d] {
+			r.findings.add(f)
+		}
+		r.unsent(d.block, inner)
+	}
 }
 
 // supposed returns the header that a fragment leaves out which only says which origins
@@ -251,6 +270,7 @@ func (r *reader) server(outer *scope, d *directive) {
 	found := findings{list: told}
 	if len(hosts) == 0 && len(told) > 0 {
 		r.findings.list = append(r.findings.list, told...)
+		walk(d.block, func(d *directive) { r.conf.sent[d] = true }) // it is told already
 		return
 	}
 	whole := slices.ContainsFunc(locations, func(l *location) bool { return l.kind == source.StringPath && l.path == "/" })
