@@ -147,6 +147,7 @@ type literalEntry struct {
 // literals asks for each origin that the configuration names as a text. New ones may
 // turn up while it asks.
 func (s *site) literals() (found []literalEntry) {
+	listed := map[prove.Regex]bool{}
 	for i := 0; i < len(s.conf.seen); i++ {
 		seen := s.conf.seen[i]
 		origin := seen.Text.Text
@@ -176,7 +177,8 @@ func (s *site) literals() (found []literalEntry) {
 		if _, err := policy.ParsePattern(origin); err != nil {
 			e.Meant = meant(origin)
 		}
-		if !slices.ContainsFunc(found, func(old literalEntry) bool { return old.Regex == e.Regex }) {
+		if !listed[e.Regex] {
+			listed[e.Regex] = true
 			found = append(found, e)
 		}
 	}

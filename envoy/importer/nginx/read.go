@@ -4,6 +4,7 @@ package nginx
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,13 +13,30 @@ import (
 
 // config is what holds for all servers.
 type config struct {
-	maps  map[string]*directive
+	maps  map[string]*mapping
 	set   map[string]bool // the variables that some set gives a value
 	named map[string]*scope
 	seen  []seenOrigin
+	known map[[2]string]bool // of seen: text and fold
 	// supposed says that the header is not in the input.
 	supposed bool
 	sent     map[*directive]bool // the directives whose headers some request gets
+	regexes  map[string]compiled
+}
+
+// compiled is a regex, or what RE2 says of it.
+type compiled struct {
+	*regexp.Regexp
+	err error
+}
+
+func (c *config) compile(expr string) (*regexp.Regexp, error) {
+	re, known := c.regexes[expr]
+	if !known {
+		re.Regexp, re.err = regexp.Compile(expr)
+		c.regexes[expr] = re
+	}
+	return re.Regexp, re.err
 }
 
 // seenOrigin is an origin that the configuration names as a text.
@@ -28,16 +46,16 @@ type seenOrigin struct {
 }
 
 func (c *config) seeOrigin(text string, fold bool, at source.Place) {
-	seen := seenOrigin{source.Text{Place: at, Text: text}, fold}
-	if text != "" && !slices.ContainsFunc(c.seen, func(old seenOrigin) bool { return old.Text.Text == text && old.fold == fold }) {
-		c.seen = append(c.seen, seen)
+	key := [2]string{text, fmt.Sprint(fold)}
+	if text == "" || c.known[key] {
+		return
 	}
+	c.known[key] = true
+	c.seen = append(c.seen, seenOrigin{source.Text{Place: at, Text: text}, fold})
 }
 
 // folds reports whether a map has that text.
-func (c *config) folds(text string) bool {
-	return slices.ContainsFunc(c.seen, func(s seenOrigin) bool { return s.fold && s.Text.Text == text })
-}
+func (c *config) folds(text string) bool { return c.known[[2]string{text, "true"}] }
 
 // Read reads the files of one nginx.conf tree, or fragments of one.
 func Read(files []source.File) (source.Config, error) {
@@ -66,11 +84,11 @@ type reader struct {
 }
 
 func newReader(root []*directive) *reader {
-	r := &reader{conf: &config{maps: map[string]*directive{}, set: map[string]bool{}, named: map[string]*scope{}, sent: map[*directive]bool{}}}
+	r := &reader{conf: &config{maps: map[string]*mapping{}, set: map[string]bool{}, named: map[string]*scope{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}}}
 	walk(root, func(d *directive) {
 		switch d.name {
 		case "map":
-			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = d
+			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = newMapping(d)
 		case "set":
 			r.conf.set[strings.ToLower(strings.TrimPrefix(d.arg(0), "$"))] = true
 		}
@@ -214,8 +232,8 @@ func (r *reader) supposed(root []*directive) (added []*directive) {
 		Message: "no add_header in the input sends Access-Control-Allow-Origin: the origins that set $" + name + " are taken for those that are allowed, with no further headers",
 		Hint:    "import the server block that uses $" + name + " together with this",
 	})
-	if d := r.conf.maps[strings.ToLower(name)]; d != nil && isSwitch(d) {
-		return r.switched(d)
+	if d := r.conf.maps[strings.ToLower(name)]; d != nil && isSwitch(d.directive) {
+		return r.switched(d.directive)
 	}
 	if !r.setsToOrigin(root, name) && r.conf.maps[strings.ToLower(name)] == nil {
 		return []*directive{{Place: at, name: "if", args: []string{"$" + name}, block: []*directive{supposedHeader(at, "$"+varOrigin)}}}
@@ -279,7 +297,7 @@ func (r *reader) server(outer *scope, d *directive) {
 		locations = append(locations, &location{path: "/", kind: source.StringPath, scope: &scope{list: misplaced, parent: server}, directive: d})
 	}
 	for _, l := range locations {
-		r.conf.seen = nil
+		r.conf.seen, r.conf.known = nil, map[[2]string]bool{}
 		told := findings{}
 		s := &site{conf: r.conf, server: server, location: l.scope, findings: &told}
 		route := source.Route{Place: l.Place, Hosts: hosts, Name: l.name(hosts)}
