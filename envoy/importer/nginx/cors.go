@@ -209,9 +209,9 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 				answers[p.answer.key()] = p.answer
 			}
 		}
+		re, err := c.regex.Compile()
 		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
 			_, alike := answers[l.answer.key()]
-			re, err := c.regex.Compile()
 			return !alike && err == nil && re.MatchString(l.origin)
 		})
 		if !refused && len(answers) == 1 && !except {
