@@ -128,7 +128,11 @@ func (d *detector) embedded(doc tree.Node) (found bool) {
 		}
 		// The text begins in the line below. What is above it counts as empty lines.
 		at := f.Place()
-		if d.add(source.File{Path: at.File, Text: []byte(strings.Repeat("\n", at.Line) + f.String())}) == nil {
+		path := at.File
+		if slices.ContainsFunc(d.nginx, func(f source.File) bool { return f.Path == path }) {
+			path += "#" + f.Key.Text // each has a name of its own
+		}
+		if d.add(source.File{Path: path, Text: []byte(strings.Repeat("\n", at.Line) + f.String())}) == nil {
 			found = true
 		}
 	}

@@ -109,6 +109,7 @@ func TestPastedText(t *testing.T) {
 		"CRLF":              {strings.ReplaceAll(fragment, "\n", "\r\n"), ""},
 		"code block":        {"We use this:\n\n```yaml\n" + fragment + "```\n\nand it does not work: why?\n", "in:1:1: dropped: what stands around the code blocks is not read"},
 		"two code blocks":   {"```yaml\n" + fragment + "```\nand\n```yaml\n" + virtualService + "```\n", "around the code blocks"},
+		"a citation":        {"> " + strings.ReplaceAll(strings.TrimSpace(fragment), "\n", "\n> ") + "\n", "citation"},
 		"tabs":              {"cors:\n\tallow_origin_string_match:\n\t- exact: https://envoy.example\n", "tabs at the beginning of lines"},
 		"JavaScript":        {"// cors\nexport default {\n  cors: {\n    allow_origin_string_match: [{exact: 'https://envoy.example'}],\n  },\n};\n", "an object of JavaScript"},
 		"fields":            {"cors: {allow_origin_string_match: [{exact: 'https://envoy.example'}]},\nother: true,\n", ""},
@@ -129,7 +130,8 @@ func TestWhatIsNotRead(t *testing.T) {
 		"a template":      {"spec:\n  hosts: [{{ .Values.host }}]\n  cors: {{- toYaml .Values.cors | nindent 4 }}\n", "in is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'"},
 		"TOML":            {"[http.middlewares.cors.headers]\n  accessControlAllowOriginList = [\"https://a.example\"]\n", "TOML"},
 		"UTF-16":          {"c\x00o\x00r\x00s\x00", "UTF-16"},
-		"a broken file":   {"cors: [", "in"},
+		"a broken file":   {"a: 1\n b: 2\n", "in:2:3: this is neither YAML nor JSON"},
+		"a bare star":     {"cors:\n  allowOrigins: [*]\n", "in quotes"},
 		"something else":  {"kind: ConfigMap\ndata: {a: b}\n", importer.ErrNothing.Error()},
 		"no text":         {"", importer.ErrNothing.Error()},
 		"text":            {"hello", importer.ErrNothing.Error()},
@@ -142,6 +144,17 @@ func TestWhatIsNotRead(t *testing.T) {
 	alert := "kind: PrometheusRule\nspec: {annotations: {summary: '{{ $labels.pod }} is down'}}\n---\n" + virtualService
 	if policies, _ := imported(t, importer.Auto, file("in", alert)); !strings.Contains(policies, "https://istio.example") {
 		t.Errorf("an alert's placeholder is not a template's:\n%s", policies)
+	}
+}
+
+func TestAConfigMapMayHoldSeveralFiles(t *testing.T) {
+	indented := func(text string) string {
+		return "\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+	}
+	text := "kind: ConfigMap\napiVersion: v1\nmetadata: {name: web}\ndata:\n  other: x\n  a.conf: |" + indented(nginxConf) + "  b.conf: |" + indented(strings.NewReplacer("nginx.example", "second.example", "n.example", "m.example").Replace(nginxConf))
+	policies, report := imported(t, importer.Auto, file("in", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://second.example") || !strings.Contains(report, "in:10:") || strings.Contains(report, "nobody understands") {
+		t.Errorf("%s%s", policies, report)
 	}
 }
 

@@ -49,6 +49,10 @@ func documents(f source.File) (docs []tree.Node, told []source.Finding, err erro
 		f.Text = text
 		mend("what stands around the code blocks is not read")
 	}
+	if text, cited := uncited(f.Text); cited {
+		f.Text = text
+		mend("the > of a citation is not read")
+	}
 	docs, err = tree.Parse(f)
 	if text, found := untabbed(f.Text); found && err != nil {
 		f.Text = text
@@ -99,6 +103,19 @@ func unfenced(text []byte) (inside []byte, fenced bool) {
 		}
 	}
 	return inside, true
+}
+
+// uncited returns text without the ">" with which mails cite, if each line has it.
+func uncited(text []byte) (bare []byte, cited bool) {
+	for line := range bytes.Lines(text) {
+		rest, found := bytes.CutPrefix(line, []byte(">"))
+		if !found && len(bytes.TrimSpace(line)) > 0 {
+			return text, false
+		}
+		cited = cited || found
+		bare = append(bare, bytes.TrimPrefix(rest, []byte(" "))...)
+	}
+	return bare, cited
 }
 
 // leadingTabs finds tabs at the beginning of a line.

@@ -129,7 +129,7 @@ func (p proxy) tellScope(report *fields.Report) {
 	fqdn := p.host.Field("fqdn")
 	switch {
 	case !fqdn.Exists():
-		report.Tell(source.Differs, p.cors, "the input does not say for which host this is; the policy is for every host", "write hosts into the policy")
+		report.TellText(source.Differs, source.Text{Place: p.cors.Place()}, "hosts", "the input does not say for which host this is; the policy is for every host", "write hosts into the policy")
 	case strings.HasPrefix(fqdn.String(), "*."):
 		report.Tell(source.Differs, fqdn, "in Contour the star is one label, and a host with more is not found; the policy covers it, too", "")
 	}

@@ -26,8 +26,8 @@ type securityPolicy struct {
 // (resource.Resources.Sort).
 type policies []*securityPolicy
 
-// routes are the other documents. A part of a configuration that may be the Gateway API's is
-// a policy only if there is no other.
+// policiesOf returns the policies of the documents, and the other documents. A part of a
+// configuration that may be the Gateway API's is a policy only if there is no other.
 func policiesOf(docs []tree.Node) (all policies, routes []tree.Node) {
 	sure := slices.ContainsFunc(docs, Claims)
 	for _, doc := range docs {

@@ -96,7 +96,7 @@ func (a *Answer) tellTaken(r Rule, taken map[string]bool, hosts []string) {
 	for _, h := range hosts {
 		if taken[h] {
 			a.Findings = append(a.Findings, source.Finding{
-				Fidelity: source.Decide, Place: r.Place(), Value: h,
+				Fidelity: source.Decide, Place: r.Place(), Field: "hosts", Value: h,
 				Message: "another listener of the gateway answers this host otherwise; corsgate knows no listeners, and the first one is written",
 			})
 		}
@@ -111,7 +111,7 @@ func (a *Answer) tellHosts(r Rule, at []Attachment) {
 		return
 	}
 	f := source.Finding{
-		Fidelity: source.Differs, Place: r.Place(),
+		Fidelity: source.Differs, Place: r.Place(), Field: "hosts",
 		Message: "the input does not say for which hosts this is; the policy is for every host",
 		Hint:    "write hosts into the policy",
 	}

@@ -21,31 +21,63 @@ type Page struct {
 	Host, Path string
 }
 
-// Reads reports whether the page may read the answer, as a browser decides it, and the
-// names of the headers of the application that it sees then, which begin with "x-".
-func (p Page) Reads(send Send) (allowed bool, seen []string) {
+// Outcome is what a page gets.
+type Outcome struct {
+	// Sent says that the request itself was sent, and Read that the page may read the answer.
+	Sent, Read bool
+	// Seen are the names of the headers of the application that the page sees then, which
+	// begin with "x-", and MaxAge how long the answer to the preflight is kept, in seconds.
+	Seen, MaxAge string
+}
+
+// Ask does what a browser does.
+func (p Page) Ask(send Send) (o Outcome) {
 	plan := browser.MakePlan(p.Request)
 	if plan.Refused != "" {
-		return false, nil
+		return o
 	}
 	if plan.Preflight {
-		if v := plan.CheckPreflight(send("OPTIONS", p.Host, p.Path, plan.PreflightHeaders())); v.Blocked {
-			return false, nil
+		answer := send("OPTIONS", p.Host, p.Path, plan.PreflightHeaders())
+		if plan.CheckPreflight(answer).Blocked {
+			return o
 		}
+		o.MaxAge = maxAge(answer.Headers)
 	}
+	o.Sent = true
 	headers := append(browser.Headers{{Name: "Origin", Value: p.Origin}}, plan.Headers...)
 	answer := send(plan.Method, p.Host, p.Path, headers)
-	if v := plan.CheckResponse(answer); v.Blocked {
-		return false, nil
+	if o.Read = !plan.CheckResponse(answer).Blocked; o.Read {
+		o.Seen = seenOf(plan, answer)
 	}
+	return o
+}
+
+// maxAge is 5 seconds if the header is not a number (Fetch, #cors-preflight-fetch).
+func maxAge(hs browser.Headers) string {
+	value, _ := hs.Get("Access-Control-Max-Age")
+	if value == "" || strings.Trim(value, "0123456789") != "" {
+		return "5"
+	}
+	return value
+}
+
+func seenOf(plan browser.Plan, answer browser.Response) string {
 	visible, _ := plan.Readable(answer)
+	var seen []string
 	for _, h := range visible {
 		if name := strings.ToLower(h.Name); strings.HasPrefix(name, "x-") {
 			seen = append(seen, name)
 		}
 	}
 	slices.Sort(seen)
-	return true, slices.Compact(seen)
+	return strings.Join(slices.Compact(seen), " ")
+}
+
+// Reads reports whether the page may read the answer, and the names of the headers of the
+// application that it sees then.
+func (p Page) Reads(send Send) (allowed bool, seen []string) {
+	o := p.Ask(send)
+	return o.Read, strings.Fields(o.Seen)
 }
 
 // Through returns what sends requests through corsgate, in front of an upstream.

@@ -101,6 +101,12 @@ func (c *config) plugin(p plugin) {
 		c.tell(source.Dropped, p.entity, "the plugin is switched off, so it does nothing", "")
 		return
 	}
+	for _, name := range []string{"configFrom", "configPatches"} {
+		if from := p.entity.Field(name); from.Exists() {
+			c.tell(source.Decide, from, "what the plugin does stands in a Secret, which is not read; it is left out", "write it under config for the import")
+			return
+		}
+	}
 	if p.entity.Field("consumer").Exists() || p.entity.Field("consumer_group").Exists() {
 		c.tell(source.Decide, p.entity, "Kong refuses a cors plugin for a consumer: a preflight has none; it is left out", "")
 		return
@@ -217,7 +223,7 @@ func (c *config) alone() {
 func (p *plugin) what() string {
 	switch kind, name, _ := strings.Cut(string(p.scope), " "); {
 	case p.object:
-		return "an object that names the plugin " + name
+		return "an object that names the plugin " + strings.TrimPrefix(name, "/")
 	case name != "":
 		return "the " + kind + " " + name
 	}

@@ -48,7 +48,7 @@ func Parse(file source.File) ([]Node, error) {
 		case errors.Is(err, io.EOF):
 			return docs, nil
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", file.Path, err)
+			return nil, placed(file.Path, err)
 		}
 		root := &doc
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
@@ -61,6 +61,27 @@ func Parse(file source.File) ([]Node, error) {
 			docs = append(docs, Node{file: file.Path, node: root})
 		}
 	}
+}
+
+// placed returns an error of the parser with its place.
+func placed(path string, err error) error {
+	bad, ok := errors.AsType[*yaml.LoadError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	mark := bad.Mark
+	if mark.Line == 0 {
+		mark = bad.ContextMark
+	}
+	at := source.Place{File: path, Line: max(1, mark.Line), Column: max(1, mark.Column)}
+	hint := ""
+	switch {
+	case strings.HasPrefix(bad.Message, "unknown anchor"), strings.Contains(bad.ContextMsg, "alias"):
+		hint = ` (put a text that begins with a star in quotes)`
+	case strings.Contains(bad.ContextMsg, "block"), strings.Contains(bad.Message, "mapping values"):
+		hint = " (check the indentation of this line)"
+	}
+	return fmt.Errorf("%s: this is neither YAML nor JSON: %s%s", at, strings.TrimSpace(bad.Message+" "+bad.ContextMsg), hint)
 }
 
 // isBounded reports whether the aliases below n stand for at most left values, and none for

@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/importer"
+	"github.com/corsgate/corsgate/envoy/importer/importertest"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/policy/respond"
 )
 
 func isFull() bool { return os.Getenv("CORSGATE_TEST") == "full" }
@@ -22,6 +22,8 @@ func isFull() bool { return os.Getenv("CORSGATE_TEST") == "full" }
 type imported struct {
 	importer.Result
 	set *policy.Set
+	// send goes through corsgate to the application.
+	send importertest.Send
 	// entries are the origins of the configuration.
 	entries []source.Origin
 }
@@ -38,46 +40,25 @@ func importOf(t *testing.T, read func([]source.File) (source.Config, error), fil
 			imp.entries = append(imp.entries, r.CORS.Origins...)
 		}
 	}
-	valid := policyfile.Examine(imp.Policies, func(p policy.Problem) {
-		if p.Level == policy.Error {
-			t.Errorf("%s\n%s", p, imp.Text())
-		}
-	})
-	if valid == nil {
-		t.FailNow()
-	}
-	imp.set = policy.Compile(valid)
+	imp.send = importertest.Through(t, imp.Policies, application)
+	imp.set = policy.Compile(policyfile.Examine(imp.Policies, func(policy.Problem) {}))
 	return imp
 }
 
-// decide returns what corsgate decides of a request.
-func (imp *imported) decide(q question, method string, headers browser.Headers) policy.Decision {
-	value := func(name string) string { v, _ := headers.Get(name); return v }
-	return imp.set.Decide(&policy.Request{
-		Method: method, Authority: q.host, Path: q.path, Origin: value("Origin"),
-		RequestMethod: value("Access-Control-Request-Method"), RequestHeaders: value("Access-Control-Request-Headers"),
-	})
-}
-
-// server answers as corsgate before an upstream without CORS headers.
-func (imp *imported) server(q question, method string, headers browser.Headers) browser.Response {
-	answer := respond.To(imp.decide(q, method, headers), respond.Response{Status: 200, Headers: respond.Headers{}})
-	resp := browser.Response{Status: answer.Status}
-	for name, values := range answer.Headers {
-		for _, value := range values {
-			resp.Headers = append(resp.Headers, browser.Header{Name: name, Value: value})
-		}
-	}
-	return resp
+// application answers what the application behind Envoy answers.
+func application(string, string, string, browser.Headers) browser.Response {
+	return browser.Response{Status: 200, Headers: browser.Headers{{Name: "x-a", Value: "1"}, {Name: "x-b", Value: "1"}, {Name: "x-total", Value: "1"}}}
 }
 
 // last returns the decision on which q ended.
 func (imp *imported) last(q question) policy.Decision {
 	plan := browser.MakePlan(q.Request)
+	r := policy.Request{Method: plan.Method, Authority: q.Host, Path: q.Path, Origin: q.Origin}
 	if plan.Preflight {
-		return imp.decide(q, "OPTIONS", plan.PreflightHeaders())
+		r.Method, r.RequestMethod = "OPTIONS", plan.Method
+		r.RequestHeaders, _ = plan.PreflightHeaders().Get("Access-Control-Request-Headers")
 	}
-	return imp.decide(q, plan.Method, browser.Headers{{Name: "Origin", Value: q.Origin}})
+	return imp.set.Decide(&r)
 }
 
 // tally counts what was compared.
@@ -89,15 +70,15 @@ type tally struct {
 // maxShown is how many differences of a world are shown.
 const maxShown = 3
 
-func (c *tally) compare(t *testing.T, seed uint64, native server, imp *imported, domains []string, input string) {
+func (c *tally) compare(t *testing.T, seed uint64, native importertest.Send, imp *imported, domains []string, input string) {
 	t.Helper()
 	r := newRandom(seed + 1<<32)
 	shown := 0
 	for range perWorld {
 		q := r.question(domains)
-		was, is := ask(native, q), ask(imp.server, q)
+		was, is := q.Ask(native), q.Ask(imp.send)
 		c.questions++
-		if was.read {
+		if was.Read {
 			c.readable++
 		}
 		if was == is {
@@ -122,7 +103,7 @@ func (c *tally) report(t *testing.T) {
 }
 
 // explain returns the fidelity and the field of a finding that tells of a difference.
-func (imp *imported) explain(q question, was, is outcome) string {
+func (imp *imported) explain(q question, was, is importertest.Outcome) string {
 	d := imp.last(q)
 	for _, f := range imp.Findings {
 		if imp.tells(f, d, q, was, is) {
@@ -133,14 +114,14 @@ func (imp *imported) explain(q question, was, is outcome) string {
 }
 
 // tells reports whether f tells of this difference.
-func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was, is outcome) bool {
-	wider := is.sent && !was.sent || is.read && !was.read
-	narrower := was.sent && !is.sent || was.read && !is.read
+func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was, is importertest.Outcome) bool {
+	wider := is.Sent && !was.Sent || is.Read && !was.Read
+	narrower := was.Sent && !is.Sent || was.Read && !is.Read
 	switch {
 	case isCondition(f.Value):
 		return q.meets(f.Value)
 	case f.Field == "paths":
-		return aboutPath(f, q.path)
+		return aboutPath(f, q.Path)
 	case f.Field == "other": // Envoy has no filter of that name, and the import did not know
 		return true
 	case f.Field == "clusters": // chance decides
@@ -152,7 +133,7 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 	case "allowOrigins":
 		return (wider && f.Origin != "" || narrower && f.Fidelity != source.Kept) && imp.matches(f, q.Origin)
 	case "exposeHeaders":
-		return f.Fidelity == source.Decide && !wider && !narrower && was.maxAge == is.maxAge
+		return f.Fidelity == source.Decide && !wider && !narrower && was.MaxAge == is.MaxAge
 	case "allowMethods", "allowHeaders":
 		if f.Fidelity == source.Widened {
 			return wider
@@ -186,9 +167,9 @@ func (q question) meets(condition string) bool {
 		_, ok := q.Headers.Get(name)
 		return ok
 	case "host":
-		return strings.Contains(q.host, strings.TrimPrefix(name, "*"))
+		return strings.Contains(q.Host, strings.TrimPrefix(name, "*"))
 	}
-	return strings.Contains(q.path, "?")
+	return strings.Contains(q.Path, "?")
 }
 
 // aboutPath reports whether a finding is about a path like this one.

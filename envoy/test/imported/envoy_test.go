@@ -37,7 +37,11 @@ func startNative(t *testing.T, configs []object) *native {
 	if err != nil {
 		t.Fatal(err)
 	}
-	envoytest.ServeHTTP(t, &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}, l)
+	envoytest.ServeHTTP(t, &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, h := range application("", "", "", nil).Headers {
+			w.Header().Set(h.Name, h.Value)
+		}
+	})}, l)
 	var listeners []any
 	for i, c := range configs {
 		listeners = append(listeners, listenerOf(nameOf(i), c))
@@ -58,12 +62,14 @@ func listenerOf(name string, routes object) object {
 	filter := func(name, typ string) object {
 		return object{"name": name, "typed_config": object{"@type": typePrefix + typ}}
 	}
+	router := filter("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router")
+	router["typed_config"].(object)["suppress_envoy_headers"] = true
 	manager := object{
 		"@type":       typePrefix + "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
 		"stat_prefix": "in", "route_config": routes,
 		"http_filters": []any{
 			filter(filterName, "envoy.extensions.filters.http.cors.v3.Cors"),
-			filter("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router"),
+			router,
 		},
 	}
 	return object{
@@ -88,15 +94,15 @@ func domainsOf(routes object) []string {
 	return domains
 }
 
-// server asks the listener of a world.
-func (n *native) server(t *testing.T, world int) server {
+// send returns what sends to the listener of a world.
+func (n *native) send(t *testing.T, world int) importertest.Send {
 	address := n.Listeners[nameOf(world)]
-	return func(q question, method string, headers browser.Headers) browser.Response {
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+q.path, nil)
+	return func(method, host, path string, headers browser.Headers) browser.Response {
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+address+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Host = q.host
+		r.Host = host
 		for _, h := range headers {
 			r.Header.Set(h.Name, h.Value)
 		}
@@ -148,7 +154,7 @@ func TestEnvoy(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(envoyimport.Read), source.File{Path: "routes.json", Text: text})
-		total.compare(t, seed, n.server(t, i), imp, domainsOf(c), string(text))
+		total.compare(t, seed, n.send(t, i), imp, domainsOf(c), string(text))
 	}
 	total.report(t)
 }

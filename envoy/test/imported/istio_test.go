@@ -253,7 +253,7 @@ func TestIstio(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(istio.Read), source.File{Path: "services.json", Text: text})
-		total.compare(t, *firstSeed+uint64(i), n.server(t, i), imp, domainsOf(configs[i]), string(text))
+		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, domainsOf(configs[i]), string(text))
 	}
 	total.report(t)
 }

@@ -14,12 +14,12 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/importer"
+	"github.com/corsgate/corsgate/envoy/importer/importertest"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/policy/respond"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -67,7 +67,7 @@ func TestEnvoyGatewayImported(t *testing.T) {
 	startGatewayIn(t, home)
 	s := gatewaySide{t}
 	for host := range hosts {
-		servertest.Await(t, "the routes of "+hostOf(host), func() bool { return s.ask(question{host: hostOf(host), path: "/z"}, "GET", nil).Status == 200 })
+		servertest.Await(t, "the routes of "+hostOf(host), func() bool { return s.send("GET", hostOf(host), "/z", nil).Status == 200 })
 	}
 
 	compareImported(t, r, hosts, objects)
@@ -81,19 +81,19 @@ func compareImported(t *testing.T, r madeUp, hosts int, objects string) {
 	readable, different, untold := 0, 0, 0
 	for range 6000 {
 		q := r.question(hosts)
-		was, is := q.outcome(s.ask), q.outcome(imp.ask)
-		if was.read {
+		was, is := q.Ask(s.send), q.Ask(imp.send)
+		if was.Read {
 			readable++
 		}
 		if was == is {
 			continue
 		}
 		different++
-		if imp.tells(q, is.sent && !was.sent || is.read && !was.read) {
+		if imp.tells(q, is.Sent && !was.Sent || is.Read && !was.Read) {
 			continue
 		}
 		if untold++; untold <= 5 {
-			t.Errorf("%+v\nEnvoy:    %+v\ncorsgate: %+v, by %q\n%s", q, was, is, imp.decide(q, "GET", nil).Policy, imp.Report())
+			t.Errorf("%+v\nEnvoy:    %+v\ncorsgate: %+v\n%s", q, was, is, imp.Report())
 		}
 	}
 	t.Logf("%d policies; %d answers were readable, %d differ", len(imp.Policies), readable, different)
@@ -181,19 +181,14 @@ func (r madeUp) cors(filter bool) string {
 	return "{" + strings.Join(fields, ", ") + "}"
 }
 
-// question is what a page asks for.
-type question struct {
-	host, path string
-	browser.Request
-}
-
-func (r madeUp) question(hosts int) question {
-	q := question{host: hostOf(r.IntN(hosts)), path: pick(r, "/", "/a", "/a/", "/a/b/c", "/ab", "/c", "/c/d", "/z", "/a?b=c")}
+// question makes up what a page asks for.
+func (r madeUp) question(hosts int) importertest.Page {
+	q := importertest.Page{Host: hostOf(r.IntN(hosts)), Path: pick(r, "/", "/a", "/a/", "/a/b/c", "/ab", "/c", "/c/d", "/z", "/a?b=c")}
 	q.Request = browser.Request{
 		Engine: browser.Firefox,
 		Origin: pick(r, "https://app.example", "https://app.example", "https://www.app.example", "https://a.b.app.example", "http://app.example", "https://app.example:8443",
 			"http://www.app.example:8080", "http://localhost:3000", "https://evilapp.example", "https://app.example.evil.test", "null"),
-		Target: "http://" + q.host, Method: pick(r, "GET", "POST", "PUT", "DELETE", "PATCH"), Credentials: pick(r, browser.Omit, browser.Include),
+		Target: "http://" + q.Host, Method: pick(r, "GET", "POST", "PUT", "DELETE", "PATCH"), Credentials: pick(r, browser.Omit, browser.Include),
 	}
 	for _, name := range []string{"x-a", "x-b", "authorization"} {
 		if r.IntN(4) == 0 {
@@ -203,38 +198,15 @@ func (r madeUp) question(hosts int) question {
 	return q
 }
 
-// outcome is what the page gets: the request reached the server, its answer can be read, and
-// the preflight's answer is kept so long.
-type outcome struct {
-	sent, read bool
-	maxAge     string
-}
-
-// outcome does what a browser does, with somebody who answers.
-func (q question) outcome(ask func(q question, method string, headers browser.Headers) browser.Response) (o outcome) {
-	plan := browser.MakePlan(q.Request)
-	if plan.Preflight {
-		answer := ask(q, http.MethodOptions, plan.PreflightHeaders())
-		if plan.CheckPreflight(answer).Blocked {
-			return o
-		}
-		o.maxAge, _ = answer.Headers.Get("Access-Control-Max-Age")
-	}
-	o.sent = true
-	answer := ask(q, plan.Method, append(browser.Headers{{Name: "Origin", Value: q.Origin}}, plan.Headers...))
-	o.read = !plan.CheckResponse(answer).Blocked
-	return o
-}
-
 // gatewaySide is Envoy Gateway's Envoy.
 type gatewaySide struct{ t *testing.T }
 
-func (s gatewaySide) ask(q question, method string, headers browser.Headers) browser.Response {
-	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://127.0.0.1:25500"+q.path, nil)
+func (s gatewaySide) send(method, host, path string, headers browser.Headers) browser.Response {
+	req, err := http.NewRequestWithContext(s.t.Context(), method, "http://127.0.0.1:25500"+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	req.Host = q.host
+	req.Host = host
 	for _, h := range headers {
 		req.Header.Set(h.Name, h.Value)
 	}
@@ -259,6 +231,8 @@ func linesOf(values map[string][]string) (lines browser.Headers) {
 type policySide struct {
 	importer.Result
 	set *policy.Set
+	// send goes through corsgate to an upstream without CORS headers.
+	send importertest.Send
 }
 
 func importedFrom(t *testing.T, objects string) *policySide {
@@ -268,27 +242,9 @@ func importedFrom(t *testing.T, objects string) *policySide {
 		t.Fatal(err)
 	}
 	imp := &policySide{Result: importer.Translate(importer.Options{}, configs...)}
-	valid := policyfile.Examine(imp.Policies, func(p policy.Problem) {
-		if p.Level == policy.Error {
-			t.Fatal(p)
-		}
-	})
-	imp.set = policy.Compile(valid)
+	imp.send = importertest.Through(t, imp.Policies, importertest.Application)
+	imp.set = policy.Compile(policyfile.Examine(imp.Policies, func(policy.Problem) {}))
 	return imp
-}
-
-func (imp *policySide) decide(q question, method string, headers browser.Headers) policy.Decision {
-	value := func(name string) string { v, _ := headers.Get(name); return v }
-	return imp.set.Decide(&policy.Request{
-		Method: method, Authority: q.host, Path: q.path, Origin: value("Origin"),
-		RequestMethod: value("Access-Control-Request-Method"), RequestHeaders: value("Access-Control-Request-Headers"),
-	})
-}
-
-// ask answers as corsgate before an upstream without CORS headers.
-func (imp *policySide) ask(q question, method string, headers browser.Headers) browser.Response {
-	answer := respond.To(imp.decide(q, method, headers), respond.Response{Status: 200, Headers: respond.Headers{}})
-	return browser.Response{Status: answer.Status, Headers: linesOf(answer.Headers)}
 }
 
 // isOf reports whether a policy lists a host.
@@ -298,13 +254,13 @@ func (imp *policySide) isOf(name, host string) bool {
 
 // tells reports whether the report tells of a difference: of the path, or of an entry of the
 // policy that allows another origin than before.
-func (imp *policySide) tells(q question, wider bool) bool {
-	d := imp.decide(q, "GET", browser.Headers{{Name: "Origin", Value: q.Origin}})
-	path, _, _ := strings.Cut(q.path, "?")
+func (imp *policySide) tells(q importertest.Page, wider bool) bool {
+	d := imp.set.Decide(&policy.Request{Method: http.MethodGet, Authority: q.Host, Path: q.Path, Origin: q.Origin})
+	path, _, _ := strings.Cut(q.Path, "?")
 	return slices.ContainsFunc(imp.Findings, func(f source.Finding) bool {
 		switch {
 		case f.Field == "paths" && strings.HasPrefix(path, f.Value):
-			return imp.isOf(f.Policy, q.host)
+			return imp.isOf(f.Policy, q.Host)
 		case f.Policy != d.Policy:
 			return false
 		case wider:

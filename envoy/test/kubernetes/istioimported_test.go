@@ -54,7 +54,7 @@ func TestIstioImported(t *testing.T) {
 	runEnvoy(t, read(t, "testdata/istio-envoy.yaml"))
 	s := gatewaySide{t}
 	for host := range hosts {
-		servertest.Await(t, "the routes of "+hostOf(host), func() bool { return s.ask(question{host: hostOf(host), path: "/z"}, "GET", nil).Status == 200 })
+		servertest.Await(t, "the routes of "+hostOf(host), func() bool { return s.send("GET", hostOf(host), "/z", nil).Status == 200 })
 	}
 	compareImported(t, r, hosts, objects)
 }
