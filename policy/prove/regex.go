@@ -142,13 +142,25 @@ var foreigners = []struct {
 	{regexp.MustCompile(`^([*+?]|\{[0-9]+(,[0-9]*)?\})\+`), "keeps what it has matched", "leave out the last plus"},
 }
 
+// ForeignError is for a regex with a construct that RE2 has not.
+type ForeignError struct {
+	// Construct is the text, such as "(?!". Is says what it is, as in "looks ahead", and Hint
+	// what to write instead.
+	Construct, Is, Hint string
+}
+
+// Error returns the mistake on one line.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s %s, and RE2 has no such thing: %s", e.Construct, e.Is, e.Hint)
+}
+
 // explain says which construct of the expression is foreign to RE2, if that is why it
 // cannot be read.
 func explain(expr string, err error) error {
 	for i := 0; i < len(expr); i++ {
 		for _, f := range foreigners {
 			if found := f.find.FindString(expr[i:]); found != "" {
-				return fmt.Errorf("%s %s, and RE2 has no such thing: %s", found, f.name, f.hint)
+				return &ForeignError{Construct: found, Is: f.name, Hint: f.hint}
 			}
 		}
 		if expr[i] == '\\' {

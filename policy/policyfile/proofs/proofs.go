@@ -4,6 +4,7 @@
 package proofs
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ type proofs struct {
 }
 
 // Hint replaces the hints of findings about regexes by the patterns that are proved to
-// allow the same, or less.
+// allow the same, or less, and by what to write instead of what RE2 has not.
 func Hint(found []policyfile.Diagnostic) {
 	p := proofs{left: maxProofs, verdicts: map[string]prove.Verdict{}}
 	for i, d := range found {
@@ -66,6 +67,11 @@ func (p *proofs) hint(d *policyfile.Diagnostic) {
 		d.Hint = "write " + printable.List(v.Patterns) + " under allowOrigins, " + compared(v)
 		if optIn != "" && d.Level == policy.Error {
 			d.Hint += policy.OrOptIn(optIn)
+		}
+	case d.Code == "regex-syntax":
+		_, err := prove.Translate(prove.Regex{Expr: d.Value})
+		if foreign, is := errors.AsType[*prove.ForeignError](err); is {
+			d.Hint = foreign.Error()
 		}
 	case d.Code == "origin-regex" && isSurelyRegex(d):
 		if v := p.verdict(d.Value); v.Kind <= prove.EqualButOddNames && len(v.Patterns) > 0 {

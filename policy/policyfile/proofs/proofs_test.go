@@ -50,6 +50,7 @@ func TestHintsNameThePatternsThatAreProved(t *testing.T) {
 			`write "https://app.example.com" under allowOrigins, which allows the same but for origins such as "https://appaexampleacom", or list "public-suffix" under dangerously`},
 		{inRegexes, `https://example\.com.*`, opted, "regex-hostile", `write "https://example.com:*" under allowOrigins, which allows the same but for origins such as "https://example.coma"`},
 		{inOrigins, `https://(a|b)\.example\.com`, unopted, "origin-regex", `write "https://a.example.com", "https://b.example.com", which together allow the same origins`},
+		{inRegexes, `https://(?!www)\w+\.example\.com`, opted, "regex-syntax", `(?! looks ahead or behind, and RE2 has no such thing: leave it out and list the origins, or write patterns`},
 		// Nothing better is known.
 		{inRegexes, `https://pr-[0-9]+\.example\.com`, unopted, "regex-opt-in", asItWas},                                      // a pattern would allow more
 		{inRegexes, `https://[a-g]\.example`, unopted, "regex-opt-in", asItWas},                                               // too many
