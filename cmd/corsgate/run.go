@@ -52,6 +52,7 @@ line, 3 if somebody else has pushed to a store in between, 4 if a store cannot b
 		newExplain(),
 		newTest(),
 		newDiff(),
+		newDoctor(),
 		newEnvoyConfig(),
 		newPush(),
 		newHistory(),
