@@ -95,7 +95,7 @@ func responsesNotEdited(f *facts, report report) {
 func (m *manager) contextsWithoutApply(report report) {
 	fl := m.decides()[0]
 	for _, s := range m.routeSpots() {
-		if s.runs(fl) && s.context(fl)[contract.Headers] == contract.HeadersInMetadata {
+		if s.runs(fl) && s.headersInMetadata(fl) {
 			report(policy.Error, s.place, "the context extension \"headers: metadata\" says that corsgate.apply sets the headers, and there is no such filter",
 				"preflights pass, and the answers to the requests themselves have the upstream's CORS headers, or none",
 				"add the filter corsgate.apply directly behind, or take the context extension away")
@@ -316,7 +316,7 @@ func judgeTimeout(a *ask, field string, value *durationpb.Duration, report repor
 	case d == 0 && a.authz != nil:
 		report(policy.Error, a.place, what+", which means that Envoy waits for ever", "if corsgate hangs, pages hang with it", write)
 	case d <= 0:
-		report(policy.Error, a.place, what, "Envoy does not wait for an answer: each request with an Origin gets what an outage gives it", write)
+		report(policy.Error, a.place, what, "Envoy hardly waits for an answer: most requests with an Origin get what an outage gives them", write)
 	case d < shortest:
 		report(policy.Note, a.place, what, "a busy machine answers later: such requests get what an outage gives them", write)
 	case d > longest:

@@ -23,7 +23,7 @@ import (
 // overridden says what becomes of CORS headers that others write within corsgate's
 // filters: the router's headers and the filters behind run first, and corsgate's edit what
 // they have written.
-const overridden = "where a policy decides it is removed again; where none does, where one defers, or while corsgate does not answer it counts as the upstream's own"
+const overridden = "where a policy decides, it is removed from answers again; but it stays in refused preflights that corsgate is asked about, and where no policy decides, or one defers"
 
 // nativeCORS reports routes on which Envoy's own cors filter has a policy, too. Without
 // one, that filter does nothing.

@@ -137,10 +137,10 @@ func neverEnabled(f *facts, report report) {
 func switchedOff(f *facts, report report) {
 	f.eachManager(func(m *manager) {
 		fl := m.decides()[0]
-		for _, s := range m.spots() {
-			if s.runs(fl) || !m.anywhere(fl) || m.decidedBefore(fl, s) || s.route == nil && len(s.host.GetRoutes()) > 0 {
-				continue
-			}
+		if fl.waits() && !m.anywhere(fl) {
+			return // never-enabled says it
+		}
+		for _, s := range m.undecided(fl) {
 			what := fl.GetName() + " is switched off here"
 			if fl.waits() && s.config(fl.GetName()) == nil {
 				what = fl.GetName() + " is disabled, and not enabled here, as it is elsewhere"
@@ -150,6 +150,29 @@ func switchedOff(f *facts, report report) {
 				"if that is not meant, take its typed_per_filter_config away, or enable it there: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}")
 		}
 	})
+}
+
+// undecided returns the virtual hosts on none of whose routes a filter runs, and the other
+// routes on which it does not.
+func (m *manager) undecided(fl *filter) (list []spot) {
+	var routes []spot
+	for _, s := range m.routeSpots() {
+		if !s.runs(fl) {
+			routes = append(routes, s)
+		}
+	}
+	whole := map[*route.VirtualHost]bool{}
+	for _, s := range m.spots() {
+		off := slices.DeleteFunc(slices.Clone(routes), func(r spot) bool { return r.host != s.host })
+		switch {
+		case s.route == nil && !s.runs(fl) && len(off) > 0 && len(off) == len(s.host.GetRoutes()):
+			whole[s.host] = true
+			list = append(list, s)
+		case s.route != nil && !whole[s.host] && !s.runs(fl) && !m.decidedBefore(fl, s):
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // anywhere reports whether a filter runs for any route.
@@ -166,7 +189,7 @@ func (m *manager) decidedBefore(fl *filter, s spot) bool {
 		case other.host != s.host:
 		case other.route == s.route:
 			return false
-		case other.runs(fl) && wantsOrigin(other.route) && (s.route == nil || samePath(other.route, s.route)):
+		case other.runs(fl) && wantsOrigin(other.route) && samePath(other.route, s.route):
 			return true
 		}
 	}
@@ -194,7 +217,7 @@ func halfSwitchedOff(f *facts, report report) {
 		}
 		for _, s := range m.spots() {
 			for _, partner := range partners {
-				if s.route == nil && len(s.host.GetRoutes()) > 0 || s.runs(partner) == s.runs(decides[0]) {
+				if s.runs(partner) == s.runs(decides[0]) || s.route != nil && s.saysNothing(partner, decides[0]) {
 					continue
 				}
 				on, off := decides[0], partner
@@ -210,6 +233,11 @@ func halfSwitchedOff(f *facts, report report) {
 			}
 		}
 	})
+}
+
+// saysNothing reports whether a place leaves filters as the place above it has them.
+func (s spot) saysNothing(filters ...*filter) bool {
+	return !slices.ContainsFunc(filters, func(fl *filter) bool { return s.says[0][fl.GetName()] != nil })
 }
 
 // hostWithoutPart reports virtual hosts that lack what others have. A virtual host for
@@ -263,12 +291,22 @@ func (f *facts) replaces(vh *route.VirtualHost) bool {
 func (m *manager) hostsWithoutContext(report report) {
 	fl := m.decides()[0]
 	for _, s := range m.routeSpots() {
-		if s.runs(fl) && s.context(fl)[contract.Headers] != contract.HeadersInMetadata {
+		if s.runs(fl) && !s.headersInMetadata(fl) {
 			report(policy.Warning, s.place, "ext_authz sends no context extension \"headers: metadata\"",
 				"corsgate hands over the headers where only those that it sets can be written: some of the upstream's stay",
 				fl.GetName()+": {\"@type\": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute, check_settings: {context_extensions: {headers: metadata}}}")
 		}
 	}
+}
+
+// redacted is what Envoy's config dump has for what may be secret, context extensions among
+// it.
+const redacted = "[redacted]"
+
+// headersInMetadata reports whether corsgate is told that corsgate.apply writes the headers.
+func (s spot) headersInMetadata(fl *filter) bool {
+	value := s.context(fl)[contract.Headers]
+	return value == contract.HeadersInMetadata || value == redacted
 }
 
 // context returns the context extensions that ext_authz sends: those of all places, by key.
@@ -300,8 +338,8 @@ const (
 )
 
 // refusing are the filters that answer by themselves. Each must stand behind corsgate's:
-// a preflight carries no credentials (Fetch, section "CORS-preflight fetch"), and Envoy
-// runs the answer of a filter through those that stand before it alone.
+// a preflight carries no credentials (Fetch, section "CORS-preflight fetch"), and about a
+// request that a filter ends before corsgate's have seen it nothing is decided.
 var refusing = map[string]refusal{
 	"jwt_authn.v3.JwtAuthentication":                     {policy.Error, "preflights carry no token, so they get 401, " + blockedBefore},
 	"ext_authz.v3.ExtAuthz":                              {policy.Error, "preflights carry no credentials, so they may get 401 or 403, " + blockedBefore},
@@ -391,7 +429,8 @@ func (m *manager) judgeBefore(fl, first *filter, report report) {
 }
 
 // filterBetween reports what stands between the filter that decides and the one that
-// edits: an answer of its own is not edited, and what it writes is not removed.
+// edits: Envoy runs responses backwards through the filters, so what it writes comes after
+// the edit.
 func filterBetween(f *facts, report report) {
 	f.eachManager(func(m *manager) {
 		decide := slices.IndexFunc(m.filters, func(fl *filter) bool { return fl.role == roleDecide })
@@ -400,15 +439,11 @@ func filterBetween(f *facts, report report) {
 			return
 		}
 		for _, fl := range m.filters[decide+1 : apply] {
-			if fl.role != "" {
-				continue
+			if fl.role == "" {
+				report(policy.Warning, fl.place, fmt.Sprintf("%s stands between %s and %s", fl.GetName(), m.filters[decide].GetName(), m.filters[apply].GetName()),
+					"it sees the response after corsgate's headers are set: what it writes into it stays, and what it looks at is edited already",
+					fmt.Sprintf("move it behind %s, which must stand directly after the filter that decides", m.filters[apply].GetName()))
 			}
-			level, seen := policy.Warning, "if it answers or writes headers itself, what corsgate has decided is not applied to that"
-			if r, refuses := refusing[fl.kind]; refuses && r.level == policy.Error && m.acts(fl) {
-				level, seen = policy.Error, "what it refuses gets none of the CORS headers that corsgate has decided on, so that pages see a network error"
-			}
-			report(level, fl.place, fmt.Sprintf("%s stands between %s and %s", fl.GetName(), m.filters[decide].GetName(), m.filters[apply].GetName()),
-				seen, fmt.Sprintf("move it behind %s, which must stand directly after the filter that decides", m.filters[apply].GetName()))
 		}
 	})
 }

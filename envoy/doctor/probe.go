@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -122,7 +123,7 @@ func (p Prober) requestsOf(s policy.Spec) (list []policy.Request) {
 	add := func(method, host, path, origin string) {
 		q := policy.Request{Method: method, Authority: host, Path: path, Origin: origin, SecFetchSite: "cross-site"}
 		if method == http.MethodOptions {
-			q.RequestMethod, q.RequestHeaders = first(s.CORS.AllowMethods, http.MethodPut), first(s.CORS.AllowHeaders, "")
+			q.RequestMethod, q.RequestHeaders = first(s.CORS.AllowMethods, http.MethodGet), first(s.CORS.AllowHeaders, "")
 		}
 		list = append(list, q)
 	}
@@ -235,13 +236,9 @@ func (p Prober) transport() *http.Transport {
 }
 
 // compare holds an answer to what the policies say.
-func (p Prober) compare(q policy.Request, got respond.Response) (found []Finding) {
+func (p Prober) compare(q policy.Request, got respond.Response) []Finding {
 	d := p.Policies.Decide(&q)
 	want := respond.To(d, respond.Response{Status: got.Status, Headers: respond.Headers{}})
-	differs := func(level policy.Level, seen, format string, args ...any) {
-		found = append(found, Finding{Code: codeProbe, Level: level, Place: p.place(q), What: fmt.Sprintf(format, args...) + from(q),
-			Seen: seen, Write: fmt.Sprintf("policy %s says %s: compare with \"corsgate explain\"; the findings above may say why Envoy does not answer so", d.Policy, d.Reason)})
-	}
 	switch {
 	case d.Answer.Action == policy.Pass:
 		return nil // the answer is the upstream's
@@ -250,51 +247,53 @@ func (p Prober) compare(q policy.Request, got respond.Response) (found []Finding
 	case q.Origin == "" && len(corsOf(got.Headers)) == 0 && varies(got.Headers):
 		return nil // so Envoy answers if it does not ask, also for a public policy
 	}
-	if d.Answer.Action == policy.Reply && got.Status != want.Status {
-		differs(policy.Error, statusSeen(got.Status), "the status is %d, and should be %d", got.Status, want.Status)
+	differences, seen := differ(got, want)
+	if differences == nil {
+		return nil
 	}
-	p.compareCORS(corsOf(got.Headers), corsOf(want.Headers), differs)
-	if varies(want.Headers) && !varies(got.Headers) {
-		level := policy.Error
-		if q.Origin == "" {
-			level = policy.Warning
-		}
-		differs(level, "a cache may hand this answer to a page of another origin, which browsers then block", "Vary has no Origin")
+	level, of := policy.Error, "for the origin "+q.Origin
+	if q.Origin == "" {
+		level, of, seen = policy.Warning, "for a request without an Origin", "a cache may hand this answer to a page, which then reads what it should not, or is blocked"
 	}
-	return found
+	return []Finding{{Code: codeProbe, Level: level, Place: p.place(q), What: of + ": " + strings.Join(differences, "; "), Seen: seen,
+		Write: fmt.Sprintf("policy %s says %s: the findings above may say why Envoy does not answer so; \"corsgate explain\" says what it should answer", d.Policy, d.Reason)}}
 }
 
-// from says whose request it is.
-func from(q policy.Request) string {
-	if q.Origin == "" {
-		return " for a request without an Origin"
+// differ returns in what an answer differs from the right one, and what a user sees of the
+// first difference.
+func differ(got, want respond.Response) (differences []string, seen string) {
+	add := func(effect, format string, args ...any) {
+		differences, seen = append(differences, fmt.Sprintf(format, args...)), cmp.Or(seen, effect)
 	}
-	return " for the origin " + q.Origin
+	if got.Status != want.Status {
+		add(statusSeen(got.Status), "the status is %d, and should be %d", got.Status, want.Status)
+	}
+	have, should := corsOf(got.Headers), corsOf(want.Headers)
+	for _, name := range names(should) {
+		if _, there := have[name]; !there {
+			add("browsers block what the policy allows", "%s is not there, and should be %q", name, should[name])
+		}
+	}
+	for _, name := range names(have) {
+		switch wanted, there := should[name]; {
+		case !there:
+			add("somebody else has written it, such as the upstream: a page may read what the policy does not let it", "%s is there, and should not be", name)
+		case have[name] != wanted:
+			add("browsers compare it with the page's origin or request, and may block or allow wrongly", "%s is %.200q, and should be %q", name, have[name], wanted)
+		}
+	}
+	if varies(want.Headers) && !varies(got.Headers) {
+		add("a cache may hand this answer to a page of another origin, which browsers then block", "Vary has no Origin")
+	}
+	return differences, seen
 }
 
 func statusSeen(status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound:
-		return "something refuses before corsgate answers; browsers block"
+		return "something refuses before corsgate answers, and browsers block"
 	}
 	return "something else answers than corsgate"
-}
-
-// compareCORS compares the CORS headers of two answers.
-func (p Prober) compareCORS(got, want map[string]string, differs func(level policy.Level, seen, format string, args ...any)) {
-	for _, name := range names(want) {
-		if _, there := got[name]; !there {
-			differs(policy.Error, "browsers block what the policy allows", "%s is not there, and should be %q", name, want[name])
-		}
-	}
-	for _, name := range names(got) {
-		switch wanted, there := want[name]; {
-		case !there:
-			differs(policy.Error, "it is somebody else's, such as the upstream's own: a page may read what the policy does not let it", "%s is there, and should not be", name)
-		case got[name] != wanted:
-			differs(policy.Error, "browsers compare it with the page's origin or request, and may block or allow wrongly", "%s is %.200q, and should be %q", name, got[name], wanted)
-		}
-	}
 }
 
 // corsOf returns the CORS headers, the lines of one name joined.
