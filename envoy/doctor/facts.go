@@ -152,7 +152,7 @@ func (r reader) readClusters(doc []byte) {
 		} `json:"cluster_statuses"`
 	}
 	if json.Unmarshal(doc, &list) != nil || list.Clusters == nil {
-		r.unreadable("the list of clusters", Place{})
+		r.unreadable("the list of clusters")
 		return
 	}
 	r.hosts = map[string][]endpoint{}
@@ -239,7 +239,7 @@ func (r reader) readStatus(doc []byte) {
 	}
 	s := &status{}
 	if json.Unmarshal(doc, s) != nil {
-		r.unreadable("corsgate's /status", Place{})
+		r.unreadable("corsgate's /status")
 		return
 	}
 	r.status = s

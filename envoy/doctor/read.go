@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -162,7 +163,7 @@ func (r reader) readConfig(doc []byte) error {
 func (r reader) readPart(part json.RawMessage) {
 	var d dumped
 	if err := json.Unmarshal(part, &d); err != nil {
-		r.unreadable("a part of the config dump", Place{})
+		r.unreadable("a part of the config dump")
 		return
 	}
 	r.readBootstrap(d.Bootstrap)
@@ -183,7 +184,7 @@ func (r reader) readPart(part json.RawMessage) {
 // readHeld reads a resource, in the state in which it takes traffic.
 func (r reader) readHeld(h held) {
 	if present(h.Error) {
-		r.refused = append(r.refused, cmpName(h))
+		r.refused = append(r.refused, nameOf(h))
 	}
 	switch {
 	case h.Active != nil:
@@ -202,8 +203,8 @@ func (r reader) readHeld(h held) {
 // present reports whether a field is there with a value.
 func present(raw json.RawMessage) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }
 
-// cmpName returns the name of what is held, wherever it stands.
-func cmpName(h held) string {
+// nameOf returns the name of what is held, wherever it stands.
+func nameOf(h held) string {
 	if h.Name != "" {
 		return h.Name
 	}
@@ -223,7 +224,7 @@ func (r reader) readBootstrap(b bootstrap) {
 		return
 	}
 	var node core.Node
-	if !r.message(b.Node, &node, "the node", Place{}) {
+	if !r.message(b.Node, &node, "the node") {
 		return
 	}
 	r.node = node.GetId()
@@ -234,28 +235,28 @@ func (r reader) readBootstrap(b bootstrap) {
 
 func (r reader) readListener(raw json.RawMessage) {
 	l := &listener.Listener{}
-	if r.message(raw, l, "a listener", Place{}) {
+	if r.message(raw, l, "a listener") {
 		r.listeners = append(r.listeners, l)
 	}
 }
 
 func (r reader) readCluster(raw json.RawMessage) {
 	c := &cluster.Cluster{}
-	if r.message(raw, c, "a cluster", Place{}) {
+	if r.message(raw, c, "a cluster") {
 		r.clusters[c.GetName()] = c
 	}
 }
 
 func (r reader) readRoutes(raw json.RawMessage) {
 	rc := &route.RouteConfiguration{}
-	if r.message(raw, rc, "a route configuration", Place{}) {
+	if r.message(raw, rc, "a route configuration") {
 		r.routes[rc.GetName()] = rc
 	}
 }
 
 func (r reader) readDelivered(e heldExtension) {
 	filter := &core.TypedExtensionConfig{}
-	if !present(e.Filter) || !r.message(e.Filter, filter, "a delivered filter", Place{}) {
+	if !present(e.Filter) || !r.message(e.Filter, filter, "a delivered filter") {
 		return
 	}
 	r.delivered[filter.GetName()] = &delivery{version: e.Version, filter: unpack(filter.GetTypedConfig()), refused: present(e.Error)}
@@ -263,21 +264,21 @@ func (r reader) readDelivered(e heldExtension) {
 
 // message reads a message of Envoy's. The text of an error may have values of the
 // configuration, so it is not repeated.
-func (r reader) message(raw json.RawMessage, m proto.Message, what string, p Place) bool {
+func (r reader) message(raw json.RawMessage, m proto.Message, what string) bool {
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: lenient{}}).Unmarshal(raw, m); err != nil {
 		var named struct {
 			Name string `json:"name"`
 		}
-		_ = json.Unmarshal(raw, &named) // without a name, the place says less
-		r.unreadable(what+" "+named.Name, p)
+		_ = json.Unmarshal(raw, &named) // without a name, the note says less
+		r.unreadable(what + " " + named.Name)
 		return false
 	}
 	return true
 }
 
 // unreadable notes what cannot be read. Nothing is said about it then.
-func (r reader) unreadable(what string, p Place) {
-	r.unread = append(r.unread, Finding{Place: p, What: what + " cannot be read",
+func (r reader) unreadable(what string) {
+	r.unread = append(r.unread, Finding{What: strings.TrimSpace(what) + " cannot be read",
 		Seen: "nothing is said about it here", Write: "use a corsgate that is as new as this Envoy, or look at it yourself"})
 }
 
