@@ -154,6 +154,19 @@ var brokens = []broken{
 		ask(b)["filter_enabled"] = object{"default_value": object{"numerator": 50, "denominator": "HUNDRED"}}
 	}, false,
 		[]string{"asked-by-chance at " + chain}},
+	{"asked about some", oneTrip, func(b object) { find(filters(b)[0], "header_name")["header_name"] = "x-origin" }, false, []string{"asked-about-some at " + chain}},
+	{"asked about some origins", oneTrip, func(b object) { find(find(filters(b)[0], "value_match"), "regex")["regex"] = "http://.+" }, false, []string{"asked-about-some at " + chain}},
+	{"a name of no policy", oneTrip, func(b object) { host(b)["metadata"] = naming("no-such") }, false, []string{"policy-unknown at " + everything}},
+	{"a name that is not sent", oneTrip, func(b object) { host(b)["metadata"] = naming("app"); delete(ask(b), "request_attributes") }, false, []string{"name-not-sent at " + everything}},
+	{"a name that no filter looks at", delivered, func(b object) { route(b)["metadata"] = naming("app") }, false, []string{"name-not-sent at " + everything + ", route upstream"}},
+	{"an incomplete apply", oneTrip, func(b object) {
+		list := find(filters(b)[1], "matchers")
+		list["matchers"] = list["matchers"].([]any)[:2]
+	}, false, []string{"apply-incomplete at " + chain + ", filter corsgate.apply"}},
+	{"no default", oneTrip, func(b object) {
+		list := find(filters(b)[0], "filter_chain")["filter_chain"].(object)
+		list["typed_config"] = list["typed_config"].([]any)[1:]
+	}, false, []string{"default-missing at " + chain + ", filter corsgate.decide"}},
 	{"no time", oneTrip, func(b object) { ask(b)["message_timeout"] = "0s" }, false, []string{"timeout at " + chain}},
 	{"too much time", oneTrip, func(b object) { ask(b)["message_timeout"] = "90s" }, false, []string{"timeout at " + chain}},
 	{"other failures on another listener", oneTrip, func(b object) {
@@ -180,7 +193,6 @@ var brokens = []broken{
 		[]string{"cluster-keepalive at cluster corsgate"}},
 	{"a name that corsgate does not deliver", delivered, func(b object) { filters(b)[0].(object)["name"] = "corsgate.fast" }, false,
 		[]string{"filter-not-delivered at " + chain + ", filter corsgate.fast", "?counter at extension_config_discovery"}},
-	{"a file that is not there", fromFiles, func(b object) { find(filters(b)[0], "path")["path"] = "/nowhere/corsgate.json" }, true, nil},
 	{"an http_service", extAuthz, func(b object) {
 		a := ask(b)
 		delete(a, "grpc_service")
@@ -250,6 +262,10 @@ var (
 	off          = object{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}
 	grants       = []any{object{"header": object{"key": "Access-Control-Allow-Origin", "value": "*"}}}
 )
+
+func naming(policy string) object {
+	return object{"filter_metadata": object{"corsgate": object{"policy": policy}}}
+}
 
 func typed(name, kind string, config object) object {
 	all := object{"@type": typeURL + kind}

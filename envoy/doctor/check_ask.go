@@ -8,9 +8,11 @@ import (
 	"time"
 
 	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	proc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/corsgate/corsgate/policy"
@@ -275,16 +277,17 @@ func metadataRefused(f *facts, report report) {
 // askedByChance reports filters that ask about some of the requests.
 func askedByChance(f *facts, report report) {
 	f.eachAsk(func(_ *manager, a *ask) {
-		enabled := a.authz.GetFilterEnabled()
-		if enabled == nil {
-			return
-		}
-		value := enabled.GetDefaultValue()
-		whole := map[string]uint32{"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}[value.GetDenominator().String()]
-		if value.GetNumerator() < whole {
+		if enabled := a.authz.GetFilterEnabled(); enabled != nil && !whole(enabled) {
 			report(policy.Warning, a.place, "filter_enabled asks about a share of the requests", "the others are not decided: the same page passes and fails by chance", "take filter_enabled away")
 		}
 	})
+}
+
+// whole reports whether a share of requests is all of them.
+func whole(p *core.RuntimeFractionalPercent) bool {
+	value := p.GetDefaultValue()
+	all := map[types.FractionalPercent_DenominatorType]uint32{types.FractionalPercent_HUNDRED: 100, types.FractionalPercent_TEN_THOUSAND: 10_000, types.FractionalPercent_MILLION: 1_000_000}
+	return value.GetNumerator() >= all[value.GetDenominator()]
 }
 
 // The bounds of how long Envoy should wait for an answer: a decision takes microseconds,

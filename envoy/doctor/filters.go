@@ -42,8 +42,9 @@ type filter struct {
 	kind string
 	role role
 	asks []*ask
-	// sets says that an apply filter sets the headers, and does not only strip.
-	sets bool
+	// sets says that an apply filter sets the headers, and does not only strip. notes says
+	// that a filter notes a decision.
+	sets, notes bool
 	// bare says that it stands in no matcher, so that it sees each stream.
 	bare bool
 	// sources are the filters that it has delivered, by name.
@@ -95,7 +96,7 @@ func (f *facts) newFilter(m *manager, hf *hcm.HttpFilter) *filter {
 		has.sources[hf.GetName()] = source
 	}
 	has.look(hf)
-	out.asks, out.sets, out.sources = has.asks, has.sets, has.sources
+	out.asks, out.sets, out.notes, out.sources = has.asks, has.sets, has.notes, has.sources
 	out.role = has.role(hf)
 	_, isProc := out.config.(*proc.ExternalProcessor)
 	out.bare = isProc
