@@ -38,16 +38,22 @@ func tooOld(f *facts, report report) {
 const pasteFilters = "put the filters that \"corsgate envoy-config --only filters\" prints first into its http_filters"
 
 func filtersMissing(f *facts, report report) {
+	level, what, write := policy.Error, "none of its HTTP filters decides about CORS by corsgate", pasteFilters
+	if len(f.managers) == 0 {
+		what = "it has no listener with an http_connection_manager"
+	}
 	for _, m := range f.managers {
 		if len(m.decides()) > 0 {
 			return
 		}
+		if slices.ContainsFunc(m.filters, func(fl *filter) bool {
+			return fl.kind == "ext_authz.v3.ExtAuthz" || fl.kind == "ext_proc.v3.ExternalProcessor"
+		}) {
+			level, what = policy.Warning, "none of its HTTP filters has \"corsgate\" in a name"
+			write = "if one of them asks corsgate, name its cluster with --service-cluster; otherwise " + pasteFilters
+		}
 	}
-	what := "none of its HTTP filters decides about CORS by corsgate"
-	if len(f.managers) == 0 {
-		what = "it has no listener with an http_connection_manager"
-	}
-	report(policy.Error, Place{}, what, "preflights reach the upstream, and its own CORS headers reach the page, or none do", pasteFilters)
+	report(level, Place{}, what, "preflights reach the upstream, and its own CORS headers reach the page, or none do", write)
 }
 
 // chainUnguarded reports requests that take another way to the same application: it is
