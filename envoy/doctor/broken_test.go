@@ -90,6 +90,11 @@ var brokens = []broken{
 		extra["name"], extra["domains"] = "api", []any{"api.test"}
 		addHost(b, extra)
 	}, false, []string{"host-without-part at route config traffic, virtual host api, route upstream"}},
+	{"a name that no filter has", delivered, func(b object) { perFilter(host(b), "corsgate.decide", off) }, false, []string{"names-no-filter at " + everything}},
+	{"switched off for a weighted cluster", delivered, func(b object) {
+		route(b)["route"] = object{"weighted_clusters": object{"clusters": []any{
+			object{"name": "upstream", "weight": 1}, object{"name": "upstream", "weight": 1, "typed_per_filter_config": object{"corsgate": off}}}}}
+	}, false, []string{"switched-off at " + everything + ", route upstream, cluster upstream"}},
 	{"native cors on a host", oneTrip, func(b object) {
 		insert(b, 3, typed("cors", "cors.v3.Cors", nil))
 		perFilter(host(b), "cors", nativePolicy)
@@ -115,6 +120,9 @@ var brokens = []broken{
 	{"a header mutation outside", oneTrip, func(b object) {
 		insert(b, 0, typed("grant", "header_mutation.v3.HeaderMutation", object{"mutations": object{"response_mutations": []any{object{"append": grants[0]}}}}))
 	}, false, []string{"cors-header-added at " + chain + ", filter grant"}},
+	{"Vary that is taken away", oneTrip, func(b object) {
+		insert(b, 0, typed("clean", "header_mutation.v3.HeaderMutation", object{"mutations": object{"response_mutations": []any{object{"remove": "vary"}}}}))
+	}, false, []string{"cors-header-added at " + chain + ", filter clean"}},
 	{"lua outside", oneTrip, func(b object) {
 		insert(b, 0, typed("script", "lua.v3.Lua", object{"default_source_code": object{"inline_string": `function envoy_on_response(h) h:headers():add("Access-Control-Allow-Origin", "*") end`}}))
 	}, false, []string{"cors-header-added at " + chain + ", filter script", "filter-before at " + chain + ", filter script"}},
@@ -173,6 +181,9 @@ var brokens = []broken{
 		addListener(b, "side", func(m object) { find(m, "failure_mode_allow")["failure_mode_allow"] = false })
 	}, false, []string{"failure-modes-differ at listener side"}},
 	{"a wrong cluster", oneTrip, func(b object) { ask(b)["grpc_service"] = object{"envoy_grpc": object{"cluster_name": "corsgatee"}} }, false, []string{"cluster-missing at " + chain}},
+	{"a wrong cluster on a route", oneTrip, func(b object) {
+		perFilter(route(b), "corsgate.decide", object{"@type": typeURL + "ext_proc.v3.ExtProcPerRoute", "overrides": object{"grpc_service": object{"envoy_grpc": object{"cluster_name": "corsgatee"}}}})
+	}, false, []string{"cluster-missing at " + everything + ", route upstream"}},
 	{"HTTP/1", oneTrip, func(b object) {
 		delete(cluster(b), "typed_extension_protocol_options")
 		delete(cluster(b), "health_checks")
@@ -187,6 +198,7 @@ var brokens = []broken{
 	}, false, []string{"cluster-health-check at cluster corsgate", "cluster-unhealthy at cluster corsgate"}},
 	{"no health check", oneTrip, func(b object) { delete(cluster(b), "health_checks") }, false, []string{"cluster-health-check at cluster corsgate"}},
 	{"default limits", oneTrip, func(b object) { delete(cluster(b), "circuit_breakers") }, false, []string{"cluster-limits at cluster corsgate"}},
+	{"few may wait", oneTrip, func(b object) { find(cluster(b), "max_pending_requests")["max_pending_requests"] = 8 }, false, []string{"cluster-limits at cluster corsgate"}},
 	{"pings too often", oneTrip, func(b object) {
 		find(cluster(b), "connection_keepalive")["connection_keepalive"].(object)["interval"] = "0.1s"
 	}, false,

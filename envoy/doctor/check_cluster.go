@@ -9,6 +9,7 @@ import (
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	upstreams "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
@@ -61,12 +62,23 @@ func (a asked) byControlPlane() bool { return strings.ContainsAny(a.name, "/|") 
 func at(a asked) Place { return Place{Cluster: a.name} }
 
 func clusterMissing(f *facts, report report) {
+	missing := func(p Place, name string) {
+		report(policy.Error, p, fmt.Sprintf("it asks the cluster %q, and there is no such cluster", name), "nothing is answered: each request with an Origin gets what an outage gives it",
+			"the cluster that \"corsgate envoy-config --only filters\" prints, or the right name in envoy_grpc.cluster_name")
+	}
 	for _, a := range f.services() {
 		if a.Cluster == nil {
-			report(policy.Error, a.by, fmt.Sprintf("it asks the cluster %q, and there is no such cluster", a.name),
-				"nothing is answered: each request with an Origin gets what an outage gives it", "the cluster that \"corsgate envoy-config --only filters\" prints, or the right name in envoy_grpc.cluster_name")
+			missing(a.by, a.name)
 		}
 	}
+	f.eachAsk(func(m *manager, a *ask) {
+		for _, s := range m.spots() {
+			name := overrides(s.says[0], a.place.Filter).GetGrpcService().GetEnvoyGrpc().GetClusterName()
+			if name != "" && f.clusters[name] == nil {
+				missing(s.place.filter(a.place.Filter), name)
+			}
+		}
+	})
 }
 
 // protocol returns what Envoy speaks to the cluster's hosts.
@@ -162,25 +174,33 @@ func clusterHealthCheck(f *facts, report report) {
 // defaultRequests is how many requests to a cluster may be open if nothing is said.
 const defaultRequests = 1024
 
-// clusterLimits judges how many questions may be open at once.
+// clusterLimits judges how many questions may be open, and wait, at once.
 func clusterLimits(f *facts, report report) {
 	f.existing(func(a asked) {
-		requests := uint32(defaultRequests)
+		most := uint32(defaultRequests)
 		for _, t := range a.GetCircuitBreakers().GetThresholds() {
-			if t.GetPriority() == core.RoutingPriority_DEFAULT && t.GetMaxRequests() != nil {
-				requests = t.GetMaxRequests().GetValue()
+			if t.GetPriority() == core.RoutingPriority_DEFAULT {
+				most = min(limit(t.GetMaxRequests()), limit(t.GetMaxPendingRequests()))
 			}
 		}
-		if requests > defaultRequests {
+		if most > defaultRequests {
 			return
 		}
 		level := policy.Warning
-		if a.byControlPlane() && requests == defaultRequests {
+		if a.byControlPlane() && most == defaultRequests {
 			level = policy.Note
 		}
-		report(level, at(a), fmt.Sprintf("at most %d questions may be open at once", requests), "under load Envoy does not ask, and such requests get what an outage gives them",
+		report(level, at(a), fmt.Sprintf("at most %d questions may be open, or wait, at once", most), "under load Envoy does not ask, and such requests get what an outage gives them",
 			"circuit_breakers: {thresholds: [{max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]}")
 	})
+}
+
+// limit returns a limit, or Envoy's default.
+func limit(v *wrapperspb.UInt32Value) uint32 {
+	if v == nil {
+		return defaultRequests
+	}
+	return v.GetValue()
 }
 
 // shortestPing is the least time between pings that corsgate takes.

@@ -14,8 +14,13 @@ import (
 // named returns the name of a policy that a place itself gives by its metadata, or "".
 func (s spot) named() string {
 	var m *core.Metadata
-	if m = s.host.GetMetadata(); s.route != nil {
+	switch {
+	case s.part:
+		return "" // the route has it
+	case s.route != nil:
 		m = s.route.GetMetadata()
+	default:
+		m = s.host.GetMetadata()
 	}
 	return m.GetFilterMetadata()[contract.Namespace].GetFields()[contract.Policy].GetStringValue()
 }
@@ -77,4 +82,19 @@ func (fl *filter) ignoresNames(ofRoute bool) (write string) {
 		}
 	}
 	return ""
+}
+
+// lostConfigs reports configuration of a filter that there is not: Envoy ignores it.
+func lostConfigs(f *facts, report report) {
+	f.eachManager(func(m *manager) {
+		for _, s := range m.spots() {
+			for _, name := range names(s.says[0]) {
+				there := slices.ContainsFunc(m.filters, func(fl *filter) bool { return fl.GetName() == name })
+				if isOurs(name) && !there {
+					report(policy.Warning, s.place, fmt.Sprintf("typed_per_filter_config has %s, and no filter has that name", name), "Envoy ignores it: what it is to switch on or off, or to name, is not",
+						"the name that the filter has in http_filters: "+m.decides()[0].GetName())
+				}
+			}
+		}
+	})
 }

@@ -54,7 +54,7 @@ func (s spot) saysNative(name string) bool {
 	if s.route != nil {
 		legacy = s.route.GetRoute().GetCors() //nolint:staticcheck // what is deprecated still acts
 	}
-	if legacy != nil {
+	if legacy != nil && !s.part {
 		return true
 	}
 	m := unpack(s.says[0][name])
@@ -105,6 +105,8 @@ func (m *manager) routesAdding(report report) {
 	for _, s := range m.spots() {
 		if s.route == nil {
 			m.addedBy(s.place, s.host.GetResponseHeadersToAdd(), report)
+		}
+		if s.route == nil || s.part {
 			continue
 		}
 		m.addedBy(s.place, s.route.GetResponseHeadersToAdd(), report)
@@ -148,7 +150,7 @@ func (m *manager) filtersAdding(report report) {
 			configs = append(configs, unpack(s.says[0][fl.GetName()]))
 		}
 		for _, c := range configs {
-			if what := writesCORS(c); what != "" {
+			if what := writesCORS(c, i < m.last()); what != "" {
 				m.filterAdds(fl, i < m.last(), what, report)
 				break
 			}
@@ -176,38 +178,38 @@ func (m *manager) filterAdds(fl *filter, outside bool, what string, report repor
 	if fl.kind == "lua.v3.Lua" {
 		level = policy.Warning // it is a text that says so
 	}
-	report(level, fl.place, what+", and stands before corsgate's filters", "it sees the response after them: what it writes stays, also in answers that corsgate denies",
+	report(level, fl.place, what+", and stands before corsgate's filters", "it sees the response after them: what it changes stays so, also in answers that corsgate denies",
 		"take it away, or move it behind corsgate's filters")
 }
 
-// writesCORS says which CORS headers a filter writes into responses, or "".
-func writesCORS(m proto.Message) string {
-	var list []string
-	note := func(name string) {
-		if isCORS(name) {
-			list = append(list, strings.ToLower(name))
-		}
-	}
+// writesCORS says which CORS headers a filter changes in responses, or "". What takes Vary
+// away matters as much, but only outside of corsgate's filters.
+func writesCORS(m proto.Message, outside bool) string {
+	var list []*mutation.HeaderMutation
 	switch c := m.(type) {
 	case *headers.HeaderMutation:
-		writes(c.GetMutations().GetResponseMutations(), note)
+		list = c.GetMutations().GetResponseMutations()
 	case *headers.HeaderMutationPerRoute:
-		writes(c.GetMutations().GetResponseMutations(), note)
+		list = c.GetMutations().GetResponseMutations()
 	case *lua.Lua:
 		if strings.Contains(strings.ToLower(c.GetDefaultSourceCode().GetInlineString()+c.GetInlineCode()), corsPrefix+"allow-") { //nolint:staticcheck // what is deprecated still acts
 			return "its code names headers " + corsPrefix + "allow-…"
 		}
 	}
-	if list == nil {
+	var names []string
+	for _, one := range list {
+		written, removed := strings.ToLower(one.GetAppend().GetHeader().GetKey()), strings.ToLower(one.GetRemove())
+		switch {
+		case isCORS(written), outside && written == "vary" && one.GetAppend().GetAppendAction() == core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD:
+			names = append(names, written)
+		case outside && (isCORS(removed) || removed == "vary"):
+			names = append(names, removed)
+		}
+	}
+	if names == nil {
 		return ""
 	}
-	return "it writes " + strings.Join(list, ", ")
-}
-
-func writes(list []*mutation.HeaderMutation, note func(name string)) {
-	for _, m := range list {
-		note(m.GetAppend().GetHeader().GetKey())
-	}
+	return "it changes " + strings.Join(names, ", ")
 }
 
 // originChanged reports what takes from a request what a decision looks at, before

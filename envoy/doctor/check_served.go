@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -15,13 +16,13 @@ import (
 
 // eachDelivered calls visit for the names of filters that are delivered, each with what
 // was, or with nil.
-func (f *facts) eachDelivered(visit func(p Place, name string, d *delivery)) {
+func (f *facts) eachDelivered(visit func(p Place, name string, source *core.ExtensionConfigSource, d *delivery)) {
 	seen := map[string]bool{}
 	f.eachManager(func(m *manager) {
 		for _, fl := range m.decides() {
 			for _, name := range names(fl.sources) {
 				if !seen[name] {
-					visit(fl.place, name, f.delivered[name])
+					visit(fl.place, name, fl.sources[name], f.delivered[name])
 				}
 				seen[name] = true
 			}
@@ -34,10 +35,13 @@ func filterNotDelivered(f *facts, report report) {
 	if f.written {
 		return // nothing has been delivered to a file
 	}
-	f.eachDelivered(func(p Place, name string, d *delivery) {
+	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
 		if d == nil {
-			report(policy.Error, p, fmt.Sprintf("the filter %s has not been delivered", name),
-				"Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing",
+			seen := "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
+			if source.GetDefaultConfig() == nil {
+				seen = "each request gets 500, since there is no default_config"
+			}
+			report(policy.Error, p, fmt.Sprintf("the filter %s has not been delivered", name), seen,
 				"\"corsgate serve --ecds\" where its cluster points to, or the file that its path names; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy")
 		}
 	})
@@ -45,7 +49,7 @@ func filterNotDelivered(f *facts, report report) {
 
 // filterRefused reports versions of a filter that Envoy does not take.
 func filterRefused(f *facts, report report) {
-	f.eachDelivered(func(p Place, name string, d *delivery) {
+	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
 		n := f.stats["extension_config_discovery.http_filter."+name+".update_rejected"]
 		if d != nil && d.refused || n > 0 {
 			report(policy.Error, p, fmt.Sprintf("Envoy has refused a version of the filter %s", name), "it keeps what it had before: older policies, or the default", "Envoy's log says why; please report it")
@@ -60,7 +64,7 @@ func filterOutOfDate(f *facts, report report) {
 		return
 	}
 	const seen = "pages get what older policies say"
-	f.eachDelivered(func(p Place, name string, d *delivery) {
+	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
 		if d == nil {
 			return // filter-not-delivered says it
 		}
@@ -168,15 +172,19 @@ func (f *facts) counters() (rules []counterRule) {
 		rule(policy.Warning, c+`upstream_rq_active_overflow`, outage, limits)
 		rule(policy.Warning, c+`upstream_rq_pending_overflow`, outage, limits)
 		rule(policy.Note, c+`upstream_rq_retry_overflow`, "a question was not asked a second time", limits)
-		rule(policy.Warning, c+`upstream_cx_none_healthy`, outage, "run a second corsgate")
+		none := policy.Warning
+		if a.seldom {
+			none = policy.Note // Envoy counts each try to get its filter, too
+		}
+		rule(none, c+`upstream_cx_none_healthy`, outage, "run a second corsgate")
 		rule(policy.Note, c+`upstream_cx_connect_fail`, "corsgate was not reached: after a restart of it that is so for a moment", "look whether the address is right, and whether both sides speak TLS")
 		rule(policy.Note, c+`upstream_cx_protocol_error`, "what answers there does not speak HTTP/2", "look whether the port is that of --grpc-listen, and whether both sides speak TLS")
 		rule(policy.Warning, c+`ssl\.(connection_error|fail_verify_error|fail_verify_san|fail_verify_no_cert)`, outage, "look at both certificates, and at the authority that each side trusts")
 	}
-	f.eachDelivered(func(_ Place, name string, _ *delivery) {
+	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
 		d := `extension_config_discovery\.http_filter\.` + regexp.QuoteMeta(name) + `\.`
-		rule(policy.Note, d+`update_failure`, "corsgate was not reached for a while: changes of the policies did not arrive", "look at corsgate's log")
-		rule(policy.Error, d+`config_(fail|conflict)`, "Envoy does not take the filter, and keeps what it had before", "Envoy's log says why; please report it")
+		rule(policy.Note, d+`(update_failure|config_fail)`, "corsgate was not reached for a while: changes of the policies did not arrive", "look at corsgate's log")
+		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", "Envoy's log says why; please report it")
 	})
 	rule(policy.Warning, `access_logs\.open_telemetry_access_log\.corsgate\.logs_dropped`, "requests are answered all the same; corsgate's metrics lack what was dropped", "look whether corsgate serves with --feed")
 	rule(policy.Warning, `listener\..+\.extension_config_missing`, "such requests got 500", "give the filter a default_config, as \"corsgate envoy-config\" does")
@@ -208,7 +216,7 @@ func relevant(name string) bool {
 
 // connected reports a gauge: whether Envoy is connected to what delivers a filter.
 func (f *facts) connected(report report) {
-	f.eachDelivered(func(_ Place, name string, _ *delivery) {
+	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
 		gauge := "extension_config_discovery.http_filter." + name + ".control_plane.connected_state"
 		if n, known := f.stats[gauge]; known && n == 0 {
 			report(policy.Warning, Place{Counter: gauge}, "Envoy is not connected to what delivers its filter", "changes of the policies do not arrive", "start corsgate with --ecds; its log says whether it refuses this Envoy")

@@ -27,6 +27,7 @@ var checks = []check{
 	{"switched-off", switchedOff},
 	{"half-switched-off", halfSwitchedOff},
 	{"host-without-part", hostWithoutPart},
+	{"names-no-filter", lostConfigs},
 	{"filter-before", filterBefore},
 	{"filter-between", filterBetween},
 	{"wrong-order", wrongOrder},

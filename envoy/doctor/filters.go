@@ -249,10 +249,12 @@ type spot struct {
 	place Place
 	route *route.Route       // nil for the virtual host itself
 	host  *route.VirtualHost // never nil
+	part  bool               // it is a weighted cluster of the route
 	says  []perFilter
 }
 
-// spots returns the virtual hosts of a connection manager, and their routes.
+// spots returns the virtual hosts of a connection manager, their routes, and the weighted
+// clusters of these that configure filters.
 func (m *manager) spots() (list []spot) {
 	for _, vh := range m.routes.GetVirtualHosts() {
 		p := m.place
@@ -261,15 +263,23 @@ func (m *manager) spots() (list []spot) {
 		list = append(list, spot{place: p, host: vh, says: above})
 		for i, rt := range vh.GetRoutes() {
 			p.Route = cmp.Or(rt.GetName(), routeName(rt, i))
-			list = append(list, spot{place: p, host: vh, route: rt, says: append([]perFilter{rt.GetTypedPerFilterConfig()}, above...)})
+			ofRoute := append([]perFilter{rt.GetTypedPerFilterConfig()}, above...)
+			list = append(list, spot{place: p, host: vh, route: rt, says: ofRoute})
+			for _, w := range rt.GetRoute().GetWeightedClusters().GetClusters() {
+				if says := w.GetTypedPerFilterConfig(); len(says) > 0 {
+					ofCluster := p
+					ofCluster.Cluster = w.GetName()
+					list = append(list, spot{place: ofCluster, host: vh, route: rt, part: true, says: append([]perFilter{says}, ofRoute...)})
+				}
+			}
 		}
 	}
 	return list
 }
 
-// routes returns the spots that are routes.
+// routeSpots returns the spots that are routes.
 func (m *manager) routeSpots() []spot {
-	return slices.DeleteFunc(m.spots(), func(s spot) bool { return s.route == nil })
+	return slices.DeleteFunc(m.spots(), func(s spot) bool { return s.route == nil || s.part })
 }
 
 // routeName names a route without a name by what it matches.
