@@ -132,6 +132,10 @@ var brokens = []broken{
 	{"an Origin that is taken away", oneTrip, func(b object) {
 		insert(b, 0, typed("clean", "header_mutation.v3.HeaderMutation", object{"mutations": object{"request_mutations": []any{object{"remove": "origin"}}}}))
 	}, false, []string{"origin-changed at " + chain + ", filter clean"}},
+	{"an Origin that is taken away early", oneTrip, func(b object) {
+		envoytest.Manager(b)["early_header_mutation_extensions"] = []any{object{"name": "clean", "typed_config": object{
+			"@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", "mutations": []any{object{"remove": "Origin"}}}}}
+	}, false, []string{"origin-changed at " + chain}},
 	{"csrf behind", oneTrip, func(b object) { insert(b, 3, csrfFilter) }, false, []string{"csrf-behind at " + chain + ", filter csrf"}},
 	{"csrf before", oneTrip, func(b object) { insert(b, 0, csrfFilter) }, false, []string{"filter-before at " + chain + ", filter csrf"}},
 	{"a buffer behind", oneTrip, func(b object) {
@@ -177,6 +181,7 @@ var brokens = []broken{
 	}, false, []string{"default-missing at " + chain + ", filter corsgate.decide"}},
 	{"no time", oneTrip, func(b object) { ask(b)["message_timeout"] = "0s" }, false, []string{"timeout at " + chain}},
 	{"too much time", oneTrip, func(b object) { ask(b)["message_timeout"] = "90s" }, false, []string{"timeout at " + chain}},
+	{"no time for ext_authz", extAuthz, func(b object) { ask(b)["grpc_service"].(object)["timeout"] = "0s" }, false, []string{"timeout at " + chain}},
 	{"other failures on another listener", oneTrip, func(b object) {
 		addListener(b, "side", func(m object) { find(m, "failure_mode_allow")["failure_mode_allow"] = false })
 	}, false, []string{"failure-modes-differ at listener side"}},

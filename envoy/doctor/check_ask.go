@@ -225,12 +225,28 @@ func wholly(expr, text string, otherwise bool) bool {
 	return re.MatchString(text)
 }
 
-// credentialsSent reports filters that hand corsgate what it does not need.
+// credentialsSent notes filters that hand corsgate what it does not need.
 func credentialsSent(f *facts, report report) {
+	const seen = "nothing, but corsgate is told secrets, and each question is longer"
 	f.eachAsk(func(_ *manager, a *ask) {
-		if a.proc != nil && a.proc.GetForwardRules() == nil || a.authz != nil && a.authz.GetAllowedHeaders() == nil {
-			field := map[bool]string{true: "forward_rules: {allowed_headers: …}", false: "allowed_headers: …"}[a.proc != nil]
-			report(policy.Note, a.place, "it sends all request headers, cookies and Authorization among them", "nothing, but corsgate is told secrets, and each question is longer", field+" as \"corsgate envoy-config\" prints it, if your gateway lets you")
+		switch {
+		case a.proc != nil && a.proc.GetForwardRules() == nil:
+			report(policy.Note, a.place, "it sends all request headers, cookies and Authorization among them", seen, "forward_rules as \"corsgate envoy-config\" prints them, if your gateway lets you")
+		case a.authz != nil && a.authz.GetAllowedHeaders() == nil:
+			report(policy.Note, a.place, "it sends all request headers, cookies and Authorization among them", seen, "allowed_headers as \"corsgate envoy-config\" prints them, if your gateway lets you")
+		}
+		if a.authz.GetIncludePeerCertificate() || a.authz.GetIncludeTlsSession() {
+			report(policy.Note, a.place, "it sends what the client's TLS session has", seen, "take include_peer_certificate and include_tls_session away")
+		}
+	})
+}
+
+// routeCacheCleared notes filters that have Envoy choose the route again.
+func routeCacheCleared(f *facts, report report) {
+	f.eachAsk(func(_ *manager, a *ask) {
+		if a.authz.GetClearRouteCache() || a.proc.GetRouteCacheAction() == proc.ExternalProcessor_CLEAR {
+			report(policy.Note, a.place, "Envoy chooses the route anew after each answer, and corsgate changes nothing by which it would be another one", "nothing, but it takes time",
+				"take clear_route_cache away; in ext_proc, route_cache_action: RETAIN")
 		}
 	})
 }

@@ -158,7 +158,7 @@ func (f *facts) counters() (rules []counterRule) {
 		outage = "such requests got what an outage gives them"
 		slow   = "look whether corsgate has enough CPU, and raise message_timeout if it is below 0.5 s"
 	)
-	proc, authz := `http\..+\.ext_proc\.corsgate\.`, `http\..+\.ext_authz\.corsgate\.`
+	proc, authz := `http\..+\.ext_proc\.`+f.statPrefix("ext_proc"), `http\..+\.ext_authz\.`+f.statPrefix("ext_authz")
 	rule(policy.Warning, proc+`message_timeouts`, outage, slow)
 	rule(policy.Warning, proc+`streams_failed`, outage, "look at corsgate's log, and at the cluster's counters upstream_cx_connect_fail and upstream_rq_pending_failure_eject")
 	rule(policy.Warning, proc+`spurious_msgs_received`, "such requests got 500", "corsgate answers each question once: look whether another service answers there")
@@ -189,6 +189,27 @@ func (f *facts) counters() (rules []counterRule) {
 	rule(policy.Warning, `access_logs\.open_telemetry_access_log\.corsgate\.logs_dropped`, "requests are answered all the same; corsgate's metrics lack what was dropped", "look whether corsgate serves with --feed")
 	rule(policy.Warning, `listener\..+\.extension_config_missing`, "such requests got 500", "give the filter a default_config, as \"corsgate envoy-config\" does")
 	return rules
+}
+
+// statPrefix returns a pattern for what a counter's name has of the filters that ask
+// corsgate. A filter without a stat_prefix shares its counters with others of its kind.
+func (f *facts) statPrefix(kind string) string {
+	patterns := []string{contract.Namespace + `\.`}
+	f.eachManager(func(m *manager) {
+		for _, fl := range m.decides() {
+			for _, a := range fl.asks {
+				prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
+				switch {
+				case a.kind() != kind:
+				case prefix != "":
+					patterns = append(patterns, regexp.QuoteMeta(prefix)+`\.`)
+				case !slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") }):
+					patterns = append(patterns, "")
+				}
+			}
+		}
+	})
+	return "(?:" + strings.Join(patterns, "|") + ")"
 }
 
 // counted reports counters. They count since Envoy has started.

@@ -48,6 +48,7 @@ var checks = []check{
 	{"mode-override", modeOverride},
 	{"headers-withheld", headersWithheld},
 	{"credentials-sent", credentialsSent},
+	{"route-cache-cleared", routeCacheCleared},
 	{"mutations-refused", mutationsRefused},
 	{"metadata-refused", metadataRefused},
 	{"asked-by-chance", askedByChance},

@@ -141,6 +141,23 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			setFilters(b, []any{typed("corsgate", "ext_proc.v3.ExternalProcessor", object{"allow_mode_override": true, "grpc_service": object{"envoy_grpc": object{"cluster_name": "corsgate"}}})})
 			return doctor.Input{Config: encode(t, b)}
 		}, []string{"bare-filter", "credentials-sent", "fails-with-500", "mode-override"}},
+		{"the plain ext_authz of a gateway", func(t *testing.T) doctor.Input {
+			b := written(t, twoPhase)
+			setFilters(b, []any{typed("corsgate", "ext_authz.v3.ExtAuthz", object{"failure_mode_allow": true, "clear_route_cache": true, "include_peer_certificate": true,
+				"grpc_service": object{"envoy_grpc": object{"cluster_name": "corsgate"}}})})
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"credentials-sent", "route-cache-cleared"}},
+		{"a counter of a filter without a prefix", func(t *testing.T) doctor.Input {
+			b := written(t, twoPhase)
+			delete(ask(b), "stat_prefix")
+			return doctor.Input{Config: encode(t, b), Stats: []byte("http.traffic.ext_proc.message_timeouts: 3")}
+		}, []string{"counter"}},
+		{"a counter that may be another filter's", func(t *testing.T) doctor.Input {
+			b := written(t, twoPhase)
+			delete(ask(b), "stat_prefix")
+			insert(b, 2, typed("other", "ext_proc.v3.ExternalProcessor", nil))
+			return doctor.Input{Config: encode(t, b), Stats: []byte("http.traffic.ext_proc.message_timeouts: 3")}
+		}, nil},
 		{"a policy that blocks, and a filter that fails open", func(t *testing.T) doctor.Input {
 			return doctor.Input{Config: encode(t, written(t, oneTrip)), Policies: setOf(t, onePolicy)}
 		}, []string{"fails-open"}},
