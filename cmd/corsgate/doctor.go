@@ -162,13 +162,23 @@ func (f *doctorFlags) readFiles(config string, in *doctor.Input) error {
 		if one.path == "" {
 			continue
 		}
-		text, err := os.ReadFile(one.path)
+		text, err := readDump(one.path)
 		if err != nil {
-			return asFault(access.Explain(printable.Error(err), one.path), exitUsage)
+			return asFault(err, exitUsage)
 		}
 		*one.into = text
 	}
 	return nil
+}
+
+// readDump reads a file, and little of what is too long to be judged.
+func readDump(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, access.Explain(printable.Error(err), path)
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, doctor.MaxBytes+1))
 }
 
 // askEnvoy reads the pages of Envoy's admin listener.

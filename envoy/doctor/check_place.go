@@ -161,20 +161,20 @@ func switchedOff(f *facts, report report) {
 // undecided returns the virtual hosts on none of whose routes a filter runs, and the other
 // routes on which it does not.
 func (m *manager) undecided(fl *filter) (list []spot) {
-	var routes []spot
+	off := map[*route.VirtualHost]int{}
 	for _, s := range m.routeSpots() {
 		if !s.runs(fl) {
-			routes = append(routes, s)
+			off[s.host]++
 		}
 	}
 	whole := map[*route.VirtualHost]bool{}
 	for _, s := range m.spots() {
-		off := slices.DeleteFunc(slices.Clone(routes), func(r spot) bool { return r.host != s.host })
 		switch {
-		case s.route == nil && !s.runs(fl) && len(off) > 0 && len(off) == len(s.host.GetRoutes()):
+		case s.runs(fl) || off[s.host] == 0 && !s.part:
+		case s.route == nil && off[s.host] == len(s.host.GetRoutes()):
 			whole[s.host] = true
 			list = append(list, s)
-		case s.route != nil && !whole[s.host] && !s.runs(fl) && !m.decidedBefore(fl, s):
+		case s.route != nil && !whole[s.host] && !m.decidedBefore(fl, s):
 			list = append(list, s)
 		}
 	}
@@ -190,12 +190,12 @@ func (m *manager) anywhere(fl *filter) bool {
 // requests with an Origin, takes them first: so "corsgate envoy-config --match-by route"
 // has each route twice.
 func (m *manager) decidedBefore(fl *filter, s spot) bool {
-	for _, other := range m.routeSpots() {
+	for _, other := range m.spots() {
 		switch {
-		case other.host != s.host:
+		case other.host != s.host, other.route == nil, other.part:
 		case other.route == s.route:
 			return false
-		case other.runs(fl) && wantsOrigin(other.route) && samePath(other.route, s.route):
+		case wantsOrigin(other.route) && samePath(other.route, s.route) && other.runs(fl):
 			return true
 		}
 	}
@@ -265,14 +265,16 @@ func (m *manager) hostsWithout(f *facts, fl *filter, report report) {
 	if !fl.waits() || !m.anywhere(fl) {
 		return
 	}
-	for _, vh := range m.routes.GetVirtualHosts() {
-		spots := slices.DeleteFunc(m.spots(), func(s spot) bool { return s.host != vh })
-		if slices.ContainsFunc(spots, func(s spot) bool { return s.runs(fl) }) || !f.replaces(vh) {
-			continue
+	enabled := map[*route.VirtualHost]bool{}
+	for _, s := range m.spots() {
+		enabled[s.host] = enabled[s.host] || s.runs(fl)
+	}
+	for _, s := range m.spots() {
+		if s.route == nil && !enabled[s.host] && f.replaces(s.host) {
+			report(policy.Warning, s.place, fl.GetName()+" is enabled on other virtual hosts, and not on this one",
+				"answers to requests without an Origin keep the upstream's CORS headers and lack Vary: a cache may hand them to another page",
+				"typed_per_filter_config: {"+fl.GetName()+": {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}}, unless its policy is off, in shadow, or defers")
 		}
-		report(policy.Warning, spots[0].place, fl.GetName()+" is enabled on other virtual hosts, and not on this one",
-			"answers to requests without an Origin keep the upstream's CORS headers and lack Vary: a cache may hand them to another page",
-			"typed_per_filter_config: {"+fl.GetName()+": {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}}, unless its policy is off, in shadow, or defers")
 	}
 }
 
@@ -456,14 +458,14 @@ func filterBetween(f *facts, report report) {
 
 // wrongOrder reports corsgate's own filters in another order than they are printed in.
 func wrongOrder(f *facts, report report) {
-	order := []role{roleDefault, roleDecide, roleApply, roleStatic}
+	order := []role{roleDefault, roleDecide, roleApply} // corsgate.static may stand anywhere
 	f.eachManager(func(m *manager) {
 		var last *filter
 		for _, fl := range m.with(order...) {
 			if last != nil && slices.Index(order, fl.role) < slices.Index(order, last.role) {
 				report(policy.Error, fl.place, fmt.Sprintf("%s stands behind %s", fl.GetName(), last.GetName()),
 					"the response is edited by a decision that has not been taken yet: pages get no CORS headers, or the upstream's own",
-					"keep the order in which \"corsgate envoy-config\" prints them: default, decide, apply, static")
+					"keep the order in which \"corsgate envoy-config\" prints them: default, decide, apply")
 			}
 			last = fl
 		}

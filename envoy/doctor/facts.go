@@ -67,6 +67,7 @@ type manager struct {
 	filters  []*filter
 	// routes are nil if they are not known.
 	routes *route.RouteConfiguration
+	places []spot
 }
 
 // connect finds the connection managers, and what belongs to them.
@@ -107,6 +108,7 @@ func (f *facts) connectChain(l *listener.Listener, chain *listener.FilterChain, 
 			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not in the dump",
 				Seen: "nothing is said about its virtual hosts and routes", Write: "take the dump once Envoy has its routes; scoped routes are not read"})
 		}
+		m.places = m.findSpots()
 		for _, hf := range h.GetHttpFilters() {
 			m.filters = append(m.filters, f.newFilter(m, hf))
 		}

@@ -255,7 +255,10 @@ type spot struct {
 
 // spots returns the virtual hosts of a connection manager, their routes, and the weighted
 // clusters of these that configure filters.
-func (m *manager) spots() (list []spot) {
+func (m *manager) spots() []spot { return m.places }
+
+// findSpots makes what spots returns.
+func (m *manager) findSpots() (list []spot) {
 	for _, vh := range m.routes.GetVirtualHosts() {
 		p := m.place
 		p.RouteConfig, p.VirtualHost = m.routes.GetName(), vh.GetName()
@@ -279,7 +282,7 @@ func (m *manager) spots() (list []spot) {
 
 // routeSpots returns the spots that are routes.
 func (m *manager) routeSpots() []spot {
-	return slices.DeleteFunc(m.spots(), func(s spot) bool { return s.route == nil || s.part })
+	return slices.DeleteFunc(slices.Clone(m.spots()), func(s spot) bool { return s.route == nil || s.part })
 }
 
 // routeName names a route without a name by what it matches.

@@ -91,7 +91,9 @@ func TestProbeFindsWrongAnswers(t *testing.T) {
 		}, "error [probe] GET https://example.com/: for the origin https://app.example: Vary has no Origin\n"},
 		{"no Vary for a cache", onePolicy, "a cache may hand this answer to a page, which then reads what it should not, or is blocked", func(http.ResponseWriter, *http.Request) {},
 			"warning [probe] GET https://example.com/: for a request without an Origin: Vary has no Origin\n"},
-		{"a redirect", onePolicy, "something refuses before corsgate answers, and browsers block", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.invalid/", 302) },
+		{"a redirect", onePolicy, "something refuses before corsgate answers, and browsers block", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusFound)
+		},
 			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 302, and should be 204;"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
