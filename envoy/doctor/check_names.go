@@ -7,6 +7,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
@@ -77,7 +78,8 @@ func (fl *filter) ignoresNames(ofRoute bool) (write string) {
 	for _, name := range names(fl.sources) {
 		// The name of a filter that is delivered has its options.
 		_, delivers := fl.sources[name].GetConfigSource().GetConfigSourceSpecifier().(*core.ConfigSource_ApiConfigSource)
-		if delivers && !slices.Contains(strings.Split(name, "."), "named") {
+		c, _, err := envoy.ParseResourceName(name)
+		if delivers && err == nil && !c.Compiled.NamedPolicies {
 			return "the filter that \"corsgate envoy-config --named-policies\" prints"
 		}
 	}

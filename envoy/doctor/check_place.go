@@ -14,13 +14,10 @@ import (
 	ratelimit "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
 	rbac "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
-
-// oldestMinor is the oldest Envoy 1.x that has an inline matcher in its composite filter,
-// which generated configuration needs.
-const oldestMinor = 39
 
 func unreadParts(f *facts, report report) {
 	for _, u := range f.unread {
@@ -29,9 +26,9 @@ func unreadParts(f *facts, report report) {
 }
 
 func tooOld(f *facts, report report) {
-	if f.version.known() && f.version.major <= 1 && f.version.minor < oldestMinor {
-		report(policy.Error, Place{}, fmt.Sprintf("this Envoy is %s, and corsgate supports 1.%d and newer", f.version, oldestMinor),
-			"Envoy refuses the filters, or runs them otherwise than they were tested", fmt.Sprintf("update Envoy to 1.%d or newer", oldestMinor+1))
+	if f.version.known() && f.version.major <= 1 && f.version.minor < envoy.OldestMinor {
+		report(policy.Error, Place{}, fmt.Sprintf("this Envoy is %s, and corsgate supports 1.%d and newer", f.version, envoy.OldestMinor),
+			"Envoy refuses the filters, or runs them otherwise than they were tested", fmt.Sprintf("update Envoy to 1.%d or newer", envoy.OldestMinor+1))
 	}
 }
 

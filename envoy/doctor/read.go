@@ -92,6 +92,25 @@ func toJSON(doc []byte) ([]byte, error) {
 type document struct {
 	Configs []json.RawMessage `json:"configs"`
 	bootstrap
+	// Pods are dumps by namespace and pod, as "egctl config envoy-proxy all" prints them.
+	Pods map[string]map[string]document `json:"xds"`
+}
+
+// only returns the dump of the one pod that there is.
+func (d document) only() (document, error) {
+	var list []document
+	for _, namespace := range d.Pods {
+		for _, pod := range namespace {
+			list = append(list, pod)
+		}
+	}
+	switch len(list) {
+	case 0:
+		return d, nil
+	case 1:
+		return list[0], nil
+	}
+	return d, fmt.Errorf("it has the dumps of %d Envoys: give that of one", len(list))
 }
 
 // bootstrap is what is read of a bootstrap.
@@ -139,6 +158,10 @@ func (r reader) readConfig(doc []byte) error {
 	var d document
 	if err := json.Unmarshal(doc, &d); err != nil {
 		return errors.New("it is not a config dump or bootstrap of Envoy: it has other fields")
+	}
+	d, err := d.only()
+	if err != nil {
+		return err
 	}
 	switch {
 	case d.Configs != nil:

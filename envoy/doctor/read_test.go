@@ -66,6 +66,9 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		{"a dump", func(t *testing.T) doctor.Input {
 			return doctor.Input{Config: encode(t, dumpOf(written(t, oneTrip)))}
 		}, nil},
+		{"a dump of a pod", func(t *testing.T) doctor.Input {
+			return doctor.Input{Config: encode(t, object{"xds": object{"default": object{"edge": dumpOf(written(t, oneTrip))}}})}
+		}, nil},
 		{"an old Envoy, by its node", func(t *testing.T) doctor.Input {
 			d := dumpOf(written(t, oneTrip))
 			find(d, "minor_number")["minor_number"] = 38
@@ -180,7 +183,7 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 }
 
 func TestWhatIsNoEnvoy(t *testing.T) {
-	for _, text := range []string{"", "policies: []", "[]", `{"configs": 1}`, `{"node": {}}`, "\x00", "a: *b"} {
+	for _, text := range []string{"", "policies: []", "[]", `{"configs": 1}`, `{"node": {}}`, "\x00", "a: *b", `{"xds": {"default": {"a": {"configs": []}, "b": {"configs": []}}}}`} {
 		if r, err := doctor.Examine(doctor.Input{Config: []byte(text)}); err == nil {
 			t.Errorf("%q: found %v, want an error", text, r)
 		}
