@@ -335,9 +335,9 @@ func judgeTimeout(a *ask, field string, value *durationpb.Duration, report repor
 	case d == 0 && a.authz != nil:
 		report(policy.Error, a.place, what+", which means that Envoy waits for ever", "if corsgate hangs, pages hang with it", write)
 	case d <= 0:
-		report(policy.Error, a.place, what, "Envoy hardly waits for an answer: most requests with an Origin get what an outage gives them", write)
+		report(policy.Error, a.place, what, "Envoy hardly waits for an answer: most requests with an Origin get no grant, or an error if it fails closed", write)
 	case d < shortest:
-		report(policy.Note, a.place, what, "a busy machine answers later: such requests get what an outage gives them", write)
+		report(policy.Note, a.place, what, "a busy machine answers later: such requests get no grant, or an error if it fails closed", write)
 	case d > longest:
 		report(policy.Warning, a.place, what, "if corsgate hangs, each request with an Origin waits that long", write)
 	case d > long:

@@ -63,7 +63,7 @@ func at(a asked) Place { return Place{Cluster: a.name} }
 
 func clusterMissing(f *facts, report report) {
 	missing := func(p Place, name string) {
-		report(policy.Error, p, fmt.Sprintf("it asks the cluster %q, and there is no such cluster", name), "nothing is answered: each request with an Origin gets what an outage gives it",
+		report(policy.Error, p, fmt.Sprintf("it asks the cluster %q, and there is no such cluster", name), "nothing is answered: each request with an Origin gets no grant, or an error if it fails closed",
 			"the cluster that \"corsgate envoy-config --only filters\" prints, or the right name in envoy_grpc.cluster_name")
 	}
 	for _, a := range f.services() {
@@ -109,7 +109,7 @@ func http2(c *cluster.Cluster) (o *core.Http2ProtocolOptions, spoken bool) {
 func clusterNotHTTP2(f *facts, report report) {
 	f.existing(func(a asked) {
 		if _, spoken := http2(a.Cluster); !spoken {
-			report(policy.Error, at(a), "Envoy speaks HTTP/1 to it, and gRPC needs HTTP/2", "nothing is answered: each request with an Origin gets what an outage gives it",
+			report(policy.Error, at(a), "Envoy speaks HTTP/1 to it, and gRPC needs HTTP/2", "nothing is answered: each request with an Origin gets no grant, or an error if it fails closed",
 				`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`)
 		}
 	})
@@ -128,9 +128,9 @@ func clusterUnhealthy(f *facts, report report) {
 				down = append(down, h.address)
 			}
 		}
-		seen := "each request with an Origin gets what an outage gives it"
+		seen := "each request with an Origin gets no grant, or an error if it fails closed"
 		if a.seldom {
-			seen = "what is compiled is decided, and what Envoy asks about gets what an outage gives it; changes of the policies do not arrive"
+			seen = "what is compiled is decided, and what Envoy asks about gets no grant, or an error if it fails closed; changes of the policies do not arrive"
 		}
 		switch {
 		case len(hosts) == 0:
@@ -190,7 +190,7 @@ func clusterLimits(f *facts, report report) {
 		if a.byControlPlane() && most == defaultRequests {
 			level = policy.Note
 		}
-		report(level, at(a), fmt.Sprintf("at most %d questions may be open, or wait, at once", most), "under load Envoy does not ask, and such requests get what an outage gives them",
+		report(level, at(a), fmt.Sprintf("at most %d questions may be open, or wait, at once", most), "under load Envoy does not ask, and such requests get no grant, or an error if it fails closed",
 			"circuit_breakers: {thresholds: [{max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]}")
 	})
 }

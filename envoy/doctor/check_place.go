@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -243,8 +244,8 @@ func (s spot) saysNothing(filters ...*filter) bool {
 	return !slices.ContainsFunc(filters, func(fl *filter) bool { return s.says[0][fl.GetName()] != nil })
 }
 
-// hostWithoutPart reports virtual hosts that lack what others have. A virtual host for
-// every other host may well be without: it is for hosts without a policy.
+// hostWithoutPart reports virtual hosts that lack what others have. Without the policies it
+// is not known whether a host has one, so it is a note, and none for every other host.
 func hostWithoutPart(f *facts, report report) {
 	f.eachManager(func(m *manager) {
 		for _, fl := range m.with(roleStatic) {
@@ -267,28 +268,30 @@ func (m *manager) hostsWithout(f *facts, fl *filter, report report) {
 		enabled[s.host] = enabled[s.host] || s.runs(fl)
 	}
 	for _, s := range m.spots() {
-		if s.route == nil && !enabled[s.host] && f.replaces(s.host) {
-			report(policy.Warning, s.place, fl.GetName()+" is enabled on other virtual hosts, and not on this one",
+		level, replaces := f.replaces(s.host)
+		if s.route == nil && !enabled[s.host] && replaces {
+			report(level, s.place, fl.GetName()+" is enabled on other virtual hosts, and not on this one",
 				"answers to requests without an Origin keep the upstream's CORS headers and lack Vary: a cache may hand them to another page",
 				"typed_per_filter_config: {"+fl.GetName()+": {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}}, unless its policy is off, in shadow, or defers")
 		}
 	}
 }
 
-// replaces reports whether answers of a virtual host's are corsgate's to edit. Without the
-// policies, that is taken to be so of each host that is named.
-func (f *facts) replaces(vh *route.VirtualHost) bool {
+// replaces reports whether answers of a virtual host are corsgate's to edit, and how sure
+// that is.
+func (f *facts) replaces(vh *route.VirtualHost) (level policy.Level, is bool) {
 	for _, domain := range vh.GetDomains() {
-		if f.policies == nil && !strings.HasPrefix(domain, "*") {
-			return true
+		if f.policies == nil {
+			is = is || !strings.HasPrefix(domain, "*")
+			continue
 		}
-		if f.policies != nil && slices.ContainsFunc(f.policies.Specs(), func(s policy.Spec) bool {
-			return slices.Contains(s.Hosts, domain) && (s.Mode == "" || s.Mode == policy.ModeEnforce) && s.UpstreamHeaders != policy.UpstreamDefer
-		}) {
-			return true
-		}
+		d := f.policies.Decide(&policy.Request{Method: http.MethodGet, Authority: strings.Replace(domain, "*", label, 1), Path: "/", Origin: stranger})
+		is = is || domain != "*" && (d.Answer.Apply == policy.ApplyReplace || d.Answer.Apply == policy.ApplyPublic)
 	}
-	return false
+	if f.policies == nil {
+		return policy.Note, is
+	}
+	return policy.Warning, is
 }
 
 // hostsWithoutContext reports routes on which corsgate is not told that corsgate.apply

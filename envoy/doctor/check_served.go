@@ -155,7 +155,7 @@ func (f *facts) counters() (rules []counterRule) {
 		rules = append(rules, counterRule{regexp.MustCompile(`^` + pattern + `$`), level, seen, write})
 	}
 	const (
-		outage = "such requests got what an outage gives them"
+		outage = "such requests got no grant, or an error if it fails closed"
 		slow   = "look whether corsgate has enough CPU, and raise message_timeout if it is below 0.5 s"
 	)
 	proc, authz := `http\..+\.ext_proc\.`+f.statPrefix("ext_proc"), `http\..+\.ext_authz\.`+f.statPrefix("ext_authz")

@@ -69,6 +69,22 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		{"a dump of a pod", func(t *testing.T) doctor.Input {
 			return doctor.Input{Config: encode(t, object{"xds": object{"default": object{"edge": dumpOf(written(t, oneTrip))}}})}
 		}, nil},
+		{"a host without static, whose policy is not known", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			extra := clone(host(b))
+			delete(extra, "typed_per_filter_config")
+			extra["name"], extra["domains"] = "api", []any{"api.test"}
+			addHost(b, extra)
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"host-without-part"}},
+		{"a host without static, and without a policy", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			extra := clone(host(b))
+			delete(extra, "typed_per_filter_config")
+			extra["name"], extra["domains"] = "api", []any{"api.test"}
+			addHost(b, extra)
+			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
+		}, nil},
 		{"an old Envoy, by its node", func(t *testing.T) doctor.Input {
 			d := dumpOf(written(t, oneTrip))
 			find(d, "minor_number")["minor_number"] = 38
