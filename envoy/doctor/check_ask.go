@@ -9,7 +9,6 @@ import (
 
 	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	proc "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -45,11 +44,7 @@ func (m *manager) modes(a *ask, visit func(Place, *proc.ProcessingMode)) {
 
 // overrides returns what one place overrides of an ext_proc filter, or nil.
 func overrides(says perFilter, name string) *proc.ExtProcOverrides {
-	m := unpack(says[name])
-	if wrapped, ok := m.(*route.FilterConfig); ok {
-		m = unpack(wrapped.GetConfig())
-	}
-	c, _ := m.(*proc.ExtProcPerRoute)
+	c, _ := says.of(name).(*proc.ExtProcPerRoute)
 	return c.GetOverrides()
 }
 

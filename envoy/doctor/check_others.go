@@ -7,7 +7,6 @@ import (
 
 	mutation "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	buffer "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/buffer/v3"
 	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	csrf "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/csrf/v3"
@@ -57,11 +56,7 @@ func (s spot) saysNative(name string) bool {
 	if legacy != nil && !s.part {
 		return true
 	}
-	m := unpack(s.says[0][name])
-	if wrapped, ok := m.(*route.FilterConfig); ok {
-		m = unpack(wrapped.GetConfig())
-	}
-	p, ok := m.(*cors.CorsPolicy)
+	p, ok := s.says[0].of(name).(*cors.CorsPolicy)
 	return ok && (p.GetFilterEnabled() == nil || sometimes(p.GetFilterEnabled()))
 }
 
@@ -147,7 +142,7 @@ func (m *manager) filtersAdding(report report) {
 		}
 		configs := []proto.Message{fl.config}
 		for _, s := range m.spots() {
-			configs = append(configs, unpack(s.says[0][fl.GetName()]))
+			configs = append(configs, s.says[0].of(fl.GetName()))
 		}
 		for _, c := range configs {
 			if what := writesCORS(c, i < m.last()); what != "" {

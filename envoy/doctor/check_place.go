@@ -321,11 +321,7 @@ func (s spot) headersInMetadata(fl *filter) bool {
 func (s spot) context(fl *filter) map[string]string {
 	all := map[string]string{}
 	for i := len(s.says) - 1; i >= 0; i-- {
-		m := unpack(s.says[i][fl.GetName()])
-		if wrapped, ok := m.(*route.FilterConfig); ok {
-			m = unpack(wrapped.GetConfig())
-		}
-		if c, ok := m.(*authz.ExtAuthzPerRoute); ok {
+		if c, ok := s.says[i].of(fl.GetName()).(*authz.ExtAuthzPerRoute); ok {
 			for key, value := range c.GetCheckSettings().GetContextExtensions() {
 				all[key] = value
 			}

@@ -240,8 +240,17 @@ func (m *manager) first() int {
 	return slices.IndexFunc(m.filters, func(f *filter) bool { return f.role == roleCompiled || f.role == roleDecide })
 }
 
-// perFilter is the configuration of filters at one place.
+// perFilter is the configuration of filters at one place, by the names of the filters.
 type perFilter map[string]*anypb.Any
+
+// of returns a filter's configuration, also if it stands in a FilterConfig, or nil.
+func (p perFilter) of(name string) proto.Message {
+	m := unpack(p[name])
+	if wrapped, ok := m.(*route.FilterConfig); ok {
+		return unpack(wrapped.GetConfig())
+	}
+	return m
+}
 
 // spot is a place that requests are routed by, with what it says of filters, the most
 // specific first.
@@ -296,14 +305,11 @@ func routeName(rt *route.Route, i int) string {
 	return "number " + strconv.Itoa(i+1)
 }
 
-// config returns what the most specific place says of a filter, or nil.
-func (s spot) config(name string) proto.Message {
+// config returns what the most specific place says that says something of a filter, or nil.
+func (s spot) config(name string) perFilter {
 	for _, says := range s.says {
-		if a, ok := says[name]; ok {
-			if m := unpack(a); m != nil {
-				return m
-			}
-			return a
+		if says[name] != nil {
+			return says
 		}
 	}
 	return nil
@@ -312,14 +318,12 @@ func (s spot) config(name string) proto.Message {
 // runs reports whether a filter runs for requests that are routed here, as Envoy decides
 // it: the most specific configuration switches it on or off.
 func (s spot) runs(f *filter) bool {
-	switch c := s.config(f.GetName()).(type) {
-	case nil:
+	says := s.config(f.GetName())
+	if says == nil {
 		return !f.GetDisabled()
-	case *route.FilterConfig:
-		return !c.GetDisabled() && !switchesOff(unpack(c.GetConfig()))
-	default:
-		return !switchesOff(c)
 	}
+	wrapped, _ := unpack(says[f.GetName()]).(*route.FilterConfig)
+	return !wrapped.GetDisabled() && !switchesOff(says.of(f.GetName()))
 }
 
 // switchesOff reports whether a filter's own configuration of a route switches it off.
