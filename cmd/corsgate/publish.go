@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
-	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
@@ -65,117 +65,59 @@ type publication struct {
 	follows bool
 	// base is the revision that has to serve until then; nil means the one that does.
 	base *uint64
-
-	// now is the release that serves; nil if that is not known. It has no revision in an
-	// empty store.
-	now       *store.Info
-	instances []store.Instance // that report themselves, if the release follows
-	report    publishReport
 }
 
-// run publishes, unless something forbids it.
-func (p *publication) run(ctx context.Context) (err error) {
+// run publishes, and prints what came of it, if that is known.
+func (p *publication) run(ctx context.Context) error {
+	r, err := p.publish(ctx)
+	if failed := p.print(&r, err); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// publish publishes, unless something forbids it.
+func (p *publication) publish(ctx context.Context) (r publishReport, err error) {
+	var instances []store.Instance
 	if p.follows {
-		if p.instances, err = store.Instances(ctx, p.backend); err != nil { // before the release, so that none is ahead of it
-			return err
+		if instances, err = store.Instances(ctx, p.backend); err != nil { // before the release, so that none is ahead of it
+			return r, err
 		}
 	}
-	if err := p.compare(ctx); err != nil {
-		return p.ended(err)
+	was, err := readCurrent(ctx, p.backend, p.url)
+	if err != nil {
+		return r, err
 	}
+	if p.base != nil && was.now != nil && *p.base != was.now.Revision {
+		return r, r.lost(&store.Conflict{Now: *was.now})
+	}
+	r.compare(&was, p.next)
 	if p.format.value == "text" {
-		if err := p.printChanges(); err != nil {
-			return err
+		if err := r.printChanges(p.out, p.note); err != nil {
+			return r, err
 		}
 	}
-	if err := p.forbidden(); err != nil {
-		p.report.Outcome = outcomeRefused
-		return p.ended(err)
+	if err := cmp.Or(checkFollowed(was.now, instances), p.checkWidening(&r)); err != nil {
+		r.Outcome = outcomeRefused
+		return r, err
 	}
 	if p.dryRun {
-		p.report.Outcome = outcomeDryRun
-		return p.ended(nil)
+		r.Outcome = outcomeDryRun
+		return r, nil
 	}
-	return p.ended(p.push(ctx))
+	return r, p.push(ctx, was.now, &r)
 }
 
-// compare compares what serves with what is published.
-func (p *publication) compare(ctx context.Context) error {
-	old, err := p.served(ctx)
-	if err != nil {
-		return err
-	}
-	if p.now != nil && p.now.Revision > 0 {
-		p.report.Release = p.now
-	}
-	if p.base != nil && p.now != nil && *p.base != p.now.Revision {
-		return p.lost(&store.Conflict{Now: *p.now})
-	}
-	if old != nil {
-		diff := compareSets(old, p.next)
-		p.report.Diff = &diff
-	}
-	return nil
-}
-
-// compareSets compares two sets of policies.
-func compareSets(old, now *policy.Set) policydiff.Report {
-	c := policydiff.New(old, now)
-	c.Probe()
-	return c.Report()
-}
-
-// served returns the policies that serve; nil if they cannot be read, which the report
-// says then.
-func (p *publication) served(ctx context.Context) (*policy.Set, error) {
-	release, err := store.Pull(ctx, p.backend, 0)
-	switch live.CodeOf(err) {
-	case store.CodeEmpty:
-		p.now = &store.Info{}
-		none, _ := policy.Validate(nil)
-		return policy.Compile(none), nil
-	case store.CodeUnreachable:
-		return nil, err
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err != nil {
-		p.report.Undecided = err.Error()
-		if now, err := store.Current(ctx, p.backend); err == nil {
-			p.now = &now
-		}
-		return nil, nil
-	}
-	p.now = &release.Info
-	r := policyfile.Load(live.Folder(release.Files), p.url)
-	if r.HasErrors() {
-		p.report.Undecided = fmt.Sprintf("this version of corsgate refuses revision %d: %s", release.Revision, r.FirstError())
-		return nil, nil
-	}
-	return policy.Compile(r.Policies), nil
-}
-
-// forbidden says why it must not be published: the instances would not follow, or what
-// --require-no-widening has against it.
-func (p *publication) forbidden() error {
-	if p.now != nil {
-		for _, i := range p.instances {
-			if isAhead(i.Serves, p.now.Release) {
-				return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which it does not go back", p.now.Revision, printable.Name(i.Name), i.Serves.Revision),
-					"'corsgate restore' begins a new history, which the instances follow")
-			}
-		}
-	}
-	switch {
-	case !p.noWidening:
+// checkFollowed refuses a release that instances would not follow from what they serve.
+func checkFollowed(now *store.Info, instances []store.Instance) error {
+	if now == nil {
 		return nil
-	case p.report.Undecided != "":
-		return hinted(errors.New("--require-no-widening: what serves cannot be compared with it: "+p.report.Undecided), "publish it without the flag if somebody has looked at it")
-	case p.report.Diff.Widens():
-		return hinted(errors.New("--require-no-widening: access widens"), "look at what the changes let pages do; publish it without the flag if that is meant")
-	case p.report.Diff.Bounded:
-		return hinted(errors.New("--require-no-widening: the policies are too many to compare all of them"), "publish it without the flag if somebody has looked at it")
+	}
+	for _, i := range instances {
+		if isAhead(i.Serves, now.Release) {
+			return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which it does not go back", now.Revision, printable.Name(i.Name), i.Serves.Revision),
+				"'corsgate restore' begins a new history, which the instances follow")
+		}
 	}
 	return nil
 }
@@ -185,19 +127,31 @@ func isAhead(serves, now live.Release) bool {
 	return serves.Revision > now.Revision && (now.Epoch == "" || serves.Epoch == now.Epoch)
 }
 
-// push has the release made.
-func (p *publication) push(ctx context.Context) error {
-	meta := store.Meta{By: p.by, Message: p.message}
-	if meta.By == "" {
-		meta.By = whoAmI()
+// checkWidening refuses what --require-no-widening is against.
+func (p *publication) checkWidening(r *publishReport) error {
+	switch {
+	case !p.noWidening:
+		return nil
+	case r.Undecided != "":
+		return hinted(errors.New("--require-no-widening: what serves cannot be compared with it: "+r.Undecided), "publish it without the flag if somebody has looked at it")
+	case r.Diff.Widens():
+		return hinted(errors.New("--require-no-widening: access widens"), "look at what the changes let pages do; publish it without the flag if that is meant")
+	case r.Diff.Bounded:
+		return hinted(errors.New("--require-no-widening: the policies are too many to compare all of them"), "publish it without the flag if somebody has looked at it")
 	}
-	if p.now != nil {
-		base := p.now.Ref()
+	return nil
+}
+
+// push has the release made that replaces now.
+func (p *publication) push(ctx context.Context, now *store.Info, r *publishReport) error {
+	meta := store.Meta{By: cmp.Or(p.by, whoAmI()), Message: p.message}
+	if now != nil {
+		base := now.Ref()
 		meta.Base = &base
 	}
 	pushed, err := p.make(ctx, meta)
 	if conflict, ok := asConflict(err); ok {
-		return p.lost(conflict)
+		return r.lost(conflict)
 	}
 	if err != nil {
 		return err
@@ -205,47 +159,57 @@ func (p *publication) push(ctx context.Context) error {
 	if pushed.Checkpoint != nil {
 		fmt.Fprintf(p.note, "the release serves, and its checkpoint, from which new instances read it faster, was not written: %s\n", printable.Text(pushed.Checkpoint.Error()))
 	}
-	p.report.Outcome, p.report.Release = outcomePushed, &pushed.Info
+	r.Outcome, r.Release = outcomePushed, &pushed.Info
 	if pushed.Unchanged {
-		p.report.Outcome = outcomeUnchanged
+		r.Outcome = outcomeUnchanged
 	}
 	return nil
 }
 
+// print prints what came of a publication that has ended with err, if that is known.
+func (p *publication) print(r *publishReport, err error) error {
+	switch {
+	case r.Outcome == "":
+		return nil
+	case p.format.value == "json":
+		return writeJSON(p.out, r)
+	case err != nil:
+		return nil // which is told
+	}
+	_, failed := fmt.Fprintln(p.out, r.line())
+	return failed
+}
+
+// compare notes what served, and compares it with what is published.
+func (r *publishReport) compare(was *current, next *policy.Set) {
+	if was.now != nil && was.now.Revision > 0 {
+		r.Release = was.now
+	}
+	if r.Undecided = was.undecided; was.set == nil {
+		return
+	}
+	c := policydiff.New(was.set, next)
+	c.Probe()
+	diff := c.Report()
+	r.Diff = &diff
+}
+
 // lost notes that somebody else was faster, and returns the conflict.
-func (p *publication) lost(c *store.Conflict) error {
-	p.report.Outcome, p.report.Release = outcomeLost, nil
+func (r *publishReport) lost(c *store.Conflict) error {
+	r.Outcome, r.Release = outcomeLost, nil
 	if c.Now.Revision > 0 {
-		p.report.Release = &c.Now
+		r.Release = &c.Now
 	}
 	return c
 }
 
-// ended prints what came of it, if that is known, and returns err.
-func (p *publication) ended(err error) error {
-	if p.report.Outcome == "" {
-		return err
-	}
-	var failed error
-	switch {
-	case p.format.value == "json":
-		failed = writeJSON(p.out, p.report)
-	case err == nil:
-		_, failed = fmt.Fprintln(p.out, p.report.line())
-	}
-	if failed != nil {
-		return failed
-	}
-	return err
-}
-
 // printChanges prints what changes, for people.
-func (p *publication) printChanges() error {
-	if p.report.Diff == nil {
-		fmt.Fprintf(p.note, "what changes cannot be told: %s\n", printable.Text(p.report.Undecided))
+func (r *publishReport) printChanges(out, note io.Writer) error {
+	if r.Diff == nil {
+		fmt.Fprintf(note, "what changes cannot be told: %s\n", printable.Text(r.Undecided))
 		return nil
 	}
-	return printDiff(p.out, p.note, *p.report.Diff, "text")
+	return printDiff(out, note, *r.Diff, "text")
 }
 
 // line says in a few words what came of it.

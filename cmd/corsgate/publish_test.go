@@ -37,11 +37,11 @@ func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
 		}
 		return store.Push(ctx, b, mine, meta)
 	}
-	err := p.run(t.Context())
+	r, err := p.publish(t.Context())
 	if c, lost := asConflict(err); !lost || c.Now.By != "bob" || c.Now.Revision != 3 {
 		t.Errorf("the push comes to %v, and bob was faster", err)
 	}
-	if r := p.report; r.Outcome != outcomeLost || r.Release == nil || r.Release.By != "bob" || r.Diff == nil {
+	if r.Outcome != outcomeLost || r.Release == nil || r.Release.By != "bob" || r.Diff == nil {
 		t.Errorf("the report is %+v", r)
 	}
 	if strings.Contains(out.String(), "serves: ") {
@@ -50,6 +50,31 @@ func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
 	now, err := store.Current(t.Context(), b)
 	if err != nil || now.By != "bob" {
 		t.Errorf("what serves is %+v, %v", now, err)
+	}
+}
+
+// TestAReleaseThatThisVersionRefuses has a newer version push a field that this one does
+// not know.
+func TestAReleaseThatThisVersionRefuses(t *testing.T) {
+	url := fillStore(t)
+	b := &store.Folder{Path: strings.TrimPrefix(url, schemeFolder)}
+	newer := []policyfile.Unit{{Kind: policyfile.UnitPolicy, Name: "api", Data: []byte(`{"policies":[{"name":"api","newer":1}]}` + "\n")}}
+	if _, err := store.Push(t.Context(), b, newer, store.Meta{}); err != nil {
+		t.Fatal(err)
+	}
+	const refused = "this version of corsgate refuses revision 3: "
+	was, err := readCurrent(t.Context(), b, url)
+	if err != nil || was.set != nil || was.now.Revision != 3 || !strings.HasPrefix(was.undecided, refused) {
+		t.Errorf("what serves is %+v, %v", was, err)
+	}
+	var out, errs output
+	if code := run(t.Context(), []string{"rollback", "--store", url, "--to", "2"}, nil, &out, &errs); code != exitOK {
+		t.Fatalf("rollback exits %d: %s", code, &errs)
+	}
+	errs = output{}
+	if code := run(t.Context(), []string{"rollback", "--store", url}, nil, &out, &errs); code != exitFailure ||
+		!strings.Contains(errs.String(), refused) || !strings.Contains(errs.String(), "hint: go back to another one with --to REV") {
+		t.Errorf("rollback exits %d: %s", code, &errs)
 	}
 }
 

@@ -6,9 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policyfile"
-	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -34,8 +31,12 @@ somebody else was faster; 4 if the store cannot be used.`,
 					return err
 				}
 				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), follows: true}
-				if p.next, err = setOf(cmd.Context(), b, revision); err != nil {
+				release, err := store.Pull(cmd.Context(), b, revision)
+				if err != nil {
 					return err
+				}
+				if p.next, err = policiesOf(release, f.url); err != nil {
+					return hinted(err, "go back to another one with --to REV, or push what is right")
 				}
 				if f.message == "" {
 					f.message = fmt.Sprintf("rollback to revision %d", revision)
@@ -62,17 +63,4 @@ func earlier(ctx context.Context, b store.Backend, to uint64) (uint64, error) {
 		return 0, hinted(fmt.Errorf("there is no release before revision %d", now[0].Revision), "'corsgate push' has the fleet serve other policies")
 	}
 	return now[1].Revision, nil
-}
-
-// setOf returns the policies of a revision.
-func setOf(ctx context.Context, b store.Backend, revision uint64) (*policy.Set, error) {
-	release, err := store.Pull(ctx, b, revision)
-	if err != nil {
-		return nil, err
-	}
-	r := policyfile.Load(live.Folder(release.Files), "")
-	if r.HasErrors() {
-		return nil, hinted(fmt.Errorf("this version of corsgate refuses revision %d: %s", revision, r.FirstError()), "go back to another one with --to REV, or push what is right")
-	}
-	return policy.Compile(r.Policies), nil
 }

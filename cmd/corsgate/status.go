@@ -59,11 +59,12 @@ func newStatus() *cobra.Command {
 with which code it has refused the last change; that it serves its last known good
 policies since it cannot read the store; how many of its Envoys run what it serves
 (current), have not taken it yet (waiting), or have refused it; its labels. An
-instance that has not reported for a minute is silent, and is forgotten after a day.
+instance that has not reported for a minute is silent, and is forgotten after a day. One
+whose report cannot be read is unreadable, with the reason.
 
 Exits 0 if all instances, and their Envoys, serve the release that the store has them
-serve, or that of --wait or a later one; 1 if one does not, is silent, or there is
-none; 4 if the store cannot be used. With --wait it looks again until all do, or
+serve, or that of --wait or a later one; 1 if one does not, is silent or unreadable, or
+there is none; 4 if the store cannot be used. With --wait it looks again until all do, or
 --timeout is over, also if the store does not answer; REV 0 is the release that the
 store has then.`,
 		Example: `  corsgate status --store etcd://127.0.0.1:2379/edge
@@ -222,7 +223,7 @@ func (i fleetInstance) hindrance() string {
 	switch {
 	case i.Silent:
 		return "silent"
-	case i.Unreadable:
+	case i.Unreadable != "":
 		return "unreadable"
 	case i.Refused != "":
 		return "refused: " + printable.Text(i.Refused)
@@ -260,6 +261,9 @@ func (i fleetInstance) standing() string {
 
 // details says what else an instance reports.
 func (i fleetInstance) details() (texts []string) {
+	if i.Unreadable != "" {
+		texts = append(texts, printable.Text(i.Unreadable))
+	}
 	if i.LastKnownGood {
 		texts = append(texts, "last known good")
 	}

@@ -25,7 +25,7 @@ func TestLoadBoundsWhatAliasesStandFor(t *testing.T) {
 	data := "policies:\n- &p {name: a, cors: {allowOrigins: [" + strings.Repeat("'https://a.example', ", 1000) + "]}}\n" + strings.Repeat("- *p\n", 5000)
 	lim := bounds()
 	lim.aliased, lim.findings = 20_000, 10*MaxDiagnostics*MaxDiagnostics
-	r := new(Loader).load(files("p.yaml", data), "", lim)
+	r := loadWithin(new(Loader), files("p.yaml", data), "", lim)
 	bounded := slices.IndexFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Code == "yaml-aliases" })
 	if bounded < 0 || r.Diagnostics[bounded].Line != 22 {
 		t.Errorf("not refused at the alias that is too much: %v", r.Diagnostics[:1])
@@ -39,7 +39,7 @@ func TestLoadKeepsLittleOfAliases(t *testing.T) {
 	lim.aliased = 100_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	r := new(Loader).load(files("p.yaml", data), "", lim)
+	r := loadWithin(new(Loader), files("p.yaml", data), "", lim)
 	runtime.ReadMemStats(&after)
 	if !r.HasErrors() {
 		t.Error("accepted")

@@ -167,7 +167,7 @@ func TestLoadBoundsTheTextThatAliasesStandFor(t *testing.T) {
 	lim := bounds()
 	lim.aliased = 1000
 	text := "policies:\n- name: a\n  paths: [&a '/" + strings.Repeat("a", 10_000) + "', *a, *a, *a, *a, *a, *a, *a, *a, *a]\n  cors: {allowOrigins: ['https://a.example']}\n"
-	r := new(Loader).load(files("p.yaml", text), "", lim)
+	r := loadWithin(new(Loader), files("p.yaml", text), "", lim)
 	if !slices.ContainsFunc(r.Diagnostics, func(d Diagnostic) bool { return d.Code == "yaml-aliases" }) {
 		t.Errorf("a long text counts no more than a short one: %v", r.Diagnostics)
 	}
@@ -249,7 +249,7 @@ func TestNodesOfLargeFilesAreWithinTheirBound(t *testing.T) {
 func TestLoadRefusesWhateverIsShown(t *testing.T) {
 	lim := bounds()
 	lim.findings = 2
-	r := new(Loader).load(files("p.yaml", withGroup, "g.txt", strings.Repeat("https://a.example\n", 100)+"x\n"), "", lim)
+	r := loadWithin(new(Loader), files("p.yaml", withGroup, "g.txt", strings.Repeat("https://a.example\n", 100)+"x\n"), "", lim)
 	if !r.HasErrors() || r.Policies != nil || r.Diagnostics[1].Level != policy.Error {
 		t.Errorf("got %v", r.Diagnostics)
 	}

@@ -33,7 +33,7 @@ func TestGolden(t *testing.T) {
 			if want.Name != "want" {
 				t.Fatalf("the last file is %q, not want", want.Name)
 			}
-			got := golden(new(Loader).load(filesOf(archive), "dir", limitsOf(t, archive)))
+			got := golden(loadWithin(new(Loader), filesOf(archive), "dir", limitsOf(t, archive)))
 			if *update {
 				want.Data = []byte(got)
 				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {

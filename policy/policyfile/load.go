@@ -99,9 +99,10 @@ type loader struct {
 	fsys     fs.FS
 	place    string
 	limits   limits
-	before   memory // of the last good load
-	now      memory // of this one
-	first    string // name of the first policy file
+	ended    func() error // says why no further file is to be read, if that is so
+	before   memory       // of the last good load
+	now      memory       // of this one
+	first    string       // name of the first policy file
 	found    *findings
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
@@ -114,7 +115,7 @@ type loader struct {
 
 func newLoader(fsys fs.FS, place string, lim limits, before memory) *loader {
 	return &loader{
-		fsys: fsys, place: place, limits: lim, before: before, now: newMemory(), found: newFindings(lim.findings),
+		fsys: fsys, place: place, limits: lim, ended: never, before: before, now: newMemory(), found: newFindings(lim.findings),
 		groups: map[string]*group{}, listed: map[string]*list{},
 	}
 }

@@ -1,7 +1,9 @@
 package policyfile
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -188,15 +190,34 @@ func (s summed) ReadFile(name string) ([]byte, error) {
 	return s.MapFS.ReadFile(name)
 }
 
-// TestALoaderIsAsIfItRememberedNothing lives through random changes of a folder. Each
-// load must find, say and locate what a fresh one does, and what is compiled after it,
-// step by step, must decide alike.
+// ending is a context that ends when it was asked so often whether it has.
+type ending struct {
+	context.Context
+	asked int
+}
+
+func (e *ending) Err() error {
+	if e.asked--; e.asked < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// loadWithin loads within other bounds.
+func loadWithin(l *Loader, fsys fs.FS, place string, lim limits) Result {
+	r, _ := l.load(never, fsys, place, lim)
+	return r
+}
+
+// TestALoaderIsAsIfItRememberedNothing lives through random changes of a folder, and
+// loads that are cut off. Each whole load must find, say and locate what a fresh one does,
+// and what is compiled after it, step by step, must decide alike.
 func TestALoaderIsAsIfItRememberedNothing(t *testing.T) {
 	seeds := uint64(40)
 	if os.Getenv("CORSGATE_TEST") == "full" {
 		seeds = 1000
 	}
-	good, bad, warned, capped := 0, 0, 0, 0
+	good, bad, warned, capped, cut := 0, 0, 0, 0, 0
 	for seed := range seeds {
 		f := &folder{Rand: rand.New(rand.NewPCG(seed, 1)), files: map[string]*written{"a.yaml": {}}, lists: map[string]string{}}
 		lim := bounds()
@@ -215,7 +236,17 @@ func TestALoaderIsAsIfItRememberedNothing(t *testing.T) {
 			if seed%2 == 0 {
 				fsys = summed{f.system(), map[string]int{}}
 			}
-			got, want := loader.load(fsys, "dir", lim), new(Loader).load(fsys, "dir", lim)
+			want := loadWithin(new(Loader), fsys, "dir", lim)
+			if f.IntN(2) == 0 {
+				r, err := loader.load((&ending{t.Context(), f.IntN(8)}).Err, fsys, "dir", lim)
+				if err == nil && differs(r, want) != "" || err != nil && (!errors.Is(err, context.Canceled) || r.Policies != nil || r.Diagnostics != nil) {
+					t.Fatalf("seed %d, step %d: a load that may be cut off returns %+v, %v", seed, step, r, err)
+				}
+				if err != nil {
+					cut++
+				}
+			}
+			got := loadWithin(loader, fsys, "dir", lim)
 			if difference := differs(got, want); difference != "" {
 				t.Fatalf("seed %d, step %d: %s\n%v", seed, step, difference, f.text())
 			}
@@ -237,8 +268,8 @@ func TestALoaderIsAsIfItRememberedNothing(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d good ones, %d of them with warnings, %d refused, %d with a limit", good, warned, bad, capped)
-	if good < int(seeds)*5 || bad < good/2 || warned < good/4 || capped < int(seeds)/4 {
+	t.Logf("%d good ones, %d of them with warnings, %d refused, %d with a limit, %d cut off", good, warned, bad, capped, cut)
+	if good < int(seeds)*5 || bad < good/2 || warned < good/4 || capped < int(seeds)/4 || cut < good/2 {
 		t.Error("too little was tried")
 	}
 }
@@ -289,6 +320,26 @@ func (f *folder) text() string {
 		fmt.Fprintf(&b, "-- %s --\n%s", name, fsys[name].Data)
 	}
 	return b.String()
+}
+
+// TestALoadThatIsCutOffReadsNoFurther has a context end with the first file.
+func TestALoadThatIsCutOffReadsNoFurther(t *testing.T) {
+	const policies = "originGroups: {%s: {file: %[1]s.txt}}\npolicies: [{name: %[1]s, hosts: [%[1]s.test], cors: {allowOrigins: ['group:%[1]s']}}]\n"
+	now := fstest.MapFS{}
+	for _, name := range []string{"a", "b"} {
+		now[name+".yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil, policies, name)}
+		now[name+".txt"] = &fstest.MapFile{Data: []byte("https://" + name + ".test\n")}
+	}
+	for asked, want := range [][]string{nil, {"a.yaml"}, {"a.txt", "a.yaml"}, {"a.txt", "a.yaml", "b.yaml"}, {"a.txt", "a.yaml", "b.txt", "b.yaml"}} {
+		fsys := summed{now, map[string]int{}}
+		r, err := new(Loader).LoadContext(&ending{t.Context(), asked}, fsys, "")
+		if !errors.Is(err, context.Canceled) || r.Policies != nil || len(r.Diagnostics) > 0 {
+			t.Errorf("a load that ends after %d files returns %+v, %v", asked, r, err)
+		}
+		if read := slices.Sorted(maps.Keys(fsys.read)); !slices.Equal(read, want) {
+			t.Errorf("a load that ends after %d files has read %q, want %q", asked, read, want)
+		}
+	}
 }
 
 // TestALoaderReadsAndParsesWhatChanged counts what is read, and asks for the policies that

@@ -124,7 +124,7 @@ func (r *Reloader) serve(ctx context.Context) error {
 		case err != nil && ctx.Err() != nil: // the end of ctx ends the load, and Run
 			err = ErrNotRunning
 		case err != nil:
-			r.logRefusal(err)
+			r.LogRefusal(err)
 		}
 		v := verdict{r.Status(), err}
 		for _, reply := range waiting {
@@ -266,7 +266,8 @@ func (r *Reloader) refuse(err error) {
 	r.status.LastError = f
 }
 
-func (r *Reloader) logRefusal(err error) {
+// LogRefusal logs why a load was refused, for who goes on to Run although Load was.
+func (r *Reloader) LogRefusal(err error) {
 	kept := "the last good ones keep serving"
 	switch s := r.Status(); {
 	case !s.Ready:
@@ -286,12 +287,14 @@ func (r *Reloader) logMistakes(err error) string {
 	return err.Error()
 }
 
-var logLevels = map[policy.Level]slog.Level{policy.Error: slog.LevelError, policy.Warning: slog.LevelWarn, policy.Note: slog.LevelInfo}
+var logAt = map[policy.Level]func(log *slog.Logger, msg string, args ...any){
+	policy.Error: (*slog.Logger).Error, policy.Warning: (*slog.Logger).Warn, policy.Note: (*slog.Logger).Info,
+}
 
 func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 	log := r.log()
 	for _, d := range ds {
-		log.Log(context.Background(), logLevels[d.Level], d.String(), "code", d.Code)
+		logAt[d.Level](log, d.String(), "code", d.Code)
 	}
 }
 

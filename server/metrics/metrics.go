@@ -43,6 +43,8 @@ type Metrics struct {
 
 	loads       *prometheus.CounterVec // by result
 	refused     *prometheus.CounterVec // by code
+	refuses     *prometheus.GaugeVec   // by code
+	refusal     string                 // code of the last load if that was refused; loads come one by one
 	loadSeconds prometheus.Gauge
 	loadedAt    prometheus.Gauge
 	lastGood    prometheus.Gauge
@@ -64,11 +66,12 @@ func New(version string) *Metrics {
 	return m
 }
 
-// MayRefuse counts the refusals with these codes from 0 on. An alert about the first one
-// needs the 0 before.
+// MayRefuse shows the refusals with these codes from 0 on. What counts the first one needs
+// the 0 before.
 func (m *Metrics) MayRefuse(codes ...string) {
 	for _, code := range codes {
 		m.refused.WithLabelValues(code)
+		m.refuses.WithLabelValues(code)
 	}
 }
 
@@ -106,6 +109,10 @@ func (m *Metrics) loadMetrics() {
 		m.loads.WithLabelValues(result)
 	}
 	m.refused = m.counters("corsgate_release_refused_total", "The loads that were refused, by the reason.", "code")
+	m.refuses = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "corsgate_last_load_refused", Help: "1 for the reason for which the last load was refused; 0 for each if it was accepted.",
+	}, []string{"code"})
+	m.registry.MustRegister(m.refuses)
 	m.MayRefuse(live.CodePolicies, live.CodeUnreadable, live.CodeRegressed)
 	m.loadSeconds = m.gauge("corsgate_last_load_duration_seconds", "How long the last load took, even if it was refused.", nil)
 	m.lastGood = m.gauge("corsgate_last_load_success_timestamp_seconds", "When a load was last accepted, even if nothing had changed.", nil)
@@ -193,15 +200,28 @@ func (m *Metrics) loaded(l live.Load) {
 	m.revision.Set(float64(l.Status.Release.Revision))
 	m.fromState.Set(number(l.Status.ServedFrom == live.FromState))
 	m.good.Set(number(l.Err == nil))
-	if refused, ok := errors.AsType[*live.LoadError](l.Err); ok {
-		m.refused.WithLabelValues(refused.Code()).Inc()
-	}
+	m.refuse(l.Err)
 	if l.Err == nil {
 		m.lastGood.Set(seconds(l.At))
 	}
 	if l.Status.Ready {
 		m.hash.Set(hashNumber(l.Status.Hash))
 		m.loadedAt.Set(seconds(l.Status.LoadedAt))
+	}
+}
+
+// refuse notes why a load was refused, if it was. Of two reasons, the new one is there
+// before the old one goes, so that no scrape finds none.
+func (m *Metrics) refuse(err error) {
+	before := m.refusal
+	m.refusal = ""
+	if refused, ok := errors.AsType[*live.LoadError](err); ok {
+		m.refusal = refused.Code()
+		m.refused.WithLabelValues(m.refusal).Inc()
+		m.refuses.WithLabelValues(m.refusal).Set(1)
+	}
+	if before != "" && before != m.refusal {
+		m.refuses.WithLabelValues(before).Set(0)
 	}
 }
 

@@ -168,7 +168,8 @@ func TestLoadsAreCounted(t *testing.T) {
 	m.loaded(live.Load{At: at.Add(time.Hour), Took: 3 * time.Second, Err: errors.New("bad"), Status: live.Status{Generation: 1, Policies: 3, LoadedAt: at, Hash: "0000000000ff9999"}})
 	check(t, m, "corsgate_loads_total", `corsgate_loads_total{result="changed"} 1`, `corsgate_loads_total{result="refused"} 1`, `corsgate_loads_total{result="unchanged"} 1`)
 	check(t, m, "corsgate_set_", `corsgate_set_generation 1`, `corsgate_set_hash 255`, `corsgate_set_loaded_timestamp_seconds 1.70000000025e+09`)
-	check(t, m, "corsgate_last_", `corsgate_last_load_duration_seconds 3`, `corsgate_last_load_success_timestamp_seconds 1.70000006025e+09`, `corsgate_last_load_successful 0`)
+	check(t, m, "corsgate_last_load_duration", `corsgate_last_load_duration_seconds 3`)
+	check(t, m, "corsgate_last_load_success", `corsgate_last_load_success_timestamp_seconds 1.70000006025e+09`, `corsgate_last_load_successful 0`)
 	check(t, m, "corsgate_policies", `corsgate_policies 3`)
 	if hashNumber("") != 0 || hashNumber("ffffffffffffffffff") != 1<<48-1 {
 		t.Error("a hash is not its first 48 bits")
@@ -189,6 +190,33 @@ func TestRefusalsAreCountedByCode(t *testing.T) {
 		`corsgate_release_refused_total{code="store_empty"} 0`, `corsgate_release_refused_total{code="store_regressed"} 0`,
 		`corsgate_release_refused_total{code="unreadable"} 2`)
 	check(t, m, "corsgate_set_loaded", `corsgate_set_loaded_timestamp_seconds 0`)
+}
+
+// TestTheReasonOfTheLastRefusalIsShown goes from reason to reason, and back to none.
+func TestTheReasonOfTheLastRefusalIsShown(t *testing.T) {
+	m := New("v")
+	m.MayRefuse("store_corrupt")
+	regressed := &live.LoadError{Err: &live.Fault{Code: live.CodeRegressed, Err: errors.New("lost")}}
+	corrupt := &live.LoadError{Err: &live.Fault{Code: "store_corrupt", Err: errors.New("a lie")}}
+	for _, c := range []struct {
+		load live.Load
+		want string
+	}{
+		{live.Load{}, ""},
+		{live.Load{Err: regressed}, live.CodeRegressed},
+		{live.Load{Err: regressed}, live.CodeRegressed},
+		{live.Load{Err: &live.LoadError{Err: context.Canceled}, Cut: true}, live.CodeRegressed},
+		{live.Load{Err: corrupt}, "store_corrupt"},
+		{live.Load{}, ""},
+		{live.Load{Err: corrupt}, "store_corrupt"},
+	} {
+		m.loaded(c.load)
+		var want []string
+		for _, code := range []string{live.CodePolicies, "store_corrupt", live.CodeRegressed, live.CodeUnreadable} {
+			want = append(want, fmt.Sprintf("corsgate_last_load_refused{code=%q} %v", code, number(code == c.want)))
+		}
+		check(t, m, "corsgate_last_load_refused", want...)
+	}
 }
 
 // TestWhatServesIsTold is about a start without the source, and the source's coming back.

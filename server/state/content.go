@@ -39,8 +39,8 @@ type commit struct {
 	Files string `json:"files"`
 }
 
-// manifest returns the sum of all names and contents.
-func manifest(files map[string]sum) string {
+// sumOfAll returns the sum of all names and contents.
+func sumOfAll(files map[string]sum) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		s := files[name]
@@ -196,7 +196,7 @@ func (s *scan) unpack() (*content, error) {
 	for name, p := range s.files {
 		c.sums[name] = p.sum
 	}
-	if manifest(c.sums) != c.Files || len(c.sums) > MaxFiles {
+	if sumOfAll(c.sums) != c.Files || len(c.sums) > MaxFiles {
 		return nil, errors.New("its files are not those of its last set")
 	}
 	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(policyfile.MaxGroupFile))

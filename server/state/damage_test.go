@@ -138,7 +138,7 @@ func TestWhatNobodyWrote(t *testing.T) {
 	file := live.File{Name: "p.yaml", Data: []byte("policies: []\n")}
 	files, err := sums([]live.File{file})
 	must(t, err)
-	committed := frame(kindCommit, []byte(`{"files":"`+manifest(files)+`"}`))
+	committed := frame(kindCommit, []byte(`{"files":"`+sumOfAll(files)+`"}`))
 	bomb := live.File{Name: "p.yaml", Data: make([]byte, policyfile.MaxGroupFile+1)}
 	bombs, err := sums([]live.File{bomb})
 	must(t, err)
@@ -155,7 +155,7 @@ func TestWhatNobodyWrote(t *testing.T) {
 		"no JSON":           {frames(whole, frame(kindCommit, []byte("{"))), "no whole set"},
 		"no zstd":           {frames(frame(kindFile, append(p.file(live.File{Name: file.Name}, files[file.Name]), "junk"...)), committed), "not what was written"},
 		"another content":   {frames(frame(kindFile, p.file(live.File{Name: file.Name, Data: []byte("policies: [] ")}, files[file.Name])), committed), "not what was written"},
-		"more than a file":  {frames(frame(kindFile, p.file(bomb, bombs[bomb.Name])), frame(kindCommit, []byte(`{"files":"`+manifest(bombs)+`"}`))), "not what was written"},
+		"more than a file":  {frames(frame(kindFile, p.file(bomb, bombs[bomb.Name])), frame(kindCommit, []byte(`{"files":"`+sumOfAll(bombs)+`"}`))), "not what was written"},
 		"a length too long": {magic + "f\xff\xff\xff\xff" + strings.Repeat("x", 100), "no whole set"},
 	} {
 		_, err := readContent(strings.NewReader(c.text), int64(len(c.text)))
@@ -181,7 +181,7 @@ func FuzzReadContent(f *testing.F) {
 			return
 		}
 		again, err := sums(c.files)
-		if len(c.files) > 0 && (err != nil || manifest(again) != c.commit.Files) {
+		if len(c.files) > 0 && (err != nil || sumOfAll(again) != c.commit.Files) {
 			t.Errorf("read %d files that no commit has: %v", len(c.files), err)
 		}
 	})

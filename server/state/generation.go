@@ -87,7 +87,7 @@ func (w *writer) store(r *live.Reading) (stored bool, err error) {
 	if w.have.same(files, r.Release) {
 		return false, nil
 	}
-	next := &content{sums: files, commit: commit{At: time.Now().UTC(), Release: r.Release, Files: manifest(files)}}
+	next := &content{sums: files, commit: commit{At: time.Now().UTC(), Release: r.Release, Files: sumOfAll(files)}}
 	next.Served = r.Release
 	if r.Release.Epoch == "" && w.have != nil {
 		next.Served = w.have.Served

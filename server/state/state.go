@@ -54,7 +54,7 @@ func Open(path string, log *slog.Logger) (*Dir, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := disk.MakeFolder(path, 0o700); err != nil {
 		return nil, err
 	}
 	info, err := os.Stat(path)
@@ -143,13 +143,11 @@ func (d *Dir) Read(ctx context.Context) (live.Reading, error) {
 	d.mu.Lock()
 	c, place := d.start, d.place
 	d.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return live.Reading{}, err
-	}
 	if c == nil {
 		return live.Reading{}, fmt.Errorf("the state folder has no policies: %w", fs.ErrNotExist)
 	}
-	return live.Reading{Result: policyfile.Load(live.Folder(c.files), place), Files: c.files, Release: c.Release}, nil
+	res, err := new(policyfile.Loader).LoadContext(ctx, live.Folder(c.files), place)
+	return live.Reading{Result: res, Files: c.files, Release: c.Release}, err
 }
 
 // Kept implements live.Keeper.

@@ -12,6 +12,7 @@ import (
 	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
+	"github.com/corsgate/corsgate/server/source/sourcetest"
 )
 
 var _ live.Keeper = (*Dir)(nil)
@@ -235,4 +236,10 @@ func TestASourceThatTellsNoFilesFails(t *testing.T) {
 	if d.Failures() != 1 || !d.Kept().IsZero() {
 		t.Error("it was written")
 	}
+}
+
+func TestALoadOfWhatWasKeptEndsWithItsContext(t *testing.T) {
+	path := t.TempDir()
+	keep(t, path, judged(sourcetest.ManyFiles(), live.Release{}))
+	sourcetest.LoadEnds(t, open(t, path))
 }

@@ -128,14 +128,14 @@ func unpackUnits(pack []byte, near map[string][]byte) {
 
 // writeCheckpoint writes the checkpoint of a release. The index comes last: what is
 // there without it is garbage.
-func (r *reader) writeCheckpoint(ctx context.Context, s *state) error {
-	l := manifest{}.change(s.manifest)
+func (r *reader) writeCheckpoint(ctx context.Context, of *loaded) error {
+	l := manifest{}.change(of.manifest)
 	lists, objects := r.cutList(l)
 	if err := r.put(ctx, objects); err != nil {
 		return err
 	}
-	w := packWriter{r: r, ref: s.ref()}
-	for hashes := range slices.Chunk(s.manifest.hashes(), maxSingly) {
+	w := packWriter{r: r, ref: of.ref()}
+	for hashes := range slices.Chunk(of.manifest.hashes(), maxSingly) {
 		stored, err := r.stored(ctx, hashes)
 		if err != nil {
 			return err
@@ -150,7 +150,7 @@ func (r *reader) writeCheckpoint(ctx context.Context, s *state) error {
 		return err
 	}
 	index := encode(checkpointIndex{versioned{format}, lists, w.hashes})
-	return r.put(ctx, []Object{{Key: s.ref().indexKey(), Value: index}})
+	return r.put(ctx, []Object{{Key: of.ref().indexKey(), Value: index}})
 }
 
 // packWriter puts packs of about MaxUnit bytes.

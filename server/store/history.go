@@ -54,35 +54,35 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 // Pull returns the release of a revision, every hash checked; 0 is the one that serves.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
-	s, _, err := r.latest(ctx, nil, revision == 0)
+	l, _, err := r.latest(ctx, nil, revision == 0)
 	switch {
 	case err != nil:
 		return nil, err
-	case s == nil:
+	case l == nil:
 		return nil, empty()
 	}
 	if revision != 0 {
-		if s, err = r.find(ctx, s, revision); err == nil {
-			err = r.fill(ctx, s, nil)
+		if l, err = r.find(ctx, l, revision); err == nil {
+			err = r.fill(ctx, l, nil)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Release{s.info(), s.files()}, nil
+	return &Release{l.info(), l.files()}, nil
 }
 
-// find returns the release of a revision before s; 0 is the one before.
-func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, error) {
+// find returns the release of a revision before l; 0 is the one before.
+func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded, error) {
 	switch {
-	case revision == s.Rev:
-		return s, nil
-	case revision > s.Rev:
-		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, s.Rev)
-	case s.Parent == Ref{}:
-		return nil, fmt.Errorf("there is no release before revision %d", s.Rev)
+	case revision == l.Rev:
+		return l, nil
+	case revision > l.Rev:
+		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, l.Rev)
+	case l.Parent == Ref{}:
+		return nil, fmt.Errorf("there is no release before revision %d", l.Rev)
 	}
-	chain, err := r.chain(ctx, s.Epoch, s.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
+	chain, err := r.chain(ctx, l.Epoch, l.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
 	if err != nil {
 		return nil, gone(revision, err)
 	}
@@ -90,7 +90,7 @@ func (r *reader) find(ctx context.Context, s *state, revision uint64) (*state, e
 	if revision != 0 && found.Rev != revision {
 		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
 	}
-	old, err := r.read(ctx, s.Epoch, found.ref(), nil)
+	old, err := r.read(ctx, l.Epoch, found.ref(), nil)
 	return old, gone(found.Rev, err)
 }
 

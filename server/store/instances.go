@@ -3,7 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -33,9 +33,9 @@ type Instance struct {
 	// Silent tells that it has reported within the last day and does so no more. It is
 	// Instances' to say.
 	Silent bool `json:"silent,omitempty"`
-	// Unreadable tells that the report is not of a known format, or says what cannot be; it has a
+	// Unreadable says why the report cannot be read, or believed; empty if it can. It has a
 	// name alone then.
-	Unreadable bool `json:"unreadable,omitempty"`
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 // report is the object of an instance.
@@ -52,21 +52,13 @@ func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 	}
 	found := map[string]Instance{}
 	for _, prefix := range []string{rememberPrefix, reportPrefix} {
-		objects, err := r.list(ctx, prefix)
+		reports, err := r.reports(ctx, prefix)
 		if err != nil {
 			return nil, err
 		}
-		keys := make([]string, len(objects))
-		for i, o := range objects {
-			keys[i] = o.Key
-		}
-		reports, err := r.get(ctx, keys...)
-		if err != nil {
-			return nil, err
-		}
-		for key, o := range reports {
-			name := strings.TrimPrefix(key, prefix)
-			found[name] = readReport(name, o.Value, prefix == rememberPrefix)
+		for _, i := range reports {
+			i.Silent = prefix == rememberPrefix
+			found[i.Name] = i
 		}
 	}
 	names := slices.Sorted(maps.Keys(found))
@@ -77,13 +69,55 @@ func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 	return instances, nil
 }
 
-// readReport reads a report; the name that it was found by counts.
-func readReport(name string, data []byte, silent bool) Instance {
-	var r report
-	if err := json.Unmarshal(data, &r); err != nil || r.V != format || r.Serves.Revision > maxLost {
-		r.Instance = Instance{Unreadable: true}
+// reports returns the reports below a prefix. One that cannot be read hides no other one.
+func (r *reader) reports(ctx context.Context, prefix string) ([]Instance, error) {
+	objects, err := r.list(ctx, prefix)
+	if err != nil {
+		return nil, err
 	}
-	r.Name, r.Silent = name, silent
+	keys := make([]string, len(objects))
+	for i, o := range objects {
+		keys[i] = o.Key
+	}
+	found, err := r.get(ctx, keys...)
+	if err != nil {
+		return r.reportsSingly(ctx, prefix, keys)
+	}
+	var reports []Instance
+	for key, o := range found {
+		reports = append(reports, readReport(strings.TrimPrefix(key, prefix), o.Value))
+	}
+	return reports, nil
+}
+
+// reportsSingly reads reports one by one. The error says why the store does not answer
+// any more.
+func (r *reader) reportsSingly(ctx context.Context, prefix string, keys []string) (reports []Instance, err error) {
+	for _, key := range keys {
+		name := strings.TrimPrefix(key, prefix)
+		found, err := r.get(ctx, key)
+		if o, exists := found[key]; exists {
+			reports = append(reports, readReport(name, o.Value))
+		} else if err != nil {
+			if away := r.probe(ctx); away != nil {
+				return nil, away
+			}
+			reports = append(reports, Instance{Name: name, Unreadable: err.Error()})
+		}
+	}
+	return reports, nil
+}
+
+// readReport reads a report; the name that it was found by counts.
+func readReport(name string, data []byte) Instance {
+	var r report
+	if err := decode("", "the report", data, &r); err != nil { // nothing counts it, so it needs no code
+		return Instance{Name: name, Unreadable: err.Error()}
+	}
+	if r.Serves.Revision > maxLost {
+		return Instance{Name: name, Unreadable: fmt.Sprintf("the report names revision %d, which no fleet has", r.Serves.Revision)}
+	}
+	r.Name, r.Unreadable = name, ""
 	return r.Instance
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +27,7 @@ func reported(t *testing.T, b store.Backend) string {
 	}
 	var lines []string
 	for _, i := range instances {
-		lines = append(lines, fmt.Sprint(i.Name, " ", i.Serves.Revision, " ", i.Ready, i.Silent, i.Unreadable))
+		lines = append(lines, fmt.Sprint(i.Name, " ", i.Serves.Revision, " ", i.Ready, i.Silent, i.Unreadable != ""))
 	}
 	return strings.Join(lines, "\n")
 }
@@ -152,15 +153,61 @@ func TestReportsAreRare(t *testing.T) {
 	})
 }
 
-func TestReportsOfAnotherFormatHaveANameAlone(t *testing.T) {
+// unreadable is a backend that cannot read some keys, alone or with others.
+type unreadable struct {
+	store.Backend
+	keys map[string]bool
+}
+
+func (b *unreadable) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
+	for _, key := range keys {
+		if b.keys[key] {
+			return nil, errors.New("permission denied")
+		}
+	}
+	return b.Backend.Get(ctx, keys...)
+}
+
+// TestABadReportHidesNoOther has reports of each kind beside good ones.
+func TestABadReportHidesNoOther(t *testing.T) {
 	m := &storetest.Memory{}
 	for key, value := range map[string]string{
-		"i/now/a": `{"v":1,"name":"other","ready":true,"more":1}`, "i/now/b": `{"v":2,"name":"b","ready":true}`,
-		"i/now/c": "x", "i/known/d": `{"v":1,"ready":true,"silent":false}`,
+		"i/now/a":   `{"v":1,"name":"other","ready":true,"more":1,"unreadable":"a lie"}`,
+		"i/now/b":   `{"v":2,"name":"b","ready":true}`,
+		"i/now/c":   "x",
+		"i/known/d": `{"v":1,"ready":true,"silent":false}`,
+		"i/now/e":   `{"v":1,"ready":true,"serves":{"revision":1000000000000001}}`,
+		"i/now/f":   `{"v":1,"ready":"yes"}`,
+		"i/now/g":   `{"ready":true}`,
 	} {
 		put(t, m, key, []byte(value))
 	}
-	if got, want := reported(t, m), "a 0 true false false\nb 0 false false true\nc 0 false false true\nd 0 true true false"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	want := []string{
+		"a true false ",
+		"b false false the report has format 2, and this version of the program reads 1: use a newer one",
+		"c false false the report is not JSON: ",
+		"d true true ",
+		"e false false the report names revision 1000000000000001, which no fleet has",
+		"f false false the report is not as its format demands: ",
+		"g false false the report has no version of its format",
 	}
+	expectBegins := func(b store.Backend, want ...string) {
+		t.Helper()
+		instances, err := store.Instances(t.Context(), b)
+		if err != nil || len(instances) != len(want) {
+			t.Fatalf("%+v, %v, want %q", instances, err, want)
+		}
+		for n, i := range instances {
+			if got := fmt.Sprint(i.Name, " ", i.Ready, i.Silent, " ", i.Unreadable); !strings.HasPrefix(got, want[n]) {
+				t.Errorf("got %q, want %q", got, want[n])
+			}
+		}
+	}
+	expectBegins(m, want...)
+	put(t, m, "i/now/h", make([]byte, store.MaxObject+1))
+	put(t, m, "i/known/i", []byte(`{"v":1,"ready":true}`))
+	expectBegins(&unreadable{m, map[string]bool{"i/known/i": true}}, append(want,
+		`h false false the object "i/now/h" has more than `, "i false true the store cannot be used: permission denied")...)
+	_, err := store.Instances(t.Context(), &unreadable{m, map[string]bool{"i/now/a": true, "w/target": true}})
+	expectCode(t, "a store that is away", err, store.CodeUnreachable)
 }

@@ -30,7 +30,7 @@ type pushing struct {
 	meta Meta
 	head Object // the target as it was when the push began
 
-	now    *state   // the release that serves; nil if there is none, or it does not count
+	now    *loaded  // the release that serves; nil if there is none, or it does not count
 	draft  record   // what comes of it, not all of it yet
 	next   manifest // the units of the new release
 	packed map[string][]byte
@@ -257,7 +257,7 @@ func (p *pushing) swap(ctx context.Context, rec *record) error {
 		if ok && cause == nil {
 			return nil
 		}
-		err := p.settle(context.WithoutCancel(ctx), rec, cause)
+		err := p.lookUp(context.WithoutCancel(ctx), rec, cause)
 		if !errors.Is(err, errUnsure) || try == maxSwaps || ctx.Err() != nil {
 			return err
 		}
@@ -276,9 +276,9 @@ func (p *pushing) swapOnce(ctx context.Context, rec *record) (ok bool, err error
 // errUnsure is for a push of which nobody knows whether it was taken.
 var errUnsure = errors.New("it is not known whether the release was taken; push again: the same policies make no second release")
 
-// settle finds out whether rec was taken after all: an answer may have been lost. cause
+// lookUp finds out whether rec was taken after all: an answer may have been lost. cause
 // is why that is not known, nil if rec was not taken.
-func (p *pushing) settle(ctx context.Context, rec *record, cause error) error {
+func (p *pushing) lookUp(ctx context.Context, rec *record, cause error) error {
 	t, head, err := p.readHead(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnsure, errors.Join(cause, err))
@@ -338,7 +338,7 @@ func (p *pushing) checkpointIfDue(ctx context.Context, rec *record) error {
 			return nil
 		}
 	}
-	return p.writeCheckpoint(ctx, &state{record: rec, manifest: p.next})
+	return p.writeCheckpoint(ctx, &loaded{record: rec, manifest: p.next})
 }
 
 // randomID returns a name that nothing else has.

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
@@ -47,8 +46,8 @@ type Source struct {
 	once   sync.Once
 	turn   chan struct{} // has a value while nobody reads
 	reader *reader
-	load   func(fsys fs.FS, place string) policyfile.Result
-	known  *state // the release that was read last, by who has the turn
+	loader policyfile.Loader
+	known  *loaded // the release that was read last, by who has the turn
 
 	mu        sync.Mutex // guards what follows
 	confirmed time.Time
@@ -73,7 +72,6 @@ func (s *Source) setup() {
 		s.turn = make(chan struct{}, 1)
 		s.turn <- struct{}{}
 		s.reader = newReader(s.Backend)
-		s.load = new(policyfile.Loader).Load
 	})
 }
 
@@ -86,21 +84,30 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	case <-s.turn:
 	}
 	defer func() { s.turn <- struct{}{} }()
-	target, state, err := s.read(ctx)
+	target, next, err := s.read(ctx)
+	var r live.Reading
+	if err == nil {
+		r, err = s.judge(ctx, next)
+	}
 	if ctx.Err() != nil {
 		return live.Reading{}, ctx.Err()
 	}
 	s.note(target, err)
-	if err != nil {
-		return live.Reading{}, err
+	if err == nil {
+		s.known = next
 	}
-	s.known = state
-	files := state.files()
-	return live.Reading{Result: s.load(newFolder(files, state.manifest), s.Place), Files: files, Release: state.release()}, nil
+	return r, err
+}
+
+// judge judges the policies of a release. The error says why ctx ended.
+func (s *Source) judge(ctx context.Context, of *loaded) (live.Reading, error) {
+	files := of.files()
+	res, err := s.loader.LoadContext(ctx, newUnitFolder(files, of.manifest), s.Place)
+	return live.Reading{Result: res, Files: files, Release: of.release()}, err
 }
 
 // read reads the target, and the release that it names.
-func (s *Source) read(ctx context.Context) (target []byte, next *state, err error) {
+func (s *Source) read(ctx context.Context) (target []byte, next *loaded, err error) {
 	next, head, err := s.reader.latest(ctx, s.known, true)
 	if code := live.CodeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
 		return nil, nil, err
@@ -114,7 +121,7 @@ func (s *Source) read(ctx context.Context) (target []byte, next *state, err erro
 
 // goesOn refuses what does not go on from what was read or served before. What was read,
 // the reader has compared.
-func (s *Source) goesOn(ctx context.Context, next *state) error {
+func (s *Source) goesOn(ctx context.Context, next *loaded) error {
 	last := s.Served
 	if s.known != nil {
 		last = s.known.release()

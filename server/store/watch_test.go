@@ -265,6 +265,37 @@ func (*hanging) Get(ctx context.Context, _ ...string) ([]store.Object, error) {
 	return nil, ctx.Err()
 }
 
+func (*hanging) List(ctx context.Context, _ string) ([]store.Object, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestAStoreThatHangsIsToldOfSoon has each call wait once, and not for what takes long.
+func TestAStoreThatHangsIsToldOfSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, b := context.Background(), &hanging{memory(t, 1, 2)}
+		for name, call := range map[string]func() error{
+			"Instances": func() error { _, err := store.Instances(ctx, b); return err },
+			"Current":   func() error { _, err := store.Current(ctx, b); return err },
+			"History":   func() error { _, err := store.History(ctx, b, 0); return err },
+			"Pull":      func() error { _, err := store.Pull(ctx, b, 1); return err },
+			"Push":      func() error { _, err := store.Push(ctx, b, policies(t, 3), store.Meta{}); return err },
+			"Rollback":  func() error { _, err := store.Rollback(ctx, b, 1, store.Meta{}); return err },
+			"GC":        func() error { _, err := store.GC(ctx, b, 1, false); return err },
+			"Restore": func() error {
+				_, err := store.Restore(ctx, b, policies(t, 3), store.Lost{Epoch: strings.Repeat("a", 32)}, store.Meta{})
+				return err
+			},
+		} {
+			begun := time.Now()
+			expectCode(t, name, call(), store.CodeUnreachable)
+			if d := time.Since(begun); d > 10*time.Second {
+				t.Errorf("%s: it took %v", name, d)
+			}
+		}
+	})
+}
+
 // TestAStoreThatHangsIsLoggedOnce has a watch that says nothing while nothing is answered.
 func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -43,7 +43,8 @@ func (s *Source) readWhole(ctx context.Context) (live.Reading, error) {
 			return live.Reading{}, err
 		}
 		s.beginKeeping(sn)
-		r := live.Reading{Result: s.loader.Load(sn, sn.root.dir)}
+		res, _ := s.loader.LoadContext(ctx, sn, sn.root.dir) // if ctx has ended, what follows says so
+		r := live.Reading{Result: res}
 		if sn.unchanged(ctx) {
 			s.whole.Store(true)
 			s.confirm()

@@ -188,9 +188,10 @@ func (s *snapshot) PolicyFile() string { return s.root.only }
 // first waits, at most a tenth of a second, for the writer to go on.
 func (s *snapshot) unchanged(ctx context.Context) bool {
 	s.rest(ctx)
-	now, _ := s.difference()
-	if now == "" && ctx.Err() == nil {
-		return true
+	if ctx.Err() == nil {
+		if now, _ := s.difference(); now == "" && ctx.Err() == nil {
+			return true
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

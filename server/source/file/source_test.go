@@ -44,6 +44,14 @@ func held(t *testing.T, inFolder bool) *sourcetest.Held {
 	}
 }
 
+func TestALoadOfAFolderEndsWithItsContext(t *testing.T) {
+	dir := t.TempDir()
+	for _, f := range sourcetest.ManyFiles() {
+		must(t, os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600))
+	}
+	sourcetest.LoadEnds(t, &file.Source{Path: dir})
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -178,6 +179,47 @@ func readEnds(t *testing.T, h *Held) {
 	if got := h.read(t); got != hash(version(1)) {
 		t.Error("then read other policies than what was put")
 	}
+}
+
+// LoadEnds has a context end while policies are judged that r reads, of which there are
+// manyFiles at least.
+func LoadEnds(t *testing.T, r live.Reader) {
+	t.Helper()
+	ctx, end := context.WithCancel(servertest.Context(t))
+	defer end()
+	if res, err := r.Read(&ending{Context: ctx, end: end}); !errors.Is(err, context.Canceled) || res.Policies != nil {
+		t.Errorf("Read: %+v, %v, want why its context ended", res, err)
+	}
+	if res, err := r.Read(servertest.Context(t)); err != nil || res.Policies == nil {
+		t.Errorf("Read again: %+v, %v, want policies", res, err)
+	}
+}
+
+const manyFiles = 100
+
+// ManyFiles returns policies of as many files as LoadEnds needs.
+func ManyFiles() (files []live.File) {
+	for i := range manyFiles {
+		files = append(files, live.File{
+			Name: fmt.Sprintf("p%d.yaml", i),
+			Data: fmt.Appendf(nil, "policies: [{name: p%d, hosts: [h%[1]d.example.com], cors: {allowOrigins: [\"https://app.example.com\"]}}]\n", i),
+		})
+	}
+	return files
+}
+
+// ending is a context that ends when it was asked often whether it has.
+type ending struct {
+	context.Context
+	asked atomic.Int64
+	end   context.CancelFunc
+}
+
+func (e *ending) Err() error {
+	if e.asked.Add(1) > manyFiles/2 {
+		e.end()
+	}
+	return e.Context.Err()
 }
 
 // readsAtTheSameTime lets several readers read until each has seen the next version.

@@ -10,8 +10,8 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// state is the manifest of a release, and its texts if they were read.
-type state struct {
+// loaded is a release as it was read: its manifest, and its texts if they were asked for.
+type loaded struct {
 	*record
 	manifest manifest
 	// texts are the units' files :: hash -> file.
@@ -28,20 +28,20 @@ const maxReads = 3
 
 // latest returns the release that serves, nil if there is none, and the target's object.
 // known is as for read. Its texts are only read if that is asked for.
-func (r *reader) latest(ctx context.Context, known *state, texts bool) (s *state, head Object, err error) {
+func (r *reader) latest(ctx context.Context, known *loaded, texts bool) (l *loaded, head Object, err error) {
 	for range maxReads {
 		var t *target
 		if t, head, err = r.readHead(ctx); err != nil || t == nil {
 			return nil, head, err
 		}
-		if s, err = r.read(ctx, t.Epoch, t.Stable, known); err == nil && texts {
-			err = r.fill(ctx, s, known)
+		if l, err = r.read(ctx, t.Epoch, t.Stable, known); err == nil && texts {
+			err = r.fill(ctx, l, known)
 		}
 		if code := live.CodeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
 			break
 		}
 	}
-	return s, head, err
+	return l, head, err
 }
 
 // maxWalk is how many records are read in a row to come to what is known, rather than a
@@ -50,7 +50,7 @@ const maxWalk = 500
 
 // read returns the manifest of a release. known is one that was read before, or nil; if
 // the release does not go on from it, the fault is CodeRegressed.
-func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) (*state, error) {
+func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *loaded) (*loaded, error) {
 	if known != nil && known.Epoch == epoch {
 		if known.ref() == ref {
 			return known, nil
@@ -59,17 +59,17 @@ func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *state) 
 			return nil, err
 		}
 		if ref.Revision-known.Rev <= maxWalk {
-			s, err := r.since(ctx, epoch, ref, known)
+			l, err := r.since(ctx, epoch, ref, known)
 			if live.CodeOf(err) != CodeRecordMissing {
-				return s, err
+				return l, err
 			}
 		}
 	}
-	s, err := r.fromCheckpoint(ctx, epoch, ref)
+	l, err := r.fromCheckpoint(ctx, epoch, ref)
 	if err == nil && known != nil {
-		err = r.checkSuccessor(ctx, s, known.release())
+		err = r.checkSuccessor(ctx, l, known.release())
 	}
-	return s, err
+	return l, err
 }
 
 func regressed(format string, args ...any) error {
@@ -94,14 +94,14 @@ func checkRevision(ref Ref, known live.Release) error {
 
 // checkSuccessor refuses a release that does not go on from the one that is known, as
 // far as the store still has what tells.
-func (r *reader) checkSuccessor(ctx context.Context, s *state, known live.Release) error {
-	if known.Epoch != s.Epoch {
-		if slices.Contains(s.Restores, known.Epoch) {
+func (r *reader) checkSuccessor(ctx context.Context, l *loaded, known live.Release) error {
+	if known.Epoch != l.Epoch {
+		if slices.Contains(l.Restores, known.Epoch) {
 			return nil
 		}
 		return regressed("another history than the one that was read from it before")
 	}
-	if err := checkRevision(s.ref(), known); err != nil {
+	if err := checkRevision(l.ref(), known); err != nil {
 		return err
 	}
 	same, err := r.list(ctx, recordPrefix+revisionKey(known.Revision))
@@ -132,7 +132,7 @@ func (r *reader) chain(ctx context.Context, epoch string, at Ref, stop func(*rec
 }
 
 // since reads a release by the records that follow the one that is known.
-func (r *reader) since(ctx context.Context, epoch string, ref Ref, known *state) (*state, error) {
+func (r *reader) since(ctx context.Context, epoch string, ref Ref, known *loaded) (*loaded, error) {
 	chain, err := r.chain(ctx, epoch, ref, func(rec *record) (bool, error) { return rec.Parent.Revision <= known.Rev, nil })
 	if err != nil {
 		return nil, err
@@ -140,17 +140,17 @@ func (r *reader) since(ctx context.Context, epoch string, ref Ref, known *state)
 	if chain[len(chain)-1].Parent != known.ref() {
 		return nil, forked(known.release())
 	}
-	s := &state{manifest: maps.Clone(known.manifest)}
-	return s, s.replay(chain)
+	l := &loaded{manifest: maps.Clone(known.manifest)}
+	return l, l.replay(chain)
 }
 
 // fromCheckpoint reads a release by the records that follow a checkpoint, or by all.
-func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*state, error) {
+func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*loaded, error) {
 	checkpoints, err := r.checkpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &state{manifest: manifest{}}
+	l := &loaded{manifest: manifest{}}
 	var bad error // of a checkpoint: an older one does as well
 	chain, err := r.chain(ctx, epoch, ref, func(rec *record) (bool, error) {
 		if !checkpoints[rec.ref().key()] {
@@ -162,7 +162,7 @@ func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*st
 			return false, nil
 		}
 		if err == nil {
-			s.manifest, s.base = m, rec.ref()
+			l.manifest, l.base = m, rec.ref()
 		}
 		return err == nil, err
 	})
@@ -172,50 +172,50 @@ func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*st
 	if err != nil {
 		return nil, err
 	}
-	return s, s.replay(chain)
+	return l, l.replay(chain)
 }
 
 // replay makes the changes of records, of which the first is the release's own. That of
 // a checkpoint changes nothing.
-func (s *state) replay(chain []*record) error {
-	s.record, s.near = chain[0], map[string][]byte{}
+func (l *loaded) replay(chain []*record) error {
+	l.record, l.near = chain[0], map[string][]byte{}
 	for _, rec := range slices.Backward(chain) {
-		s.manifest.apply(&rec.list)
-		maps.Copy(s.near, rec.Inline)
+		l.manifest.apply(&rec.list)
+		maps.Copy(l.near, rec.Inline)
 	}
-	return s.check()
+	return l.check()
 }
 
 // check holds the manifest to what the record says of it.
-func (s *state) check() error {
-	if len(s.manifest) != s.Count || s.manifest.root() != s.Root {
-		return fault(CodeRoot, "the units of revision %d are not those that its record names", s.Rev)
+func (l *loaded) check() error {
+	if len(l.manifest) != l.Count || l.manifest.root() != l.Root {
+		return fault(CodeRoot, "the units of revision %d are not those that its record names", l.Rev)
 	}
-	return checkBounds(s.manifest, func(string) int { return 0 })
+	return checkBounds(l.manifest, func(string) int { return 0 })
 }
 
 // maxSingly is how many units are read each by itself rather than from a checkpoint.
 const maxSingly = 500
 
 // fill reads the texts of a release that known, which may be nil, does not have.
-func (r *reader) fill(ctx context.Context, s, known *state) error {
-	if s.texts != nil {
+func (r *reader) fill(ctx context.Context, l, known *loaded) error {
+	if l.texts != nil {
 		return nil
 	}
 	texts, missing := map[string][]byte{}, []string(nil)
-	for _, hash := range s.manifest.hashes() {
+	for _, hash := range l.manifest.hashes() {
 		if known != nil && known.texts[hash] != nil {
 			texts[hash] = known.texts[hash]
 		} else {
 			missing = append(missing, hash)
 		}
 	}
-	if len(missing) > maxSingly && s.base != (Ref{}) {
-		if err := r.packs(ctx, s.base, s.near); err != nil {
+	if len(missing) > maxSingly && l.base != (Ref{}) {
+		if err := r.packs(ctx, l.base, l.near); err != nil {
 			return err
 		}
 	}
-	stored, err := r.storedNear(ctx, missing, s.near)
+	stored, err := r.storedNear(ctx, missing, l.near)
 	if err != nil {
 		return err
 	}
@@ -224,8 +224,8 @@ func (r *reader) fill(ctx context.Context, s, known *state) error {
 		return err
 	}
 	maps.Copy(texts, read)
-	s.texts, s.near = texts, nil
-	return checkBounds(s.manifest, func(hash string) int { return len(texts[hash]) })
+	l.texts, l.near = texts, nil
+	return checkBounds(l.manifest, func(hash string) int { return len(texts[hash]) })
 }
 
 // storedNear is stored, but for units that are near.
@@ -244,10 +244,10 @@ func (r *reader) storedNear(ctx context.Context, hashes []string, near map[strin
 }
 
 // files returns the files of a release, sorted by name.
-func (s *state) files() []live.File {
-	units := make([]policyfile.Unit, 0, len(s.manifest))
-	for n, hash := range s.manifest {
-		units = append(units, policyfile.Unit{Kind: n.Kind, Name: n.Name, Data: s.texts[hash]})
+func (l *loaded) files() []live.File {
+	units := make([]policyfile.Unit, 0, len(l.manifest))
+	for n, hash := range l.manifest {
+		units = append(units, policyfile.Unit{Kind: n.Kind, Name: n.Name, Data: l.texts[hash]})
 	}
 	return filesOf(units)
 }

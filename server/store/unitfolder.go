@@ -9,15 +9,15 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 )
 
-// folder is the folder of a release. It knows the hashes of its files, so that nobody
+// unitFolder is the folder of a release. It knows the hashes of its files, so that nobody
 // reads those that have not changed, see policyfile.Loader.
-type folder struct {
+type unitFolder struct {
 	fs.FS
 	sums map[string][sha256.Size]byte // :: name of a file
 }
 
-func newFolder(files []live.File, m manifest) folder {
-	f := folder{live.Folder(files), make(map[string][sha256.Size]byte, len(m))}
+func newUnitFolder(files []live.File, m manifest) unitFolder {
+	f := unitFolder{live.Folder(files), make(map[string][sha256.Size]byte, len(m))}
 	for name, hash := range m {
 		var sum [sha256.Size]byte
 		if n, err := hex.Decode(sum[:], []byte(hash)); err == nil && n == len(sum) {
@@ -28,7 +28,7 @@ func newFolder(files []live.File, m manifest) folder {
 }
 
 // Sum returns the hash of a file; the error is fs.ErrNotExist if it is not known.
-func (f folder) Sum(name string) (sum [sha256.Size]byte, err error) {
+func (f unitFolder) Sum(name string) (sum [sha256.Size]byte, err error) {
 	sum, known := f.sums[name]
 	if !known {
 		err = fs.ErrNotExist
