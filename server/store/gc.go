@@ -130,7 +130,7 @@ func (c *collection) base(ctx context.Context, rec *record, hasCheckpoint, dry b
 	if rec.Parent == (Ref{}) {
 		return nil // its record says it all
 	}
-	s, err := c.read(ctx, rec.Epoch, rec.ref(), nil)
+	s, err := c.read(ctx, rec, nil)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,7 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 // Pull returns the release of a revision, every hash checked; 0 is the one that serves.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
-	l, _, err := r.latest(ctx, nil, revision == 0)
+	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)
 	switch {
 	case err != nil:
 		return nil, err
@@ -82,7 +82,11 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	case l.Parent == Ref{}:
 		return nil, fmt.Errorf("there is no release before revision %d", l.Rev)
 	}
-	chain, err := r.chain(ctx, l.Epoch, l.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
+	parent, err := r.record(ctx, l.Epoch, l.Parent)
+	if err != nil {
+		return nil, gone(l.Parent.Revision, err)
+	}
+	chain, err := r.chain(ctx, parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
 	if err != nil {
 		return nil, gone(revision, err)
 	}
@@ -90,7 +94,7 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	if revision != 0 && found.Rev != revision {
 		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
 	}
-	old, err := r.read(ctx, l.Epoch, found.ref(), nil)
+	old, err := r.read(ctx, found, nil)
 	return old, gone(found.Rev, err)
 }
 

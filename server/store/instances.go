@@ -33,10 +33,17 @@ type Instance struct {
 	// Silent tells that it has reported within the last day and does so no more. It is
 	// Instances' to say.
 	Silent bool `json:"silent,omitempty"`
+	// Standing is how what it serves stands to what the store has; empty if that is damaged.
+	// It is ReadFleet's to say.
+	Standing Standing `json:"standing,omitempty"`
 	// Unreadable says why the report cannot be read, or believed; empty if it can. It has a
 	// name alone then.
 	Unreadable string `json:"unreadable,omitempty"`
 }
+
+// GoesOn reports whether the store goes on from what the instance serves. One that the
+// store has regressed for knows more of that than what the store has left.
+func (i Instance) GoesOn() bool { return i.Standing.goesOn(i.Refused == CodeRegressed) }
 
 // report is the object of an instance.
 type report struct {
@@ -117,7 +124,7 @@ func readReport(name string, data []byte) Instance {
 	if r.Serves.Revision > maxLost {
 		return Instance{Name: name, Unreadable: fmt.Sprintf("the report names revision %d, which no fleet has", r.Serves.Revision)}
 	}
-	r.Name, r.Unreadable = name, ""
+	r.Name, r.Unreadable, r.Standing = name, "", ""
 	return r.Instance
 }
 
