@@ -176,7 +176,7 @@ func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code i
 	}
 	hint := "correct the mistakes above; 'corsgate check' finds them, too"
 	if slices.ContainsFunc(found, func(d policyfile.Diagnostic) bool { return d.Code == store.CodeUnreachable }) {
-		hint = "try again when the store answers; with --state-dir, serve starts without it"
+		hint = "try again when the store answers"
 	}
 	return &fault{err: err, code: code, hints: []string{hint}}
 }

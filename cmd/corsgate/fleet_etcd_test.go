@@ -47,10 +47,20 @@ func (f *fleet) push(origin string) {
 	f.corsgate(exitOK, "push", f.policies)
 }
 
-var listening = regexp.MustCompile(`"grpc":"([^"]+)"`)
+var (
+	listening  = regexp.MustCompile(`"grpc":"([^"]+)"`)
+	notServing = regexp.MustCompile(`policies refused, there are none to serve yet`)
+)
 
 // serve starts an instance, and returns where it answers.
 func (f *fleet) serve(name string) (address string) {
+	f.t.Helper()
+	log := f.start(name)
+	return log.await(f.t, listening, log)[1]
+}
+
+// start starts an instance, and returns its log.
+func (f *fleet) start(name string) *output {
 	f.t.Helper()
 	var log output
 	args := []string{"serve", "--policies", f.url, "--instance", name, "--grpc-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--drain-delay", "0s"}
@@ -68,7 +78,7 @@ func (f *fleet) serve(name string) (address string) {
 		_ = cmd.Process.Kill()
 		f.stop()
 	})
-	return log.await(f.t, listening, &log)[1]
+	return &log
 }
 
 // expect wants an origin to be allowed by an instance.
@@ -77,6 +87,15 @@ func (f *fleet) expect(address, origin string) {
 	if got, err := allowedFor(servertest.Context(f.t), address, origin); got != origin {
 		f.t.Errorf("%s allows %q, want %q: %v", address, got, origin, err)
 	}
+}
+
+// await waits until an origin is allowed by an instance.
+func (f *fleet) await(address, origin string) {
+	f.t.Helper()
+	servertest.Await(f.t, origin+" at "+address, func() bool {
+		got, _ := allowedFor(servertest.Context(f.t), address, origin)
+		return got == origin
+	})
 }
 
 // TestAFleetOnEtcd has two instances follow a real etcd.
@@ -100,10 +119,7 @@ func TestAFleetOnEtcd(t *testing.T) {
 	begin := time.Now()
 	f.push("https://second.example")
 	for _, address := range addresses {
-		servertest.Await(t, "the pushed policies", func() bool {
-			got, _ := allowedFor(servertest.Context(t), address, "https://second.example")
-			return got != ""
-		})
+		f.await(address, "https://second.example")
 	}
 	t.Logf("both instances answer by the pushed policies after %v", time.Since(begin).Round(time.Millisecond))
 	out, _ := f.corsgate(exitOK, "status", "--wait", "2", "--timeout", servertest.Patience.String())
@@ -131,10 +147,12 @@ func TestAFleetOnEtcd(t *testing.T) {
 
 	f.race()
 
-	// Without the store, instances serve on, and what needs it says so.
+	// Without the store, instances serve on, and what needs it says so. One that starts then
+	// waits for it.
 	f.push("https://last.example")
 	f.corsgate(exitOK, "status", "--wait", "5", "--timeout", servertest.Patience.String())
 	c.Members[0].Kill()
+	late := f.start("gw-3")
 	allowOnly(t, f.policies, "https://lost.example")
 	if _, errs := f.corsgate(exitUnreachable, "push", f.policies); !strings.Contains(errs, "the store cannot be used") {
 		t.Errorf("push without the store says\n%s", errs)
@@ -142,12 +160,14 @@ func TestAFleetOnEtcd(t *testing.T) {
 	for _, address := range addresses {
 		f.expect(address, "https://last.example")
 	}
+	addresses = append(addresses, late.await(t, listening, late)[1])
+	late.await(t, notServing, late)
 	c.Members[0].Start()
 	c.Await()
 	f.push("https://again.example")
 	f.corsgate(exitOK, "status", "--wait", "6", "--timeout", servertest.Patience.String())
 	for _, address := range addresses {
-		f.expect(address, "https://again.example")
+		f.await(address, "https://again.example") // the last one may not have reported itself yet
 	}
 }
 

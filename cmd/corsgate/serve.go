@@ -59,8 +59,9 @@ func newServe() *cobra.Command {
 		Long: `Serves the policies of a file, a folder or a store to Envoy over gRPC, and reloads them
 when they change. With --ecds it compiles them and delivers them to Envoys, which then decide by
 themselves. It answers what Envoys ask by ext_proc or ext_authz. It refuses a bad change,
-and the last good policies keep serving. If the policies are bad at the start, and
---state-dir has no good ones, it prints what is wrong and exits 1.
+and the last good policies keep serving. If the files are bad at the start, and
+--state-dir has no good ones, it prints what is wrong and exits 1. A store that is away
+then, or has no good policies, it goes on to ask, and is not ready until it has some.
 
 SIGHUP reloads. SIGTERM and SIGINT drain and end; a second one ends at once.`,
 		Example: `  corsgate serve --policies policies/ --ecds
@@ -113,7 +114,11 @@ func (c *serveConfig) serve(ctx context.Context, log *slog.Logger, hangups <-cha
 	if err != nil {
 		return err
 	}
-	if err := svc.Load(ctx); err != nil && ctx.Err() == nil { // if ctx has ended, Run ends at once
+	switch err := svc.Load(ctx); {
+	case err == nil, ctx.Err() != nil: // then Run ends at once
+	case svc.store != nil: // where others mend it: until then it is not ready
+		svc.Reloader.LogRefusal(err)
+	default:
 		err = mendable(stderr, refusal(c.policies, err), errors.New("no good policies to serve"), exitFailure)
 		return errors.Join(err, svc.Close())
 	}

@@ -141,6 +141,8 @@ func TestTheStateAlerts(t *testing.T) {
 	}{
 		{`corsgate_served_from_state{`, "0x120", nil},
 		{`corsgate_served_from_state{`, "1x120", []string{"CorsgateServesState"}},
+		{`corsgate_set_generation{`, "0x120", []string{"CorsgateNoPolicies"}},
+		{`corsgate_set_generation{`, "0x1 1x120", nil},
 		{`corsgate_source_age_seconds{`, "5x120", nil},
 		{`corsgate_source_age_seconds{`, "0+60x120", []string{"CorsgateSourceSilent"}},
 		{`corsgate_last_load_refused{code="policies",`, "1x120", nil},

@@ -178,10 +178,18 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	if !s.Ready() {
-		writeText(w, http.StatusServiceUnavailable, "not ready: no policies yet, or draining")
+		writeText(w, http.StatusServiceUnavailable, hindrance(s.Reloader.Status()))
 		return
 	}
 	writeText(w, http.StatusOK, readiness(s.Reloader.Status()))
+}
+
+// hindrance says why an instance is not ready.
+func hindrance(st live.Status) string {
+	if st.Generation == 0 && st.LastError != nil {
+		return "not ready, there are no policies yet: " + printable.Text(st.LastError.Message)
+	}
+	return "not ready: no policies yet, or draining"
 }
 
 // readiness says that an instance is ready, and whether what it serves may be out of date.

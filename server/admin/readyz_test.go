@@ -22,4 +22,17 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
+	for name, c := range map[string]struct {
+		status live.Status
+		want   string
+	}{
+		"at first":                         {live.Status{}, "not ready: no policies yet, or draining"},
+		"draining":                         {live.Status{Generation: 1}, "not ready: no policies yet, or draining"},
+		"draining, and the source is gone": {live.Status{Generation: 1, LastError: lost}, "not ready: no policies yet, or draining"},
+		"the source was never there":       {live.Status{LastError: lost}, "not ready, there are no policies yet: read the policies: the store is away\\x1b"},
+	} {
+		if got := hindrance(c.status); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
 }

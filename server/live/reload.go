@@ -124,7 +124,7 @@ func (r *Reloader) serve(ctx context.Context) error {
 		case err != nil && ctx.Err() != nil: // the end of ctx ends the load, and Run
 			err = ErrNotRunning
 		case err != nil:
-			r.logRefusal(err)
+			r.LogRefusal(err)
 		}
 		v := verdict{r.Status(), err}
 		for _, reply := range waiting {
@@ -266,7 +266,8 @@ func (r *Reloader) refuse(err error) {
 	r.status.LastError = f
 }
 
-func (r *Reloader) logRefusal(err error) {
+// LogRefusal logs why a load was refused, for who goes on to Run although Load was.
+func (r *Reloader) LogRefusal(err error) {
 	kept := "the last good ones keep serving"
 	switch s := r.Status(); {
 	case !s.Ready:

@@ -54,7 +54,7 @@ func Open(path string, log *slog.Logger) (*Dir, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := disk.MakeFolder(path, 0o700); err != nil {
 		return nil, err
 	}
 	info, err := os.Stat(path)

@@ -331,7 +331,7 @@ const lockPause = 2 * time.Millisecond
 
 // locked calls do while nobody else writes to the folder.
 func (f *Folder) locked(ctx context.Context, do func() error) error {
-	if err := os.MkdirAll(f.Path, 0o755); err != nil {
+	if err := disk.MakeFolder(f.Path, 0o755); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
