@@ -30,7 +30,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if err != nil {
 					return err
 				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), follows: true}
+				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr()}
 				release, err := store.Pull(cmd.Context(), b, revision)
 				if err != nil {
 					return err
@@ -40,6 +40,9 @@ somebody else was faster; 4 if the store cannot be used.`,
 				}
 				if f.message == "" {
 					f.message = fmt.Sprintf("rollback to revision %d", revision)
+				}
+				if p.check, err = followed(cmd.Context(), b, cmd.ErrOrStderr()); err != nil {
+					return err
 				}
 				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
 					return store.Rollback(ctx, b, revision, meta)

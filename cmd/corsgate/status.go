@@ -131,27 +131,19 @@ func errNoAnswer(timeout time.Duration) error {
 
 // look returns how the fleet stands now.
 func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, error) {
-	r := &fleetReport{Wanted: f.wanted, Instances: []fleetInstance{}}
-	instances, err := store.Instances(ctx, b) // before the release, so that none is ahead of it
+	fleet, err := store.ReadFleet(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	now, err := store.Current(ctx, b)
-	if code := live.CodeOf(err); code == "" || code == store.CodeUnreachable {
-		if err != nil {
-			return nil, err
-		}
-	} else {
-		r.Damaged = fmt.Sprintf("%s [%s]", err, code)
+	r := &fleetReport{Wanted: cmp.Or(f.wanted, fleet.Now.Revision), Instances: []fleetInstance{}}
+	if fleet.Now.Revision > 0 {
+		r.Release = &fleet.Now
 	}
-	if now.Revision > 0 {
-		r.Release = &now
+	if fleet.Damaged != nil {
+		r.Damaged = fmt.Sprintf("%s [%s]", fleet.Damaged, fleet.Damaged.Code)
 	}
-	if r.Wanted == 0 {
-		r.Wanted = now.Revision
-	}
-	for _, i := range instances {
-		serves := i.Ready && !i.Silent && r.Release != nil && servesFrom(i.Serves, r.Wanted, now.Release) && envoysAreCurrent(i.Envoys)
+	for _, i := range fleet.Instances {
+		serves := i.Ready && !i.Silent && servesFrom(i, r.Wanted, fleet.Now.Epoch) && envoysAreCurrent(i.Envoys)
 		r.Instances = append(r.Instances, fleetInstance{i, serves})
 		if serves {
 			r.Serving++
@@ -161,10 +153,10 @@ func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, 
 	return r, nil
 }
 
-// servesFrom reports whether what is served is the wanted revision or a later one, of
-// what the store has. What it does not have, it has lost.
-func servesFrom(served live.Release, wanted uint64, now live.Release) bool {
-	return served.Epoch == now.Epoch && served.Revision >= wanted && served.Revision <= now.Revision
+// servesFrom reports whether an instance serves the wanted revision or a later one, of
+// what the store has.
+func servesFrom(i store.Instance, wanted uint64, epoch string) bool {
+	return i.Standing != "" && i.GoesOn() && i.Serves.Epoch == epoch && i.Serves.Revision >= wanted
 }
 
 func envoysAreCurrent(envoys map[string]int) bool {
@@ -191,8 +183,13 @@ func (r *fleetReport) print(out, note io.Writer, format string) error {
 		fmt.Fprintf(note, "the store has revision %d of %s, by %s: %s\n", r.Release.Revision, r.Release.At.Format(time.RFC3339),
 			shownOr(r.Release.By, "nobody"), shownOr(r.Release.Message, "no message"))
 	}
-	_, err := fmt.Fprintln(note, r.summary())
-	return err
+	if _, err := fmt.Fprintln(note, r.summary()); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(r.Instances, func(i fleetInstance) bool { return !i.GoesOn() }) {
+		fmt.Fprintln(note, "the store has lost what instances serve, and they do not go back: 'corsgate restore' begins a new history, which they follow")
+	}
+	return nil
 }
 
 // summary says in a few words how the fleet stands.
@@ -227,6 +224,8 @@ func (i fleetInstance) hindrance() string {
 		return "unreadable"
 	case i.Refused != "":
 		return "refused: " + printable.Text(i.Refused)
+	case !i.GoesOn():
+		return "serves what the store has lost"
 	case i.Envoys[string(ecds.Refused)] > 0:
 		return "with Envoys that refuse it"
 	}

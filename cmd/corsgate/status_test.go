@@ -80,7 +80,7 @@ func TestStatusSaysWhoServesWhatIsWanted(t *testing.T) {
 	}
 	if want := `a-older  1  ready
 b-lost  3  refused: store_regressed
-c-other-epoch  2  ready
+c-other-epoch  2  serves what the store has lost
 d-files  -  ready
 e-draining  2  not ready
 f-waiting  2  ready  Envoys: 3 current, 1 waiting
@@ -91,7 +91,7 @@ i-unreachable  2  refused: store_unreachable
 `; out.String() != want {
 		t.Errorf("status prints\n%s\nwant\n%s", &out, want)
 	}
-	if got, want := r.summary(), "3 of 10 instances serving revision 2, 1 refused: store_regressed, 1 with Envoys that refuse it"; got != want {
+	if got, want := r.summary(), "3 of 10 instances serving revision 2, 1 refused: store_regressed, 1 serves what the store has lost, 1 with Envoys that refuse it"; got != want {
 		t.Errorf("the summary is %q, want %q", got, want)
 	}
 	silent := fleetInstance{Instance: store.Instance{Name: "gone", Silent: true, Serves: at(2), Ready: true}}

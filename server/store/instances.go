@@ -30,6 +30,8 @@ type Instance struct {
 	LastKnownGood bool `json:"lastKnownGood,omitempty"`
 	// Envoys counts its Envoys by how they stand to what it serves: ecds.State.
 	Envoys map[string]int `json:"envoys,omitempty"`
+	// At is when it has reported, to the minute, by its own clock.
+	At time.Time `json:"at,omitzero"`
 	// Silent tells that it has reported within the last day and does so no more. It is
 	// Instances' to say.
 	Silent bool `json:"silent,omitempty"`
@@ -43,7 +45,13 @@ type Instance struct {
 
 // GoesOn reports whether the store goes on from what the instance serves. One that the
 // store has regressed for knows more of that than what the store has left.
-func (i Instance) GoesOn() bool { return i.Standing.goesOn(i.Refused == CodeRegressed) }
+func (i Instance) GoesOn() bool { return i.Standing.GoesOn(i.Refused == CodeRegressed) }
+
+// Outdated reports whether the report is older than an instance leaves it. It was renewed
+// by nobody: the store was set back, or a clock is wrong.
+func (i Instance) Outdated() bool {
+	return !i.Silent && !i.At.IsZero() && time.Since(i.At) > maxReportAge
+}
 
 // report is the object of an instance.
 type report struct {
@@ -150,8 +158,12 @@ const (
 	// known then.
 	reportTTL   = time.Minute
 	rememberTTL = 24 * time.Hour
+	// MaxOutdated is how long an outdated report can stay.
+	MaxOutdated = reportTTL + reportEvery
 	// reportEvery is how often a report is renewed.
 	reportEvery = 20 * time.Second
+	// maxReportAge is more than a report's At is ever behind, and than most clocks differ by.
+	maxReportAge = 3 * time.Minute
 	// reportLook is how often the report is compared.
 	reportLook = 100 * time.Millisecond
 )
@@ -217,6 +229,7 @@ func random(d time.Duration) time.Duration {
 func (r *Reporter) announce(ctx context.Context, i Instance) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	i.At = time.Now().UTC().Truncate(time.Minute) // each other value costs the store a revision
 	data := encode(report{versioned{format}, i})
 	err := r.Backend.Announce(limited, reportPrefix+i.Name, data, reportTTL)
 	if err == nil {

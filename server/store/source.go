@@ -139,7 +139,7 @@ func (s *Source) accept(ctx context.Context, rec *record) error {
 	switch {
 	case err != nil:
 		return err
-	case !standing.goesOn(s.lost):
+	case !standing.GoesOn(s.lost):
 		return regression(standing, rec, served)
 	case rec == nil:
 		return empty()

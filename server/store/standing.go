@@ -22,9 +22,9 @@ const (
 	StandingLostEpoch Standing = "lost-epoch" // the store has another history, which does not restore it
 )
 
-// goesOn reports whether who serves the release may follow the store from it. lost tells
+// GoesOn reports whether who serves the release may follow the store from it. lost tells
 // that the store had lost it before: then it has to show that it goes on from it.
-func (s Standing) goesOn(lost bool) bool {
+func (s Standing) GoesOn(lost bool) bool {
 	switch s {
 	case "", StandingSame, StandingBehind:
 		return true
@@ -63,6 +63,17 @@ func standingOf(has *record, served live.Release, at string) Standing {
 		return StandingBehind
 	}
 	return StandingForked
+}
+
+// StandingOf says how a release that is served stands to what a store has. The error is
+// for a store that cannot be read.
+func StandingOf(ctx context.Context, b Backend, served live.Release) (Standing, error) {
+	r := newReader(b)
+	has, _, err := r.headRecord(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	return r.standing(ctx, has, served)
 }
 
 // standing is standingOf, and reads what it needs.

@@ -40,8 +40,8 @@ func TestStandings(t *testing.T) {
 		{"an earlier one whose hash is not known", has, served("now", 3, ""), Ref{3, mine}.key(), StandingBehind, true, true},
 	} {
 		got := standingOf(c.has, c.served, c.at)
-		if got != c.want || got.goesOn(false) != c.goesOn || got.goesOn(true) != c.goesOnAfterLoss {
-			t.Errorf("%s: %q, goes on %v, after a loss %v", c.name, got, got.goesOn(false), got.goesOn(true))
+		if got != c.want || got.GoesOn(false) != c.goesOn || got.GoesOn(true) != c.goesOnAfterLoss {
+			t.Errorf("%s: %q, goes on %v, after a loss %v", c.name, got, got.GoesOn(false), got.GoesOn(true))
 		}
 	}
 }
