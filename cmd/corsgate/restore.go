@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -57,7 +56,7 @@ Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used
 	f.define(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`PATH` of the policy file or folder that is to serve")
-	flags.StringVar(&f.stateDir, "state", "", "`DIR` that is the --state-dir of an instance which has ended, or a copy of it")
+	flags.StringVar(&f.stateDir, "state", "", "`DIR` that is the --state-dir of an instance, or a copy of it")
 	flags.StringVar(&f.lost.Epoch, "epoch", "", "the `EPOCH` that was lost, if nothing else tells it")
 	flags.Uint64Var(&f.lost.Revision, "revision", 0, "the highest `REV` of it that is known")
 	flags.BoolVar(&f.force, "force", false, "also if the store has lost nothing that is known of")
@@ -66,7 +65,7 @@ Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used
 
 // restore begins a new epoch.
 func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
-	name, from := cmp.Or(f.from, f.stateDir), live.Reader(nil)
+	name, from, served := cmp.Or(f.from, f.stateDir), live.Reader(nil), live.Release{}
 	if f.from != "" {
 		from = sourceOf(f.from)
 	} else {
@@ -74,8 +73,7 @@ func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
 		if err != nil {
 			return err
 		}
-		defer kept.Close()
-		from = kept
+		from, served = kept, kept.Served()
 	}
 	units, next, err := cutRelease(cmd.Context(), cmd.ErrOrStderr(), name, from)
 	if err != nil {
@@ -85,13 +83,14 @@ func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
 	if err != nil {
 		return err
 	}
-	lost, err := f.findLost(&fleet, next.release)
+	served = cmp.Or(served, next.release) // what is damaged may have served a later one than it has
+	lost, err := f.findLost(&fleet, served)
 	if err != nil {
 		return err
 	}
 	p := publication{publishFlags: &f.publishFlags, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
 	p.check = func(was *current) error {
-		if err := f.checkNeeded(cmd.Context(), b, &fleet, was, next.release); err != nil {
+		if err := f.checkNeeded(cmd.Context(), b, &fleet, was, served); err != nil {
 			return err
 		}
 		was.compareWithServed(&fleet, next)
@@ -103,15 +102,11 @@ func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
 	return p.run(cmd.Context())
 }
 
-// openKept opens the state of an instance.
+// openKept reads the state of an instance, which may be running.
 func openKept(folder string) (*state.Dir, error) {
-	hint := "give the --state-dir of an instance that has ended, or a copy of it that this user may write to"
-	if _, err := os.Stat(folder); err != nil {
-		return nil, hinted(fmt.Errorf("--state: %w", printable.Error(err)), hint)
-	}
-	kept, err := state.Open(folder, nil)
+	kept, err := state.OpenCopy(folder)
 	if err != nil {
-		return nil, hinted(fmt.Errorf("--state: %w", err), hint)
+		return nil, hinted(fmt.Errorf("--state: %w", printable.Error(err)), "give the --state-dir of an instance, or a copy of it that this user may read; --from takes policy files")
 	}
 	return kept, nil
 }

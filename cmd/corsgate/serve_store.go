@@ -63,7 +63,7 @@ func (c *serveConfig) open(s *wired, kept *state.Dir, log *slog.Logger) (live.So
 	}
 	source := storeSource(c.policies, s.store, log)
 	if kept != nil {
-		source.Served = kept.Served()
+		source.Served, source.Lost, source.OnLost = kept.Served(), kept.Lost(), kept.NoteLost
 	}
 	return source, nil
 }
