@@ -186,6 +186,7 @@ func start(t testing.TB, p plan) *instance {
 	i.pages = "http://" + c.Metrics.Addr().String()
 	if p.state != "" {
 		var err error
+		c.StateFirst = true
 		if c.State, err = state.Open(p.state, nil); err != nil {
 			t.Fatal(err)
 		}
