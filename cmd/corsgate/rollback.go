@@ -62,6 +62,8 @@ func earlier(ctx context.Context, b store.Backend, to uint64) (uint64, error) {
 	switch {
 	case err != nil || to != 0:
 		return to, err
+	case len(now) < 2 && now[0].Revision > 1:
+		return now[0].Revision - 1, nil // of which it is told why it is not there
 	case len(now) < 2:
 		return 0, hinted(fmt.Errorf("there is no release before revision %d", now[0].Revision), "'corsgate push' has the fleet serve other policies")
 	}

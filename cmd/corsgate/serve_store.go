@@ -83,6 +83,9 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 			}
 			log.Warn("the store was not told how this instance stands, trying again", "error", err)
 		},
+		Sharing: func() {
+			log.Error("another process reports itself to the store by the name of this one, and 'corsgate status' shows one of them alone: give each an --instance of its own", "instance", name)
+		},
 	}
 }
 

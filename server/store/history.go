@@ -80,7 +80,7 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	case revision > l.Rev:
 		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, l.Rev)
 	case l.Parent == Ref{}:
-		return nil, fmt.Errorf("there is no release before revision %d", l.Rev)
+		return nil, before(revision, l.record)
 	}
 	parent, err := r.record(ctx, l.Epoch, l.Parent)
 	if err != nil {
@@ -92,10 +92,18 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	}
 	found := chain[len(chain)-1]
 	if revision != 0 && found.Rev != revision {
-		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
+		return nil, before(revision, found)
 	}
 	old, err := r.read(ctx, found, nil)
 	return old, gone(found.Rev, err)
+}
+
+// before says that a history has no revision before its first one; 0 is any.
+func before(revision uint64, first *record) error {
+	if revision == 0 {
+		return fmt.Errorf("there is no release before revision %d", first.Rev)
+	}
+	return fmt.Errorf("there is no revision %d in this history, which a restore has begun with revision %d", revision, first.Rev)
 }
 
 // gone says of a missing record that its release was collected.

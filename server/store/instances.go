@@ -28,8 +28,9 @@ type Instance struct {
 	Refused string `json:"refused,omitempty"`
 	// LastKnownGood tells that it serves its state, since its source is away.
 	LastKnownGood bool `json:"lastKnownGood,omitempty"`
-	// Envoys counts its Envoys by how they stand to what it serves: ecds.State.
-	Envoys map[string]int `json:"envoys,omitempty"`
+	// Envoys counts its Envoys by how they stand to what it serves: ecds.State. It is nil if
+	// it delivers to none, and empty if none is there.
+	Envoys map[string]int `json:"envoys,omitzero"`
 	// At is when it has reported, to the minute, by its own clock.
 	At time.Time `json:"at,omitzero"`
 	// Silent tells that it has reported within the last day and does so no more. It is
@@ -38,6 +39,10 @@ type Instance struct {
 	// Standing is how what it serves stands to what the store has; empty if that is damaged.
 	// It is ReadFleet's to say.
 	Standing Standing `json:"standing,omitempty"`
+	// Process names the process that has reported, and Shared tells that another one does so
+	// by the same name. They are the Reporter's to say.
+	Process string `json:"process,omitempty"`
+	Shared  bool   `json:"shared,omitempty"`
 	// Unreadable says why the report cannot be read, or believed; empty if it can. It has a
 	// name alone then.
 	Unreadable string `json:"unreadable,omitempty"`
@@ -136,6 +141,15 @@ func readReport(name string, data []byte) Instance {
 	return r.Instance
 }
 
+// Forget forgets instances that are silent. One that reports itself is there again.
+func Forget(ctx context.Context, b Backend, names ...string) error {
+	var objects []Object
+	for _, name := range names {
+		objects = append(objects, Object{Key: rememberPrefix + name})
+	}
+	return newReader(b).delete(ctx, objects)
+}
+
 // Reporter reports an instance: after each change of it, and as long as it runs.
 type Reporter struct {
 	Backend Backend
@@ -148,6 +162,12 @@ type Reporter struct {
 	// Failed is told why a report could not be made, once until one can be made again: of
 	// that it is told nil. If it is nil nobody is told.
 	Failed func(error)
+	// Sharing is called when another process is found to report itself by the same name,
+	// once until that has ended. If it is nil nobody is told.
+	Sharing func()
+
+	process string    // names this one in its reports; empty before the first
+	other   time.Time // when a report of another process was found last
 }
 
 // DefaultJitter is Reporter's.
@@ -229,6 +249,8 @@ func random(d time.Duration) time.Duration {
 func (r *Reporter) announce(ctx context.Context, i Instance) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	r.compare(limited, i.Name)
+	i.Process, i.Shared = r.process, r.shared()
 	i.At = time.Now().UTC().Truncate(time.Minute) // each other value costs the store a revision
 	data := encode(report{versioned{format}, i})
 	err := r.Backend.Announce(limited, reportPrefix+i.Name, data, reportTTL)
@@ -237,6 +259,29 @@ func (r *Reporter) announce(ctx context.Context, i Instance) error {
 	}
 	return unreachable(ctx, err)
 }
+
+// compare finds out whether another process has reported the name since this one has. What is
+// there before the first report may be of the one that this one replaces.
+func (r *Reporter) compare(ctx context.Context, name string) {
+	if r.process == "" {
+		r.process = randomID()
+		return
+	}
+	found, err := r.Backend.Get(ctx, reportPrefix+name)
+	if err != nil || len(found) == 0 {
+		return
+	}
+	if process := readReport(name, found[0].Value).Process; process != "" && process != r.process {
+		if !r.shared() && r.Sharing != nil {
+			r.Sharing()
+		}
+		r.other = time.Now()
+	}
+}
+
+// shared reports whether another process may report the name still. Of the two, one may
+// report twice before the other one does.
+func (r *Reporter) shared() bool { return !r.other.IsZero() && time.Since(r.other) < 2*reportTTL }
 
 // withdraw has the instance be neither there nor silent.
 func (r *Reporter) withdraw(ctx context.Context, name string) {
