@@ -115,7 +115,7 @@ type loader struct {
 
 func newLoader(fsys fs.FS, place string, lim limits, before memory) *loader {
 	return &loader{
-		fsys: fsys, place: place, limits: lim, ended: func() error { return nil }, before: before, now: newMemory(), found: newFindings(lim.findings),
+		fsys: fsys, place: place, limits: lim, ended: never, before: before, now: newMemory(), found: newFindings(lim.findings),
 		groups: map[string]*group{}, listed: map[string]*list{},
 	}
 }

@@ -22,26 +22,30 @@ type Loader struct {
 // method Sum, which returns the SHA-256 of a file's content: what is known by that is not
 // read.
 func (l *Loader) Load(fsys fs.FS, place string) Result {
-	r, _ := l.LoadContext(context.Background(), fsys, place) // which does not end
+	r, _ := l.load(never, fsys, place, bounds())
 	return r
 }
 
 // LoadContext is Load, unless ctx ends before all files are read. Then no further one is,
 // and the error says why ctx ended.
 func (l *Loader) LoadContext(ctx context.Context, fsys fs.FS, place string) (Result, error) {
-	return l.load(ctx, fsys, place, bounds())
+	return l.load(ctx.Err, fsys, place, bounds())
 }
 
-func (l *Loader) load(ctx context.Context, fsys fs.FS, place string, lim limits) (Result, error) {
+// never is for loads that nothing ends.
+func never() error { return nil }
+
+// load loads until ended says why not.
+func (l *Loader) load(ended func() error, fsys fs.FS, place string, lim limits) (Result, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if place != l.place {
 		l.place, l.last = place, memory{} // what is remembered has it in its places
 	}
 	one := newLoader(fsys, place, lim, l.last)
-	one.ended = ctx.Err
+	one.ended = ended
 	one.readFiles()
-	if err := ctx.Err(); err != nil {
+	if err := ended(); err != nil {
 		return Result{}, err
 	}
 	valid := one.judge(one.memos())

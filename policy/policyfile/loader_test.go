@@ -205,7 +205,7 @@ func (e *ending) Err() error {
 
 // loadWithin loads within other bounds.
 func loadWithin(l *Loader, fsys fs.FS, place string, lim limits) Result {
-	r, _ := l.load(context.Background(), fsys, place, lim)
+	r, _ := l.load(never, fsys, place, lim)
 	return r
 }
 
@@ -238,7 +238,7 @@ func TestALoaderIsAsIfItRememberedNothing(t *testing.T) {
 			}
 			want := loadWithin(new(Loader), fsys, "dir", lim)
 			if f.IntN(2) == 0 {
-				r, err := loader.load(&ending{t.Context(), f.IntN(8)}, fsys, "dir", lim)
+				r, err := loader.load((&ending{t.Context(), f.IntN(8)}).Err, fsys, "dir", lim)
 				if err == nil && differs(r, want) != "" || err != nil && (!errors.Is(err, context.Canceled) || r.Policies != nil || r.Diagnostics != nil) {
 					t.Fatalf("seed %d, step %d: a load that may be cut off returns %+v, %v", seed, step, r, err)
 				}

@@ -345,12 +345,14 @@ func (r *Reloader) logMistakes(err error) string {
 	return err.Error()
 }
 
-var logLevels = map[policy.Level]slog.Level{policy.Error: slog.LevelError, policy.Warning: slog.LevelWarn, policy.Note: slog.LevelInfo}
+var logAt = map[policy.Level]func(log *slog.Logger, msg string, args ...any){
+	policy.Error: (*slog.Logger).Error, policy.Warning: (*slog.Logger).Warn, policy.Note: (*slog.Logger).Info,
+}
 
 func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 	log := r.log()
 	for _, d := range ds {
-		log.Log(context.Background(), logLevels[d.Level], d.String(), "code", d.Code)
+		logAt[d.Level](log, d.String(), "code", d.Code)
 	}
 }
 
