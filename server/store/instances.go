@@ -168,6 +168,7 @@ type Reporter struct {
 
 	process string    // names this one in its reports; empty before the first
 	other   time.Time // when a report of another process was found last
+	again   time.Time // when one was last found soon after another
 }
 
 // DefaultJitter is Reporter's.
@@ -261,7 +262,8 @@ func (r *Reporter) announce(ctx context.Context, i Instance) error {
 }
 
 // compare finds out whether another process has reported the name since this one has. What is
-// there before the first report may be of the one that this one replaces.
+// there once may be of the process that this one replaces: before the first report, or after
+// the store was set back.
 func (r *Reporter) compare(ctx context.Context, name string) {
 	if r.process == "" {
 		r.process = randomID()
@@ -271,17 +273,24 @@ func (r *Reporter) compare(ctx context.Context, name string) {
 	if err != nil || len(found) == 0 {
 		return
 	}
-	if process := readReport(name, found[0].Value).Process; process != "" && process != r.process {
-		if !r.shared() && r.Sharing != nil {
-			r.Sharing()
-		}
-		r.other = time.Now()
+	if process := readReport(name, found[0].Value).Process; process == "" || process == r.process {
+		return
+	}
+	shared := r.shared()
+	if isRecent(r.other) {
+		r.again = time.Now()
+	}
+	r.other = time.Now()
+	if !shared && r.shared() && r.Sharing != nil {
+		r.Sharing()
 	}
 }
 
 // shared reports whether another process may report the name still. Of the two, one may
 // report twice before the other one does.
-func (r *Reporter) shared() bool { return !r.other.IsZero() && time.Since(r.other) < 2*reportTTL }
+func (r *Reporter) shared() bool { return isRecent(r.again) }
+
+func isRecent(t time.Time) bool { return !t.IsZero() && time.Since(t) < 2*reportTTL }
 
 // withdraw has the instance be neither there nor silent.
 func (r *Reporter) withdraw(ctx context.Context, name string) {
