@@ -65,6 +65,8 @@ type publication struct {
 	// check refuses what is not to replace what the store has, and may say that something
 	// else serves.
 	check func(was *current) error
+	// alone tells that no instance reports that it follows the store.
+	alone bool
 	// base is the revision that has to serve until then; nil means the one that does.
 	base *uint64
 }
@@ -83,6 +85,10 @@ func (p *publication) publish(ctx context.Context) (r publishReport, err error) 
 	was, err := readCurrent(ctx, p.backend, p.url)
 	if err != nil {
 		return r, err
+	}
+	if p.base != nil && was.now != nil && *p.base > was.now.Revision {
+		r.Outcome, r.Release = outcomeRefused, was.release()
+		return r, hinted(fmt.Errorf("the store has revision %d, and revision %d was never pushed to it, or is lost", was.now.Revision, *p.base), "'corsgate history' lists what it has; 'corsgate status' tells what instances serve")
 	}
 	if p.base != nil && was.now != nil && *p.base != was.now.Revision {
 		return r, r.lost(&store.Conflict{Now: *was.now})
@@ -129,18 +135,19 @@ func readFleet(ctx context.Context, b store.Backend, note io.Writer) (store.Flee
 	}
 }
 
-// followed returns the check of a release that instances are to follow from what they
-// serve.
-func followed(ctx context.Context, b store.Backend, note io.Writer) (check func(*current) error, err error) {
-	fleet, err := readFleet(ctx, b, note)
-	return func(*current) error {
+// follow has the release be one that instances follow from what they serve.
+func (p *publication) follow(ctx context.Context) error {
+	fleet, err := readFleet(ctx, p.backend, p.note)
+	p.alone = len(fleet.Instances) == 0
+	p.check = func(*current) error {
 		for _, i := range fleet.Lost() {
 			return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which that does not go on", fleet.Now.Revision, printable.Name(i.Name), i.Serves.Revision),
 				"'corsgate restore' begins a new history, which the instances follow",
 				"if that instance is of another fleet, stop it, and empty its --state-dir; if it is gone, 'corsgate status --forget-silent'")
 		}
 		return nil
-	}, err
+	}
+	return err
 }
 
 // checkWidening refuses what --require-no-widening is against.
@@ -192,8 +199,13 @@ func (p *publication) print(r *publishReport, err error) error {
 	case err != nil:
 		return nil // which is told
 	}
-	_, failed := fmt.Fprintln(p.out, r.line())
-	return failed
+	if _, failed := fmt.Fprintln(p.out, r.line()); failed != nil {
+		return failed
+	}
+	if p.alone && r.Outcome == outcomePushed {
+		fmt.Fprintf(p.note, "no instance follows %s yet: start some with 'corsgate serve --policies URL'\n", printable.Name(p.url))
+	}
+	return nil
 }
 
 // compare notes what served, and compares it with what is published.

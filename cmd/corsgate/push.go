@@ -53,7 +53,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if cmd.Flags().Changed("base") {
 					p.base = &base
 				}
-				if p.check, err = followed(cmd.Context(), b, cmd.ErrOrStderr()); err != nil {
+				if err := p.follow(cmd.Context()); err != nil {
 					return err
 				}
 				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {

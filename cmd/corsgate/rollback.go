@@ -41,7 +41,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if f.message == "" {
 					f.message = fmt.Sprintf("rollback to revision %d", revision)
 				}
-				if p.check, err = followed(cmd.Context(), b, cmd.ErrOrStderr()); err != nil {
+				if err := p.follow(cmd.Context()); err != nil {
 					return err
 				}
 				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
