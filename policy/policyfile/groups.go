@@ -289,7 +289,7 @@ func (l *loader) memos() []*policy.Memo {
 		}
 		if p.memo == nil {
 			p.expand()
-			p.memo = policy.NewMemo(p.spec)
+			p.memo = newMemo(p.spec)
 			p.spec.CORS.AllowOrigins = nil
 		}
 		memos[i] = p.memo

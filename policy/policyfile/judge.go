@@ -39,28 +39,26 @@ func (l *loader) judge(memos []*policy.Memo) *policy.Valid {
 func Examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
 	memos := make([]*policy.Memo, len(specs))
 	for i := range specs {
-		memos[i] = policy.NewMemo(specs[i])
+		memos[i] = newMemo(specs[i])
 	}
 	return examine(memos, report)
 }
 
+// newMemo returns a Memo that has the rules of this package, too.
+func newMemo(s policy.Spec) *policy.Memo { return policy.NewMemo(s, checkList) }
+
 // examine is Examine for specs that may have been examined before.
 func examine(memos []*policy.Memo, report func(policy.Problem)) *policy.Valid {
-	regexes, refused := regexFindings{}, false
-	checkLists(memos, func(p policy.Problem) {
-		refused = refused || p.Level == policy.Error
+	regexes := regexFindings{}
+	more := func(p policy.Problem) {
 		regexes.note(p)
 		report(p)
-	})
-	valid := policy.ExamineMemos(memos, func(p policy.Problem) {
+	}
+	return policy.ExamineMemos(memos, more, func(p policy.Problem) {
 		if !regexes.cover(p) {
 			report(p)
 		}
 	})
-	if refused {
-		return nil
-	}
-	return valid
 }
 
 // anyBroken reports whether something in any policy could not be read.
