@@ -27,7 +27,7 @@ func (l *loader) judge(memos []*policy.Memo) *policy.Valid {
 	valid := examine(memos, report)
 	for _, p := range l.policies {
 		if !p.told && !p.grouped {
-			p.origins = nil // their places are not asked for
+			p.forgetOrigins()
 		}
 	}
 	return valid
@@ -63,7 +63,7 @@ func examine(memos []*policy.Memo, report func(policy.Problem)) *policy.Valid {
 
 // anyBroken reports whether something in any policy could not be read.
 func (l *loader) anyBroken() bool {
-	return l.left || slices.ContainsFunc(l.policies, func(p *source) bool { return p.broken })
+	return l.left || slices.ContainsFunc(l.policies, func(p *judged) bool { return p.broken })
 }
 
 // followsFromBroken are the codes of problems that a policy may have only
@@ -72,7 +72,7 @@ var followsFromBroken = map[string]bool{
 	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "post-always-allowed": true,
 }
 
-func (l *loader) addProblem(p policy.Problem, src *source) {
+func (l *loader) addProblem(p policy.Problem, src *judged) {
 	at, field, g := src.locate(p.Field)
 	if l.found.isBroken(at) {
 		return
