@@ -86,15 +86,11 @@ func (p *publication) publish(ctx context.Context) (r publishReport, err error) 
 	if err != nil {
 		return r, err
 	}
-	if p.base != nil && was.now != nil && *p.base > was.now.Revision {
-		r.Outcome, r.Release = outcomeRefused, was.release()
-		return r, hinted(fmt.Errorf("the store has revision %d, and revision %d was never pushed to it, or is lost", was.now.Revision, *p.base), "'corsgate history' lists what it has; 'corsgate status' tells what instances serve")
-	}
-	if p.base != nil && was.now != nil && *p.base != was.now.Revision {
+	if p.base != nil && was.now != nil && *p.base < was.now.Revision {
 		return r, r.lost(&store.Conflict{Now: *was.now})
 	}
-	if err := p.check(&was); err != nil {
-		r.Outcome, r.Release = outcomeRefused, was.release()
+	if err := cmp.Or(p.checkBase(was.now), p.check(&was)); err != nil {
+		r.Outcome, r.Release, r.Undecided = outcomeRefused, was.release(), err.Error()
 		return r, err
 	}
 	r.compare(&was, p.next)
@@ -112,6 +108,15 @@ func (p *publication) publish(ctx context.Context) (r publishReport, err error) 
 		return r, nil
 	}
 	return r, p.push(ctx, was.now, &r)
+}
+
+// checkBase refuses a base that the store does not have.
+func (p *publication) checkBase(now *store.Info) error {
+	if p.base == nil || now == nil || *p.base <= now.Revision {
+		return nil
+	}
+	return hinted(fmt.Errorf("the store has revision %d, and revision %d was never pushed to it, or is lost", now.Revision, *p.base),
+		"'corsgate history' lists what it has; 'corsgate status' tells what instances serve")
 }
 
 // readFleet reads how a fleet stands. The reports of a store that was set back are old, so
