@@ -32,7 +32,7 @@ it runs. It compiles them into Envoy's own filters, and answers what these canno
 decide, or every question, over gRPC (ext_proc or ext_authz).
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins. Only the demo ignores these variables.
+CORSGATE_SOME_FLAG; the flag wins. Only the demo and import ignore these variables.
 
 Exit codes: 0 if all went well, 1 for findings and failures, 2 for a wrong command
 line, 3 if somebody else has pushed to a store in between, 4 if a store cannot be used,
@@ -52,6 +52,8 @@ line, 3 if somebody else has pushed to a store in between, 4 if a store cannot b
 		newExplain(),
 		newTest(),
 		newDiff(),
+		newImport(),
+		newExport(),
 		newEnvoyConfig(),
 		newPush(),
 		newHistory(),
