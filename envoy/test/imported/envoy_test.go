@@ -146,7 +146,7 @@ func TestEnvoy(t *testing.T) {
 	for i, c := range configs {
 		seed := *firstSeed + uint64(i)
 		file := any(c)
-		if i%2 == 0 { // with the filters around it
+		if seed%2 == 0 { // with the filters around it
 			file = object{"listeners": []any{listenerOf(nameOf(i), c)}}
 		}
 		text, err := json.MarshalIndent(file, "", " ")
