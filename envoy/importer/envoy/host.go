@@ -84,9 +84,12 @@ func cutPort(domain string) (name string, cut bool) {
 	return name, name != domain
 }
 
+// hostCondition begins the condition of a domain that policies cannot say.
+const hostCondition = "host "
+
 // partly is the scope of a domain that policies cannot say: "*-eu.example.com", "www.*".
 func partly(d tree.Node, name string) scope {
-	s := scope{condition: []source.Text{{Place: d.Place(), Text: "host " + name}}}
+	s := scope{condition: []source.Text{{Place: d.Place(), Text: hostCondition + name}}}
 	if _, parent, ok := strings.Cut(name, "."); ok && strings.HasPrefix(name, "*") && !strings.Contains(parent, "*") {
 		s.hosts = []string{"*." + parent}
 	}

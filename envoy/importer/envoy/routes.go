@@ -41,9 +41,20 @@ func (c *collection) config() source.Config {
 	for _, h := range hosts {
 		r.closeHost(h)
 	}
-	// The virtual host of every host comes last in Envoy, wherever it stands.
-	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(min(len(b.Hosts), 1), min(len(a.Hosts), 1)) })
+	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(rank(a), rank(b)) })
 	return r.Config
+}
+
+// rank orders routes as Envoy does their virtual hosts, wherever those stand: that of every
+// host comes last, and "www.*" before it, as "*-eu.example.org" does before "*.example.org".
+func rank(r source.Route) int {
+	switch {
+	case slices.ContainsFunc(r.Conditions, func(c source.Text) bool { return strings.HasPrefix(c.Text, hostCondition) }):
+		return 0
+	case len(r.Hosts) > 0:
+		return 1
+	}
+	return 2
 }
 
 // tellIdle tells of cors filters if no route has a policy for them.
