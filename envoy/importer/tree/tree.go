@@ -57,6 +57,7 @@ func Parse(file source.File) ([]Node, error) {
 		if left := maxNodes; !isBounded(root, 0, &left) {
 			return nil, fmt.Errorf("%s: the aliases of the file stand for more than %d values, or for themselves", file.Path, maxNodes)
 		}
+		resolve(root)
 		if root.ShortTag() != "!!null" {
 			docs = append(docs, Node{file: file.Path, node: root})
 		}
