@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,19 @@ func exact(s string) source.Origin { return source.Origin{Text: text(s), Regex: 
 
 func whole(expr string) source.Origin {
 	return source.Origin{Text: text(expr), Regex: prove.Regex{Expr: expr}}
+}
+
+func prefix(expr string) source.Origin {
+	return source.Origin{Text: text(expr), Regex: prove.Regex{Expr: expr, Mode: prove.Prefix}}
+}
+
+// ports lists origins of localhost.
+func ports(from, to int) string {
+	var all []string
+	for p := from; p <= to; p++ {
+		all = append(all, fmt.Sprintf("http://localhost:%d", p))
+	}
+	return strings.Join(all, " ")
 }
 
 func search(expr string) source.Origin {
@@ -80,7 +94,21 @@ func TestOrigins(t *testing.T) {
 		{origin: search(`localhost:3000$`), credentials: true, written: "https://localhost:3000 http://localhost:3000", fidelity: source.Narrowed},
 		{origin: search(`https://a\.example$`), written: "https://a.example", fidelity: source.Equal, says: []string{"the same pages", "which no page has"}},
 		{origin: whole(`https://[a-z]+\.a\.example`), written: `https://[a-z]+\.a\.example`, fidelity: source.Decide, says: []string{"no pattern allows the same or less", "--widen writes"}},
-		{origin: whole(`https://[a-z]+\.a\.example`), options: widen, written: "https://*.a.example", fidelity: source.Widened, says: []string{"which allow more"}},
+		{origin: whole(`https://[a-z]+\.a\.example`), options: widen, written: "https://*.a.example", fidelity: source.Widened, says: []string{"which allow https://", ", too"}},
+		{origin: whole(`https://([a-z0-9-]+\.)?a\.example`), written: "https://a.example", fidelity: source.Decide, says: []string{"no longer allows https://a.a.example", `--widen writes "https://a.example", "https://*.a.example"`}},
+		{origin: search(`^https?://(?:[a-z]{1,3}\.)?a\.example(:\d+)?$`), written: "http://a.example:* https://a.example:*", fidelity: source.Decide, says: []string{"--widen writes"}},
+		{origin: search(`b\.a\.example`), written: "https://b.a.example http://b.a.example", fidelity: source.Decide, says: []string{"http://a.b.a.example, which is at or below", "if it is meant"}},
+		{origin: prefix(`https`), written: `(?:https).*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: prefix(`https://www\.`), written: `(?:https://www\.).*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: whole(`https://www\..*`), written: `https://www\..*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: search(`^https?:\/\/.*example.*$`), written: `^https?:\/\/.*example.*$`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: whole(`http://localhost.*`), written: "http://localhost", fidelity: source.Narrowed},
+		{origin: search(`.*`), written: "https://*:* http://*:*", fidelity: source.Narrowed},
+		{origin: search(`https?://.*`), written: "http://*:* https://*:*", fidelity: source.Equal},
+		{origin: search(`^(.+)$`), written: "https://*:* http://*:*", fidelity: source.Narrowed},
+		{origin: search(`^https://(?!evil).*$`), fidelity: source.Decide, says: []string{"no origin is left that is allowed"}},
+		{origin: whole(`http://localhost:(3[0-9]{3})`), written: `http://localhost:(3[0-9]{3})`, fidelity: source.Decide, says: []string{`1000 patterns would stand for it, such as "http://localhost:3000"`, "kept as a regex"}},
+		{origin: whole(`http://localhost:(30[0-4][0-9])`), written: ports(3000, 3049), fidelity: source.Equal, says: []string{`"http://localhost:3009", and 40 more`}},
 		{origin: search(`^https://[a-z]+\.a\.example$`), written: `^https://[a-z]+\.a\.example$`, fidelity: source.Decide},
 		{origin: search(`https://[a-z]+\.a\.example:4443`), written: `.*(?:https://[a-z]+\.a\.example:4443).*`, fidelity: source.Decide},
 		{origin: whole(`a\.exampl.`), fidelity: source.Dropped, says: []string{"never matched"}},
