@@ -218,3 +218,26 @@ func FuzzRead(f *testing.F) {
 		_ = r.Cases()
 	})
 }
+
+// What is a template is said, by the words of the one who fills it in; what is none, not.
+func TestTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		"kind: VirtualService\nspec: {corsPolicy: {{ toYaml .Values.cors }}}":                              "is a template of Helm",
+		"kind: VirtualService\nspec:\n{{- if .Values.cors }}\n  corsPolicy: {}\n{{- end }}":                "is a template of Helm",
+		"http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList:\n    - {{ env \"A\" }}\n}": `"{{ env \"A\" }}" is a template`,
+		"add_header Access-Control-Allow-Origin \"{{ a }}\";":                                              `a:1: "{{ a }}" is a template`,
+		"# {{ ansible_managed }}\nadd_header Access-Control-Allow-Origin \"https://a.example\";":           "",
+		"add_header Access-Control-Allow-Origin \"${ORIGIN}\";":                                            "envsubst",
+		"set $A https://a.example;\nadd_header Access-Control-Allow-Origin \"${A}\";":                      "",
+		"corsPolicy: {allowOrigins: [{exact: \"${A}\"}]}":                                                  "envsubst",
+	} {
+		configs, err := importer.Read(importer.Auto, []source.File{{Path: "a", Text: []byte(text)}})
+		said := importer.Translate(importer.Options{}, configs...).Report()
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, want) || want == "" && strings.Contains(said, "template") {
+			t.Errorf("%s\nsays %q, want %q", text, said, want)
+		}
+	}
+}

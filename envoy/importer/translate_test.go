@@ -257,3 +257,14 @@ func TestRehearsal(t *testing.T) {
 		t.Errorf("nothing differs, and yet\n%s", r.Text())
 	}
 }
+
+// A line with what somebody has to decide is not part of another one.
+func TestDecisionsKeepTheirPlaces(t *testing.T) {
+	var c source.Config
+	for line := range 3 {
+		c.Findings = append(c.Findings, source.Finding{Fidelity: source.Decide, Place: source.Place{File: "in", Line: line + 1, Column: 1}, Message: "nobody understands it"})
+	}
+	if r := importer.Translate(importer.Options{}, c); strings.Count(r.Report(), "\n") != 3 || !strings.Contains(r.Report(), "in:2:1: decide: nobody understands it\n") {
+		t.Error(r.Report())
+	}
+}
