@@ -175,12 +175,12 @@ func (e *exporter) rule(i int) *rule {
 	e.origins(i, r)
 	e.lists(i, r)
 	e.age(i, r)
-	e.settings(i)
+	e.settings(i, r)
 	return r
 }
 
 // settings tells which settings of a policy the target has not.
-func (e *exporter) settings(i int) {
+func (e *exporter) settings(i int, r *rule) {
 	s := &e.policies.Specs[i]
 	say := func(lost bool, field string, fidelity source.Fidelity, value, message, hint string) {
 		if lost {
@@ -194,7 +194,10 @@ func (e *exporter) settings(i int) {
 		"for an origin that is allowed, the policy replaces what the upstream says; for another one, what the upstream says reaches the page", "look at what the upstream sends")
 	say(!deferring && !e.target.strips, "upstreamHeaders", source.Widened, string(s.UpstreamHeaders),
 		"Access-Control headers of the upstream's own reach the page there", "have the application send none, or remove them in the gateway")
-	say(s.UnmatchedPreflights == policy.UnmatchedForward && !e.target.forwards, "unmatchedPreflights", source.Narrowed, string(s.UnmatchedPreflights),
+	bare := !e.target.forwards && len(r.origins) == 0
+	say(bare, "unmatchedPreflights", source.Widened, string(s.UnmatchedPreflights),
+		"no origin is left, so the policy is left out: every preflight reaches the upstream there", "list origins that can be written there")
+	say(s.UnmatchedPreflights == policy.UnmatchedForward && !e.target.forwards && !bare, "unmatchedPreflights", source.Narrowed, string(s.UnmatchedPreflights),
 		"a preflight of another origin does not reach the upstream there", "")
 	say(s.AllowPrivateNetwork && !e.target.privateNetwork, "allowPrivateNetwork", source.Dropped, "true",
 		"there is no such answer there; browsers ignore it", "")

@@ -196,7 +196,7 @@ func TestWhatTheSourceDoesOtherwiseIsKeptIfAsked(t *testing.T) {
 	}
 	keep := importer.Options{Unmatched: policy.UnmatchedForward, Upstream: policy.UpstreamDefer}
 	r = policyOf(keep, cors)
-	if p := r.Policies[0]; p.UnmatchedPreflights != policy.UnmatchedForward || p.UpstreamHeaders != policy.UpstreamDefer || says(r, source.Differs) {
+	if p := r.Policies[0]; p.UnmatchedPreflights != policy.UnmatchedForward || p.UpstreamHeaders != policy.UpstreamDefer || says(r, source.Differs, "--") || !says(r, source.Differs, "stays as it is") {
 		t.Errorf("%+v\n%s", p, r.Report())
 	}
 	r = policyOf(keep, source.CORS{Origins: cors.Origins})
