@@ -27,7 +27,7 @@ var (
 func trips() int {
 	number := 4
 	if os.Getenv("CORSGATE_TEST") == "full" {
-		number = 200
+		number = 100
 	}
 	return cmp.Or(*tripsSet, number)
 }
@@ -212,11 +212,14 @@ func differences(was, is outcome) (all []difference) {
 		}
 	}
 	fields := append(fieldsOf(was), fieldsOf(is)...)
-	if was.preflighted != is.preflighted { // what becomes of the request follows
+	switch lost := is.policy.Reason == policy.ReasonPreflightOriginDenied; {
+	case was.preflighted == is.preflighted && was.allowed == is.allowed:
+		differ(was.reached, is.reached, append(fields, "deniedRequests")...)
+	case lost && was.policy.Reason != is.policy.Reason && is.preflighted: // like those of all other unknown origins
+		differ(true, false, fields...)
+	case was.preflighted != is.preflighted: // what becomes of the request follows
 		fields = append(fields, "unmatchedPreflights")
 		differ(was.preflighted, is.preflighted, fields...)
-	} else if was.allowed == is.allowed {
-		differ(was.reached, is.reached, append(slices.Clone(fields), "deniedRequests")...)
 	}
 	differ(was.allowed, is.allowed, fields...)
 	if was.allowed && is.allowed {
