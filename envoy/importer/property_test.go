@@ -109,24 +109,6 @@ func (r random) request() request {
 	return q
 }
 
-// access is whether a page gets what it asks for, and with credentials.
-type access struct{ granted, withCredentials bool }
-
-func sourceAccess(configs []source.Config, q request) access {
-	rep := replyOf(routeOf(configs, q.host, q.path), q)
-	granted := rep.origin && !q.preflight || rep.granted
-	return access{granted, granted && rep.route.CORS.Credentials && !rep.star}
-}
-
-func policyAccess(set *policy.Set, q request) (a access, by string) {
-	d := set.Decide(q.asked())
-	a.granted = d.Reason == policy.ReasonPreflightAllowed || d.Reason == policy.ReasonRequestAllowed
-	for _, h := range d.Answer.Headers {
-		a.withCredentials = a.withCredentials || a.granted && h.Name == "access-control-allow-credentials"
-	}
-	return a, d.Policy
-}
-
 // TestPoliciesAreWithinTheirSource compares what systems do with what their policies do, in
 // random configurations: no policy allows what its source does not, or the report says so,
 // and what is no longer allowed is told, too.
@@ -166,12 +148,12 @@ func TestPoliciesAreWithinTheirSource(t *testing.T) {
 
 func compareAccess(t *testing.T, seed uint64, result Result, set *policy.Set, configs []source.Config, q request) {
 	t.Helper()
-	was := sourceAccess(configs, q)
-	is, by := policyAccess(set, q)
+	route := routeOf(configs, q.host, q.path)
+	d := set.Decide(q.asked())
+	was, is, by := replyOf(route, q).access(q), accessOf(d), d.Policy
 	if was == is {
 		return
 	}
-	route := routeOf(configs, q.host, q.path)
 	var from, to *lane
 	for _, l := range result.chart.lanes {
 		if l.route == route {
@@ -181,39 +163,9 @@ func compareAccess(t *testing.T, seed uint64, result Result, set *policy.Set, co
 			to = l
 		}
 	}
-	fields := []string{originsField, "allowOriginRegexes", methodsField, headersField}
-	if from != to {
-		fields = []string{pathsField, "hosts", ""}
-	}
-	wider := is.granted && !was.granted || is.withCredentials && !was.withCredentials
-	if !tells(from, fields, wider) && !tells(to, fields, wider) {
+	if !tells(from, to, is.isWider(was)) {
 		t.Errorf("seed %d: %+v\nwas %+v\nis  %+v by %q\n%s%s", seed, q, was, is, by, result.Text(), result.Report())
 	}
-}
-
-// tells reports whether a finding of a lane speaks of a difference in one of the fields.
-func tells(l *lane, fields []string, wider bool) bool {
-	if l == nil {
-		return false
-	}
-	found := l.findings
-	if l.answer != nil {
-		found = slices.Concat(found, l.answer.findings)
-	}
-	return slices.ContainsFunc(found, func(f source.Finding) bool {
-		if !slices.Contains(fields, f.Field) {
-			return false
-		}
-		switch f.Fidelity {
-		case source.Decide, source.Widened, source.Differs:
-			return true
-		case source.Narrowed, source.Equal:
-			return f.Origin != "" // for one that differs
-		case source.Dropped:
-			return !wider && f.Field == methodsField
-		}
-		return false
-	})
 }
 
 // routeOf returns the route that answers for a host and path. The most specific host comes
