@@ -272,7 +272,7 @@ func randomCORS(random *rand.Rand) policy.CORS {
 		c.AllowOriginRegexes = some(random, regexes...)
 	}
 	c.AllowCredentials = random.IntN(2) == 0
-	c.AllowMethods = oneOf(random, nil, []string{"PUT", "PATCH"}, []string{"DELETE"}, []string{"*"}, []string{"*", "PUT"})
+	c.AllowMethods = oneOf(random, nil, []string{"PUT", "PATCH"}, []string{"DELETE"}, []string{"PURGE", "PUT"}, []string{"*"}, []string{"*", "PUT"})
 	c.AllowHeaders = oneOf(random, nil, []string{"x-a", "Content-Type"}, []string{"authorization"}, []string{"*"}, []string{"*", "authorization"})
 	if c.AllowCredentials {
 		c.ExposeHeaders = some(random, "x-b", "x-c")
