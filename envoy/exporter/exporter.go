@@ -140,20 +140,20 @@ func (e *exporter) note(spec int, field string, f source.Finding) {
 
 // general tells what holds for all policies.
 func (e *exporter) general() {
-	tell := func(fidelity source.Fidelity, message, hint string) {
-		e.findings = append(e.findings, source.Finding{Fidelity: fidelity, Message: message, Hint: hint})
+	tell := func(fidelity source.Fidelity, field, message, hint string) {
+		e.findings = append(e.findings, source.Finding{Fidelity: fidelity, Field: field, Message: message, Hint: hint})
 	}
 	if !slices.ContainsFunc(e.policies.Specs, func(s policy.Spec) bool { return isEnforced(&s) }) {
 		return
 	}
-	tell(source.Differs, "preflights are answered with 200 and all that a policy lists, whatever they ask for; the browser compares", "")
+	tell(source.Differs, "", "preflights are answered with 200 and all that a policy lists, whatever they ask for; the browser compares", "")
 	if slices.ContainsFunc(e.policies.Specs, func(s policy.Spec) bool { return len(s.Paths) > 0 }) {
-		tell(source.Differs, "a path that applications may read otherwise than it is spelled gets the answer of its spelling, and is not denied", "have the gateway normalise paths")
+		tell(source.Widened, "paths", "a path that applications may read otherwise than it is spelled gets the answer of its spelling, and is not denied", "have the gateway normalise paths")
 	}
 	if !e.target.strips {
-		tell(source.Dropped, "answers carry no Vary: a cache between may hand one origin's answer to another", "have the application send Vary: Origin")
+		tell(source.Dropped, "", "answers carry no Vary: a cache between may hand one origin's answer to another", "have the application send Vary: Origin")
 	} else {
-		tell(source.Differs, "answers to preflights carry no Vary; caches do not keep them", "")
+		tell(source.Differs, "", "answers to preflights carry no Vary; caches do not keep them", "")
 	}
 }
 

@@ -3,6 +3,7 @@ package export
 import (
 	"cmp"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -115,7 +116,15 @@ func roundTrip(t *testing.T, random *rand.Rand, to exporter.Target) *trip {
 	return tr
 }
 
-// randomSettings sets what pages see little of.
+// hostileOrigins are nearly what policies allow.
+var hostileOrigins = []string{
+	"https://a.example.evil.example", "https://evila.example", "https://a.example.", "https://A.example", "http://a.example", "https://a.example:8443", "https://a.example:443", "https://a.example/",
+	"https://b.xa.example", "https://app-1.b.a.example", "http://localhost.evil.example", "http://localhost:99999", "https://localhost", "chrome-extension://evil/x", "app://.x", "app://localhost",
+	"https://r12xexample", "https://r12.example.evil.example", "https://rx.example", "http://[::1]:3001", "http://[::2]:3000", "*", "https://*", "NULL", "data://x.d.example",
+}
+
+// randomSettings sets what the requests of pages show little of, and names that policies
+// keep though no page can use them.
 func randomSettings(random *rand.Rand, s *policy.Spec) {
 	s.UpstreamHeaders = oneOf(random, "", "", "", policy.UpstreamDefer)
 	s.DeniedRequests = oneOf(random, "", "", policy.DeniedBlock, policy.DeniedBlockUnsafe)
@@ -123,6 +132,14 @@ func randomSettings(random *rand.Rand, s *policy.Spec) {
 	s.PreflightLists = oneOf(random, "", policy.ListsRequested)
 	s.AllowPrivateNetwork = random.IntN(4) == 0
 	s.Dangerously = append(s.Dangerously, policy.OptInPrivateNetworkAccess)
+	s.CORS.AllowMethods = append(s.CORS.AllowMethods, some(random, "TRACE", "OPTIONS")...)
+	s.CORS.AllowHeaders = append(s.CORS.AllowHeaders, some(random, "Keep-Alive", "dnt", "access-control-allow-origin")...)
+	if random.IntN(8) == 0 {
+		for i := range 70 {
+			s.CORS.AllowHeaders = append(s.CORS.AllowHeaders, fmt.Sprintf("x-%d", i))
+		}
+		s.CORS.AllowHeaders = append(s.CORS.AllowHeaders, "x-z")
+	}
 }
 
 // outcome is what becomes of what a page asks for.
@@ -168,6 +185,9 @@ func (tr *trip) ask(t *testing.T, random *rand.Rand) {
 	if random.IntN(8) == 0 {
 		s.path = oneOf(random, "/a/../c", "/a%2fb", "/a//b", "/A", "/a;x/b", "/%61", "/a/%2e%2e/d", "/d/./x", "/a/b%zz", "/d?/a/b")
 	}
+	if random.IntN(4) == 0 {
+		s.browser.Origin = oneOf(random, append(tr.witnesses(), hostileOrigins...)...)
+	}
 	s.browser.Engine = oneOf(random, browser.Engines()...)
 	plan := browser.MakePlan(s.browser)
 	if plan.Refused != "" {
@@ -190,6 +210,16 @@ func (tr *trip) ask(t *testing.T, random *rand.Rand) {
 				plan.Method, s.host, s.path, s.browser.Origin, s.browser.Headers, s.browser.Credentials, s.browser.Engine, upstream, d.word(), d.fields, was, is)
 		}
 	}
+}
+
+// witnesses are the origins that the reports name.
+func (tr *trip) witnesses() (all []string) {
+	for _, f := range slices.Concat(tr.exported.Findings, tr.imported.Findings) {
+		if f.Origin != "" {
+			all = append(all, f.Origin)
+		}
+	}
+	return all
 }
 
 // difference is one between two outcomes, and what fields it may come of.
@@ -260,7 +290,7 @@ func (tr *trip) tells(was, is outcome, d difference, upstream respond.Headers) b
 	// What is denied of a path with several readings may come of any of their policies.
 	several := was.policy.Reason == policy.ReasonPathAmbiguous
 	return slices.ContainsFunc(tr.exported.Findings, func(f source.Finding) bool {
-		return (f.Policy == was.policy.Policy || several && f.Policy != "") && d.isToldBy(f, fields)
+		return (f.Policy == was.policy.Policy || several) && d.isToldBy(f, fields)
 	}) || slices.ContainsFunc(tr.imported.Findings, func(f source.Finding) bool { return f.Policy == is.policy.Policy && d.isToldBy(f, fields) })
 }
 
