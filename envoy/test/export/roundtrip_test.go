@@ -242,10 +242,10 @@ func differences(was, is outcome) (all []difference) {
 		}
 	}
 	fields := append(fieldsOf(was), fieldsOf(is)...)
-	switch lost := is.policy.Reason == policy.ReasonPreflightOriginDenied; {
+	switch {
 	case was.preflighted == is.preflighted && was.allowed == is.allowed:
 		differ(was.reached, is.reached, append(fields, "deniedRequests")...)
-	case lost && was.policy.Reason != is.policy.Reason && is.preflighted: // like those of all other unknown origins
+	case is.preflighted && isStranger(is) && !isStranger(was): // those of all unknown origins reach it
 		differ(true, false, fields...)
 	case was.preflighted != is.preflighted: // what becomes of the request follows
 		fields = append(fields, "unmatchedPreflights")
@@ -258,6 +258,11 @@ func differences(was, is outcome) (all []difference) {
 		differ(was.maxAge != is.maxAge && was.preflighted == is.preflighted, false, "maxAge")
 	}
 	return all
+}
+
+// isStranger reports whether a policy does not allow the origin.
+func isStranger(o outcome) bool {
+	return o.policy.Reason == policy.ReasonPreflightOriginDenied || o.policy.Reason == policy.ReasonRequestOriginDenied
 }
 
 func hasMore(list, than []string) bool {
