@@ -69,6 +69,8 @@ func (t *translation) otherwise() {
 	}
 	if c.KeepsUpstream && t.options.Upstream == policy.UpstreamDefer {
 		s.UpstreamHeaders = policy.UpstreamDefer
+		t.tell(source.Differs, source.Text{}, "upstreamHeaders",
+			"an answer of the application that has Access-Control-Allow-Origin stays as it is, for origins that the policy allows, too", "")
 	} else if c.KeepsUpstream {
 		t.tell(source.Differs, source.Text{}, "upstreamHeaders",
 			"in the source the CORS headers of the application reach the page; corsgate replaces them", "--upstream defer leaves answers alone that have Access-Control-Allow-Origin")

@@ -76,7 +76,6 @@ func (ps policies) effective() *source.CORS {
 		Credentials:       ps.flag("allow_credentials", false),
 		MaxAge:            maxAge(ps.first("max_age")),
 		ForwardsUnmatched: ps.flag("forward_not_matching_preflights", true),
-		KeepsUpstream:     true,
 		PrivateNetwork:    ps.flag("allow_private_network_access", false),
 		Mode:              ps[0:1].mode(),
 	}

@@ -3,6 +3,7 @@ package envoyimport
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -157,7 +158,7 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 	if len(ps) == 0 || ls.disabled(h.manager != nil && h.manager.disabled) {
 		return nil, c.findings
 	}
-	cors := r.effective(ps)
+	cors := r.effective(ps, ls.strip())
 	if len(cors.Origins) == 0 {
 		if r.first(ps[0], "origins") {
 			c.noOrigins(ps[0], cors)
@@ -196,14 +197,18 @@ func (r *reader) first(n tree.Node, what string) bool {
 	return !again
 }
 
-// effective returns the same CORS for the same policies.
-func (r *reader) effective(ps policies) *source.CORS {
+// effective returns the same CORS for the same policies. strips tells that the upstream's
+// own headers do not reach the page.
+func (r *reader) effective(ps policies, strips bool) *source.CORS {
 	var key strings.Builder
+	key.WriteString(strconv.FormatBool(strips))
 	for _, p := range ps {
 		key.WriteString(p.Place().String() + " ")
 	}
 	if r.cors[key.String()] == nil {
-		r.cors[key.String()] = ps.effective()
+		cors := ps.effective()
+		cors.KeepsUpstream = !strips
+		r.cors[key.String()] = cors
 	}
 	return r.cors[key.String()]
 }

@@ -194,7 +194,9 @@ func (e entry) base(s service) source.Route {
 		route.Findings = append(route.Findings, finding(source.Dropped, e.cors, "Envoy answers by itself here, and its cors filter does nothing", ""))
 	default:
 		c := readCORS(e.cors)
-		route.CORS = c.cors
+		if route.CORS = c.cors; route.CORS != nil {
+			route.CORS.KeepsUpstream = !envoyimport.NamesOrigin(e.Field("headers", "response", "remove"))
+		}
 		route.Findings = append(route.Findings, c.findings...)
 	}
 	if !local && !s.cut && len(e.Field("route").Entries()) == 0 {
