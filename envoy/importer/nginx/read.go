@@ -70,9 +70,10 @@ func Read(files []source.File) (source.Config, error) {
 		out.Routes = append(out.Routes, r.routes...)
 		out.Findings = append(out.Findings, r.findings.list...)
 	}
-	if len(out.Routes) > 0 || len(out.Findings) > 0 {
-		out.Findings = append(told, out.Findings...)
+	if len(out.Routes)+len(out.Findings) == 0 {
+		told = slices.DeleteFunc(told, func(f source.Finding) bool { return !isMissing(f) })
 	}
+	out.Findings = append(told, out.Findings...)
 	return out, nil
 }
 

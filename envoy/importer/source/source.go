@@ -36,6 +36,10 @@ type Text struct {
 type File struct {
 	Path string
 	Text []byte
+	// Again says that the input has the same file by another name, too: it is a link.
+	Again bool
+	// Outside is where a link leads that leaves its folder. It has no text then.
+	Outside string
 }
 
 // Config is what a reader found in the input.
