@@ -158,11 +158,14 @@ func setsOrigin(d *directive) bool {
 
 // read finds the servers, wherever a fragment begins.
 func (r *reader) read(root []*directive) {
-	sets := false
-	walk(root, func(d *directive) { sets = sets || setsOrigin(d) })
+	sets, refuses := false, false
+	walk(root, func(d *directive) {
+		sets = sets || setsOrigin(d)
+		refuses = refuses || d.name == "if" && strings.EqualFold(d.arg(0), "$"+varOrigin) && len(all(d.block, "return")) > 0
+	})
 	if !sets {
 		root = append(slices.Clone(root), r.supposed(root)...)
-		if len(r.findings.list) == 0 {
+		if len(r.findings.list) == 0 && !refuses {
 			return
 		}
 	}

@@ -99,6 +99,8 @@ type CORS struct {
 	MaxAge *MaxAge
 	// ForwardsUnmatched says that a preflight of an unknown origin goes to the upstream.
 	ForwardsUnmatched bool
+	// Denied says what happens to the requests of other origins; empty: they pass.
+	Denied policy.DeniedRequests
 	// KeepsUpstream says that the CORS headers of the upstream's own reach the page.
 	KeepsUpstream bool
 	// PrivateNetwork says that it answers Private Network Access preflights.
