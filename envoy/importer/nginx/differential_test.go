@@ -93,7 +93,7 @@ func excuses(r importer.Result, was, is bool) bool {
 func excusesRefusal(r importer.Result, nginxRefuses bool) bool {
 	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
 		if nginxRefuses {
-			return f.Fidelity == source.Decide
+			return f.Fidelity == source.Decide && f.Field == "deniedRequests"
 		}
 		return f.Fidelity == source.Decide || f.Fidelity == source.Narrowed
 	})
