@@ -2,6 +2,7 @@ package importer
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
@@ -60,6 +61,9 @@ func (t *translation) otherwise() {
 	c, s := t.cors, &t.spec
 	if s.Mode == policy.ModeOff {
 		return // it touches nothing
+	}
+	if !slices.Contains(s.CORS.AllowOrigins, "*") { // which denies nobody
+		s.DeniedRequests = c.Denied
 	}
 	if c.ForwardsUnmatched && t.options.Unmatched == policy.UnmatchedForward {
 		s.UnmatchedPreflights = policy.UnmatchedForward

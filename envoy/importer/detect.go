@@ -73,13 +73,42 @@ func Understood() (list []string) {
 func Read(from string, files []source.File) ([]source.Config, error) {
 	d := detector{from: from}
 	var bad []error
+	var conf []source.File
+	if d.isMeant(nginxSystem) {
+		conf = nginxFiles(files)
+	}
 	for _, f := range files {
-		bad = append(bad, d.add(f))
+		isPart := slices.ContainsFunc(conf, func(c source.File) bool { return c.Path == f.Path })
+		switch {
+		case f.Outside != "":
+			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: source.Place{File: f.Path}, Value: f.Outside,
+				Message: "this is a link to what is not in the folder: it is not read", Hint: "give what it leads to, too"})
+		case isPart:
+			d.nginx = append(d.nginx, f)
+		case f.Again && d.from != nginxSystem: // it is read by its other name
+		default:
+			bad = append(bad, d.add(f))
+		}
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
 	return d.configs()
+}
+
+// nginxFiles returns the files of nginx.conf: those that look like it, and what they include.
+func nginxFiles(files []source.File) (conf []source.File) {
+	var others []source.File
+	for _, f := range files {
+		switch {
+		case f.Outside != "":
+		case isNginx(f):
+			conf = append(conf, f)
+		default:
+			others = append(others, f)
+		}
+	}
+	return append(conf, nginx.Included(conf, others)...)
 }
 
 // detector sorts files and documents by the systems that they are of.
