@@ -148,7 +148,7 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 	}
 	cors := r.effective(ps)
 	if len(cors.Origins) == 0 {
-		if r.first(ps[0], "origins") {
+		if !ps.listing().Exists() && r.first(ps[0], "origins") {
 			c.noOrigins(ps[0], cors)
 		}
 		return nil, c.findings
