@@ -162,7 +162,7 @@ func kindOf(n tree.Node) (k kind, ok bool) {
 	switch {
 	case has("virtual_hosts"):
 		return routeConfiguration, true
-	case n.Field("routes").IsList() && (n.Field("domains").IsList() || n.Field("cors").IsMapping()):
+	case (n.Field("routes").IsList() || n.Field("matcher").IsMapping()) && (n.Field("domains").IsList() || n.Field("cors").IsMapping()):
 		return virtualHost, true
 	case n.Field("match").IsMapping() && (n.Field("route").IsMapping() || n.Field("cors").IsMapping() ||
 		has("redirect") || has("direct_response") || has("typed_per_filter_config")):
