@@ -131,12 +131,14 @@ func isFilter(n tree.Node) bool {
 // collectManager reads the filters of a connection manager, and its routes.
 func (c *collection) collectManager(n, filters tree.Node) {
 	m := managerOf(filters)
+	m.scopes = n.Proto("scoped_routes")
 	c.managers = append(c.managers, namedManager{"", &m})
 	for _, name := range namesOfRoutes(n) {
 		c.managers = append(c.managers, namedManager{name, &m})
 	}
 	before := len(c.parts)
 	c.collect(n.Proto("route_config"), &m)
+	c.collect(m.scopes, &m)
 	if len(c.parts) == before && (m.policy.Exists() || len(m.setters) > 0) {
 		c.parts = append(c.parts, part{n, holder, &m})
 	}
