@@ -21,6 +21,9 @@ type host struct {
 	entries   []entry
 }
 
+// matcher is the tree that chooses one of its routes; if there is one, routes have to be empty.
+func (h *host) matcher() tree.Node { return h.level.Field("matcher") }
+
 // scope are hosts of requests that a virtual host takes.
 type scope struct {
 	hosts     []string // empty: every host

@@ -90,7 +90,7 @@ func (r *reader) entries(h *host) []entry {
 		above = append(levels{{typed: h.manager.policy}}, above...)
 	}
 	findings := append(addedHeaders(h.level), Misspelt(h.level, "cors")...)
-	if len(h.routes) == 0 && !h.Field("routes").Exists() {
+	if len(h.routes) == 0 && !h.Field("routes").Exists() && !h.matcher().Exists() {
 		e := entry{match: match{everyPath: true}, place: h.place(above)}
 		e.cors, e.findings = r.answer(h, above)
 		e.findings = append(e.findings, findings...)
@@ -100,10 +100,45 @@ func (r *reader) entries(h *host) []entry {
 	for _, n := range h.routes {
 		entries = append(entries, r.entry(h, above, n))
 	}
+	if h.matcher().Exists() {
+		entries = append(entries, r.chosen(h, above)...)
+	}
 	if len(entries) > 0 {
 		entries[0].findings = append(findings, entries[0].findings...)
 	}
 	return entries
+}
+
+// chosen returns the routes among which a matcher tree chooses, which is a condition of each.
+func (r *reader) chosen(h *host, above levels) []entry {
+	var entries []entry
+	for _, n := range routesIn(h.matcher()) {
+		e := r.entry(h, above, n)
+		e.conditions = append(e.conditions, source.Text{Place: h.matcher().Place(), Text: "matcher tree"})
+		entries = append(entries, e)
+	}
+	if len(entries) == 0 {
+		r.Findings = append(r.Findings, finding(source.Decide, h.matcher(), "no route can be read in this matcher tree: what it chooses is left out", ""))
+	}
+	return entries
+}
+
+// routesIn returns the routes at any depth of a matcher tree.
+func routesIn(n tree.Node) []tree.Node {
+	switch message, name := unwrap(n); name {
+	case "Route":
+		return []tree.Node{message}
+	case "RouteList":
+		return message.Field("routes").Entries()
+	}
+	var routes []tree.Node
+	for _, item := range n.Items() {
+		routes = append(routes, routesIn(item)...)
+	}
+	for _, f := range n.Fields() {
+		routes = append(routes, routesIn(f.Node)...)
+	}
+	return routes
 }
 
 func (h *host) place(ls levels) source.Place {
@@ -160,7 +195,7 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 	}
 	cors := r.effective(ps, ls.strip())
 	if len(cors.Origins) == 0 {
-		if r.first(ps[0], "origins") {
+		if !ps.listing().Exists() && r.first(ps[0], "origins") {
 			c.noOrigins(ps[0], cors)
 		}
 		return nil, c.findings

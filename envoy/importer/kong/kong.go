@@ -180,6 +180,7 @@ func join(parts []part, p part) []part {
 	if i < 0 {
 		return append(parts, p)
 	}
+	parts[i].route.Findings = append(parts[i].route.Findings, p.route.Findings...)
 	if len(parts[i].route.Paths) == 0 || len(p.route.Paths) == 0 {
 		parts[i].route.Paths = nil
 	} else {

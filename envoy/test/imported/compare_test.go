@@ -118,6 +118,8 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 	wider := is.Sent && !was.Sent || is.Read && !was.Read
 	narrower := was.Sent && !is.Sent || was.Read && !is.Read
 	switch {
+	case f.Value == "matcher tree": // its virtual host is left out
+		return !wider
 	case isCondition(f.Value):
 		return q.meets(f.Value)
 	case f.Field == "paths":
