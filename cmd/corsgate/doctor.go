@@ -44,7 +44,8 @@ Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin li
 answers to /config_dump, /clusters?format=json and /stats.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
-knows which hosts and paths matter.
+knows which hosts and paths matter, and what the filters of the profile no-trip should be:
+some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
