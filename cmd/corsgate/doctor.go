@@ -44,14 +44,15 @@ Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin li
 answers to /config_dump, /clusters?format=json and /stats.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
-knows which hosts and paths matter.
+knows which hosts and paths matter, and what the filters of the profile no-trip should be:
+some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
 hundred at most, and follows no redirect.
 
 Exits 1 if there are errors; with --strict, if there are warnings, too. Exits 4 if Envoy or
-corsgate cannot be asked.
+corsgate cannot be asked; without corsgate, it says what is wrong with Envoy all the same.
 
 --format json prints {"envoy", "findings", "errors", "warnings", "notes", "probes"}. A
 finding has "code", "level", "place" (an object with those of listener, filterChain, filter,
@@ -95,6 +96,10 @@ func (f *doctorFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	var unanswered error
+	if f.admin != "" {
+		in.Status, unanswered = askPage(cmd.Context(), "--admin", f.admin, "/status", "is 'corsgate serve' running, and is --admin its --admin-listen?")
+	}
 	r, err := doctor.Examine(in)
 	if err != nil {
 		return asFault(err, exitUsage, "give what Envoy answers to /config_dump, or a bootstrap")
@@ -106,6 +111,9 @@ func (f *doctorFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := printFindings(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, f.format.value); err != nil {
 		return err
+	}
+	if unanswered != nil {
+		return unanswered
 	}
 	if r.Errors > 0 || f.strict && r.Warnings > 0 {
 		return errFindings
@@ -132,16 +140,14 @@ func (f *doctorFlags) check(args []string) error {
 	return f.probe.check(f.policies)
 }
 
-// input reads all that the flags name.
+// input reads all that the flags name, but for --admin: what is wrong with Envoy can be said
+// without it.
 func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input, err error) {
 	in.Service = f.service
 	if f.envoy != "" {
 		err = f.askEnvoy(cmd.Context(), &in)
 	} else {
 		err = f.readFiles(append(args, f.configDump)[0], &in)
-	}
-	if err == nil && f.admin != "" {
-		in.Status, err = askPage(cmd.Context(), "--admin", f.admin, "/status", "is 'corsgate serve' running, and is --admin its --admin-listen?")
 	}
 	if err == nil && f.policies != "" {
 		in.Policies, err = f.loadPolicies(cmd)

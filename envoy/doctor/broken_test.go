@@ -95,6 +95,28 @@ var brokens = []broken{
 		route(b)["route"] = object{"weighted_clusters": object{"clusters": []any{
 			object{"name": "upstream", "weight": 1}, object{"name": "upstream", "weight": 1, "typed_per_filter_config": object{nameOf(filters(b)[0]): off}}}}}
 	}, false, []string{"switched-off at " + everything + ", route upstream, cluster upstream"}},
+	{"routes for some methods", extAuthz, func(b object) { forMethods(route(b), object{"safe_regex": object{"regex": "GET|POST"}}) }, false,
+		[]string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"routes for one method, enabled on them", byRoute, func(b object) {
+		for _, one := range host(b)["routes"].([]any) {
+			forMethods(one.(object), object{"exact": "PUT"})
+		}
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"routes for all methods but one", extAuthz, func(b object) {
+		forMethods(route(b), object{"exact": "OPTIONS"})
+		route(b)["match"].(object)["headers"].([]any)[0].(object)["invert_match"] = true
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"a route for preflights of another path", extAuthz, func(b object) {
+		addRoute(b, "/v2")
+		forMethods(route(b), object{"exact": "GET"})
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"a route for preflights beside", extAuthz, func(b object) {
+		addRoute(b, "/")
+		forMethods(route(b), object{"exact": "GET"})
+	}, false, nil},
+	{"OPTIONS among the methods", extAuthz, func(b object) { forMethods(route(b), object{"safe_regex": object{"regex": "GET|OPTIONS"}}) }, false, nil},
+	{"routes for some methods behind ext_proc", oneTrip, func(b object) { forMethods(route(b), object{"exact": "GET"}) }, false, nil},
+	{"routes for some methods behind a compiled filter", delivered, func(b object) { forMethods(route(b), object{"exact": "GET"}) }, false, nil},
 	{"native cors on a host", oneTrip, func(b object) {
 		insert(b, 3, typed("cors", "cors.v3.Cors", nil))
 		perFilter(host(b), "cors", nativePolicy)
@@ -215,6 +237,8 @@ var brokens = []broken{
 		delete(a, "grpc_service")
 		a["http_service"] = object{"server_uri": object{"uri": "http://127.0.0.1:1", "cluster": "corsgate", "timeout": "1s"}}
 	}, false, []string{"not-grpc at " + chain}},
+	{"the router first", delivered, func(b object) { slices.Reverse(envoytest.Manager(b)["http_filters"].([]any)) }, true,
+		[]string{"router-not-last at " + chain + ", filter envoy.filters.http.router"}},
 	{"no router", oneTrip, func(b object) { envoytest.Manager(b)["http_filters"] = filters(b) }, true, []string{"router-missing at " + chain}},
 }
 
@@ -318,6 +342,20 @@ func addHost(b, host object) {
 }
 
 func route(b object) object { return host(b)["routes"].([]any)[0].(object) }
+
+// forMethods has a route take requests whose method is as a matcher says.
+func forMethods(route object, method object) {
+	match := route["match"].(object)
+	headers, _ := match["headers"].([]any)
+	match["headers"] = append([]any{object{"name": ":method", "string_match": method}}, headers...)
+}
+
+// addRoute adds a copy of the route, behind it and for another prefix.
+func addRoute(b object, prefix string) {
+	extra := clone(route(b))
+	extra["name"], extra["match"] = "extra", object{"prefix": prefix}
+	host(b)["routes"] = append(host(b)["routes"].([]any), extra)
+}
 
 func perFilter(of object, name string, config object) {
 	all, _ := of["typed_per_filter_config"].(object)

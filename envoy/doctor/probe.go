@@ -291,7 +291,7 @@ func differ(got, want respond.Response) (differences []string, seen string) {
 func statusSeen(status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound:
-		return "something refuses before corsgate answers, and browsers block"
+		return "something refuses before corsgate answers, or Envoy has other policies; browsers block"
 	}
 	return "something else answers than corsgate"
 }

@@ -75,19 +75,21 @@ type target struct {
 	// privateNetwork tells that it knows Private Network Access.
 	privateNetwork bool
 	// plainLists tells that a star in a list stands alone, that methods are known ones,
-	// that lists are short, and that an age is at least one second.
+	// and that lists are short.
 	plainLists bool
-	write      func(sites []site) []any
+	// someAge tells that an age of zero is refused.
+	someAge bool
+	write   func(sites []site) []any
 }
 
 var targets = map[Target]target{
-	GatewayAPI:   {head: headOf("the backends and the Gateway"), origins: gatewayOrigins, plainLists: true, write: writeGatewayAPI},
+	GatewayAPI:   {head: headOf("the backends and the Gateway"), origins: gatewayOrigins, plainLists: true, someAge: true, write: writeGatewayAPI},
 	EnvoyGateway: {head: headOf("the backends and the Gateway"), origins: globOrigins, write: writeEnvoyGateway},
 	Envoy: {
 		head: "# Put http_filters before the router, and route_config into the connection manager; replace the cluster \"upstream\".\n", origins: envoyOrigins,
 		strips: true, forwards: true, privateNetwork: true, write: writeEnvoy,
 	},
-	Istio: {head: headOf("the destinations and the gateways"), origins: envoyOrigins, strips: true, forwards: true, write: writeIstio},
+	Istio: {head: headOf("the destinations and the gateways"), origins: envoyOrigins, strips: true, forwards: true, someAge: true, write: writeIstio},
 }
 
 func headOf(what string) string {
