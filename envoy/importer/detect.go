@@ -84,7 +84,7 @@ func Read(from string, files []source.File) ([]source.Config, error) {
 			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: source.Place{File: f.Path}, Value: f.Outside,
 				Message: "this is a link to what is not in the folder: it is not read", Hint: "give what it leads to, too"})
 		case isPart:
-			d.nginx = append(d.nginx, f)
+			bad = append(bad, d.addNginx(f))
 		case f.Again && d.from != nginxSystem: // it is read by its other name
 		default:
 			bad = append(bad, d.add(f))
@@ -162,12 +162,18 @@ func (d *detector) tellVariables(f source.File) {
 	})
 }
 
-func (d *detector) add(f source.File) error {
+// addNginx adds a file of nginx.
+func (d *detector) addNginx(f source.File) error {
 	d.tellVariables(f)
+	d.nginx = append(d.nginx, f)
+	return asTemplate(f)
+}
+
+func (d *detector) add(f source.File) error {
 	if isNginx(f) && d.isMeant(nginxSystem) || d.from == nginxSystem {
-		d.nginx = append(d.nginx, f)
-		return asTemplate(f)
+		return d.addNginx(f)
 	}
+	d.tellVariables(f)
 	docs, told, err := documents(f)
 	switch {
 	case isHelm(f, err):
