@@ -489,7 +489,7 @@ func routerMissing(f *facts, report report) {
 }
 
 // isRouter reports whether a filter is the router, behind which no filter may stand.
-func (fl *filter) isRouter() bool { return fl.kind == "router.v3.Router" }
+func (f *filter) isRouter() bool { return f.kind == "router.v3.Router" }
 
 // routerNotLast is for configuration that no Envoy has accepted yet.
 func routerNotLast(f *facts, report report) {

@@ -85,15 +85,15 @@ func textOf(h *route.HeaderMatcher) *matcher.StringMatcher {
 	case *route.HeaderMatcher_StringMatch:
 		return is.StringMatch
 	case *route.HeaderMatcher_ExactMatch:
-		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: is.ExactMatch}}
+		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Exact{Exact: is.ExactMatch}} //nolint:staticcheck // Envoy still takes it
 	case *route.HeaderMatcher_PrefixMatch:
-		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Prefix{Prefix: is.PrefixMatch}}
+		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Prefix{Prefix: is.PrefixMatch}} //nolint:staticcheck // Envoy still takes it
 	case *route.HeaderMatcher_SuffixMatch:
-		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Suffix{Suffix: is.SuffixMatch}}
+		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Suffix{Suffix: is.SuffixMatch}} //nolint:staticcheck // Envoy still takes it
 	case *route.HeaderMatcher_ContainsMatch:
-		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: is.ContainsMatch}}
+		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_Contains{Contains: is.ContainsMatch}} //nolint:staticcheck // Envoy still takes it
 	case *route.HeaderMatcher_SafeRegexMatch:
-		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_SafeRegex{SafeRegex: is.SafeRegexMatch}}
+		return &matcher.StringMatcher{MatchPattern: &matcher.StringMatcher_SafeRegex{SafeRegex: is.SafeRegexMatch}} //nolint:staticcheck // Envoy still takes it
 	}
 	return nil
 }

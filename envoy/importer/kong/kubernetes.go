@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -46,6 +47,45 @@ func (c *config) object(o tree.Object) {
 	}
 }
 
+// missing tells of plugins that objects name and the input does not have. An object that
+// has a cors plugin has no second one.
+func (c *config) missing(docs []tree.Node) {
+	there := map[scope]bool{}
+	for _, doc := range docs {
+		if o, ok := tree.ObjectOf(doc); ok && (o.Kind == "KongPlugin" || o.Kind == "KongClusterPlugin") {
+			there[pluginScope(o.Namespace, o.Name)] = true
+		}
+	}
+	for _, doc := range docs {
+		o, ok := tree.ObjectOf(doc)
+		if !ok {
+			continue
+		}
+		scopes := annotated(o)
+		has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(scopes, p.scope) })
+		for named := range slices.Chunk(scopes, 2) { // what a name may stand for
+			if !there[named[0]] && !there[named[1]] {
+				c.tellMissing(o, named[0], has)
+			}
+		}
+	}
+}
+
+func (c *config) tellMissing(o tree.Object, named scope, hasAnother bool) {
+	_, name, _ := strings.Cut(string(named), " ")
+	fidelity, hint := source.Decide, "give the KongPlugin, too"
+	what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
+	if hasAnother {
+		fidelity, hint = source.Dropped, ""
+		what += "the object has a cors plugin, so this is of another kind"
+	} else {
+		what += "if it is a cors plugin, what it does is not imported"
+	}
+	report := fields.Report{System: system, Findings: c.result.Findings}
+	report.TellText(fidelity, o.Field("metadata", "annotations", annotation).Text(), annotation, what, hint)
+	c.result.Findings = report.Findings
+}
+
 // kubernetes reads the routes of objects. Those without a plugin count, too: a plugin of
 // another route does not hold for them.
 func (c *config) kubernetes(docs []tree.Node) {
@@ -55,6 +95,7 @@ func (c *config) kubernetes(docs []tree.Node) {
 			services[o.Namespace+"/"+o.Name] = annotated(o)
 		}
 	}
+	c.missing(docs)
 	if len(c.plugins) == 0 {
 		return
 	}
