@@ -122,6 +122,10 @@ func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
 // tell adds the findings of a lane.
 func (w *writer) tell(l *lane) {
 	found := slices.Clone(l.route.Findings)
+	if l.isPiece() {
+		found = append(found, source.Finding{Fidelity: source.Differs, Place: l.route.Place, Field: hostsField,
+			Message: "the input does not say for which hosts this is; the policy is for every host", Hint: "write hosts into the policy"})
+	}
 	found = append(found, l.findings...)
 	if l.answer != nil && l.reached {
 		found = append(found, l.answer.findings...)

@@ -77,6 +77,7 @@ func TestScopes(t *testing.T) {
 		{"condition below something else", false, []string{"h.example / b", "h.example /x a header"}, "b [h.example] []", []string{`widened "header"`, "decided like policy b, which allows https://b.example"}},
 		{"condition below what allows more", false, []string{"h.example / a,b", "h.example /x a header"}, "a-b [h.example] []; a [h.example] [/x]", []string{`decide [a] "header"`, "it allows less than what is around it"}},
 		{"condition in a host of what allows more", false, []string{"- - a,b", "h.example / a header"}, "a-b [] []; a [h.example] []", []string{`decide [a] "header"`}},
+		{"condition below what allows less", false, []string{"- - a", "h.example /x a,b header"}, "a [] []", []string{`decide "header"`, "like policy a ("}},
 		{"condition at what allows more", true, []string{"h.example /x a header", "h.example /x a,b"}, "a-b [h.example] [/x]", []string{`widened "header"`, "which allows https://b.example"}},
 		{"condition at what allows less", true, []string{"h.example /x a,b header", "h.example /x a"}, "a [h.example] [/x]", []string{`decide "header"`, "like policy a ("}},
 		{"condition that adds nothing", true, []string{"h.example /x - header", "h.example / a"}, "a [h.example] []", []string{`widened "header"`, "which allows https://a.example"}},

@@ -270,3 +270,18 @@ func TestDecisionsKeepTheirPlaces(t *testing.T) {
 		t.Error(r.Report())
 	}
 }
+
+// A piece of a configuration does not say for which hosts it is: a policy for all of them is told.
+func TestPiecesAreForEveryHost(t *testing.T) {
+	const message = "the policy is for every host"
+	piece := source.Route{Place: text("").Place, CORS: &source.CORS{Origins: []source.Origin{exact("https://a.example")}}}
+	named, hosts, told := piece, piece, piece
+	named.Name, hosts.Hosts = "a", []string{"*"}
+	told.Findings = []source.Finding{{Fidelity: source.Differs, Field: "hosts", Message: "told"}}
+	for i, route := range []source.Route{piece, named, hosts, told} {
+		r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
+		if says(r, source.Differs, message) != (i == 0) {
+			t.Errorf("%d:\n%s", i, r.Report())
+		}
+	}
+}
