@@ -78,7 +78,7 @@ func isUnanchored(origin string) bool {
 }
 
 // strip leaves out what an entry allows only because it is open at an end: http if there are
-// credentials and the entry does not say http, and ports if it has none.
+// credentials and the entry does not say http, and ports if it has none and is not about every host.
 func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 	if t.options.KeepRegexes || !isNarrowed(v.Kind) {
 		return
@@ -86,7 +86,10 @@ func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 	if !portInRegex.MatchString(o.Regex.Expr) {
 		bare := make([]string, len(v.Patterns))
 		for i, p := range v.Patterns {
-			bare[i] = strings.TrimSuffix(p, ":*")
+			bare[i] = p
+			if !strings.HasSuffix(p, "://*:*") || !matchesWhole(o.Regex, sampleOf(p)) {
+				bare[i] = strings.TrimSuffix(p, ":*")
+			}
 		}
 		stripTo(v, bare)
 	}
@@ -97,6 +100,14 @@ func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 
 func isNarrowed(k prove.Kind) bool {
 	return k == prove.NarrowedScheme || k == prove.NarrowedForeign || k == prove.NarrowedOwn
+}
+
+// matchesWhole reports whether an origin matches what a regex says, and not only because it is
+// open at its ends: ".*" is about every host with every port.
+func matchesWhole(r prove.Regex, origin string) bool {
+	r.Mode = prove.Whole
+	re, err := r.Compile()
+	return err == nil && re.MatchString(origin)
 }
 
 // portInRegex finds a colon that is not part of "://", "(?:" or a flag.
