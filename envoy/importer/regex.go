@@ -129,7 +129,7 @@ func meantBelow(v prove.Verdict) string {
 }
 
 // strip leaves out what an entry allows only because it is open at an end: http if there are
-// credentials and the entry does not say http, and ports if it has none.
+// credentials and the entry does not say http, and ports if it has none and is not about every host.
 func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 	if t.options.KeepRegexes || !isNarrowed(v.Kind) {
 		return

@@ -337,8 +337,15 @@ func parse(f source.File) (list []*directive, told []source.Finding, err error) 
 			break
 		}
 	}
+	if at := template.FindIndex(f.Text); at != nil {
+		place := source.Place{File: f.Path, Line: bytes.Count(f.Text[:at[0]], []byte("\n")) + 1, Column: at[0] - bytes.LastIndexByte(f.Text[:at[0]], '\n')}
+		return nil, nil, fmt.Errorf("%s: this is a template: render it first, and import what comes out", place)
+	}
 	return nil, nil, err
 }
+
+// template finds what templates of Jinja, Go and ERB have.
+var template = regexp.MustCompile(`\{\{|\{%|<%`)
 
 func parseWhole(f source.File) (list []*directive, err error) {
 	defer func() {
