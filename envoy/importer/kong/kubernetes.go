@@ -114,6 +114,7 @@ func (c *config) kubernetes(docs []tree.Node) {
 	}
 	routes := gatewayapi.Routes(docs, annotations{c, services})
 	c.result.Routes = append(c.result.Routes, routes.Routes...)
+	c.result.Findings = append(c.result.Findings, routes.Findings...)
 }
 
 func classOf(o tree.Object) string {
