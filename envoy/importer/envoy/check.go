@@ -7,6 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
@@ -125,7 +126,7 @@ func (c *checker) enabled(p tree.Node) {
 // other means than the policy of CORS; ok is false for other headers.
 func AddedHeader(name string, value tree.Node) (f source.Finding, ok bool) {
 	lower := strings.ToLower(name)
-	if !strings.HasPrefix(lower, "access-control-") {
+	if !policy.IsCORSHeader(lower) {
 		return source.Finding{}, false
 	}
 	text := strings.TrimSpace(value.String())

@@ -188,7 +188,7 @@ func (r *Report) HeadersRemoved(list tree.Node) {
 }
 
 func isCORS(header string) bool {
-	return strings.HasPrefix(strings.ToLower(header), "access-control-")
+	return policy.IsCORSHeader(strings.ToLower(header))
 }
 
 // Own returns the documents without those parts of configurations that are another system's.

@@ -11,6 +11,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
 )
 
 const (
@@ -118,7 +119,7 @@ func (c *config) plugin(p plugin) {
 func (c *config) transformer(config tree.Node) {
 	for _, action := range config.Fields() {
 		for _, h := range action.Field("headers").Items() {
-			if strings.HasPrefix(strings.ToLower(h.String()), "access-control-") {
+			if policy.IsCORSHeader(strings.ToLower(h.String())) {
 				c.tell(source.Decide, h, "a response-transformer changes this header of every answer; it is not imported", "write a policy that says what is meant, and remove this")
 			}
 		}

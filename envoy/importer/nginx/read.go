@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // config is what holds for all servers.
@@ -115,7 +116,7 @@ func (r *reader) unread(d *directive) {
 		switch {
 		case strings.HasPrefix(name, "access-control-request-"):
 			tell(source.Dropped, headerName(d), "this is a header of requests: in an answer it does nothing")
-		case strings.HasPrefix(name, "access-control-") && !slices.Contains(known, name):
+		case policy.IsCORSHeader(name) && !slices.Contains(known, name):
 			tell(source.Dropped, headerName(d), "browsers know no such header: it does nothing")
 		}
 		return
