@@ -56,7 +56,7 @@ var brokens = []broken{
 	{"apply before decide", oneTrip, func(b object) { f := filters(b); f[0], f[1] = f[1], f[0] }, false, []string{"wrong-order at " + chain + ", filter corsgate.decide"}},
 	{"apply missing", oneTrip, func(b object) { setFilters(b, slices.Delete(filters(b), 1, 2)) }, false, []string{"responses-not-edited at " + chain + ", filter corsgate.decide"}},
 	{"apply of ext_authz missing", extAuthz, func(b object) { setFilters(b, slices.Delete(filters(b), 1, 2)) }, false, []string{"responses-not-edited at " + everything + ", route upstream"}},
-	{"asked twice", oneTrip, func(b object) { insert(b, 3, clone(filters(b)[0].(object))) }, false, []string{"asked-twice at " + chain, "wrong-order at " + chain}},
+	{"asked twice", oneTrip, func(b object) { insert(b, 3, envoytest.Clone(filters(b)[0].(object))) }, false, []string{"asked-twice at " + chain, "wrong-order at " + chain}},
 	{"switched off on a route", oneTrip, func(b object) {
 		perFilter(route(b), "corsgate.decide", off)
 		perFilter(route(b), "corsgate.apply", off)
@@ -73,19 +73,19 @@ var brokens = []broken{
 	{"never enabled", byRoute, func(b object) { delete(route(b), "typed_per_filter_config") }, false,
 		[]string{"never-enabled at " + chain + ", filter corsgate.default", "never-enabled at " + chain + ", filter corsgate.decide", "never-enabled at " + chain + ", filter corsgate.apply"}},
 	{"a route that does not enable", byRoute, func(b object) {
-		extra := clone(route(b))
+		extra := envoytest.Clone(route(b))
 		delete(extra, "typed_per_filter_config")
 		extra["name"], extra["match"] = "v2", object{"prefix": "/v2"}
 		host(b)["routes"] = append([]any{extra}, host(b)["routes"].([]any)...)
 	}, false, []string{"switched-off at " + everything + ", route v2"}},
 	{"a host without static", oneTrip, func(b object) {
-		extra := clone(host(b))
+		extra := envoytest.Clone(host(b))
 		delete(extra, "typed_per_filter_config")
 		extra["name"], extra["domains"] = "api", []any{"api.test"}
 		addHost(b, extra)
 	}, false, []string{"host-without-part at route config traffic, virtual host api"}},
 	{"a host without a context", extAuthz, func(b object) {
-		extra := clone(host(b))
+		extra := envoytest.Clone(host(b))
 		delete(extra["typed_per_filter_config"].(object), "corsgate.decide")
 		extra["name"], extra["domains"] = "api", []any{"api.test"}
 		addHost(b, extra)
@@ -352,7 +352,7 @@ func forMethods(route object, method object) {
 
 // addRoute adds a copy of the route, behind it and for another prefix.
 func addRoute(b object, prefix string) {
-	extra := clone(route(b))
+	extra := envoytest.Clone(route(b))
 	extra["name"], extra["match"] = "extra", object{"prefix": prefix}
 	host(b)["routes"] = append(host(b)["routes"].([]any), extra)
 }
@@ -398,7 +398,7 @@ func find(v any, key string) object {
 // addListener adds a copy of the traffic listener, changed.
 func addListener(b object, name string, change func(manager object)) {
 	static := b["static_resources"].(object)
-	l := clone(static["listeners"].([]any)[0].(object))
+	l := envoytest.Clone(static["listeners"].([]any)[0].(object))
 	l["name"] = name
 	change(find(l, "http_filters"))
 	static["listeners"] = append(static["listeners"].([]any), l)
@@ -407,30 +407,9 @@ func addListener(b object, name string, change func(manager object)) {
 // addBareChain adds a filter chain without corsgate's filters.
 func addBareChain(b object) {
 	l := b["static_resources"].(object)["listeners"].([]any)[0].(object)
-	bare := clone(l["filter_chains"].([]any)[0].(object))
+	bare := envoytest.Clone(l["filter_chains"].([]any)[0].(object))
 	m := find(bare, "http_filters")
 	m["http_filters"] = m["http_filters"].([]any)[3:]
 	l["default_filter_chain"] = bare
 	l["filter_chains"].([]any)[0].(object)["filter_chain_match"] = object{"source_prefix_ranges": []any{object{"address_prefix": "127.0.0.0", "prefix_len": 8}}}
-}
-
-// clone copies an object deeply.
-func clone(v object) object { return cloneValue(v).(object) }
-
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case object:
-		c := object{}
-		for name, inner := range v {
-			c[name] = cloneValue(inner)
-		}
-		return c
-	case []any:
-		c := make([]any, len(v))
-		for i, inner := range v {
-			c[i] = cloneValue(inner)
-		}
-		return c
-	}
-	return v
 }

@@ -72,7 +72,7 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		}, nil},
 		{"a host without static, whose policy is not known", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := clone(host(b))
+			extra := envoytest.Clone(host(b))
 			delete(extra, "typed_per_filter_config")
 			extra["name"], extra["domains"] = "api", []any{"api.test"}
 			addHost(b, extra)
@@ -80,7 +80,7 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		}, []string{"host-without-part"}},
 		{"a host without static, and without a policy", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := clone(host(b))
+			extra := envoytest.Clone(host(b))
 			delete(extra, "typed_per_filter_config")
 			extra["name"], extra["domains"] = "api", []any{"api.test"}
 			addHost(b, extra)
