@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -209,16 +208,13 @@ func (f *doctorFlags) askEnvoy(ctx context.Context, in *doctor.Input) error {
 
 // askPage returns a page of an admin listener at address, a URL or HOST:PORT.
 func askPage(ctx context.Context, flag, address, page, hint string) ([]byte, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, misused("write it as in "+flag+" http://127.0.0.1:9901", "invalid %s %q", flag, address)
+	u, err := adminURL(flag, address, "http://127.0.0.1:9901")
+	if err != nil {
+		return nil, err
 	}
 	text, err := getPage(ctx, strings.TrimSuffix(u.String(), "/")+page)
 	if err != nil {
-		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(address), err), exitUnreachable, hint)
+		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(u.String()), err), exitUnreachable, hint)
 	}
 	return text, nil
 }

@@ -21,12 +21,9 @@ const adminTimeout = 30 * time.Second
 // askAdmin returns an explainer that asks the admin listener at address, a URL or
 // HOST:PORT.
 func askAdmin(address string) (explainer, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return nil, misused("write it as in --admin http://127.0.0.1:9002", "invalid --admin %q", address)
+	u, err := adminURL("--admin", address, "http://127.0.0.1:9002")
+	if err != nil {
+		return nil, err
 	}
 	page := u.JoinPath("/explain").String()
 	// A client of its own: the default one would go through a proxy that the
@@ -35,6 +32,18 @@ func askAdmin(address string) (explainer, error) {
 	return func(ctx context.Context, q explain.Question) (explain.Report, error) {
 		return postQuestion(ctx, client, page, q)
 	}, nil
+}
+
+// adminURL reads the address of an admin listener that a flag has, a URL or HOST:PORT.
+func adminURL(flag, address, example string) (*url.URL, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, misused("write it as in "+flag+" "+example, "invalid %s %q", flag, address)
+	}
+	return u, nil
 }
 
 func postQuestion(ctx context.Context, client *http.Client, page string, q explain.Question) (r explain.Report, err error) {

@@ -3,7 +3,7 @@
 //
 // A package below it reads each system, and tells in the words of package source what that
 // system does. What is the same for all systems is here: which policy covers which requests
-// (scope.go), origins to patterns (origins.go), methods and headers (names.go), what has to
+// (chart.go), origins to patterns (origins.go), methods and headers (names.go), what has to
 // be asked for (optins.go).
 package importer
 
