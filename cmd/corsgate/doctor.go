@@ -214,7 +214,7 @@ func askPage(ctx context.Context, flag, address, page, hint string) ([]byte, err
 	}
 	text, err := getPage(ctx, strings.TrimSuffix(u.String(), "/")+page)
 	if err != nil {
-		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(u.String()), err), exitUnreachable, hint)
+		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(u.Redacted()), err), exitUnreachable, hint)
 	}
 	return text, nil
 }
