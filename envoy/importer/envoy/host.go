@@ -57,7 +57,7 @@ func (h *host) setScopes(otherwise []string) (findings []source.Finding) {
 		}
 		names[name] = true
 		if port {
-			findings = append(findings, finding(source.Decide, d, "policies have no ports: this one covers the host on every port", ""))
+			findings = append(findings, d.Finding(source.Decide, "policies have no ports: this one covers the host on every port", ""))
 		}
 		h.addDomain(d, name)
 	}

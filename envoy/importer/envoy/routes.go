@@ -62,7 +62,7 @@ func rank(r source.Route) int {
 func (c *collection) tellIdle(r *reader) {
 	for _, m := range c.managers {
 		if m.name == "" && len(m.names) > 0 {
-			r.Findings = append(r.Findings, finding(source.Dropped, m.Node, "there is a cors filter here, and no policy in the input that it could read: it does nothing", ""))
+			r.Findings = append(r.Findings, m.Finding(source.Dropped, "there is a cors filter here, and no policy in the input that it could read: it does nothing", ""))
 		}
 	}
 }
@@ -118,7 +118,7 @@ func (r *reader) chosen(h *host, above levels) []entry {
 		entries = append(entries, e)
 	}
 	if len(entries) == 0 {
-		r.Findings = append(r.Findings, finding(source.Decide, h.matcher(), "no route can be read in this matcher tree: what it chooses is left out", ""))
+		r.Findings = append(r.Findings, h.matcher().Finding(source.Decide, "no route can be read in this matcher tree: what it chooses is left out", ""))
 	}
 	return entries
 }

@@ -46,7 +46,7 @@ func (r *reader) isTaken(name string, h *host) bool {
 	}
 	forwards := slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local })
 	if owner.allowing() != nil && forwards && !answerAlike(owner, h) {
-		f := finding(source.Decide, h.Node, "the virtual host at "+owner.Place().String()+" has the same host, on another port, listener or scope: that one is read, since policies know none of these", "")
+		f := h.Finding(source.Decide, "the virtual host at "+owner.Place().String()+" has the same host, on another port, listener or scope: that one is read, since policies know none of these", "")
 		f.Value = cmp.Or(name, "*")
 		r.Findings = append(r.Findings, f)
 	}

@@ -264,7 +264,7 @@ func (r Rule) takesPreflights(n tree.Node) bool {
 }
 
 func (m *match) tell(fidelity source.Fidelity, n tree.Node, message string) {
-	m.route.Findings = append(m.route.Findings, source.Finding{Fidelity: fidelity, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message})
+	m.route.Findings = append(m.route.Findings, n.Finding(fidelity, message, ""))
 }
 
 func (m *match) add(n tree.Node, text string) {

@@ -173,11 +173,7 @@ func delegateName(d tree.Node, namespace string) string {
 }
 
 func (r *reader) tell(f source.Fidelity, n tree.Node, message, hint string) {
-	r.Findings = append(r.Findings, finding(f, n, message, hint))
-}
-
-func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
+	r.Findings = append(r.Findings, n.Finding(f, message, hint))
 }
 
 // additions are the operations that put a value into the configuration (EnvoyFilter.Patch.Operation).
@@ -221,7 +217,7 @@ func (r *reader) patch(o tree.Object, patch tree.Node) {
 			route.Conditions = append(route.Conditions, source.Text{Place: name.Place(), Text: "route " + name.String()})
 		}
 		if route.CORS != nil && len(route.Hosts) == 0 {
-			route.Findings = append(route.Findings, finding(source.Decide, patch.Field("match"),
+			route.Findings = append(route.Findings, patch.Field("match").Finding(source.Decide,
 				"the patch names no host, and holds for the proxies of its namespace, context and workloadSelector alone: the policy covers every host", "write hosts into the policy"))
 		}
 		r.Routes = append(r.Routes, route)

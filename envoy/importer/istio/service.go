@@ -196,7 +196,7 @@ func (e entry) base(s service) source.Route {
 	switch {
 	case !e.cors.Exists():
 	case local:
-		route.Findings = append(route.Findings, finding(source.Dropped, e.cors, "Envoy answers by itself here, and its cors filter does nothing", ""))
+		route.Findings = append(route.Findings, e.cors.Finding(source.Dropped, "Envoy answers by itself here, and its cors filter does nothing", ""))
 	default:
 		c := readCORS(e.cors)
 		if route.CORS = c.cors; route.CORS != nil {
@@ -205,7 +205,7 @@ func (e entry) base(s service) source.Route {
 		route.Findings = append(route.Findings, c.findings...)
 	}
 	if !local && !s.cut && len(e.Field("route").Entries()) == 0 {
-		route.Findings = append(route.Findings, finding(source.Differs, e.Node, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
+		route.Findings = append(route.Findings, e.Finding(source.Differs, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
 	}
 	return route
 }

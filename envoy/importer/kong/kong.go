@@ -80,9 +80,7 @@ type config struct {
 
 // tell adds a finding that belongs to no route.
 func (c *config) tell(fidelity source.Fidelity, n tree.Node, message, hint string) {
-	report := fields.Report{System: system, Findings: c.result.Findings}
-	report.Tell(fidelity, n, message, hint)
-	c.result.Findings = report.Findings
+	c.result.Findings = append(c.result.Findings, n.Finding(fidelity, message, hint))
 }
 
 // plugin adds one that is for a scope, if it is a cors plugin that is on.

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -81,9 +80,8 @@ func (c *config) tellMissing(o tree.Object, named scope, hasAnother bool) {
 	} else {
 		what += "if it is a cors plugin, what it does is not imported"
 	}
-	report := fields.Report{System: system, Findings: c.result.Findings}
-	report.TellText(fidelity, o.Field("metadata", "annotations", annotation).Text(), annotation, what, hint)
-	c.result.Findings = report.Findings
+	at := o.Field("metadata", "annotations", annotation)
+	c.result.Findings = append(c.result.Findings, source.Finding{Fidelity: fidelity, Place: at.Place(), Field: annotation, Value: at.String(), Message: what, Hint: hint})
 }
 
 // kubernetes reads the routes of objects. Those without a plugin count, too: a plugin of

@@ -165,6 +165,11 @@ func (n Node) Name() string {
 	return name
 }
 
+// Finding returns what is told of n.
+func (n Node) Finding(f source.Fidelity, message, hint string) source.Finding {
+	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
+}
+
 // Field returns the value at names, one within the other. If it is not there, it returns a
 // Node that does not exist.
 func (n Node) Field(names ...string) Node {
