@@ -4,8 +4,6 @@ import (
 	"regexp/syntax"
 	"strings"
 	"unicode"
-
-	"github.com/corsgate/corsgate/policy/internal/retree"
 )
 
 // maxSamples bounds the texts that one alternative of a regex has, and
@@ -70,7 +68,7 @@ func sampleLiteral(re *syntax.Regexp) string {
 func sampleClass(ranges []rune) []string {
 	var found []string
 	for _, c := range "a1.-0" {
-		if retree.InClass(ranges, c) {
+		if inRanges(ranges, c) {
 			found = append(found, string(c))
 		}
 	}
@@ -80,11 +78,20 @@ func sampleClass(ranges []rune) []string {
 	return found
 }
 
+func inRanges(ranges []rune, c rune) bool {
+	for i := 0; i+1 < len(ranges); i += 2 {
+		if ranges[i] <= c && c <= ranges[i+1] {
+			return true
+		}
+	}
+	return false
+}
+
 // sampleRepeat returns what a repetition of sub may be. One of whatever may
 // well stand for a scheme.
 func (s *sampler) sampleRepeat(sub *syntax.Regexp) []string {
 	list := s.samples(sub)
-	if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL || sub.Op == syntax.OpCharClass && retree.InClass(sub.Rune, '/') {
+	if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpAnyCharNotNL || sub.Op == syntax.OpCharClass && inRanges(sub.Rune, '/') {
 		list = append(list, "https://", "https://a", "https://a.")
 	}
 	return list
