@@ -156,15 +156,15 @@ func (d declarative) path(n tree.Node) source.Path {
 	if !isRegex && (!d.patterns || plainPath.MatchString(expr)) {
 		return source.Path{Text: n.Text(), Kind: source.StringPath}
 	}
-	return regexPath(n, expr)
+	return regexPath(n.Text(), expr)
 }
 
 // regexPath is a regex for the beginning of the path.
-func regexPath(n tree.Node, expr string) source.Path {
+func regexPath(at source.Text, expr string) source.Path {
 	if !strings.HasSuffix(expr, "$") && !strings.HasSuffix(expr, ".*") {
 		expr += ".*"
 	}
-	return source.Path{Text: source.Text{Place: n.Place(), Text: expr}, Kind: source.RegexPath}
+	return source.Path{Text: source.Text{Place: at.Place, Text: expr}, Kind: source.RegexPath}
 }
 
 // conditions reads what a route wants besides host and path. Its protocols and what it does
