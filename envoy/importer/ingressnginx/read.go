@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -22,23 +23,21 @@ func Claims(doc tree.Node) bool {
 	return len(annotated(doc)) > 0 || doc.Field("kind").String() == "Ingress" && hasForeign(doc.Field("metadata", "annotations"))
 }
 
+var controller = kubernetes.Controller{Class: "nginx", Name: "ingress-nginx"}
+
 // ownClass reports whether an Ingress says that ingress-nginx serves it. A class without
 // "nginx" in its name may be of any controller.
 func ownClass(doc tree.Node) bool {
-	class := cmp.Or(doc.Field("spec", "ingressClassName").String(),
-		doc.Field("metadata", "annotations").Field(classAnnotation).String())
-	return strings.Contains(class, "nginx")
+	return slices.ContainsFunc(kubernetes.Ingresses([]tree.Node{doc}), func(i *kubernetes.Ingress) bool {
+		return kubernetes.Classes{}.Serves(i.Class().String(), controller) == kubernetes.Yes
+	})
 }
-
-const classAnnotation = "kubernetes.io/ingress.class"
 
 // class is the class of an Ingress, or of the values of a chart.
 func (i *ingress) class() (class tree.Node) {
-	if class = i.annotations.Field(classAnnotation); class.Exists() {
-		return class
-	}
 	for _, n := range i.around {
-		for _, at := range []tree.Node{n.Field("spec", "ingressClassName"), n.Field("ingressClassName"), n.Field("className")} {
+		object := kubernetes.Ingress{Object: tree.Object{Node: n}, Annotations: i.Annotations}
+		for _, at := range []tree.Node{object.Class(), n.Field("ingressClassName"), n.Field("className")} {
 			if at.String() != "" {
 				return at
 			}
@@ -47,25 +46,20 @@ func (i *ingress) class() (class tree.Node) {
 	return class
 }
 
-// others are controllers that people name their classes after.
-var others = regexp.MustCompile(`(?i)\b(traefik|alb|kong|haproxy|istio|contour|gce|azure-application-gateway|ambassador|cilium|apisix|voyager|skipper|tyk|citrix|openshift)\b`)
-
 // servedByOther reports whether another controller serves an Ingress, and tells. A class that
 // is not known may be one of ingress-nginx.
 func (r *reader) servedByOther(i *ingress) bool {
 	class := i.class()
-	controller, listed := r.controllers[class.String()]
-	switch {
-	case class.String() == "":
+	switch r.classes.Serves(class.String(), controller) {
+	case kubernetes.Yes:
 		return false
-	case listed && strings.HasSuffix(controller, "/ingress-nginx"), !listed && strings.Contains(class.String(), "nginx"):
-		return false
-	case !listed && !others.MatchString(class.String()):
-		if i.hasCORS() {
+	case kubernetes.Maybe:
+		if class.Exists() && i.hasCORS() {
 			r.tell(source.Decide, class, "the class does not say whether ingress-nginx serves this: read as if it did", "remove the policy if another controller does")
 		}
 		return false
-	case i.hasCORS() || slices.ContainsFunc(snippetNames, func(name string) bool { return isAboutCORS(i.get(name).String()) }):
+	}
+	if i.hasCORS() || slices.ContainsFunc(snippetNames, func(name string) bool { return isAboutCORS(i.get(name).String()) }) {
 		r.tell(source.Decide, class, "by its class another controller serves this, for which the annotations of ingress-nginx do nothing: there is no policy",
 			"import it without the class if ingress-nginx serves it")
 	}
@@ -77,7 +71,7 @@ func (r *reader) servedByOther(i *ingress) bool {
 func annotated(n tree.Node) (found []ingress) {
 	for _, f := range n.Fields() {
 		if strings.HasPrefix(f.Key.Text, prefix) {
-			return []ingress{{annotations: n}}
+			return []ingress{{Ingress: kubernetes.Ingress{Annotations: n}}}
 		}
 	}
 	for _, f := range n.Fields() {
@@ -94,44 +88,46 @@ func annotated(n tree.Node) (found []ingress) {
 
 // ingress is a set of annotations and where they hold.
 type ingress struct {
-	annotations tree.Node
-	around      []tree.Node // the mappings that the annotations are in, inmost first
-	name        string
-	created     string
-	rules       []rule
+	kubernetes.Ingress
+	around  []tree.Node // the mappings that the annotations are in, inmost first
+	name    string
+	created string
 	// regex says that nginx takes the paths of this host for regexes.
 	regex bool
 }
 
-// rule is what an Ingress says of one host; "" is every host.
-type rule struct {
-	host  source.Text
-	paths []source.Path
-}
-
-// Read reads the Ingresses of ingress-nginx.
+// Read reads the Ingresses of ingress-nginx. Those without annotations count, too: those of
+// another Ingress do not hold for them.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{controllers: map[string]string{}}
+	r := &reader{classes: kubernetes.ClassesOf(docs)}
+	all := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
 	var ingresses []*ingress
 	for _, doc := range docs {
-		if doc.Field("kind").String() == "IngressClass" {
-			r.controllers[doc.Field("metadata", "name").String()] = doc.Field("spec", "controller").String()
+		found := annotated(doc)
+		if len(found) == 0 && doc.Field("kind").String() == "Ingress" {
+			bare := &ingress{Ingress: kubernetes.Ingress{Annotations: doc.Field("metadata", "annotations")}, around: []tree.Node{doc}}
+			r.foreign(bare)
+			if all.Has(doc) {
+				ingresses = append(ingresses, bare)
+			}
 		}
-		if doc.Field("kind").String() == "Ingress" && len(annotated(doc)) == 0 && (ownClass(doc) || hasForeign(doc.Field("metadata", "annotations"))) {
-			ingresses = append(ingresses, &ingress{annotations: doc.Field("metadata", "annotations"), around: []tree.Node{doc}})
-		}
-		for _, i := range annotated(doc) {
-			ingresses = append(ingresses, &i)
+		for _, i := range found {
+			r.foreign(&i)
+			if !r.servedByOther(&i) {
+				ingresses = append(ingresses, &i)
+			}
 		}
 	}
-	for _, i := range ingresses {
-		r.foreign(i)
-	}
-	ingresses = slices.DeleteFunc(ingresses, r.servedByOther)
 	for _, i := range ingresses {
 		i.surroundings(r)
 	}
-	// Of two Ingresses with the same path, the older one has it.
+	r.all(ingresses)
+	r.config.Findings = append(r.config.Findings, all.Beside("ingress-nginx", granting(ingresses))...)
+	return r.config
+}
+
+// all reads Ingresses. Of two with the same path, the older one has it.
+func (r *reader) all(ingresses []*ingress) {
 	slices.SortStableFunc(ingresses, func(a, b *ingress) int {
 		if a.created == "" || b.created == "" {
 			return 0
@@ -139,15 +135,43 @@ func Read(docs []tree.Node) source.Config {
 		return strings.Compare(a.created, b.created)
 	})
 	for _, i := range ingresses {
-		i.regex = slices.ContainsFunc(ingresses, func(other *ingress) bool { return other.enforcesRegex() && sharesHost(i, other) })
+		i.regex = slices.ContainsFunc(ingresses, func(other *ingress) bool { return other.enforcesRegex() && i.SharesHost(&other.Ingress) })
 		r.ingress(i)
 	}
-	return r.config
+	r.defaults(ingresses)
+}
+
+// defaults reads the default backends: of a host, the first Ingress says what has the paths
+// that no other has.
+func (r *reader) defaults(ingresses []*ingress) {
+	seen := map[string]bool{}
+	for _, i := range ingresses {
+		for _, rule := range i.Rules {
+			host := strings.ToLower(rule.Host.Text)
+			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool { return n.Field("spec", "defaultBackend").Exists() })
+			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
+				route.Hosts = []string{host}
+				route.CORS, _ = r.cors(i)
+				r.add(route)
+			}
+			seen[host] = true
+		}
+	}
+}
+
+// granting returns the Ingresses that have CORS.
+func granting(ingresses []*ingress) (all []*kubernetes.Ingress) {
+	for _, i := range ingresses {
+		if i.hasCORS() {
+			all = append(all, &i.Ingress)
+		}
+	}
+	return all
 }
 
 type reader struct {
-	config      source.Config
-	controllers map[string]string // by the names of IngressClasses
+	config  source.Config
+	classes kubernetes.Classes
 }
 
 func (r *reader) tell(f source.Fidelity, at tree.Node, message, hint string) {
@@ -168,11 +192,11 @@ func finding(f source.Fidelity, at tree.Node, message, hint string) source.Findi
 }
 
 // get returns an annotation.
-func (i *ingress) get(name string) tree.Node { return i.annotations.Field(prefix + name) }
+func (i *ingress) get(name string) tree.Node { return i.Annotations.Field(prefix + name) }
 
 // place is where the annotations begin, else the Ingress.
 func (i *ingress) place() source.Place {
-	if at := i.annotations.Place(); at.Line > 0 {
+	if at := i.Annotations.Place(); at.Line > 0 {
 		return at
 	}
 	return i.around[0].Place()
@@ -184,29 +208,25 @@ func (i *ingress) surroundings(r *reader) {
 	for _, n := range i.around {
 		i.name = cmp.Or(i.name, n.Field("metadata", "name").String(), n.Field("name").String())
 		i.created = cmp.Or(i.created, n.Field("metadata", "creationTimestamp").String())
-		if len(i.rules) > 0 {
+		if len(i.Rules) > 0 {
 			continue
 		}
-		for _, rules := range []tree.Node{n.Field("spec", "rules"), n.Field("rules")} {
-			for _, item := range rules.Items() {
-				i.rules = append(i.rules, rule{item.Field("host").Text(), paths(item.Field("http", "paths"))})
-			}
-		}
+		i.Rules = append(kubernetes.Rules(n.Field("spec", "rules")), kubernetes.Rules(n.Field("rules"))...)
 		for _, item := range n.Field("hosts").Items() { // as charts have it
 			host := item.Text()
 			if item.IsMapping() {
 				host = item.Field("host").Text()
 			}
-			i.rules = append(i.rules, rule{host, paths(item.Field("paths"))})
+			i.Rules = append(i.Rules, kubernetes.Rule{Host: host, Paths: kubernetes.Paths(item.Field("paths"))})
 		}
 		for _, name := range []string{"host", "hostname"} {
-			if host := n.Field(name); host.IsText() && len(i.rules) == 0 {
-				i.rules = append(i.rules, rule{host.Text(), paths(n.Field("paths"))})
+			if host := n.Field(name); host.IsText() && len(i.Rules) == 0 {
+				i.Rules = append(i.Rules, kubernetes.Rule{Host: host.Text(), Paths: kubernetes.Paths(n.Field("paths"))})
 			}
 		}
 	}
-	if len(i.rules) == 0 {
-		i.rules = []rule{{}}
+	if len(i.Rules) == 0 {
+		i.Rules = []kubernetes.Rule{{}}
 	}
 	i.aliases(r)
 }
@@ -221,31 +241,25 @@ func (i *ingress) aliases(r *reader) {
 		case strings.HasPrefix(text, "~"):
 			r.tell(source.Decide, alias, "a policy's hosts are names, not regexes: this one is left out", "")
 		default:
-			for _, have := range slices.Clone(i.rules) {
-				i.rules = append(i.rules, rule{source.Text{Place: alias.Place(), Text: text}, have.paths})
+			for _, have := range slices.Clone(i.Rules) {
+				i.Rules = append(i.Rules, kubernetes.Rule{Host: source.Text{Place: alias.Place(), Text: text}, Paths: have.Paths})
 			}
 		}
 	}
 }
 
-func paths(list tree.Node) (found []source.Path) {
-	for _, item := range list.Items() {
-		p := source.Path{Text: item.Text(), Kind: source.StringPath}
-		if item.IsMapping() {
-			p.Text = item.Field("path").Text()
-		}
-		switch kind := item.Field("pathType").String(); kind {
-		case "Exact":
-			p.Kind = source.ExactPath
-		case "Prefix":
-			p.Kind = source.Segments
-		}
+// pathsOf returns the paths of a rule as the controller reads them.
+func (i *ingress) pathsOf(rule kubernetes.Rule) (all []source.Path) {
+	for _, p := range rule.Paths {
 		if p.Text.Text == "" || p.Text.Text == "/" && p.Kind != source.ExactPath {
 			return nil // every path
 		}
-		found = append(found, p)
+		all = append(all, p.Path)
 	}
-	return found
+	if i.regex {
+		return asRegex(all)
+	}
+	return all
 }
 
 // enforcesRegex reports whether an Ingress makes nginx take the paths of its hosts for
@@ -255,14 +269,8 @@ func (i *ingress) enforcesRegex() bool {
 		return true
 	}
 	target := i.get("rewrite-target").String()
-	return target != "" && slices.ContainsFunc(i.rules, func(r rule) bool {
-		return len(r.paths) == 0 && target != "/" || slices.ContainsFunc(r.paths, func(p source.Path) bool { return p.Text.Text != target })
-	})
-}
-
-func sharesHost(a, b *ingress) bool {
-	return slices.ContainsFunc(a.rules, func(r rule) bool {
-		return slices.ContainsFunc(b.rules, func(s rule) bool { return r.host.Text == s.host.Text })
+	return target != "" && slices.ContainsFunc(i.Rules, func(r kubernetes.Rule) bool {
+		return len(r.Paths) == 0 && target != "/" || slices.ContainsFunc(r.Paths, func(p kubernetes.Path) bool { return p.Text.Text != target })
 	})
 }
 
@@ -303,18 +311,15 @@ func (r *reader) ingress(i *ingress) {
 	}
 	base := source.Route{Name: i.name, Place: i.place()}
 	base.CORS, base.Findings = r.cors(i)
-	for _, rule := range i.rules {
+	for _, rule := range i.Rules {
 		route := base
 		if route.Name == "" {
-			route.Name = rule.host.Text
+			route.Name = rule.Host.Text
 		}
-		if rule.host.Text != "" {
-			route.Hosts = []string{strings.ToLower(rule.host.Text)}
+		if rule.Host.Text != "" {
+			route.Hosts = []string{strings.ToLower(rule.Host.Text)}
 		}
-		route.Paths = rule.paths
-		if i.regex {
-			route.Paths = asRegex(rule.paths)
-		}
+		route.Paths = i.pathsOf(rule)
 		r.add(route)
 	}
 	r.snippets(i)

@@ -156,8 +156,10 @@ type Group struct {
 	Own, Others []*Ingress
 }
 
-// All are all Ingresses of the group.
-func (g Group) All() []*Ingress { return append(slices.Clone(g.Own), g.Others...) }
+// Has reports whether a document is one of the Ingresses.
+func (g Group) Has(doc tree.Node) bool {
+	return slices.ContainsFunc(append(slices.Clone(g.Own), g.Others...), func(i *Ingress) bool { return i.Place() == doc.Place() })
+}
 
 // ServedBy groups the Ingresses of documents. mine reports whether one has annotations of the
 // controller that tell that it serves it.
