@@ -15,7 +15,8 @@ type lane struct {
 	route    *source.Route
 	config   int      // which configuration it is of
 	hosts    []string // in lower case; "" is every host
-	paths    []source.Path
+	rank     int      // its place in the order of precedence
+	paths    []path
 	answer   *answer  // nil if the system adds nothing
 	scopes   []scope  // where it answers
 	reached  bool     // the system chooses it for some requests
@@ -58,7 +59,8 @@ func newLane(config int, r *source.Route) *lane {
 		l.addPath(p)
 	}
 	if len(r.Paths) == 0 {
-		l.paths = []source.Path{{Text: source.Text{Place: r.Place, Text: "/"}, Kind: source.Segments}}
+		every, _ := readPath(source.Path{Text: source.Text{Place: r.Place, Text: "/"}, Kind: source.Segments})
+		l.paths = []path{every}
 	}
 	return l
 }
@@ -88,21 +90,18 @@ func (l *lane) addHost(text string) {
 	l.hosts = append(l.hosts, host)
 }
 
-func (l *lane) addPath(p source.Path) {
-	if p.Kind == source.RegexPath {
-		read, ok := readRegexPath(p)
-		if !ok {
-			l.tell(source.Decide, p.Text, pathsField, "a policy has no regex for paths: the path is left out",
-				"write the paths that are meant into the policy by hand: one covers all that is below it")
-			return
-		}
-		p = read
+func (l *lane) addPath(listed source.Path) {
+	p, ok := readPath(listed)
+	if !ok {
+		l.tell(source.Decide, listed.Text, pathsField, "a policy has no regex for paths: the path is left out",
+			"write the paths that are meant into the policy by hand: one covers all that is below it")
+		return
 	}
 	if p.Text.Text == "" {
 		p.Text.Text = "/"
 	}
 	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
-		l.tell(source.Decide, p.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
+		l.tell(source.Decide, listed.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
 		return
 	}
 	l.paths = append(l.paths, p)
@@ -127,54 +126,6 @@ func normalPath(path string) string {
 		return path
 	}
 	return valid.Specs()[0].Paths[0]
-}
-
-// regexTails are the ends of a regex over paths that a policy can express, longest first.
-var regexTails = []struct {
-	tail string
-	kind source.PathKind
-}{
-	{`(?:/|$)(.*)`, source.Segments}, {`(?:/|$).*`, source.Segments}, {`(/|$)(.*)`, source.Segments}, {`(/|$).*`, source.Segments},
-	{`(?:/.*)?`, source.Segments}, {`(/.*)?`, source.Segments}, {`(/(.*))?`, source.Segments}, {`(/.*|$)`, source.Segments}, {`(/.+)?`, source.Segments}, {`(/|$)`, source.Segments},
-	{`/?(.*)`, source.StringPath}, {`/?.*`, source.StringPath},
-	{`(.*)`, source.StringPath}, {`.*`, source.StringPath}, {`(.+)`, source.StringPath}, {`.+`, source.StringPath},
-	{``, source.ExactPath},
-}
-
-// unescape removes the backslashes before what a path may have.
-var unescape = strings.NewReplacer(`\/`, "/", `\.`, ".", `\-`, "-", `\_`, "_", `\~`, "~")
-
-// readRegexPath reads a regex for whole paths that is a text and one of the tails.
-func readRegexPath(p source.Path) (read source.Path, ok bool) {
-	expr := strings.TrimSuffix(strings.TrimPrefix(p.Text.Text, "^"), "$")
-	for _, t := range regexTails {
-		literal, cut := strings.CutSuffix(expr, t.tail)
-		if !cut {
-			continue
-		}
-		literal = unescape.Replace(literal)
-		if regexp.QuoteMeta(strings.ReplaceAll(literal, ".", "")) != strings.ReplaceAll(literal, ".", "") {
-			continue
-		}
-		read = p
-		read.Kind, read.Text.Text = t.kind, literal
-		return read, literal == "" || literal[0] == '/'
-	}
-	return p, false
-}
-
-// matches reports whether the path is one that p is about.
-func matches(p source.Path, path string) bool {
-	text := p.Text.Text
-	switch p.Kind {
-	case source.StringPath:
-		return strings.HasPrefix(path, text)
-	case source.ExactPath:
-		return path == text
-	default:
-		rest, ok := strings.CutPrefix(path, strings.TrimRight(text, "/"))
-		return ok && (rest == "" || rest[0] == '/')
-	}
 }
 
 // name says in a message which lane it is.

@@ -1,7 +1,9 @@
 package importer_test
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +15,9 @@ import (
 // routeOf reads "HOST,HOST PATH,PATH ORIGIN,ORIGIN CONDITION": a host or path of "-" is every one, and an
 // origin of "-" nothing. "=" before a path is an exact one, "~" a regex, "^" a prefix of
 // text.
-func routeOf(first bool, line string) source.Route {
+func routeOf(line string) source.Route {
 	parts := strings.Fields(line)
-	r := source.Route{Name: strings.Trim(parts[2], "-"), Place: text("").Place, FirstMatch: first}
+	r := source.Route{Name: strings.Trim(parts[2], "-"), Place: text("").Place}
 	if parts[0] != "-" {
 		r.Hosts = strings.Split(parts[0], ",")
 	}
@@ -38,6 +40,17 @@ func routeOf(first bool, line string) source.Route {
 		}
 	}
 	return r
+}
+
+// configOf returns a configuration whose first route that matches counts, or the longest path.
+func configOf(first bool, lines ...string) (c source.Config) {
+	if first {
+		c.Choose = source.First
+	}
+	for _, line := range lines {
+		c.Routes = append(c.Routes, routeOf(line))
+	}
+	return c
 }
 
 func TestScopes(t *testing.T) {
@@ -84,11 +97,7 @@ func TestScopes(t *testing.T) {
 		{"condition behind what takes all", true, []string{"h.example / a,b", "h.example /x a header"}, "a-b [h.example] []", []string{"it is never reached: policy a-b"}},
 		{"condition alone", false, []string{"h.example / a header"}, "", []string{`decide "header"`, "by no policy"}},
 	} {
-		var config source.Config
-		for _, line := range c.routes {
-			config.Routes = append(config.Routes, routeOf(c.first, line))
-		}
-		r := importer.Translate(importer.Options{}, config)
+		r := importer.Translate(importer.Options{}, configOf(c.first, c.routes...))
 		var got []string
 		for _, p := range r.Policies {
 			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %v %v %s", p.Name, p.Hosts, p.Paths, p.Mode)))
@@ -109,9 +118,9 @@ func TestScopes(t *testing.T) {
 
 // A policy in shadow does not keep requests from what is around it: another one that is off does.
 func TestAShadowShieldsNothing(t *testing.T) {
-	shadow := routeOf(false, "h.example /x b")
+	shadow := routeOf("h.example /x b")
 	shadow.CORS.Mode = policy.ModeShadow
-	r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{routeOf(false, "h.example / a"), shadow}})
+	r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{routeOf("h.example / a"), shadow}})
 	var got []string
 	for _, p := range r.Policies {
 		got = append(got, fmt.Sprint(p.Name, p.Hosts, p.Paths, p.Mode))
@@ -123,9 +132,9 @@ func TestAShadowShieldsNothing(t *testing.T) {
 
 // Of two systems that answer for the same requests, the first one counts.
 func TestTwoSystems(t *testing.T) {
-	one, two := source.Config{Routes: []source.Route{routeOf(true, "h.example / a")}}, source.Config{Routes: []source.Route{routeOf(false, "h.example / b"), routeOf(false, "h.example /x c")}}
+	one, two := configOf(true, "h.example / a"), configOf(false, "h.example / b", "h.example /x c")
 	r := importer.Translate(importer.Options{}, one, two)
-	if len(r.Policies) != 2 || r.Policies[0].Name != "a" || r.Policies[1].Name != "c" || !strings.Contains(r.Report(), "it is never reached: policy a") {
+	if len(r.Policies) != 2 || r.Policies[0].Name != "a" || r.Policies[1].Name != "c" || !strings.Contains(r.Report(), "another system in the input answers the same requests by policy a") {
 		t.Errorf("%s\n%s", r.Text(), r.Report())
 	}
 }
@@ -133,7 +142,7 @@ func TestTwoSystems(t *testing.T) {
 func TestNamesOfPolicies(t *testing.T) {
 	var config source.Config
 	for i, name := range []string{"Web/API v1", "web-api-v1", "", "---", strings.Repeat("x", 80), strings.Repeat("x", 80)} {
-		r := routeOf(false, "- /"+fmt.Sprint(i)+" a")
+		r := routeOf("- /" + fmt.Sprint(i) + " a")
 		r.Name = name
 		config.Routes = append(config.Routes, r)
 	}
@@ -143,5 +152,56 @@ func TestNamesOfPolicies(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "web-api-v1 web-api-v1-2 2 imported "+strings.Repeat("x", 50)+" "+strings.Repeat("x", 50)+"-2" {
 		t.Error(got)
+	}
+}
+
+// Regexes for paths are read as the system's engine reads them: on the whole path, or searched for.
+func TestRegexesOfPaths(t *testing.T) {
+	for _, c := range []struct {
+		expr         string
+		search, fold bool
+		want         string // the path of the policy; empty: none
+		says         string
+	}{
+		{"/x.*", false, false, "/x", "/xx is not covered any longer"},
+		{"/x(/.*)?", false, false, "/x", ""},
+		{"/x(/.*)?", true, false, "", "a policy has no regex for paths"},
+		{"^/x(/.*)?", true, false, "/x", "/xx is not covered any longer"},
+		{"^/x(/|$)", true, false, "/x", ""},
+		{"/x(/|$)", false, false, "", "a policy has no regex for paths"},
+		{"^/x", true, false, "/x", "/xx is not covered any longer"},
+		{"^/x$", true, false, "/x", "/x/x is covered, too"},
+		{"/x", true, false, "", "a policy has no regex for paths"},
+		{"/x", false, false, "/x", "/x/x is covered, too"},
+		{"/x/.+", false, false, "/x", "/x/ is covered, too"},
+		{"/x(/.+)?", false, false, "/x", "/x/ is covered, too"},
+		{"/", true, false, "-", ""},
+		{".*", true, false, "-", ""},
+		{"/x(/.*)?", false, true, "/x", "/X is not covered any longer"},
+		{"(?i)/x(/.*)?", false, false, "/x", "/X is not covered any longer"},
+		{`\.php$`, true, false, "", "a policy has no regex for paths"},
+	} {
+		route := routeOf("h.example - a")
+		route.Paths = []source.Path{{Text: text(c.expr), Kind: source.RegexPath, Search: c.search, Fold: c.fold}}
+		r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
+		got := ""
+		for _, p := range r.Policies {
+			got = cmp.Or(strings.Join(p.Paths, " "), "-")
+		}
+		if got != c.want || !strings.Contains(r.Report(), c.says) || c.says == "" && strings.Contains(r.Report(), "paths") {
+			t.Errorf("%+v: %q\n%s", c, got, r.Report())
+		}
+	}
+}
+
+// The longest path need not win: the reader says what does.
+func TestTheReaderChooses(t *testing.T) {
+	c := configOf(false, "h.example / a", "h.example /x b", "h.example ~/x/y.* c")
+	c.Choose = func(matching []source.Match) int {
+		return max(0, slices.IndexFunc(matching, func(m source.Match) bool { return m.Path.Kind == source.RegexPath }))
+	}
+	r := importer.Translate(importer.Options{}, c)
+	if got := r.Report(); len(r.Policies) != 2 || !strings.Contains(got, "never reached: policy a") {
+		t.Errorf("%s\n%s", r.Text(), got)
 	}
 }

@@ -22,7 +22,7 @@ func Claims(doc tree.Node) bool {
 
 // Read returns what Istio does by docs.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{}
+	r := &reader{Config: source.Config{Choose: source.First}}
 	var services []tree.Object
 	for _, doc := range tree.Unlist(docs) {
 		o, ok := tree.ObjectOf(doc)
