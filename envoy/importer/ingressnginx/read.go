@@ -3,7 +3,6 @@ package ingressnginx
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -92,14 +91,12 @@ type ingress struct {
 	around  []tree.Node // the mappings that the annotations are in, inmost first
 	name    string
 	created string
-	// regex says that nginx takes the paths of this host for regexes.
-	regex bool
 }
 
 // Read reads the Ingresses of ingress-nginx. Those without annotations count, too: those of
 // another Ingress do not hold for them.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{classes: kubernetes.ClassesOf(docs)}
+	r := &reader{classes: kubernetes.ClassesOf(docs), regex: map[string]bool{}, config: source.Config{Choose: choose}}
 	all := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
 	var ingresses []*ingress
 	for _, doc := range docs {
@@ -135,7 +132,11 @@ func (r *reader) all(ingresses []*ingress) {
 		return strings.Compare(a.created, b.created)
 	})
 	for _, i := range ingresses {
-		i.regex = slices.ContainsFunc(ingresses, func(other *ingress) bool { return other.enforcesRegex() && i.SharesHost(&other.Ingress) })
+		for _, rule := range i.Rules {
+			r.regex[hostOf(rule)] = r.regex[hostOf(rule)] || i.enforcesRegex(rule)
+		}
+	}
+	for _, i := range ingresses {
 		r.ingress(i)
 	}
 	r.defaults(ingresses)
@@ -147,7 +148,7 @@ func (r *reader) defaults(ingresses []*ingress) {
 	seen := map[string]bool{}
 	for _, i := range ingresses {
 		for _, rule := range i.Rules {
-			host := strings.ToLower(rule.Host.Text)
+			host := hostOf(rule)
 			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool { return n.Field("spec", "defaultBackend").Exists() })
 			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
 				route.Hosts = []string{host}
@@ -172,7 +173,12 @@ func granting(ingresses []*ingress) (all []*kubernetes.Ingress) {
 type reader struct {
 	config  source.Config
 	classes kubernetes.Classes
+	// regex says of which hosts nginx takes the paths for regexes.
+	regex map[string]bool
 }
+
+// hostOf is the host of a rule in lower case; "" is every host.
+func hostOf(rule kubernetes.Rule) string { return strings.ToLower(rule.Host.Text) }
 
 func (r *reader) tell(f source.Fidelity, at tree.Node, message, hint string) {
 	r.config.Findings = append(r.config.Findings, finding(f, at, message, hint))
@@ -248,56 +254,49 @@ func (i *ingress) aliases(r *reader) {
 	}
 }
 
-// pathsOf returns the paths of a rule as the controller reads them.
-func (i *ingress) pathsOf(rule kubernetes.Rule) (all []source.Path) {
+// pathsOf returns the paths of a rule as the controller reads them. Regexes are compared from
+// the beginning on and without case (buildLocation).
+func (r *reader) pathsOf(rule kubernetes.Rule) (all []source.Path) {
 	for _, p := range rule.Paths {
-		if p.Text.Text == "" || p.Text.Text == "/" && p.Kind != source.ExactPath {
-			return nil // every path
+		path := p.Path
+		path.Text.Text = cmp.Or(path.Text.Text, "/")
+		if r.regex[hostOf(rule)] {
+			path.Text.Text, path.Kind, path.Search, path.Fold = "^"+path.Text.Text, source.RegexPath, true, true
 		}
-		all = append(all, p.Path)
-	}
-	if i.regex {
-		return asRegex(all)
+		all = append(all, path)
 	}
 	return all
 }
 
-// enforcesRegex reports whether an Ingress makes nginx take the paths of its hosts for
-// regexes (enforceRegexModifier).
-func (i *ingress) enforcesRegex() bool {
-	if i.get("use-regex").True() {
-		return true
+// choose returns the location that nginx takes. Of regexes it is the first one: the controller
+// writes the longest first, and of several the last one in the alphabet. Of others it is the
+// exact path, or the longest prefix: one of whole segments has two locations, with a slash at
+// the end, and exact.
+func choose(matching []source.Match) int {
+	best := 0
+	for k := 1; k < len(matching); k++ {
+		if precedence(matching[k], matching[best]) > 0 {
+			best = k
+		}
 	}
-	target := i.get("rewrite-target").String()
-	return target != "" && slices.ContainsFunc(i.Rules, func(r kubernetes.Rule) bool {
-		return len(r.Paths) == 0 && target != "/" || slices.ContainsFunc(r.Paths, func(p kubernetes.Path) bool { return p.Text.Text != target })
-	})
+	return best
 }
 
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9/_~.-]*$`)
-
-// rest is what a path of a regex may end with, so that the whole is a prefix.
-var rest = regexp.MustCompile(`(\(/\|\$\)\(\.\*\)|/?\(\.\*\)|/?\.\*)$`)
-
-// asRegex returns the paths as nginx reads them if they are regexes: without case, and
-// any text may follow.
-func asRegex(list []source.Path) (found []source.Path) {
-	for _, p := range list {
-		text := rest.ReplaceAllString(p.Text.Text, "")
-		segments := strings.HasPrefix(p.Text.Text[len(text):], "(/|$)")
-		switch {
-		case text == "" || text == "/":
-			return nil
-		case segments && plainPath.MatchString(text):
-			p.Text.Text, p.Kind = text, source.Segments
-		case plainPath.MatchString(text):
-			p.Text.Text, p.Kind = text, source.StringPath
-		default:
-			p.Text.Text, p.Kind = "(?i)^"+p.Text.Text, source.RegexPath
-		}
-		found = append(found, p)
+func precedence(a, b source.Match) int {
+	if a.Path.Kind == source.RegexPath || b.Path.Kind == source.RegexPath {
+		return cmp.Or(cmp.Compare(len(a.Path.Text.Text), len(b.Path.Text.Text)), strings.Compare(a.Path.Text.Text, b.Path.Text.Text))
 	}
-	return found
+	return cmp.Or(cmp.Compare(a.Length, b.Length), cmp.Compare(b.Path.Kind, a.Path.Kind))
+}
+
+// enforcesRegex reports whether an Ingress makes nginx take the paths of a host for regexes
+// (enforceRegexModifier).
+func (i *ingress) enforcesRegex(rule kubernetes.Rule) bool {
+	target := i.get("rewrite-target").String()
+	if i.get("use-regex").True() || target == "" {
+		return i.get("use-regex").True()
+	}
+	return len(rule.Paths) == 0 && target != "/" || slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return p.Text.Text != target })
 }
 
 // ingress reads one.
@@ -316,20 +315,26 @@ func (r *reader) ingress(i *ingress) {
 		if route.Name == "" {
 			route.Name = rule.Host.Text
 		}
-		if rule.Host.Text != "" {
-			route.Hosts = []string{strings.ToLower(rule.Host.Text)}
+		if host := hostOf(rule); host != "" {
+			route.Hosts = []string{host}
 		}
-		route.Paths = i.pathsOf(rule)
+		route.Paths = r.pathsOf(rule)
 		r.add(route)
 	}
 	r.snippets(i)
+}
+
+// alike reports whether two paths are the same, wherever they stand.
+func alike(a, b source.Path) bool {
+	a.Place = b.Place
+	return a == b
 }
 
 // add adds a route, or its host to one that is the same but for that.
 func (r *reader) add(route source.Route) {
 	for k := range r.config.Routes {
 		same := &r.config.Routes[k]
-		if same.Place == route.Place && len(same.Hosts) > 0 && len(route.Hosts) > 0 && slices.Equal(same.Paths, route.Paths) {
+		if same.Place == route.Place && len(same.Hosts) > 0 && len(route.Hosts) > 0 && slices.EqualFunc(same.Paths, route.Paths, alike) {
 			same.Hosts = append(same.Hosts, route.Hosts...)
 			return
 		}

@@ -49,11 +49,11 @@ func (r *reader) snippet(i *ingress, n tree.Node) {
 		for _, rule := range i.Rules {
 			route := found
 			route.Name = i.name
-			if rule.Host.Text != "" {
-				route.Hosts = []string{strings.ToLower(rule.Host.Text)}
+			if host := hostOf(rule); host != "" {
+				route.Hosts = []string{host}
 			}
 			if len(route.Paths) == 0 && !strings.HasSuffix(n.Path(), "server-snippet") {
-				route.Paths = i.pathsOf(rule)
+				route.Paths = r.pathsOf(rule)
 			}
 			r.add(route)
 		}
