@@ -350,6 +350,8 @@ func (c *chart) beneath(host string, p path) (paths []string) {
 	return paths
 }
 
+const widerHint = "write a policy with mode: off for paths like that if the application has any"
+
 // comparePath tells if a policy decides about path otherwise than the system.
 func (c *chart) comparePath(l *lane, host string, p path, difference, text string) (told bool) {
 	was, is := c.at(host, text), c.found(scope{host, text})
@@ -361,7 +363,9 @@ func (c *chart) comparePath(l *lane, host string, p path, difference, text strin
 	case !is.acts():
 		l.tell(source.Differs, p.listed.Text, pathsField, message+text+" is not covered any longer", "")
 	case was == nil:
-		l.tell(source.Differs, p.listed.Text, pathsField, message+text+" is covered, too", "")
+		l.tell(source.Widened, p.listed.Text, pathsField, message+text+" is covered, too", widerHint)
+	case !was.grants():
+		l.tell(source.Widened, p.listed.Text, pathsField, message+text+" is decided like "+is.name(), widerHint)
 	default:
 		l.tell(source.Decide, p.listed.Text, pathsField, message+text+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}

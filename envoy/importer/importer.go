@@ -41,7 +41,7 @@ type Result struct {
 
 	places []source.Place // of Policies
 	chart  *chart
-	proofs proofs
+	proofs *proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -56,12 +56,12 @@ func (r Result) Undecided() bool {
 // the same requests, the first one counts.
 func Translate(o Options, configs ...source.Config) Result {
 	if o.Rehearse {
-		return rehearse(o, configs, proofs{})
+		return rehearse(o, configs, newProofs())
 	}
-	return translateAll(o, configs, proofs{})
+	return translateAll(o, configs, newProofs())
 }
 
-func translateAll(o Options, configs []source.Config, known proofs) Result {
+func translateAll(o Options, configs []source.Config, known *proofs) Result {
 	w := writer{options: o, chart: newChart(configs), names: map[string]bool{}, proofs: known}
 	for _, l := range w.chart.lanes {
 		if l.route.CORS != nil {
@@ -89,7 +89,7 @@ type writer struct {
 	options Options
 	chart   *chart
 	names   map[string]bool // that are taken
-	proofs  proofs
+	proofs  *proofs
 	result  Result
 }
 

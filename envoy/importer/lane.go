@@ -25,7 +25,7 @@ type lane struct {
 }
 
 // grants reports whether the system grants something there, if only to origins that are left out.
-func (l *lane) grants() bool { return l.route.CORS != nil && l.route.CORS.Mode == "" }
+func (l *lane) grants() bool { return l != nil && l.route.CORS != nil && l.route.CORS.Mode == "" }
 
 // acts reports whether a policy grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
@@ -79,7 +79,7 @@ func (l *lane) addHost(text string) {
 	host := strings.TrimSuffix(strings.ToLower(text), ".")
 	if p := port.FindString(host); p != "" && !strings.HasSuffix(host, "::"+p[1:]) {
 		host = strings.TrimSuffix(host, p)
-		l.tell(source.Dropped, at, hostsField, "a policy is about every port of its hosts", "")
+		l.tell(source.Decide, at, hostsField, "policies have no ports: this one covers the host on every port", "")
 	}
 	if host == "*" {
 		host = ""

@@ -116,8 +116,8 @@ func withoutAnchors(expr string, search bool) (bare string, tails []regexTail, o
 	case bare == "/" && !ends: // each path has one
 		return "", searchTails, true
 	}
-	any := strings.HasPrefix(bare, ".*") || strings.HasPrefix(bare, "(.*)")
-	return bare, searchTails, begins || bare == "" || any && !ends
+	anything := strings.HasPrefix(bare, ".*") || strings.HasPrefix(bare, "(.*)")
+	return bare, searchTails, begins || bare == "" || anything && !ends
 }
 
 // isPlain reports whether a text has nothing that a regex reads otherwise, but for dots, which

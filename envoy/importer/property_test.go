@@ -116,7 +116,7 @@ func (r random) request() request {
 // random configurations: no policy allows what its source does not, or the report says so,
 // and what is no longer allowed is told, too.
 func TestPoliciesAreWithinTheirSource(t *testing.T) {
-	known := proofs{}
+	known := newProofs()
 	for seed := range uint64(1000) {
 		r := random{rand.New(rand.NewPCG(seed, 19))}
 		configs := []source.Config{r.config()}

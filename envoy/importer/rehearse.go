@@ -12,7 +12,7 @@ import (
 // them, in shadow, those that o asks for. What happens to the upstream's headers and to
 // preflights of unknown origins stays as it is, unless o says otherwise: else every request
 // would differ.
-func rehearse(o Options, configs []source.Config, known proofs) Result {
+func rehearse(o Options, configs []source.Config, known *proofs) Result {
 	was := translateAll(Options{KeepRegexes: true, Unmatched: policy.UnmatchedForward, Upstream: policy.UpstreamDefer}, configs, known)
 	if o.Unmatched == "" {
 		o.Unmatched = policy.UnmatchedForward
