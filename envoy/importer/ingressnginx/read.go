@@ -131,11 +131,7 @@ func (r *reader) all(ingresses []*ingress) {
 		}
 		return strings.Compare(a.created, b.created)
 	})
-	for _, i := range ingresses {
-		for _, rule := range i.Rules {
-			r.regex[hostOf(rule)] = r.regex[hostOf(rule)] || i.enforcesRegex(rule)
-		}
-	}
+	r.enforceRegexes(ingresses)
 	for _, i := range ingresses {
 		r.ingress(i)
 	}
@@ -152,6 +148,7 @@ func (r *reader) defaults(ingresses []*ingress) {
 			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool { return n.Field("spec", "defaultBackend").Exists() })
 			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
 				route.Hosts = []string{host}
+				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
 				route.CORS, _ = r.cors(i)
 				r.add(route)
 			}
@@ -254,13 +251,21 @@ func (i *ingress) aliases(r *reader) {
 	}
 }
 
-// pathsOf returns the paths of a rule as the controller reads them. Regexes are compared from
+// pathsOf returns the paths of a rule as the controller reads them: what is not exact is a prefix
+// of whole segments (SetDefaultNGINXPathType, updateServerLocations). Regexes are compared from
 // the beginning on and without case (buildLocation).
 func (r *reader) pathsOf(rule kubernetes.Rule) (all []source.Path) {
+	regex := r.regex[hostOf(rule)]
+	if regex && len(rule.Paths) == 0 {
+		rule.Paths = []kubernetes.Path{{Path: source.Path{Text: source.Text{Place: rule.Host.Place, Text: "/"}}}}
+	}
 	for _, p := range rule.Paths {
 		path := p.Path
 		path.Text.Text = cmp.Or(path.Text.Text, "/")
-		if r.regex[hostOf(rule)] {
+		if path.Kind == source.StringPath {
+			path.Kind = source.Segments
+		}
+		if regex {
 			path.Text.Text, path.Kind, path.Search, path.Fold = "^"+path.Text.Text, source.RegexPath, true, true
 		}
 		all = append(all, path)
@@ -270,33 +275,46 @@ func (r *reader) pathsOf(rule kubernetes.Rule) (all []source.Path) {
 
 // choose returns the location that nginx takes. Of regexes it is the first one: the controller
 // writes the longest first, and of several the last one in the alphabet. Of others it is the
-// exact path, or the longest prefix: one of whole segments has two locations, with a slash at
-// the end, and exact.
+// exact path, or the longest prefix.
 func choose(matching []source.Match) int {
 	best := 0
-	for k := 1; k < len(matching); k++ {
-		if precedence(matching[k], matching[best]) > 0 {
+	for k, m := range matching {
+		text, other := m.Path.Text.Text, matching[best].Path.Text.Text
+		switch {
+		case m.Path.Kind != source.RegexPath:
+			return source.Longest(matching)
+		case len(text) > len(other), len(text) == len(other) && text > other:
 			best = k
 		}
 	}
 	return best
 }
 
-func precedence(a, b source.Match) int {
-	if a.Path.Kind == source.RegexPath || b.Path.Kind == source.RegexPath {
-		return cmp.Or(cmp.Compare(len(a.Path.Text.Text), len(b.Path.Text.Text)), strings.Compare(a.Path.Text.Text, b.Path.Text.Text))
+// enforceRegexes finds the hosts whose paths nginx takes for regexes, since one of their
+// locations has them (enforceRegexModifier). A path that an older Ingress has is no location.
+func (r *reader) enforceRegexes(ingresses []*ingress) {
+	type location struct {
+		host, path string
+		exact      bool
 	}
-	return cmp.Or(cmp.Compare(a.Length, b.Length), cmp.Compare(b.Path.Kind, a.Path.Kind))
+	taken := map[location]bool{}
+	for _, i := range ingresses {
+		for _, rule := range i.Rules {
+			for _, p := range append(rule.Paths, kubernetes.Path{})[:max(1, len(rule.Paths))] {
+				at := location{hostOf(rule), cmp.Or(p.Text.Text, "/"), p.Kind == source.ExactPath}
+				if !taken[at] && i.enforcesRegex(at.path) {
+					r.regex[at.host] = true
+				}
+				taken[at] = true
+			}
+		}
+	}
 }
 
-// enforcesRegex reports whether an Ingress makes nginx take the paths of a host for regexes
-// (enforceRegexModifier).
-func (i *ingress) enforcesRegex(rule kubernetes.Rule) bool {
+// enforcesRegex reports whether the annotations make a path a regex.
+func (i *ingress) enforcesRegex(path string) bool {
 	target := i.get("rewrite-target").String()
-	if i.get("use-regex").True() || target == "" {
-		return i.get("use-regex").True()
-	}
-	return len(rule.Paths) == 0 && target != "/" || slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return p.Text.Text != target })
+	return i.get("use-regex").True() || target != "" && target != path
 }
 
 // ingress reads one.
@@ -319,9 +337,24 @@ func (r *reader) ingress(i *ingress) {
 			route.Hosts = []string{host}
 		}
 		route.Paths = r.pathsOf(rule)
-		r.add(route)
+		r.addEach(route)
 	}
 	r.snippets(i)
+}
+
+// addEach adds a route, once for each path if these are regexes: each has a place of its own in
+// their order.
+func (r *reader) addEach(route source.Route) {
+	paths := route.Paths
+	if !slices.ContainsFunc(paths, func(p source.Path) bool { return p.Kind == source.RegexPath }) {
+		r.add(route)
+		return
+	}
+	for _, p := range paths {
+		route.Paths = []source.Path{p}
+		r.add(route)
+		route.Findings = nil
+	}
 }
 
 // alike reports whether two paths are the same, wherever they stand.
