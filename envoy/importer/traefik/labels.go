@@ -45,6 +45,7 @@ type labels struct {
 func (l *labels) walk(n tree.Node) {
 	if n.IsText() {
 		l.lines(n)
+		l.entryPoints.argument(n.String())
 	}
 	for _, f := range n.Fields() {
 		if strings.HasPrefix(strings.ToLower(f.Key.Text), "traefik.") && f.IsText() {
@@ -111,7 +112,7 @@ func (l *labels) router(name, field string, value source.Text) {
 		}
 	}
 	if rt == nil {
-		rt = &router{name: name, place: value.Place}
+		rt = &router{name: name, place: value.Place, labels: true}
 		l.routers = append(l.routers, rt)
 	}
 	switch field {
@@ -119,6 +120,10 @@ func (l *labels) router(name, field string, value source.Text) {
 		rt.rule = value
 	case "middlewares":
 		rt.middlewares = splitList(value.Text)
+	case "entrypoints":
+		rt.entryPoints = splitList(value.Text)
+	case "tls":
+		rt.tls = value.Text != "false"
 	case "priority":
 		if l.priorities == nil {
 			l.priorities = map[*router]string{}
@@ -139,6 +144,8 @@ func (l *labels) middleware(name string, field []string, value source.Text) {
 		l.middlewares = append(l.middlewares, m)
 	}
 	switch {
+	case field[0] == "redirectscheme":
+		m.redirects = true
 	case field[0] == "chain":
 		m.chain, m.headers = append(m.chain, splitList(value.Text)...), nil
 	case field[0] != "headers" || len(field) < 2:
