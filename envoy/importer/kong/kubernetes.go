@@ -29,6 +29,12 @@ func annotated(o tree.Object) []scope {
 
 func pluginScope(namespace, name string) scope { return scope("KongPlugin " + namespace + "/" + name) }
 
+// IsPlugin reports whether a document is a cors plugin for objects of Kubernetes.
+func IsPlugin(doc tree.Node) bool {
+	o, ok := tree.ObjectOf(doc)
+	return ok && strings.HasSuffix(o.Group, "konghq.com") && o.Field("plugin").String() == pluginName
+}
+
 // object reads a KongPlugin, or tells of an object of Kong that it does not know.
 func (c *config) object(o tree.Object) {
 	switch o.Kind {
@@ -187,14 +193,14 @@ type annotations struct {
 func (annotations) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "" }
 
 // Answer returns what the plugins of a rule do.
-func (a annotations) Answer(r gatewayapi.Rule, _ gatewayapi.Attachment) gatewayapi.Answer {
+func (a annotations) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
 	l := lane{scopes: append(annotated(r.Route), everything)}
 	for _, backend := range r.Field("backendRefs").Items() {
 		l.scopes = append(l.scopes, a.services[r.Route.Namespace+"/"+backend.Field("name").String()]...)
 	}
 	p := a.effective(l)
 	if p == nil {
-		return gatewayapi.Answer{}
+		return gatewayapi.Filters{}.Answer(r, at)
 	}
 	route := a.with(source.Route{}, p)
 	return gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}

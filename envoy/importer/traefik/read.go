@@ -238,8 +238,12 @@ type filters struct{ *reader }
 func (filters) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "" }
 
 // Answer returns what the middlewares of a rule do.
-func (f filters) Answer(rule gatewayapi.Rule, _ gatewayapi.Attachment) gatewayapi.Answer {
+func (f filters) Answer(rule gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
 	a := f.answer(rule.Place(), extensions(rule.Node, rule.Route.Namespace))
+	if a.acting == nil {
+		standard := gatewayapi.Filters{}.Answer(rule, at)
+		return gatewayapi.Answer{CORS: standard.CORS, Findings: append(a.findings, standard.Findings...)}
+	}
 	return gatewayapi.Answer{CORS: a.cors, Findings: a.findings}
 }
 
