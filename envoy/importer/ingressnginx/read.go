@@ -119,7 +119,7 @@ func Read(docs []tree.Node) source.Config {
 		i.surroundings(r)
 	}
 	r.all(ingresses)
-	r.config.Findings = append(r.config.Findings, all.Beside("ingress-nginx", granting(ingresses))...)
+	r.config.Findings = append(r.config.Findings, all.Beside("ingress-nginx", r.config.Routes)...)
 	return r.config
 }
 
@@ -155,16 +155,6 @@ func (r *reader) defaults(ingresses []*ingress) {
 			seen[host] = true
 		}
 	}
-}
-
-// granting returns the Ingresses that have CORS.
-func granting(ingresses []*ingress) (all []*kubernetes.Ingress) {
-	for _, i := range ingresses {
-		if i.hasCORS() {
-			all = append(all, &i.Ingress)
-		}
-	}
-	return all
 }
 
 type reader struct {

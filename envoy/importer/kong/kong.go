@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 	"github.com/corsgate/corsgate/policy"
@@ -46,6 +47,7 @@ func Read(docs []tree.Node) source.Config {
 	}
 	c.kubernetes(docs)
 	c.answer()
+	c.result.Findings = append(c.result.Findings, c.ingresses.Beside(system, c.result.Routes)...)
 	return c.result
 }
 
@@ -73,9 +75,10 @@ type lane struct {
 
 // config is what the documents have.
 type config struct {
-	plugins []*plugin
-	lanes   []lane
-	result  source.Config
+	plugins   []*plugin
+	lanes     []lane
+	ingresses kubernetes.Group
+	result    source.Config
 }
 
 // tell adds a finding that belongs to no route.

@@ -101,11 +101,8 @@ func (c *config) kubernetes(docs []tree.Node) {
 		return
 	}
 	ingresses := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
-	var granting []*kubernetes.Ingress
 	for _, i := range ingresses.Own {
-		if c.ingress(i, services) {
-			granting = append(granting, i)
-		}
+		c.lanes = append(c.lanes, lanesOf(i, services)...)
 	}
 	for _, i := range ingresses.Others {
 		for _, l := range lanesOf(i, nil) {
@@ -113,7 +110,7 @@ func (c *config) kubernetes(docs []tree.Node) {
 			c.lanes = append(c.lanes, l)
 		}
 	}
-	c.result.Findings = append(c.result.Findings, ingresses.Beside(system, granting)...)
+	c.ingresses = ingresses
 	routes := gatewayapi.Routes(docs, annotations{c, services})
 	c.result.Routes = append(c.result.Routes, routes.Routes...)
 	c.result.Findings = append(c.result.Findings, routes.Findings...)
@@ -131,15 +128,6 @@ func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {
 // serviceOf returns the namespace and the name of the service behind a path of an Ingress.
 func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
 	return i.Namespace + "/" + p.Backend()
-}
-
-// ingress reads an Ingress, and reports whether any of its paths has a plugin.
-func (c *config) ingress(i *kubernetes.Ingress, services map[string][]scope) (granting bool) {
-	for _, l := range lanesOf(i, services) {
-		c.lanes = append(c.lanes, l)
-		granting = granting || c.effective(l) != nil
-	}
-	return granting
 }
 
 // lanesOf returns the lanes of an Ingress, one for each path.

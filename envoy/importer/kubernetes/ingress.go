@@ -84,22 +84,6 @@ func (i *Ingress) Class() tree.Node {
 	return i.Field("spec", "ingressClassName")
 }
 
-// SharesHost reports whether two Ingresses have a host in common.
-func (i *Ingress) SharesHost(other *Ingress) bool {
-	return slices.ContainsFunc(i.hosts(), func(h string) bool { return slices.Contains(other.hosts(), h) })
-}
-
-// hosts are those of an Ingress in lower case; "" is every host.
-func (i *Ingress) hosts() (all []string) {
-	for _, r := range i.Rules {
-		all = append(all, strings.ToLower(r.Host.Text))
-	}
-	if len(all) == 0 {
-		all = []string{""}
-	}
-	return all
-}
-
 // Controller is what serves Ingresses.
 type Controller struct {
 	// Class is a word that the names of its classes have, and Name one that the controller
@@ -192,11 +176,17 @@ func (i *Ingress) isAnnotated() bool {
 	})
 }
 
-// Beside tells of the Ingresses that the system perhaps does not serve, at the hosts of those
-// that grant something: there, no policy may grant more than before.
-func (g Group) Beside(system string, granting []*Ingress) (findings []source.Finding) {
+// Beside tells of the Ingresses that the system perhaps does not serve, at hosts of routes that
+// have CORS: there, no policy may grant more than before.
+func (g Group) Beside(system string, routes []source.Route) (findings []source.Finding) {
+	granting := map[string]bool{}
+	for _, r := range routes {
+		for _, host := range r.Hosts {
+			granting[strings.ToLower(host)] = granting[strings.ToLower(host)] || r.CORS != nil
+		}
+	}
 	for _, i := range g.Others {
-		if slices.ContainsFunc(granting, i.SharesHost) {
+		if slices.ContainsFunc(i.Rules, func(r Rule) bool { return granting[strings.ToLower(r.Host.Text)] }) {
 			findings = append(findings, i.Class().Finding(source.Differs,
 				"its class does not say that "+system+" serves it, as it does others at the same host: its paths have no CORS", ""))
 		}

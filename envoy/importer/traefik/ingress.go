@@ -29,15 +29,18 @@ func (r *reader) ingresses(docs []tree.Node) kubernetes.Group {
 	served := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool {
 		return slices.ContainsFunc(i.Annotations.Fields(), func(f tree.Field) bool { return strings.HasPrefix(f.Key.Text, prefix) })
 	})
-	for _, i := range append(slices.Clone(served.Own), served.Others...) {
-		r.ingress(i)
+	for _, i := range served.Own {
+		r.ingress(i, false)
+	}
+	for _, i := range served.Others {
+		r.ingress(i, true)
 	}
 	return served
 }
 
 // ingress makes routers of an Ingress (loadConfigurationFromIngresses).
-func (r *reader) ingress(i *kubernetes.Ingress) {
-	base := router{name: i.Name, place: i.Place(), ingress: i}
+func (r *reader) ingress(i *kubernetes.Ingress, bare bool) {
+	base := router{name: i.Name, place: i.Place(), ingress: i, bare: bare}
 	if use := i.Annotations.Field(useAnnotation); use.Exists() {
 		base.place, base.middlewares = use.Place(), splitList(use.String())
 	}
@@ -80,14 +83,4 @@ func ruleOf(i *kubernetes.Ingress, host string, p kubernetes.Path) string {
 		return "PathPrefix(`/`)"
 	}
 	return strings.Join(rules, " && ")
-}
-
-// granting returns the Ingresses that have CORS.
-func (r *reader) granting() (all []*kubernetes.Ingress) {
-	for _, rt := range r.routers {
-		if rt.ingress != nil && len(r.acting(rt.middlewares, 0)) > 0 {
-			all = append(all, rt.ingress)
-		}
-	}
-	return all
 }

@@ -41,6 +41,7 @@ type reader struct {
 	entryPoints entryPoints
 	used        map[*middleware]bool
 	ruled       map[source.Place]bool // of routers with a rule
+	nameless    int                   // routers without one
 }
 
 // Read reads documents: objects of Kubernetes, files of Traefik, compose files with labels,
@@ -49,7 +50,7 @@ func Read(docs []tree.Node) source.Config {
 	r := collect(docs)
 	served := r.ingresses(docs)
 	r.route()
-	r.config.Findings = append(r.config.Findings, served.Beside("Traefik", r.granting())...)
+	r.config.Findings = append(r.config.Findings, served.Beside("Traefik", r.config.Routes)...)
 	r.httpRoutes(docs)
 	r.unused()
 	return r.config

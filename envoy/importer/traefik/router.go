@@ -23,6 +23,7 @@ type router struct {
 	tls         bool
 	labels      bool // it is of the labels of a container
 	ingress     *kubernetes.Ingress
+	bare        bool // Traefik perhaps does not serve it
 }
 
 // rank is the priority: the length of the rule, if none is set.
@@ -110,13 +111,16 @@ func (w worlds) apart(other worlds) bool {
 	return !slices.ContainsFunc(w.entryPoints, func(name string) bool { return slices.Contains(other.entryPoints, name) })
 }
 
-// name says where that is.
-func (w worlds) name() string {
+// besides says where w takes requests and the other does not.
+func (w worlds) besides(other worlds) string {
+	left := slices.DeleteFunc(slices.Clone(w.entryPoints), func(name string) bool { return slices.Contains(other.entryPoints, name) })
 	switch {
-	case w.entryPoints != nil:
-		return "at the entry point " + strings.Join(w.entryPoints, ", ")
-	case w.tls:
+	case len(left) > 0:
+		return "at the entry point " + strings.Join(left, ", ")
+	case w.tls != other.tls && w.tls:
 		return "with TLS"
+	case w.tls != other.tls:
+		return "without TLS"
 	}
 	return "at other entry points"
 }
@@ -141,7 +145,7 @@ func (r *reader) route() {
 	slices.SortStableFunc(r.routers, func(a, b *router) int { return cmp.Compare(b.priority, a.priority) })
 	var lanes []*lane
 	for _, rt := range r.routers {
-		a := r.answer(rt.place, append(r.entryPoints.middlewares(rt.entryPoints), rt.middlewares...))
+		a := r.answer(rt.place, r.namesOf(rt))
 		w, nowhere := r.worldsOf(rt)
 		switch route := (source.Route{Name: rt.name, Place: rt.place, CORS: a.cors, Findings: a.findings}); {
 		case nowhere:
@@ -166,6 +170,14 @@ func (r *reader) route() {
 	}
 }
 
+// namesOf returns the middlewares of a router, outermost first.
+func (r *reader) namesOf(rt *router) []string {
+	if rt.bare {
+		return nil
+	}
+	return append(r.entryPoints.middlewares(rt.entryPoints), rt.middlewares...)
+}
+
 // joins adds the hosts or the paths of the next lane if it is of the same Ingress.
 func (l *lane) joins(next *lane) bool {
 	return l.ingress != nil && l.ingress == next.ingress && slices.Equal(l.route.Findings, next.route.Findings) && join(&l.route, next.route)
@@ -180,7 +192,8 @@ func (r *reader) withoutRule(rt *router, route source.Route) {
 	if rt.labels {
 		what = "a rule, which Traefik makes of the container's name,"
 	}
-	fields.Somewhere(&route, what, true, len(r.routers)-1)
+	r.nameless++
+	fields.Somewhere(&route, what, true, min(r.nameless, len(r.routers)-1))
 	r.config.Routes = append(r.config.Routes, route)
 }
 
@@ -219,14 +232,14 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 		l.tell(source.Decide, other, "has the same priority, and other CORS: either of them takes a request")
 	case otherFirst && l.within(other.worlds):
 	case otherFirst && other.cors == nil:
-		l.tell(source.Differs, other, "goes before this "+other.worlds.name()+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(source.Differs, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.worlds):
 	case other.cors == nil && l.apart(other.worlds):
-		l.off(other, "takes requests like these "+other.worlds.name()+", and has no CORS: policies do not know entry points, so that this is taken to have none")
+		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
 	default:
-		l.tell(source.Decide, other, "takes requests like these "+other.worlds.name()+", without this CORS: policies do not know entry points, so that they have it, too")
+		l.tell(source.Decide, other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
 	}
 }
 
@@ -245,7 +258,19 @@ func (l *lane) off(other *lane, message string) {
 
 // overlap reports whether two lanes may match the same request.
 func overlap(a, b *lane) bool {
-	return meetsAny(a.route.Hosts, b.route.Hosts, sameHost) && meetsAny(a.route.Paths, b.route.Paths, samePath)
+	return a.meetsHosts(b) && b.meetsHosts(a) && meetsAny(a.route.Paths, b.route.Paths, samePath)
+}
+
+// meetsHosts reports whether a lane may be for a host of another one.
+func (l *lane) meetsHosts(other *lane) bool {
+	return len(other.route.Hosts) == 0 || slices.ContainsFunc(other.route.Hosts, func(host string) bool {
+		known := meetsAny(l.route.Hosts, []string{host}, sameHost)
+		return known && (strings.HasPrefix(host, "*") || l.matchesExprs(host))
+	})
+}
+
+func (l *lane) matchesExprs(host string) bool {
+	return !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
 }
 
 // meetsAny reports whether any of two lists fit; an empty one fits all.
@@ -321,7 +346,7 @@ func (l *lane) isWide(host string) bool {
 		return false
 	}
 	known := len(l.route.Hosts) == 0 || slices.ContainsFunc(l.route.Hosts, func(h string) bool { return covers(h, host) })
-	return known && !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
+	return known && l.matchesExprs(host)
 }
 
 // takesFrom reports whether a lane goes before one that is for a host, and answers otherwise.
