@@ -13,7 +13,7 @@ import (
 // preflights of unknown origins stays as it is, unless o says otherwise: else every request
 // would differ.
 func rehearse(o Options, configs []source.Config, known *proofs) Result {
-	was := translateAll(Options{KeepRegexes: true, Unmatched: policy.UnmatchedForward, Upstream: policy.UpstreamDefer}, configs, known)
+	was := translateAll(Options{Rehearse: true, KeepRegexes: true, Unmatched: policy.UnmatchedForward, Upstream: policy.UpstreamDefer}, configs, known)
 	if o.Unmatched == "" {
 		o.Unmatched = policy.UnmatchedForward
 	}

@@ -210,3 +210,11 @@ func TestTheReaderChooses(t *testing.T) {
 		t.Errorf("%s\n%s", r.Text(), got)
 	}
 }
+
+// An input that does nothing about CORS has a line, too.
+func TestWhatDoesNothingIsTold(t *testing.T) {
+	r := importer.Translate(importer.Options{}, configOf(false, "h.example / -"))
+	if len(r.Policies) > 0 || !strings.Contains(r.Report(), "no request gets what the input says about CORS") {
+		t.Errorf("%s\n%s", r.Text(), r.Report())
+	}
+}
