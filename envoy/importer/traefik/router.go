@@ -258,48 +258,19 @@ func (l *lane) off(other *lane, message string) {
 
 // overlap reports whether two lanes may match the same request.
 func overlap(a, b *lane) bool {
-	return a.meetsHosts(b) && b.meetsHosts(a) && meetsAny(a.route.Paths, b.route.Paths, samePath)
+	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.route.Paths, b.route.Paths)
 }
 
 // meetsHosts reports whether a lane may be for a host of another one.
 func (l *lane) meetsHosts(other *lane) bool {
 	return len(other.route.Hosts) == 0 || slices.ContainsFunc(other.route.Hosts, func(host string) bool {
-		known := meetsAny(l.route.Hosts, []string{host}, sameHost)
+		known := fields.HostsMeet(l.route.Hosts, []string{host})
 		return known && (strings.HasPrefix(host, "*") || l.matchesExprs(host))
 	})
 }
 
 func (l *lane) matchesExprs(host string) bool {
 	return !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
-}
-
-// meetsAny reports whether any of two lists fit; an empty one fits all.
-func meetsAny[T any](a, b []T, fit func(a, b T) bool) bool {
-	return len(a) == 0 || len(b) == 0 || slices.ContainsFunc(a, func(x T) bool {
-		return slices.ContainsFunc(b, func(y T) bool { return fit(x, y) })
-	})
-}
-
-func sameHost(a, b string) bool { return a == b || covers(a, b) || covers(b, a) }
-
-// covers reports whether a host with a star covers another one.
-func covers(wide, host string) bool {
-	below, star := strings.CutPrefix(wide, "*")
-	return star && wide != host && strings.HasSuffix(host, below)
-}
-
-func samePath(a, b source.Path) bool {
-	switch {
-	case a.Kind == source.RegexPath || b.Kind == source.RegexPath:
-		return true
-	case a.Kind == source.ExactPath && b.Kind == source.ExactPath:
-		return a.Text.Text == b.Text.Text
-	case b.Kind == source.ExactPath:
-		return strings.HasPrefix(b.Text.Text, a.Text.Text)
-	case a.Kind == source.ExactPath:
-		return strings.HasPrefix(a.Text.Text, b.Text.Text)
-	}
-	return strings.HasPrefix(a.Text.Text, b.Text.Text) || strings.HasPrefix(b.Text.Text, a.Text.Text)
 }
 
 // acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
@@ -342,16 +313,12 @@ func hostsOf(lanes []*lane) (hosts []string) {
 
 // isWide reports whether a lane is for a host and for more.
 func (l *lane) isWide(host string) bool {
-	if slices.Contains(l.route.Hosts, host) {
-		return false
-	}
-	known := len(l.route.Hosts) == 0 || slices.ContainsFunc(l.route.Hosts, func(h string) bool { return covers(h, host) })
-	return known && l.matchesExprs(host)
+	return fields.IsWider(l.route.Hosts, host) && l.matchesExprs(host)
 }
 
 // takesFrom reports whether a lane goes before one that is for a host, and answers otherwise.
 func (l *lane) takesFrom(lanes []*lane, host string) bool {
 	return slices.ContainsFunc(lanes[slices.Index(lanes, l):], func(other *lane) bool {
-		return slices.Contains(other.route.Hosts, host) && l.differs(other) && meetsAny(l.route.Paths, other.route.Paths, samePath)
+		return slices.Contains(other.route.Hosts, host) && l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
 	})
 }
