@@ -145,7 +145,9 @@ func (r *reader) defaults(ingresses []*ingress) {
 	for _, i := range ingresses {
 		for _, rule := range i.Rules {
 			host := hostOf(rule)
-			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool { return n.Field("spec", "defaultBackend").Exists() })
+			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
+				return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
+			})
 			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
 				route.Hosts = []string{host}
 				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
@@ -246,10 +248,7 @@ func (i *ingress) aliases(r *reader) {
 // the beginning on and without case (buildLocation).
 func (r *reader) pathsOf(rule kubernetes.Rule) (all []source.Path) {
 	regex := r.regex[hostOf(rule)]
-	if regex && len(rule.Paths) == 0 {
-		rule.Paths = []kubernetes.Path{{Path: source.Path{Text: source.Text{Place: rule.Host.Place, Text: "/"}}}}
-	}
-	for _, p := range rule.Paths {
+	for _, p := range rule.EachPath() {
 		path := p.Path
 		path.Text.Text = cmp.Or(path.Text.Text, "/")
 		if path.Kind == source.StringPath {
@@ -290,7 +289,7 @@ func (r *reader) enforceRegexes(ingresses []*ingress) {
 	taken := map[location]bool{}
 	for _, i := range ingresses {
 		for _, rule := range i.Rules {
-			for _, p := range append(rule.Paths, kubernetes.Path{})[:max(1, len(rule.Paths))] {
+			for _, p := range rule.EachPath() {
 				at := location{hostOf(rule), cmp.Or(p.Text.Text, "/"), p.Kind == source.ExactPath}
 				if !taken[at] && i.enforcesRegex(at.path) {
 					r.regex[at.host] = true

@@ -127,7 +127,7 @@ func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {
 
 // serviceOf returns the namespace and the name of the service behind a path of an Ingress.
 func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
-	return i.Namespace + "/" + p.Backend()
+	return i.Namespace + "/" + kubernetes.ServiceOf(p.Item.Field("backend"))
 }
 
 // lanesOf returns the lanes of an Ingress, one for each path.
@@ -145,6 +145,10 @@ func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
 			}
 			all = append(all, l)
 		}
+	}
+	if backend := i.DefaultBackend(); backend.Exists() {
+		service := services[i.Namespace+"/"+kubernetes.ServiceOf(backend)]
+		all = append(all, lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)})
 	}
 	return all
 }

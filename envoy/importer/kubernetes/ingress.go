@@ -25,6 +25,14 @@ type Rule struct {
 	Paths []Path
 }
 
+// EachPath returns the paths of a rule, or one without a text if it has none.
+func (r Rule) EachPath() []Path {
+	if len(r.Paths) == 0 {
+		return []Path{{Path: source.Path{Text: source.Text{Place: r.Host.Place}, Kind: source.Segments}}}
+	}
+	return r.Paths
+}
+
 // Path is a path of a rule: a prefix of whole segments, or exact. What an implementation may
 // read in its own way is a prefix as text.
 type Path struct {
@@ -33,9 +41,17 @@ type Path struct {
 	Item tree.Node
 }
 
-// Backend is the service behind the path.
-func (p Path) Backend() string {
-	return cmp.Or(p.Item.Field("backend", "service", "name").String(), p.Item.Field("backend", "serviceName").String())
+// ServiceOf returns the name of the service that a backend is.
+func ServiceOf(backend tree.Node) string {
+	return cmp.Or(backend.Field("service", "name").String(), backend.Field("serviceName").String())
+}
+
+// DefaultBackend is what has the requests that no path has.
+func (i *Ingress) DefaultBackend() tree.Node {
+	if backend := i.Field("spec", "defaultBackend"); backend.Exists() {
+		return backend
+	}
+	return i.Field("spec", "backend") // before networking.k8s.io/v1
 }
 
 // Ingresses returns the Ingresses of documents.
@@ -62,6 +78,9 @@ func Paths(list tree.Node) (all []Path) {
 		p := Path{Path: source.Path{Text: item.Text(), Kind: source.StringPath}, Item: item}
 		if item.IsMapping() {
 			p.Text = item.Field("path").Text()
+		}
+		if p.Text.Text == "" {
+			p.Place = item.Place()
 		}
 		switch item.Field("pathType").String() {
 		case "Exact":

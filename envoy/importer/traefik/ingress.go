@@ -48,15 +48,15 @@ func (r *reader) ingress(i *kubernetes.Ingress, bare bool) {
 	base.tls = i.Annotations.Field(prefix + "tls").True()
 	base.rule.Place = base.place
 	if len(i.Rules) == 0 {
-		if i.Field("spec", "defaultBackend").Exists() {
+		if i.DefaultBackend().Exists() {
 			base.rule.Text, base.priority = "PathPrefix(`/`)", math.MinInt32
 		}
 		r.routers = append(r.routers, &base)
 	}
 	for _, rule := range i.Rules {
-		for _, p := range rule.Paths {
+		for _, p := range rule.EachPath() {
 			rt := base
-			rt.rule = source.Text{Place: p.Item.Place(), Text: ruleOf(i, rule.Host.Text, p)}
+			rt.rule = source.Text{Place: p.Text.Place, Text: ruleOf(i, rule.Host.Text, p)}
 			rt.rank(i.Annotations.Field(prefix + "priority").String())
 			r.routers = append(r.routers, &rt)
 		}

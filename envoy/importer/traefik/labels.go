@@ -2,6 +2,7 @@ package traefik
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -43,6 +44,10 @@ type labels struct {
 }
 
 func (l *labels) walk(n tree.Node) {
+	if isDisabled(n) {
+		l.tell(source.Dropped, source.Text{Place: n.Place()}, "traefik.enable", "Traefik leaves out what has these labels, so they do nothing", "")
+		return
+	}
 	if n.IsText() {
 		l.lines(n)
 		l.entryPoints.argument(n.String())
@@ -61,6 +66,14 @@ func (l *labels) walk(n tree.Node) {
 		}
 		l.walk(item)
 	}
+}
+
+// isDisabled reports whether n is labels that have Traefik leave a container out.
+func isDisabled(n tree.Node) bool {
+	return slices.ContainsFunc(n.Items(), func(item tree.Node) bool { return strings.EqualFold(item.String(), "traefik.enable=false") }) ||
+		slices.ContainsFunc(n.Fields(), func(f tree.Field) bool {
+			return strings.EqualFold(f.Key.Text, "traefik.enable") && f.IsText() && !f.True()
+		})
 }
 
 // lines reads labels that stand one after the other in a text, which is one value to YAML.
@@ -122,6 +135,10 @@ func (l *labels) router(name, field string, value source.Text) {
 		rt.middlewares = splitList(value.Text)
 	case "entrypoints":
 		rt.entryPoints = splitList(value.Text)
+	case "parentrefs":
+		for _, name := range splitList(value.Text) {
+			rt.parents = append(rt.parents, source.Text{Place: value.Place, Text: "the router " + name + " before it"})
+		}
 	case "tls":
 		rt.tls = value.Text != "false"
 	case "priority":

@@ -184,7 +184,7 @@ func (r *reader) ingressRoute(o tree.Object) {
 	for _, n := range o.Field("spec", "routes").Items() {
 		rt := &router{
 			name: o.Name, place: n.Place(), rule: n.Field("match").Text(),
-			entryPoints: names(o.Field("spec", "entryPoints")), tls: o.Field("spec", "tls").Exists(),
+			entryPoints: names(o.Field("spec", "entryPoints")), tls: o.Field("spec", "tls").Exists(), parents: parents(o.Field("spec", "parentRefs")),
 		}
 		for _, m := range n.Field("middlewares").Items() {
 			rt.middlewares = append(rt.middlewares, reference(m, o.Namespace))
@@ -197,7 +197,7 @@ func (r *reader) ingressRoute(o tree.Object) {
 func (r *reader) fileRouter(f tree.Field) {
 	rt := &router{
 		name: f.Key.Text, place: f.Key.Place, rule: field(f.Node, "rule").Text(), middlewares: names(field(f.Node, "middlewares")),
-		entryPoints: names(field(f.Node, "entryPoints")), tls: field(f.Node, "tls").Exists(),
+		entryPoints: names(field(f.Node, "entryPoints")), tls: field(f.Node, "tls").Exists(), parents: parents(field(f.Node, "parentRefs")),
 	}
 	rt.rank(field(f.Node, "priority").String())
 	r.routers = append(r.routers, rt)

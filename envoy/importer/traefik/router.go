@@ -10,6 +10,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
 // router is what sends requests through middlewares.
@@ -21,7 +22,8 @@ type router struct {
 	middlewares []string
 	entryPoints []string // none: the default ones
 	tls         bool
-	labels      bool // it is of the labels of a container
+	parents     []source.Text // routers that come before it
+	labels      bool          // it is of the labels of a container
 	ingress     *kubernetes.Ingress
 	bare        bool // Traefik perhaps does not serve it
 }
@@ -153,6 +155,7 @@ func (r *reader) route() {
 		case rt.rule.Text == "":
 			r.withoutRule(rt, route)
 		default:
+			route.Conditions = rt.parents
 			for _, alternative := range routesOf(route, rt.rule) {
 				lanes = append(lanes, &lane{rt, a, alternative, w})
 			}
@@ -183,6 +186,14 @@ func (l *lane) joins(next *lane) bool {
 	return l.ingress != nil && l.ingress == next.ingress && slices.Equal(l.route.Findings, next.route.Findings) && join(&l.route, next.route)
 }
 
+// parents returns the conditions that are the routers before one.
+func parents(list tree.Node) (all []source.Text) {
+	for _, n := range list.Entries() {
+		all = append(all, source.Text{Place: n.Place(), Text: "the router " + cmp.Or(n.String(), n.Field("name").String()) + " before it"})
+	}
+	return all
+}
+
 // withoutRule adds a router of which the input does not say what it is for.
 func (r *reader) withoutRule(rt *router, route source.Route) {
 	if route.CORS == nil && len(route.Findings) == 0 {
@@ -203,9 +214,9 @@ func (l *lane) differs(other *lane) bool {
 }
 
 // compare tells where lanes differ by their entry points alone, of which policies know nothing,
-// or not even by these. There, what has no CORS goes before what has. A lane that only redirects
-// what others take with TLS is left out.
-func compare(lanes []*lane) (left []*lane) {
+// or not even by these. There, what has no CORS goes before what has.
+func compare(lanes []*lane) []*lane {
+	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool { return l.onlyRedirects(lanes) })
 	for i, l := range lanes {
 		for k, other := range lanes {
 			if l.route.CORS != nil && l.router != other.router && l.differs(other) && overlap(l, other) {
@@ -213,10 +224,14 @@ func compare(lanes []*lane) (left []*lane) {
 			}
 		}
 	}
-	return slices.DeleteFunc(lanes, func(l *lane) bool {
-		return l.redirects && l.cors == nil && slices.ContainsFunc(lanes, func(other *lane) bool {
-			return other.cors != nil && l.apart(other.worlds) && overlap(l, other)
-		})
+	return lanes
+}
+
+// onlyRedirects reports whether a lane redirects what another one, which has CORS, takes with TLS
+// or at another entry point.
+func (l *lane) onlyRedirects(lanes []*lane) bool {
+	return l.redirects && l.cors == nil && slices.ContainsFunc(lanes, func(other *lane) bool {
+		return other.cors != nil && l.apart(other.worlds) && overlap(l, other)
 	})
 }
 
@@ -225,7 +240,6 @@ func compare(lanes []*lane) (left []*lane) {
 func (l *lane) meet(other *lane, otherFirst bool) {
 	tie := l.priority == other.priority && !l.apart(other.worlds)
 	switch {
-	case other.redirects && other.cors == nil && l.apart(other.worlds):
 	case tie && other.cors == nil:
 		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
 	case tie:

@@ -43,14 +43,14 @@ func routesOf(route source.Route, rule source.Text) (routes []alternative) {
 			Message: "the rule is not understood (" + p.err + "): there is no policy for it", Hint: "write hosts and paths into a policy by hand",
 		})
 		route.CORS = nil
-		route.Conditions = []source.Text{rule}
+		route.Conditions = append(slices.Clone(route.Conditions), rule)
 		return []alternative{{route: route}}
 	}
 	for _, t := range terms {
 		r := route
-		r.Hosts, r.Paths, r.Conditions = t.hosts, t.paths, t.conditions
+		r.Hosts, r.Paths, r.Conditions = t.hosts, t.paths, append(slices.Clone(route.Conditions), t.conditions...)
 		for _, e := range t.hostExprs {
-			r.Conditions = append(slices.Clone(r.Conditions), e.text)
+			r.Conditions = append(r.Conditions, e.text)
 		}
 		if len(routes) == 0 || !join(&routes[len(routes)-1].route, r) {
 			routes = append(routes, alternative{r, t.hostExprs})
