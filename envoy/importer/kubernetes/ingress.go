@@ -157,12 +157,12 @@ type Group struct {
 	// of none, have its annotations. Others are perhaps not, or not: they have no annotations
 	// of any controller.
 	Own, Others []*Ingress
+
+	places map[source.Place]bool
 }
 
 // Has reports whether a document is one of the Ingresses.
-func (g Group) Has(doc tree.Node) bool {
-	return slices.ContainsFunc(append(slices.Clone(g.Own), g.Others...), func(i *Ingress) bool { return i.Place() == doc.Place() })
-}
+func (g Group) Has(doc tree.Node) bool { return g.places[doc.Place()] }
 
 // ServedBy groups the Ingresses of documents. mine reports whether one has annotations of the
 // controller that tell that it serves it.
@@ -174,13 +174,17 @@ func ServedBy(by Controller, docs []tree.Node, mine func(*Ingress) bool) (g Grou
 			used[class] = true
 		}
 	}
+	g.places = map[source.Place]bool{}
 	for _, i := range all {
 		class := i.Class().String()
+		g.places[i.Place()] = true
 		switch serves := classes.Serves(class, by); {
 		case serves == Yes, serves == Maybe && used[class]:
 			g.Own = append(g.Own, i)
 		case !i.isAnnotated():
 			g.Others = append(g.Others, i)
+		default:
+			delete(g.places, i.Place())
 		}
 	}
 	return g

@@ -3,6 +3,7 @@ package traefik
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -290,17 +291,25 @@ func (l *lane) matchesExprs(host string) bool {
 // acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
 // goes before one for more hosts, whatever the priorities are.
 func acrossHosts(lanes []*lane) (all []*lane) {
+	byHost := map[string][]int{}
+	for i, l := range lanes {
+		for _, host := range l.route.Hosts {
+			byHost[host] = append(byHost[host], i)
+		}
+	}
 	added := map[*lane][]string{}
-	for _, host := range hostsOf(lanes) {
-		last := 0
-		for i, l := range lanes {
-			if slices.Contains(l.route.Hosts, host) {
-				last = i
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		own := byHost[host]
+		var wide []*lane
+		takes := false
+		for i, l := range lanes[:own[len(own)-1]] {
+			if l.isWide(host) {
+				wide = append(wide, l)
+				takes = takes || slices.ContainsFunc(own, func(k int) bool { return k > i && l.takesFrom(lanes[k]) })
 			}
 		}
-		wide := slices.DeleteFunc(slices.Clone(lanes[:last]), func(l *lane) bool { return !l.isWide(host) })
-		if slices.ContainsFunc(wide, func(l *lane) bool { return l.takesFrom(lanes[:last+1], host) }) {
-			for _, l := range wide {
+		for _, l := range wide {
+			if takes {
 				added[l] = append(added[l], host)
 			}
 		}
@@ -317,22 +326,12 @@ func acrossHosts(lanes []*lane) (all []*lane) {
 	return all
 }
 
-func hostsOf(lanes []*lane) (hosts []string) {
-	for _, l := range lanes {
-		hosts = append(hosts, l.route.Hosts...)
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
-
 // isWide reports whether a lane is for a host and for more.
 func (l *lane) isWide(host string) bool {
 	return fields.IsWider(l.route.Hosts, host) && l.matchesExprs(host)
 }
 
-// takesFrom reports whether a lane goes before one that is for a host, and answers otherwise.
-func (l *lane) takesFrom(lanes []*lane, host string) bool {
-	return slices.ContainsFunc(lanes[slices.Index(lanes, l):], func(other *lane) bool {
-		return slices.Contains(other.route.Hosts, host) && l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
-	})
+// takesFrom reports whether a lane takes requests from one behind it, and answers otherwise.
+func (l *lane) takesFrom(other *lane) bool {
+	return l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
 }
