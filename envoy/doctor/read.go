@@ -13,7 +13,6 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -71,21 +70,6 @@ func read(in Input) (*facts, error) {
 	r.readStatus(in.Status)
 	r.connect()
 	return r.facts, nil
-}
-
-// toJSON returns a document as JSON. What is YAML is small: people have written it.
-func toJSON(doc []byte) ([]byte, error) {
-	if json.Valid(doc) {
-		return doc, nil
-	}
-	if len(doc) > maxYAML {
-		return nil, errors.New("it is not JSON, and too large for a bootstrap in YAML")
-	}
-	var v any
-	if err := yaml.Unmarshal(doc, &v); err != nil {
-		return nil, errors.New("it is neither JSON nor YAML")
-	}
-	return json.Marshal(v)
 }
 
 // document is a config dump, or a bootstrap.
