@@ -14,6 +14,7 @@ import (
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 )
 
@@ -24,6 +25,7 @@ type facts struct {
 	version  version
 	node     string
 	policies *policy.Set
+	compiled map[string]*notrip.Result // what policies compile into, by options
 	service  string
 
 	listeners []*listener.Listener

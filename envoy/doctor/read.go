@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 )
 
@@ -52,7 +53,7 @@ type reader struct {
 func read(in Input) (*facts, error) {
 	r := reader{&facts{
 		clusters: map[string]*cluster.Cluster{}, delivered: map[string]*delivery{}, routes: map[string]*route.RouteConfiguration{},
-		policies: in.Policies, service: in.Service,
+		policies: in.Policies, compiled: map[string]*notrip.Result{}, service: in.Service,
 	}}
 	if len(in.Config) > MaxBytes {
 		return nil, fmt.Errorf("the config dump has more than %d MiB", MaxBytes>>20)
