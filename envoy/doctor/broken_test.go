@@ -151,6 +151,14 @@ var brokens = []broken{
 	{"a header of local replies", oneTrip, func(b object) {
 		envoytest.Manager(b)["local_reply_config"] = object{"mappers": []any{object{"filter": object{"status_code_filter": object{"comparison": object{"op": "GE", "value": object{"default_value": 500, "runtime_key": "x"}}}}, "headers_to_add": grants}}}
 	}, false, []string{"cors-header-added at " + chain}},
+	{"a header on a route of one scope", oneTrip, func(b object) {
+		list := object{}
+		routes := scopes(b, "apart", object{"scoped_route_configurations_list": list})
+		other := envoytest.Clone(routes)
+		other["name"] = "other"
+		other["virtual_hosts"].([]any)[0].(object)["routes"].([]any)[0].(object)["response_headers_to_add"] = grants
+		list["scoped_route_configurations"] = []any{scope("api", routes), scope("shop", other)}
+	}, false, []string{"cors-header-added at route config other, virtual host all, route upstream"}},
 	{"an Origin that is taken away", oneTrip, func(b object) {
 		insert(b, 0, typed("clean", "header_mutation.v3.HeaderMutation", object{"mutations": object{"request_mutations": []any{object{"remove": "origin"}}}}))
 	}, false, []string{"origin-changed at " + chain + ", filter clean"}},

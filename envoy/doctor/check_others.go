@@ -91,12 +91,11 @@ func (m *manager) added(p Place, what string, report report) {
 }
 
 func (m *manager) routesAdding(report report) {
-	if m.routes == nil {
-		return
+	for _, rc := range m.routes {
+		where := m.place
+		where.RouteConfig = rc.GetName()
+		m.addedBy(where, rc.GetResponseHeadersToAdd(), report)
 	}
-	where := m.place
-	where.RouteConfig = m.routes.GetName()
-	m.addedBy(where, m.routes.GetResponseHeadersToAdd(), report)
 	for _, s := range m.spots() {
 		if s.route == nil {
 			m.addedBy(s.place, s.host.GetResponseHeadersToAdd(), report)

@@ -268,10 +268,17 @@ func (m *manager) spots() []spot { return m.places }
 
 // findSpots makes what spots returns.
 func (m *manager) findSpots() (list []spot) {
-	for _, vh := range m.routes.GetVirtualHosts() {
+	for _, rc := range m.routes {
+		list = append(list, m.spotsOf(rc)...)
+	}
+	return list
+}
+
+func (m *manager) spotsOf(rc *route.RouteConfiguration) (list []spot) {
+	for _, vh := range rc.GetVirtualHosts() {
 		p := m.place
-		p.RouteConfig, p.VirtualHost = m.routes.GetName(), vh.GetName()
-		above := []perFilter{vh.GetTypedPerFilterConfig(), m.routes.GetTypedPerFilterConfig()}
+		p.RouteConfig, p.VirtualHost = rc.GetName(), vh.GetName()
+		above := []perFilter{vh.GetTypedPerFilterConfig(), rc.GetTypedPerFilterConfig()}
 		list = append(list, spot{place: p, host: vh, says: above})
 		for i, rt := range vh.GetRoutes() {
 			p.Route = cmp.Or(rt.GetName(), routeName(rt, i))

@@ -71,7 +71,7 @@ func nameKeys(n *yaml.Node) error {
 // write them: protojson knows both names of those in Envoy's own messages.
 var inCamelCase = regexp.MustCompile(`"(?:` + strings.Join([]string{
 	"staticResources", "staticListeners", "dynamicListeners", "staticClusters", "dynamicActiveClusters", "dynamicWarmingClusters",
-	"staticRouteConfigs", "dynamicRouteConfigs", "routeConfig", "ecdsFilters", "ecdsFilter", "activeState", "warmingState", "errorState", "versionInfo",
+	"staticRouteConfigs", "dynamicRouteConfigs", "routeConfig", "dynamicScopedRouteConfigs", "scopedRouteConfigs", "ecdsFilters", "ecdsFilter", "activeState", "warmingState", "errorState", "versionInfo",
 }, "|") + `)"\s*:`)
 
 var capital = regexp.MustCompile(`[A-Z]`)

@@ -37,10 +37,13 @@ func TestBothSpellingsOfFieldsAreRead(t *testing.T) {
 			object{"@type": "x/EcdsConfigDump", "ecds_filters": []any{object{"version_info": "v2", "ecds_filter": filter, "error_state": object{"details": "it is bad"}}}})
 		return d
 	}
+	scoped := written(t, oneTrip)
+	scopes(scoped, "apart", object{"scoped_rds": object{}})
+	of := object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{scope("api", routes)}}}}
 	status := []byte(`{"ready": true, "envoys": [{"node": "edge-1", "resources": [{"name": "` + nameOf(filters(b)[0]) + `", "version": "v2"}]}]}`)
 	for name, doc := range map[string]object{
 		"a bootstrap": b, "a dump": dumpOf(b), "a dump of what was delivered": byRDS("dynamic_active_clusters", "dynamic_route_configs"),
-		"a dump of what warms": byRDS("dynamic_warming_clusters", "static_route_configs"),
+		"a dump of scopes": dumpOf(scoped, of), "a dump of what warms": byRDS("dynamic_warming_clusters", "static_route_configs"),
 	} {
 		want := examine(t, doctor.Input{Config: encode(t, doc), Status: status})
 		got := examine(t, doctor.Input{Config: encode(t, inCamelCase(doc)), Status: status})

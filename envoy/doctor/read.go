@@ -53,6 +53,7 @@ type reader struct {
 func read(in Input) (*facts, error) {
 	r := reader{&facts{
 		clusters: map[string]*cluster.Cluster{}, delivered: map[string]*delivery{}, routes: map[string]*route.RouteConfiguration{},
+		scopes:   map[string][]*route.ScopedRouteConfiguration{},
 		policies: in.Policies, compiled: map[string]*notrip.Result{}, service: in.Service,
 	}}
 	if len(in.Config) > MaxBytes {
@@ -129,7 +130,15 @@ type dumped struct {
 	DynamicListeners []held          `json:"dynamic_listeners"`
 	StaticRoutes     []held          `json:"static_route_configs"`
 	DynamicRoutes    []held          `json:"dynamic_route_configs"`
+	DynamicScopes    []heldScopes    `json:"dynamic_scoped_route_configs"`
 	Delivered        []heldExtension `json:"ecds_filters"`
+}
+
+// heldScopes are scoped routes that were delivered. Those that are inline stand in the
+// listener.
+type heldScopes struct {
+	Name   string            `json:"name"`
+	Scopes []json.RawMessage `json:"scoped_route_configs"`
 }
 
 // heldExtension is what was delivered by extension config discovery.
@@ -183,6 +192,9 @@ func (r reader) readPart(part json.RawMessage) {
 	}
 	for _, h := range slices.Concat(d.StaticListeners, d.DynamicListeners, d.StaticRoutes, d.DynamicRoutes) {
 		r.readHeld(h)
+	}
+	for _, s := range d.DynamicScopes {
+		r.readScopes(s)
 	}
 	for _, e := range d.Delivered {
 		r.readDelivered(e)
@@ -259,6 +271,15 @@ func (r reader) readRoutes(raw json.RawMessage) {
 	rc := &route.RouteConfiguration{}
 	if r.message(raw, rc, "a route configuration") {
 		r.routes[rc.GetName()] = rc
+	}
+}
+
+func (r reader) readScopes(h heldScopes) {
+	for _, raw := range h.Scopes {
+		s := &route.ScopedRouteConfiguration{}
+		if r.message(raw, s, "a scoped route configuration") {
+			r.scopes[h.Name] = append(r.scopes[h.Name], s)
+		}
 	}
 }
 

@@ -49,6 +49,22 @@ func dumpOf(b object, more ...object) object {
 	return object{"configs": configs}
 }
 
+// scopes has the traffic listener choose among scoped routes, and returns what its routes were.
+func scopes(b object, name string, of object) (routes object) {
+	m := envoytest.Manager(b)
+	routes = m["route_config"].(object)
+	delete(m, "route_config")
+	of["name"], of["rds_config_source"] = name, object{"ads": object{}}
+	of["scope_key_builder"] = object{"fragments": []any{object{"header_value_extractor": object{"name": ":authority", "element_separator": ".", "index": 0}}}}
+	m["scoped_routes"] = of
+	return routes
+}
+
+// scope is one scope of a list.
+func scope(name string, routes object) object {
+	return object{"name": name, "key": object{"fragments": []any{object{"string_key": name}}}, "route_configuration": routes}
+}
+
 // codes are those of a report's findings, each once, but for notes of how Envoy fails.
 func codes(r doctor.Report) (list []string) {
 	for _, f := range r.Findings {
@@ -104,6 +120,26 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			perFilter(host, "corsgate.apply", off)
 			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": routes}}}))}
 		}, []string{"half-switched-off"}},
+		{"scoped routes that are delivered", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			scoped := scopes(b, "apart", object{"scoped_rds": object{}})
+			elsewhere, inline := envoytest.Clone(scoped), envoytest.Clone(scoped)
+			perFilter(elsewhere["virtual_hosts"].([]any)[0].(object), "corsgate.apply", off)
+			inline["virtual_hosts"].([]any)[0].(object)["response_headers_to_add"] = grants
+			kind := "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": elsewhere}}},
+				object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{
+					object{"@type": kind, "name": "a", "route_configuration_name": "traffic"}, object{"@type": kind, "name": "b", "route_configuration_name": "traffic"},
+					object{"@type": kind, "name": "c", "route_configuration": inline},
+				}}, object{"name": "others", "scoped_route_configs": []any{object{"@type": kind, "name": "d", "route_configuration_name": "not-there"}}}}}))}
+		}, []string{"cors-header-added", "half-switched-off"}},
+		{"scoped routes that come with the first request", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			scopes(b, "apart", object{"scoped_rds": object{}})
+			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{
+				object{"name": "a", "route_configuration_name": "traffic", "on_demand": true},
+			}}}}))}
+		}, []string{"unreadable"}},
 		{"routes that are not there", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
 			m := envoytest.Manager(b)
