@@ -40,6 +40,9 @@ type facts struct {
 	stats     map[string]uint64                            // :: name of a counter or gauge; nil if not known
 	status    *status                                      // nil if not known
 
+	// normalizes says that Envoy's runtime turns normalize_path on where nothing is said.
+	normalizes bool
+
 	refused, warming []string // resources whose last version Envoy has refused, or does not use yet
 	unread           []Finding
 }

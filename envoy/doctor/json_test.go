@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/corsgate/corsgate/envoy/doctor"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
 // TestBothSpellingsOfFieldsAreRead has what Envoy writes, and the same in camel case, as
@@ -40,10 +41,15 @@ func TestBothSpellingsOfFieldsAreRead(t *testing.T) {
 	scoped := written(t, oneTrip)
 	scopes(scoped, "apart", object{"scoped_rds": object{}})
 	of := object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{scope("api", routes)}}}}
+	runtime := written(t, byRoute)
+	runtime["layered_runtime"] = layers(object{"http_connection_manager.normalize_path": true})
+	delete(envoytest.Manager(runtime), "normalize_path")
+	delete(host(runtime), "typed_per_filter_config")
+	delete(route(runtime), "typed_per_filter_config")
 	status := []byte(`{"ready": true, "envoys": [{"node": "edge-1", "resources": [{"name": "` + nameOf(filters(b)[0]) + `", "version": "v2"}]}]}`)
 	for name, doc := range map[string]object{
 		"a bootstrap": b, "a dump": dumpOf(b), "a dump of what was delivered": byRDS("dynamic_active_clusters", "dynamic_route_configs"),
-		"a dump of scopes": dumpOf(scoped, of), "a dump of what warms": byRDS("dynamic_warming_clusters", "static_route_configs"),
+		"a dump of scopes": dumpOf(scoped, of), "a runtime": runtime, "a dump of what warms": byRDS("dynamic_warming_clusters", "static_route_configs"),
 	} {
 		want := examine(t, doctor.Input{Config: encode(t, doc), Status: status})
 		got := examine(t, doctor.Input{Config: encode(t, inCamelCase(doc)), Status: status})
@@ -60,6 +66,9 @@ func inCamelCase(v any) any {
 		all := object{}
 		for name, value := range v {
 			parts := strings.Split(name, "_")
+			if strings.Contains(name, ".") {
+				parts = []string{name} // a name that somebody has given
+			}
 			for i := range parts[1:] {
 				parts[i+1] = strings.ToUpper(parts[i+1][:1]) + parts[i+1][1:]
 			}

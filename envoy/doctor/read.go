@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -101,8 +102,9 @@ func (d document) only() (document, error) {
 
 // bootstrap is what is read of a bootstrap.
 type bootstrap struct {
-	Node   json.RawMessage `json:"node"`
-	Static struct {
+	Node    json.RawMessage `json:"node"`
+	Runtime json.RawMessage `json:"layered_runtime"`
+	Static  struct {
 		Listeners []json.RawMessage `json:"listeners"`
 		Clusters  []json.RawMessage `json:"clusters"`
 	} `json:"static_resources"`
@@ -240,6 +242,7 @@ func nameOf(h held) string {
 }
 
 func (r reader) readBootstrap(b bootstrap) {
+	r.readRuntime(b.Runtime)
 	if !present(b.Node) {
 		return
 	}
@@ -250,6 +253,23 @@ func (r reader) readBootstrap(b bootstrap) {
 	r.node = node.GetId()
 	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
 		r.version = version{int(v.GetMajorNumber()), int(v.GetMinorNumber())}
+	}
+}
+
+// readRuntime reads what the bootstrap says of Envoy's runtime: the last layer that has a key
+// counts.
+func (r reader) readRuntime(raw json.RawMessage) {
+	var runtime bootstrapv3.LayeredRuntime
+	if !present(raw) || !r.message(raw, &runtime, "the runtime") {
+		return
+	}
+	for _, layer := range runtime.GetLayers() {
+		fields := layer.GetStaticLayer().GetFields()
+		if fields["http_connection_manager.normalize_path"] != nil {
+			r.normalizes = fields["http_connection_manager.normalize_path"].GetBoolValue()
+		} else if nested := fields["http_connection_manager"].GetStructValue().GetFields()["normalize_path"]; nested != nil {
+			r.normalizes = nested.GetBoolValue()
+		}
 	}
 }
 

@@ -60,6 +60,15 @@ func scopes(b object, name string, of object) (routes object) {
 	return routes
 }
 
+// layers are those of Envoy's runtime.
+func layers(static ...object) object {
+	var list []any
+	for _, one := range static {
+		list = append(list, object{"name": "layer", "static_layer": one})
+	}
+	return object{"layers": list}
+}
+
 // scope is one scope of a list.
 func scope(name string, routes object) object {
 	return object{"name": name, "key": object{"fragments": []any{object{"string_key": name}}}, "route_configuration": routes}
@@ -202,7 +211,30 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			setFilters(b, []any{typed("corsgate", "ext_authz.v3.ExtAuthz", object{"failure_mode_allow": true, "clear_route_cache": true, "include_peer_certificate": true,
 				"grpc_service": object{"envoy_grpc": object{"cluster_name": "corsgate"}}})})
 			return doctor.Input{Config: encode(t, b)}
-		}, []string{"credentials-sent", "route-cache-cleared"}},
+		}, []string{"bare-filter", "credentials-sent", "headers-withheld", "route-cache-cleared"}},
+		{"a share that somebody may change", func(t *testing.T) doctor.Input {
+			b := written(t, extAuthz)
+			ask(b)["filter_enabled"] = object{"default_value": object{"numerator": 100, "denominator": "HUNDRED"}, "runtime_key": "hunter2"}
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"asked-by-chance"}},
+		{"paths that the runtime normalises", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			delete(envoytest.Manager(b), "normalize_path")
+			b["layered_runtime"] = layers(object{"http_connection_manager.normalize_path": false}, object{"http_connection_manager.normalize_path": true})
+			return doctor.Input{Config: encode(t, b)}
+		}, nil},
+		{"paths that the runtime does not normalise", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			delete(envoytest.Manager(b), "normalize_path")
+			b["layered_runtime"] = layers(object{"http_connection_manager": object{"normalize_path": true}}, object{"http_connection_manager": object{"normalize_path": false}})
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"path-not-normalised"}},
+		{"paths that a listener does not normalise", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			envoytest.Manager(b)["normalize_path"] = false
+			b["layered_runtime"] = layers(object{"http_connection_manager": object{"normalize_path": true}})
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"path-not-normalised"}},
 		{"a counter of a filter without a prefix", func(t *testing.T) doctor.Input {
 			b := written(t, twoPhase)
 			delete(ask(b), "stat_prefix")
@@ -256,6 +288,19 @@ func TestManyFindingsAreBounded(t *testing.T) {
 	r := examine(t, doctor.Input{Config: encode(t, b)})
 	if r.Warnings != 20 || !strings.Contains(r.Findings[19].What, "480 more") {
 		t.Errorf("%d warnings, the last: %s", r.Warnings, r.Findings[19].What)
+	}
+}
+
+// TestRoutesOfScopesAreReadOnce has two scopes with the same routes.
+func TestRoutesOfScopesAreReadOnce(t *testing.T) {
+	b := written(t, oneTrip)
+	routes := scopes(b, "apart", object{"scoped_rds": object{}})
+	routes["response_headers_to_add"] = grants
+	list := []any{object{"name": "a", "route_configuration_name": "traffic"}, object{"name": "b", "route_configuration_name": "traffic"}}
+	d := dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": routes}}},
+		object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": list}}})
+	if r := examine(t, doctor.Input{Config: encode(t, d)}); len(r.Findings) != 1 {
+		t.Errorf("found %s", text(r))
 	}
 }
 
