@@ -111,6 +111,25 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			addHost(b, extra)
 			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
 		}, nil},
+		{"hosts as Istio names them", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			host(b)["name"], host(b)["domains"] = "example.com:80", []any{"example.com", "example.com:*"}
+			for name, domains := range map[string][]any{"elsewhere.test:80": {"elsewhere.test:*", "10.0.0.1:*", "[2001:db8::1]:*"}, "allow_any": {"*", "*:80"}} {
+				extra := envoytest.Clone(host(b))
+				delete(extra, "typed_per_filter_config")
+				extra["name"], extra["domains"] = name, domains
+				addHost(b, extra)
+			}
+			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
+		}, nil},
+		{"a host with any port, without static", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			extra := envoytest.Clone(host(b))
+			delete(extra, "typed_per_filter_config")
+			extra["name"], extra["domains"] = "example.com:80", []any{"example.com:*"}
+			addHost(b, extra)
+			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
+		}, []string{"host-without-part"}},
 		{"an old Envoy, by its node", func(t *testing.T) doctor.Input {
 			d := dumpOf(written(t, oneTrip))
 			find(d, "minor_number")["minor_number"] = 38
