@@ -22,13 +22,11 @@ func Claims(doc tree.Node) bool {
 	return len(annotated(doc)) > 0 || doc.Field("kind").String() == "Ingress" && hasForeign(doc.Field("metadata", "annotations"))
 }
 
-var controller = kubernetes.Controller{Class: "nginx", Name: "ingress-nginx"}
-
 // ownClass reports whether an Ingress says that ingress-nginx serves it. A class without
 // "nginx" in its name may be of any controller.
 func ownClass(doc tree.Node) bool {
 	return slices.ContainsFunc(kubernetes.Ingresses([]tree.Node{doc}), func(i *kubernetes.Ingress) bool {
-		return kubernetes.Classes{}.Serves(i.Class().String(), controller) == kubernetes.Yes
+		return kubernetes.Classes{}.Serves(i.Class().String(), kubernetes.Nginx) == kubernetes.Yes
 	})
 }
 
@@ -49,7 +47,7 @@ func (i *ingress) class() (class tree.Node) {
 // is not known may be one of ingress-nginx.
 func (r *reader) servedByOther(i *ingress) bool {
 	class := i.class()
-	switch r.classes.Serves(class.String(), controller) {
+	switch r.classes.Serves(class.String(), kubernetes.Nginx) {
 	case kubernetes.Yes:
 		return false
 	case kubernetes.Maybe:
@@ -97,7 +95,7 @@ type ingress struct {
 // another Ingress do not hold for them.
 func Read(docs []tree.Node) source.Config {
 	r := &reader{classes: kubernetes.ClassesOf(docs), regex: map[string]bool{}, snippets: map[string]bool{}, apart: map[source.Place]bool{}, config: source.Config{Choose: choose}}
-	r.served = kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
+	r.served = kubernetes.ServedBy(kubernetes.Nginx, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
 	var ingresses []*ingress
 	for _, doc := range docs {
 		found := annotated(doc)

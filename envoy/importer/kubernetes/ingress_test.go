@@ -9,8 +9,6 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
-var nginx = kubernetes.Controller{Class: "nginx", Name: "ingress-nginx"}
-
 func TestServes(t *testing.T) {
 	classes := kubernetes.Classes{"edge": "k8s.io/ingress-nginx", "nginx-plus": "nginx.org/ingress-controller"}
 	for class, want := range map[string]kubernetes.Serves{
@@ -18,7 +16,7 @@ func TestServes(t *testing.T) {
 		"nginx": kubernetes.Yes, "internal-nginx": kubernetes.Yes, "edge": kubernetes.Yes,
 		"nginx-plus": kubernetes.No, "kong": kubernetes.No, "my-traefik": kubernetes.No,
 	} {
-		if got := classes.Serves(class, nginx); got != want {
+		if got := classes.Serves(class, kubernetes.Nginx); got != want {
 			t.Errorf("class %q: %d, want %d", class, got, want)
 		}
 	}
@@ -42,19 +40,21 @@ func TestServedBy(t *testing.T) {
 ---
 {kind: Ingress, metadata: {name: read-elsewhere, annotations: {konghq.com/plugins: cors}}, spec: {ingressClassName: kong}}
 ---
+{kind: Ingress, metadata: {name: read-by-kong, annotations: {konghq.com/strip-path: "true"}}}
+---
 {kind: Service, metadata: {name: none}}
 `)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := kubernetes.ServedBy(nginx, docs, func(i *kubernetes.Ingress) bool { return i.Name == "by-annotation" })
+	g := kubernetes.ServedBy(kubernetes.Nginx, docs, func(i *kubernetes.Ingress) bool { return i.Name == "by-annotation" })
 	if own := names(g.Own); own != "by-class by-annotation of-that-class without-class by-old-class" {
 		t.Error("own:", own)
 	}
 	if others := names(g.Others); others != "other-class foreign" {
 		t.Error("others:", others)
 	}
-	if !g.Has(docs[0]) || g.Has(docs[7]) || g.Has(docs[8]) {
+	if !g.Has(docs[0]) || g.Has(docs[7]) || g.Has(docs[8]) || g.Has(docs[9]) {
 		t.Error("Has does not fit the group")
 	}
 }
