@@ -2,6 +2,7 @@ package nginx
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,19 +28,22 @@ type entry struct {
 
 // cors returns what a location does about CORS, or nil for nothing.
 func (s *site) cors() *source.CORS {
-	paths := explore(func(choose func(condition) bool) answer { return s.answer("", choose) })
+	paths := s.explore("")
 	if paths == nil {
-		s.findings.add(source.Finding{
-			Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
-			Hint: "write the origins into one map of $http_origin",
-		})
+		s.tooMany()
 		return nil
 	}
-	paths = s.usual(paths)
-	if paths == nil {
+	s.isLocal = !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.verdict != denied || p.answer.preflights })
+	paths, ok := s.usual(paths, "nothing is imported")
+	if !ok {
 		return nil
 	}
 	literals := s.literals()
+	s.errorPages(paths, literals)
+	if s.conf.isSpent() {
+		s.tooMany()
+		return nil
+	}
 	refused := s.refused(paths, literals)
 	found := s.regexEntries(paths, literals)
 	for _, l := range literals {
@@ -74,65 +78,99 @@ func (s *site) cors() *source.CORS {
 
 // place is where the location's Access-Control-Allow-Origin stands, else the location.
 func (s *site) place() (at source.Place) {
-	for scope := s.location; scope != nil; scope = scope.parent {
+	for scope := s.location.scope; scope != nil; scope = scope.parent {
 		walk(scope.list, func(d *directive) {
 			if at.Line == 0 && setsOrigin(d) {
 				at = d.Place
 			}
 		})
 	}
-	if at.Line == 0 && len(s.location.list) > 0 {
-		at = s.location.list[0].Place
+	if list := s.location.scope.list; at.Line == 0 && len(list) > 0 {
+		at = list[0].Place
 	}
 	return at
 }
 
+// tooMany tells of a location that is not followed to the end.
+func (s *site) tooMany() {
+	f := source.Finding{
+		Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
+		Hint: "write the origins into one map of $http_origin",
+	}
+	switch {
+	case s.conf.told:
+		return
+	case s.conf.isSpent():
+		s.conf.told = true
+		f.Message = "the configuration takes too long to follow: nothing is imported for this location and all that are read after it"
+		f.Hint = "import its servers one by one"
+	}
+	s.findings.add(f)
+}
+
 // usual returns the paths on which no other condition holds, if that is the whole story.
-func (s *site) usual(paths []way) []way {
-	for _, c := range others(paths) {
+// Otherwise, left says what comes of it.
+func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
+	open := slices.DeleteFunc(others(paths), func(c condition) bool {
 		no, yes := fork(paths, c)
-		switch {
-		case same(no, yes):
-		case ended(no, yes):
+		isEnded := ended(no, yes)
+		if isEnded {
+			paths = no
 			s.findings.add(source.Finding{
-				Fidelity: source.Differs, Place: c.Place, Field: "if", Value: c.Text.Text,
+				Fidelity: source.Differs, Place: c.Place, Field: c.directive(), Value: c.Text.Text,
 				Message: fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", yes[0].answer.status),
 			})
-		default:
+		}
+		return isEnded
+	})
+	for len(open) > 0 {
+		i := slices.IndexFunc(open, func(c condition) bool { return isNeedless(paths, c) })
+		if i < 0 {
 			s.findings.add(source.Finding{
-				Fidelity: source.Decide, Place: c.Place, Field: "if", Value: c.Text.Text,
-				Message: "what nginx answers depends on this, which a policy cannot say: nothing is imported",
+				Fidelity: source.Decide, Place: open[0].Place, Field: open[0].directive(), Value: open[0].Text.Text,
+				Message: "what nginx answers depends on this, which a policy cannot say: " + left,
 				Hint:    "write a policy for each case, told apart by hosts and paths",
 			})
-			return nil
+			return nil, false
 		}
-		paths = no
+		paths, _ = fork(paths, open[i])
+		open = slices.Delete(open, i, i+1)
 	}
-	return paths
+	return paths, true
 }
 
-// same reports whether both have the same answers to the same origins.
-func same(no, yes []way) bool {
-	known := map[string]string{}
-	for _, p := range no {
-		known[p.origins()] = p.answer.key()
+// isNeedless reports whether the same origins get the same answers, whether c holds or not.
+func isNeedless(paths []way, c condition) bool {
+	no, yes := fork(paths, c)
+	if all := byKey(paths, func(way) string { return "" }); len(all[""]) == 1 {
+		return true
 	}
-	return !slices.ContainsFunc(yes, func(p way) bool {
-		key, found := known[p.origins()]
-		return !found || key != p.answer.key()
-	})
+	return isAlike(no, yes, way.origins) || isAlike(no, yes, func(p way) string { return p.besides(c) })
 }
 
-// origins are the conditions about the origin that were asked, as a key.
-func (p way) origins() string {
-	var keys []string
-	for _, c := range p.asked {
-		if c.about == varOrigin {
-			keys = append(keys, fmt.Sprint(c.key(), p.yes[c.key()]))
+// isAlike reports whether the ways of one key all have one answer.
+func isAlike(no, yes []way, key func(way) string) bool {
+	with, without := byKey(yes, key), byKey(no, key)
+	for k, answers := range with {
+		maps.Copy(answers, without[k])
+		if len(answers) != 1 || len(without[k]) == 0 {
+			return false
 		}
 	}
-	slices.Sort(keys)
-	return strings.Join(keys, "\x01")
+	return true
+}
+
+// byKey returns the answers to the ways of each key.
+func byKey(paths []way, key func(way) string) map[string]map[string]bool {
+	found := map[string]map[string]bool{}
+	for _, p := range paths {
+		k := key(p)
+		if found[k] == nil {
+			found[k] = map[string]bool{}
+		}
+		found[k][p.answer.key()] = true
+	}
+	return found
 }
 
 // ended reports whether nginx ends each request of yes itself, with no CORS header, and
@@ -145,7 +183,8 @@ func ended(no, yes []way) bool {
 // literalEntry is an origin that the configuration names.
 type literalEntry struct {
 	entry
-	origin string // as a browser sends it, if that can be
+	origin    string // as a browser sends it, if that can be
+	isDecided bool
 }
 
 // literals asks for each origin that the configuration names as a text. New ones may
@@ -158,14 +197,15 @@ func (s *site) literals() (found []literalEntry) {
 		if seen.fold {
 			origin = strings.ToLower(origin)
 		}
-		paths := explore(func(choose func(condition) bool) answer { return s.answer(origin, choose) })
+		paths := s.explore(origin)
 		if paths == nil {
+			s.tooMany()
 			continue
 		}
-		for _, c := range others(paths) {
-			paths, _ = fork(paths, c)
+		e := literalEntry{origin: origin}
+		if paths, ok := s.usual(paths, "the origins that are named, and for which it makes a difference, are left out"); ok {
+			e.answer, e.isDecided = paths[0].answer, true
 		}
-		e := literalEntry{entry{answer: paths[0].answer}, origin}
 		e.Text = source.Text{Place: seen.Place, Text: seen.Text.Text}
 		e.Regex = prove.Literal(origin)
 		if origin != strings.ToLower(origin) {
