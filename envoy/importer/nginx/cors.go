@@ -34,8 +34,10 @@ func (s *site) cors() *source.CORS {
 		return nil
 	}
 	s.isLocal = !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.verdict != denied || p.answer.preflights })
+	every := paths
 	paths, ok := s.usual(paths, "nothing is imported")
 	if !ok {
+		s.refusesToo(s.refused(every, nil))
 		return nil
 	}
 	literals := s.literals()
