@@ -74,7 +74,7 @@ func texts(n source.Names) string {
 
 // answer finds out what the pages of an origin may do.
 func (s *site) answer(origin string, choose func(condition) bool) answer {
-	p := page{site: s, origin: origin, choose: choose}
+	p := page{site: s, origin: origin, choose: choose, asked: map[string]exchange{}}
 	pre := p.preflight()
 	actual, v := p.actual()
 	a := answer{verdict: v, forwards: pre.stopped == nil, keepsUpstream: !actual.hidesUpstream(), ended: actual.isEnded(), status: actual.status}

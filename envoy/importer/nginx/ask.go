@@ -22,6 +22,7 @@ type page struct {
 	*site
 	origin string
 	choose func(condition) bool
+	asked  map[string]exchange // :: method
 }
 
 // exchange is one request and what nginx does with it.
@@ -31,7 +32,12 @@ type exchange struct {
 }
 
 func (p page) ask(method string) exchange {
-	return p.send(request{origin: p.origin, method: method, fails: p.fails})
+	x, known := p.asked[method]
+	if !known {
+		x = p.send(request{origin: p.origin, method: method, fails: p.fails})
+		p.asked[method] = x
+	}
+	return x
 }
 
 func (p page) preflight() exchange {

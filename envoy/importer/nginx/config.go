@@ -28,7 +28,7 @@ type budget struct {
 }
 
 // maxSteps bounds the directives, maps and regexes that requests meet.
-const maxSteps = 4_000_000
+const maxSteps = 6_000_000
 
 // spend counts a step, and reports whether there were too many.
 func (b *budget) spend() bool {

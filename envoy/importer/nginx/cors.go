@@ -33,7 +33,7 @@ func (s *site) cors() *source.CORS {
 		s.tooMany()
 		return nil
 	}
-	s.isLocal = !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.verdict != denied || p.answer.preflights })
+	s.isLocal = len(s.conf.seen)+len(regexes(paths)) == 0 && !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.key() != "" || p.answer.preflights })
 	every := paths
 	paths, ok := s.usual(paths, "nothing is imported")
 	if !ok {
@@ -120,7 +120,7 @@ func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
 			paths = no
 			s.findings.add(source.Finding{
 				Fidelity: source.Differs, Place: c.Place, Field: c.directive(), Value: c.Text.Text,
-				Message: fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", yes[0].answer.status),
+				Message: endedMessage(yes[0].answer),
 			})
 		}
 		return isEnded
@@ -175,11 +175,23 @@ func byKey(paths []way, key func(way) string) map[string]map[string]bool {
 	return found
 }
 
-// ended reports whether nginx ends each request of yes itself, with no CORS header, and
-// those of no go on.
+func endedMessage(a answer) string {
+	if a.verdict == denied {
+		return fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", a.status)
+	}
+	return fmt.Sprintf("if this holds, nginx answers with %d by itself; corsgate decides as if it did not hold", a.status)
+}
+
+// ended reports whether nginx ends each request of yes itself, in a way that allows no more than
+// what those of no get, and those of no go on.
 func ended(no, yes []way) bool {
-	return !slices.ContainsFunc(yes, func(p way) bool { return p.answer.verdict != denied || !p.answer.ended }) &&
-		slices.ContainsFunc(no, func(p way) bool { return p.answer.verdict != denied })
+	readers := map[string]bool{"": true}
+	for _, p := range no {
+		readers[p.answer.readers()] = true
+	}
+	return len(readers) > 1 && !slices.ContainsFunc(yes, func(p way) bool {
+		return !p.answer.ended || !readers[p.answer.readers()] || p.answer.verdict != denied && p.answer.status < 400
+	})
 }
 
 // literalEntry is an origin that the configuration names.

@@ -110,7 +110,7 @@ func isAbout(path, of string) bool {
 // upstream preflights, or nginx itself.
 func isSentOn(f source.Finding, page importertest.Page) bool {
 	return browser.MakePlan(page.Request).Preflight && strings.Contains(f.Message, "sends preflights to the upstream") ||
-		f.Fidelity == source.Differs && (strings.Contains(f.Message, "by itself, without the CORS headers") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`))
+		f.Fidelity == source.Differs && (strings.Contains(f.Message, "if this holds, nginx answers with") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`))
 }
 
 // excusesRefusal reports whether the report has a word for a request that only nginx refuses,
@@ -174,7 +174,7 @@ func (r random) server(i int, name, listen string, maps *strings.Builder) string
 		b.WriteString(r.headers("  ", pick(r, `"*"`, "$http_origin", `"https://app.example.com"`)))
 	}
 	b.WriteString(r.may(10, "  if ($request_method = OPTIONS) {\n    return 204;\n  }\n"))
-	b.WriteString(r.may(10, fmt.Sprintf("  if ($http_origin %s) {\n    return 403;\n  }\n", r.condition())))
+	b.WriteString(r.may(10, fmt.Sprintf("  if ($http_origin %s) {\n    return 403;\n  }\n", strings.ToLower(r.condition()))))
 	b.WriteString(r.may(10, "  rewrite "+pick(r, "^/old/(.*)$ /api/$1 last", "^/other /static/x", "^/api/deep/(.*)$ /$1 last", "^/exact$ /api break")+";\n"))
 	b.WriteString(r.may(15, "  error_page 404 418 "+pick(r, "= ", "=200 ", "")+pick(r, "@app", "/api/x", "/exact", "$uri")+";\n"))
 	b.WriteString(r.may(30, "  location = /gone {\n"+r.headers("    ", `"*"`)+"    add_header X-Total 1 always;\n    return "+pick(r, "410", "410", "404", "418")+";\n  }\n"))

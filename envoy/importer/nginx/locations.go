@@ -175,26 +175,38 @@ func (l *location) leadsTo(u uri) (found []*location) {
 }
 
 // isNear reports whether the path of a location with something behind it may lead to another
-// location: that is a regex beside it or around it, or is about what is behind the path.
+// location: to a regex beside it or around it that asks for more than what the path begins with,
+// or to what begins within that something.
 func (l *location) isNear(u uri, other *location) bool {
 	if u.from == nil || other == u.from {
 		return true
 	}
+	begin := other.path
 	if other.isRegex() {
-		for around := u.from; around != nil; around = around.parent {
-			if around == other.parent {
-				return true
-			}
+		s, ok := shapeOf(other.regex())
+		switch {
+		case !u.from.isWithin(other.parent):
+			return false
+		case !ok || !s.open || !s.begins || s.fold:
+			return true
 		}
-		return false
+		begin = s.begin
 	}
 	for k := 1; k <= len(u.end); k++ {
-		path, cut := strings.CutSuffix(other.path, u.end[:k])
+		path, cut := strings.CutSuffix(begin, u.end[:k])
 		if cut && (!u.isFolder || strings.HasSuffix(path, "/")) && l.takes(path) == u.from {
 			return true
 		}
 	}
 	return false
+}
+
+// isWithin reports whether l is another location or within it.
+func (l *location) isWithin(other *location) bool {
+	for l != nil && l != other {
+		l = l.parent
+	}
+	return l != nil
 }
 
 // takes returns the location that answers a path, if that is known.

@@ -58,8 +58,9 @@ type machine struct {
 
 	server *location
 	uri    uri
-	moved  bool // a rewrite leads to another location
-	jumps  int  // to locations
+	moved  bool                // a rewrite leads to another location
+	jumps  int                 // to locations
+	tried  map[*directive]bool // try_files that were asked
 	scope  *scope
 	status int // 0: what the upstream says
 	// cause is what led to the location or the status.

@@ -227,7 +227,7 @@ func (m *machine) uriOf(text string) uri {
 // upstream.
 func (m *machine) serve(l *location) {
 	for _, d := range all(m.scope.list, "try_files") {
-		if len(d.args) > 1 && !m.choose(condition{Text: source.Text{Place: d.Place, Text: strings.Join(d.args, " ")}, field: d.name}) {
+		if len(d.args) > 1 && !m.finds(d) {
 			m.cause = d
 			m.redirect(d.args[len(d.args)-1])
 			return
@@ -236,6 +236,19 @@ func (m *machine) serve(l *location) {
 	if m.scope.isStatic() && (m.uri.from == l || m.uri.whole) {
 		_ = slices.ContainsFunc(m.scope.indexes(), func(d *directive) bool { return m.index(l, d) })
 	}
+}
+
+// finds reports whether one of the files of a try_files is there. Where it leads to otherwise is
+// taken to be there: else it would lead in a circle.
+func (m *machine) finds(d *directive) bool {
+	if m.tried[d] {
+		return true
+	}
+	if m.tried == nil {
+		m.tried = map[*directive]bool{}
+	}
+	m.tried[d] = true
+	return !m.choose(condition{Text: source.Text{Place: d.Place, Text: strings.Join(d.args, " ") + " finds no file"}, field: d.name})
 }
 
 // redirect goes where a try_files or an error_page leads.
