@@ -71,6 +71,7 @@ func (c *chart) draw() {
 			}
 		}
 	}
+	c.claimBeside()
 	for _, l := range c.aside {
 		c.claimAside(l)
 	}
@@ -78,6 +79,22 @@ func (c *chart) draw() {
 	for _, s := range c.order {
 		l := c.owners[s]
 		l.scopes = append(l.scopes, s)
+	}
+}
+
+// claimBeside claims for each prefix of text what less specific hosts list of it beside its
+// segments: "/api" of a host, and "/apis" of every host.
+func (c *chart) claimBeside() {
+	for _, h := range c.hosts {
+		for _, l := range c.byHost[h].lanes {
+			for _, p := range l.paths {
+				for _, text := range c.elsewhere(h, p).paths {
+					if p.Kind == source.StringPath && !strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
+						c.claim(h, path{Path: source.Path{Text: source.Text{Text: text}}})
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -295,7 +312,7 @@ func (c *chart) compare(l *lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			for _, q := range append(p.probes(), probe{pathAlone, c.beneath(h, p)}) {
+			for _, q := range append(p.probes(), c.elsewhere(h, p)) {
 				_ = slices.ContainsFunc(q.paths, func(text string) bool { return c.comparePath(l, h, p, q.difference, text) })
 			}
 		}
@@ -335,19 +352,21 @@ func (c *chart) tellUnreached(l *lane) {
 	}
 }
 
-// beneath returns paths below an exact one that less specific hosts list.
-func (c *chart) beneath(host string, p path) (paths []string) {
-	if p.Kind != source.ExactPath {
-		return nil
-	}
+// elsewhere returns paths that less specific hosts list, and that p is about, or that a policy
+// for it covers.
+func (c *chart) elsewhere(host string, p path) (q probe) {
 	for _, h := range covering(host)[1:] {
-		for _, path := range c.paths[h] {
-			if below, found := strings.CutPrefix(path, strings.TrimRight(p.Text.Text, "/")); found && len(below) > 1 && below[0] == '/' {
-				paths = append(paths, path)
+		for _, text := range c.paths[h] {
+			if p.matches(text) || p.Kind == source.ExactPath && strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
+				q.paths = append(q.paths, text)
 			}
 		}
 	}
-	return paths
+	q.difference = asText
+	if p.Kind == source.ExactPath {
+		q.difference = pathAlone
+	}
+	return q
 }
 
 const widerHint = "write a policy with mode: off for paths like that if the application has any"

@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,5 +132,8 @@ func (l *lane) name() string {
 	if len(l.policies) > 0 {
 		return "policy " + l.policies[0]
 	}
-	return cmp.Or(l.route.Name, "the route at "+l.route.Place.String())
+	if l.route.Name != "" {
+		return "the route " + l.route.Name
+	}
+	return "the route at " + l.route.Place.String()
 }

@@ -139,6 +139,7 @@ const (
 	pathAlone   = "in the source it is this path alone, and a policy covers what is below it, too"
 	asText      = "the source compares it as text, and a policy covers whole segments"
 	leavesOut   = "the source's regex does not match all that begins like that"
+	ofAnother   = "in the source another route takes what is below it, and a policy covers both"
 	withoutCase = "the source compares it without case, and a policy as it is written"
 )
 
@@ -148,7 +149,10 @@ func (p path) probes() (all []probe) {
 	switch {
 	case p.Kind == source.ExactPath:
 		all = []probe{{pathAlone, []string{text}}, {pathAlone, []string{bare + "/x", bare + "/below", bare + "/0"}}}
-	case p.Kind != source.StringPath || bare == "":
+	case bare == "":
+	case p.Kind == source.Segments && bare != text:
+		all = []probe{{ofAnother, []string{bare}}}
+	case p.Kind != source.StringPath:
 	case bare != text:
 		all = []probe{{asText, []string{bare}}}
 	default:

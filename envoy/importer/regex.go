@@ -40,7 +40,7 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, fmt.Sprintf("proved to allow the same pages as %s; the source allows %s, too, which no page has", quoted(v.Patterns), v.Lost), v.Lost, "")
 	case t.options.KeepRegexes:
-		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
+		t.keepRegex(o, "", t.options.keptHint())
 	case len(v.Wider) > 0 && t.options.Widen:
 		t.patterns(v.Wider, o)
 		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow "+cmp.Or(added(v), "more")+", too", added(v), "--keep-regexes keeps the regex instead")

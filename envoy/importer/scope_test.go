@@ -81,6 +81,8 @@ func TestScopes(t *testing.T) {
 		{"prefix of text beside another", false, []string{"h.example ^/x a", "h.example / b"}, "a [h.example] [/x]; b [h.example] []", []string{`decide [a] paths "/x"`, "/xx is decided like policy b"}},
 		{"prefix of text with a slash", false, []string{"h.example ^/x/ a"}, "a [h.example] [/x]", []string{"widened [a]", ": /x is covered, too"}},
 		{"prefix of text that is everything", false, []string{"h.example ^/ a", "i.example ^ b"}, "a [h.example] []; b [i.example] []", nil},
+		{"segments with a slash behind the same as text", false, []string{"h.example ^/x/ -", "h.example /x/ a"}, "", []string{"differs", "another route takes what is below it", ": /x is not covered any longer"}},
+		{"prefix of text that a less specific host lists more of", false, []string{"h.example ^/x -", "- /xy a"}, "h-example-x [h.example] [/xy] off; a [] [/xy]", nil},
 		{"one path", false, []string{"h.example =/x a"}, "a [h.example] [/x]", []string{"widened [a]", "/x/x is covered, too"}},
 		{"one path in another route", false, []string{"h.example / b", "h.example =/x a"}, "b [h.example] []; a [h.example] [/x]", []string{"decide [a]", "/x/x is decided like policy a"}},
 		{"the root alone", false, []string{"h.example =/ a", "h.example / b"}, "b [h.example] []", []string{`decide paths "/"`, ": / is decided like policy b"}},
@@ -206,5 +208,13 @@ func TestTheReaderChooses(t *testing.T) {
 	r := importer.Translate(importer.Options{}, c)
 	if got := r.Report(); len(r.Policies) != 2 || !strings.Contains(got, "never reached: policy a") {
 		t.Errorf("%s\n%s", r.Text(), got)
+	}
+}
+
+// An input that does nothing about CORS has a line, too.
+func TestWhatDoesNothingIsTold(t *testing.T) {
+	r := importer.Translate(importer.Options{}, configOf(false, "h.example / -"))
+	if len(r.Policies) > 0 || !strings.Contains(r.Report(), "no request gets what the input says about CORS") {
+		t.Errorf("%s\n%s", r.Text(), r.Report())
 	}
 }

@@ -228,7 +228,6 @@ func (r *reader) patch(o tree.Object, patch tree.Node) {
 // patchedHosts returns the hosts of the virtual host that a patch is for.
 func patchedHosts(vhost tree.Node) []string {
 	host := cmp.Or(vhost.Proto("domain_name").String(), vhost.Field("name").String())
-	host, _, _ = strings.Cut(host, ":")
 	if !strings.Contains(host, ".") || strings.Contains(host, "|") {
 		return nil
 	}
