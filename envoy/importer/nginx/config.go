@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy/prove"
 )
 
 // config is what holds for all servers.
@@ -18,6 +19,7 @@ type config struct {
 	supposed bool
 	sent     map[*directive]bool // the directives whose headers some request gets
 	regexes  map[string]compiled
+	paths    map[prove.Regex]*pathRegex
 	*budget
 }
 
@@ -51,6 +53,13 @@ func (c *config) compile(expr string) (*regexp.Regexp, error) {
 		c.regexes[expr] = re
 	}
 	return re.Regexp, re.err
+}
+
+func (c *config) pathRegex(r prove.Regex) *pathRegex {
+	if c.paths[r] == nil {
+		c.paths[r] = newPathRegex(r)
+	}
+	return c.paths[r]
 }
 
 // seenOrigin is an origin that the configuration names as a text.

@@ -326,7 +326,7 @@ var origins = []string{
 }
 
 var paths = []string{
-	"/", "/api", "/api/x", "/static/x", "/exact", "/api/deep/x", "/other", "/gone", "/api?x=1", "/api/x?x=1", "/api/v1/x", "/api/a.json", "/docs/", "/docs/a.json", "/docs/in/", "/a.JSON",
+	"/", "/api", "/api/x", "/static/x", "/exact", "/api/deep/x", "/other", "/gone", "/api?x=1", "/api/x?x=1", "/api/v1/x", "/api/a.json", "/docs/", "/docs", "/docs/a.json", "/docs/in/", "/a.JSON",
 	"/old/x", "/old/api/deep/x", "/deep",
 }
 

@@ -155,7 +155,7 @@ func (s *server) isLocal() bool {
 func (s *server) answers() string {
 	var all []string
 	for _, l := range s.locations {
-		all = append(all, l.modifier, l.path, corsKey(l.route.CORS))
+		all = append(all, l.modifier, l.path, l.key)
 	}
 	return strings.Join(all, "\x00")
 }

@@ -13,14 +13,18 @@ type location struct {
 	*directive
 	modifier string // "", "=", "^~", "~" or "~*"
 	path     string
+	regex    *pathRegex // nil if it is none
 	scope    *scope
 	parent   *location
 	within   []*location
 	// inner says that only nginx itself leads requests here.
 	inner bool
 	route source.Route
+	key   string // of route.CORS
 	// isLocal says that nginx answers each request by itself, with nothing about CORS.
 	isLocal bool
+	// led is what leadsTo found.
+	led map[uri][]*location
 }
 
 // modifiers in the order in which one is looked for in front of a path.
@@ -37,6 +41,9 @@ func newLocation(parent *location, d *directive) *location {
 				break
 			}
 		}
+	}
+	if l.isRegex() {
+		l.regex = newPathRegex(prove.Regex{Expr: l.path, Mode: prove.Search, Fold: l.modifier == "~*"})
 	}
 	l.inner = l.isNamed() || parent.inner || len(all(d.block, "internal")) > 0
 	return l
@@ -60,10 +67,6 @@ func (l *location) isRegex() bool  { return strings.HasPrefix(l.modifier, "~") }
 func (l *location) isExact() bool  { return l.modifier == "=" }
 func (l *location) isPrefix() bool { return !l.isNamed() && !l.isRegex() && !l.isExact() }
 
-func (l *location) regex() prove.Regex {
-	return prove.Regex{Expr: l.path, Mode: prove.Search, Fold: l.modifier == "~*"}
-}
-
 // uri is what the paths of the location's requests have in common.
 func (l *location) uri() uri {
 	switch {
@@ -73,12 +76,12 @@ func (l *location) uri() uri {
 		return uri{begin: l.path, from: l}
 	}
 	u := uri{begin: "/"}
-	if s, ok := shapeOf(l.regex()); ok && !s.fold {
-		if s.begins && s.begin != "" {
-			u.begin = s.begin
+	if r := l.regex; r.isRead && !r.fold {
+		if r.begins && r.begin != "" {
+			u.begin = r.begin
 		}
-		if s.ends {
-			u.end = s.end
+		if r.ends {
+			u.end = r.end
 		}
 	}
 	return u
@@ -150,7 +153,7 @@ func (l *location) regexes(u uri, otherwise reached) (found []reached) {
 		if !r.isRegex() {
 			continue
 		}
-		is := u.matches(r.regex())
+		is := u.matches(r.regex)
 		if is == never {
 			continue
 		}
@@ -165,12 +168,20 @@ func (l *location) regexes(u uri, otherwise reached) (found []reached) {
 }
 
 // leadsTo returns the locations that may answer requests with that path, each once.
-func (l *location) leadsTo(u uri) (found []*location) {
+func (l *location) leadsTo(u uri) []*location {
+	found, known := l.led[u]
+	if known {
+		return found
+	}
 	for _, r := range l.find(u) {
 		if !slices.Contains(found, r.location) && l.isNear(u, r.location) {
 			found = append(found, r.location)
 		}
 	}
+	if l.led == nil {
+		l.led = map[uri][]*location{}
+	}
+	l.led[u] = found
 	return found
 }
 
@@ -183,14 +194,14 @@ func (l *location) isNear(u uri, other *location) bool {
 	}
 	begin := other.path
 	if other.isRegex() {
-		s, ok := shapeOf(other.regex())
+		r := other.regex
 		switch {
 		case !u.from.isWithin(other.parent):
 			return false
-		case !ok || !s.open || !s.begins || s.fold:
+		case !r.isRead || !r.open || !r.begins || r.fold:
 			return true
 		}
-		begin = s.begin
+		begin = r.begin
 	}
 	for k := 1; k <= len(u.end); k++ {
 		path, cut := strings.CutSuffix(begin, u.end[:k])

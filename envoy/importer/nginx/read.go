@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy/prove"
 )
 
 // Read reads the files of one nginx.conf tree, or fragments of one.
@@ -40,7 +41,7 @@ type reader struct {
 
 func newReader(root []*directive, c chooser, b *budget) *reader {
 	r := &reader{chooser: c, conf: &config{
-		maps: map[string]*mapping{}, set: map[string]bool{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}, budget: b,
+		maps: map[string]*mapping{}, set: map[string]bool{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}, paths: map[prove.Regex]*pathRegex{}, budget: b,
 	}}
 	walk(root, func(d *directive) {
 		switch d.name {

@@ -174,7 +174,7 @@ func (m *machine) matchesPath(r prove.Regex, text source.Text, field string) boo
 	if m.uri.whole {
 		return m.matches(literal(m.uri.begin), r, text)
 	}
-	is := m.uri.matches(r)
+	is := m.uri.matches(m.conf.pathRegex(r))
 	if is == maybe {
 		path := "the path"
 		if m.jumps > 0 || m.moved {
@@ -297,27 +297,44 @@ func (s *scope) indexes() []*directive {
 // index follows requests for a folder to its file, if another location may answer for that.
 func (m *machine) index(l *location, d *directive) (moved bool) {
 	for _, name := range d.args {
-		u := m.uriOf(name)
-		switch {
-		case strings.HasPrefix(name, "/"):
-		case !m.uri.whole:
-			u = uri{begin: m.uri.begin, end: name, from: l, isFolder: true}
-		case strings.HasSuffix(m.uri.begin, "/"):
-			u = uri{begin: m.uri.begin + name, whole: true}
-		default:
-			return false
-		}
-		options := m.server.leadsTo(u)
-		if slices.Equal(options, []*location{l}) || strings.Contains(name, "$") {
-			continue
-		}
-		if m.choose(condition{Text: source.Text{Place: l.Place, Text: "the path is a folder's, which has " + name}, field: d.name}) {
-			m.cause = l.directive
-			m.process(u, nil)
-			return true
+		for _, u := range m.indexOf(l, name) {
+			if slices.Equal(m.server.leadsTo(u), []*location{l}) {
+				continue
+			}
+			if m.choose(condition{Text: source.Text{Place: l.Place, Text: "the path is a folder's, which has " + name}, field: d.name}) {
+				m.cause = l.directive
+				m.process(u, nil)
+				return true
+			}
 		}
 	}
 	return false
+}
+
+// indexOf returns the paths that a file of an index may have. A try_files may have put the slash
+// behind the folder.
+func (m *machine) indexOf(l *location, name string) (found []uri) {
+	if strings.HasPrefix(name, "/") {
+		return []uri{m.uriOf(name)}
+	}
+	if strings.Contains(name, "$") {
+		return nil
+	}
+	if !m.uri.whole {
+		found = append(found, uri{begin: m.uri.begin, end: name, from: l, isFolder: true})
+	} else if strings.HasSuffix(m.uri.begin, "/") {
+		found = append(found, uri{begin: m.uri.begin + name, whole: true})
+	}
+	for _, d := range all(m.scope.list, "try_files") {
+		if slices.Contains(d.args[:max(len(d.args)-1, 0)], "$uri/") {
+			u := uri{begin: m.uri.begin, end: "/" + name, from: l}
+			if m.uri.whole {
+				u = uri{begin: m.uri.begin + u.end, whole: true}
+			}
+			found = append(found, u)
+		}
+	}
+	return found
 }
 
 // errorPage follows a status to where an error_page leads: "error_page 418 = @cors" answers

@@ -36,6 +36,7 @@ func (r *reader) server(outer *scope, d *directive) *server {
 			l.route.Paths = []source.Path{l.routePath()}
 		}
 		l.route.CORS = asked.cors()
+		l.key = corsKey(l.route.CORS)
 		l.route.Findings = told.list
 		l.isLocal = asked.isLocal
 	}
@@ -156,7 +157,7 @@ func (l *location) around(locations []*location) (best *location) {
 }
 
 func isSame(a, b *location) bool {
-	return corsKey(a.route.CORS) == corsKey(b.route.CORS) && slices.Equal(a.route.Findings, b.route.Findings)
+	return a.key == b.key && slices.Equal(a.route.Findings, b.route.Findings)
 }
 
 // corsKey is equal for what is the same, wherever it stands.

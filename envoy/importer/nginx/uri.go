@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"regexp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -44,28 +45,23 @@ const (
 )
 
 // matches says whether a regex matches somewhere in the path.
-func (u uri) matches(r prove.Regex) certainty {
-	if u.whole {
-		re, err := prove.Regex{Expr: r.Expr, Mode: prove.Search, Fold: r.Fold}.Compile()
-		switch {
-		case err != nil:
-			return maybe
-		case re.MatchString(u.begin):
-			return surely
-		}
-		return never
-	}
-	s, ok := shapeOf(r)
+func (u uri) matches(r *pathRegex) certainty {
 	switch {
-	case !ok:
+	case u.whole && r.err != nil:
 		return maybe
-	case s.begins && !compatible(s.cased(u.begin), s.begin, strings.HasPrefix):
-		return never
-	case s.ends && !compatible(s.cased(u.end), s.end, strings.HasSuffix):
-		return never
-	case s.open && s.begins && strings.HasPrefix(s.cased(u.begin), s.begin):
+	case u.whole && r.MatchString(u.begin):
 		return surely
-	case s.open && !s.begins && strings.Contains(s.cased(u.begin), s.begin):
+	case u.whole:
+		return never
+	case !r.isRead:
+		return maybe
+	case r.begins && !compatible(r.cased(u.begin), r.begin, strings.HasPrefix):
+		return never
+	case r.ends && !compatible(r.cased(u.end), r.end, strings.HasSuffix):
+		return never
+	case r.open && r.begins && strings.HasPrefix(r.cased(u.begin), r.begin):
+		return surely
+	case r.open && !r.begins && strings.Contains(r.cased(u.begin), r.begin):
 		return surely
 	}
 	return maybe
@@ -73,6 +69,21 @@ func (u uri) matches(r prove.Regex) certainty {
 
 // compatible reports whether a text may begin, or end, with both.
 func compatible(a, b string, has func(string, string) bool) bool { return has(a, b) || has(b, a) }
+
+// pathRegex is a regex over paths, which is read once.
+type pathRegex struct {
+	*regexp.Regexp
+	err error
+	shape
+	isRead bool // RE2 reads it, and shape is what it says
+}
+
+func newPathRegex(r prove.Regex) *pathRegex {
+	p := &pathRegex{}
+	p.Regexp, p.err = r.Compile()
+	p.shape, p.isRead = shapeOf(r)
+	return p
+}
 
 // shape is what a regex over paths begins and ends with.
 type shape struct {
