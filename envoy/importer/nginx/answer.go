@@ -100,7 +100,7 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 		s.failedPreflight(pre, preflight)
 		return a
 	}
-	p.readPreflight(&a, pre, preflight)
+	p.readPreflight(&a, pre, actual, preflight == star)
 	return a
 }
 
@@ -158,12 +158,12 @@ func (s *site) failedPreflight(pre exchange, preflight verdict) {
 }
 
 // readPreflight reads what the answer to a preflight grants.
-func (p page) readPreflight(a *answer, pre exchange, preflight verdict) {
+func (p page) readPreflight(a *answer, pre, actual exchange, isStar bool) {
 	if a.forwards && !p.conf.supposed {
 		p.tellAt(pre, source.Differs, "nginx sends preflights to the upstream, whose status decides; corsgate answers those of allowed origins itself")
 	}
-	if (p.credentials(pre) && preflight != star) != a.credentials {
-		p.tellAt(pre, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
+	if (p.credentials(pre) && !isStar) != a.credentials {
+		p.tellAt(actual, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
 		a.credentials = false
 	}
 	a.methods = p.names(pre, "access-control-allow-methods")

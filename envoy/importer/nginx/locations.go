@@ -196,7 +196,7 @@ func (l *location) isNear(u uri, other *location) bool {
 	if other.isRegex() {
 		r := other.regex
 		switch {
-		case !u.from.isWithin(other.parent):
+		case !u.from.isWithin(other.parent), !r.mayEndIn(u.end):
 			return false
 		case !r.isRead || !r.open || !r.begins || r.fold:
 			return true

@@ -85,6 +85,19 @@ func newPathRegex(r prove.Regex) *pathRegex {
 	return p
 }
 
+// mayEndIn reports whether what the regex matches may end within the last part of a path.
+func (r *pathRegex) mayEndIn(last string) bool {
+	if !r.isRead || r.ends {
+		return true
+	}
+	for k := range last {
+		if compatible(r.cased(last[:k+1]), r.end, strings.HasSuffix) {
+			return true
+		}
+	}
+	return false
+}
+
 // shape is what a regex over paths begins and ends with.
 type shape struct {
 	begins, ends bool   // it is anchored there
