@@ -1,13 +1,10 @@
 package nginx
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
@@ -91,168 +88,6 @@ func (s *site) place() (at source.Place) {
 		at = list[0].Place
 	}
 	return at
-}
-
-// tooMany tells of a location that is not followed to the end.
-func (s *site) tooMany() {
-	f := source.Finding{
-		Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
-		Hint: "write the origins into one map of $http_origin",
-	}
-	switch {
-	case s.conf.told:
-		return
-	case s.conf.isSpent():
-		s.conf.told = true
-		f.Message = "the configuration takes too long to follow: nothing is imported for this location and all that are read after it"
-		f.Hint = "import its servers one by one"
-	}
-	s.findings.add(f)
-}
-
-// usual returns the paths on which no other condition holds, if that is the whole story.
-// Otherwise, left says what comes of it.
-func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
-	open := slices.DeleteFunc(others(paths), func(c condition) bool {
-		no, yes := fork(paths, c)
-		isEnded := ended(no, yes)
-		if isEnded {
-			paths = no
-			s.findings.add(source.Finding{
-				Fidelity: source.Differs, Place: c.Place, Field: c.directive(), Value: c.Text.Text,
-				Message: endedMessage(yes[0].answer),
-			})
-		}
-		return isEnded
-	})
-	for len(open) > 0 {
-		i := slices.IndexFunc(open, func(c condition) bool { return isNeedless(paths, c) })
-		if i < 0 {
-			s.findings.add(source.Finding{
-				Fidelity: source.Decide, Place: open[0].Place, Field: open[0].directive(), Value: open[0].Text.Text,
-				Message: "what nginx answers depends on this, which a policy cannot say: " + left,
-				Hint:    "write a policy for each case, told apart by hosts and paths",
-			})
-			return nil, false
-		}
-		paths, _ = fork(paths, open[i])
-		open = slices.Delete(open, i, i+1)
-	}
-	return paths, true
-}
-
-// isNeedless reports whether the same origins get the same answers, whether c holds or not.
-func isNeedless(paths []way, c condition) bool {
-	no, yes := fork(paths, c)
-	if all := byKey(paths, func(way) string { return "" }); len(all[""]) == 1 {
-		return true
-	}
-	return isAlike(no, yes, way.origins) || isAlike(no, yes, func(p way) string { return p.besides(c) })
-}
-
-// isAlike reports whether the ways of one key all have one answer.
-func isAlike(no, yes []way, key func(way) string) bool {
-	with, without := byKey(yes, key), byKey(no, key)
-	for k, answers := range with {
-		maps.Copy(answers, without[k])
-		if len(answers) != 1 || len(without[k]) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// byKey returns the answers to the ways of each key.
-func byKey(paths []way, key func(way) string) map[string]map[string]bool {
-	found := map[string]map[string]bool{}
-	for _, p := range paths {
-		k := key(p)
-		if found[k] == nil {
-			found[k] = map[string]bool{}
-		}
-		found[k][p.answer.key()] = true
-	}
-	return found
-}
-
-func endedMessage(a answer) string {
-	if a.verdict == denied {
-		return fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", a.status)
-	}
-	return fmt.Sprintf("if this holds, nginx answers with %d by itself; corsgate decides as if it did not hold", a.status)
-}
-
-// ended reports whether nginx ends each request of yes itself, in a way that allows no more than
-// what those of no get, and those of no go on.
-func ended(no, yes []way) bool {
-	readers := map[string]bool{"": true}
-	for _, p := range no {
-		readers[p.answer.readers()] = true
-	}
-	return len(readers) > 1 && !slices.ContainsFunc(yes, func(p way) bool {
-		return !p.answer.ended || !readers[p.answer.readers()] || p.answer.verdict != denied && p.answer.status < 400
-	})
-}
-
-// literalEntry is an origin that the configuration names.
-type literalEntry struct {
-	entry
-	origin    string // as a browser sends it, if that can be
-	isDecided bool
-}
-
-// literals asks for each origin that the configuration names as a text. New ones may
-// turn up while it asks.
-func (s *site) literals() (found []literalEntry) {
-	listed := map[prove.Regex]bool{}
-	for i := 0; i < len(s.conf.seen); i++ {
-		seen := s.conf.seen[i]
-		origin := seen.Text.Text
-		if seen.fold {
-			origin = strings.ToLower(origin)
-		}
-		paths := s.explore(origin)
-		if paths == nil {
-			s.tooMany()
-			continue
-		}
-		e := literalEntry{origin: origin}
-		if paths, ok := s.usual(paths, "the origins that are named, and for which it makes a difference, are left out"); ok {
-			e.answer, e.isDecided = paths[0].answer, true
-		}
-		e.Text = source.Text{Place: seen.Place, Text: seen.Text.Text}
-		e.Regex = prove.Literal(origin)
-		if origin != strings.ToLower(origin) {
-			e.Meant = meant(origin)
-			if s.conf.folds(origin) {
-				s.findings.add(source.Finding{
-					Fidelity: source.Decide, Place: seen.Place, Field: "map", Value: origin,
-					Message: "the map matches without case, but answers in upper case, which no browser accepts: the origin is refused today",
-					Hint:    "write it in lower case if it is meant",
-				})
-			}
-		}
-		if _, err := policy.ParsePattern(origin); err != nil {
-			e.Meant = meant(origin)
-		}
-		if !listed[e.Regex] {
-			listed[e.Regex] = true
-			found = append(found, e)
-		}
-	}
-	return found
-}
-
-// meant are the patterns that a text was probably written for.
-func meant(text string) (patterns []string) {
-	for _, part := range policy.SplitList(text) {
-		p := policy.MeantPattern(part)
-		if p == "" {
-			return nil
-		}
-		patterns = append(patterns, p)
-	}
-	return patterns
 }
 
 // regexEntries returns the regexes whose origins are all allowed.
@@ -365,12 +200,6 @@ func everybody(paths []way) answer {
 func isUniform(paths []way, literals []literalEntry, key string) bool {
 	return !slices.ContainsFunc(paths, func(p way) bool { return p.answer.key() != key }) &&
 		!slices.ContainsFunc(literals, func(l literalEntry) bool { return l.isSent() && l.answer.key() != key })
-}
-
-// isSent reports whether a browser may send the origin.
-func (l literalEntry) isSent() bool {
-	_, err := policy.ParseOrigin(l.origin)
-	return err == nil || l.origin == "null"
 }
 
 // excepts tells if everybody is allowed but for some, or some get another answer that no
