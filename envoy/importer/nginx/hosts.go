@@ -146,9 +146,10 @@ func (s *server) allows() bool {
 	return slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil })
 }
 
-// isLocal reports whether the server answers every request by itself, as one that redirects.
+// isLocal reports whether the server answers every request by itself, as one that redirects. What
+// is below /.well-known/ is for everybody, as what proves to an authority whose the host is.
 func (s *server) isLocal() bool {
-	return !slices.ContainsFunc(s.locations, func(l *location) bool { return !l.isLocal })
+	return !slices.ContainsFunc(s.locations, func(l *location) bool { return !l.isLocal && !strings.HasPrefix(l.path, "/.well-known/") })
 }
 
 // answers is equal for servers that answer alike.
