@@ -73,3 +73,19 @@ func TestManyConditions(t *testing.T) {
 		t.Errorf("told %d times, and %d locations are read", n, read)
 	}
 }
+
+// TestManyOrigins has too many origins to ask for each of them in each location.
+func TestManyOrigins(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("map $http_origin $cors {\n")
+	for i := range 2000 {
+		fmt.Fprintf(&b, "https://%d.example $http_origin;\n", i)
+	}
+	b.WriteString("}\nadd_header Access-Control-Allow-Origin $cors;\n")
+	for i := range 100 {
+		fmt.Fprintf(&b, "location /%d { proxy_pass http://app; }\n", i)
+	}
+	if told(t, b.String(), "takes too long to follow") != 0 {
+		t.Error("the configuration is not followed to its end")
+	}
+}

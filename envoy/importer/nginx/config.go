@@ -10,16 +10,17 @@ import (
 
 // config is what holds for all servers.
 type config struct {
-	maps  map[string]*mapping
-	set   map[string]bool // the variables that some set gives a value
-	named map[string]*location
-	seen  []seenOrigin
-	known map[[2]string]bool // of seen: text and fold
+	maps   map[string]*mapping
+	set    map[string]bool // the variables that some set gives a value
+	named  map[string]*location
+	seen   []seenOrigin
+	isSeen map[[2]string]bool // of seen: text and fold
 	// supposed says that the header is not in the input.
 	supposed bool
 	sent     map[*directive]bool // the directives whose headers some request gets
 	regexes  map[string]compiled
 	paths    map[prove.Regex]*pathRegex
+	kinds
 	*budget
 }
 
@@ -51,6 +52,7 @@ func (c *config) compile(expr string) (*regexp.Regexp, error) {
 	if !known {
 		re.Regexp, re.err = regexp.Compile(expr)
 		c.regexes[expr] = re
+		c.exprs = append(c.exprs, expr)
 	}
 	return re.Regexp, re.err
 }
@@ -70,12 +72,12 @@ type seenOrigin struct {
 
 func (c *config) seeOrigin(text string, fold bool, at source.Place) {
 	key := [2]string{text, fmt.Sprint(fold)}
-	if text == "" || c.known[key] {
+	if text == "" || c.isSeen[key] {
 		return
 	}
-	c.known[key] = true
+	c.isSeen[key] = true
 	c.seen = append(c.seen, seenOrigin{source.Text{Place: at, Text: text}, fold})
 }
 
 // folds reports whether a map has that text.
-func (c *config) folds(text string) bool { return c.known[[2]string{text, "true"}] }
+func (c *config) folds(text string) bool { return c.isSeen[[2]string{text, "true"}] }

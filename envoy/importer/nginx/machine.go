@@ -84,6 +84,9 @@ func (m *machine) eval(v value) (out value) {
 		}
 		out = out.plus(m.variable(p.name))
 	}
+	if len(v) > 1 && out.has(m.origin) {
+		m.conf.derives = true
+	}
 	if out.size() > maxValue || slices.ContainsFunc(out, func(p part) bool { return p.name == longValue }) {
 		return value{{name: longValue}}
 	}
@@ -214,6 +217,7 @@ func starred(name string) string {
 // equal compares two values.
 func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	if v.String() == w.String() {
+		m.conf.compare(m.origin, v.String())
 		return true
 	}
 	if w.is(varOrigin) {
@@ -223,6 +227,7 @@ func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	other, both := v.isLiteral()
 	switch {
 	case isText && both:
+		m.conf.compare(m.origin, text, other)
 		return fold && strings.EqualFold(text, other)
 	case isText && v.is(varOrigin):
 		m.conf.seeOrigin(text, fold, at)

@@ -34,7 +34,7 @@ func (s *site) errorPage(d *directive, paths []way, literals []literalEntry) {
 		}
 	}
 	for _, l := range literals {
-		if !l.isDecided {
+		if !l.isDecided || l.isAlike {
 			continue
 		}
 		for _, p := range failing.explore(l.origin) {

@@ -41,15 +41,19 @@ type reader struct {
 
 func newReader(root []*directive, c chooser, b *budget) *reader {
 	r := &reader{chooser: c, conf: &config{
-		maps: map[string]*mapping{}, set: map[string]bool{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}, paths: map[prove.Regex]*pathRegex{}, budget: b,
+		maps: map[string]*mapping{}, set: map[string]bool{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}, paths: map[prove.Regex]*pathRegex{},
+		kinds: kinds{compared: map[string]bool{}, known: map[string]kind{}}, budget: b,
 	}}
 	walk(root, func(d *directive) {
 		switch d.name {
 		case "map":
-			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = newMapping(d)
+			m := newMapping(d)
+			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = m
+			r.conf.every = append(r.conf.every, m)
 		case "set":
 			r.conf.set[strings.ToLower(strings.TrimPrefix(d.arg(0), "$"))] = true
 		}
+		r.conf.see(d)
 		r.unread(d)
 	})
 	return r

@@ -28,7 +28,7 @@ func (r *reader) server(outer *scope, d *directive) *server {
 	}
 	root := r.locations(outer, s)
 	for _, l := range s.locations {
-		r.conf.seen, r.conf.known = nil, map[[2]string]bool{}
+		r.conf.seen, r.conf.isSeen = nil, map[[2]string]bool{}
 		told := findings{}
 		asked := site{conf: r.conf, server: root, location: l, findings: &told}
 		l.route = source.Route{Place: l.Place, Name: l.name(s.hosts)}

@@ -41,6 +41,16 @@ func (v value) size() (n int) {
 	return n
 }
 
+// has reports whether v has an origin and more; empty is any origin.
+func (v value) has(origin string) bool {
+	return slices.ContainsFunc(v, func(p part) bool {
+		if origin == "" {
+			return p.name == varOrigin && len(v) > 1
+		}
+		return p.text != origin && strings.Contains(p.text, origin)
+	})
+}
+
 // isPath reports whether v is the path of the request.
 func (v value) isPath() bool {
 	return slices.ContainsFunc(pathVariables, v.is)
