@@ -54,8 +54,8 @@ func (x exchange) get(name string) []header {
 	return slices.DeleteFunc(slices.Clone(x.found), func(h header) bool { return h.name != name })
 }
 
-// refused reports whether nginx refuses the request by itself.
-func (x exchange) refused() bool { return x.refusal() != nil && x.status >= 400 }
+// refused reports whether nginx refuses the request by itself. What fails does not.
+func (x exchange) refused() bool { return x.refusal() != nil && x.status/100 == 4 }
 
 // refusal is what answers instead of the files or the upstream.
 func (x exchange) refusal() *directive {

@@ -81,7 +81,7 @@ func (r *reader) share(servers []*server) {
 	for _, s := range servers {
 		for _, owner := range servers {
 			lost := s.drop(func(name string) bool { return owner != s && owners[name] == owner })
-			if len(lost) == 0 || !owner.allows() || s.isLocal() || s.answers() == owner.answers() {
+			if len(lost) == 0 || !s.isLost(owner) {
 				continue
 			}
 			r.findings.add(source.Finding{
@@ -91,6 +91,17 @@ func (r *reader) share(servers []*server) {
 			})
 		}
 	}
+}
+
+// isLost reports whether something about s is lost if the other server is imported in its place.
+func (s *server) isLost(owner *server) bool {
+	switch {
+	case s.isLocal():
+		return false
+	case s.isOpen() && !owner.isOpen():
+		return true
+	}
+	return owner.allows() && s.answers() != owner.answers()
 }
 
 func named(lost []string) string {
@@ -144,6 +155,13 @@ func (s *server) drop(which func(name string) bool) (lost []string) {
 // allows reports whether the server allows something.
 func (s *server) allows() bool {
 	return slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil })
+}
+
+// isOpen reports whether something about the server is to be decided.
+func (s *server) isOpen() bool {
+	return slices.ContainsFunc(s.locations, func(l *location) bool {
+		return slices.ContainsFunc(l.route.Findings, func(f source.Finding) bool { return f.Fidelity == source.Decide })
+	})
 }
 
 // isLocal reports whether the server answers every request by itself, as one that redirects. What
