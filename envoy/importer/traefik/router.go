@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -47,40 +46,24 @@ type answer struct {
 
 // answer finds out what the middlewares of a router, and those of its entry points, do.
 func (r *reader) answer(place source.Place, names []string) (a answer) {
-	acting := r.acting(names, 0)
-	if len(acting) > 0 {
-		for _, m := range acting {
-			r.used[m] = true
-		}
-		a.acting = acting[0]
-		a.cors, a.findings = a.acting.cors()
-		if len(acting) > 1 {
+	var told []source.Finding
+	for _, s := range r.steps(names) {
+		a.redirects = a.redirects || s.redirects
+		told = append(told, s.tell(place)...)
+		switch {
+		case s.with == nil, s.with == a.acting:
+		case a.acting == nil:
+			a.acting = s.with
+			a.cors, a.findings = s.with.cors()
+		default:
 			a.findings = append(a.findings, source.Finding{
-				Fidelity: source.Decide, Place: place, Field: "middlewares", Value: acting[1].name,
+				Fidelity: source.Decide, Place: place, Field: "middlewares", Value: s.with.name,
 				Message: "the router has several middlewares with CORS: the policy has what the first one, " + a.acting.name + ", says",
 			})
 		}
 	}
-	a.redirects = r.redirects(names, 0)
-	a.findings = append(a.findings, r.missing(place, names)...)
+	a.findings = append(a.findings, told...)
 	return a
-}
-
-var redirecting = regexp.MustCompile(`(?i)redirect`)
-
-// redirects reports whether one of the middlewares sends requests to HTTPS. Of one that is not
-// in the input, its name says so.
-func (r *reader) redirects(names []string, depth int) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		m, plain := find(r.middlewares, name), find(r.plain, name)
-		switch {
-		case m != nil:
-			return depth <= maxChain && r.redirects(m.chain, depth+1)
-		case plain != nil:
-			return plain.redirects
-		}
-		return redirecting.MatchString(name)
-	})
 }
 
 // lane is one of the alternatives of a router's rule.
@@ -247,7 +230,7 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 		l.tell(source.Decide, other, "has the same priority, and other CORS: either of them takes a request")
 	case otherFirst && l.within(other.worlds):
 	case otherFirst && other.cors == nil:
-		l.tell(source.Differs, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(source.Decide, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.worlds):
