@@ -227,23 +227,23 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 	case tie && other.cors == nil:
 		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
 	case tie:
-		l.tell(source.Decide, other, "has the same priority, and other CORS: either of them takes a request")
+		l.tell(other, "has the same priority, and other CORS: either of them takes a request")
 	case otherFirst && l.within(other.worlds):
 	case otherFirst && other.cors == nil:
-		l.tell(source.Decide, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.worlds):
 	case other.cors == nil && l.apart(other.worlds):
 		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
 	default:
-		l.tell(source.Decide, other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
+		l.tell(other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
 	}
 }
 
-func (l *lane) tell(f source.Fidelity, other *lane, message string) {
+func (l *lane) tell(other *lane, message string) {
 	l.route.Findings = append(slices.Clone(l.route.Findings), source.Finding{
-		Fidelity: f, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
+		Fidelity: source.Decide, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
 		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message,
 	})
 }
@@ -251,7 +251,7 @@ func (l *lane) tell(f source.Fidelity, other *lane, message string) {
 // off switches CORS off.
 func (l *lane) off(other *lane, message string) {
 	l.route.CORS = nil
-	l.tell(source.Decide, other, message)
+	l.tell(other, message)
 }
 
 // overlap reports whether two lanes may match the same request.
