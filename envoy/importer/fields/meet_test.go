@@ -49,6 +49,11 @@ func TestPathsMeet(t *testing.T) {
 	path := func(text string, kind source.PathKind) []source.Path {
 		return []source.Path{{Text: source.Text{Text: text}, Kind: kind}}
 	}
+	search := func(expr string) []source.Path {
+		found := path(expr, source.RegexPath)
+		found[0].Search = true
+		return found
+	}
 	for _, c := range []struct {
 		a, b []source.Path
 		want bool
@@ -60,12 +65,20 @@ func TestPathsMeet(t *testing.T) {
 		{path("/a/b", source.StringPath), path("/a", source.ExactPath), false},
 		{path("/a", source.StringPath), path("/ab", source.Segments), true},
 		{path("/a", source.StringPath), path("/b", source.StringPath), false},
-		{path("/a", source.StringPath), path("b", source.RegexPath), true},
+		{path("/a", source.StringPath), path("/b.*", source.RegexPath), false},
+		{path("/a", source.StringPath), path("/ab|/c", source.RegexPath), true},
+		{path("/a", source.StringPath), path("(?i)/b", source.RegexPath), true},
+		{path("/a", source.StringPath), path("(", source.RegexPath), true},
+		{path("/a", source.StringPath), search("^/b"), false},
+		{path("/ab", source.ExactPath), search("^/a(/|$)"), true},
+		{path("/a", source.StringPath), search("/b"), true},
+		{path("/a", source.StringPath), search("^/b|/c"), true},
+		{path("/a", source.StringPath), search("^"), true},
 	} {
-		if got := fields.PathsMeet(c.a, c.b); got != c.want {
+		if got := fields.PathsMeet(fields.ReachOf(c.a), fields.ReachOf(c.b)); got != c.want {
 			t.Errorf("%v and %v: %t", c.a, c.b, got)
 		}
-		if got := fields.PathsMeet(c.b, c.a); got != c.want {
+		if got := fields.PathsMeet(fields.ReachOf(c.b), fields.ReachOf(c.a)); got != c.want {
 			t.Errorf("%v and %v: %t", c.b, c.a, got)
 		}
 	}

@@ -95,10 +95,12 @@ func (c *config) rank(r *source.Route) rank {
 // goes before one for more hosts, and in Kong a route with more fields does.
 func (c *config) acrossHosts() {
 	routes := c.result.Routes
-	byHost := map[string][]*source.Route{}
-	for i := range routes {
-		for _, host := range routes[i].Hosts {
-			byHost[host] = append(byHost[host], &routes[i])
+	byHost := map[string][]int{}
+	var reach [][]fields.Reach
+	for i, r := range routes {
+		reach = append(reach, fields.ReachOf(r.Paths))
+		for _, host := range r.Hosts {
+			byHost[host] = append(byHost[host], i)
 		}
 	}
 	added := map[int][]string{}
@@ -108,7 +110,9 @@ func (c *config) acrossHosts() {
 		for i := range routes {
 			if fields.IsWider(routes[i].Hosts, host) {
 				wide = append(wide, i)
-				takes = takes || slices.ContainsFunc(byHost[host], func(other *source.Route) bool { return c.takesFrom(&routes[i], other) })
+				takes = takes || slices.ContainsFunc(byHost[host], func(k int) bool {
+					return c.takesFrom(&routes[i], &routes[k]) && fields.PathsMeet(reach[i], reach[k])
+				})
 			}
 		}
 		for _, i := range wide {
@@ -128,7 +132,8 @@ func (c *config) acrossHosts() {
 	c.result.Routes = all
 }
 
-// takesFrom reports whether a route may go before another one, and answers otherwise.
+// takesFrom reports whether a route may go before another one with the same path, and answers
+// otherwise.
 func (c *config) takesFrom(r, other *source.Route) bool {
-	return r.CORS != other.CORS && c.rank(r).compare(c.rank(other)) >= 0 && fields.PathsMeet(r.Paths, other.Paths)
+	return r.CORS != other.CORS && c.rank(r).compare(c.rank(other)) >= 0
 }

@@ -72,6 +72,8 @@ type lane struct {
 	answer
 	alternative
 	worlds
+	reach []fields.Reach
+	told  bool // of another lane
 }
 
 // worlds are where a router takes requests: at some entry points, with or without TLS. A nil
@@ -141,7 +143,7 @@ func (r *reader) route() {
 		default:
 			route.Conditions = rt.parents
 			for _, alternative := range routesOf(route, rt.rule) {
-				lanes = append(lanes, &lane{rt, a, alternative, w})
+				lanes = append(lanes, &lane{rt, a, alternative, w, fields.ReachOf(alternative.route.Paths), false})
 			}
 		}
 	}
@@ -241,7 +243,12 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 	}
 }
 
+// tell tells of the first of others.
 func (l *lane) tell(other *lane, message string) {
+	if l.told {
+		return
+	}
+	l.told = true
 	l.route.Findings = append(slices.Clone(l.route.Findings), source.Finding{
 		Fidelity: source.Decide, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
 		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message,
@@ -250,13 +257,13 @@ func (l *lane) tell(other *lane, message string) {
 
 // off switches CORS off.
 func (l *lane) off(other *lane, message string) {
-	l.route.CORS = nil
+	l.route.CORS, l.told = nil, false
 	l.tell(other, message)
 }
 
 // overlap reports whether two lanes may match the same request.
 func overlap(a, b *lane) bool {
-	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.route.Paths, b.route.Paths)
+	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.reach, b.reach)
 }
 
 // meetsHosts reports whether a lane may be for a host of another one.
@@ -316,5 +323,5 @@ func (l *lane) isWide(host string) bool {
 
 // takesFrom reports whether a lane takes requests from one behind it, and answers otherwise.
 func (l *lane) takesFrom(other *lane) bool {
-	return l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
+	return l.differs(other) && fields.PathsMeet(l.reach, other.reach)
 }
