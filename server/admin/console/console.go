@@ -77,6 +77,8 @@ var views = []view{
 	{"overview", "/console/", "Overview"},
 	{"policies", "/console/policies", "Policies"},
 	{"policy", "", ""},
+	{"denied", "/console/denied", "Denied"},
+	{"try", "/console/try", "Try it"},
 	{"failure", "", ""},
 }
 
@@ -85,6 +87,9 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET /console/{$}", c.overview)
 	mux.HandleFunc("GET /console/policies", c.policies)
 	mux.HandleFunc("GET /console/policies/{name}", c.policy)
+	mux.HandleFunc("GET /console/denied", c.denied)
+	mux.HandleFunc("GET /console/try", c.tryForm)
+	mux.HandleFunc("POST /console/try", c.tryPaste)
 	static, err := fs.Sub(files, "static")
 	if err != nil {
 		panic(err) // a constant name that fs.ValidPath accepts

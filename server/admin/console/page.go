@@ -29,9 +29,9 @@ type page struct {
 func parse(name string) *template.Template {
 	t := template.New("frame.html").Funcs(template.FuncMap{
 		"value": printable.Value, "text": printable.Text, "counted": printable.Counted,
-		"time": shownTime, "machine": machineTime, "list": func(l []string) string { return strings.Join(l, ", ") },
+		"time": shownTime, "machine": machineTime, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
 	})
-	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/"+name+".html"))
+	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/report.html", "pages/"+name+".html"))
 }
 
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -105,7 +105,7 @@ func nearest(r *explain.Report) string {
 // allowing returns the line of the policy's cors that would allow the request. It is
 // empty for the origin of a stranger, which nobody should allow just because it asked.
 func allowing(r *explain.Report) string {
-	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || isStranger(r.Origin) {
+	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || r.Origin.Stranger() {
 		return ""
 	}
 	var lines []string
@@ -121,10 +121,4 @@ func allowing(r *explain.Report) string {
 		lines = append(lines, "and let the page not set "+strings.Join(r.Remedy.Omit, ", "))
 	}
 	return strings.Join(lines, ", ")
-}
-
-// isStranger reports whether the policy does not allow the origin, and has no entry of
-// the origin's owner either.
-func isStranger(o *explain.Origin) bool {
-	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n explain.Near) bool { return n.Kin })
 }
