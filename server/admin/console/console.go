@@ -78,7 +78,8 @@ var views = []view{
 	{"policies", "/console/policies", "Policies"},
 	{"policy", "", ""},
 	{"denied", "/console/denied", "Denied"},
-	{"try", "/console/try", "Try it"},
+	{"try", "/console/try", "Try a request"},
+	{"draft", "/console/draft", draftTitle},
 	{"failure", "", ""},
 }
 
@@ -90,6 +91,8 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET /console/denied", c.denied)
 	mux.HandleFunc("GET /console/try", c.tryForm)
 	mux.HandleFunc("POST /console/try", c.tryPaste)
+	mux.HandleFunc("GET /console/draft", c.draftForm)
+	mux.HandleFunc("POST /console/draft", c.draftPaste)
 	static, err := fs.Sub(files, "static")
 	if err != nil {
 		panic(err) // a constant name that fs.ValidPath accepts

@@ -31,7 +31,7 @@ func parse(name string) *template.Template {
 		"value": printable.Value, "text": printable.Text, "counted": printable.Counted,
 		"time": shownTime, "machine": machineTime, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
 	})
-	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/report.html", "pages/"+name+".html"))
+	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/report.html", "pages/question.html", "pages/"+name+".html"))
 }
 
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -78,7 +78,7 @@ func (f form) question() explain.Question {
 func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
 	t := tried{Form: newForm(r), Reports: []explain.Report{}}
 	if t.Form.isEmpty() {
-		c.show(w, r, http.StatusOK, "try", "Try it", t)
+		c.show(w, r, http.StatusOK, "try", "Try a request", t)
 		return
 	}
 	c.answer(w, r, &t, []explain.Question{t.Form.question()})
@@ -94,7 +94,7 @@ func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		t.Pasted, t.Error = text, err.Error()
-		c.show(w, r, http.StatusBadRequest, "try", "Try it", t)
+		c.show(w, r, http.StatusBadRequest, "try", "Try a request", t)
 		return
 	}
 	t.Pasted = text
@@ -139,7 +139,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, quest
 	if t.Error != "" {
 		code = http.StatusBadRequest
 	}
-	c.show(w, r, code, "try", "Try it", *t)
+	c.show(w, r, code, "try", "Try a request", *t)
 }
 
 // explain answers the questions. Of several it leaves out what is allowed.
