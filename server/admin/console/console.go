@@ -58,11 +58,12 @@ type Console struct {
 	pages   map[string]*template.Template // :: name of a view
 	handler http.Handler
 	rates   rates
+	watched watched
 }
 
 // New returns the console of what c has.
 func New(c Config) *Console {
-	con := &Console{Config: c, pages: map[string]*template.Template{}}
+	con := &Console{Config: c, pages: map[string]*template.Template{}, watched: watched{ended: make(chan struct{})}}
 	for _, v := range views {
 		con.pages[v.name] = parse(v.name)
 	}
@@ -75,6 +76,7 @@ type view struct{ name, Path, Title string }
 
 var views = []view{
 	{"overview", "/console/", "Overview"},
+	{"live", "/console/live", "Live"},
 	{"policies", "/console/policies", "Policies"},
 	{"policy", "", ""},
 	{"denied", "/console/denied", "Denied"},
@@ -93,6 +95,8 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("POST /console/try", c.tryPaste)
 	mux.HandleFunc("GET /console/draft", c.draftForm)
 	mux.HandleFunc("POST /console/draft", c.draftPaste)
+	mux.HandleFunc("GET /console/live", c.live)
+	mux.HandleFunc("GET /console/live/events", c.events)
 	static, err := fs.Sub(files, "static")
 	if err != nil {
 		panic(err) // a constant name that fs.ValidPath accepts
@@ -114,5 +118,9 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.handler.ServeHTTP(w, r)
 }
 
-// Run keeps the numbers of the last minutes until ctx ends.
-func (c *Console) Run(ctx context.Context) error { return c.rates.run(ctx, c.totals) }
+// Run keeps the numbers of the last minutes until ctx ends, and then ends the pages that
+// watch decisions.
+func (c *Console) Run(ctx context.Context) error {
+	defer c.watched.end()
+	return c.rates.run(ctx, c.totals)
+}

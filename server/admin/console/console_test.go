@@ -91,6 +91,9 @@ func newLab(t *testing.T, specs ...policy.Spec) *lab {
 	return l
 }
 
+// noCounts are those of a service that has no policies.
+func noCounts() iter.Seq[console.Count] { return func(func(console.Count) bool) {} }
+
 // decide has a request decided and observed as Envoy's are.
 func (l *lab) decide(r policy.Request) {
 	d := l.set.Decide(&r)

@@ -9,7 +9,7 @@ import (
 // everyPage are pages of each view, and the files.
 var everyPage = []string{
 	"/console/", "/console/policies", "/console/policies/api", "/console/denied",
-	"/console/draft", "/console/try", "/console/try?url=closed.test&origin=https://app.test:8443&credentials=include", "/console/nothing",
+	"/console/draft", "/console/live", "/console/static/live.js", "/console/try", "/console/try?url=closed.test&origin=https://app.test:8443&credentials=include", "/console/nothing",
 	"/console/static/style.css",
 }
 

@@ -1,0 +1,66 @@
+// Adds decisions to the list as they come. All of a decision is set as text, never as HTML.
+const most = 200;
+const live = document.getElementById('live');
+const rows = document.getElementById('decisions');
+const state = document.getElementById('state');
+const left = document.getElementById('left');
+const pause = document.getElementById('pause');
+let paused = false;
+let waiting = [];
+let sampled = 0;
+let missed = 0;
+
+function cell(row, parts) {
+  const td = row.insertCell();
+  for (const [text, isCode] of parts) {
+    const part = document.createElement(isCode ? 'code' : 'span');
+    part.textContent = text;
+    td.append(part);
+  }
+}
+
+function add(d) {
+  const row = rows.insertRow(0);
+  cell(row, [[d.time, false]]);
+  cell(row, [[d.reason, true]]);
+  cell(row, [[d.policy ?? '', false]]);
+  cell(row, [[d.origin ?? '', true]]);
+  const request = [[`${d.method} ${d.host}${d.path ?? ''}`, true]];
+  if (d.request_method) request.push([' for ', false], [d.request_method, true]);
+  if (d.request_headers) request.push([' with ', false], [d.request_headers, true]);
+  cell(row, request);
+  cell(row, [[d.shadow_reason ?? '', true]]);
+  while (rows.rows.length > most) rows.deleteRow(-1);
+}
+
+function count() {
+  const parts = [];
+  if (sampled > 0) parts.push(`${sampled} decisions were left out, since there are too many a second.`);
+  if (missed > 0) parts.push(`${missed} were missed, since this page was slow.`);
+  left.textContent = parts.join(' ');
+}
+
+const events = new EventSource(live.dataset.events);
+events.onopen = () => state.textContent = 'Connected.';
+events.onerror = () => state.textContent = 'Not connected, trying again.';
+events.onmessage = (e) => {
+  const d = JSON.parse(e.data);
+  if (!paused) return add(d);
+  waiting.push(d);
+  if (waiting.length > most) waiting.shift();
+};
+events.addEventListener('left', (e) => {
+  const more = JSON.parse(e.data);
+  sampled += more.sampled;
+  missed += more.missed;
+  count();
+});
+
+pause.hidden = false;
+pause.addEventListener('click', () => {
+  paused = !paused;
+  pause.textContent = paused ? 'Go on' : 'Pause';
+  for (const d of waiting) add(d);
+  waiting = [];
+  state.textContent = paused ? 'Paused.' : 'Goes on.';
+});
