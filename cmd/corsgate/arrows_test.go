@@ -26,6 +26,9 @@ var arrows = []arrow{
 	{"policy/policyfile", "policy files need a parser of YAML and the public suffixes, and nothing else", func(path string) bool {
 		return !isStandard(path) && !within(path, "policy") && !strings.HasPrefix(path, "go.yaml.in/yaml/") && !strings.HasPrefix(path, "golang.org/x/net/") && !strings.HasPrefix(path, "golang.org/x/text/")
 	}},
+	{"policy/prove", "proofs need the patterns of policy, and nothing else", func(path string) bool {
+		return !isStandard(path) && path != module+"policy" && path != module+"policy/prove"
+	}},
 	{"server", "the service knows neither Envoy's configuration nor the command", anyOf("envoy", "cmd")},
 	{"server", "what serves reads no cases", anyOf("policy/cases")},
 	{"envoy", "nothing imports the command", anyOf("cmd")},

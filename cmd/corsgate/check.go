@@ -14,6 +14,7 @@ import (
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/policyfile/proofs"
 	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
@@ -127,6 +128,7 @@ func checkAll(ctx context.Context, paths []string, more func(path string, r poli
 			r.Diagnostics = append(r.Diagnostics, more(path, r.Result)...)
 			slices.SortStableFunc(r.Diagnostics, byPlace)
 		}
+		proofs.Hint(r.Diagnostics)
 		all.add(r.Result)
 	}
 	return all

@@ -21,7 +21,7 @@ const (
 	exitFailure = 1 // findings, or something that did not work
 	exitUsage   = 2 // a command line that cannot be carried out
 	exitLost    = 3 // somebody else has pushed to the store in between
-	// exitUnreachable is for a store that cannot be used now.
+	// exitUnreachable is for a store that cannot be used now, or an Envoy that cannot be asked.
 	exitUnreachable = 4
 	// exitInterrupted is for work that a signal has ended early. It is the code that shells
 	// use for Ctrl-C: 128 and the number of SIGINT.

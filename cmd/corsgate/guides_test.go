@@ -40,7 +40,7 @@ func TestGuides(t *testing.T) {
 			}
 		})
 	}
-	if found != 4 {
+	if found != 5 {
 		t.Errorf("%d guides", found)
 	}
 }
@@ -115,7 +115,7 @@ func envoyOnPath(t *testing.T) string {
 func (g *guide) do(t *testing.T, language, block string) {
 	t.Helper()
 	switch language {
-	case "yaml":
+	case "yaml", "nginx":
 		name, text, _ := strings.Cut(strings.TrimPrefix(block, "# "), "\n")
 		file := filepath.Join(g.folder, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {

@@ -9,7 +9,7 @@ import (
 
 // run executes the command line args and returns the exit code of the process: 0 if all
 // went well, 1 for findings and failures, 2 for a wrong command line, 3 if somebody else
-// has pushed in between, 4 if a store cannot be used. When ctx has ended, it returns once
+// has pushed in between, 4 if a store, or what doctor asks, cannot be used. When ctx has ended, it returns once
 // all that it started has ended, too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
@@ -32,11 +32,12 @@ it runs. It compiles them into Envoy's own filters, and answers what these canno
 decide, or every question, over gRPC (ext_proc or ext_authz).
 
 Every flag --some-flag may also be given as the environment variable
-CORSGATE_SOME_FLAG; the flag wins. Only the demo ignores these variables.
+CORSGATE_SOME_FLAG; the flag wins. Only the demo and import ignore these variables.
 
 Exit codes: 0 if all went well, 1 for findings and failures, 2 for a wrong command
-line, 3 if somebody else has pushed to a store in between, 4 if a store cannot be used,
-130 for a demo, or work on a store, that a signal ended before it was done.`,
+line, 3 if somebody else has pushed to a store in between, 4 if a store cannot be used
+or an Envoy cannot be asked, 130 for a demo, or work on a store, that a signal ended
+before it was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
   corsgate serve --policies policies/ --ecds       # deliver them to Envoys
@@ -52,6 +53,9 @@ line, 3 if somebody else has pushed to a store in between, 4 if a store cannot b
 		newExplain(),
 		newTest(),
 		newDiff(),
+		newImport(),
+		newExport(),
+		newDoctor(),
 		newEnvoyConfig(),
 		newPush(),
 		newHistory(),

@@ -114,8 +114,7 @@ func (c *listCheck) refuseSuffix(field, text, reason, witness, hint string) {
 	}
 	c.lifted = true
 	if !c.s.OptsIn(policy.OptInPublicSuffix) {
-		c.add(policy.Error, "public-suffix", field, text, reason,
-			fmt.Sprintf("%s, or list %q under dangerously", hint, policy.OptInPublicSuffix))
+		c.add(policy.Error, "public-suffix", field, text, reason, hint+policy.OrOptIn(policy.OptInPublicSuffix))
 	}
 }
 

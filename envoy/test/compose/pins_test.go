@@ -116,7 +116,7 @@ func TestBaseImagesHaveTheVersionsThatAreTested(t *testing.T) {
 // TestSupportedEnvoysAreSaid compares what the documents say with the Envoys that
 // the tests run.
 func TestSupportedEnvoysAreSaid(t *testing.T) {
-	oldest := "1." + written(t, "envoy/binary.go", `oldestMinor = (\d+)`)
+	oldest := "1." + written(t, "envoy/binary.go", `OldestMinor = (\d+)`)
 	if got := written(t, "envoy/test/e2e/oldest_test.go", `oldest = "(\d+\.\d+)\.`); got != oldest {
 		t.Errorf("the oldest Envoy is %s, and the tests run %s", oldest, got)
 	}

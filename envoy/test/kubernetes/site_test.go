@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"os/exec"
@@ -11,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/corsgate/corsgate/envoy/doctor"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -124,6 +127,7 @@ func (v variant) try(t *testing.T, startSite func(*testing.T, variant) *site) {
 		e := edge{url: one.url}
 		e.demo(t, one.host)
 	}
+	s.examine(t)
 	s.neighbour(t, v.row)
 	s.edit(t, v)
 	s.check(t, v.row)
@@ -132,6 +136,30 @@ func (v variant) try(t *testing.T, startSite func(*testing.T, variant) *site) {
 	}
 	s.remove()
 	s.untouched(t)
+}
+
+// examine holds that the doctor complains of nothing but a route that has CORS of its own.
+func (s *site) examine(t *testing.T) {
+	t.Helper()
+	args := []string{"doctor", "--envoy", "http://" + envoyAddress, "--policies", s.policies, "--format", "json",
+		"--service-cluster", "outbound|25501||decisions.edge.local"} // that of Istio's own API, whose name does not tell
+	if s.corsgate != nil {
+		args = append(args, "--admin", "http://"+s.corsgate.Admin)
+	}
+	out, err := exec.CommandContext(t.Context(), s.binary, args...).Output()
+	if err != nil && len(out) == 0 {
+		t.Fatalf("doctor: %v", err)
+	}
+	var r doctor.Report
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		itsOwn := f.Code == "native-cors" && strings.Contains(f.Place.Route+f.Place.VirtualHost, "native")
+		if f.Level != policy.Note && !itsOwn {
+			t.Errorf("%v [%s] %v: %s", f.Level, f.Code, f.Place, f.What)
+		}
+	}
 }
 
 // edit grants another origin, and takes it back.

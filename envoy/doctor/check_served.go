@@ -1,0 +1,246 @@
+package doctor
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/contract"
+)
+
+// eachDelivered calls visit for the names of filters that are delivered, each with what
+// was, or with nil.
+func (f *facts) eachDelivered(visit func(p Place, name string, source *core.ExtensionConfigSource, d *delivery)) {
+	seen := map[string]bool{}
+	f.eachManager(func(m *manager) {
+		for _, fl := range m.decides() {
+			for _, name := range names(fl.sources) {
+				if !seen[name] {
+					visit(fl.place, name, fl.sources[name], f.delivered[name])
+				}
+				seen[name] = true
+			}
+		}
+	})
+}
+
+// filterNotDelivered reports filters that Envoy has not got, so that it runs the default.
+func filterNotDelivered(f *facts, report report) {
+	if f.written {
+		return // nothing has been delivered to a file
+	}
+	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
+		if d == nil {
+			seen := "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
+			if source.GetDefaultConfig() == nil {
+				seen = "each request gets 500, since there is no default_config"
+			}
+			report(policy.Error, p, fmt.Sprintf("the filter %s has not been delivered", name), seen,
+				"\"corsgate serve --ecds\" where its cluster points to, or the file that its path names; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy")
+		}
+	})
+}
+
+// filterRefused reports versions of a filter that Envoy does not take.
+func filterRefused(f *facts, report report) {
+	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
+		n := f.stats["extension_config_discovery.http_filter."+name+".update_rejected"]
+		if d != nil && d.refused || n > 0 {
+			report(policy.Error, p, fmt.Sprintf("Envoy has refused a version of the filter %s", name), "it keeps what it had before: older policies, or the default", "Envoy's log says why; please report it")
+		}
+	})
+}
+
+// filterOutOfDate compares what Envoy has with what corsgate serves: by what corsgate has
+// sent to this Envoy, or by the hash of the set that stands in a filter of a file.
+func filterOutOfDate(f *facts, report report) {
+	if f.status == nil {
+		return
+	}
+	const seen = "pages get what older policies say"
+	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
+		if d == nil {
+			return // filter-not-delivered says it
+		}
+		sent, known := f.sent(name)
+		stamp := setOf(d.filter)
+		switch {
+		case known && !slices.Contains(sent, d.version):
+			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), seen,
+				"ask the corsgate that this Envoy follows; if it is that one, look at its /status and at Envoy's log")
+		case !known && stamp != "" && f.status.Hash != "" && stamp != f.status.Hash:
+			report(policy.Error, p, fmt.Sprintf("the filter %s was compiled from other policies than corsgate serves", name), seen,
+				"run \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\" again")
+		}
+	})
+}
+
+// sent returns the versions of a filter that corsgate has sent to this Envoy.
+func (f *facts) sent(name string) (versions []string, known bool) {
+	for _, e := range f.status.Envoys {
+		for _, r := range e.Resources {
+			if r.Name == name && (e.Node == f.node || f.node == "") {
+				versions = append(versions, r.Version)
+			}
+		}
+	}
+	return versions, versions != nil
+}
+
+// hash matches the hash of a set.
+var hash = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// setOf returns the hash of the set that a filter is compiled from, or "": it stands in
+// what the filter keeps for the feed.
+func setOf(filter proto.Message) (stamp string) {
+	walk(filter, func(m proto.Message) bool {
+		if s, ok := m.(*structpb.Struct); ok {
+			if v := s.GetFields()[contract.FedSet].GetStringValue(); hash.MatchString(v) && s.GetFields()[contract.Reason] != nil {
+				stamp = v
+			}
+		}
+		return stamp == ""
+	})
+	return stamp
+}
+
+// updateRefused reports updates that Envoy has refused, or that it waits with.
+func updateRefused(f *facts, report report) {
+	for _, name := range f.refused {
+		report(policy.Error, Place{}, fmt.Sprintf("Envoy has refused the last update of %s", name), "it runs what it had before", "/config_dump has why in error_state, and so has Envoy's log")
+	}
+	for _, name := range f.warming {
+		report(policy.Warning, Place{}, fmt.Sprintf("%s takes no traffic yet", name), "it waits for something that is to be delivered: routes, secrets, clusters or filters", "look at the counters init_fetch_timeout and update_failure in /stats")
+	}
+}
+
+// serviceNotReady reports what corsgate says of itself.
+func serviceNotReady(f *facts, report report) {
+	switch {
+	case f.status == nil:
+	case !f.status.Ready:
+		report(policy.Error, Place{}, "corsgate is not ready", "it has no policies yet, or it drains: nothing is answered", "look at its log, and at \"corsgate check\"")
+	case f.status.LastError != nil:
+		report(policy.Warning, Place{}, "corsgate has refused the last change of its policies", "the policies before it serve", "its /status lists the mistakes; \"corsgate check\" finds them, too")
+	}
+}
+
+// misused reports what corsgate has noticed itself about how it is asked.
+func misused(f *facts, report report) {
+	if f.status == nil {
+		return
+	}
+	for _, m := range f.status.Misuses {
+		report(policy.Warning, Place{}, "corsgate was asked in a way that makes its answers useless: "+m.Kind, m.Effect, m.Hint)
+	}
+}
+
+// counterRule says what a counter that is not 0 means.
+type counterRule struct {
+	name        *regexp.Regexp
+	level       policy.Level
+	seen, write string
+}
+
+// counters are the counters that tell of failures, with the names that Envoy has for them.
+// A cluster's come with the cluster's name, and a filter's with its stat_prefix.
+func (f *facts) counters() (rules []counterRule) {
+	rule := func(level policy.Level, pattern, seen, write string) {
+		rules = append(rules, counterRule{regexp.MustCompile(`^` + pattern + `$`), level, seen, write})
+	}
+	const (
+		outage = "such requests got no grant, or an error if it fails closed"
+		slow   = "look whether corsgate has enough CPU, and raise message_timeout if it is below 0.5 s"
+	)
+	proc, authz := `http\..+\.ext_proc\.`+f.statPrefix("ext_proc"), `http\..+\.ext_authz\.`+f.statPrefix("ext_authz")
+	rule(policy.Warning, proc+`message_timeouts`, outage, slow)
+	rule(policy.Warning, proc+`streams_failed`, outage, "look at corsgate's log, and at the cluster's counters upstream_cx_connect_fail and upstream_rq_pending_failure_eject")
+	rule(policy.Warning, proc+`spurious_msgs_received`, "such requests got 500", "corsgate answers each question once: look whether another service answers there")
+	rule(policy.Warning, proc+`rejected_header_mutations`, "answers lacked headers that corsgate has decided on", "mutation_rules as \"corsgate envoy-config\" prints them")
+	rule(policy.Warning, authz+`error`, outage, slow)
+	rule(policy.Warning, authz+`invalid`, "such requests got 500", "look whether another service answers there")
+	rule(policy.Warning, authz+`omitted_response_headers`, "answers lacked headers that corsgate has decided on", "raise the limits of response headers in ext_authz")
+	for _, a := range f.services() {
+		c := `cluster\.` + regexp.QuoteMeta(a.name) + `\.`
+		limits := "circuit_breakers: {thresholds: [{max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]}"
+		rule(policy.Warning, c+`upstream_rq_active_overflow`, outage, limits)
+		rule(policy.Warning, c+`upstream_rq_pending_overflow`, outage, limits)
+		rule(policy.Note, c+`upstream_rq_retry_overflow`, "a question was not asked a second time", limits)
+		none := policy.Warning
+		if a.seldom {
+			none = policy.Note // Envoy counts each try to get its filter, too
+		}
+		rule(none, c+`upstream_cx_none_healthy`, outage, "run a second corsgate")
+		rule(policy.Note, c+`upstream_cx_connect_fail`, "corsgate was not reached: after a restart of it that is so for a moment", "look whether the address is right, and whether both sides speak TLS")
+		rule(policy.Note, c+`upstream_cx_protocol_error`, "what answers there does not speak HTTP/2", "look whether the port is that of --grpc-listen, and whether both sides speak TLS")
+		rule(policy.Warning, c+`ssl\.(connection_error|fail_verify_error|fail_verify_san|fail_verify_no_cert)`, outage, "look at both certificates, and at the authority that each side trusts")
+	}
+	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
+		d := `extension_config_discovery\.http_filter\.` + regexp.QuoteMeta(name) + `\.`
+		rule(policy.Note, d+`(update_failure|config_fail)`, "corsgate was not reached for a while: changes of the policies did not arrive", "look at corsgate's log")
+		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", "Envoy's log says why; please report it")
+	})
+	rule(policy.Warning, `access_logs\.open_telemetry_access_log\.corsgate\.logs_dropped`, "requests are answered all the same; corsgate's metrics lack what was dropped", "look whether corsgate serves with --feed")
+	rule(policy.Warning, `listener\..+\.extension_config_missing`, "such requests got 500", "give the filter a default_config, as \"corsgate envoy-config\" does")
+	return rules
+}
+
+// statPrefix returns a pattern for what a counter's name has of the filters that ask
+// corsgate. A filter without a stat_prefix shares its counters with others of its kind.
+func (f *facts) statPrefix(kind string) string {
+	patterns := []string{contract.Namespace + `\.`}
+	f.eachManager(func(m *manager) {
+		for _, fl := range m.decides() {
+			for _, a := range fl.asks {
+				prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
+				switch {
+				case a.kind() != kind:
+				case prefix != "":
+					patterns = append(patterns, regexp.QuoteMeta(prefix)+`\.`)
+				case !slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") }):
+					patterns = append(patterns, "")
+				}
+			}
+		}
+	})
+	return "(?:" + strings.Join(patterns, "|") + ")"
+}
+
+// counted reports counters. They count since Envoy has started.
+func counted(f *facts, report report) {
+	rules := f.counters()
+	for _, name := range names(f.stats) {
+		n := f.stats[name]
+		if n == 0 || !relevant(name) {
+			continue
+		}
+		for _, r := range rules {
+			if r.name.MatchString(name) {
+				report(r.level, Place{Counter: name}, fmt.Sprintf("it is at %d since Envoy has started", n), r.seen, r.write)
+			}
+		}
+	}
+	f.connected(report)
+}
+
+// relevant cuts the many counters of other things short.
+func relevant(name string) bool {
+	return strings.HasPrefix(name, "cluster.") || strings.HasPrefix(name, "http.") || strings.HasPrefix(name, "listener.") ||
+		strings.HasPrefix(name, "extension_config_discovery.") || strings.HasPrefix(name, "access_logs.")
+}
+
+// connected reports a gauge: whether Envoy is connected to what delivers a filter.
+func (f *facts) connected(report report) {
+	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
+		gauge := "extension_config_discovery.http_filter." + name + ".control_plane.connected_state"
+		if n, known := f.stats[gauge]; known && n == 0 {
+			report(policy.Warning, Place{Counter: gauge}, "Envoy is not connected to what delivers its filter", "changes of the policies do not arrive", "start corsgate with --ecds; its log says whether it refuses this Envoy")
+		}
+	})
+}

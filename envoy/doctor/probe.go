@@ -1,0 +1,314 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/respond"
+)
+
+// The codes of what requests find: an answer that is not what the policies say, and a
+// request without an answer.
+const (
+	codeProbe       = "probe"
+	codeProbeFailed = "probe-failed"
+)
+
+// The bounds of a probe.
+const (
+	maxProbes     = 300
+	maxSamples    = 2 // hosts, paths and origins of a policy, each
+	askTimeout    = 10 * time.Second
+	maxUnanswered = 3 // requests in a row
+)
+
+// What a probe sends that no policy has. Nobody can register a name in .invalid (RFC 6761,
+// section 6.4).
+const (
+	stranger = "https://corsgate-doctor.invalid"
+	label    = "corsgate-doctor"
+	noPage   = "/corsgate-doctor/no-such-page"
+)
+
+// Prober sends requests to Envoy, and compares the answers with what policies say.
+type Prober struct {
+	// URL is Envoy's listener. Requests for every host go there.
+	URL      *url.URL
+	Policies *policy.Set
+	TLS      *tls.Config
+	// Unsafe sends POST, too, of an origin that is not allowed.
+	Unsafe bool
+	// Progress, if set, is called after each request.
+	Progress func(done, all int)
+}
+
+// Probe sends the requests one after the other, and adds what they find.
+func (p Prober) Probe(ctx context.Context, r *Report) {
+	all := p.requests()
+	var found []Finding
+	unanswered := 0
+	for i, q := range all {
+		got, err := p.ask(ctx, q)
+		switch {
+		case ctx.Err() != nil:
+			r.Add(append(found, p.failed(q, "the time is over, and some requests are not sent"))...)
+			return
+		case err != nil:
+			if unanswered++; unanswered == 1 {
+				found = append(found, p.failed(q, "there is no answer: "+plain(err)))
+			}
+		default:
+			unanswered = 0
+			found = append(found, p.compare(q, got)...)
+		}
+		r.Probes++
+		if p.Progress != nil {
+			p.Progress(i+1, len(all))
+		}
+		if unanswered == maxUnanswered {
+			break
+		}
+	}
+	r.Add(found[:min(len(found), maxSame)]...)
+}
+
+// plain returns an error without the URL, which the place has.
+func plain(err error) string {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // the client returns this one
+		err = u.Err
+	}
+	return err.Error()
+}
+
+func (p Prober) failed(q policy.Request, what string) Finding {
+	return Finding{Code: codeProbeFailed, Level: policy.Error, Place: p.place(q), What: what,
+		Seen: "nothing is known about such a request", Write: "is --probe the address and the scheme of Envoy's listener? If its certificate is of an authority of your own, give that to --probe-ca"}
+}
+
+// requests are those of each policy, the first ones of all of them first.
+func (p Prober) requests() (list []policy.Request) {
+	var each [][]policy.Request
+	for _, s := range p.Policies.Specs() {
+		if s.Mode == "" || s.Mode == policy.ModeEnforce {
+			each = append(each, p.requestsOf(s))
+		}
+	}
+	for i := 0; len(list) < maxProbes; i++ {
+		before := len(list)
+		for _, of := range each {
+			if i < len(of) && len(list) < maxProbes {
+				list = append(list, of[i])
+			}
+		}
+		if len(list) == before {
+			break
+		}
+	}
+	return list
+}
+
+// requestsOf are the requests about one policy. What they get is what Decide says, also if
+// another policy takes them.
+func (p Prober) requestsOf(s policy.Spec) (list []policy.Request) {
+	add := func(method, host, path, origin string) {
+		q := policy.Request{Method: method, Authority: host, Path: path, Origin: origin, SecFetchSite: "cross-site"}
+		if method == http.MethodOptions {
+			q.RequestMethod, q.RequestHeaders = first(s.CORS.AllowMethods, http.MethodGet), first(s.CORS.AllowHeaders, "")
+		}
+		list = append(list, q)
+	}
+	paths := sample(s.Paths, "/")
+	origins := append(sample(samples(s.CORS.AllowOrigins), stranger), stranger)
+	for _, host := range p.hosts(s) {
+		for _, origin := range slices.Compact(origins) {
+			add(http.MethodOptions, host, paths[0], origin)
+			add(http.MethodGet, host, paths[0], origin)
+		}
+		add(http.MethodGet, host, paths[0], "")
+		add(http.MethodHead, host, paths[len(paths)-1], origins[0])
+		add(http.MethodGet, host, strings.TrimSuffix(paths[0], "/")+noPage, origins[0])
+		if p.Unsafe && s.DeniedRequests != "" && s.DeniedRequests != policy.DeniedPass {
+			add(http.MethodPost, host, paths[0], stranger)
+		}
+	}
+	return list
+}
+
+// sample returns the first of a list, or the text for an empty one.
+func sample(list []string, otherwise string) []string {
+	if len(list) == 0 {
+		return []string{otherwise}
+	}
+	return slices.Clone(list[:min(len(list), maxSamples)])
+}
+
+// first returns the first of a list that is not a star, or the other text.
+func first(list []string, otherwise string) string {
+	for _, one := range list {
+		if one != "*" {
+			return one
+		}
+	}
+	return otherwise
+}
+
+// hosts are those that requests about a policy are for.
+func (p Prober) hosts(s policy.Spec) []string {
+	list := sample(s.Hosts, p.URL.Host)
+	for i := range list {
+		list[i] = strings.Replace(list[i], "*", label, 1)
+	}
+	return list
+}
+
+// samples are origins that the patterns likely match.
+func samples(patterns []string) (origins []string) {
+	for _, one := range patterns {
+		one = strings.Replace(one, ":*", ":3000", 1)
+		switch {
+		case one == "*":
+			one = "https://" + label + ".example"
+		case strings.HasSuffix(one, "://*"), strings.Contains(one, "://*:"):
+			one = strings.Replace(one, "*", label+".example", 1)
+		default:
+			one = strings.Replace(one, "*", label, 1)
+		}
+		origins = append(origins, one)
+	}
+	return origins
+}
+
+// place is the URL of a request.
+func (p Prober) place(q policy.Request) Place {
+	return Place{URL: q.Method + " " + p.URL.Scheme + "://" + q.Authority + q.Path}
+}
+
+// ask sends a request to Envoy's listener, whatever its host, and follows no redirect.
+func (p Prober) ask(ctx context.Context, q policy.Request) (respond.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, q.Method, p.URL.Scheme+"://"+q.Authority+q.Path, nil)
+	if err != nil {
+		return respond.Response{}, err
+	}
+	for name, value := range map[string]string{
+		"Origin": q.Origin, "Access-Control-Request-Method": q.RequestMethod, "Access-Control-Request-Headers": q.RequestHeaders, "Sec-Fetch-Site": q.SecFetchSite,
+	} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := p.transport().RoundTrip(req)
+	if err != nil {
+		return respond.Response{}, err
+	}
+	defer resp.Body.Close()
+	headers := respond.Headers{}
+	for name, lines := range resp.Header {
+		headers[strings.ToLower(name)] = lines
+	}
+	return respond.Response{Status: resp.StatusCode, Headers: headers}, nil
+}
+
+// transport connects to Envoy's listener, whatever host is asked for.
+func (p Prober) transport() *http.Transport {
+	port := map[string]string{"http": "80", "https": "443"}[p.URL.Scheme]
+	if p.URL.Port() != "" {
+		port = p.URL.Port()
+	}
+	address := net.JoinHostPort(p.URL.Hostname(), port)
+	return &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: p.TLS, DisableCompression: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+	}
+}
+
+// compare holds an answer to what the policies say.
+func (p Prober) compare(q policy.Request, got respond.Response) []Finding {
+	d := p.Policies.Decide(&q)
+	want := respond.To(d, respond.Response{Status: got.Status, Headers: respond.Headers{}})
+	switch {
+	case d.Answer.Action == policy.Pass:
+		return nil // the answer is the upstream's
+	case d.Answer.Apply == policy.ApplyDefer && got.Headers.Joined(allowOrigin) != "":
+		return nil // it may be the upstream's
+	case q.Origin == "" && len(corsOf(got.Headers)) == 0 && varies(got.Headers):
+		return nil // so Envoy answers if it does not ask, also for a public policy
+	}
+	differences, seen := differ(got, want)
+	if differences == nil {
+		return nil
+	}
+	level, of := policy.Error, "for the origin "+q.Origin
+	if q.Origin == "" {
+		level, of, seen = policy.Warning, "for a request without an Origin", "a cache may hand this answer to a page, which then reads what it should not, or is blocked"
+	}
+	return []Finding{{Code: codeProbe, Level: level, Place: p.place(q), What: of + ": " + strings.Join(differences, "; "), Seen: seen,
+		Write: fmt.Sprintf("policy %s says %s: the findings above may say why Envoy does not answer so; \"corsgate explain\" says what it should answer", d.Policy, d.Reason)}}
+}
+
+// differ returns in what an answer differs from the right one, and what a user sees of the
+// first difference.
+func differ(got, want respond.Response) (differences []string, seen string) {
+	add := func(effect, format string, args ...any) {
+		differences, seen = append(differences, fmt.Sprintf(format, args...)), cmp.Or(seen, effect)
+	}
+	if got.Status != want.Status {
+		add(statusSeen(got.Status), "the status is %d, and should be %d", got.Status, want.Status)
+	}
+	have, should := corsOf(got.Headers), corsOf(want.Headers)
+	for _, name := range names(should) {
+		if _, there := have[name]; !there {
+			add("browsers block what the policy allows", "%s is not there, and should be %q", name, should[name])
+		}
+	}
+	for _, name := range names(have) {
+		switch wanted, there := should[name]; {
+		case !there:
+			add("somebody else has written it, such as the upstream: a page may read what the policy does not let it", "%s is there, and should not be", name)
+		case have[name] != wanted:
+			add("browsers compare it with the page's origin or request, and may block or allow wrongly", "%s is %.200q, and should be %q", name, have[name], wanted)
+		}
+	}
+	if varies(want.Headers) && !varies(got.Headers) {
+		add("a cache may hand this answer to a page of another origin, which browsers then block", "Vary has no Origin")
+	}
+	return differences, seen
+}
+
+func statusSeen(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound:
+		return "something refuses before corsgate answers, and browsers block"
+	}
+	return "something else answers than corsgate"
+}
+
+// corsOf returns the CORS headers, the lines of one name joined.
+func corsOf(h respond.Headers) map[string]string {
+	found := map[string]string{}
+	for name := range maps.Keys(h) {
+		if isCORS(name) {
+			found[name] = h.Joined(name)
+		}
+	}
+	return found
+}
+
+// varies reports whether Vary keeps the answers to origins apart (Fetch, section "CORS
+// protocol and HTTP caches").
+func varies(h respond.Headers) bool {
+	return slices.ContainsFunc(h.Members("vary"), func(member string) bool { return member == "*" || strings.EqualFold(member, "origin") })
+}

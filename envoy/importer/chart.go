@@ -1,0 +1,418 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+// scope is a host and a path as a policy has them. The host may be "", every host, or
+// begin with "*."; the path has no trailing slash, and "/" is every path.
+type scope struct{ host, path string }
+
+// chart knows which lane answers where.
+type chart struct {
+	lanes  []*lane // in the order of precedence
+	byHost map[string][]*lane
+	hosts  []string // of byHost, in order of first use
+	owners map[scope]*lane
+	order  []scope             // of owners
+	paths  map[string][]string // of owners :: host
+	aside  []*lane             // with conditions besides host and path
+}
+
+// newChart returns the lanes of the configurations.
+func newChart(configs []source.Config) *chart {
+	c := &chart{byHost: map[string][]*lane{}, owners: map[scope]*lane{}, paths: map[string][]string{}}
+	for i := range configs {
+		for k := range configs[i].Routes {
+			l := newLane(i, &configs[i].Routes[k])
+			c.lanes = append(c.lanes, l)
+			if len(l.route.Conditions) > 0 {
+				c.aside = append(c.aside, l)
+				continue
+			}
+			for _, h := range l.hosts {
+				c.enter(h, l)
+			}
+		}
+	}
+	return c
+}
+
+func (c *chart) enter(host string, l *lane) {
+	have := c.byHost[host]
+	if len(have) == 0 {
+		c.hosts = append(c.hosts, host)
+	}
+	if len(have) == 0 || have[len(have)-1] != l {
+		c.byHost[host] = append(have, l)
+	}
+}
+
+// draw finds out which lane answers where.
+func (c *chart) draw() {
+	for _, h := range c.hosts {
+		for _, l := range c.byHost[h] {
+			for _, p := range l.paths {
+				c.claim(h, p)
+			}
+		}
+	}
+	c.thin()
+	for _, s := range c.order {
+		l := c.owners[s]
+		l.scopes = append(l.scopes, s)
+	}
+}
+
+// claim decides about a host and a path that a lane lists.
+func (c *chart) claim(host string, p source.Path) {
+	s := scope{host, normalPath(p.Text.Text)}
+	if _, known := c.owners[s]; known {
+		return
+	}
+	below := c.winner(host, strings.TrimRight(s.path, "/")+"/\x00")
+	owner := c.winner(host, p.Text.Text)
+	// All that is below an exact path comes with it, and below "/" that is everything.
+	if below != nil && (s.path == "/" || below.listsBelow(s.path)) {
+		owner = below
+	}
+	c.owners[s] = owner
+	c.order = append(c.order, s)
+	c.paths[host] = append(c.paths[host], s.path)
+}
+
+// listsBelow reports whether l lists a path that covers what is below it.
+func (l *lane) listsBelow(path string) bool {
+	return slices.ContainsFunc(l.paths, func(p source.Path) bool { return p.Kind != source.ExactPath && normalPath(p.Text.Text) == path })
+}
+
+// at returns the lane that answers, as the systems choose it. If there is none, it returns nil.
+func (c *chart) at(host, path string) *lane {
+	for _, h := range covering(host) {
+		if l := c.winner(h, path); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// winner is at among the lanes that list this very host. Within a configuration its own
+// rule counts, and between them the longest path.
+func (c *chart) winner(host, path string) *lane {
+	var best *lane
+	bestLength := -1
+	for _, of := range byConfig(c.byHost[host]) {
+		l, length := winnerOf(of, path)
+		if l != nil && length > bestLength {
+			best, bestLength = l, length
+		}
+	}
+	return best
+}
+
+// byConfig returns the lanes of one configuration after the other.
+func byConfig(lanes []*lane) (all [][]*lane) {
+	for from := 0; from < len(lanes); {
+		to := from + 1
+		for to < len(lanes) && lanes[to].config == lanes[from].config {
+			to++
+		}
+		all = append(all, lanes[from:to])
+		from = to
+	}
+	return all
+}
+
+func winnerOf(lanes []*lane, path string) (best *lane, longest int) {
+	longest = -1
+	for _, l := range lanes {
+		length := l.length(path)
+		if length > longest {
+			best, longest = l, length
+		}
+		if length >= 0 && l.route.FirstMatch {
+			break
+		}
+	}
+	return best, longest
+}
+
+// length returns how long the longest path of l is that path matches; an exact one counts
+// more. If there is none, it returns -1.
+func (l *lane) length(path string) int {
+	longest := -1
+	for _, p := range l.paths {
+		if matches(p, path) {
+			longest = max(longest, lengthOf(p))
+		}
+	}
+	return longest
+}
+
+// lengthOf returns how much a path counts: an exact one more than a prefix of its length.
+func lengthOf(p source.Path) int {
+	length := 2 * len(strings.TrimRight(p.Text.Text, "/"))
+	if p.Kind == source.ExactPath {
+		length++
+	}
+	return length
+}
+
+// covering returns the entries of hosts that cover a host, itself first.
+func covering(host string) []string {
+	if host == "" {
+		return []string{""}
+	}
+	all := []string{host}
+	_, parent, found := strings.Cut(strings.TrimPrefix(host, "*."), ".")
+	for found {
+		all = append(all, "*."+parent)
+		_, parent, found = strings.Cut(parent, ".")
+	}
+	return append(all, "")
+}
+
+// above returns the scopes that cover s, the closest first, s itself among them.
+func above(s scope) []scope {
+	var all []scope
+	for _, h := range covering(s.host) {
+		path := s.path
+		for path != "" && path != "/" {
+			all = append(all, scope{h, path})
+			path = path[:max(strings.LastIndexByte(path, '/'), 0)]
+		}
+		all = append(all, scope{h, "/"})
+	}
+	return all
+}
+
+// found returns the lane whose policy corsgate chooses.
+func (c *chart) found(s scope) *lane {
+	for _, t := range above(s) {
+		if l, ok := c.owners[t]; ok {
+			return l
+		}
+	}
+	return nil
+}
+
+// thin leaves out scopes where the same would hold without them.
+func (c *chart) thin() {
+	kept := c.order[:0]
+	var needless []scope
+	for _, s := range c.order {
+		if c.isNeedless(s) {
+			needless = append(needless, s)
+		} else {
+			kept = append(kept, s)
+		}
+	}
+	for _, s := range needless {
+		delete(c.owners, s)
+	}
+	c.order = kept
+}
+
+// isNeedless reports whether requests of s would be answered alike without its owner.
+func (c *chart) isNeedless(s scope) bool {
+	own := c.owners[s]
+	return !slices.ContainsFunc(c.around(s), func(l *lane) bool {
+		return own != l && (own.answer != nil || l.acts())
+	})
+}
+
+// around returns the lanes that would answer requests of s without its owner: the one of
+// the closest scope around it, nil if there is none, and those of less specific hosts at
+// paths below.
+func (c *chart) around(s scope) []*lane {
+	lanes := []*lane{nil}
+	for _, t := range above(s)[1:] {
+		if l, ok := c.owners[t]; ok {
+			lanes[0] = l
+			break
+		}
+	}
+	for _, h := range covering(s.host)[1:] {
+		for _, path := range c.paths[h] {
+			if path != s.path && strings.HasPrefix(path, strings.TrimRight(s.path, "/")+"/") {
+				lanes = append(lanes, c.owners[scope{h, path}])
+			}
+		}
+	}
+	return lanes
+}
+
+// within returns those of scopes where another lane would grant something.
+func (c *chart) within(scopes []scope) (all []scope) {
+	for _, s := range scopes {
+		if slices.ContainsFunc(c.around(s), (*lane).acts) {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// cover is hosts and paths of one policy; empty lists are every host and every path.
+type cover struct{ hosts, paths []string }
+
+// covers returns scopes as policies have them. Hosts with the same paths come together.
+func covers(scopes []scope) (all []cover) {
+	paths := map[string][]string{} // :: host
+	var hosts []string
+	for _, s := range scopes {
+		if paths[s.host] == nil {
+			hosts = append(hosts, s.host)
+		}
+		paths[s.host] = append(paths[s.host], s.path)
+	}
+	at := map[string]int{}
+	for _, h := range hosts {
+		key := fmt.Sprintf("%t %q", h == "", paths[h])
+		i, known := at[key]
+		if !known {
+			i = len(all)
+			at[key] = i
+			all = append(all, cover{paths: everyPath(paths[h])})
+		}
+		if h != "" {
+			all[i].hosts = append(all[i].hosts, h)
+		}
+	}
+	return all
+}
+
+func everyPath(paths []string) []string {
+	if len(paths) == 1 && paths[0] == "/" {
+		return nil
+	}
+	return paths
+}
+
+// compare tells where the policies choose another lane than the system.
+func (c *chart) compare(l *lane) {
+	if slices.Contains(c.aside, l) {
+		c.compareAside(l)
+		return
+	}
+	l.reached = len(l.scopes) > 0 || c.isReached(l)
+	if !l.reached {
+		c.tellUnreached(l)
+		return
+	}
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			for _, path := range probes(p) {
+				c.comparePath(l, h, p, path)
+			}
+		}
+	}
+}
+
+// isReached reports whether the system ever chooses l.
+func (c *chart) isReached(l *lane) bool {
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			if slices.ContainsFunc(append(probes(p), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// tellUnreached tells of a lane that answers nowhere, unless another one that grants the
+// same does.
+func (c *chart) tellUnreached(l *lane) {
+	if l.route.CORS == nil {
+		return
+	}
+	if len(l.hosts) == 0 || len(l.paths) == 0 {
+		l.tell(source.Decide, source.Text{Place: l.route.Place}, "", "the route is left out, since none of its hosts and paths can be written", "")
+		return
+	}
+	if first := c.found(scope{l.hosts[0], normalPath(l.paths[0].Text.Text)}); first != nil {
+		l.tell(source.Dropped, source.Text{Place: l.route.Place}, "", "it is never reached: "+first.name()+" takes its requests", "")
+	}
+}
+
+// probes returns paths that are witnesses of how p differs from a prefix of whole segments.
+func probes(p source.Path) []string {
+	text := p.Text.Text
+	bare := strings.TrimRight(text, "/")
+	switch {
+	case p.Kind == source.ExactPath:
+		return []string{text, bare + "/x"}
+	case p.Kind != source.StringPath || bare == "":
+		return nil
+	case bare != text:
+		return []string{bare}
+	default:
+		return []string{text + "x"}
+	}
+}
+
+// comparePath tells if a policy decides about path otherwise than the system.
+func (c *chart) comparePath(l *lane, host string, p source.Path, path string) {
+	was, is := c.at(host, path), c.found(scope{host, path})
+	if was == is || same(was, is) {
+		return
+	}
+	message := "the source compares it as text, and a policy covers whole segments: "
+	if p.Kind == source.ExactPath {
+		message = "in the source it is this path alone, and a policy covers what is below it, too: "
+	}
+	switch {
+	case !is.acts():
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is not covered any longer", "")
+	case was == nil:
+		l.tell(source.Differs, p.Text, pathsField, message+path+" is covered, too", "")
+	default:
+		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
+	}
+}
+
+// compareAside tells of a lane with conditions, which has no policy.
+func (c *chart) compareAside(l *lane) {
+	if len(l.hosts) == 0 || len(l.paths) == 0 {
+		return
+	}
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			others := c.instead(h, p)
+			i := slices.IndexFunc(others, func(other *lane) bool { return !same(l, other) || l.grants() && !l.acts() })
+			if i < 0 {
+				continue
+			}
+			at := cmp.Or(l.route.Conditions[0], source.Text{Place: l.route.Place})
+			l.tell(source.Decide, at, "",
+				"a policy is chosen by host and path alone: the route is left out, and its requests are decided "+likeOther(others[i]),
+				"preflights have neither the headers nor the method of the request that they ask for, so that the condition hardly does what it looks like")
+			return
+		}
+	}
+}
+
+// instead returns the lanes that decide about requests of a host and path that a lane with
+// conditions is for.
+func (c *chart) instead(host string, p source.Path) []*lane {
+	lanes := []*lane{c.at(host, strings.TrimRight(p.Text.Text, "/")+"/\x00")}
+	p.Kind = source.StringPath
+	for _, s := range c.order {
+		if (slices.Contains(covering(s.host), host) || slices.Contains(covering(host), s.host)) && matches(p, s.path) {
+			lanes = append(lanes, c.owners[s])
+		}
+	}
+	return lanes
+}
+
+func likeOther(l *lane) string {
+	if !l.acts() {
+		return "by no policy"
+	}
+	return "like " + l.name()
+}

@@ -1,0 +1,260 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/contour"
+	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/envoygateway"
+	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
+	"github.com/corsgate/corsgate/envoy/importer/ingressnginx"
+	"github.com/corsgate/corsgate/envoy/importer/istio"
+	"github.com/corsgate/corsgate/envoy/importer/kong"
+	"github.com/corsgate/corsgate/envoy/importer/nginx"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/traefik"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy/printable"
+)
+
+// Auto has each document say of which system it is.
+const Auto = "auto"
+
+const nginxSystem = "nginx"
+
+// system is one whose configuration is YAML or JSON.
+type system struct {
+	name   string
+	what   string // it reads
+	claims func(doc tree.Node) bool
+	read   func(docs []tree.Node) source.Config
+}
+
+// systems are in the order in which they are asked about a part of a document that is not
+// an object of Kubernetes.
+var systems = []system{
+	{"envoy", "Envoy's bootstrap, config dump or resources", envoyimport.Claims, envoyimport.Read},
+	{"contour", "HTTPProxy", contour.Claims, contour.Read},
+	{"istio", "VirtualService, EnvoyFilter", istio.Claims, istio.Read},
+	{"gateway-api", "HTTPRoute", gatewayapi.Claims, gatewayapi.Read},
+	{"envoy-gateway", "SecurityPolicy, with the routes that it is for", envoygateway.Claims, envoygateway.Read},
+	{"ingress-nginx", "Ingress with nginx.ingress.kubernetes.io annotations", ingressnginx.Claims, ingressnginx.Read},
+	{"traefik", "Middleware with headers, and the routers that use it", traefik.Claims, traefik.Read},
+	{"kong", "the cors plugin, in KongPlugin or a declarative configuration", kong.Claims, kong.Read},
+}
+
+// Systems returns the words of --from.
+func Systems() []string {
+	words := []string{Auto}
+	for _, s := range systems {
+		words = append(words, s.name)
+	}
+	return append(words, nginxSystem)
+}
+
+// ErrNothing is for an input in which nothing is about CORS.
+var ErrNothing = errors.New("nothing in the input is about CORS, or nobody understands it")
+
+// Understood says for people what can be read, by system.
+func Understood() (list []string) {
+	for _, s := range systems {
+		list = append(list, s.name+": "+s.what)
+	}
+	return append(list, nginxSystem+": nginx.conf, with what it includes")
+}
+
+// Read returns what the systems do whose configurations are in files. from is a system, or
+// Auto. An error has its place.
+func Read(from string, files []source.File) ([]source.Config, error) {
+	d := detector{from: from}
+	var bad []error
+	for _, f := range files {
+		bad = append(bad, d.add(f))
+	}
+	if err := errors.Join(bad...); err != nil {
+		return nil, err
+	}
+	return d.configs()
+}
+
+// detector sorts files and documents by the systems that they are of.
+type detector struct {
+	from  string
+	nginx []source.File
+	docs  []tree.Node
+	told  []source.Finding
+}
+
+// helm finds what templates of Helm have and nothing else.
+var helm = regexp.MustCompile(`\{\{-?\s*(\(?\s*\.(Values|Release|Chart|Capabilities|Files|Template)\b|include\b|template\b|define\b|tpl\b|toYaml\b|if\b|range\b|with\b|end\b|\$)`)
+
+// toml finds a table.
+var toml = regexp.MustCompile(`(?m)^\s*\[\[?[\w.-]+\]\]?\s*$`)
+
+func (d *detector) add(f source.File) error {
+	if isNginx(f) && d.isMeant(nginxSystem) || d.from == nginxSystem {
+		d.nginx = append(d.nginx, f)
+		return nil
+	}
+	docs, told, err := documents(f)
+	if isTemplate(f, err) {
+		return fmt.Errorf("%s is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'", printable.Name(f.Path))
+	}
+	if err != nil && toml.Match(f.Text) {
+		return fmt.Errorf("%s: this looks like TOML, which is not read: write it as YAML", printable.Name(f.Path))
+	}
+	d.told = append(d.told, told...)
+	for _, doc := range tree.Unlist(docs) {
+		if !d.embedded(doc) {
+			d.docs = append(d.docs, doc)
+		}
+	}
+	return err
+}
+
+// embedded adds the files within a ConfigMap that are about CORS, and reports whether there
+// are any.
+func (d *detector) embedded(doc tree.Node) (found bool) {
+	if doc.Field("kind").String() != "ConfigMap" {
+		return false
+	}
+	for _, f := range doc.Field("data").Fields() {
+		if !strings.Contains(f.String(), "\n") || !aboutCORS.MatchString(f.String()) {
+			continue
+		}
+		// The text begins in the line below. What is above it counts as empty lines.
+		at := f.Place()
+		if d.add(source.File{Path: at.File, Text: []byte(strings.Repeat("\n", at.Line) + f.String())}) == nil {
+			found = true
+		}
+	}
+	return found
+}
+
+// isTemplate reports whether a file has to be rendered before it is read. Rules of alerts
+// and dashboards have placeholders, too, and are YAML.
+func isTemplate(f source.File, err error) bool {
+	at := helm.FindAllSubmatch(f.Text, -1)
+	return len(at) > 0 && (err != nil || slices.ContainsFunc(at, func(m [][]byte) bool { return strings.Contains(string(m[1]), ".") }))
+}
+
+func (d *detector) isMeant(system string) bool { return d.from == Auto || d.from == system }
+
+// configs reads the documents.
+func (d *detector) configs() (configs []source.Config, err error) {
+	d.docs = tree.Unlist(d.docs)
+	claimed := make([]string, len(d.docs))
+	if d.isMeant(nginxSystem) {
+		d.addMounted(claimed)
+	}
+	for _, s := range d.readers() {
+		if !d.claim(s, claimed) {
+			continue
+		}
+		configs = append(configs, s.read(d.docs))
+	}
+	if len(d.nginx) > 0 {
+		c, err := nginx.Read(d.nginx)
+		if err != nil {
+			return nil, err
+		}
+		configs = append(configs, c)
+	}
+	d.tellUnclaimed(claimed)
+	if !slices.ContainsFunc(configs, func(c source.Config) bool { return len(c.Routes)+len(c.Findings) > 0 }) {
+		return nil, ErrNothing
+	}
+	return append(configs, source.Config{Findings: d.told}), nil
+}
+
+// addMounted adds the parts of an nginx.conf that ConfigMaps hold. Their lines are those of
+// the file, if they stand there as they are.
+func (d *detector) addMounted(claimed []string) {
+	for i, doc := range d.docs {
+		o, ok := tree.ObjectOf(doc)
+		if !ok || o.Kind != "ConfigMap" {
+			continue
+		}
+		for _, f := range doc.Field("data").Fields() {
+			at := f.Place()
+			text := strings.Repeat("\n", at.Line) + f.String()
+			if mounted := (source.File{Path: at.File + "#" + f.Key.Text, Text: []byte(text)}); isNginx(mounted) {
+				d.nginx, claimed[i] = append(d.nginx, mounted), nginxSystem
+			}
+		}
+	}
+}
+
+// readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
+// itself.
+func (d *detector) readers() (all []system) {
+	gateway := d.from == Auto && slices.ContainsFunc(d.docs, envoygateway.Claims)
+	for _, s := range systems {
+		switch {
+		case !d.isMeant(s.name), gateway && s.name == "gateway-api":
+			continue
+		case gateway && s.name == "envoy-gateway":
+			s.claims = func(doc tree.Node) bool { return envoygateway.Claims(doc) || gatewayapi.Claims(doc) }
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// claim notes the documents that are of a system, and reports whether there are any. If the
+// user has named the system, all of them are.
+func (d *detector) claim(s system, claimed []string) (found bool) {
+	for i, doc := range d.docs {
+		switch {
+		case d.from != Auto:
+			claimed[i], found = s.name, true
+		case !s.claims(doc):
+		case claimed[i] == "":
+			claimed[i], found = s.name, true
+		case doc.Field("kind").Exists():
+			found = true // both have a part of it
+		default:
+			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: doc.Place(),
+				Message: fmt.Sprintf("it may be of %s, too: it is read as %s", s.name, claimed[i]), Hint: "name the system with --from"})
+		}
+	}
+	return found
+}
+
+// aboutCORS finds what is about CORS.
+var aboutCORS = regexp.MustCompile(`(?i)\bcors|access-?control-?(allow|expose|max)|allow_?origin`)
+
+// tellUnclaimed tells of documents that name CORS and are of no system.
+func (d *detector) tellUnclaimed(claimed []string) {
+	for i, doc := range d.docs {
+		if claimed[i] != "" {
+			continue
+		}
+		if at, found := naming(doc); found {
+			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: at.Place(), Field: at.Path(),
+				Message: "it names CORS, and nobody understands it: it is not read", Hint: "name its system with --from, if it is one of those"})
+		}
+	}
+}
+
+// naming returns the first node within n that names CORS.
+func naming(n tree.Node) (at tree.Node, found bool) {
+	if aboutCORS.MatchString(n.String()) || aboutCORS.MatchString(n.Name()) {
+		return n, true
+	}
+	for _, f := range n.Fields() {
+		if at, found := naming(f.Node); found {
+			return at, true
+		}
+	}
+	for _, item := range n.Items() {
+		if at, found := naming(item); found {
+			return at, true
+		}
+	}
+	return tree.Node{}, false
+}

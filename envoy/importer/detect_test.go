@@ -1,0 +1,217 @@
+package importer_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/importer"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+const (
+	virtualService = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: shop}\nspec:\n  hosts: [shop.example.com]\n  http:\n  - corsPolicy:\n      allowOrigins: [{exact: https://istio.example}]\n"
+	httpRoute      = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec:\n  hostnames: [web.example.com]\n  rules:\n  - filters: [{type: CORS, cors: {allowOrigins: [https://gateway.example]}}]\n"
+	securityPolicy = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: other}]\n  cors: {allowOrigins: [https://policy.example]}\n"
+	ingress        = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: i\n  annotations:\n    nginx.ingress.kubernetes.io/enable-cors: \"true\"\n    nginx.ingress.kubernetes.io/cors-allow-origin: https://ingress.example\nspec:\n  rules: [{host: i.example.com}]\n"
+	nginxConf      = "# main\nserver {\n  server_name n.example.com;\n  add_header Access-Control-Allow-Origin https://nginx.example;\n}\n"
+	fragment       = "cors:\n  allow_origin_string_match: [{exact: https://envoy.example}]\n"
+)
+
+func file(path, text string) source.File { return source.File{Path: path, Text: []byte(text)} }
+
+// imported returns the policies and the report of an input.
+func imported(t *testing.T, from string, files ...source.File) (policies, report string) {
+	t.Helper()
+	configs, err := importer.Read(from, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := importer.Translate(importer.Options{}, configs...)
+	return string(r.Text()), r.Report()
+}
+
+func TestEachDocumentSaysOfWhichSystemItIs(t *testing.T) {
+	list := "kind: List\napiVersion: v1\nitems:\n"
+	for _, doc := range []string{virtualService, httpRoute, ingress} {
+		list += "- " + strings.ReplaceAll(strings.TrimSpace(doc), "\n", "\n  ") + "\n"
+	}
+	policies, _ := imported(t, importer.Auto, file("all.yaml", list), file("envoy.yaml", fragment), file("sites/n", nginxConf))
+	for _, system := range []string{"istio", "gateway", "ingress", "nginx", "envoy"} {
+		if !strings.Contains(policies, "https://"+system+".example") {
+			t.Errorf("%s is not read:\n%s", system, policies)
+		}
+	}
+}
+
+func TestFilesWithinConfigMaps(t *testing.T) {
+	text := "kind: ConfigMap\ndata:\n  note: x\n  nginx.conf: |\n"
+	for line := range strings.Lines(nginxConf) {
+		text += "    " + line
+	}
+	text += "  traefik.yaml: |\n    http: {middlewares: {c: {headers: {accessControlAllowOriginList: [https://traefik.example]}}}}\n"
+	policies, report := imported(t, importer.Auto, file("all.yaml", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://traefik.example") || !strings.Contains(report, "all.yaml:8:") {
+		t.Error(policies, report)
+	}
+}
+
+// Labels in lines are one text to YAML, and no object of JavaScript.
+func TestLabelsInLines(t *testing.T) {
+	policies, _ := imported(t, importer.Auto, file("labels", "traefik.http.middlewares.c.headers.accesscontrolalloworiginlist=https://a.example,https://b.example\ntraefik.http.middlewares.c.headers.accesscontrolmaxage=60\n"))
+	if !strings.Contains(policies, "[https://a.example, https://b.example]") || !strings.Contains(policies, "maxAge: 60") {
+		t.Error(policies)
+	}
+}
+
+// A route that answers through a middleware of Traefik is not read as one without CORS.
+func TestRoutesWithMiddlewares(t *testing.T) {
+	route := "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [h.example]\n  rules:\n  - filters: [{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: c}}]\n"
+	middleware := "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c}\nspec: {headers: {accessControlAllowOriginList: [https://traefik.example]}}\n"
+	policies, _ := imported(t, importer.Auto, file("all.yaml", route+"---\n"+middleware))
+	if !strings.Contains(policies, "https://traefik.example") || !strings.Contains(policies, "h.example") {
+		t.Error(policies)
+	}
+}
+
+// Envoy Gateway reads the routes of the Gateway API by itself: they come once.
+func TestRoutesAreReadOnce(t *testing.T) {
+	policies, _ := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))
+	if strings.Count(policies, "https://gateway.example") != 1 {
+		t.Error(policies)
+	}
+}
+
+func TestFromNamesTheSystem(t *testing.T) {
+	policies, _ := imported(t, "nginx", file("x.yaml", "add_header Access-Control-Allow-Origin https://nginx.example;\n"))
+	if !strings.Contains(policies, "https://nginx.example") {
+		t.Error(policies)
+	}
+	if _, err := importer.Read("istio", []source.File{file("r.yaml", httpRoute)}); !errors.Is(err, importer.ErrNothing) {
+		t.Errorf("a route of another system: %v", err)
+	}
+	for _, from := range []string{"auto", "envoy", "istio", "gateway-api", "envoy-gateway", "contour", "ingress-nginx", "nginx", "traefik", "kong"} {
+		if !slices.Contains(importer.Systems(), from) {
+			t.Errorf("there is no --from %s", from)
+		}
+	}
+}
+
+// What is pasted is mended, if that is certain, and told.
+func TestPastedText(t *testing.T) {
+	for about, c := range map[string]struct{ text, says string }{
+		"plain":             {fragment, ""},
+		"indented":          {"    cors:\n      allow_origin_string_match: [{exact: https://envoy.example}]\n", ""},
+		"a byte order mark": {"\ufeff" + fragment, ""},
+		"CRLF":              {strings.ReplaceAll(fragment, "\n", "\r\n"), ""},
+		"code block":        {"We use this:\n\n```yaml\n" + fragment + "```\n\nand it does not work: why?\n", "in:1:1: dropped: what stands around the code blocks is not read"},
+		"two code blocks":   {"```yaml\n" + fragment + "```\nand\n```yaml\n" + virtualService + "```\n", "around the code blocks"},
+		"a citation":        {"> " + strings.ReplaceAll(strings.TrimSpace(fragment), "\n", "\n> ") + "\n", "citation"},
+		"tabs":              {"cors:\n\tallow_origin_string_match:\n\t- exact: https://envoy.example\n", "tabs at the beginning of lines"},
+		"JavaScript":        {"// cors\nexport default {\n  cors: {\n    allow_origin_string_match: [{exact: 'https://envoy.example'}],\n  },\n};\n", "an object of JavaScript"},
+		"fields":            {"cors: {allow_origin_string_match: [{exact: 'https://envoy.example'}]},\nother: true,\n", ""},
+	} {
+		policies, report := imported(t, importer.Auto, file("in", c.text))
+		if !strings.Contains(policies, "https://envoy.example") || !strings.Contains(report, c.says) {
+			t.Errorf("%s:\n%s%s", about, policies, report)
+		}
+	}
+	_, report := imported(t, importer.Auto, file("in", "Look:\n```\n"+fragment+"```\n"))
+	if !strings.Contains(report, "in:4:") {
+		t.Errorf("lines are not those of the file:\n%s", report)
+	}
+}
+
+func TestWhatIsNotRead(t *testing.T) {
+	for about, c := range map[string]struct{ text, says string }{
+		"a template":      {"spec:\n  hosts: [{{ .Values.host }}]\n  cors: {{- toYaml .Values.cors | nindent 4 }}\n", "in is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'"},
+		"TOML":            {"[http.middlewares.cors.headers]\n  accessControlAllowOriginList = [\"https://a.example\"]\n", "TOML"},
+		"UTF-16":          {"c\x00o\x00r\x00s\x00", "UTF-16"},
+		"a broken file":   {"a: 1\n b: 2\n", "in:2:3: this is neither YAML nor JSON"},
+		"a bare star":     {"cors:\n  allowOrigins: [*]\n", "in quotes"},
+		"something else":  {"kind: ConfigMap\ndata: {a: b}\n", importer.ErrNothing.Error()},
+		"no text":         {"", importer.ErrNothing.Error()},
+		"text":            {"hello", importer.ErrNothing.Error()},
+		"broken includes": {"server {\n", "in"},
+	} {
+		if _, err := importer.Read(importer.Auto, []source.File{file("in", c.text)}); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %q", about, err, c.says)
+		}
+	}
+	alert := "kind: PrometheusRule\nspec: {annotations: {summary: '{{ $labels.pod }} is down'}}\n---\n" + virtualService
+	if policies, _ := imported(t, importer.Auto, file("in", alert)); !strings.Contains(policies, "https://istio.example") {
+		t.Errorf("an alert's placeholder is not a template's:\n%s", policies)
+	}
+}
+
+func TestAConfigMapMayHoldAnNginxConf(t *testing.T) {
+	text := "kind: ConfigMap\napiVersion: v1\nmetadata: {name: web}\ndata:\n  other: x\n  default.conf: |\n    " + strings.ReplaceAll(strings.TrimSpace(nginxConf), "\n", "\n    ") + "\n"
+	policies, report := imported(t, importer.Auto, file("in", text))
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(report, "in#default.conf:10:") || strings.Contains(report, "nobody understands") {
+		t.Errorf("%s%s", policies, report)
+	}
+}
+
+func TestWhatNamesCORSAndIsNotUnderstoodIsTold(t *testing.T) {
+	_, report := imported(t, importer.Auto, file("in", virtualService+"---\nkind: Gateway\nspec:\n  corsStuff: {origins: []}\n---\nkind: Pod\nspec: {}\n"))
+	if !strings.Contains(report, "in:12:14: decide spec.corsStuff: it names CORS, and nobody understands it") || strings.Count(report, "nobody understands") != 1 {
+		t.Error(report)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a.yaml", "b.JSON", "c.conf", "default", "d.txt", ".hidden.yaml", "sub/e.yml", ".git/f.yaml"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := importer.Files([]string{dir, filepath.Join(dir, "d.txt"), "-"}, strings.NewReader("typed"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range files {
+		got = append(got, string(f.Text))
+	}
+	if want := []string{"a.yaml", "b.JSON", "c.conf", "default", "sub/e.yml", "d.txt", "typed"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if files[len(files)-1].Path != "stdin" {
+		t.Error(files[len(files)-1].Path)
+	}
+	if _, err := importer.Files([]string{filepath.Join(dir, "none")}, nil); err == nil || !strings.Contains(err.Error(), "none") {
+		t.Error(err)
+	}
+	if _, err := importer.Files([]string{"-"}, strings.NewReader(strings.Repeat("x", 32<<20+1))); err == nil || !strings.Contains(err.Error(), "more than 32 MiB") {
+		t.Error(err)
+	}
+}
+
+// Whatever people paste is refused or imported.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{virtualService, httpRoute, securityPolicy, ingress, nginxConf, fragment, "```\n" + fragment + "```", "a: {{ .Values.a }}", "[a]\nb=1", "cors: {a: true,},\n"} {
+		f.Add("auto", []byte(text))
+	}
+	f.Fuzz(func(t *testing.T, from string, text []byte) {
+		if !slices.Contains(importer.Systems(), from) {
+			from = importer.Auto
+		}
+		configs, err := importer.Read(from, []source.File{{Path: "in", Text: text}})
+		if err != nil {
+			return
+		}
+		r := importer.Translate(importer.Options{}, configs...)
+		if strings.Contains(r.Report(), "corsgate refuses it") {
+			t.Errorf("%s\n%s", r.Text(), r.Report())
+		}
+		_ = r.Cases()
+	})
+}

@@ -1,0 +1,91 @@
+package envoyimport
+
+import (
+	"cmp"
+	"encoding/json"
+	"reflect"
+	"slices"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+// share takes hosts away from virtual hosts that another one has, in another listener or on
+// another port: policies know neither. The one that allows something keeps them.
+func (r *reader) share(hosts []*host) {
+	slices.SortStableFunc(hosts, func(a, b *host) int { return cmp.Compare(len(b.allowing()), len(a.allowing())) })
+	for _, h := range hosts {
+		if !h.Exists() {
+			continue // a part that may be of any of them
+		}
+		h.scopes = slices.DeleteFunc(h.scopes, func(s scope) bool { return s.every() && r.isTaken("", h) })
+		for i, s := range h.scopes {
+			if s.condition == nil {
+				h.scopes[i].hosts = slices.DeleteFunc(slices.Clone(s.hosts), func(name string) bool { return r.isTaken(name, h) })
+			}
+		}
+		h.scopes = slices.DeleteFunc(h.scopes, func(s scope) bool { return s.hosts != nil && len(s.hosts) == 0 })
+	}
+}
+
+// allowing are the first of the entries that allow something.
+func (h *host) allowing() []entry {
+	i := slices.IndexFunc(h.entries, func(e entry) bool { return e.cors != nil })
+	if i < 0 {
+		return nil
+	}
+	return h.entries[i : i+1]
+}
+
+// isTaken reports whether another virtual host has the host; if none has, h has it. "" is
+// every host.
+func (r *reader) isTaken(name string, h *host) bool {
+	owner := r.owners[name]
+	if owner == nil || owner == h {
+		r.owners[name] = h
+		return false
+	}
+	forwards := slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local })
+	if owner.allowing() != nil && forwards && !answerAlike(owner, h) {
+		f := finding(source.Decide, h.Node, "the virtual host at "+owner.Place().String()+" has the same host, on another port or listener: that one is read, since policies know neither", "")
+		f.Value = cmp.Or(name, "*")
+		r.Findings = append(r.Findings, f)
+	}
+	return true
+}
+
+// answerAlike reports whether two virtual hosts answer alike.
+func answerAlike(a, b *host) bool { return reflect.DeepEqual(a.answers(), b.answers()) }
+
+// answers are what h answers, without names and places.
+func (h *host) answers() any {
+	routes := h.fold()
+	for i := range routes {
+		routes[i].Name, routes[i].Findings = "", nil
+	}
+	text, err := json.Marshal(routes)
+	if err != nil {
+		return err
+	}
+	var plain any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return err
+	}
+	removePlaces(plain)
+	return plain
+}
+
+func removePlaces(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			removePlaces(item)
+		}
+	case map[string]any:
+		for _, name := range []string{"file", "line", "column"} {
+			delete(v, name)
+		}
+		for _, value := range v {
+			removePlaces(value)
+		}
+	}
+}

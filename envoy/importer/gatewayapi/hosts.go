@@ -1,0 +1,198 @@
+package gatewayapi
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+// gateways are the gateways of the input, by namespace and name.
+type gateways map[string]tree.Object
+
+func gatewaysOf(docs []tree.Node) gateways {
+	all := gateways{}
+	for _, doc := range docs {
+		if o, ok := tree.ObjectOf(doc); ok && o.Group == Group && o.Kind == "Gateway" {
+			all[o.Namespace+"/"+o.Name] = o
+		}
+	}
+	return all
+}
+
+// Gateway returns a gateway of the documents.
+func Gateway(docs []tree.Node, namespace, name string) (tree.Object, bool) {
+	o, ok := gatewaysOf(docs)[namespace+"/"+name]
+	return o, ok
+}
+
+// Attachment is a listener that a route is attached to. Of a gateway that is not in the
+// input, Gateway and Listener do not exist.
+type Attachment struct {
+	Parent
+	Gateway  tree.Object
+	Listener tree.Node
+}
+
+// attachments returns what the route of a rule is attached to. If it does not say, that is
+// one of which nothing is known.
+func (g gateways) attachments(r Rule) []Attachment {
+	parents := r.Parents()
+	if len(parents) == 0 {
+		return []Attachment{{}}
+	}
+	var all []Attachment
+	for _, p := range parents {
+		gateway, ok := g[p.Namespace+"/"+p.Name]
+		if !ok || p.Kind != "Gateway" {
+			all = append(all, Attachment{Parent: p})
+			continue
+		}
+		for _, l := range p.listeners(gateway) {
+			all = append(all, Attachment{p, gateway, l})
+		}
+	}
+	return all
+}
+
+// hosts returns the hosts of the rule at some listeners, of all that its route is attached
+// to: those of its route that a listener has, too (HTTPRouteSpec, hostnames), and no other
+// listener more closely (Listener, hostname). Of a gateway that is not in the input, every
+// host may come.
+func (r Rule) hosts(at, all []Attachment) (hosts []string, every bool) {
+	own := hostnames(r.spec.Field("hostnames"))
+	for _, a := range at {
+		common, open := intersect(own, a.hostname())
+		every = every || open
+		for _, host := range common {
+			if !slices.ContainsFunc(all, func(b Attachment) bool { return b.closer(a, host) }) {
+				hosts = append(hosts, host)
+			}
+		}
+	}
+	if every {
+		return nil, true
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), false
+}
+
+func (a Attachment) hostname() string { return strings.ToLower(a.Listener.Field("hostname").String()) }
+
+// closer reports whether the listener takes the requests for a host before that of b.
+func (a Attachment) closer(b Attachment, host string) bool {
+	one, two := a.hostname(), b.hostname()
+	sameSocket := a.Gateway.Exists() && a.Gateway.Place() == b.Gateway.Place() && a.Listener.Field("port").String() == b.Listener.Field("port").String()
+	covers := one == host || below(one, host)
+	return sameSocket && covers && (two == "" || below(two, one))
+}
+
+// tellTaken tells of hosts that another listener answers otherwise.
+func (a *Answer) tellTaken(r Rule, taken map[string]bool, hosts []string) {
+	if len(hosts) == 0 {
+		hosts = []string{"every host"}
+	}
+	for _, h := range hosts {
+		if taken[h] {
+			a.Findings = append(a.Findings, source.Finding{
+				Fidelity: source.Decide, Place: r.Place(), Field: "hosts", Value: h,
+				Message: "another listener of the gateway answers this host otherwise; corsgate knows no listeners, and the first one is written",
+			})
+		}
+		taken[h] = true
+	}
+}
+
+// tellHosts tells that the input does not say for which hosts a rule is.
+func (a *Answer) tellHosts(r Rule, at []Attachment) {
+	known := !slices.ContainsFunc(at, func(a Attachment) bool { return !a.Listener.Exists() })
+	if a.CORS == nil || known {
+		return
+	}
+	f := source.Finding{
+		Fidelity: source.Differs, Place: r.Place(), Field: "hosts",
+		Message: "the input does not say for which hosts this is; the policy is for every host",
+		Hint:    "write hosts into the policy",
+	}
+	if r.Route.Exists() {
+		f.Fidelity, f.Hint = source.Decide, "add the Gateway to the input, or write hosts into the policy"
+	}
+	a.Findings = append(a.Findings, f)
+}
+
+func hostnames(list tree.Node) []string {
+	var names []string
+	for _, n := range list.Entries() {
+		names = append(names, strings.ToLower(n.String()))
+	}
+	return names
+}
+
+// Parent is what a route is attached to. Section is empty for all listeners.
+type Parent struct {
+	Kind, Namespace, Name, Section, Port string
+	// routeNamespace is the namespace of the route.
+	routeNamespace string
+}
+
+// Parents returns what the route of a rule is attached to.
+func (r Rule) Parents() []Parent {
+	var parents []Parent
+	for _, ref := range r.spec.Field("parentRefs").Items() {
+		p := Parent{
+			Kind: ref.Field("kind").String(), Namespace: ref.Field("namespace").String(), Name: ref.Field("name").String(),
+			Section: ref.Field("sectionName").String(), Port: ref.Field("port").String(), routeNamespace: r.Route.Namespace,
+		}
+		if p.Kind == "" {
+			p.Kind = "Gateway"
+		}
+		if p.Namespace == "" {
+			p.Namespace = r.Route.Namespace
+		}
+		parents = append(parents, p)
+	}
+	return parents
+}
+
+// listeners returns the listeners of a gateway that p names and that take its route.
+func (p Parent) listeners(gateway tree.Object) []tree.Node {
+	return slices.DeleteFunc(gateway.Field("spec", "listeners").Items(), func(l tree.Node) bool {
+		return p.Section != "" && l.Field("name").String() != p.Section ||
+			p.Port != "" && l.Field("port").String() != p.Port ||
+			!takes(l.Field("allowedRoutes", "namespaces", "from").String(), p.routeNamespace, gateway.Namespace)
+	})
+}
+
+// takes reports whether a listener takes routes of a namespace: by default of its own only
+// (RouteNamespaces). Whom a selector takes is not known here: it is taken to be everybody.
+func takes(from, route, gateway string) bool {
+	return from == "All" || from == "Selector" || route == "" || gateway == "" || route == gateway
+}
+
+// intersect returns the hosts of a route that a listener's hostname covers, too; all if
+// that is every host.
+func intersect(own []string, listener string) (common []string, all bool) {
+	listener = strings.ToLower(listener)
+	switch {
+	case listener == "":
+		return own, len(own) == 0
+	case len(own) == 0:
+		return []string{listener}, false
+	}
+	for _, host := range own {
+		switch {
+		case host == listener, below(listener, host):
+			common = append(common, host)
+		case below(host, listener):
+			common = append(common, listener)
+		}
+	}
+	return common, false
+}
+
+// below reports whether wildcard, "*.example.com", covers host, which may be one, too.
+func below(wildcard, host string) bool {
+	rest, ok := strings.CutPrefix(wildcard, "*")
+	return ok && strings.HasSuffix(host, rest) && host != wildcard
+}

@@ -1,0 +1,264 @@
+package gatewayapi
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+// Answer is what a rule does about CORS.
+type Answer struct {
+	CORS     *source.CORS
+	Findings []source.Finding
+}
+
+// Reader says what a rule does about CORS for the requests of one listener. The answer is
+// the same for all listeners with the same key.
+type Reader interface {
+	Key(Rule, Attachment) string
+	Answer(Rule, Attachment) Answer
+}
+
+// Routes returns what the rules of all routes match, in the order of precedence, with the
+// answer of each.
+func Routes(docs []tree.Node, reader Reader) source.Config {
+	gateways := gatewaysOf(docs)
+	var all []match
+	var config source.Config
+	for _, r := range rules(docs) {
+		answered := r.answered(gateways, reader)
+		if len(answered) == 0 {
+			config.Findings = append(config.Findings, r.unattached()...)
+		}
+		all = append(all, answered...)
+	}
+	slices.SortStableFunc(all, precedence)
+	for _, m := range all {
+		config.Routes = append(config.Routes, m.route)
+	}
+	return config
+}
+
+// unattached tells of a rule that no listener takes.
+func (r Rule) unattached() []source.Finding {
+	if !r.CORS().Exists() {
+		return nil
+	}
+	return []source.Finding{{
+		Fidelity: source.Dropped, Place: r.Place(), Field: "rules",
+		Message: "no listener of its gateway takes the route: its hostnames, its namespace or its sectionName differ",
+	}}
+}
+
+// answered returns the matches of the rule, once for each answer.
+func (r Rule) answered(gateways gateways, reader Reader) []match {
+	var keys []string
+	groups := map[string][]Attachment{}
+	attachments := gateways.attachments(r)
+	for _, a := range attachments {
+		key := reader.Key(r, a)
+		if groups[key] == nil {
+			keys = append(keys, key)
+		}
+		groups[key] = append(groups[key], a)
+	}
+	var all []match
+	taken := map[string]bool{}
+	for _, key := range keys {
+		a := reader.Answer(r, groups[key][0])
+		hosts, every := r.hosts(groups[key], attachments)
+		if len(hosts) == 0 && !every {
+			continue
+		}
+		a.tellTaken(r, taken, hosts)
+		if every {
+			a.tellHosts(r, groups[key])
+		}
+		all = append(all, r.matched(hosts, a)...)
+	}
+	return all
+}
+
+func (r Rule) matched(hosts []string, a Answer) []match {
+	all := r.matches()
+	for i := range all {
+		all[i].route.Hosts, all[i].route.CORS = hosts, a.CORS
+	}
+	all[0].route.Findings = append(a.Findings, all[0].route.Findings...)
+	return all
+}
+
+// match is one of the matches of a rule, or several that differ by their path only.
+type match struct {
+	route            source.Route
+	exact, method    int
+	headers, queries int
+	created, key     string
+}
+
+// precedence orders matches of the same path (HTTPRouteRule, matches): the exact path, a
+// method, more headers, more parameters, and the older route. The order within a route is
+// kept.
+func precedence(a, b match) int {
+	return cmp.Or(b.exact-a.exact, b.method-a.method, b.headers-a.headers, b.queries-a.queries,
+		older(a.created, b.created), cmp.Compare(a.key, b.key))
+}
+
+// older compares times of creation; a route of which it is not known is newer.
+func older(a, b string) int {
+	if a == "" || b == "" {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
+}
+
+// matches returns what the rule matches. Those without conditions are one.
+func (r Rule) matches() []match {
+	base := match{
+		created: r.Route.Field("metadata", "creationTimestamp").String(),
+		key:     r.Route.Namespace + "/" + r.Route.Name,
+		route:   source.Route{Name: r.name(), Place: r.Place()},
+	}
+	list := r.Field("matches").Items()
+	if len(list) == 0 {
+		return []match{base}
+	}
+	var all []match
+	var free *match
+	for _, n := range list {
+		m := base
+		path, everywhere := r.path(n)
+		m.conditions(n, r)
+		switch {
+		case len(m.route.Conditions) > 0:
+			m.addPath(path, everywhere)
+			all = append(all, m)
+		case free == nil:
+			free = &m
+			free.addPath(path, everywhere)
+		case everywhere:
+			free.route.Paths = nil
+		case len(free.route.Paths) > 0:
+			free.addPath(path, everywhere)
+			free.route.Findings = append(free.route.Findings, m.route.Findings...)
+		}
+	}
+	if free != nil {
+		all = append([]match{*free}, all...)
+	}
+	return all
+}
+
+func (m *match) addPath(path source.Path, everywhere bool) {
+	if everywhere {
+		return
+	}
+	m.route.Paths = append(m.route.Paths, path)
+	if path.Kind == source.ExactPath {
+		m.exact = 1
+	}
+}
+
+// kinds are the types of a path match. The default is PathPrefix, which compares whole
+// segments (HTTPPathMatch).
+var kinds = map[string]source.PathKind{
+	"": source.Segments, "PathPrefix": source.Segments, "Exact": source.ExactPath, "RegularExpression": source.RegexPath,
+}
+
+// path returns what a match wants of the path, and whether that is nothing.
+func (r Rule) path(n tree.Node) (path source.Path, everywhere bool) {
+	if r.Route.Kind == "GRPCRoute" {
+		return grpcPath(n.Field("method"))
+	}
+	value := n.Field("path", "value")
+	kind, known := kinds[n.Field("path", "type").String()]
+	if !known {
+		kind = source.RegexPath // an implementation's own
+	}
+	if !value.Exists() || value.String() == "/" && kind == source.Segments {
+		return source.Path{}, true
+	}
+	return source.Path{Text: value.Text(), Kind: kind}, false
+}
+
+// grpcPath returns the path of a service and a method of gRPC, "/package.Service/Method"
+// (GRPCMethodMatch).
+func grpcPath(n tree.Node) (path source.Path, everywhere bool) {
+	service, method := n.Field("service").String(), n.Field("method").String()
+	path.Place = n.Place()
+	switch {
+	case service == "" && method == "":
+		return path, true
+	case n.Field("type").String() == "RegularExpression":
+		path.Text.Text, path.Kind = "/"+orAny(service)+"/"+orAny(method), source.RegexPath
+	case service == "":
+		path.Text.Text, path.Kind = "/"+orAny("")+"/"+regexp.QuoteMeta(method), source.RegexPath
+	case method == "":
+		path.Text.Text = "/" + service
+	default:
+		path.Text.Text, path.Kind = "/"+service+"/"+method, source.ExactPath
+	}
+	return path, false
+}
+
+func orAny(expr string) string {
+	if expr == "" {
+		return "[^/]+"
+	}
+	return expr
+}
+
+// conditions reads what a match wants besides the path.
+func (m *match) conditions(n tree.Node, r Rule) {
+	for _, h := range n.Field("headers").Items() {
+		m.add(h, "header "+h.Field("name").String()+": "+h.Field("value").String())
+		m.headers++
+	}
+	for _, q := range n.Field("queryParams").Items() {
+		m.add(q, "query "+q.Field("name").String()+"="+q.Field("value").String())
+		m.queries++
+	}
+	method := n.Field("method")
+	if !method.Exists() || r.Route.Kind == "GRPCRoute" {
+		return
+	}
+	m.method = 1
+	if len(m.route.Conditions) == 0 && r.takesPreflights(n) {
+		m.tell(source.Differs, method, "the rule takes preflights for this path, and no other rule of the route is for it: the policy is for all methods")
+		return
+	}
+	m.add(method, "method "+method.String())
+	if method.String() != "OPTIONS" {
+		m.tell(source.Differs, method, "a preflight is an OPTIONS request, which this match does not take by the specification; Envoy Gateway answers it nevertheless")
+	}
+}
+
+// takesPreflights reports whether the rule takes OPTIONS requests for the path of a match,
+// and no other rule of the route takes other requests for it.
+func (r Rule) takesPreflights(n tree.Node) bool {
+	path, _ := r.path(n)
+	takes := false
+	for _, rule := range r.spec.Field("rules").Items() {
+		for _, m := range rule.Field("matches").Items() {
+			p, everywhere := r.path(m)
+			if rule.Path() != r.Path() && (everywhere || strings.HasPrefix(path.Text.Text, p.Text.Text)) {
+				return false
+			}
+			bare := !m.Field("headers").Exists() && !m.Field("queryParams").Exists()
+			takes = takes || p.Kind == path.Kind && p.Text.Text == path.Text.Text && m.Field("method").String() == "OPTIONS" && bare
+		}
+	}
+	return takes
+}
+
+func (m *match) tell(fidelity source.Fidelity, n tree.Node, message string) {
+	m.route.Findings = append(m.route.Findings, source.Finding{Fidelity: fidelity, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message})
+}
+
+func (m *match) add(n tree.Node, text string) {
+	m.route.Conditions = append(m.route.Conditions, source.Text{Place: n.Place(), Text: text})
+}

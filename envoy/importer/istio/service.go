@@ -1,0 +1,278 @@
+package istio
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+// service is a VirtualService, or a part of one.
+type service struct {
+	spec            tree.Node
+	name, namespace string
+	routes          []tree.Node
+	// object tells that it is whole, and cut that an entry of http may have been cut.
+	object, cut bool
+	// shares tells that another VirtualService has one of the hosts.
+	shares bool
+}
+
+// entry is an entry of http, with what its root has if it is a delegate's.
+type entry struct {
+	tree.Node
+	matches []tree.Node
+	cors    tree.Node
+}
+
+// service adds the routes of s.
+func (r *reader) service(s service) {
+	hosts := s.hosts()
+	r.tellService(s)
+	entries := r.entries(s)
+	for i, e := range entries {
+		routes := e.routes(s)
+		for _, route := range routes {
+			route.Hosts = hosts
+			route.Name = cmp.Or(route.Name, name(s, route, len(entries) > 1))
+			r.Routes = append(r.Routes, route)
+		}
+		if catchesAll(routes) {
+			r.unreached(s, entries[i+1:])
+			return
+		}
+	}
+}
+
+// tellService tells of hosts and gateways.
+func (r *reader) tellService(s service) {
+	for _, n := range s.spec.Field("hosts").Entries() {
+		if strings.Contains(n.String(), "/") {
+			r.tell(source.Differs, n, "Istio wants hosts without a namespace: it is read without", "")
+		}
+	}
+	if s.object && !s.spec.Field("hosts").Exists() {
+		r.tell(source.Decide, s.spec, "the VirtualService has no hosts, so that it holds only where another one delegates to it: its policies cover every host", "give them hosts and paths")
+	}
+	if s.object && !s.spec.Field("gateways").Exists() {
+		r.tell(source.Default, s.spec, "without gateways, Istio applies the VirtualService within the mesh, not to what comes through a gateway", "")
+	}
+}
+
+// unreached tells of the entries behind one that takes all requests.
+func (r *reader) unreached(s service, entries []entry) {
+	for _, e := range entries {
+		r.tell(source.Dropped, e.Node, "it is never reached: an entry before it takes all requests", "")
+		for _, route := range e.routes(s) {
+			r.Findings = append(r.Findings, route.Findings...)
+		}
+	}
+}
+
+// catchesAll reports whether one of the routes takes all requests.
+func catchesAll(routes []source.Route) bool {
+	return slices.ContainsFunc(routes, isCatchAll)
+}
+
+func isCatchAll(r source.Route) bool { return len(r.Paths)+len(r.Conditions) == 0 }
+
+// entries returns the entries of http. Those that delegate are replaced by the entries of the
+// VirtualService that they delegate to (mergeHTTPRoute in Istio's virtualservice.go).
+func (r *reader) entries(s service) []entry {
+	var entries []entry
+	for _, n := range s.routes {
+		e := entry{n, n.Field("match").Entries(), n.Proto("cors_policy")}
+		d := n.Field("delegate")
+		if !d.Exists() {
+			entries = append(entries, e)
+			continue
+		}
+		o, known := r.delegates[delegateName(d, s.namespace)]
+		if !known {
+			r.tell(source.Decide, d, "the VirtualService that this delegates to is not in the input: what it says about CORS is not read", "add it to the input")
+			continue
+		}
+		for _, sub := range o.Field("spec", "http").Items() {
+			merged := entry{sub, sub.Field("match").Entries(), sub.Proto("cors_policy")}
+			if len(merged.matches) == 0 {
+				merged.matches = e.matches
+			}
+			if !merged.cors.Exists() {
+				merged.cors = e.cors
+			}
+			entries = append(entries, merged)
+		}
+	}
+	return entries
+}
+
+// name is that of s, with the first path of the route if there are several.
+func name(s service, route source.Route, several bool) string {
+	base := s.name
+	if base == "" {
+		return ""
+	}
+	if several && len(route.Paths) > 0 && route.Paths[0].Kind != source.RegexPath {
+		base += route.Paths[0].Text.Text
+	}
+	return base
+}
+
+// hosts returns the hosts of s as Envoy gets them.
+func (s service) hosts() []string {
+	var hosts []string
+	for _, n := range s.spec.Field("hosts").Entries() {
+		host := strings.ToLower(n.String())
+		host = host[strings.IndexByte(host, '/')+1:]
+		hosts = append(hosts, host)
+		if host != "*" && !strings.Contains(host, ".") && s.namespace != "" {
+			// Istio reads a short name as a service of the namespace.
+			within := host + "." + s.namespace
+			hosts = append(hosts, within, within+".svc", within+".svc.cluster.local")
+		}
+	}
+	return hosts
+}
+
+// routes returns one route for all matches that have paths alone, and one for each other. One
+// that takes all requests comes last: the matches before it matter only if it moves behind
+// the routes of others.
+func (e entry) routes(s service) []source.Route {
+	base := e.base(s)
+	all := slices.IndexFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 })
+	matches := e.matches
+	if all >= 0 {
+		matches = matches[:all]
+		if !s.shares {
+			matches = nil
+		}
+	}
+	routes := matching(base, matches, s)
+	if all >= 0 || len(e.matches) == 0 {
+		routes = append(routes, base)
+	}
+	for i := 1; i < len(routes); i++ {
+		routes[i].Findings = nil // told once
+	}
+	return routes
+}
+
+// matching returns the routes of matches, none of which takes all requests.
+func matching(base source.Route, matches []tree.Node, s service) []source.Route {
+	common := base
+	var routes []source.Route
+	for _, m := range matches {
+		path, conditions := pathOf(m), conditionsOf(m, s)
+		if len(conditions) == 0 {
+			common.Paths = append(common.Paths, path)
+			continue
+		}
+		route := base
+		route.Conditions = conditions
+		if !everyPath(path) {
+			route.Paths = []source.Path{path}
+		}
+		routes = append(routes, route)
+	}
+	if len(common.Paths) > 0 {
+		routes = append(routes, common)
+	}
+	return routes
+}
+
+// base is a route with all but hosts, paths and conditions.
+func (e entry) base(s service) source.Route {
+	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: append(added(e.Node), envoyimport.Misspelt(e.Node, "corsPolicy", "cors_policy")...)}
+	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
+	switch {
+	case !e.cors.Exists():
+	case local:
+		route.Findings = append(route.Findings, finding(source.Dropped, e.cors, "Envoy answers by itself here, and its cors filter does nothing", ""))
+	default:
+		c := readCORS(e.cors)
+		route.CORS = c.cors
+		route.Findings = append(route.Findings, c.findings...)
+	}
+	if !local && !s.cut && len(e.Field("route").Entries()) == 0 {
+		route.Findings = append(route.Findings, finding(source.Differs, e.Node, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
+	}
+	return route
+}
+
+// added tells the headers of CORS that an entry adds to responses.
+func added(n tree.Node) []source.Finding {
+	var findings []source.Finding
+	for _, at := range append(n.Field("route").Entries(), n) {
+		for _, operation := range []string{"set", "add"} {
+			for _, f := range at.Field("headers", "response", operation).Fields() {
+				if told, ok := envoyimport.AddedHeader(f.Key.Text, f.Node); ok {
+					findings = append(findings, told)
+				}
+			}
+		}
+	}
+	return findings
+}
+
+// pathOf returns the path that a match asks for.
+func pathOf(m tree.Node) source.Path {
+	uri := m.Field("uri")
+	path := source.Path{Text: source.Text{Place: m.Place(), Text: "/"}}
+	for _, k := range []struct {
+		name string
+		kind source.PathKind
+	}{{"exact", source.ExactPath}, {"prefix", source.StringPath}, {"regex", source.RegexPath}} {
+		if text := uri.Field(k.name); text.IsText() {
+			path = source.Path{Text: text.Text(), Kind: k.kind}
+		}
+	}
+	if m.Proto("ignore_uri_case").True() && !everyPath(path) {
+		return envoyimport.WithoutCase(path)
+	}
+	return path
+}
+
+func everyPath(p source.Path) bool { return envoyimport.EveryPath(p) }
+
+// conditionsOf returns what a match asks for besides the path.
+func conditionsOf(m tree.Node, s service) []source.Text {
+	var list []source.Text
+	for _, f := range m.ProtoOthers("uri", "ignore_uri_case", "name", "stat_prefix") {
+		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
+		switch f.Key.Text {
+		case "gateways":
+			if coversGateways(f.Node, s.spec.Field("gateways")) {
+				continue
+			}
+		case "headers", "withoutHeaders", "queryParams":
+			word = strings.Replace(word, "params", "parameters", 1)
+			for _, one := range f.Fields() {
+				list = append(list, source.Text{Place: one.Key.Place, Text: strings.TrimSuffix(word, "s") + " " + one.Key.Text})
+			}
+			continue
+		}
+		list = append(list, source.Text{Place: f.Place(), Text: word})
+	}
+	return list
+}
+
+// upper finds the capitals of a name in camel case.
+var upper = regexp.MustCompile(`[A-Z]`)
+
+// coversGateways reports whether a match names all gateways of its VirtualService.
+func coversGateways(match, all tree.Node) bool {
+	var names []string
+	for _, n := range match.Entries() {
+		names = append(names, n.String())
+	}
+	for _, n := range all.Entries() {
+		if !slices.Contains(names, n.String()) {
+			return false
+		}
+	}
+	return all.Exists()
+}

@@ -1,0 +1,176 @@
+package importer
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+)
+
+// lane is a route with the hosts and paths that corsgate can express.
+type lane struct {
+	route    *source.Route
+	config   int      // which configuration it is of
+	hosts    []string // in lower case; "" is every host
+	paths    []source.Path
+	answer   *answer  // nil if the system adds nothing
+	scopes   []scope  // where it answers
+	reached  bool     // the system chooses it for some requests
+	policies []string // the names of its policies
+	findings []source.Finding
+}
+
+// grants reports whether the system grants something there, if only to origins that are left out.
+func (l *lane) grants() bool { return l.route.CORS != nil && l.route.CORS.Mode == "" }
+
+// acts reports whether a policy grants something there.
+func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
+
+// tell adds a finding at a place, once.
+func (l *lane) tell(f source.Fidelity, at source.Text, field, message, hint string) {
+	found := source.Finding{Fidelity: f, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint}
+	if !slices.Contains(l.findings, found) {
+		l.findings = append(l.findings, found)
+	}
+}
+
+// newLane returns what is left of a route if hosts and paths are left out that no policy
+// can have.
+func newLane(config int, r *source.Route) *lane {
+	l := &lane{route: r, config: config}
+	for _, h := range r.Hosts {
+		l.addHost(h)
+	}
+	if len(r.Hosts) == 0 {
+		l.hosts = []string{""}
+	}
+	for _, p := range r.Paths {
+		l.addPath(p)
+	}
+	if len(r.Paths) == 0 {
+		l.paths = []source.Path{{Text: source.Text{Place: r.Place, Text: "/"}, Kind: source.Segments}}
+	}
+	return l
+}
+
+// pathsField is the field of a policy.
+const pathsField = "paths"
+
+// port finds the port behind a host.
+var port = regexp.MustCompile(`:(\d+|\*)$`)
+
+func (l *lane) addHost(text string) {
+	at := source.Text{Place: l.route.Place, Text: text}
+	host := strings.TrimSuffix(strings.ToLower(text), ".")
+	if p := port.FindString(host); p != "" && !strings.HasSuffix(host, "::"+p[1:]) {
+		host = strings.TrimSuffix(host, p)
+		l.tell(source.Dropped, at, "hosts", "a policy is about every port of its hosts", "")
+	}
+	if host == "*" {
+		host = ""
+	} else if p, bad := problem(policy.Spec{Hosts: []string{host}}); bad {
+		l.tell(source.Decide, at, "hosts", "the host is left out: "+p.Reason, p.Hint)
+		return
+	}
+	l.hosts = append(l.hosts, host)
+}
+
+func (l *lane) addPath(p source.Path) {
+	if p.Kind == source.RegexPath {
+		read, ok := readRegexPath(p)
+		if !ok {
+			l.tell(source.Decide, p.Text, pathsField, "a policy has no regex for paths: the path is left out",
+				"write the paths that are meant into the policy by hand: one covers all that is below it")
+			return
+		}
+		p = read
+	}
+	if p.Text.Text == "" {
+		p.Text.Text = "/"
+	}
+	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
+		l.tell(source.Decide, p.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
+		return
+	}
+	l.paths = append(l.paths, p)
+}
+
+// problem returns the first error of a policy that has s's hosts and paths.
+func problem(s policy.Spec) (p policy.Problem, bad bool) {
+	s.Name, s.Mode = "a", policy.ModeOff
+	_, found := policy.Validate([]policy.Spec{s})
+	for _, p := range found {
+		if p.Level == policy.Error {
+			return p, true
+		}
+	}
+	return policy.Problem{}, false
+}
+
+// normalPath returns a path as a policy has it, without a trailing slash but for the root.
+func normalPath(path string) string {
+	valid, _ := policy.Validate([]policy.Spec{{Name: "a", Mode: policy.ModeOff, Paths: []string{path}}})
+	if valid == nil {
+		return path
+	}
+	return valid.Specs()[0].Paths[0]
+}
+
+// regexTails are the ends of a regex over paths that a policy can express, longest first.
+var regexTails = []struct {
+	tail string
+	kind source.PathKind
+}{
+	{`(?:/|$)(.*)`, source.Segments}, {`(?:/|$).*`, source.Segments}, {`(/|$)(.*)`, source.Segments}, {`(/|$).*`, source.Segments},
+	{`(?:/.*)?`, source.Segments}, {`(/.*)?`, source.Segments}, {`(/(.*))?`, source.Segments}, {`(/.*|$)`, source.Segments}, {`(/.+)?`, source.Segments}, {`(/|$)`, source.Segments},
+	{`/?(.*)`, source.StringPath}, {`/?.*`, source.StringPath},
+	{`(.*)`, source.StringPath}, {`.*`, source.StringPath}, {`(.+)`, source.StringPath}, {`.+`, source.StringPath},
+	{``, source.ExactPath},
+}
+
+// unescape removes the backslashes before what a path may have.
+var unescape = strings.NewReplacer(`\/`, "/", `\.`, ".", `\-`, "-", `\_`, "_", `\~`, "~")
+
+// readRegexPath reads a regex for whole paths that is a text and one of the tails.
+func readRegexPath(p source.Path) (read source.Path, ok bool) {
+	expr := strings.TrimSuffix(strings.TrimPrefix(p.Text.Text, "^"), "$")
+	for _, t := range regexTails {
+		literal, cut := strings.CutSuffix(expr, t.tail)
+		if !cut {
+			continue
+		}
+		literal = unescape.Replace(literal)
+		if regexp.QuoteMeta(strings.ReplaceAll(literal, ".", "")) != strings.ReplaceAll(literal, ".", "") {
+			continue
+		}
+		read = p
+		read.Kind, read.Text.Text = t.kind, literal
+		return read, literal == "" || literal[0] == '/'
+	}
+	return p, false
+}
+
+// matches reports whether the path is one that p is about.
+func matches(p source.Path, path string) bool {
+	text := p.Text.Text
+	switch p.Kind {
+	case source.StringPath:
+		return strings.HasPrefix(path, text)
+	case source.ExactPath:
+		return path == text
+	default:
+		rest, ok := strings.CutPrefix(path, strings.TrimRight(text, "/"))
+		return ok && (rest == "" || rest[0] == '/')
+	}
+}
+
+// name says in a message which lane it is.
+func (l *lane) name() string {
+	if len(l.policies) > 0 {
+		return "policy " + l.policies[0]
+	}
+	return cmp.Or(l.route.Name, "the route at "+l.route.Place.String())
+}

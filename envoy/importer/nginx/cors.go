@@ -1,0 +1,403 @@
+package nginx
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/prove"
+)
+
+// findings collects what is to be told, each once.
+type findings struct{ list []source.Finding }
+
+func (f *findings) add(found source.Finding) {
+	if !slices.Contains(f.list, found) {
+		f.list = append(f.list, found)
+	}
+}
+
+// entry is an origin that is allowed, and its answer.
+type entry struct {
+	source.Origin
+	answer answer
+}
+
+// cors returns what a location does about CORS, or nil for nothing.
+func (s *site) cors() *source.CORS {
+	paths := explore(func(choose func(condition) bool) answer { return s.answer("", choose) })
+	if paths == nil {
+		s.findings.add(source.Finding{
+			Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
+			Hint: "write the origins into one map of $http_origin",
+		})
+		return nil
+	}
+	paths = s.usual(paths)
+	if paths == nil {
+		return nil
+	}
+	literals := s.literals()
+	found := s.regexEntries(paths, literals)
+	for _, l := range literals {
+		if l.answer.verdict != denied {
+			found = append(found, l.entry)
+		}
+	}
+	if all := everybody(paths); all.verdict != denied {
+		e := entry{answer: all}
+		e.Any, e.Text = source.Reflected, source.Text{Place: s.place(), Text: "$" + varOrigin}
+		if all.verdict == star {
+			e.Any, e.Text.Text = source.Star, "*"
+		}
+		switch {
+		case isUniform(paths, literals, all.key()):
+			found = []entry{e}
+		case s.excepts(paths, literals, all.key(), len(found) > 0):
+		default:
+			found = append(found, e)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b entry) int { return a.Line - b.Line })
+	if len(found) == 0 {
+		s.early(paths)
+		return nil
+	}
+	return s.make(found, paths)
+}
+
+// place is where the location's Access-Control-Allow-Origin stands, else the location.
+func (s *site) place() (at source.Place) {
+	for scope := s.location; scope != nil; scope = scope.parent {
+		walk(scope.list, func(d *directive) {
+			if at.Line == 0 && setsOrigin(d) {
+				at = d.Place
+			}
+		})
+	}
+	if at.Line == 0 && len(s.location.list) > 0 {
+		at = s.location.list[0].Place
+	}
+	return at
+}
+
+// usual returns the paths on which no other condition holds, if that is the whole story.
+func (s *site) usual(paths []way) []way {
+	for _, c := range others(paths) {
+		no, yes := fork(paths, c)
+		switch {
+		case same(no, yes):
+		case ended(no, yes):
+			s.findings.add(source.Finding{
+				Fidelity: source.Differs, Place: c.Place, Field: "if", Value: c.Text.Text,
+				Message: fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", yes[0].answer.status),
+			})
+		default:
+			s.findings.add(source.Finding{
+				Fidelity: source.Decide, Place: c.Place, Field: "if", Value: c.Text.Text,
+				Message: "what nginx answers depends on this, which a policy cannot say: nothing is imported",
+				Hint:    "write a policy for each case, told apart by hosts and paths",
+			})
+			return nil
+		}
+		paths = no
+	}
+	return paths
+}
+
+// same reports whether both have the same answers to the same origins.
+func same(no, yes []way) bool {
+	known := map[string]string{}
+	for _, p := range no {
+		known[p.origins()] = p.answer.key()
+	}
+	return !slices.ContainsFunc(yes, func(p way) bool {
+		key, found := known[p.origins()]
+		return !found || key != p.answer.key()
+	})
+}
+
+// origins are the conditions about the origin that were asked, as a key.
+func (p way) origins() string {
+	var keys []string
+	for _, c := range p.asked {
+		if c.about == varOrigin {
+			keys = append(keys, fmt.Sprint(c.key(), p.yes[c.key()]))
+		}
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, "\x01")
+}
+
+// ended reports whether nginx ends each request of yes itself, with no CORS header, and
+// those of no go on.
+func ended(no, yes []way) bool {
+	return !slices.ContainsFunc(yes, func(p way) bool { return p.answer.verdict != denied || !p.answer.ended }) &&
+		slices.ContainsFunc(no, func(p way) bool { return p.answer.verdict != denied })
+}
+
+// literalEntry is an origin that the configuration names.
+type literalEntry struct {
+	entry
+	origin string // as a browser sends it, if that can be
+}
+
+// literals asks for each origin that the configuration names as a text. New ones may
+// turn up while it asks.
+func (s *site) literals() (found []literalEntry) {
+	for i := 0; i < len(s.conf.seen); i++ {
+		seen := s.conf.seen[i]
+		origin := seen.Text.Text
+		if seen.fold {
+			origin = strings.ToLower(origin)
+		}
+		paths := explore(func(choose func(condition) bool) answer { return s.answer(origin, choose) })
+		if paths == nil {
+			continue
+		}
+		for _, c := range others(paths) {
+			paths, _ = fork(paths, c)
+		}
+		e := literalEntry{entry{answer: paths[0].answer}, origin}
+		e.Text = source.Text{Place: seen.Place, Text: seen.Text.Text}
+		e.Regex = prove.Literal(origin)
+		if origin != strings.ToLower(origin) {
+			e.Meant = meant(origin)
+			if s.conf.folds(origin) {
+				s.findings.add(source.Finding{
+					Fidelity: source.Decide, Place: seen.Place, Field: "map", Value: origin,
+					Message: "the map matches without case, but answers in upper case, which no browser accepts: the origin is refused today",
+					Hint:    "write it in lower case if it is meant",
+				})
+			}
+		}
+		if _, err := policy.ParsePattern(origin); err != nil {
+			e.Meant = meant(origin)
+		}
+		if !slices.ContainsFunc(found, func(old literalEntry) bool { return old.Regex == e.Regex }) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// meant are the patterns that a text was probably written for.
+func meant(text string) (patterns []string) {
+	for _, part := range policy.SplitList(text) {
+		p := policy.MeantPattern(part)
+		if p == "" {
+			return nil
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns
+}
+
+// regexEntries returns the regexes whose origins are all allowed.
+func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry) {
+	listed := map[string]bool{}
+	for _, c := range regexes(paths) {
+		answers := map[string]answer{}
+		refused := false
+		for _, p := range paths {
+			if p.mayBe(c) {
+				refused = refused || p.answer.verdict == denied
+				answers[p.answer.key()] = p.answer
+			}
+		}
+		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
+			_, alike := answers[l.answer.key()]
+			re, err := c.regex.Compile()
+			return !alike && err == nil && re.MatchString(l.origin)
+		})
+		if !refused && len(answers) == 1 && !except {
+			listed[c.key()] = true
+			for _, a := range answers {
+				found = append(found, entry{Origin: source.Origin{Text: c.Text, Regex: c.regex, Meant: withoutCase(c.regex)}, answer: a})
+			}
+			continue
+		}
+		if allowedBy(paths, c) && (!refused || except || s.alone(paths, c)) {
+			s.exception(c)
+		}
+	}
+	for _, p := range paths {
+		s.left(p, listed)
+	}
+	return found
+}
+
+// withoutCase returns what a regex with upper case was meant for, if it matches no origin:
+// browsers send lower case.
+func withoutCase(r prove.Regex) []string {
+	if r.Fold || r.Expr == strings.ToLower(r.Expr) {
+		return nil
+	}
+	if v, err := prove.Translate(r); err != nil || v.Kind != prove.Never {
+		return nil
+	}
+	r.Fold = true
+	v, err := prove.Translate(r)
+	if err != nil {
+		return nil
+	}
+	return v.Patterns
+}
+
+// allowedBy reports whether an origin is allowed that c holds for.
+func allowedBy(paths []way, c condition) bool {
+	return slices.ContainsFunc(paths, func(p way) bool { return p.yes[c.key()] && p.answer.verdict != denied })
+}
+
+// alone reports whether c is the only regex that holds on an allowed path.
+func (s *site) alone(paths []way, c condition) bool {
+	return slices.ContainsFunc(paths, func(p way) bool {
+		return p.yes[c.key()] && p.answer.verdict != denied && len(p.holding()) == 1
+	})
+}
+
+// holding returns the conditions about the origin that hold on p.
+func (p way) holding() (found []condition) {
+	for _, c := range p.asked {
+		if c.about == varOrigin && p.yes[c.key()] {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func (s *site) exception(c condition) {
+	s.findings.add(source.Finding{
+		Fidelity: source.Decide, Place: c.Place, Field: "regex", Value: c.Text.Text,
+		Message: "some origins that this matches are refused by another line, or get another answer, which a policy cannot say: its origins are left out",
+		Hint:    "list the origins that are meant",
+	})
+}
+
+// left tells of an allowed path whose origins no entry has.
+func (s *site) left(p way, listed map[string]bool) {
+	holding := p.holding()
+	if p.answer.verdict == denied || len(holding) < 2 ||
+		slices.ContainsFunc(holding, func(c condition) bool { return listed[c.key()] }) {
+		return
+	}
+	c := holding[len(holding)-1]
+	s.findings.add(source.Finding{
+		Fidelity: source.Decide, Place: c.Place, Field: "regex", Value: c.Text.Text,
+		Message: "only origins that " + holding[0].Text.Text + " matches as well are allowed, which a policy cannot say: they are left out",
+		Hint:    "write one regex, or list the origins that are meant",
+	})
+}
+
+// everybody is the answer to an origin that nothing matches.
+func everybody(paths []way) answer {
+	for _, p := range paths {
+		if len(p.holding()) == 0 {
+			return p.answer
+		}
+	}
+	return answer{}
+}
+
+// isUniform reports whether every origin gets the answer of that key.
+func isUniform(paths []way, literals []literalEntry, key string) bool {
+	return !slices.ContainsFunc(paths, func(p way) bool { return p.answer.key() != key }) &&
+		!slices.ContainsFunc(literals, func(l literalEntry) bool { return l.isSent() && l.answer.key() != key })
+}
+
+// isSent reports whether a browser may send the origin.
+func (l literalEntry) isSent() bool {
+	_, err := policy.ParseOrigin(l.origin)
+	return err == nil || l.origin == "null"
+}
+
+// excepts tells if everybody is allowed but for some, or some get another answer that no
+// entry of the list has.
+func (s *site) excepts(paths []way, literals []literalEntry, key string, listed bool) bool {
+	var but []source.Text
+	differs := func(a answer) bool { return a.verdict == denied || !listed && a.key() != key }
+	for _, p := range paths {
+		if differs(p.answer) && len(p.holding()) > 0 {
+			but = append(but, p.holding()[0].Text)
+		}
+	}
+	for _, l := range literals {
+		if l.isSent() && differs(l.answer) {
+			but = append(but, l.Text)
+		}
+	}
+	if but == nil {
+		return false
+	}
+	s.findings.add(source.Finding{
+		Fidelity: source.Decide, Place: but[0].Place, Field: "Access-Control-Allow-Origin", Value: but[0].Text,
+		Message: "every origin is allowed but for some, or they get another answer, which a policy cannot say: only origins that are listed are imported",
+		Hint:    "list the origins that are meant",
+	})
+	return true
+}
+
+// early tells of a location that answers preflights and leaves the rest to the upstream.
+func (s *site) early(paths []way) {
+	for _, p := range paths {
+		if p.answer.early != nil {
+			s.findings.add(source.Finding{
+				Fidelity: source.Decide, Place: *p.answer.early, Field: "Access-Control-Allow-Origin",
+				Message: "nginx adds this to the answers of preflights only: what pages may read is up to the upstream's own headers, which are not in the input, so nothing is imported",
+				Hint:    "write a policy with the origins that the upstream allows",
+			})
+			return
+		}
+	}
+}
+
+// make writes one answer for all entries. Of several it takes the one that says most of
+// known origins.
+func (s *site) make(found []entry, paths []way) *source.CORS {
+	best := found[0]
+	for _, e := range found {
+		if rank(e) > rank(best) {
+			best = e
+		}
+	}
+	c := &source.CORS{
+		Methods: best.answer.methods, Headers: best.answer.headers, Expose: best.answer.expose,
+		Credentials: best.answer.credentials || best.Any == source.Star && best.answer.useless, MaxAge: best.answer.maxAge, PrivateNetwork: best.answer.private,
+		KeepsUpstream: best.answer.keepsUpstream && !s.conf.supposed, ForwardsUnmatched: everybody(paths).forwards && !s.conf.supposed,
+	}
+	for _, e := range found {
+		if e.answer.key() != best.answer.key() || e.Any != source.NotAny && len(found) > 1 {
+			s.lost(e, best)
+			continue
+		}
+		c.Origins = append(c.Origins, e.Origin)
+	}
+	return c
+}
+
+// rank prefers answers to known origins, then those with credentials.
+func rank(e entry) (r int) {
+	if e.Any == source.NotAny {
+		r += 2
+	}
+	if e.answer.credentials {
+		r++
+	}
+	return r
+}
+
+func (s *site) lost(e, best entry) {
+	f := source.Finding{
+		Fidelity: source.Decide, Place: e.Place, Field: "Access-Control-Allow-Origin", Value: e.Text.Text,
+		Message: "these origins get another answer than those of " + best.Place.String() + ", and one policy has one answer for all: they are left out",
+		Hint:    "give them a policy of their own, on a host or path of its own",
+	}
+	if e.Any == source.Star || e.Any == source.Reflected && !e.answer.credentials {
+		f.Fidelity = source.Narrowed
+		f.Message = "there are two tiers: everybody else is answered without credentials, and one policy has one answer for all: the public tier is lost"
+		f.Hint = `write a policy with allowOrigins: ["*"] instead, if the public tier matters more`
+	}
+	s.findings.add(f)
+}

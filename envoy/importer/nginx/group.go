@@ -1,0 +1,77 @@
+package nginx
+
+import "regexp/syntax"
+
+// isWholeGroup reports whether group i of expr is the whole text whenever expr matches.
+func isWholeGroup(expr string, i int) bool {
+	re, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil {
+		return false
+	}
+	var begin, end bool
+	for {
+		begin, end = begin || isAnchored(re, 0), end || isAnchored(re, -1)
+		switch re.Op {
+		case syntax.OpCapture:
+			if re.Cap == i {
+				return begin && end
+			}
+			re = re.Sub[0]
+		case syntax.OpConcat:
+			if re = onlyWide(re.Sub); re == nil {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// onlyWide returns the one of subs that is not an anchor, or nil if there are more.
+func onlyWide(subs []*syntax.Regexp) (wide *syntax.Regexp) {
+	for _, sub := range subs {
+		if isAnchor(sub) {
+			continue
+		}
+		if wide != nil {
+			return nil
+		}
+		wide = sub
+	}
+	return wide
+}
+
+func isAnchor(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpEndLine, syntax.OpEndText:
+		return true
+	}
+	return false
+}
+
+// isAnchored reports whether re matches only at the begin of the text (side 0), or only
+// at its end (side -1).
+func isAnchored(re *syntax.Regexp, side int) bool {
+	switch re.Op {
+	case syntax.OpBeginText:
+		return side == 0
+	case syntax.OpEndText:
+		return side == -1
+	case syntax.OpCapture:
+		return isAnchored(re.Sub[0], side)
+	case syntax.OpConcat:
+		if side == -1 {
+			side = len(re.Sub) - 1
+			return isAnchored(re.Sub[side], -1)
+		}
+		return isAnchored(re.Sub[0], 0)
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			if !isAnchored(sub, side) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}

@@ -1,0 +1,252 @@
+package nginx
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy/prove"
+)
+
+// condition is a question whose answer depends on the request: whether the origin
+// matches a regex, or whether something else holds.
+type condition struct {
+	source.Text
+	regex prove.Regex // over the origin, if about is varOrigin
+	about string      // the variable that it is about; empty: something else
+}
+
+func (c condition) key() string {
+	return c.about + "\x00" + c.regex.Expr + "\x00" + strconv.FormatBool(c.regex.Fold) + c.other()
+}
+
+// other tells conditions apart that are not about the origin.
+func (c condition) other() string {
+	if c.about == varOrigin {
+		return ""
+	}
+	return c.Text.Text
+}
+
+// request is what is known of one.
+type request struct {
+	// origin is the one that is sent. If it is empty, it is any that no literal of the
+	// configuration names.
+	origin    string
+	method    string
+	preflight bool
+}
+
+// machine does what nginx does with a request, in the order that nginx does it.
+type machine struct {
+	conf *config
+	request
+	// choose answers conditions that depend on the request.
+	choose   func(condition) bool
+	vars     map[string]value
+	captures map[string]value
+	mapping  int // how deep maps are within maps
+
+	scope  *scope
+	status int // 0: what the upstream says
+	// stopped is what ended the request, or nil.
+	stopped *directive
+}
+
+// maxMapping bounds maps that refer to each other.
+const maxMapping = 30
+
+// eval replaces the variables of v by their values.
+func (m *machine) eval(v value) (out value) {
+	for _, p := range v {
+		if p.name == "" {
+			out = out.plus(value{p})
+			continue
+		}
+		out = out.plus(m.variable(p.name))
+	}
+	return out
+}
+
+func (m *machine) variable(name string) value {
+	if v, ok := m.vars[name]; ok {
+		return v
+	}
+	if d := m.conf.maps[name]; d != nil && m.mapping < maxMapping {
+		m.mapping++
+		defer func() { m.mapping-- }()
+		return m.lookUp(d)
+	}
+	if v, ok := m.captures[name]; ok {
+		return v
+	}
+	switch name {
+	case varOrigin:
+		if m.origin != "" {
+			return literal(m.origin)
+		}
+	case varMethod:
+		return literal(m.method)
+	case varRequestedMethod, varRequestedHeaders:
+		if !m.preflight {
+			return nil
+		}
+	default:
+		if m.conf.set[name] { // nginx takes a variable that is not yet set for empty
+			return nil
+		}
+	}
+	return value{{name: name}}
+}
+
+// lookUp does what a map does (ngx_http_map_find): texts without case, names with stars,
+// the longest first, then regexes in their order, then the default.
+func (m *machine) lookUp(d *directive) value {
+	v := m.eval(split(d.arg(0)))
+	var byDefault value
+	var texts, stars, regexes []*directive
+	hostnames := len(all(d.block, "hostnames")) > 0
+	for _, e := range d.block {
+		switch {
+		case e.name == "default":
+			byDefault = split(e.arg(0)).from(e.Place)
+		case (e.name == "hostnames" || e.name == "volatile") && len(e.args) == 0:
+		case strings.HasPrefix(e.name, "~"):
+			regexes = append(regexes, e)
+		case hostnames && isStarred(e.name):
+			stars = append(stars, e)
+		default:
+			texts = append(texts, e)
+		}
+	}
+	slices.SortStableFunc(stars, func(a, b *directive) int { return len(b.name) - len(a.name) })
+	for _, e := range texts {
+		if m.equal(v, literal(strings.TrimPrefix(e.name, `\`)), true, e.Place) {
+			return m.eval(split(e.arg(0)).from(e.Place))
+		}
+	}
+	for _, e := range stars {
+		if m.matches(v, prove.Regex{Expr: starred(e.name), Mode: prove.Search, Fold: true}, source.Text{Place: e.Place, Text: e.name}) {
+			return m.eval(split(e.arg(0)).from(e.Place))
+		}
+	}
+	for _, e := range regexes {
+		expr, fold := strings.CutPrefix(e.name[1:], "*")
+		if m.matches(v, prove.Regex{Expr: expr, Mode: prove.Search, Fold: fold}, source.Text{Place: e.Place, Text: e.name}) {
+			return m.eval(split(e.arg(0)).from(e.Place))
+		}
+	}
+	return m.eval(byDefault)
+}
+
+func isStarred(name string) bool {
+	return strings.HasPrefix(name, "*.") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".*")
+}
+
+// starred is the regex of a name with a star (ngx_hash_add_key).
+func starred(name string) string {
+	switch {
+	case strings.HasPrefix(name, "*."):
+		return `^.+` + regexp.QuoteMeta(name[1:]) + `$`
+	case strings.HasPrefix(name, "."):
+		return `^(.+\.)?` + regexp.QuoteMeta(name[1:]) + `$`
+	default:
+		return `^` + regexp.QuoteMeta(strings.TrimSuffix(name, "*")) + `.`
+	}
+}
+
+// equal compares two values.
+func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
+	if v.String() == w.String() {
+		return true
+	}
+	if w.is(varOrigin) {
+		v, w = w, v
+	}
+	text, isText := w.isLiteral()
+	other, both := v.isLiteral()
+	switch {
+	case isText && both:
+		return fold && strings.EqualFold(text, other)
+	case isText && v.is(varOrigin):
+		m.conf.seeOrigin(text, fold, at)
+		return false // m.origin is none that a literal names
+	case isText && text == "" && knownFull(v):
+		return false
+	}
+	return m.choose(condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}})
+}
+
+// knownFull reports whether v has text in any case.
+func knownFull(v value) bool {
+	return slices.ContainsFunc(v, func(p part) bool { return p.text != "" || p.name == varOrigin || p.name == varRequestedMethod })
+}
+
+// matches compares a value with a regex, and sets the variables of its groups.
+func (m *machine) matches(v value, r prove.Regex, text source.Text) bool {
+	flags := ""
+	if r.Fold {
+		flags = "(?i)"
+	}
+	re, err := regexp.Compile(flags + r.Expr)
+	s, isText := v.isLiteral()
+	switch {
+	case err == nil && isText:
+		groups := re.FindStringSubmatch(s)
+		for i, group := range groups {
+			m.capture(re, i, literal(group))
+		}
+		return groups != nil
+	case !v.is(varOrigin):
+		return m.choose(condition{Text: source.Text{Place: text.Place, Text: v.String() + " ~ " + r.Expr}})
+	}
+	yes := m.choose(condition{Text: text, regex: r, about: varOrigin})
+	if yes && err == nil {
+		for i := range re.NumSubexp() + 1 {
+			m.capture(re, i, value{{name: strconv.Itoa(i)}})
+			if isWholeGroup(r.Expr, i) {
+				m.capture(re, i, value{{name: varOrigin}})
+			}
+		}
+	}
+	return yes
+}
+
+func (m *machine) capture(re *regexp.Regexp, i int, v value) {
+	m.captures[strconv.Itoa(i)] = v
+	if name := re.SubexpNames()[i]; name != "" {
+		m.captures[strings.ToLower(name)] = v
+	}
+}
+
+// isFalse is how "if ($x)" reads a value; it knows it only of texts.
+func isFalse(s string) bool { return s == "" || s == "0" }
+
+// holds evaluates the condition of an if (ngx_http_rewrite_if_condition).
+func (m *machine) holds(d *directive) bool {
+	if len(d.args) == 0 {
+		return false
+	}
+	left := m.eval(split(d.args[0]))
+	if len(d.args) == 1 {
+		text, isText := left.isLiteral()
+		switch {
+		case isText:
+			return !isFalse(text)
+		case knownFull(left):
+			return true
+		}
+		return m.choose(condition{Text: source.Text{Place: d.Place, Text: left.String()}})
+	}
+	right := strings.Join(d.args[2:], " ")
+	switch op := d.args[1]; op {
+	case "=", "!=":
+		return m.equal(left, m.eval(split(right)), false, d.Place) == (op == "=")
+	case "~", "~*", "!~", "!~*":
+		r := prove.Regex{Expr: right, Mode: prove.Search, Fold: strings.HasSuffix(op, "*")}
+		return m.matches(left, r, source.Text{Place: d.Place, Text: right}) == !strings.HasPrefix(op, "!")
+	}
+	return m.choose(condition{Text: source.Text{Place: d.Place, Text: strings.Join(d.args, " ")}})
+}

@@ -1,0 +1,65 @@
+// Package nginxtest starts an nginx for a test.
+package nginxtest
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/importer/importertest"
+)
+
+// headersMore is where Debian has the module headers-more.
+const headersMore = "/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so"
+
+// Missing skips a test if there is no nginx with the module headers-more, and fails it if
+// CI=true.
+func Missing(t testing.TB) {
+	t.Helper()
+	_, err := exec.LookPath("nginx")
+	if err == nil {
+		if _, err = os.Stat(headersMore); err == nil {
+			return
+		}
+	}
+	const advice = "no nginx on the PATH: install Debian's nginx and libnginx-mod-http-headers-more-filter"
+	if os.Getenv("CI") == "true" {
+		t.Fatal(advice)
+	}
+	t.Skip(advice)
+}
+
+// Start starts an nginx whose http block is text, and ends it with the test. In the text,
+// LISTEN stands for where a server has to listen, and UPSTREAM for an upstream that
+// answers every request with 200 and no CORS headers.
+func Start(t testing.TB, text string) importertest.Send {
+	t.Helper()
+	Missing(t)
+	folder, err := os.MkdirTemp("", "nginx") // short, for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	socket := filepath.Join(folder, "s")
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Total", "1") }))
+	t.Cleanup(upstream.Close)
+
+	var conf bytes.Buffer
+	conf.WriteString("load_module " + headersMore + ";\ndaemon off;\nmaster_process off;\npid " + folder + "/pid;\nerror_log stderr error;\nevents {}\nhttp {\naccess_log off;\n")
+	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		conf.WriteString(temp + "_temp_path " + folder + "/" + temp + ";\n")
+	}
+	replaced := bytes.ReplaceAll([]byte(text), []byte("LISTEN"), []byte("unix:"+socket))
+	conf.Write(bytes.ReplaceAll(replaced, []byte("UPSTREAM"), []byte(upstream.URL)))
+	conf.WriteString("\n}\n")
+	file := filepath.Join(folder, "nginx.conf")
+	if err := os.WriteFile(file, conf.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	return importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file), socket)
+}

@@ -1,0 +1,278 @@
+package importer
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/prove"
+)
+
+// random makes configurations of what real ones have.
+type random struct{ *rand.Rand }
+
+func pick[T any](r random, of ...T) T { return of[r.IntN(len(of))] }
+
+func some[T any](r random, most int, of ...T) (list []T) {
+	for range r.IntN(most + 1) {
+		list = append(list, pick(r, of...))
+	}
+	return list
+}
+
+func (r random) config() (c source.Config) {
+	first := r.IntN(2) == 0
+	for i := range 1 + r.IntN(5) {
+		route := source.Route{
+			Name: pick(r, "a", "b", ""), Place: source.Place{File: "in.yaml", Line: i + 1, Column: 1}, FirstMatch: first,
+			Hosts: some(r, 2, "a.example", "*.example", "b.a.example", "*", "A.example:8443", "bad host", "*.a.example"),
+			Paths: some(r, 2, r.path(), r.path(), r.path()),
+		}
+		if r.IntN(10) == 0 {
+			route.Conditions = []source.Text{{Text: "header x"}}
+		}
+		if r.IntN(4) > 0 {
+			route.CORS = r.cors()
+		}
+		c.Routes = append(c.Routes, route)
+	}
+	return c
+}
+
+func (r random) path() source.Path {
+	kind := source.PathKind(r.IntN(4))
+	text := pick(r, "/", "/a", "/a/b", "/ab", "/a/", "/c")
+	if kind == source.RegexPath {
+		text = pick(r, `/a(/.*)?`, `/x.*`, `/[0-9]+`, `.*`, `^/a/b$`, `/a(/|$)(.*)`, `/`)
+	}
+	return source.Path{Text: source.Text{Text: text}, Kind: kind}
+}
+
+func (r random) cors() *source.CORS {
+	c := &source.CORS{
+		Credentials: r.IntN(2) == 0, ForwardsUnmatched: r.IntN(2) == 0, KeepsUpstream: r.IntN(2) == 0, PrivateNetwork: r.IntN(9) == 0,
+		Methods: r.names("GET", "POST", "OPTIONS", "PUT", "put", "DELETE", "*", "TRACE", "get", "(", "GET, PATCH"),
+		Headers: r.names("x-a", "X-A", "authorization", "*", "origin", "keep-alive", "a b", "x-b,x-c"),
+		Expose:  r.names("x-a", "*", "set-cookie", "X-a", ""),
+		Mode:    pick(r, "", "", "", "", policy.ModeShadow, policy.ModeOff),
+	}
+	for range r.IntN(4) {
+		c.Origins = append(c.Origins, r.origin())
+	}
+	if r.IntN(2) == 0 {
+		c.MaxAge = &source.MaxAge{Seconds: pick(r, -1, 0, 600, 1728000, 1<<40), Default: r.IntN(2) == 0}
+	}
+	return c
+}
+
+func (r random) names(of ...string) (n source.Names) {
+	for _, name := range some(r, 4, of...) {
+		n.Items = append(n.Items, source.Text{Text: name})
+	}
+	n.Echo, n.Default = r.IntN(8) == 0, r.IntN(8) == 0
+	return n
+}
+
+func (r random) origin() source.Origin {
+	switch r.IntN(12) {
+	case 0:
+		return source.Origin{Text: source.Text{Text: "*"}, Any: pick(r, source.Star, source.Reflected)}
+	case 1, 2, 3, 4:
+		return exactOrigin(pick(r, "https://app.example", "http://app.example", "https://App.example", "https://app.example/", "null", "https://*.example",
+			"http://localhost:3000", "https://app.example:443", "app.example", "capacitor://localhost", "file://", "*"))
+	}
+	expr := pick(r, `https://.*\.app\.example`, `https?://(www\.)?app\.example(:[0-9]+)?`, `https://app\.example`, `http://localhost:\d+`, `https://.*app.example`,
+		`https://[a-z]+\.app\.example`, `.*`, `(`, `^https://app\.example$`, `null|https://app\.example`, `https://\w+\.github\.io`, `https://.*\.github\.io`, `(?i)https://APP\.example`, `https://é\.example`)
+	return source.Origin{Text: source.Text{Text: expr}, Regex: prove.Regex{Expr: expr, Mode: prove.Mode(r.IntN(3)), Fold: r.IntN(3) == 0}}
+}
+
+func exactOrigin(text string) source.Origin {
+	return source.Origin{Text: source.Text{Text: text}, Regex: prove.Literal(text)}
+}
+
+func (r random) request() request {
+	q := request{
+		host: pick(r, "a.example", "b.example", "b.a.example", "other.test", "c.a.example"),
+		path: pick(r, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc", "/x", "/1", "/c/d", "/a/x"),
+		origin: pick(r, "https://app.example", "https://a.app.example", "http://app.example", "https://app.example:8443", "http://localhost:3000", "http://localhost",
+			"https://evilapp.example", "https://app.example.evil.test", "null", "https://x.github.io", "https://a.b.app.example", "capacitor://localhost", "https://www.app.example"),
+		preflight: r.IntN(3) > 0, method: pick(r, "GET", "PUT", "DELETE", "PATCH", "put", "SPECIAL"),
+	}
+	q.headers = some(r, 2, "x-a", "x-b", "authorization", "x-unknown")
+	slices.Sort(q.headers)
+	q.headers = slices.Compact(q.headers)
+	return q
+}
+
+// access is whether a page gets what it asks for, and with credentials.
+type access struct{ granted, withCredentials bool }
+
+func sourceAccess(configs []source.Config, q request) access {
+	rep := replyOf(routeOf(configs, q.host, q.path), q)
+	granted := rep.origin && !q.preflight || rep.granted
+	return access{granted, granted && rep.route.CORS.Credentials && !rep.star}
+}
+
+func policyAccess(set *policy.Set, q request) (a access, by string) {
+	d := set.Decide(q.asked())
+	a.granted = d.Reason == policy.ReasonPreflightAllowed || d.Reason == policy.ReasonRequestAllowed
+	for _, h := range d.Answer.Headers {
+		a.withCredentials = a.withCredentials || a.granted && h.Name == "access-control-allow-credentials"
+	}
+	return a, d.Policy
+}
+
+// TestPoliciesAreWithinTheirSource compares what systems do with what their policies do, in
+// random configurations: no policy allows what its source does not, or the report says so,
+// and what is no longer allowed is told, too.
+func TestPoliciesAreWithinTheirSource(t *testing.T) {
+	known := proofs{}
+	for seed := range uint64(1000) {
+		r := random{rand.New(rand.NewPCG(seed, 19))}
+		configs := []source.Config{r.config()}
+		if r.IntN(4) == 0 {
+			configs = append(configs, r.config())
+		}
+		options := Options{KeepRegexes: r.IntN(4) == 0, Widen: r.IntN(4) == 0, Unmatched: pick(r, "", policy.UnmatchedForward), Upstream: pick(r, "", policy.UpstreamDefer)}
+		result := translateAll(options, configs, known)
+		for _, f := range slices.Concat(result.Findings, rehearse(Options{}, configs, known).Findings) {
+			if strings.Contains(f.Message, "corsgate refuses it") {
+				t.Fatalf("seed %d: %s\n%s", seed, f.Message, result.Text())
+			}
+		}
+		var errors []string
+		valid := policyfile.Examine(result.Policies, func(p policy.Problem) {
+			if p.Level == policy.Error {
+				errors = append(errors, p.String())
+			}
+		})
+		if valid == nil {
+			t.Fatalf("seed %d: %q\n%s", seed, errors, result.Text())
+		}
+		set := policy.Compile(valid)
+		for range 100 {
+			compareAccess(t, seed, result, set, configs, r.request())
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func compareAccess(t *testing.T, seed uint64, result Result, set *policy.Set, configs []source.Config, q request) {
+	t.Helper()
+	was := sourceAccess(configs, q)
+	is, by := policyAccess(set, q)
+	if was == is {
+		return
+	}
+	policies := []string{by}
+	for _, l := range result.chart.lanes {
+		if l.route == replyOf(routeOf(configs, q.host, q.path), q).route || slices.Contains(l.policies, by) {
+			policies = append(policies, l.policies...)
+		}
+	}
+	wider := is.granted && !was.granted || is.withCredentials && !was.withCredentials
+	if !result.tells(wider, policies) {
+		t.Errorf("seed %d: %+v\nwas %+v\nis  %+v by %q, told of %q\n%s%s", seed, q, was, is, by, policies, result.Text(), result.Report())
+	}
+}
+
+// tells reports whether a finding speaks of a difference.
+func (r Result) tells(wider bool, policies []string) bool {
+	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
+		if f.Policy != "" && !slices.Contains(policies, f.Policy) {
+			return false
+		}
+		switch f.Fidelity {
+		case source.Decide, source.Widened:
+			return true
+		case source.Differs:
+			return f.Field == "paths"
+		case source.Narrowed, source.Equal:
+			return f.Origin != "" // for one that differs
+		case source.Dropped:
+			return !wider && f.Field == "allowMethods"
+		}
+		return false
+	})
+}
+
+// routeOf returns the route that answers for a host and path. The most specific host comes
+// first; then each configuration's own rule counts, and between them the longest path.
+func routeOf(configs []source.Config, host, path string) *source.Route {
+	for _, entry := range covering(host) {
+		var best *source.Route
+		longest := -1
+		for i := range configs {
+			if r, length := bestRoute(configs[i].Routes, entry, path); length > longest {
+				best, longest = r, length
+			}
+		}
+		if best != nil {
+			return best
+		}
+	}
+	return nil
+}
+
+func bestRoute(routes []source.Route, host, path string) (best *source.Route, longest int) {
+	longest = -1
+	for i := range routes {
+		r := &routes[i]
+		if len(r.Conditions) > 0 || !lists(r, host) {
+			continue
+		}
+		length := pathLength(r, path)
+		if length > longest {
+			best, longest = r, length
+		}
+		if r.FirstMatch && length >= 0 {
+			break
+		}
+	}
+	return best, longest
+}
+
+// lists reports whether a route lists this very host; "" is every host.
+func lists(r *source.Route, host string) bool {
+	if len(r.Hosts) == 0 {
+		return host == ""
+	}
+	return slices.ContainsFunc(r.Hosts, func(h string) bool {
+		h = strings.TrimSuffix(strings.ToLower(port.ReplaceAllString(h, "")), ".")
+		return h == host || h == "*" && host == ""
+	})
+}
+
+// pathLength returns the length of the longest path of r that matches, else -1. An exact one
+// goes before a prefix of the same length.
+func pathLength(r *source.Route, path string) int {
+	if len(r.Paths) == 0 {
+		return 0
+	}
+	longest := -1
+	for _, p := range r.Paths {
+		if !matchesPath(p, path) {
+			continue
+		}
+		if read, ok := readRegexPath(p); ok && p.Kind == source.RegexPath {
+			p = read
+		}
+		longest = max(longest, lengthOf(p))
+	}
+	return longest
+}
+
+func matchesPath(p source.Path, path string) bool {
+	if p.Kind != source.RegexPath {
+		return matches(p, path)
+	}
+	re, err := regexp.Compile(`^(?:` + p.Text.Text + `)$`)
+	return err == nil && re.MatchString(path)
+}

@@ -1,0 +1,262 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/prove"
+)
+
+// regex translates an entry that matches more than one text. It returns what was meant, if
+// the entry is never matched.
+func (t *translation) regex(o source.Origin) (meant []string) {
+	v, err := t.proofs.of(o.Regex)
+	t.null(o)
+	t.strip(o, &v)
+	switch {
+	case err != nil:
+		return t.unread(o, err)
+	case v.Kind == prove.Never:
+		t.never(o, "no browser sends an origin like that", o.Meant)
+		return o.Meant
+	case v.Kind == prove.Equal && slices.Equal(v.Patterns, []string{o.Text.Text}): // a glob
+		t.patterns(v.Patterns, o)
+		t.tell(source.Kept, o.Text, originsField, "", "")
+	case v.Kind == prove.Equal, v.Kind == prove.EqualPlusDefaultPort, v.Kind == prove.EqualButOddNames:
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Equal, o, "proved to allow the same as "+quoted(v.Patterns)+besides(v), cmp.Or(v.Added, v.Lost), "")
+	case v.Kind == prove.NarrowedScheme && isUnanchored(v.Lost):
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Equal, o, fmt.Sprintf("proved to allow the same pages as %s; the source allows %s, too, which no page has", quoted(v.Patterns), v.Lost), v.Lost, "")
+	case t.options.KeepRegexes:
+		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
+	case len(v.Wider) > 0 && t.options.Widen:
+		t.patterns(v.Wider, o)
+		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow more", added(v), "--keep-regexes keeps the regex instead")
+	case len(v.Patterns) > 0:
+		t.patterns(v.Patterns, o)
+		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
+	case isMistaken(o, v):
+		t.tellOrigin(source.Decide, o, fmt.Sprintf("it is left out: it matches origins such as %s, and not what it looks like", cmp.Or(v.Hole, v.Lost)), cmp.Or(v.Hole, v.Lost),
+			"if it was meant to, add "+quoted(o.Meant)+" to allowOrigins")
+		return o.Meant
+	default:
+		t.keepRegex(o, "no pattern allows the same or less: ", instead(o, v))
+	}
+	return nil
+}
+
+// proofs are the verdicts on regexes. The same one is often there for many routes.
+type proofs map[prove.Regex]proof
+
+type proof struct {
+	prove.Verdict
+	err error
+}
+
+func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
+	p, known := ps[r]
+	if !known {
+		p.Verdict, p.err = prove.Translate(r)
+		ps[r] = p
+	}
+	return p.Verdict, p.err
+}
+
+// isUnanchored reports whether an origin has a scheme that only ends in a web page's: a
+// regex that is not anchored allows it.
+func isUnanchored(origin string) bool {
+	scheme, _, _ := strings.Cut(origin, "://")
+	bare := strings.TrimSuffix(strings.TrimSuffix(scheme, "s"), "http")
+	return bare != "" && bare != strings.TrimSuffix(scheme, "s")
+}
+
+// strip leaves out what an entry allows only because it is open at an end: http if there are
+// credentials and the entry does not say http, and ports if it has none.
+func (t *translation) strip(o source.Origin, v *prove.Verdict) {
+	if t.options.KeepRegexes || !isNarrowed(v.Kind) {
+		return
+	}
+	if !portInRegex.MatchString(o.Regex.Expr) {
+		bare := make([]string, len(v.Patterns))
+		for i, p := range v.Patterns {
+			bare[i] = strings.TrimSuffix(p, ":*")
+		}
+		stripTo(v, bare)
+	}
+	if t.cors.Credentials && !strings.Contains(strings.ToLower(o.Text.Text), "http") {
+		stripTo(v, slices.DeleteFunc(slices.Clone(v.Patterns), isInsecure))
+	}
+}
+
+func isNarrowed(k prove.Kind) bool {
+	return k == prove.NarrowedScheme || k == prove.NarrowedForeign || k == prove.NarrowedOwn
+}
+
+// portInRegex finds a colon that is not part of "://", "(?:" or a flag.
+var portInRegex = regexp.MustCompile(`(^|[^?s]):([^/\\]|\\[^/]|$)`)
+
+// stripTo replaces the patterns by those of meant, which allow less. If there are none, it
+// leaves them.
+func stripTo(v *prove.Verdict, meant []string) {
+	for _, p := range v.Patterns {
+		if len(meant) > 0 && !slices.Contains(meant, p) {
+			v.LostOwn = sampleOf(p)
+			v.Lost, v.Patterns, v.Kind = v.LostOwn, meant, prove.NarrowedOwn
+			return
+		}
+	}
+}
+
+// isInsecure reports whether a pattern needs the opt-in insecure-origins.
+func isInsecure(pattern string) bool {
+	_, found := policy.Validate([]policy.Spec{{Name: "a", CORS: policy.CORS{AllowOrigins: []string{pattern}, AllowCredentials: true}}})
+	return slices.ContainsFunc(found, func(p policy.Problem) bool { return optInOf[p.Code] == policy.OptInInsecureOrigins })
+}
+
+// null tells of a regex that matches "null", which corsgate holds against no regex.
+func (t *translation) null(o source.Origin) {
+	if re, err := o.Regex.Compile(); err == nil && re.MatchString("null") {
+		t.tellOrigin(source.Narrowed, o, `it matches "null", too, which every site can send: that is no longer allowed`, "null", `"null" in allowOrigins would keep it, with the opt-in null-origin`)
+	}
+}
+
+// isMistaken reports whether a regex allows something else than what was meant: a glob, for
+// example.
+func isMistaken(o source.Origin, v prove.Verdict) bool {
+	return len(o.Meant) > 0 && slices.ContainsFunc([]string{v.Lost, v.LostOwn, v.Hole}, func(witness string) bool {
+		w, err := policy.ParsePattern(witness)
+		return err == nil && !slices.ContainsFunc(o.Meant, func(text string) bool {
+			meant, err := policy.ParsePattern(text)
+			return err == nil && meant.Covers(w)
+		})
+	})
+}
+
+// unread tells of a regex about which nothing could be proved. It returns what was meant, if
+// it cannot be read at all.
+func (t *translation) unread(o source.Origin, err error) (meant []string) {
+	if _, bad := o.Regex.Compile(); bad != nil {
+		hint := "write the origins that are meant as patterns"
+		if len(o.Meant) > 0 {
+			hint = "if it was meant to, add " + quoted(o.Meant) + " to allowOrigins"
+		}
+		t.tell(source.Decide, o.Text, originsField, "the regex is left out: "+err.Error(), hint)
+		return o.Meant
+	}
+	t.keepRegex(o, err.Error()+": ", "write the origins that are meant as patterns")
+	return nil
+}
+
+// besides says how patterns differ that stand for a regex.
+func besides(v prove.Verdict) string {
+	switch v.Kind {
+	case prove.EqualPlusDefaultPort:
+		return ", which allow " + v.Added + " besides, with the default port"
+	case prove.EqualButOddNames:
+		return ", but for names that nobody can register"
+	}
+	return ""
+}
+
+// lost says which origins the patterns do not allow any longer, and whose they are.
+func lost(v prove.Verdict) string {
+	var all []string
+	if v.Hole != "" {
+		all = append(all, v.Hole+", which may be somebody else's")
+	}
+	if v.LostOwn != "" {
+		all = append(all, v.LostOwn+", which is at or below a domain that is meant")
+	}
+	if len(all) == 0 {
+		all = append(all, v.Lost+", which is no web page's")
+	}
+	return strings.Join(all, ", and ")
+}
+
+// added returns an origin that wider patterns allow.
+func added(v prove.Verdict) string {
+	for _, w := range v.Widening {
+		if slices.Contains(v.Wider, w.Pattern) {
+			return w.Witness
+		}
+	}
+	return v.Added
+}
+
+// instead proposes what to write for a regex that is kept.
+func instead(o source.Origin, v prove.Verdict) string {
+	switch {
+	case len(o.Meant) > 0:
+		return "if " + quoted(o.Meant) + " is meant, write that, and remove the regex"
+	case len(v.Wider) > 0:
+		return "--widen writes " + quoted(v.Wider) + ", which would allow " + added(v) + ", too"
+	}
+	return `write the origins that are meant as patterns, such as "https://*.example.com", and remove the regex`
+}
+
+func (t *translation) tellOrigin(f source.Fidelity, o source.Origin, message, origin, hint string) {
+	t.tell(f, o.Text, originsField, message, hint)
+	t.findings[len(t.findings)-1].Origin = origin
+}
+
+func (t *translation) patterns(list []string, o source.Origin) {
+	for _, p := range list {
+		t.write(p, o.Text)
+	}
+}
+
+// keepRegex writes a regex, and tells why.
+func (t *translation) keepRegex(o source.Origin, because, hint string) {
+	if t.spec.Mode == policy.ModeOff && len(o.Meant) > 0 {
+		t.patterns(o.Meant, o)
+		t.tell(source.Equal, o.Text, originsField, "written as "+quoted(o.Meant)+", which is likely meant: nothing is allowed while the policy is off", "")
+		return
+	}
+	expr := wholeRegex(o.Regex)
+	if strings.IndexFunc(expr, func(r rune) bool { return r < ' ' || r >= 0x7f }) >= 0 {
+		t.tell(source.Decide, o.Text, originsField, "the regex is left out: no origin has all of its characters", "write the origins that are meant as patterns")
+		return
+	}
+	if !slices.Contains(t.spec.CORS.AllowOriginRegexes, expr) {
+		t.spec.CORS.AllowOriginRegexes = append(t.spec.CORS.AllowOriginRegexes, expr)
+		t.at[expr] = o.Text
+	}
+	t.tell(source.Decide, o.Text, originsField, because+"it is kept as a regex, with the opt-in origin-regex", hint)
+}
+
+// wholeRegex returns a regex that matches the whole origins that r allows.
+func wholeRegex(r prove.Regex) string {
+	expr := r.Expr
+	begins, ends := anchored(expr)
+	switch {
+	case r.Mode == prove.Whole, begins && ends, r.Mode == prove.Prefix && ends:
+	case r.Mode == prove.Prefix || begins:
+		expr = "(?:" + expr + ").*"
+	case ends:
+		expr = ".*(?:" + expr + ")"
+	default:
+		expr = ".*(?:" + expr + ").*"
+	}
+	if r.Fold {
+		expr = "(?i)" + expr
+	}
+	return expr
+}
+
+// anchored reports whether all that expr matches begins at the beginning of a text, and
+// whether it ends at its end.
+func anchored(expr string) (begins, ends bool) {
+	tree, err := syntax.Parse(expr, syntax.Perl)
+	if err != nil || tree.Op != syntax.OpConcat {
+		return false, false
+	}
+	last := len(tree.Sub) - 1
+	return tree.Sub[0].Op == syntax.OpBeginText, tree.Sub[last].Op == syntax.OpEndText
+}

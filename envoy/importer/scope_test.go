@@ -1,0 +1,120 @@
+package importer_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/importer"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+// routeOf reads "HOST,HOST PATH,PATH ORIGIN": a host or path of "-" is every one, and an
+// origin of "-" nothing. "=" before a path is an exact one, "~" a regex, "^" a prefix of
+// text.
+func routeOf(first bool, line string) source.Route {
+	parts := strings.Fields(line)
+	r := source.Route{Name: strings.Trim(parts[2], "-"), Place: text("").Place, FirstMatch: first}
+	if parts[0] != "-" {
+		r.Hosts = strings.Split(parts[0], ",")
+	}
+	for path := range strings.SplitSeq(parts[1], ",") {
+		kind, bare := source.Segments, path
+		if i := strings.IndexByte("^=~", path[0]); i >= 0 {
+			kind, bare = source.StringPath+source.PathKind(i), path[1:]
+		}
+		if path != "-" {
+			r.Paths = append(r.Paths, source.Path{Text: text(bare), Kind: kind})
+		}
+	}
+	if len(parts) > 3 {
+		r.Conditions = []source.Text{text(parts[3])}
+	}
+	if parts[2] != "-" {
+		r.CORS = &source.CORS{Origins: []source.Origin{exact("https://" + parts[2] + ".example")}}
+	}
+	return r
+}
+
+func TestScopes(t *testing.T) {
+	for _, c := range []struct {
+		about  string
+		first  bool
+		routes []string
+		want   string // NAME HOSTS PATHS MODE of each policy
+		says   []string
+	}{
+		{"every host and path", false, []string{"- - a"}, "a [] []", nil},
+		{"hosts in other spellings", false, []string{"API.example.com:443,b.example.,* / a"}, "a [] []", []string{"every port"}},
+		{"a host that cannot be", false, []string{"*.*.example / a", "b.example / b"}, "b [b.example] []", []string{"decide hosts", "the host is left out", "the route is left out"}},
+		{"the longest path wins anyway", false, []string{"h.example / a", "h.example /x b"}, "a [h.example] []; b [h.example] [/x]", nil},
+		{"first match takes all", true, []string{"h.example / a", "h.example /x b"}, "a [h.example] []", []string{"dropped: it is never reached: policy a"}},
+		{"first match by host", true, []string{"*.example / a", "h.example /x b"}, "a [*.example] []; b [h.example] [/x]", nil},
+		{"of two alike the first", false, []string{"h.example /x a", "h.example /x b"}, "a [h.example] [/x]", []string{"never reached: policy a"}},
+		{"part of a route is taken", true, []string{"h.example /x a", "h.example,i.example /x,/y b"}, "a [h.example] [/x]; b [h.example] [/y]; b-2 [i.example] [/x /y]", nil},
+		{"nothing around nothing", false, []string{"h.example / -", "h.example /x a"}, "a [h.example] [/x]", nil},
+		{"a hole", false, []string{"h.example / a", "h.example /x -"}, "a [h.example] []; h-example-x [h.example] [/x] off", nil},
+		{"a hole in less specific hosts", false, []string{"*.example /x/y a", "h.example /x -"}, "a [*.example] [/x/y]; h-example-x [h.example] [/x] off", nil},
+		{"a hole with something in it", false, []string{"h.example / a", "h.example /x -", "h.example /x/y a"}, "a [h.example] []; h-example-x [h.example] [/x] off; a-2 [h.example] [/x/y]", nil},
+		{"prefix of text", false, []string{"h.example ^/x a"}, "a [h.example] [/x]", []string{`differs [a] paths "/x"`, "/xx is not covered any longer"}},
+		{"prefix of text beside another", false, []string{"h.example ^/x a", "h.example / b"}, "a [h.example] [/x]; b [h.example] []", []string{`decide [a] paths "/x"`, "/xx is decided like policy b"}},
+		{"prefix of text with a slash", false, []string{"h.example ^/x/ a"}, "a [h.example] [/x]", []string{"differs [a]", ": /x is covered, too"}},
+		{"prefix of text that is everything", false, []string{"h.example ^/ a", "i.example ^ b"}, "a [h.example] []; b [i.example] []", nil},
+		{"one path", false, []string{"h.example =/x a"}, "a [h.example] [/x]", []string{"differs [a]", "/x/x is covered, too"}},
+		{"one path in another route", false, []string{"h.example / b", "h.example =/x a"}, "b [h.example] []; a [h.example] [/x]", []string{"decide [a]", "/x/x is decided like policy a"}},
+		{"the root alone", false, []string{"h.example =/ a", "h.example / b"}, "b [h.example] []", []string{`decide paths "/"`, ": / is decided like policy b"}},
+		{"regex of segments", false, []string{`h.example ~/x(/.*)? a`}, "a [h.example] [/x]", nil},
+		{"regex of a prefix", false, []string{`h.example ~^/v1\.0/.* a`}, "a [h.example] [/v1.0]", []string{"differs [a]"}},
+		{"regex", false, []string{`h.example ~/[0-9]+ a`, "h.example / b"}, "b [h.example] []", []string{`decide paths "/[0-9]+": a policy has no regex`}},
+		{"a path that cannot be", false, []string{`h.example /*/x a`}, "", []string{"decide paths", "the path is left out"}},
+		{"condition with the same", false, []string{"h.example / a header", "h.example / a"}, "a [h.example] []", nil},
+		{"condition with something else", false, []string{"h.example / a header", "h.example / b"}, "b [h.example] []", []string{`decide "header"`, "decided like policy b"}},
+		{"condition alone", false, []string{"h.example / a header"}, "", []string{`decide "header"`, "by no policy"}},
+	} {
+		var config source.Config
+		for _, line := range c.routes {
+			config.Routes = append(config.Routes, routeOf(c.first, line))
+		}
+		r := importer.Translate(importer.Options{}, config)
+		var got []string
+		for _, p := range r.Policies {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %v %v %s", p.Name, p.Hosts, p.Paths, p.Mode)))
+		}
+		if strings.Join(got, "; ") != c.want {
+			t.Errorf("%s: %s, want %s\n%s", c.about, strings.Join(got, "; "), c.want, r.Report())
+		}
+		for _, part := range c.says {
+			if !strings.Contains(r.Report(), part) {
+				t.Errorf("%s: the report does not say %q:\n%s", c.about, part, r.Report())
+			}
+		}
+		if c.says == nil && (r.Undecided() || r.Counts()[source.Differs] > 0) {
+			t.Errorf("%s: there is something to tell:\n%s", c.about, r.Report())
+		}
+	}
+}
+
+// Of two systems that answer for the same requests, the first one counts.
+func TestTwoSystems(t *testing.T) {
+	one, two := source.Config{Routes: []source.Route{routeOf(true, "h.example / a")}}, source.Config{Routes: []source.Route{routeOf(false, "h.example / b"), routeOf(false, "h.example /x c")}}
+	r := importer.Translate(importer.Options{}, one, two)
+	if len(r.Policies) != 2 || r.Policies[0].Name != "a" || r.Policies[1].Name != "c" || !strings.Contains(r.Report(), "it is never reached: policy a") {
+		t.Errorf("%s\n%s", r.Text(), r.Report())
+	}
+}
+
+func TestNamesOfPolicies(t *testing.T) {
+	var config source.Config
+	for i, name := range []string{"Web/API v1", "web-api-v1", "", "---", strings.Repeat("x", 80), strings.Repeat("x", 80)} {
+		r := routeOf(false, "- /"+fmt.Sprint(i)+" a")
+		r.Name = name
+		config.Routes = append(config.Routes, r)
+	}
+	var names []string
+	for _, p := range importer.Translate(importer.Options{}, config).Policies {
+		names = append(names, p.Name)
+	}
+	if got := strings.Join(names, " "); got != "web-api-v1 web-api-v1-2 2 imported "+strings.Repeat("x", 50)+" "+strings.Repeat("x", 50)+"-2" {
+		t.Error(got)
+	}
+}

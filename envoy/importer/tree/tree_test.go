@@ -1,0 +1,63 @@
+package tree_test
+
+import (
+	"testing"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+func TestParse(t *testing.T) {
+	docs, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte("kind: List\nitems:\n- kind: Ingress\n  apiVersion: networking.k8s.io/v1\n  metadata: {name: shop, namespace: web}\n  spec: &s {on: [1, x]}\n  copy: *s\n---\n\n---\nkind: Pod\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs = tree.Unlist(docs)
+	if len(docs) != 2 {
+		t.Fatalf("%d documents, want 2", len(docs))
+	}
+	o, ok := tree.ObjectOf(docs[0])
+	if !ok || o.Group != "networking.k8s.io" || o.Kind != "Ingress" || o.Namespace != "web" || o.Name != "shop" {
+		t.Errorf("object %+v", o)
+	}
+	x := o.Field("copy", "on").Items()[1]
+	if x.String() != "x" || x.Path() != "items[0].copy.on[1]" || x.Place().String() != "a.yaml:6:21" {
+		t.Errorf("%q at %q, %s", x, x.Path(), x.Place())
+	}
+	if text, err := o.Field("copy").JSON(); err != nil || string(text) != `{"on":[1,"x"]}` {
+		t.Errorf("JSON %s, %v", text, err)
+	}
+	if missing := o.Field("spec", "off", "more"); missing.Exists() || missing.Path() != "items[0].spec.off.more" || missing.Fields() != nil || missing.String() != "" {
+		t.Errorf("a missing field is %+v", missing)
+	}
+	if others := o.Others("kind", "apiVersion", "metadata", "copy"); len(others) != 1 || others[0].Key.Text != "spec" || others[0].Name() != "spec" {
+		t.Errorf("others: %+v", others)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	if _, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte("a: [")}); err == nil {
+		t.Error("an open list was read")
+	}
+	deep := make([]byte, 300)
+	for i := range deep {
+		deep[i] = '['
+	}
+	if _, err := tree.Parse(source.File{Path: "a.yaml", Text: deep}); err == nil {
+		t.Error("deep lists were read")
+	}
+}
+
+func TestAliasesAreBounded(t *testing.T) {
+	text := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+	for i := range 9 {
+		d := string(rune('0' + i))
+		e := string(rune('1' + i))
+		text += "a" + e + ": &a" + e + " [*a" + d + ",*a" + d + ",*a" + d + ",*a" + d + ",*a" + d + ",*a" + d + ",*a" + d + ",*a" + d + "]\n"
+	}
+	for _, text := range []string{text, "a: &a {b: *a}", "&a [*a]"} {
+		if _, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(text)}); err == nil {
+			t.Errorf("%.40s: aliases were written out", text)
+		}
+	}
+}

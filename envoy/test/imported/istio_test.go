@@ -1,0 +1,259 @@
+package imported
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corsgate/corsgate/envoy/importer/importertest"
+	"github.com/corsgate/corsgate/envoy/importer/istio"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+// virtualServices makes up objects, some for the same host.
+func (r random) virtualServices() []object {
+	hosts := []string{"a.example", "b.example", "*.a.example", "c.example", "*"}
+	var list []object
+	for i := range 1 + r.IntN(4) {
+		spec := object{"hosts": append([]string{pick(r, hosts...)}, some(r, 1, "d.example")...), "gateways": []string{"edge/public"}}
+		var routes []any
+		for k := range 1 + r.IntN(4) {
+			routes = append(routes, r.httpRoute(fmt.Sprintf("service%d-%d", i, k)))
+		}
+		spec["http"] = routes
+		list = append(list, object{
+			"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "spec": spec,
+			"metadata": object{"name": fmt.Sprintf("service%d", i), "namespace": "shop", "creationTimestamp": fmt.Sprintf("2025-01-0%dT00:00:00Z", 9-i)},
+		})
+	}
+	return list
+}
+
+func (r random) httpRoute(name string) object {
+	route := object{"name": name}
+	if !r.oneIn(4) {
+		var matches []any
+		for range 1 + r.IntN(2) {
+			matches = append(matches, r.httpMatch())
+		}
+		route["match"] = matches
+	}
+	switch r.IntN(10) {
+	case 0:
+		route["redirect"] = object{"uri": "/a"}
+	case 1:
+		route["directResponse"] = object{"status": 200}
+	default:
+		route["route"] = []any{object{"destination": object{"host": "upstream"}}}
+	}
+	if !r.oneIn(4) {
+		route["corsPolicy"] = r.istioPolicy()
+	}
+	return route
+}
+
+func (r random) httpMatch() object {
+	match := object{}
+	switch r.IntN(6) {
+	case 0:
+		match["uri"] = object{"exact": pick(r, "/a", "/a/b")}
+	case 1:
+		match["uri"] = object{"regex": pick(r, "/a(/.*)?", "/[0-9]+", ".*")}
+	default:
+		match["uri"] = object{"prefix": pick(r, "/a", "/a/", "/a/b", "/c", "/")}
+	}
+	if r.oneIn(12) {
+		match["ignoreUriCase"] = true
+	}
+	if r.oneIn(10) {
+		match["headers"] = object{"x-beta": object{"exact": "1"}}
+	}
+	if r.oneIn(20) {
+		match["queryParams"] = object{"v": object{"exact": "1"}}
+	}
+	return match
+}
+
+func (r random) istioPolicy() object {
+	p := object{}
+	var origins []any
+	for _, m := range r.matchers() {
+		m := m.(object)
+		delete(m, "ignore_case")
+		if regex, ok := m["safe_regex"].(object); ok {
+			m = regex
+		}
+		if m["suffix"] == nil && m["contains"] == nil {
+			origins = append(origins, m)
+		}
+	}
+	if origins != nil {
+		p["allowOrigins"] = origins
+	}
+	if r.oneIn(4) {
+		p["allowOrigin"] = some(r, 2, "https://app.example", "*", "https://www.app.example")
+	}
+	if r.oneIn(2) {
+		p["allowMethods"] = some(r, 3, "GET", "PUT", "DELETE", "*")
+	}
+	if r.oneIn(2) {
+		p["allowHeaders"] = some(r, 3, "x-a", "X-B", "authorization", "*")
+	}
+	if r.oneIn(3) {
+		p["exposeHeaders"] = some(r, 2, "x-a", "x-total", "*")
+	}
+	if r.oneIn(3) {
+		p["maxAge"] = pick(r, "24h", "10m", "1h30m")
+	}
+	if r.oneIn(3) {
+		p["allowCredentials"] = r.oneIn(2)
+	}
+	if r.oneIn(3) {
+		p["unmatchedPreflights"] = pick(r, "UNSPECIFIED", "FORWARD", "IGNORE")
+	}
+	return p
+}
+
+// gatewayRoutes is what Istio 1.31 makes of VirtualServices for the Envoy of a gateway
+// (BuildHTTPRoutesForVirtualService, TranslateRouteMatch, TranslateCORSPolicy and
+// SortVHostRoutes in its route.go).
+func gatewayRoutes(services []object) object {
+	services = slices.Clone(services)
+	age := func(s object) string { return s["metadata"].(object)["creationTimestamp"].(string) }
+	slices.SortStableFunc(services, func(a, b object) int { return cmp.Compare(age(a), age(b)) })
+	routes := map[string][]any{}
+	for _, s := range services {
+		spec := s["spec"].(object)
+		for _, host := range spec["hosts"].([]string) {
+			routes[host] = append(routes[host], routesOf(spec)...)
+		}
+	}
+	var hosts []any
+	for host, list := range routes {
+		slices.SortStableFunc(list, func(a, b any) int { return cmp.Compare(lastOf(a), lastOf(b)) })
+		hosts = append(hosts, object{"name": host, "domains": []string{host}, "routes": list})
+	}
+	return object{"name": "http.80", "virtual_hosts": hosts}
+}
+
+// lastOf is 1 for a route that takes all requests, else 0.
+func lastOf(route any) int {
+	match := route.(object)["match"].(object)
+	everyPath := match["prefix"] == "/" || fmt.Sprint(match["safe_regex"]) == "map[regex:.*]"
+	if everyPath && match["headers"] == nil && match["query_parameters"] == nil {
+		return 1
+	}
+	return 0
+}
+
+func routesOf(spec object) (list []any) {
+	for _, http := range spec["http"].([]any) {
+		http := http.(object)
+		matches, ok := http["match"].([]any)
+		if !ok {
+			matches = []any{object{}}
+		}
+		for _, m := range matches {
+			route := routeOf(http, m.(object))
+			list = append(list, route)
+			if lastOf(route) == 1 {
+				return list
+			}
+		}
+	}
+	return list
+}
+
+func routeOf(http, match object) object {
+	route := object{"name": http["name"], "match": matchOf(match)}
+	switch {
+	case http["redirect"] != nil:
+		route["redirect"] = object{"path_redirect": "/a"}
+	case http["directResponse"] != nil:
+		route["direct_response"] = object{"status": 200}
+	default:
+		route["route"] = object{"cluster": "upstream"}
+	}
+	if p, ok := http["corsPolicy"].(object); ok {
+		route["typed_per_filter_config"] = object{filterName: corsOf(p)}
+	}
+	return route
+}
+
+func matchOf(m object) object {
+	match := object{"prefix": "/", "case_sensitive": m["ignoreUriCase"] != true}
+	if uri, ok := m["uri"].(object); ok {
+		delete(match, "prefix")
+		for key, value := range uri {
+			match[map[string]string{"exact": "path", "prefix": "prefix"}[key]] = value
+			if key == "regex" {
+				match["safe_regex"] = object{"regex": value}
+			}
+		}
+		delete(match, "")
+	}
+	if m["headers"] != nil {
+		match["headers"] = []any{object{"name": "x-beta", "string_match": object{"exact": "1"}}}
+	}
+	if m["queryParams"] != nil {
+		match["query_parameters"] = []any{object{"name": "v", "string_match": object{"exact": "1"}}}
+	}
+	return match
+}
+
+func corsOf(p object) object {
+	cors := object{"@type": corsType + "CorsPolicy", "forward_not_matching_preflights": p["unmatchedPreflights"] != "IGNORE"}
+	var origins []any
+	if list, ok := p["allowOrigins"].([]any); ok {
+		for _, o := range list {
+			if regex := o.(object)["regex"]; regex != nil {
+				o = object{"safe_regex": object{"regex": regex}}
+			}
+			origins = append(origins, o)
+		}
+	} else if list, ok := p["allowOrigin"].([]string); ok {
+		for _, o := range list {
+			origins = append(origins, object{"exact": o})
+		}
+	}
+	cors["allow_origin_string_match"] = origins
+	for from, to := range map[string]string{"allowMethods": "allow_methods", "allowHeaders": "allow_headers", "exposeHeaders": "expose_headers"} {
+		if list, ok := p[from].([]string); ok {
+			cors[to] = strings.Join(list, ",")
+		}
+	}
+	if age, ok := p["maxAge"].(string); ok {
+		d, _ := time.ParseDuration(age)
+		cors["max_age"] = strconv.Itoa(int(d.Seconds()))
+	}
+	if yes, ok := p["allowCredentials"]; ok {
+		cors["allow_credentials"] = yes
+	}
+	return cors
+}
+
+// TestIstio holds the importer to Envoy's cors filter with the routes that Istio makes.
+func TestIstio(t *testing.T) {
+	var configs []object
+	var services [][]object
+	for i := range worlds(20, 400) {
+		services = append(services, newRandom(*firstSeed+uint64(i)).virtualServices())
+		configs = append(configs, gatewayRoutes(services[i]))
+	}
+	n := startNative(t, configs)
+	total := tally{told: map[string]int{}}
+	for i, list := range services {
+		text, err := json.MarshalIndent(object{"kind": "List", "items": list}, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		imp := importOf(t, importertest.Documents(istio.Read), source.File{Path: "services.json", Text: text})
+		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, domainsOf(configs[i]), string(text))
+	}
+	total.report(t)
+}
