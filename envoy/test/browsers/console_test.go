@@ -1,0 +1,404 @@
+package browsers
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
+	"github.com/corsgate/corsgate/envoy/test/envoytest"
+	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/service"
+)
+
+var screenshots = flag.String("screenshots", "", "`FOLDER` into which TestConsole draws the console's views")
+
+// consolePolicies are what the console shows.
+const consolePolicies = `policies:
+- name: api
+  hosts: [api.example.com]
+  paths: [/v1]
+  cors:
+    allowOrigins: ["https://app.example.com", "https://*.apps.example.com", "https://idle.example.com"]
+    allowMethods: [PUT]
+    allowHeaders: [content-type]
+    allowCredentials: true
+- name: admin
+  hosts: [admin.example.com]
+  deniedRequests: block
+  cors: {allowOrigins: ["https://admin.example.com:8443"], allowCredentials: true}
+- name: next
+  hosts: [api.example.com]
+  mode: shadow
+  cors: {allowOrigins: ["https://new.example.com"]}
+`
+
+// operated is a corsgate with a console, behind an Envoy that takes traffic.
+type operated struct {
+	envoy   *envoytest.Running
+	console string // its URL, with a slash at the end
+}
+
+func startOperated(t *testing.T) *operated {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "policies.yaml")
+	corsgatetest.WritePolicies(t, file, consolePolicies)
+	l := listen(t)
+	running := corsgatetest.Serve(t, "127.0.0.1:0", file, service.Config{Admin: &admin.Server{Listener: l}})
+	c := envoy.Config{
+		Profile: envoy.OneTrip, Fail: envoy.FailClosed, Listen: "127.0.0.1:0", Upstream: startUpstream(t).address, Service: running.Address,
+		MessageTimeout: envoytest.MessageTimeout,
+	}
+	bootstrap, err := json.Marshal(envoytest.Bootstrap(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &operated{envoytest.Start(t, bootstrap), "http://" + l.Addr().String() + "/console/"}
+}
+
+// send sends a request through Envoy; headers are "name: value".
+func (o *operated) send(t *testing.T, method, host, path string, headers ...string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+o.envoy.Listeners["traffic"]+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host = host
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+}
+
+// wicked are scripts that set a variable if a page lets what a request says become a part of it.
+var wicked = []string{
+	`<script>pwned=1</script>`, `"><img src=x onerror=pwned=1>`, `' onmouseover='pwned=1`, `</code></td></table><svg onload=pwned=1>`,
+	`javascript:pwned=1`, `</textarea><script>pwned=1</script>`, `${pwned=1}`, "{{pwned}}", `<iframe srcdoc="<script>top.pwned=1</script>">`,
+}
+
+// traffic sends what the views then show.
+func (o *operated) traffic(t *testing.T) {
+	t.Helper()
+	for range 5 {
+		o.send(t, "GET", "api.example.com", "/v1/orders", "Origin: https://app.example.com")
+		o.send(t, "OPTIONS", "api.example.com", "/v1/orders", "Origin: https://a.apps.example.com", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: content-type")
+	}
+	for range 3 {
+		o.send(t, "GET", "api.example.com", "/v1/orders", "Origin: https://app.example.com:8443")
+		o.send(t, "POST", "admin.example.com", "/users", "Origin: https://stranger.example")
+	}
+	o.send(t, "OPTIONS", "api.example.com", "/v1/orders", "Origin: https://app.example.com", "Access-Control-Request-Method: DELETE")
+	for _, w := range wicked {
+		o.send(t, "GET", "api.example.com", "/v1/"+url.PathEscape(w), "Origin: "+w, "X-Any: "+w)
+		o.send(t, "OPTIONS", "api.example.com", "/v1/x", "Origin: https://app.example.com", "Access-Control-Request-Method: "+w, "Access-Control-Request-Headers: "+w)
+	}
+}
+
+// views are the pages, and what each of them has to show of that.
+var views = []struct{ name, path, shows string }{
+	{"overview", "", "request_allowed"},
+	{"live", "live", "preflight_method_denied"},
+	{"policies", "policies?url=api.example.com/v1&origin=https://app.example.com", "may read"},
+	{"policy", "policies/api", "unused since"},
+	{"denied", "denied", "This line would allow it"},
+	{"try", "try?origin=https://app.example.com&url=https://api.example.com/v1/orders&method=DELETE&credentials=include", "this fails"},
+	{"draft", "draft", "A policy text that does not serve"},
+}
+
+// TestConsole drives each view of the console in each browser.
+func TestConsole(t *testing.T) {
+	cert := makeCertificate(t)
+	o := startOperated(t)
+	o.traffic(t)
+	framing := startFraming(t, o.console)
+	route := func(host, port string) string {
+		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+			return "127.0.0.1:1" // nobody: the console asks no other host
+		}
+		return net.JoinHostPort(host, port)
+	}
+	proxy := startProxy(t, route)
+	inEachBrowser(t, kinds[:2], proxy, cert, func(t *testing.T, b *browser) { // WebKit's inspector runs no script on pages that forbid eval
+		c := &consoleTab{browser: b, operated: o}
+		for _, v := range views {
+			t.Run(v.name, func(t *testing.T) { c.view(t, v.name, v.path, v.shows) })
+		}
+		t.Run("decisions come", c.decisionsCome)
+		t.Run("a pasted command", c.pasteCommand)
+		t.Run("a pasted policy", c.pastePolicy)
+		t.Run("keys", c.keys)
+		t.Run("framing", func(t *testing.T) { c.framed(t, framing) })
+		if tab, ok := b.engine.(*chromiumTab); ok {
+			t.Run("axe", func(t *testing.T) { c.axe(t, tab) })
+			t.Run("pictures", func(t *testing.T) { c.draw(t, tab) })
+		}
+	})
+}
+
+// consoleTab is a browser on the console.
+type consoleTab struct {
+	*browser
+	*operated
+}
+
+// show opens a page of the console, also if it is there already.
+func (c *consoleTab) show(t *testing.T, path string) {
+	t.Helper()
+	if err := c.open(c.operated.console + path); err != nil {
+		t.Fatalf("open %s: %v", path, err)
+	}
+}
+
+// ask has the page evaluate an expression to a string.
+func (c *consoleTab) ask(t *testing.T, expression string) (text string) {
+	t.Helper()
+	if err := c.call(fmt.Sprintf("Promise.resolve(String(%s))", expression), &text); err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// await waits until the page has a text. A page that is about to go does not answer.
+func (c *consoleTab) await(t *testing.T, text string) {
+	t.Helper()
+	quoted, _ := json.Marshal(text)
+	waitFor(t, fmt.Sprintf("page with %q", text), func() string {
+		var has bool
+		if err := c.call("Promise.resolve(document.body !== null && document.body.textContent.includes("+string(quoted)+"))", &has); err != nil || !has {
+			return ""
+		}
+		return text
+	})
+}
+
+// view looks that a page shows something, runs nothing of what requests said, fits a
+// narrow screen, and breaks no rule of its own.
+func (c *consoleTab) view(t *testing.T, name, path, shows string) {
+	c.show(t, path)
+	c.await(t, shows)
+	if got := c.ask(t, "typeof pwned"); got != "undefined" {
+		t.Errorf("a script of a request ran")
+	}
+	if entries, err := c.browser.console(); err != nil || len(entries) > 0 {
+		t.Errorf("the console of %s says %q, %v", name, entries, err)
+	}
+	if got := c.ask(t, "[...document.querySelectorAll('script, link, img, iframe')].map(e => e.src || e.href || e.outerHTML).filter(u => !u.startsWith(location.origin + '/console/static/'))"); got != "" {
+		t.Errorf("the page loads %s", got)
+	}
+}
+
+// decisionsCome has the live view show a request that comes while it is open.
+func (c *consoleTab) decisionsCome(t *testing.T) {
+	c.show(t, "live?origin=app.example")
+	c.await(t, "Connected.")
+	c.send(t, "GET", "api.example.com", "/v1/later-"+string(c.name), "Origin: https://app.example.com")
+	c.send(t, "GET", "api.example.com", "/v1/hidden", "Origin: https://other.example")
+	c.send(t, "GET", "api.example.com", "/v1/last-"+string(c.name)+"<img/src=x/onerror=pwned=1>", "Origin: https://app.example.com")
+	c.await(t, "/v1/last-"+string(c.name))
+	text := c.ask(t, "document.getElementById('decisions').textContent")
+	if !strings.Contains(text, "/v1/later-"+string(c.name)) || strings.Contains(text, "/v1/hidden") || c.ask(t, "typeof pwned") != "undefined" {
+		t.Errorf("the page shows %s", text)
+	}
+}
+
+// fill fills in a form of the page and sends it.
+func (c *consoleTab) fill(t *testing.T, action string, fields map[string]string) {
+	t.Helper()
+	text, _ := json.Marshal(fields)
+	c.ask(t, fmt.Sprintf(`(() => {
+		const form = document.querySelector('form[method=post][action="%s"]');
+		for (const [name, value] of Object.entries(%s)) form.elements[name].value = value;
+		form.querySelector('button').click();
+	})()`, action, text))
+}
+
+func (c *consoleTab) pasteCommand(t *testing.T) {
+	c.show(t, "try")
+	c.fill(t, "/console/try", map[string]string{"paste": "curl -X PUT -H 'Origin: https://stranger.example' -H 'Cookie: a=b' https://admin.example.com/users"})
+	c.await(t, "This origin is a stranger's")
+	c.await(t, "Blocked")
+}
+
+func (c *consoleTab) pastePolicy(t *testing.T) {
+	c.show(t, "draft")
+	c.fill(t, "/console/draft", map[string]string{"text": "policies:\n- name: admin\n  cors: {allowOrigins: [\"https://a.example/\"]}\n"})
+	c.await(t, "pasted.yaml:3:25")
+	c.fill(t, "/console/draft", map[string]string{"text": strings.ReplaceAll(consolePolicies, "https://idle.example.com", "https://app.example.com:8443")})
+	c.await(t, "What would change")
+	c.await(t, "recorded")
+}
+
+// keys looks that the first stop of the tabulator leads to the content, and that all that can
+// be used has a name.
+func (c *consoleTab) keys(t *testing.T) {
+	for _, v := range views {
+		c.show(t, v.path)
+		c.await(t, v.shows)
+		if got := c.ask(t, "document.querySelector('a, button, input, select, textarea').getAttribute('href')"); got != "#main" {
+			t.Errorf("%s: the first stop is %s", v.name, got)
+		}
+		if got := c.ask(t, "[...document.querySelectorAll('input, select, textarea')].filter(e => e.labels.length !== 1).map(e => e.id)"); got != "" {
+			t.Errorf("%s: without one label: %s", v.name, got)
+		}
+		if got := c.ask(t, "[...document.querySelectorAll('[id]')].map(e => e.id).filter((id, i, all) => all.indexOf(id) !== i)"); got != "" {
+			t.Errorf("%s: ids that are not unique: %s", v.name, got)
+		}
+		if got := c.ask(t, "[...document.querySelectorAll('table')].filter(e => !e.caption || e.querySelectorAll('th[scope]').length === 0).length"); got != "0" {
+			t.Errorf("%s: %s tables without caption or heads", v.name, got)
+		}
+	}
+}
+
+// startFraming serves a page that frames another one, and returns its URL.
+func startFraming(t *testing.T, framed string) string {
+	t.Helper()
+	l := listen(t)
+	serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<!DOCTYPE html><iframe src="%s" onload="document.title='done'"></iframe><script>
+var read = 'nothing';
+fetch(%q).then(r => r.text()).then(t => { read = t }).catch(() => { read = 'refused' });
+</script>`, framed, framed)
+	}), l)
+	return "http://" + l.Addr().String() + "/"
+}
+
+// framed looks that a page of another origin neither reads nor frames the console.
+func (c *consoleTab) framed(t *testing.T, address string) {
+	if err := c.open(address); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "answer to a page of another origin", func() string {
+		if got := c.ask(t, "read"); got != "nothing" {
+			return got
+		}
+		return ""
+	})
+	if got := c.ask(t, "read"); got != "refused" {
+		t.Errorf("a page of another origin reads %s", got)
+	}
+	// The frame has a page of the browser, or none, and not the console with its one form.
+	if got := c.ask(t, "frames[0].length"); got != "0" {
+		t.Errorf("the frame has %s", got)
+	}
+}
+
+// axeVersion is the version of axe-core that judges the pages.
+const axeVersion = "4.14.1"
+
+// axe has axe-core look at each view, light and dark, wide and narrow.
+func (c *consoleTab) axe(t *testing.T, tab *chromiumTab) {
+	envoytest.Full(t)
+	program := axeCore(t)
+	for _, look := range looks {
+		look.apply(t, tab)
+		for _, v := range views {
+			c.show(t, v.path)
+			c.await(t, v.shows)
+			c.ask(t, "(() => {"+program+"})()")
+			var found []struct {
+				ID, Impact, Help string
+				Nodes            []struct{ HTML string }
+			}
+			if err := c.call("axe.run().then(r => r.violations)", &found); err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range found {
+				t.Errorf("%s, %s: %s: %s: %s %+v", v.name, look.name, f.Impact, f.ID, f.Help, f.Nodes)
+			}
+		}
+	}
+}
+
+// axeCore returns the text of axe-core, which npm downloads and checks.
+func axeCore(t *testing.T) string {
+	t.Helper()
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		missing(t, fmt.Errorf("no axe-core: install npm: %w", err))
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), npm, "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", dir, "axe-core@"+axeVersion)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		missing(t, fmt.Errorf("no axe-core: %w\n%s", err, out))
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// look is how a page is shown.
+type look struct {
+	name   string
+	width  int64
+	scheme string
+}
+
+var looks = []look{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 360, "light"}, {"narrow-dark", 360, "dark"}}
+
+func (l look) apply(t *testing.T, tab *chromiumTab) {
+	t.Helper()
+	scheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}}}
+	err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(l.width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, scheme)
+		return err
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// draw looks that each view fits each screen, and has the colours that its user wants. It
+// draws them if somebody wants pictures.
+func (c *consoleTab) draw(t *testing.T, tab *chromiumTab) {
+	backs := map[string]string{"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}
+	for _, l := range looks {
+		l.apply(t, tab)
+		for _, v := range views {
+			c.show(t, v.path)
+			c.await(t, v.shows)
+			if got := c.ask(t, "document.documentElement.scrollWidth <= innerWidth"); got != "true" {
+				t.Errorf("%s does not fit a screen of %d", v.name, l.width)
+			}
+			if got := c.ask(t, "getComputedStyle(document.body).backgroundColor"); got != backs[l.scheme] {
+				t.Errorf("%s, %s: the background is %s", v.name, l.name, got)
+			}
+			if *screenshots != "" && slices.Contains([]string{"light", "dark"}, l.name) {
+				c.picture(t, tab, filepath.Join(*screenshots, v.name+"-"+l.name+".png"))
+			}
+		}
+	}
+}
+
+func (c *consoleTab) picture(t *testing.T, tab *chromiumTab, name string) {
+	t.Helper()
+	png, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
