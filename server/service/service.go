@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/admin/console"
@@ -74,6 +75,10 @@ type Config struct {
 	LogDropped func() uint64
 	// Version is the program's version.
 	Version string
+	// Place is where the policies come from, and Fleet returns how the instances stand that
+	// follow the same store; for the console. Both may be missing.
+	Place string
+	Fleet func(context.Context) (console.Fleet, error)
 }
 
 // Service is a corsgate that New has wired. It is safe for concurrent use.
@@ -129,15 +134,16 @@ func New(c Config) *Service {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
 		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
 		s.admin.Denied = func() any { return s.denied.List() }
-		s.addConsole(handler.Set)
+		s.addConsole(&c, handler.Set)
 	}
 	return s
 }
 
 // addConsole adds the console to the admin listener.
-func (s *Service) addConsole(set func() *policy.Set) {
+func (s *Service) addConsole(config *Config, set func() *policy.Set) {
 	c := console.Config{
-		Status: s.Reloader.Status, Set: set, Counts: s.counts, Denied: s.denied.List, Recent: s.recent, Work: s.admin.Work,
+		Place: config.Place, Fleet: config.Fleet,
+		Status: s.Reloader.Status, Set: set, Counts: s.counts, Denied: s.denied.List, Recent: s.recent, Read: paste.Any, Work: s.admin.Work,
 	}
 	if s.admin.Envoys != nil {
 		c.Envoys = s.admin.Envoys.Envoys

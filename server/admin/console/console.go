@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/server/denied"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
@@ -22,8 +24,11 @@ import (
 //go:embed pages static
 var files embed.FS
 
-// Config is what the console shows. All of it but Envoys is required.
+// Config is what the console shows. Place, Envoys and Fleet may be missing; all else is
+// required.
 type Config struct {
+	// Place is where the policies come from, as the operator said it.
+	Place string
 	// Status says which set serves.
 	Status func() live.Status
 	// Set returns the set that serves now, or nil before the first one.
@@ -36,6 +41,11 @@ type Config struct {
 	Recent *recent.Decisions
 	// Envoys returns those that get compiled policies; nil means that there are none.
 	Envoys func() []ecds.Envoy
+	// Fleet returns how the instances stand that follow the same store; nil means that there
+	// is no store.
+	Fleet func(context.Context) (Fleet, error)
+	// Read reads what a browser copied, and says which requests it leaves out and why.
+	Read func(text string) (questions []explain.Question, left []string, err error)
 	// Work calls a function whose answer takes long, one at a time. The error says why it
 	// was not called.
 	Work func(context.Context, func()) error
@@ -50,6 +60,30 @@ type Count struct {
 	// Shadow are those of the policy in shadow, and Differs those of them that would have
 	// changed the answer.
 	Shadow, Differs uint64
+}
+
+// Fleet is how the instances stand that follow a store.
+type Fleet struct {
+	// Revision is what the store has them serve, and 0 if nothing was pushed yet. At, By and
+	// Message are those of who pushed it.
+	Revision uint64    `json:"revision"`
+	At       time.Time `json:"at,omitzero"`
+	By       string    `json:"by,omitempty"`
+	Message  string    `json:"message,omitempty"`
+	// Damaged says why that cannot be read; it is empty if it can.
+	Damaged   string     `json:"damaged,omitempty"`
+	Instances []Instance `json:"instances"`
+}
+
+// Instance is one of a fleet.
+type Instance struct {
+	Name string `json:"name"`
+	// Revision is what it serves, and Serves says that this and its Envoys are up to date.
+	Revision uint64 `json:"revision"`
+	Serves   bool   `json:"serves"`
+	// Standing says in a word how it is, and Details what else it reports.
+	Standing string   `json:"standing"`
+	Details  []string `json:"details,omitempty"`
 }
 
 // Console is the pages below /console/. New makes one; it is safe for concurrent use.

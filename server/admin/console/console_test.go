@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server"
@@ -39,6 +40,8 @@ type lab struct {
 	observers server.Observers
 	recent    *recent.Decisions
 	envoys    []ecds.Envoy
+	fleet     console.Fleet
+	unheard   error // of Fleet
 	busy      error // of Work
 }
 
@@ -78,6 +81,7 @@ func newLab(t *testing.T, specs ...policy.Spec) *lab {
 			}
 		},
 		Denied: tracker.List, Recent: l.recent, Envoys: func() []ecds.Envoy { return l.envoys },
+		Place: "policies/", Read: paste.Any, Fleet: func(context.Context) (console.Fleet, error) { return l.fleet, l.unheard },
 		Work: func(_ context.Context, f func()) error {
 			if l.busy == nil {
 				f()
@@ -208,6 +212,25 @@ func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
 		{File: "p.yaml", Line: 4, Column: 20, Level: policy.Error, Code: "origin-path", Field: "policies[0].cors", Value: "https://a.test/<i>", Reason: "it has a path", Hint: "write https://a.test"},
 	}}
 	wants(t, l.page(t, "/console/"), `refused <b>\x1b`, "p.yaml:4:20 error origin-path policies[0].cors : https://a.test/<i> : it has a path (write https://a.test)")
+}
+
+func TestOverviewShowsTheFleet(t *testing.T) {
+	l := newLab(t, specs...)
+	l.fleet = console.Fleet{Revision: 7, At: noon, By: "ann <b>", Message: "new shop\x1b", Instances: []console.Instance{
+		{Name: "gw-1", Revision: 7, Serves: true, Standing: "ready"},
+		{Name: "gw-2", Revision: 6, Standing: "refused: policies", Details: []string{"last known good", "zone=eu"}},
+		{Name: "gw-3", Standing: "silent"},
+	}}
+	wants(t, l.page(t, "/console/"), "the source: policies/", " ago", `The store has revision 7 of 2026-03-01 12:00:00 UTC , pushed by ann <b> : new shop\x1b`,
+		"gw-1 7 yes ready", "gw-2 6 no refused: policies last known good; zone=eu", "gw-3 none no silent")
+	var o struct{ Fleet console.Fleet }
+	if l.json(t, "/console/", &o); o.Fleet.By != "ann <b>" || len(o.Fleet.Instances) != 3 {
+		t.Errorf("%+v", o)
+	}
+	l.fleet = console.Fleet{}
+	wants(t, l.page(t, "/console/"), "Nothing was pushed", "No instance reports itself.")
+	l.unheard = errors.New("etcd is away")
+	wants(t, l.page(t, "/console/"), "The store does not say how its instances stand: etcd is away.")
 }
 
 func TestPoliciesAreFound(t *testing.T) {

@@ -2,8 +2,10 @@ package console
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/ecds"
@@ -13,9 +15,18 @@ import (
 // maxBusy is how many policies the overview has.
 const maxBusy = 50
 
+// storeTimeout is how long the overview waits for a store.
+const storeTimeout = 3 * time.Second
+
 // overview is what serves, and what it decides.
 type overview struct {
 	Status live.Status `json:"status"`
+	// Place is where the policies come from, and Age how long they serve.
+	Place string `json:"place,omitempty"`
+	Age   string `json:"age,omitempty"`
+	// Fleet is nil without a store, or if the store does not say; Unheard says why.
+	Fleet   *Fleet `json:"fleet,omitempty"`
+	Unheard string `json:"unheard,omitempty"`
 	// Rates are by reason, of those that came.
 	Rates []rate `json:"rates"`
 	// Policies are those that decide most, and More counts the others.
@@ -61,7 +72,10 @@ func busier(a, b decided) int {
 }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	o := overview{Status: c.Status(), Policies: []decided{}, Rates: c.rates.list(c.totals())}
+	o := overview{Status: c.Status(), Policies: []decided{}, Rates: c.rates.list(c.totals()), Place: c.Place}
+	if o.Status.Ready {
+		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
+	}
 	for n := range c.Counts() {
 		if d := countOf(&n); d.Policy != "" || d != (decided{}) {
 			o.Policies = append(o.Policies, d)
@@ -73,5 +87,20 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 	if c.Envoys != nil {
 		o.Envoys = c.Envoys()
 	}
+	if c.Fleet != nil {
+		o.hear(r.Context(), c.Fleet)
+	}
 	c.show(w, r, http.StatusOK, "overview", "Overview", o)
+}
+
+// hear asks the store how the fleet stands. The page does not wait long for that.
+func (o *overview) hear(ctx context.Context, ask func(context.Context) (Fleet, error)) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	f, err := ask(ctx)
+	if err != nil {
+		o.Unheard = err.Error()
+		return
+	}
+	o.Fleet = &f
 }

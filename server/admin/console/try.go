@@ -9,8 +9,6 @@ import (
 
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
-	"github.com/corsgate/corsgate/policy/explain/paste"
-	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // The bounds of what is tried.
@@ -90,7 +88,7 @@ func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 	text, err := pasted(w, r, "paste")
 	var questions []explain.Question
 	if err == nil {
-		questions, t.Left, err = read(text)
+		questions, t.Left, err = c.Read(text)
 	}
 	if err != nil {
 		t.Pasted, t.Error = text, err.Error()
@@ -115,19 +113,6 @@ func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error
 		}
 	}
 	return r.FormValue(field), nil
-}
-
-// read reads a recording, or commands.
-func read(text string) (questions []explain.Question, left []string, err error) {
-	if !strings.HasPrefix(strings.TrimLeft(text, "\ufeff \t\r\n"), "{") {
-		questions, err = paste.Command(text)
-		return questions, nil, err
-	}
-	recording, err := paste.HAR(text)
-	if err == nil && len(recording.Questions) == 0 {
-		err = fmt.Errorf("none of its %s has an Origin or failed, so CORS is not about any", printable.Counted(recording.Entries, "request", "requests"))
-	}
-	return recording.Questions, recording.Skipped, err
 }
 
 // answer answers the questions with what serves when it is its turn.
