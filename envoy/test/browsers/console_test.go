@@ -11,9 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -108,9 +108,25 @@ func (o *operated) traffic(t *testing.T) {
 		o.send(t, "POST", "admin.example.com", "/users", "Origin: https://stranger.example")
 	}
 	o.send(t, "OPTIONS", "api.example.com", "/v1/orders", "Origin: https://app.example.com", "Access-Control-Request-Method: DELETE")
+}
+
+// attack sends scripts wherever a request has room for them.
+func (o *operated) attack(t *testing.T) {
+	t.Helper()
 	for _, w := range wicked {
 		o.send(t, "GET", "api.example.com", "/v1/"+url.PathEscape(w), "Origin: "+w, "X-Any: "+w)
 		o.send(t, "OPTIONS", "api.example.com", "/v1/x", "Origin: https://app.example.com", "Access-Control-Request-Method: "+w, "Access-Control-Request-Headers: "+w)
+	}
+}
+
+// keepOn sends traffic until the charts have something to show.
+func (o *operated) keepOn(t *testing.T) {
+	t.Helper()
+	for i := range 40 {
+		for range 1 + i%7 {
+			o.traffic(t)
+		}
+		time.Sleep(time.Second)
 	}
 }
 
@@ -130,6 +146,11 @@ func TestConsole(t *testing.T) {
 	cert := makeCertificate(t)
 	o := startOperated(t)
 	o.traffic(t)
+	if *screenshots == "" {
+		o.attack(t)
+	} else {
+		o.keepOn(t)
+	}
 	framing := startFraming(t, o.console)
 	route := func(host, port string) string {
 		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
@@ -243,9 +264,15 @@ func (c *consoleTab) pastePolicy(t *testing.T) {
 	c.show(t, "draft")
 	c.fill(t, "/console/draft", map[string]string{"text": "policies:\n- name: admin\n  cors: {allowOrigins: [\"https://a.example/\"]}\n"})
 	c.await(t, "pasted.yaml:3:25")
+	c.pasteChange(t)
+	c.await(t, "recorded")
+}
+
+// pasteChange pastes policies of which one allows another origin.
+func (c *consoleTab) pasteChange(t *testing.T) {
+	t.Helper()
 	c.fill(t, "/console/draft", map[string]string{"text": strings.ReplaceAll(consolePolicies, "https://idle.example.com", "https://app.example.com:8443")})
 	c.await(t, "What would change")
-	c.await(t, "recorded")
 }
 
 // keys looks that the first stop of the tabulator leads to the content, and that all that can
@@ -354,14 +381,15 @@ type look struct {
 	name   string
 	width  int64
 	scheme string
+	drawn  bool // for the documents
 }
 
-var looks = []look{{"light", 1280, "light"}, {"dark", 1280, "dark"}, {"narrow", 360, "light"}, {"narrow-dark", 360, "dark"}}
+var looks = []look{{"light", 1024, "light", true}, {"dark", 1280, "dark", false}, {"narrow", 360, "light", false}, {"narrow-dark", 360, "dark", false}}
 
 func (l look) apply(t *testing.T, tab *chromiumTab) {
 	t.Helper()
 	scheme := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}}}
-	err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(l.width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+	err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(l.width, 760), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, scheme)
 		return err
 	}))
@@ -385,8 +413,11 @@ func (c *consoleTab) draw(t *testing.T, tab *chromiumTab) {
 			if got := c.ask(t, "getComputedStyle(document.body).backgroundColor"); got != backs[l.scheme] {
 				t.Errorf("%s, %s: the background is %s", v.name, l.name, got)
 			}
-			if *screenshots != "" && slices.Contains([]string{"light", "dark"}, l.name) {
-				c.picture(t, tab, filepath.Join(*screenshots, v.name+"-"+l.name+".png"))
+			if *screenshots != "" && l.drawn {
+				if v.name == "draft" {
+					c.pasteChange(t)
+				}
+				c.picture(t, tab, filepath.Join(*screenshots, v.name+".png"))
 			}
 		}
 	}
@@ -394,7 +425,7 @@ func (c *consoleTab) draw(t *testing.T, tab *chromiumTab) {
 
 func (c *consoleTab) picture(t *testing.T, tab *chromiumTab, name string) {
 	t.Helper()
-	png, err := chromedp.Run(tab.ctx, chromedp.FullScreenshot(100))
+	png, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type page struct {
 func parse(name string) *template.Template {
 	t := template.New("frame.html").Funcs(template.FuncMap{
 		"value": printable.Value, "text": printable.Text, "counted": printable.Counted,
-		"time": shownTime, "machine": machineTime, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
+		"time": shownTime, "clock": clock, "machine": machineTime, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
 	})
 	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/report.html", "pages/question.html", "pages/"+name+".html"))
 }
@@ -37,6 +37,15 @@ func parse(name string) *template.Template {
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func shownTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// clock returns the time of day of a line of the decision log, to the millisecond.
+func clock(logged string) string {
+	const from, to = len("2006-01-02T"), len("2006-01-02T15:04:05.000")
+	if len(logged) < to {
+		return logged
+	}
+	return strings.TrimSuffix(logged[from:to], "Z")
+}
 
 // show answers with a view, or with its data as JSON.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, code int, name, title string, data any) {

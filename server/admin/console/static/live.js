@@ -10,26 +10,27 @@ let waiting = [];
 let sampled = 0;
 let missed = 0;
 
-function cell(row, parts) {
+function cell(row, ...parts) {
   const td = row.insertCell();
-  for (const [text, isCode] of parts) {
-    const part = document.createElement(isCode ? 'code' : 'span');
+  for (const [tag, text, kind] of parts) {
+    const part = document.createElement(tag);
     part.textContent = text;
+    if (kind) part.className = kind;
     td.append(part);
   }
 }
 
 function add(d) {
   const row = rows.insertRow(0);
-  cell(row, [[d.time, false]]);
-  cell(row, [[d.reason, true]]);
-  cell(row, [[d.policy ?? '', false]]);
-  cell(row, [[d.origin ?? '', true]]);
-  const request = [[`${d.method} ${d.host}${d.path ?? ''}`, true]];
-  if (d.request_method) request.push([' for ', false], [d.request_method, true]);
-  if (d.request_headers) request.push([' with ', false], [d.request_headers, true]);
-  cell(row, request);
-  cell(row, [[d.shadow_reason ?? '', true]]);
+  cell(row, ['time', d.time.slice(11, 23), 'word']);
+  cell(row, ['code', d.reason, 'word']);
+  cell(row, ['span', d.policy ?? '']);
+  cell(row, ['code', d.origin ?? '']);
+  const request = [['code', `${d.method} ${d.host}${d.path ?? ''}`]];
+  if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
+  if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
+  cell(row, ...request);
+  cell(row, ['code', d.shadow_reason ?? '', 'word']);
   while (rows.rows.length > most) rows.deleteRow(-1);
 }
 
