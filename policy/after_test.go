@@ -66,7 +66,7 @@ func changeMemos(r *rand.Rand, memos []*Memo, given []Spec) ([]*Memo, []Spec) {
 		i--
 	}
 	s := drawSpec(r)
-	return slices.Insert(memos, i, NewMemo(s)), slices.Insert(given, i, s)
+	return slices.Insert(memos, i, NewMemo(s, nil)), slices.Insert(given, i, s)
 }
 
 // decisions returns what set decides about some requests, with the content of its
@@ -112,7 +112,7 @@ func TestWhatIsKnownIsAsIfItWereNew(t *testing.T) {
 		for step := range 40 {
 			memos, given = changeMemos(r, memos, given)
 			var got, want Problems
-			valid := ExamineMemos(memos, func(p Problem) { got = append(got, p) })
+			valid := ExamineMemos(memos, nil, func(p Problem) { got = append(got, p) })
 			fresh := Examine(given, func(p Problem) { want = append(want, p) })
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, step %d: the problems are\n%v\nwant\n%v", seed, step, got, want)
@@ -184,5 +184,34 @@ func TestNumbersAreUsedAgain(t *testing.T) {
 		if set = CompileAfter(set, valid); len(set.Answers()) > most {
 			t.Fatalf("after %d reloads of one policy there are %d answers", age, len(set.Answers()))
 		}
+	}
+}
+
+// TestEachMemoHasItsOwnRules has two of one spec, of which both are asked again.
+func TestEachMemoHasItsOwnRules(t *testing.T) {
+	asked := 0
+	rule := func(code string) Rules {
+		return func(s *Spec, report func(Problem)) {
+			asked++
+			report(Problem{Level: Warning, Code: code, Value: s.Name})
+		}
+	}
+	spec := func(name string, credentials bool) Spec {
+		return Spec{Name: name, Hosts: []string{name + ".test"}, CORS: CORS{AllowOrigins: []string{"https://a.test"}, AllowCredentials: credentials}}
+	}
+	memos := []*Memo{NewMemo(spec("a", false), rule("first")), NewMemo(spec("b", true), rule("second")), NewMemo(spec("c", false), nil)}
+	for range 2 {
+		var more []string
+		valid := ExamineMemos(memos, func(p Problem) { more = append(more, fmt.Sprint(p.Spec, p.Code, p.Value)) }, func(p Problem) { t.Error(p) })
+		if want := []string{"1secondb", "0firsta"}; valid == nil || !slices.Equal(more, want) {
+			t.Errorf("%v, the rules say %q, want %q", valid, more, want)
+		}
+	}
+	if asked != 2 {
+		t.Errorf("the rules were asked %d times, want each once", asked)
+	}
+	refused := NewMemo(spec("d", false), func(_ *Spec, report func(Problem)) { report(Problem{Level: Error, Code: "mine"}) })
+	if ExamineMemos([]*Memo{refused}, func(Problem) {}, func(p Problem) { t.Error(p) }) != nil {
+		t.Error("what a caller's own rule refuses is valid")
 	}
 }

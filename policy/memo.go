@@ -7,7 +7,8 @@ import "crypto/sha256"
 // but what was made of it does not change.
 type Memo struct {
 	spec Spec // as it was given; without its origins once they are not needed
-	// own are the problems by the rules of this package, and others those of Report.
+	more Rules
+	// own are the problems by the rules of this package, and others those by more.
 	own, others kept
 	// normal is the spec in its normal form, and hash its hash; made with the first
 	// Valid.
@@ -16,21 +17,16 @@ type Memo struct {
 	made   bool
 }
 
+// Rules report the problems that they find in a spec alone, which they must not change.
+type Rules func(s *Spec, report func(Problem))
+
 // NewMemo returns a Memo of s, of which the caller must not change anything
-// afterwards.
-func NewMemo(s Spec) *Memo { return &Memo{spec: s} }
-
-// Spec returns the spec that the Memo is of, which the caller must not change. It may
-// be without its origins.
-func (m *Memo) Spec() *Spec { return &m.spec }
-
-// Report reports what find does of the spec alone, by rules of the caller's own. It
-// asks find only once, unless there was too much to be kept.
-func (m *Memo) Report(find func(s *Spec, report func(Problem)), report func(Problem)) {
-	m.others.tell(func(report func(Problem)) (alone bool) {
-		find(&m.spec, report)
-		return true
-	}, report)
+// afterwards. more are rules of the caller's own; nil means none.
+func NewMemo(s Spec, more Rules) *Memo {
+	if more == nil {
+		more = func(*Spec, func(Problem)) {}
+	}
+	return &Memo{spec: s, more: more}
 }
 
 // finish makes the normal form of the spec. The origins that were given are needed
@@ -80,14 +76,13 @@ func (k *kept) tell(find func(report func(Problem)) (alone bool), report func(Pr
 	}
 }
 
-// ExamineMemos is Examine for specs that may have been examined before.
-func ExamineMemos(memos []*Memo, report func(Problem)) *Valid {
+// ExamineMemos is Examine for specs that may have been examined before. First it tells
+// more what the callers' own rules find: of the specs with credentials before the others,
+// since some warnings are errors there.
+func ExamineMemos(memos []*Memo, more, report func(Problem)) *Valid {
 	v := validator{memos: memos}
-	tell := func(p Problem) {
-		v.refused = v.refused || p.Level == Error
-		p.Spec = v.spec
-		report(p)
-	}
+	v.checkMore(v.telling(more))
+	tell := v.telling(report)
 	for i, m := range memos {
 		v.spec = i
 		m.own.tell(func(report func(Problem)) (alone bool) { return v.checkSpec(&m.spec, report) }, tell)
@@ -99,6 +94,31 @@ func ExamineMemos(memos []*Memo, report func(Problem)) *Valid {
 		return nil
 	}
 	return newValid(memos)
+}
+
+// telling returns report for problems of the current spec.
+func (v *validator) telling(report func(Problem)) func(Problem) {
+	return func(p Problem) {
+		v.refused = v.refused || p.Level == Error
+		p.Spec = v.spec
+		report(p)
+	}
+}
+
+// checkMore reports what the callers' own rules find.
+func (v *validator) checkMore(tell func(Problem)) {
+	for _, credentials := range []bool{true, false} {
+		for i, m := range v.memos {
+			if m.spec.CORS.AllowCredentials != credentials {
+				continue
+			}
+			v.spec = i
+			m.others.tell(func(report func(Problem)) (alone bool) {
+				m.more(&m.spec, report)
+				return true
+			}, tell)
+		}
+	}
 }
 
 // scopes returns what all specs name.

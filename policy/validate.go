@@ -48,9 +48,9 @@ func bySpec(a, b Problem) int { return cmp.Compare(a.Spec, b.Spec) }
 func Examine(specs []Spec, report func(Problem)) *Valid {
 	memos := make([]*Memo, len(specs))
 	for i := range specs {
-		memos[i] = NewMemo(specs[i])
+		memos[i] = NewMemo(specs[i], nil)
 	}
-	return ExamineMemos(memos, report)
+	return ExamineMemos(memos, report, report)
 }
 
 // validator reports the problems of one spec after the other.

@@ -177,8 +177,13 @@ func mendable(stderr io.Writer, found []policyfile.Diagnostic, err error, code i
 		fmt.Fprintln(stderr, d)
 	}
 	hint := "correct the mistakes above; 'corsgate check' finds them, too"
-	if slices.ContainsFunc(found, func(d policyfile.Diagnostic) bool { return d.Code == store.CodeUnreachable }) {
-		hint = "try again when the store answers"
+	for _, d := range found {
+		switch {
+		case d.Code == store.CodeUnreachable:
+			hint = "try again when the store answers"
+		case slices.Contains(store.Codes(), d.Code):
+			hint = "'corsgate status' shows how the store and its instances stand"
+		}
 	}
 	return &fault{err: err, code: code, hints: []string{hint}}
 }

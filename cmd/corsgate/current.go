@@ -17,6 +17,16 @@ type current struct {
 	// set are its policies; nil if they cannot be read, and undecided says why.
 	set       *policy.Set
 	undecided string
+	// damaged tells that the store is, so that they cannot be read.
+	damaged bool
+}
+
+// release returns the release that serves; nil if that is not known, or none does.
+func (c *current) release() *store.Info {
+	if c.now == nil || c.now.Revision == 0 {
+		return nil
+	}
+	return c.now
 }
 
 // readCurrent reads what the store of a URL has serve. The error is for a store that does
@@ -32,7 +42,7 @@ func readCurrent(ctx context.Context, b store.Backend, url string) (current, err
 		none, _ := policy.Validate(nil)
 		return current{now: &store.Info{}, set: policy.Compile(none)}, nil
 	case err != nil:
-		was := current{undecided: err.Error()}
+		was := current{undecided: err.Error(), damaged: true}
 		if now, err := store.Current(ctx, b); err == nil {
 			was.now = &now
 		}

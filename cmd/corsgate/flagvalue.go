@@ -25,10 +25,13 @@ func plainValue(f *pflag.Flag, err error) error {
 }
 
 // plainFlagError returns pflag's error about a flag without the words of Go's parsers.
-func plainFlagError(_ *cobra.Command, err error) error {
+func plainFlagError(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		f := invalid.GetFlag()
 		return fmt.Errorf("invalid argument %q for \"--%s\" flag: %w", invalid.GetValue(), f.Name, plainValue(f, invalid.Unwrap()))
+	}
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && unknown.GetSpecifiedName() == "store" && cmd.Flags().Lookup("policies") != nil {
+		return misused("write --policies URL: a store is one of the places that policies come from", "%s has no flag --store", cmd.CommandPath())
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func TestDocumentedRolesSuffice(t *testing.T) {
 	viewer.awaitServed("3")
 	publisher.corsgate(exitOK, "gc", "--keep", "1")
 	allowOnly(t, publisher.policies, "https://last.example")
-	publisher.corsgate(exitOK, "restore", "--from", publisher.policies)
+	publisher.corsgate(exitOK, "restore", "--force", "--from", publisher.policies)
 	viewer.awaitServed("4")
 	instance.expect(address, "https://last.example")
 	viewer.corsgate(exitOK, "history")
@@ -50,7 +50,7 @@ func TestDocumentedRolesSuffice(t *testing.T) {
 			t.Errorf("a push that is not permitted says\n%s", errs)
 		}
 		f.corsgate(exitUnreachable, "rollback", "--to", "4")
-		f.corsgate(exitUnreachable, "restore", "--from", f.policies)
+		f.corsgate(exitUnreachable, "restore", "--force", "--from", f.policies)
 	}
 	instance.mayNotWrite(c, "w/target", "w/log/x", "u/x", "c/x/index", "p/x", "i/now/gw-2", "i/known/gw-2", "i/now/gw-10")
 

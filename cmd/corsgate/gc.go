@@ -21,7 +21,7 @@ func newGC() *cobra.Command {
 		Use:   "gc",
 		Short: "Delete old releases from a store",
 		Long: `Deletes the releases of a store but the newest ones, and what no release needs, such as
-what a push has left that was broken off. What serves stays. Run it now and then, such
+what a push has left that was broken off, and all of before a restore. What serves stays. Run it now and then, such
 as once a day: it may run beside pushes, and deletes nothing while one is under way.
 
 Exits 0 if that is done, 1 if a push may be under way, 4 if the store cannot be used.`,
@@ -64,7 +64,11 @@ func collectedLine(c store.Collected, dry bool) string {
 	if dry {
 		done = "dry run, to delete"
 	}
+	releases := printable.Counted(c.Records, "release", "releases")
+	if c.Earlier > 0 {
+		releases += fmt.Sprintf(" (%d of before a restore)", c.Earlier)
+	}
 	return fmt.Sprintf("%s: %s, %s of policies and groups, %s; revision %d is the oldest that stays", done,
-		printable.Counted(c.Records, "release", "releases"), printable.Counted(c.Units, "version", "versions"),
+		releases, printable.Counted(c.Units, "version", "versions"),
 		printable.Counted(c.Checkpoints, "checkpoint", "checkpoints"), c.Kept)
 }

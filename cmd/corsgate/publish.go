@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/printable"
-	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
 )
 
@@ -61,8 +62,11 @@ type publication struct {
 	// next are the policies of the release, and make has it served.
 	next *policy.Set
 	make func(ctx context.Context, meta store.Meta) (store.Pushed, error)
-	// follows tells that the release goes on from what serves, as that of a restore does not.
-	follows bool
+	// check refuses what is not to replace what the store has, and may say that something
+	// else serves.
+	check func(was *current) error
+	// alone tells that no instance reports that it follows the store.
+	alone bool
 	// base is the revision that has to serve until then; nil means the one that does.
 	base *uint64
 }
@@ -78,18 +82,16 @@ func (p *publication) run(ctx context.Context) error {
 
 // publish publishes, unless something forbids it.
 func (p *publication) publish(ctx context.Context) (r publishReport, err error) {
-	var instances []store.Instance
-	if p.follows {
-		if instances, err = store.Instances(ctx, p.backend); err != nil { // before the release, so that none is ahead of it
-			return r, err
-		}
-	}
 	was, err := readCurrent(ctx, p.backend, p.url)
 	if err != nil {
 		return r, err
 	}
-	if p.base != nil && was.now != nil && *p.base != was.now.Revision {
+	if p.base != nil && was.now != nil && *p.base < was.now.Revision {
 		return r, r.lost(&store.Conflict{Now: *was.now})
+	}
+	if err := cmp.Or(p.checkBase(was.now), p.check(&was)); err != nil {
+		r.Outcome, r.Release, r.Undecided = outcomeRefused, was.release(), err.Error()
+		return r, err
 	}
 	r.compare(&was, p.next)
 	if p.format.value == "text" {
@@ -97,7 +99,7 @@ func (p *publication) publish(ctx context.Context) (r publishReport, err error) 
 			return r, err
 		}
 	}
-	if err := cmp.Or(checkFollowed(was.now, instances), p.checkWidening(&r)); err != nil {
+	if err := p.checkWidening(&r); err != nil {
 		r.Outcome = outcomeRefused
 		return r, err
 	}
@@ -108,23 +110,49 @@ func (p *publication) publish(ctx context.Context) (r publishReport, err error) 
 	return r, p.push(ctx, was.now, &r)
 }
 
-// checkFollowed refuses a release that instances would not follow from what they serve.
-func checkFollowed(now *store.Info, instances []store.Instance) error {
-	if now == nil {
+// checkBase refuses a base that the store does not have.
+func (p *publication) checkBase(now *store.Info) error {
+	if p.base == nil || now == nil || *p.base <= now.Revision {
 		return nil
 	}
-	for _, i := range instances {
-		if isAhead(i.Serves, now.Release) {
-			return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which it does not go back", now.Revision, printable.Name(i.Name), i.Serves.Revision),
-				"'corsgate restore' begins a new history, which the instances follow")
-		}
-	}
-	return nil
+	return hinted(fmt.Errorf("the store has revision %d, and revision %d was never pushed to it, or is lost", now.Revision, *p.base),
+		"'corsgate history' lists what it has; 'corsgate status' tells what instances serve")
 }
 
-// isAhead reports whether who serves a release has more than a store that is at now.
-func isAhead(serves, now live.Release) bool {
-	return serves.Revision > now.Revision && (now.Epoch == "" || serves.Epoch == now.Epoch)
+// readFleet reads how a fleet stands. The reports of a store that was set back are old, so
+// that it waits until the instances report anew or are silent; note gets for whom.
+func readFleet(ctx context.Context, b store.Backend, note io.Writer) (store.Fleet, error) {
+	progress := progressOn(note)
+	defer progress.end()
+	for end := time.Now().Add(store.MaxOutdated); ; {
+		fleet, err := store.ReadFleet(ctx, b)
+		old := slices.IndexFunc(fleet.Instances, store.Instance.Outdated)
+		if err != nil || old < 0 || time.Now().After(end) {
+			return fleet, err
+		}
+		progress.tell(fmt.Sprintf("the report of instance %s is of %s: waiting for another one, since the store may have been set back",
+			printable.Name(fleet.Instances[old].Name), fleet.Instances[old].At.Format(time.RFC3339)))
+		select {
+		case <-ctx.Done():
+			return fleet, ctx.Err()
+		case <-time.After(statusPause):
+		}
+	}
+}
+
+// follow has the release be one that instances follow from what they serve.
+func (p *publication) follow(ctx context.Context) error {
+	fleet, err := readFleet(ctx, p.backend, p.note)
+	p.alone = len(fleet.Instances) == 0
+	p.check = func(*current) error {
+		for _, i := range fleet.Lost() {
+			return hinted(fmt.Errorf("the store has lost releases: it has revision %d, and instance %s serves revision %d, from which that does not go on", fleet.Now.Revision, printable.Name(i.Name), i.Serves.Revision),
+				"'corsgate restore' begins a new history, which the instances follow",
+				"if that instance is of another fleet, stop it, and empty its --state-dir; if it is gone, 'corsgate status --forget-silent'")
+		}
+		return nil
+	}
+	return err
 }
 
 // checkWidening refuses what --require-no-widening is against.
@@ -176,15 +204,18 @@ func (p *publication) print(r *publishReport, err error) error {
 	case err != nil:
 		return nil // which is told
 	}
-	_, failed := fmt.Fprintln(p.out, r.line())
-	return failed
+	if _, failed := fmt.Fprintln(p.out, r.line()); failed != nil {
+		return failed
+	}
+	if p.alone && r.Outcome == outcomePushed {
+		fmt.Fprintf(p.note, "no instance follows %s yet: start some with 'corsgate serve --policies URL'\n", printable.Name(p.url))
+	}
+	return nil
 }
 
 // compare notes what served, and compares it with what is published.
 func (r *publishReport) compare(was *current, next *policy.Set) {
-	if was.now != nil && was.now.Revision > 0 {
-		r.Release = was.now
-	}
+	r.Release = was.release()
 	if r.Undecided = was.undecided; was.set == nil {
 		return
 	}

@@ -2,14 +2,18 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/store/storetest"
 )
 
 // unitsThatAllow returns policies that allow an origin alone, and their units.
@@ -30,7 +34,7 @@ func TestWhatWasComparedIsWhatIsReplaced(t *testing.T) {
 	mine, next := unitsThatAllow(t, "https://mine.example")
 	other, _ := unitsThatAllow(t, "https://other.example")
 	var out, note output
-	p := publication{publishFlags: &f, backend: b, out: &out, note: &note, next: next}
+	p := publication{publishFlags: &f, backend: b, out: &out, note: &note, next: next, check: func(*current) error { return nil }}
 	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
 		if _, err := store.Push(ctx, b, other, store.Meta{By: "bob"}); err != nil {
 			t.Fatal(err)
@@ -78,25 +82,76 @@ func TestAReleaseThatThisVersionRefuses(t *testing.T) {
 	}
 }
 
-func TestWhoIsAheadOfAStore(t *testing.T) {
-	release := func(epoch string, revision uint64) live.Release {
-		return live.Release{Epoch: epoch, Revision: revision}
+// TestOldReportsAreWaitedFor has a store come back with reports of earlier.
+func TestOldReportsAreWaitedFor(t *testing.T) {
+	report := func(revision int, age time.Duration) []byte {
+		return fmt.Appendf(nil, `{"v":1,"serves":{"epoch":"e","revision":%d},"at":%q}`, revision, time.Now().Add(-age).Format(time.RFC3339))
 	}
-	for _, c := range []struct {
-		name        string
-		serves, now live.Release
-		want        bool
+	for name, c := range map[string]struct {
+		age  time.Duration                 // of the report
+		then func(m *storetest.Memory)     // what becomes of it
+		want string                        // the revisions that are reported in the end
+		took func(time.Duration) (ok bool) // how long that takes
 	}{
-		{"the same", release("a", 3), release("a", 3), false},
-		{"an earlier one", release("a", 2), release("a", 3), false},
-		{"a later one", release("a", 4), release("a", 3), true},
-		{"the epoch before, which was restored", release("a", 4), release("b", 3), false},
-		{"nothing", live.Release{}, release("a", 3), false},
-		{"one, and the store is empty", release("a", 1), live.Release{}, true},
-		{"nothing, and the store is empty", live.Release{}, live.Release{}, false},
+		"a new one":        {time.Minute, func(*storetest.Memory) {}, "[4]", func(d time.Duration) bool { return d == 0 }},
+		"it is renewed":    {time.Hour, func(m *storetest.Memory) { putReport(t, m, report(31, 0)) }, "[31]", func(d time.Duration) bool { return d > 9*time.Second && d < 11*time.Second }},
+		"it ends":          {time.Hour, func(m *storetest.Memory) { _ = m.Delete(t.Context(), []store.Object{{Key: "i/now/gw-1"}}) }, "[]", func(d time.Duration) bool { return d > 9*time.Second && d < 11*time.Second }},
+		"a clock is wrong": {time.Hour, func(*storetest.Memory) {}, "[4]", func(d time.Duration) bool { return d >= store.MaxOutdated && d < 2*store.MaxOutdated }},
 	} {
-		if got := isAhead(c.serves, c.now); got != c.want {
-			t.Errorf("%s: %v", c.name, got)
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := &storetest.Memory{}
+				putReport(t, m, report(4, c.age))
+				begun := time.Now()
+				time.AfterFunc(10*time.Second, func() { c.then(m) })
+				var note output
+				fleet, err := readFleet(t.Context(), m, &note)
+				revisions := []uint64{}
+				for _, i := range fleet.Instances {
+					revisions = append(revisions, i.Serves.Revision)
+				}
+				if took := time.Since(begun); err != nil || fmt.Sprint(revisions) != c.want || !c.took(took) {
+					t.Errorf("after %v: %v, %v, want %s", took, revisions, err, c.want)
+				}
+				if told := strings.Contains(note.String(), "gw-1"); told != (c.age > time.Minute) {
+					t.Errorf("it says %q", &note)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+func putReport(t *testing.T, m *storetest.Memory, report []byte) {
+	if err := m.Put(t.Context(), []store.Object{{Key: "i/now/gw-1", Value: report}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWhatIsRestoredIsComparedIfAllServeIt is about policies that an instance has kept.
+func TestWhatIsRestoredIsComparedIfAllServeIt(t *testing.T) {
+	_, set := unitsThatAllow(t, "https://kept.example")
+	release := func(revision uint64) live.Release { return live.Release{Epoch: "e", Revision: revision} }
+	serves := func(revision uint64, standing store.Standing) store.Instance {
+		return store.Instance{Serves: release(revision), Standing: standing}
+	}
+	for name, c := range map[string]struct {
+		instances []store.Instance
+		want      bool // it is compared with what was kept
+	}{
+		"all serve it":    {[]store.Instance{serves(5, store.StandingAhead), serves(5, store.StandingAhead), {}}, true},
+		"one has a later": {[]store.Instance{serves(5, store.StandingAhead), serves(6, store.StandingAhead)}, false},
+		"one is behind":   {[]store.Instance{serves(5, store.StandingAhead), serves(4, store.StandingSame)}, false},
+	} {
+		was := current{undecided: "it is damaged"}
+		was.compareWithServed(&store.Fleet{Instances: c.instances}, checked{set, release(5)})
+		if compared := was.set == set && was.undecided == ""; compared != c.want || !compared && was.set != nil {
+			t.Errorf("%s: compared %v, %q", name, compared, was.undecided)
 		}
+	}
+	was := current{undecided: "it is damaged"}
+	was.compareWithServed(&store.Fleet{Instances: []store.Instance{serves(5, store.StandingSame)}}, checked{set, release(5)})
+	if was.set != nil || was.undecided != "it is damaged" {
+		t.Errorf("what the store has is not lost: %+v", was)
 	}
 }

@@ -49,9 +49,12 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if err != nil {
 					return err
 				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set, follows: true}
+				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
 				if cmd.Flags().Changed("base") {
 					p.base = &base
+				}
+				if err := p.follow(cmd.Context()); err != nil {
+					return err
 				}
 				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
 					return store.Push(ctx, b, units, meta)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +18,7 @@ type restoreFlags struct {
 	publishFlags
 	from, stateDir string
 	lost           store.Lost
+	force          bool
 }
 
 func newRestore() *cobra.Command {
@@ -37,7 +37,9 @@ Name the policies that are to serve: --from a file, a folder or another store, o
 lost is read from these, or from what the instances report; else name it.
 
 It replaces what the store has without asking for its base, and prints what changes
-compared with that. What the store has need not be readable.
+compared with what the instances serve, if that is known. What the store has need not be
+readable. Its history ends, and a rollback does not go back behind it; so a store that
+has lost nothing is left alone without --force.
 
 Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used.`,
 		Example: `  corsgate restore --store etcd://127.0.0.1:2379/edge --state /var/lib/corsgate
@@ -54,15 +56,16 @@ Exits 0 if the release serves, 1 if it is refused, 4 if the store cannot be used
 	f.define(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`PATH` of the policy file or folder that is to serve")
-	flags.StringVar(&f.stateDir, "state", "", "`DIR` that is the --state-dir of an instance which has ended, or a copy of it")
+	flags.StringVar(&f.stateDir, "state", "", "`DIR` that is the --state-dir of an instance, or a copy of it")
 	flags.StringVar(&f.lost.Epoch, "epoch", "", "the `EPOCH` that was lost, if nothing else tells it")
 	flags.Uint64Var(&f.lost.Revision, "revision", 0, "the highest `REV` of it that is known")
+	flags.BoolVar(&f.force, "force", false, "also if the store has lost nothing that is known of")
 	return cmd
 }
 
 // restore begins a new epoch.
 func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
-	name, from := cmp.Or(f.from, f.stateDir), live.Reader(nil)
+	name, from, served := cmp.Or(f.from, f.stateDir), live.Reader(nil), live.Release{}
 	if f.from != "" {
 		from = sourceOf(f.from)
 	} else {
@@ -70,49 +73,87 @@ func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
 		if err != nil {
 			return err
 		}
-		defer kept.Close()
-		from = kept
+		from, served = kept, kept.Served()
 	}
 	units, next, err := cutRelease(cmd.Context(), cmd.ErrOrStderr(), name, from)
 	if err != nil {
 		return err
 	}
-	lost, err := f.findLost(cmd.Context(), b, next.release)
+	fleet, err := readFleet(cmd.Context(), b, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	served = cmp.Or(served, next.release) // what is damaged may have served a later one than it has
+	lost, err := f.findLost(&fleet, served)
 	if err != nil {
 		return err
 	}
 	p := publication{publishFlags: &f.publishFlags, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
+	p.check = func(was *current) error {
+		if err := f.checkNeeded(cmd.Context(), b, &fleet, was, served); err != nil {
+			return err
+		}
+		was.compareWithServed(&fleet, next)
+		return nil
+	}
 	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
 		return store.Restore(ctx, b, units, lost, meta)
 	}
 	return p.run(cmd.Context())
 }
 
-// openKept opens the state of an instance.
+// openKept reads the state of an instance, which may be running.
 func openKept(folder string) (*state.Dir, error) {
-	hint := "give the --state-dir of an instance that has ended, or a copy of it that this user may write to"
-	if _, err := os.Stat(folder); err != nil {
-		return nil, hinted(fmt.Errorf("--state: %w", printable.Error(err)), hint)
-	}
-	kept, err := state.Open(folder, nil)
+	kept, err := state.OpenCopy(folder)
 	if err != nil {
-		return nil, hinted(fmt.Errorf("--state: %w", err), hint)
+		return nil, hinted(fmt.Errorf("--state: %w", printable.Error(err)), "give the --state-dir of an instance, or a copy of it that this user may read; --from takes policy files")
 	}
 	return kept, nil
 }
 
+// checkNeeded refuses to end a history of which nothing was lost.
+func (f *restoreFlags) checkNeeded(ctx context.Context, b store.Backend, fleet *store.Fleet, was *current, known live.Release) error {
+	if f.force || was.damaged || was.release() == nil || len(fleet.Lost()) > 0 {
+		return nil
+	}
+	if f.lost.Epoch != "" {
+		known = live.Release{Epoch: f.lost.Epoch, Revision: f.lost.Revision}
+	} else if f.stateDir == "" {
+		known = live.Release{} // who gives the policies has not served them
+	}
+	standing, err := store.StandingOf(ctx, b, known)
+	if err != nil || !standing.GoesOn(false) {
+		return err
+	}
+	return hinted(fmt.Errorf("the store has lost nothing that is known of: it has revision %d, which goes on from all that instances serve", was.now.Revision),
+		"'corsgate push' and 'corsgate rollback' change what serves, and keep the history",
+		"if something was lost that no instance reports, add --force: the history and what a rollback goes back to end then")
+}
+
+// compareWithServed has what instances serve be compared if the store has lost it. It is
+// known if all serve what is published.
+func (c *current) compareWithServed(fleet *store.Fleet, next checked) {
+	lost := fleet.Lost()
+	if len(lost) == 0 {
+		return
+	}
+	c.set, c.undecided = next.set, ""
+	for _, i := range fleet.Instances {
+		if i.Serves.Epoch != "" && i.Serves != next.release {
+			c.set, c.undecided = nil, fmt.Sprintf("instances serve what the store has lost: %s serves revision %d", printable.Name(lost[0].Name), lost[0].Serves.Revision)
+			return
+		}
+	}
+}
+
 // findLost returns the newest release that is known of the epoch that was lost: of the
 // flags, of the policies, or of what instances serve.
-func (f *restoreFlags) findLost(ctx context.Context, b store.Backend, known live.Release) (store.Lost, error) {
+func (f *restoreFlags) findLost(fleet *store.Fleet, known live.Release) (store.Lost, error) {
 	lost := f.lost
 	if lost.Epoch == "" {
 		lost.Epoch = known.Epoch
 	}
-	instances, err := store.Instances(ctx, b)
-	if err != nil {
-		return lost, err
-	}
-	served := newestLost(ctx, b, instances)
+	served := newestLost(fleet)
 	if lost.Epoch == "" && len(served) == 1 {
 		for epoch := range served {
 			lost.Epoch = epoch
@@ -132,19 +173,14 @@ func (f *restoreFlags) findLost(ctx context.Context, b store.Backend, known live
 // newestLost returns the highest revision that an instance serves of each epoch of which
 // the store does not have it any more. If there is none, it returns what the store has: that
 // may be damaged without being lost.
-func newestLost(ctx context.Context, b store.Backend, instances []store.Instance) map[string]uint64 {
-	now, err := store.Current(ctx, b)
-	if err != nil {
-		now = store.Info{} // it is damaged, and has nothing
-	}
+func newestLost(fleet *store.Fleet) map[string]uint64 {
 	newest := map[string]uint64{}
-	for _, i := range instances {
-		has := i.Serves.Epoch == now.Epoch && i.Serves.Revision <= now.Revision
-		if i.Serves.Epoch != "" && !has {
+	for _, i := range fleet.Instances {
+		if i.Serves.Epoch != "" && (fleet.Damaged != nil || !i.GoesOn()) {
 			newest[i.Serves.Epoch] = max(newest[i.Serves.Epoch], i.Serves.Revision)
 		}
 	}
-	if len(newest) == 0 && now.Revision > 0 {
+	if now := fleet.Now; len(newest) == 0 && now.Revision > 0 {
 		newest[now.Epoch] = now.Revision
 	}
 	return newest

@@ -30,7 +30,7 @@ somebody else was faster; 4 if the store cannot be used.`,
 				if err != nil {
 					return err
 				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), follows: true}
+				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr()}
 				release, err := store.Pull(cmd.Context(), b, revision)
 				if err != nil {
 					return err
@@ -40,6 +40,9 @@ somebody else was faster; 4 if the store cannot be used.`,
 				}
 				if f.message == "" {
 					f.message = fmt.Sprintf("rollback to revision %d", revision)
+				}
+				if err := p.follow(cmd.Context()); err != nil {
+					return err
 				}
 				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
 					return store.Rollback(ctx, b, revision, meta)
@@ -59,6 +62,8 @@ func earlier(ctx context.Context, b store.Backend, to uint64) (uint64, error) {
 	switch {
 	case err != nil || to != 0:
 		return to, err
+	case len(now) < 2 && now[0].Revision > 1:
+		return now[0].Revision - 1, nil // of which it is told why it is not there
 	case len(now) < 2:
 		return 0, hinted(fmt.Errorf("there is no release before revision %d", now[0].Revision), "'corsgate push' has the fleet serve other policies")
 	}

@@ -87,7 +87,7 @@ SIGHUP reloads. SIGTERM and SIGINT drain and end; a second one ends at once.`,
 func (c *serveConfig) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder, or the URL of a store: "+storeURLs+"; required")
-	flags.StringVar(&c.stateDir, "state-dir", "", "`FOLDER` that keeps the last known good policies, which serve from the start until --policies is read and good; none by default")
+	flags.StringVar(&c.stateDir, "state-dir", "", "`FOLDER` that keeps the last known good policies, which serve after a start until --policies is read and good; none by default")
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
 	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
@@ -155,7 +155,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 		return nil, errors.Join(err, l.close())
 	}
 	config := service.Config{
-		Source: source, State: kept,
+		Source: source, State: kept, StateFirst: s.store != nil, // files are read sooner than a store answers
 		GRPC: s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version, Place: c.policies,
 	}
 	c.observe.apply(&config)

@@ -64,7 +64,7 @@ func (c *serveConfig) open(s *wired, kept *state.Dir, log *slog.Logger) (live.So
 	}
 	source := storeSource(c.policies, s.store, log)
 	if kept != nil {
-		source.Served = kept.Served()
+		source.Served, source.Lost, source.OnLost = kept.Served(), kept.Lost(), kept.NoteLost
 	}
 	return source, nil
 }
@@ -84,6 +84,9 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 				return
 			}
 			log.Warn("the store was not told how this instance stands, trying again", "error", err)
+		},
+		Sharing: func() {
+			log.Error("another process reports itself to the store by the name of this one, and 'corsgate status' shows one of them alone: give each an --instance of its own", "instance", name)
 		},
 	}
 }

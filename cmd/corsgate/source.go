@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -74,6 +75,9 @@ func openStore(url string, access storeAccess) (store.Backend, error) {
 	case strings.HasPrefix(url, schemeFolder):
 		return openFolder(url)
 	case etcd.IsURL(url):
+		if err := etcd.CheckURL(url); err != nil {
+			return nil, misused(storeExamples, "%w", err)
+		}
 		backend, err := etcd.Open(access.config(url))
 		if err != nil {
 			return nil, asFault(err, exitUsage, storeHint)
@@ -122,9 +126,19 @@ func storeError(err error, url string) error {
 	}
 	switch code := live.CodeOf(err); code {
 	case store.CodeUnreachable:
-		return asFault(err, exitUnreachable, "instances serve on meanwhile; try again when "+shown+" answers")
+		hint := "instances serve on meanwhile; mend that, then try again"
+		if isSilence(err) {
+			hint = "instances serve on meanwhile; try again when " + shown + " answers"
+		}
+		return asFault(err, exitUnreachable, hint)
 	case store.CodeTarget, store.CodeRecord, store.CodeCheckpoint, store.CodeUnit, store.CodeRecordMissing, store.CodeUnitMissing, store.CodeRoot:
 		return asFault(fmt.Errorf("%w [%s]", err, code), exitFailure, "the store is damaged; 'corsgate restore' begins anew from a folder or from what an instance has kept")
 	}
 	return asFault(err, exitFailure)
+}
+
+// isSilence reports whether a store has not answered at all, or not in time.
+func isSilence(err error) bool {
+	_, ofNetwork := errors.AsType[*net.OpError](err)
+	return ofNetwork || errors.Is(err, context.DeadlineExceeded)
 }

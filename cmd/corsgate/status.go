@@ -25,8 +25,11 @@ const statusPause = 250 * time.Millisecond
 type statusFlags struct {
 	storeFlags
 	wanted  uint64 // 0 is the release that serves
+	envoys  int    // that each instance has at least
 	waiting bool
 	timeout time.Duration
+	// forget has silent instances forgotten.
+	forget bool
 }
 
 // fleetReport is how a fleet stands, as its JSON says it.
@@ -42,6 +45,8 @@ type fleetReport struct {
 	// all do.
 	Serving int  `json:"serving"`
 	All     bool `json:"all"`
+	// Forgotten are the silent instances that were forgotten.
+	Forgotten []string `json:"forgotten,omitempty"`
 }
 
 // fleetInstance is what an instance reports, and whether it serves what is wanted.
@@ -58,9 +63,11 @@ func newStatus() *cobra.Command {
 		Long: `Prints a line for each instance that follows a store: its revision; whether it is ready;
 with which code it has refused the last change; that it serves its last known good
 policies since it cannot read the store; how many of its Envoys run what it serves
-(current), have not taken it yet (waiting), or have refused it; its labels. An
-instance that has not reported for a minute is silent, and is forgotten after a day. One
-whose report cannot be read is unreadable, with the reason.
+(current), have not taken it yet (waiting), or have refused it; its labels. An Envoy that
+is not connected is not counted: --envoys wants a number of them. An
+instance that has not reported for a minute is silent, and is forgotten after a day, or by
+--forget-silent. One whose report cannot be read is unreadable, with the reason; one
+that shares its name with another one is shown as that.
 
 Exits 0 if all instances, and their Envoys, serve the release that the store has them
 serve, or that of --wait or a later one; 1 if one does not, is silent or unreadable, or
@@ -68,11 +75,14 @@ there is none; 4 if the store cannot be used. With --wait it looks again until a
 --timeout is over, also if the store does not answer; REV 0 is the release that the
 store has then.`,
 		Example: `  corsgate status --store etcd://127.0.0.1:2379/edge
-  corsgate push --store etcd://127.0.0.1:2379/edge policies/ && corsgate status --store etcd://127.0.0.1:2379/edge --wait 0`,
+  corsgate push --store etcd://127.0.0.1:2379/edge policies/ && corsgate status --store etcd://127.0.0.1:2379/edge --wait 0 --envoys 1`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkDuration("timeout", f.timeout, 1); err != nil {
 				return err
+			}
+			if f.envoys < 0 {
+				return misused("write 0 for any number, or one such as 1", "--envoys %d is negative", f.envoys)
 			}
 			f.waiting = cmd.Flags().Changed("wait")
 			return f.with(func(b store.Backend) error {
@@ -89,6 +99,8 @@ store has then.`,
 	}
 	f.define(cmd, "the instances")
 	cmd.Flags().Uint64Var(&f.wanted, "wait", 0, "look again until all serve `REV` or a later one; 0 is the one that the store has")
+	cmd.Flags().BoolVar(&f.forget, "forget-silent", false, "forget the silent instances, such as those that a fleet was scaled down by; one that lives reports itself again")
+	cmd.Flags().IntVar(&f.envoys, "envoys", 0, "the `NUMBER` of Envoys that each instance has at least")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long --wait looks")
 	return cmd
 }
@@ -103,8 +115,13 @@ func (f *statusFlags) await(ctx context.Context, b store.Backend, note io.Writer
 	defer cancel()
 	progress := progressOn(note)
 	defer progress.end()
+	var forgotten []string
 	for err = errNoAnswer(f.timeout); ; {
 		r, failed := f.look(limited, b)
+		if r != nil {
+			forgotten = append(forgotten, r.Forgotten...)
+			r.Forgotten = forgotten
+		}
 		switch {
 		case limited.Err() != nil && failed != nil: // the look was cut short
 			return last, cmp.Or(ctx.Err(), err)
@@ -131,27 +148,24 @@ func errNoAnswer(timeout time.Duration) error {
 
 // look returns how the fleet stands now.
 func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, error) {
-	r := &fleetReport{Wanted: f.wanted, Instances: []fleetInstance{}}
-	instances, err := store.Instances(ctx, b) // before the release, so that none is ahead of it
+	fleet, err := store.ReadFleet(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	now, err := store.Current(ctx, b)
-	if code := live.CodeOf(err); code == "" || code == store.CodeUnreachable {
-		if err != nil {
+	r := &fleetReport{Wanted: cmp.Or(f.wanted, fleet.Now.Revision), Instances: []fleetInstance{}}
+	if fleet.Now.Revision > 0 {
+		r.Release = &fleet.Now
+	}
+	if fleet.Damaged != nil {
+		r.Damaged = fmt.Sprintf("%s [%s]", fleet.Damaged, fleet.Damaged.Code)
+	}
+	if f.forget {
+		if err := r.forgetSilent(ctx, b, &fleet); err != nil {
 			return nil, err
 		}
-	} else {
-		r.Damaged = fmt.Sprintf("%s [%s]", err, code)
 	}
-	if now.Revision > 0 {
-		r.Release = &now
-	}
-	if r.Wanted == 0 {
-		r.Wanted = now.Revision
-	}
-	for _, i := range instances {
-		serves := i.Ready && !i.Silent && r.Release != nil && servesFrom(i.Serves, r.Wanted, now.Release) && envoysAreCurrent(i.Envoys)
+	for _, i := range fleet.Instances {
+		serves := i.Ready && !i.Silent && !i.Shared && servesFrom(i, r.Wanted, fleet.Now.Epoch) && envoysAreCurrent(i.Envoys, f.envoys)
 		r.Instances = append(r.Instances, fleetInstance{i, serves})
 		if serves {
 			r.Serving++
@@ -161,19 +175,32 @@ func (f *statusFlags) look(ctx context.Context, b store.Backend) (*fleetReport, 
 	return r, nil
 }
 
-// servesFrom reports whether what is served is the wanted revision or a later one, of
-// what the store has. What it does not have, it has lost.
-func servesFrom(served live.Release, wanted uint64, now live.Release) bool {
-	return served.Epoch == now.Epoch && served.Revision >= wanted && served.Revision <= now.Revision
+// forgetSilent forgets the silent instances of a fleet.
+func (r *fleetReport) forgetSilent(ctx context.Context, b store.Backend, fleet *store.Fleet) error {
+	fleet.Instances = slices.DeleteFunc(fleet.Instances, func(i store.Instance) bool {
+		if i.Silent {
+			r.Forgotten = append(r.Forgotten, i.Name)
+		}
+		return i.Silent
+	})
+	return store.Forget(ctx, b, r.Forgotten...)
 }
 
-func envoysAreCurrent(envoys map[string]int) bool {
+// servesFrom reports whether an instance serves the wanted revision or a later one, of
+// what the store has.
+func servesFrom(i store.Instance, wanted uint64, epoch string) bool {
+	return i.Standing != "" && i.GoesOn() && i.Serves.Epoch == epoch && i.Serves.Revision >= wanted
+}
+
+// envoysAreCurrent reports whether all Envoys of an instance run what it serves, and are
+// as many as are wanted.
+func envoysAreCurrent(envoys map[string]int, wanted int) bool {
 	for state, n := range envoys {
 		if state != string(ecds.Current) && n > 0 {
 			return false
 		}
 	}
-	return true
+	return envoys[string(ecds.Current)] >= wanted
 }
 
 // print writes the instances to out, and for people a summary to note.
@@ -191,8 +218,16 @@ func (r *fleetReport) print(out, note io.Writer, format string) error {
 		fmt.Fprintf(note, "the store has revision %d of %s, by %s: %s\n", r.Release.Revision, r.Release.At.Format(time.RFC3339),
 			shownOr(r.Release.By, "nobody"), shownOr(r.Release.Message, "no message"))
 	}
-	_, err := fmt.Fprintln(note, r.summary())
-	return err
+	for _, name := range r.Forgotten {
+		fmt.Fprintf(note, "%s was silent, and is forgotten\n", printable.Name(name))
+	}
+	if _, err := fmt.Fprintln(note, r.summary()); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(r.Instances, func(i fleetInstance) bool { return !i.GoesOn() }) {
+		fmt.Fprintln(note, "the store has lost what instances serve, and they do not go back: 'corsgate restore' begins a new history, which they follow")
+	}
+	return nil
 }
 
 // summary says in a few words how the fleet stands.
@@ -225,8 +260,12 @@ func (i fleetInstance) hindrance() string {
 		return "silent"
 	case i.Unreadable != "":
 		return "unreadable"
+	case i.Shared:
+		return "shares its name"
 	case i.Refused != "":
 		return "refused: " + printable.Text(i.Refused)
+	case !i.GoesOn():
+		return "serves what the store has lost"
 	case i.Envoys[string(ecds.Refused)] > 0:
 		return "with Envoys that refuse it"
 	}
@@ -264,6 +303,9 @@ func (i fleetInstance) details() (texts []string) {
 	if i.Unreadable != "" {
 		texts = append(texts, printable.Text(i.Unreadable))
 	}
+	if (i.Silent || i.Outdated()) && !i.At.IsZero() {
+		texts = append(texts, "last report "+i.At.Format(time.RFC3339))
+	}
 	if i.LastKnownGood {
 		texts = append(texts, "last known good")
 	}
@@ -273,8 +315,8 @@ func (i fleetInstance) details() (texts []string) {
 			envoys = append(envoys, fmt.Sprintf("%d %s", i.Envoys[state], printable.Text(state)))
 		}
 	}
-	if len(envoys) > 0 {
-		texts = append(texts, "Envoys: "+strings.Join(envoys, ", "))
+	if i.Envoys != nil {
+		texts = append(texts, "Envoys: "+cmp.Or(strings.Join(envoys, ", "), "none"))
 	}
 	for _, key := range slices.Sorted(maps.Keys(i.Labels)) {
 		texts = append(texts, printable.Text(key+"="+i.Labels[key]))

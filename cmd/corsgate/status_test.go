@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/store"
+	"github.com/corsgate/corsgate/server/store/storetest"
 )
 
 // reportAll has instances report themselves until the test ends.
@@ -47,11 +49,12 @@ func TestStatusSaysWhoServesWhatIsWanted(t *testing.T) {
 		store.Instance{Name: "f-waiting", Serves: at(2), Ready: true, Envoys: map[string]int{"current": 3, "waiting": 1}},
 		store.Instance{Name: "g-refused", Serves: at(2), Ready: true, Envoys: map[string]int{"refused": 1}, LastKnownGood: true},
 		store.Instance{Name: "h-good", Serves: at(2), Ready: true, Envoys: map[string]int{"current": 3}, Labels: map[string]string{"zone": "e\x1bu"}},
+		store.Instance{Name: "h-idle", Serves: at(2), Ready: true, Envoys: map[string]int{}},
 		store.Instance{Name: "i-unreachable", Serves: at(2), Ready: true, Refused: store.CodeUnreachable},
 	)
 	for wanted, want := range map[uint64][]string{
-		0: {"gw-1", "h-good", "i-unreachable"},
-		1: {"a-older", "gw-1", "h-good", "i-unreachable"},
+		0: {"gw-1", "h-good", "h-idle", "i-unreachable"},
+		1: {"a-older", "gw-1", "h-good", "h-idle", "i-unreachable"},
 		3: nil,
 	} {
 		f := statusFlags{wanted: wanted}
@@ -69,6 +72,12 @@ func TestStatusSaysWhoServesWhatIsWanted(t *testing.T) {
 			t.Errorf("wanted %d: %v serve (%d, all: %v), want %v", wanted, serving, r.Serving, r.All, want)
 		}
 	}
+	for envoys, want := range map[int]int{0: 4, 1: 1, 3: 1, 4: 0} {
+		f := statusFlags{envoys: envoys}
+		if r, err := f.look(t.Context(), b); err != nil || r.Serving != want {
+			t.Errorf("with %d Envoys each: %d serve, %v, want %d", envoys, r.Serving, err, want)
+		}
+	}
 	f := statusFlags{}
 	r, err := f.look(t.Context(), b)
 	if err != nil {
@@ -80,23 +89,85 @@ func TestStatusSaysWhoServesWhatIsWanted(t *testing.T) {
 	}
 	if want := `a-older  1  ready
 b-lost  3  refused: store_regressed
-c-other-epoch  2  ready
+c-other-epoch  2  serves what the store has lost
 d-files  -  ready
 e-draining  2  not ready
 f-waiting  2  ready  Envoys: 3 current, 1 waiting
 g-refused  2  with Envoys that refuse it  last known good  Envoys: 1 refused
 gw-1  2  ready
 h-good  2  ready  Envoys: 3 current  zone=e\x1bu
+h-idle  2  ready  Envoys: none
 i-unreachable  2  refused: store_unreachable
 `; out.String() != want {
 		t.Errorf("status prints\n%s\nwant\n%s", &out, want)
 	}
-	if got, want := r.summary(), "3 of 10 instances serving revision 2, 1 refused: store_regressed, 1 with Envoys that refuse it"; got != want {
+	if got, want := r.summary(), "4 of 11 instances serving revision 2, 1 refused: store_regressed, 1 serves what the store has lost, 1 with Envoys that refuse it"; got != want {
 		t.Errorf("the summary is %q, want %q", got, want)
 	}
-	silent := fleetInstance{Instance: store.Instance{Name: "gone", Silent: true, Serves: at(2), Ready: true}}
-	if got, want := silent.line(printable.Painter{}), "gone  2  silent"; got != want {
-		t.Errorf("a silent instance is %q, want %q", got, want)
+	heard := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for want, i := range map[string]store.Instance{
+		"gone  2  silent  last report 2026-03-01T12:00:00Z": {Name: "gone", Silent: true, Serves: at(2), Ready: true, At: heard},
+		"old  2  ready  last report 2026-03-01T12:00:00Z":   {Name: "old", Serves: at(2), Ready: true, At: heard},
+		"new  2  ready":            {Name: "new", Serves: at(2), Ready: true, At: time.Now()},
+		"twin  2  shares its name": {Name: "twin", Serves: at(2), Ready: true, Shared: true},
+	} {
+		if got := (fleetInstance{Instance: i}).line(printable.Painter{}); got != want {
+			t.Errorf("an instance is %q, want %q", got, want)
+		}
+	}
+}
+
+// TestSilentInstancesAreForgotten if that is asked for, also those that fall silent meanwhile.
+func TestSilentInstancesAreForgotten(t *testing.T) {
+	filled := &store.Folder{Path: fillStore(t)[len(schemeFolder):]}
+	now, err := store.Current(t.Context(), filled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &storetest.Memory{}
+	for _, prefix := range []string{"w/", "u/"} {
+		copyObjects(t, filled, m, prefix)
+	}
+	serves := fmt.Sprintf(`{"v":1,"ready":true,"serves":{"epoch":%q,"revision":2,"hash":%q},"at":"2026-11-27T18:45:00Z"}`, now.Epoch, now.Hash)
+	synctest.Test(t, func(t *testing.T) {
+		for key, ttl := range map[string]time.Duration{"i/known/dead": time.Hour, "i/known/dying": time.Hour, "i/now/dying": 2 * time.Second, "i/now/gw-1": time.Hour} {
+			if err := m.Announce(t.Context(), key, []byte(serves), ttl); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := statusFlags{forget: true, waiting: true, timeout: time.Minute, wanted: 2}
+		if err := m.Put(t.Context(), []store.Object{{Key: "i/now/dying", Value: []byte("x")}}); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(5*time.Second, func() { _ = m.Delete(context.Background(), []store.Object{{Key: "i/now/dying"}}) })
+		r, err := f.await(t.Context(), m, io.Discard)
+		if err != nil || !r.All || len(r.Instances) != 1 || fmt.Sprint(r.Forgotten) != "[dead dying]" {
+			t.Errorf("await: %+v, %v", r, err)
+		}
+		var out, note bytes.Buffer
+		if err := r.print(&out, &note, "text"); err != nil || !strings.Contains(note.String(), "dead was silent, and is forgotten\n") {
+			t.Errorf("it prints %s%s, %v", &out, &note, err)
+		}
+		if list, err := store.Instances(t.Context(), m); err != nil || len(list) != 1 {
+			t.Errorf("left are %+v, %v", list, err)
+		}
+	})
+}
+
+func copyObjects(t *testing.T, from, to store.Backend, prefix string) {
+	t.Helper()
+	listed, err := from.List(t.Context(), prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range listed {
+		found, err := from.Get(t.Context(), o.Key)
+		if err == nil {
+			err = to.Put(t.Context(), found)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

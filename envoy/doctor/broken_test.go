@@ -62,7 +62,7 @@ var brokens = []broken{
 		perFilter(route(b), "corsgate.apply", off)
 	}, false,
 		[]string{"switched-off at " + everything + ", route upstream"}},
-	{"switched off on a virtual host", delivered, func(b object) { perFilter(host(b), "corsgate", off) }, false, []string{"switched-off at " + everything}},
+	{"switched off on a virtual host", delivered, func(b object) { perFilter(host(b), nameOf(filters(b)[0]), off) }, false, []string{"switched-off at " + everything}},
 	{"decide alone switched off", oneTrip, func(b object) {
 		perFilter(route(b), "corsgate.decide", object{"@type": typeURL + "ext_proc.v3.ExtProcPerRoute", "disabled": true})
 	}, false, []string{"switched-off at " + everything, "half-switched-off at " + everything + ", route upstream"}},
@@ -93,7 +93,7 @@ var brokens = []broken{
 	{"a name that no filter has", delivered, func(b object) { perFilter(host(b), "corsgate.decide", off) }, false, []string{"names-no-filter at " + everything}},
 	{"switched off for a weighted cluster", delivered, func(b object) {
 		route(b)["route"] = object{"weighted_clusters": object{"clusters": []any{
-			object{"name": "upstream", "weight": 1}, object{"name": "upstream", "weight": 1, "typed_per_filter_config": object{"corsgate": off}}}}}
+			object{"name": "upstream", "weight": 1}, object{"name": "upstream", "weight": 1, "typed_per_filter_config": object{nameOf(filters(b)[0]): off}}}}}
 	}, false, []string{"switched-off at " + everything + ", route upstream, cluster upstream"}},
 	{"native cors on a host", oneTrip, func(b object) {
 		insert(b, 3, typed("cors", "cors.v3.Cors", nil))
@@ -301,6 +301,8 @@ func setFilters(b object, list []any) {
 	all := m["http_filters"].([]any)
 	m["http_filters"] = append(slices.Clone(list), all[len(all)-1])
 }
+
+func nameOf(filter any) string { return filter.(object)["name"].(string) }
 
 func insert(b object, i int, filter object) {
 	setFilters(b, slices.Insert(slices.Clone(filters(b)), i, any(filter)))

@@ -1,9 +1,11 @@
 package doctor
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -57,13 +59,19 @@ func filterRefused(f *facts, report report) {
 	})
 }
 
+const (
+	outOfDate    = "pages get what older policies say"
+	compileAgain = "run \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\" again; if corsgate delivers the filter, look at its /status"
+)
+
 // filterOutOfDate compares what Envoy has with what corsgate serves: by what corsgate has
-// sent to this Envoy, or by the hash of the set that stands in a filter of a file.
+// sent to this Envoy, by the hash of the set that stands in a filter of a file, and by the
+// hosts of the policies, each of which a filter names.
 func filterOutOfDate(f *facts, report report) {
+	f.hostsUnknown(report)
 	if f.status == nil {
 		return
 	}
-	const seen = "pages get what older policies say"
 	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
 		if d == nil {
 			return // filter-not-delivered says it
@@ -72,13 +80,35 @@ func filterOutOfDate(f *facts, report report) {
 		stamp := setOf(d.filter)
 		switch {
 		case known && !slices.Contains(sent, d.version):
-			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), seen,
+			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), outOfDate,
 				"ask the corsgate that this Envoy follows; if it is that one, look at its /status and at Envoy's log")
 		case !known && stamp != "" && f.status.Hash != "" && stamp != f.status.Hash:
-			report(policy.Error, p, fmt.Sprintf("the filter %s was compiled from other policies than corsgate serves", name), seen,
-				"run \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\" again")
+			report(policy.Error, p, fmt.Sprintf("the filter %s was compiled from other policies than corsgate serves", name), outOfDate, compileAgain)
 		}
 	})
+}
+
+// hostsUnknown reports hosts of the policies that no filter names that was delivered.
+func (f *facts) hostsUnknown(report report) {
+	var texts [][]byte
+	var at Place
+	whole := f.policies != nil
+	f.eachDelivered(func(p Place, _ string, _ *core.ExtensionConfigSource, d *delivery) {
+		if whole = whole && d != nil; whole {
+			texts, at = append(texts, d.text), p
+		}
+	})
+	if !whole || texts == nil {
+		return
+	}
+	for _, s := range f.policies.Specs() {
+		for _, host := range s.Hosts {
+			named := func(text []byte) bool { return bytes.Contains(text, []byte(strconv.Quote(host))) }
+			if !strings.HasPrefix(host, "*") && !slices.ContainsFunc(texts, named) {
+				report(policy.Error, at, fmt.Sprintf("it does not know the host %s of the policy %s", host, s.Name), outOfDate, compileAgain)
+			}
+		}
+	}
 }
 
 // sent returns the versions of a filter that corsgate has sent to this Envoy.

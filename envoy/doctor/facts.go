@@ -50,6 +50,7 @@ func (v version) known() bool { return v != version{} }
 type delivery struct {
 	version string
 	filter  proto.Message // nil if its type is not known
+	text    []byte        // the filter as the dump has it
 	refused bool          // a later version of it
 }
 

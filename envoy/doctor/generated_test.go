@@ -52,3 +52,16 @@ func TestGeneratedIsNotAccused(t *testing.T) {
 		})
 	}
 }
+
+// TestGeneratedFilesAreNotAccused reads what is generated as it is, before any Envoy runs
+// it.
+func TestGeneratedFilesAreNotAccused(t *testing.T) {
+	for name, c := range generated {
+		if c.Profile == envoy.NoTrip && !c.Compiled.ECDS {
+			c.Compiled.Folder = "/var/lib/corsgate"
+		}
+		if r := examine(t, doctor.Input{Config: encode(t, written(t, c))}); r.Errors+r.Warnings > 0 {
+			t.Errorf("%s:\n%s", name, text(r))
+		}
+	}
+}

@@ -282,7 +282,7 @@ func (r reader) readDelivered(e heldExtension) {
 	if !present(e.Filter) || !r.message(e.Filter, filter, "a delivered filter") {
 		return
 	}
-	r.delivered[filter.GetName()] = &delivery{version: e.Version, filter: unpack(filter.GetTypedConfig()), refused: present(e.Error)}
+	r.delivered[filter.GetName()] = &delivery{version: e.Version, filter: unpack(filter.GetTypedConfig()), text: e.Filter, refused: present(e.Error)}
 }
 
 // message reads a message of Envoy's. The text of an error may have values of the

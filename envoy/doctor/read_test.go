@@ -15,7 +15,7 @@ import (
 // written is the generated bootstrap of a configuration, to be changed.
 func written(t *testing.T, c envoy.Config) object {
 	t.Helper()
-	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", "127.0.0.1:8080", "127.0.0.1:9001"
+	c.Listen, c.Upstream, c.Service = "127.0.0.1:0", "127.0.0.1:8080", map[string]string{"": "127.0.0.1:9001"}[c.Service]
 	doc, err := c.JSON()
 	if err != nil {
 		t.Fatal(err)

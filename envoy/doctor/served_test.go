@@ -30,6 +30,10 @@ func TestOldFilterIsFound(t *testing.T) {
 	if r := examine(t, in); len(r.Findings) > 0 {
 		t.Error(text(r))
 	}
+	in.Policies = setOf(t, policies+"- {name: new, hosts: [new.test], cors: {allowOrigins: [https://new.example]}}\n")
+	if r := examine(t, in); !slices.Equal(codes(r), []string{"filter-out-of-date"}) || !strings.Contains(text(r), "the host new.test of the policy new") {
+		t.Error(text(r))
+	}
 }
 
 // TestWhatCorsgateSays has the status of a corsgate that delivers to the Envoy of a dump.

@@ -19,6 +19,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/service"
 )
@@ -58,7 +59,7 @@ func startStack(t *testing.T, address string) *stack {
 	corsgatetest.WritePolicies(t, filepath.Join(s.policies, "policies.yaml"), policies)
 	s.set = envoytest.Set(t, s.policies)
 	deliver := &ecds.Server{Compiler: corsgatetest.Compiler}
-	s.service = corsgatetest.Serve(t, address, s.policies, service.Config{ECDS: deliver})
+	s.service = corsgatetest.Serve(t, address, s.policies, service.Config{ECDS: deliver, Feed: &feed.Server{}})
 	pages := &admin.Server{Reloader: s.service.Reloader, Ready: func() bool { return true }, Envoys: deliver}
 	s.admin = serve(t, pages.Handler())
 	s.upstream = strings.TrimPrefix(serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -78,7 +79,8 @@ func serve(t *testing.T, h http.Handler) string {
 	return "http://" + l.Addr().String()
 }
 
-// bootstrap returns the generated bootstrap of an Envoy in the stack, to be changed.
+// bootstrap returns the generated bootstrap of an Envoy in the stack, to be changed. It waits
+// long, so that a busy machine breaks nothing.
 func (s *stack) bootstrap(t *testing.T, c envoy.Config) object {
 	t.Helper()
 	c.Listen, c.Upstream = "127.0.0.1:0", s.upstream
@@ -88,19 +90,14 @@ func (s *stack) bootstrap(t *testing.T, c envoy.Config) object {
 	if c.Service == "none" {
 		c.Service = ""
 	}
+	if c.MessageTimeout == 0 {
+		c.MessageTimeout = envoytest.MessageTimeout
+	}
 	if c.Profile == envoy.NoTrip && !c.Compiled.ECDS {
 		c.Compiled.Folder = t.TempDir()
 		envoytest.WriteFilters(t, c, s.set)
 	}
-	doc, err := c.JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b object
-	if err := json.Unmarshal(doc, &b); err != nil {
-		t.Fatal(err)
-	}
-	return b
+	return envoytest.Bootstrap(t, c)
 }
 
 func encode(t *testing.T, v any) []byte {

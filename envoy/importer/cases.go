@@ -14,8 +14,9 @@ import (
 const maxCaseOrigins = 20
 
 // Cases returns a file of cases for 'corsgate test': what the systems do, as the readers
-// tell it. Where the policies do otherwise, the case wants that, says so in its name, and
-// names the place in the input.
+// tell it. If the report says that the policies do otherwise, the case wants that, says so in its
+// name, and names the place in the input. A difference that the report does not know of makes the
+// case fail.
 func (r Result) Cases() []byte {
 	w := caseWriter{result: r, names: map[string]bool{}}
 	if valid, _ := policy.Validate(r.Policies); valid != nil {
@@ -82,7 +83,7 @@ func (w *caseWriter) allowed(at scope, origins []string) (origin string, ok bool
 		if !replyOf(w.routeOf(q), q).origin {
 			continue
 		}
-		if origin, ok = o, true; isGranted(w.set.Decide(q.asked())) {
+		if origin, ok = o, true; accessOf(w.set.Decide(q.asked())).granted {
 			return o, true
 		}
 	}
@@ -193,25 +194,29 @@ func (w *caseWriter) write(l *lane, q request) {
 	}
 	w.names[q.String()] = true
 	rep := replyOf(w.routeOf(q), q)
-	was, is := rep.origin && (!q.preflight || rep.granted), isGranted(d)
-	name, why := q.String(), l.route.Place
-	if was != is {
-		name = differing(was) + ": " + name
+	was, is := rep.access(q), accessOf(d)
+	name, why, want := q.String(), l.route.Place, wantOf(d)
+	switch {
+	case was == is:
+	case tells(w.result.chart.at(q.host, q.path), l, is.isWider(was)):
+		name = differing(is.isWider(was)) + ": " + name
 		why = w.placeOf(l, q, d.Reason)
+	default: // the report does not know of it: the case is to fail
+		want = rep.want(d.Policy, q)
 	}
 	fmt.Fprintf(&w.text, "- name: %s\n", quote(name))
 	if why != (source.Place{}) {
 		fmt.Fprintf(&w.text, "  why: %s\n", quote(why.String()))
 	}
 	w.request(q)
-	w.want(d)
+	fmt.Fprintf(&w.text, "  want: {%s}\n", want)
 }
 
-func differing(was bool) string {
-	if was {
-		return "narrowed"
+func differing(wider bool) string {
+	if wider {
+		return "widened"
 	}
-	return "widened"
+	return "narrowed"
 }
 
 // placeOf returns where the input has what the policies do otherwise about q.
@@ -244,10 +249,6 @@ func (w *caseWriter) routeOf(q request) *source.Route {
 		return l.route
 	}
 	return nil
-}
-
-func isGranted(d policy.Decision) bool {
-	return d.Reason == policy.ReasonRequestAllowed || d.Reason == policy.ReasonPreflightAllowed
 }
 
 // String says what is asked for.
@@ -283,19 +284,50 @@ func (w *caseWriter) request(q request) {
 	fmt.Fprintf(&w.text, "  request: {method: %s, host: %s, path: %s, headers: {%s}}\n", quote(p.Method), quote(q.host), quote(q.path), headers)
 }
 
-// want writes what a decision has to be.
-func (w *caseWriter) want(d policy.Decision) {
-	var headers []string
+// wantOf returns what a case says of a decision.
+func wantOf(d policy.Decision) string {
+	var origin, credentials string
 	for _, h := range d.Answer.Headers {
-		if h.Name == "access-control-allow-origin" || h.Name == "access-control-allow-credentials" {
-			headers = append(headers, h.Name+": "+quote(d.Value(h)))
+		switch h.Name {
+		case "access-control-allow-origin":
+			origin = d.Value(h)
+		case "access-control-allow-credentials":
+			credentials = d.Value(h)
 		}
 	}
-	granted := ""
-	if len(headers) > 0 {
-		granted = ", headers: {" + strings.Join(headers, ", ") + "}"
+	return wantText(d.Policy, d.Reason, origin, credentials)
+}
+
+// want returns what a case says if a policy is to answer q as rep does.
+func (rep reply) want(name string, q request) string {
+	var origin, credentials string
+	if rep.origin {
+		origin = q.origin
 	}
-	fmt.Fprintf(&w.text, "  want: {policy: %s, reason: %s%s}\n", d.Policy, d.Reason, granted)
+	if rep.star {
+		origin = "*"
+	}
+	if rep.access(q).credentials {
+		credentials = "true"
+	}
+	return wantText(name, rep.reason(q), origin, credentials)
+}
+
+func wantText(name string, reason policy.Reason, origin, credentials string) string {
+	var headers []string
+	if origin != "" {
+		headers = append(headers, "access-control-allow-origin: "+quote(origin))
+	}
+	if origin != "" && credentials == "" {
+		headers = append(headers, "access-control-allow-credentials: []") // none
+	} else if credentials != "" {
+		headers = append(headers, "access-control-allow-credentials: "+quote(credentials))
+	}
+	text := fmt.Sprintf("policy: %s, reason: %s", name, reason)
+	if len(headers) > 0 {
+		text += ", headers: {" + strings.Join(headers, ", ") + "}"
+	}
+	return text
 }
 
 // quote returns a text as YAML reads it in quotes.

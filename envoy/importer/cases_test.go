@@ -99,3 +99,30 @@ func TestCasesAreWidenedIfThePolicyIs(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// A mistake of the translation is not what the cases want.
+func TestCasesFailIfThePolicyDiffersUntold(t *testing.T) {
+	translated := func() importer.Result {
+		route := routeOf(false, "api.example.com - api")
+		route.CORS = &source.CORS{Origins: []source.Origin{exact("https://app.example.com")}, Methods: list("PUT"), Headers: list("X-A")}
+		return importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
+	}
+	if r := translated(); failing(t, r.Cases(), r.Policies) != nil {
+		t.Fatalf("%s", r.Cases())
+	}
+	for about, spoil := range map[string]func(p *policy.Spec){
+		"one more origin": func(p *policy.Spec) { p.CORS.AllowOrigins = append(p.CORS.AllowOrigins, "https://evil.example") },
+		"another origin":  func(p *policy.Spec) { p.CORS.AllowOrigins = []string{"https://evil.example"} },
+		"credentials":     func(p *policy.Spec) { p.CORS.AllowCredentials = true },
+		"all methods":     func(p *policy.Spec) { p.CORS.AllowMethods = []string{"*"} },
+		"no method":       func(p *policy.Spec) { p.CORS.AllowMethods = nil },
+		"all headers":     func(p *policy.Spec) { p.CORS.AllowHeaders = []string{"*"} },
+		"off":             func(p *policy.Spec) { p.Mode = policy.ModeOff },
+	} {
+		r := translated()
+		spoil(&r.Policies[0])
+		if failing(t, r.Cases(), r.Policies) == nil {
+			t.Errorf("%s: all cases pass\n%s", about, r.Cases())
+		}
+	}
+}

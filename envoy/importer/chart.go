@@ -306,8 +306,8 @@ func (c *chart) compare(l *lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			for _, path := range probes(p) {
-				c.comparePath(l, h, p, path)
+			for _, paths := range append(probes(p), c.beneath(h, p)) {
+				_ = slices.ContainsFunc(paths, func(path string) bool { return c.comparePath(l, h, p, path) })
 			}
 		}
 	}
@@ -317,7 +317,7 @@ func (c *chart) compare(l *lane) {
 func (c *chart) isReached(l *lane) bool {
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			if slices.ContainsFunc(append(probes(p), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
+			if slices.ContainsFunc(append(slices.Concat(probes(p)...), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
 				return true
 			}
 		}
@@ -340,27 +340,43 @@ func (c *chart) tellUnreached(l *lane) {
 	}
 }
 
-// probes returns paths that are witnesses of how p differs from a prefix of whole segments.
-func probes(p source.Path) []string {
+// probes returns paths that are witnesses of how p differs from a prefix of whole segments:
+// of each list one is enough. Other paths that are listed may cover some of them.
+func probes(p source.Path) [][]string {
 	text := p.Text.Text
 	bare := strings.TrimRight(text, "/")
 	switch {
 	case p.Kind == source.ExactPath:
-		return []string{text, bare + "/x"}
+		return [][]string{{text}, {bare + "/x", bare + "/below", bare + "/0"}}
 	case p.Kind != source.StringPath || bare == "":
 		return nil
 	case bare != text:
-		return []string{bare}
+		return [][]string{{bare}}
 	default:
-		return []string{text + "x"}
+		return [][]string{{text + "x", text + "-x", text + "0"}}
 	}
 }
 
+// beneath returns paths below an exact one that less specific hosts list.
+func (c *chart) beneath(host string, p source.Path) (paths []string) {
+	if p.Kind != source.ExactPath {
+		return nil
+	}
+	for _, h := range covering(host)[1:] {
+		for _, path := range c.paths[h] {
+			if below, found := strings.CutPrefix(path, strings.TrimRight(p.Text.Text, "/")); found && len(below) > 1 && below[0] == '/' {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
 // comparePath tells if a policy decides about path otherwise than the system.
-func (c *chart) comparePath(l *lane, host string, p source.Path, path string) {
+func (c *chart) comparePath(l *lane, host string, p source.Path, path string) (told bool) {
 	was, is := c.at(host, path), c.found(scope{host, path})
 	if was == is || same(was, is) {
-		return
+		return false
 	}
 	message := "the source compares it as text, and a policy covers whole segments: "
 	if p.Kind == source.ExactPath {
@@ -374,6 +390,7 @@ func (c *chart) comparePath(l *lane, host string, p source.Path, path string) {
 	default:
 		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}
+	return true
 }
 
 // compareAside tells of a lane with conditions, which has no policy.

@@ -79,9 +79,9 @@ func TestRoutesWithMiddlewares(t *testing.T) {
 
 // Envoy Gateway reads the routes of the Gateway API by itself: they come once.
 func TestRoutesAreReadOnce(t *testing.T) {
-	policies, _ := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))
-	if strings.Count(policies, "https://gateway.example") != 1 {
-		t.Error(policies)
+	policies, report := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))
+	if strings.Count(policies, "https://gateway.example") != 1 || strings.Contains(report, "never reached") {
+		t.Errorf("%s%s", policies, report)
 	}
 }
 
@@ -147,10 +147,13 @@ func TestWhatIsNotRead(t *testing.T) {
 	}
 }
 
-func TestAConfigMapMayHoldAnNginxConf(t *testing.T) {
-	text := "kind: ConfigMap\napiVersion: v1\nmetadata: {name: web}\ndata:\n  other: x\n  default.conf: |\n    " + strings.ReplaceAll(strings.TrimSpace(nginxConf), "\n", "\n    ") + "\n"
+func TestAConfigMapMayHoldSeveralFiles(t *testing.T) {
+	indented := func(text string) string {
+		return "\n    " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    ") + "\n"
+	}
+	text := "kind: ConfigMap\napiVersion: v1\nmetadata: {name: web}\ndata:\n  other: x\n  a.conf: |" + indented(nginxConf) + "  b.conf: |" + indented(strings.NewReplacer("nginx.example", "second.example", "n.example", "m.example").Replace(nginxConf))
 	policies, report := imported(t, importer.Auto, file("in", text))
-	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(report, "in#default.conf:10:") || strings.Contains(report, "nobody understands") {
+	if !strings.Contains(policies, "https://nginx.example") || !strings.Contains(policies, "https://second.example") || !strings.Contains(report, "in:10:") || strings.Contains(report, "nobody understands") {
 		t.Errorf("%s%s", policies, report)
 	}
 }

@@ -41,6 +41,85 @@ func replyOf(route *source.Route, r request) reply {
 	return rep
 }
 
+// access is whether a page gets what it asks for, and with credentials.
+type access struct{ granted, credentials bool }
+
+// access returns what a page that asks q gets of rep.
+func (rep reply) access(q request) access {
+	granted := rep.origin && !q.preflight || rep.granted
+	return access{granted, granted && rep.route.CORS.Credentials && !rep.star}
+}
+
+// accessOf returns what a page gets of a decision.
+func accessOf(d policy.Decision) access {
+	a := access{granted: d.Reason == policy.ReasonRequestAllowed || d.Reason == policy.ReasonPreflightAllowed}
+	for _, h := range d.Answer.Headers {
+		a.credentials = a.credentials || a.granted && h.Name == "access-control-allow-credentials"
+	}
+	return a
+}
+
+// isWider reports whether a has something that b has not.
+func (a access) isWider(b access) bool {
+	return a.granted && !b.granted || a.credentials && !b.credentials
+}
+
+// reason returns the reason that a policy gives if it decides about q as rep does.
+func (rep reply) reason(q request) policy.Reason {
+	switch {
+	case rep.route == nil || rep.route.CORS == nil || rep.route.CORS.Mode != "":
+		return policy.ReasonPolicyOff
+	case !q.preflight && rep.origin:
+		return policy.ReasonRequestAllowed
+	case !q.preflight:
+		return policy.ReasonRequestOriginDenied
+	case !rep.origin:
+		return policy.ReasonPreflightOriginDenied
+	case rep.granted:
+		return policy.ReasonPreflightAllowed
+	case !grantsMethod(rep.route.CORS.Methods, q.method):
+		return policy.ReasonPreflightMethodDenied
+	default:
+		return policy.ReasonPreflightHeaderDenied
+	}
+}
+
+// tells reports whether the report says of one of two lanes that a page gets something else
+// there: from is the lane that the system chooses, and to the one whose policy decides.
+func tells(from, to *lane, wider bool) bool {
+	fields := []string{originsField, regexesField, methodsField, headersField}
+	if from != to {
+		fields = []string{pathsField, hostsField, ""}
+	}
+	return from.tells(fields, wider) || to.tells(fields, wider)
+}
+
+func (l *lane) tells(fields []string, wider bool) bool {
+	if l == nil {
+		return false
+	}
+	found := l.findings
+	if l.answer != nil {
+		found = slices.Concat(found, l.answer.findings)
+	}
+	return slices.ContainsFunc(found, func(f source.Finding) bool {
+		return slices.Contains(fields, f.Field) && tellsOf(f, wider)
+	})
+}
+
+// tellsOf reports whether a finding is about a difference in access.
+func tellsOf(f source.Finding, wider bool) bool {
+	switch f.Fidelity {
+	case source.Decide, source.Widened, source.Differs:
+		return true
+	case source.Narrowed, source.Equal:
+		return f.Origin != "" // one that differs
+	case source.Dropped:
+		return !wider && f.Field == methodsField
+	}
+	return false
+}
+
 // allows reports whether an entry allows an origin.
 func allows(o source.Origin, origin string) bool {
 	if o.Any != source.NotAny {

@@ -56,8 +56,11 @@ func newLane(config int, r *source.Route) *lane {
 	return l
 }
 
-// pathsField is the field of a policy.
-const pathsField = "paths"
+// Fields of a policy.
+const (
+	pathsField = "paths"
+	hostsField = "hosts"
+)
 
 // port finds the port behind a host.
 var port = regexp.MustCompile(`:(\d+|\*)$`)
@@ -67,12 +70,12 @@ func (l *lane) addHost(text string) {
 	host := strings.TrimSuffix(strings.ToLower(text), ".")
 	if p := port.FindString(host); p != "" && !strings.HasSuffix(host, "::"+p[1:]) {
 		host = strings.TrimSuffix(host, p)
-		l.tell(source.Dropped, at, "hosts", "a policy is about every port of its hosts", "")
+		l.tell(source.Dropped, at, hostsField, "a policy is about every port of its hosts", "")
 	}
 	if host == "*" {
 		host = ""
 	} else if p, bad := problem(policy.Spec{Hosts: []string{host}}); bad {
-		l.tell(source.Decide, at, "hosts", "the host is left out: "+p.Reason, p.Hint)
+		l.tell(source.Decide, at, hostsField, "the host is left out: "+p.Reason, p.Hint)
 		return
 	}
 	l.hosts = append(l.hosts, host)

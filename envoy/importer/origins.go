@@ -13,7 +13,10 @@ import (
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
-const originsField = "allowOrigins"
+const (
+	originsField = "allowOrigins"
+	regexesField = "allowOriginRegexes"
+)
 
 // origins translates the list of origins.
 func (t *translation) origins() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // routeOf reads "HOST,HOST PATH,PATH ORIGIN": a host or path of "-" is every one, and an
@@ -46,6 +47,7 @@ func TestScopes(t *testing.T) {
 	}{
 		{"every host and path", false, []string{"- - a"}, "a [] []", nil},
 		{"hosts in other spellings", false, []string{"API.example.com:443,b.example.,* / a"}, "a [] []", []string{"every port"}},
+		{"a port and upper case", false, []string{"Shop.example.com:8443 / a"}, "a [shop.example.com] []", []string{"every port"}},
 		{"a host that cannot be", false, []string{"*.*.example / a", "b.example / b"}, "b [b.example] []", []string{"decide hosts", "the host is left out", "the route is left out"}},
 		{"the longest path wins anyway", false, []string{"h.example / a", "h.example /x b"}, "a [h.example] []; b [h.example] [/x]", nil},
 		{"first match takes all", true, []string{"h.example / a", "h.example /x b"}, "a [h.example] []", []string{"dropped: it is never reached: policy a"}},
@@ -91,6 +93,20 @@ func TestScopes(t *testing.T) {
 		if c.says == nil && (r.Undecided() || r.Counts()[source.Differs] > 0) {
 			t.Errorf("%s: there is something to tell:\n%s", c.about, r.Report())
 		}
+	}
+}
+
+// A policy in shadow does not keep requests from what is around it: another one that is off does.
+func TestAShadowShieldsNothing(t *testing.T) {
+	shadow := routeOf(false, "h.example /x b")
+	shadow.CORS.Mode = policy.ModeShadow
+	r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{routeOf(false, "h.example / a"), shadow}})
+	var got []string
+	for _, p := range r.Policies {
+		got = append(got, fmt.Sprint(p.Name, p.Hosts, p.Paths, p.Mode))
+	}
+	if text := strings.Join(got, "; "); text != "a[h.example] []; b[h.example] [/x]shadow; b-off[h.example] [/x]off" {
+		t.Error(text)
 	}
 }
 

@@ -207,9 +207,9 @@ func (p *parser) readCase(n *yaml.Node) Case {
 			Host:     raw.Request.Host,
 			Path:     cmp.Or(raw.Request.Path, "/"),
 			Protocol: raw.Request.Protocol,
-			Headers:  e.headers("request.headers", &raw.Request.Headers),
+			Headers:  e.sentHeaders("request.headers", &raw.Request.Headers),
 		},
-		Upstream: respond.Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: e.headers("upstream.headers", &raw.Upstream.Headers)},
+		Upstream: respond.Response{Status: cmp.Or(raw.Upstream.Status, 200), Headers: e.sentHeaders("upstream.headers", &raw.Upstream.Headers)},
 	}
 	c.want = e.readWant("want", raw.Want, &c, Decide, p.partial)
 	if p.partial && raw.Want != nil {

@@ -253,6 +253,8 @@ func TestAPartialWantComparesWhatItNames(t *testing.T) {
 - {name: that it is not forwarded, request: {host: a.test, headers: {origin: https://a.example}}, want: {forwarded: false}}
 - {name: a missing header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {access-control-max-age: 5}}}
 - {name: a shadow, request: {host: a.test, headers: {origin: https://a.example}}, want: {shadow: {policy: q, reason: no_policy}}}
+- {name: no header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {access-control-max-age: []}}}
+- {name: no such header, request: {host: a.test, headers: {origin: https://a.example}}, want: {headers: {vary: []}}}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -262,7 +264,7 @@ func TestAPartialWantComparesWhatItNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"another reason": 1, "another policy": 1, "another status": 1, "that it is not forwarded": 1, "a missing header": 1, "a shadow": 1}
+	want := map[string]int{"another reason": 1, "another policy": 1, "another status": 1, "that it is not forwarded": 1, "a missing header": 1, "a shadow": 1, "no such header": 1}
 	for _, c := range f.Cases {
 		if lines := c.Check(set); len(lines) != want[c.Name] {
 			t.Errorf("%s: %q", c.Name, lines)

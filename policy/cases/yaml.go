@@ -100,6 +100,17 @@ func isReason(word string) bool {
 	return slices.ContainsFunc(policy.Reasons(), func(r policy.Reason) bool { return r.String() == word })
 }
 
+// sentHeaders reads the headers of a message, each of which has a line.
+func (p *part) sentHeaders(field string, n *yaml.Node) respond.Headers {
+	hs := p.headers(field, n)
+	for i := range behind(n).Content {
+		if value := behind(behind(n).Content[i]); i%2 == 1 && value.Kind == yaml.SequenceNode && len(value.Content) == 0 {
+			p.tell(placeOf(value), field+"."+behind(n).Content[i-1].Value, "a header has at least one line; leave it out instead")
+		}
+	}
+	return hs
+}
+
 // headers reads header lines by name from the field, which may be left out.
 func (p *part) headers(field string, n *yaml.Node) respond.Headers {
 	if n = behind(n); n.IsZero() || n.ShortTag() == "!!null" {
@@ -148,9 +159,6 @@ func headerName(field, name string, twice bool) string {
 func (p *part) headerLines(field string, n *yaml.Node) (lines []string) {
 	if n.Kind != yaml.SequenceNode {
 		return []string{p.headerLine(field, n)}
-	}
-	if len(n.Content) == 0 {
-		p.tell(placeOf(n), field, "a header has at least one line; leave it out instead")
 	}
 	for _, entry := range n.Content {
 		lines = append(lines, p.headerLine(field, behind(entry)))

@@ -288,9 +288,7 @@ func (l *loader) memos() []*policy.Memo {
 			return nil
 		}
 		if p.memo == nil {
-			p.expand()
-			p.memo = policy.NewMemo(p.spec)
-			p.spec.CORS.AllowOrigins = nil
+			p.memo = newMemo(p.expand())
 		}
 		memos[i] = p.memo
 	}
@@ -298,20 +296,20 @@ func (l *loader) memos() []*policy.Memo {
 }
 
 // refuse reports that p exceeds a bound.
-func (l *loader) refuse(p *source, code, reason string) {
+func (l *loader) refuse(p *judged, code, reason string) {
 	l.add(p.file, p.at, Diagnostic{Code: code, Field: p.field(), Value: p.spec.Name, Reason: reason, Hint: sharePatterns})
 }
 
 // findGroups looks up the groups that p names. If their members are not those that p
 // was judged with, what is known of it is void.
-func (l *loader) findGroups(p *source) {
+func (l *loader) findGroups(p *judged) {
 	p.broken = p.unread
 	if !p.grouped {
 		return
 	}
-	p.count = 0
-	for i := range p.origins {
-		e := &p.origins[i]
+	before := p.groups
+	p.count, p.groups = 0, make([]*group, len(p.origins))
+	for i, e := range p.origins {
 		name, isGroup := strings.CutPrefix(e.text, groupPrefix)
 		if !isGroup {
 			p.count++
@@ -325,15 +323,15 @@ func (l *loader) findGroups(p *source) {
 		g.used = true
 		p.broken = p.broken || g.broken
 		p.count += len(g.texts)
-		if e.group == nil || e.group.members != g.members {
+		if before == nil || before[i].members != g.members {
 			p.memo = nil
 		}
-		e.group = g
+		p.groups[i] = g
 	}
 }
 
 // unknownGroup is silent if the group may be in a file that cannot be read.
-func (l *loader) unknownGroup(p *source, i int, name string) {
+func (l *loader) unknownGroup(p *judged, i int, name string) {
 	if l.partial {
 		return
 	}
@@ -374,30 +372,39 @@ func (l *loader) groupHint(name string) string {
 	return near.DidYouMean(name, names, groupPrefix)
 }
 
-// expand fills in the spec's origins.
-func (p *source) expand() {
+// expand returns the spec with its origins, and notes where those of each entry begin.
+func (p *judged) expand() policy.Spec {
+	spec := p.spec
 	if p.count > 0 {
-		p.spec.CORS.AllowOrigins = make([]string, 0, p.count)
+		spec.CORS.AllowOrigins = make([]string, 0, p.count)
 	}
-	for i := range p.origins {
-		e := &p.origins[i]
-		e.start = len(p.spec.CORS.AllowOrigins)
-		if e.group == nil {
-			p.spec.CORS.AllowOrigins = append(p.spec.CORS.AllowOrigins, e.text)
+	if p.grouped {
+		p.starts = make([]int, len(p.origins))
+	}
+	for i, e := range p.origins {
+		if p.grouped {
+			p.starts[i] = len(spec.CORS.AllowOrigins)
+		}
+		if !p.grouped || p.groups[i] == nil {
+			spec.CORS.AllowOrigins = append(spec.CORS.AllowOrigins, e.text)
 			continue
 		}
-		p.spec.CORS.AllowOrigins = append(p.spec.CORS.AllowOrigins, e.group.texts...)
+		spec.CORS.AllowOrigins = append(spec.CORS.AllowOrigins, p.groups[i].texts...)
 	}
+	return spec
 }
 
 // entryOf returns the index of the entry that the spec's origin came from.
-func (p *source) entryOf(origin int) int {
-	i, found := slices.BinarySearchFunc(p.origins, origin, func(e originEntry, at int) int { return e.start - at })
+func (p *judged) entryOf(origin int) int {
+	if !p.grouped {
+		return origin
+	}
+	i, found := slices.BinarySearch(p.starts, origin)
 	if !found {
 		return i - 1
 	}
 	// Empty groups share the start of what follows them.
-	for i+1 < len(p.origins) && p.origins[i+1].start == origin {
+	for i+1 < len(p.starts) && p.starts[i+1] == origin {
 		i++
 	}
 	return i

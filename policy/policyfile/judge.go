@@ -27,7 +27,7 @@ func (l *loader) judge(memos []*policy.Memo) *policy.Valid {
 	valid := examine(memos, report)
 	for _, p := range l.policies {
 		if !p.told && !p.grouped {
-			p.origins = nil // their places are not asked for
+			p.forgetOrigins()
 		}
 	}
 	return valid
@@ -39,33 +39,31 @@ func (l *loader) judge(memos []*policy.Memo) *policy.Valid {
 func Examine(specs []policy.Spec, report func(policy.Problem)) *policy.Valid {
 	memos := make([]*policy.Memo, len(specs))
 	for i := range specs {
-		memos[i] = policy.NewMemo(specs[i])
+		memos[i] = newMemo(specs[i])
 	}
 	return examine(memos, report)
 }
 
+// newMemo returns a Memo that has the rules of this package, too.
+func newMemo(s policy.Spec) *policy.Memo { return policy.NewMemo(s, checkList) }
+
 // examine is Examine for specs that may have been examined before.
 func examine(memos []*policy.Memo, report func(policy.Problem)) *policy.Valid {
-	regexes, refused := regexFindings{}, false
-	checkLists(memos, func(p policy.Problem) {
-		refused = refused || p.Level == policy.Error
+	regexes := regexFindings{}
+	more := func(p policy.Problem) {
 		regexes.note(p)
 		report(p)
-	})
-	valid := policy.ExamineMemos(memos, func(p policy.Problem) {
+	}
+	return policy.ExamineMemos(memos, more, func(p policy.Problem) {
 		if !regexes.cover(p) {
 			report(p)
 		}
 	})
-	if refused {
-		return nil
-	}
-	return valid
 }
 
 // anyBroken reports whether something in any policy could not be read.
 func (l *loader) anyBroken() bool {
-	return l.left || slices.ContainsFunc(l.policies, func(p *source) bool { return p.broken })
+	return l.left || slices.ContainsFunc(l.policies, func(p *judged) bool { return p.broken })
 }
 
 // followsFromBroken are the codes of problems that a policy may have only
@@ -74,7 +72,7 @@ var followsFromBroken = map[string]bool{
 	"name-missing": true, "origins-missing": true, "opt-in-unused": true, "post-always-allowed": true,
 }
 
-func (l *loader) addProblem(p policy.Problem, src *source) {
+func (l *loader) addProblem(p policy.Problem, src *judged) {
 	at, field, g := src.locate(p.Field)
 	if l.found.isBroken(at) {
 		return

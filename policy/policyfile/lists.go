@@ -10,23 +10,7 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkLists has the rules that need the list of public suffixes or the tables of IDNA. It
-// looks at the policies with credentials first, since some warnings are errors there.
-func checkLists(memos []*policy.Memo, report func(policy.Problem)) {
-	for _, credentials := range []bool{true, false} {
-		for i, m := range memos {
-			if m.Spec().CORS.AllowCredentials != credentials {
-				continue
-			}
-			m.Report(checkList, func(p policy.Problem) {
-				p.Spec = i
-				report(p)
-			})
-		}
-	}
-}
-
-// checkList is checkLists for one spec.
+// checkList has the rules that need the list of public suffixes or the tables of IDNA.
 func checkList(s *policy.Spec, report func(policy.Problem)) {
 	c := listCheck{s: s, report: report}
 	c.checkHosts()

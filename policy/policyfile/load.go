@@ -107,7 +107,7 @@ type loader struct {
 	groups   map[string]*group // :: name
 	named    []*group          // in order of the files
 	listed   map[string]*list  // :: name of a group file
-	policies []*source
+	policies []*judged
 	unknown  int  // groups that are named and do not exist
 	partial  bool // a file could not be read: what it has is unknown
 	left     bool // a policy that could not be read was left out

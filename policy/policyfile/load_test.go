@@ -194,10 +194,12 @@ func TestEntryOfFindsTheEntryOfAnOrigin(t *testing.T) {
 	empty, two := &group{members: &members{}}, &group{members: &members{}}
 	two.add("https://a.example", top)
 	two.add("https://b.example", top)
-	p := &source{origins: []originEntry{{group: empty}, {text: "x"}, {group: two}, {group: empty}, {group: empty}, {text: "y"}, {group: empty}}}
-	p.expand()
+	p := &judged{source: &source{grouped: true}}
+	for _, g := range []*group{empty, nil, two, empty, empty, nil, empty} {
+		p.origins, p.groups = append(p.origins, originEntry{text: "x"}), append(p.groups, g)
+	}
 	var got []int
-	for i := range p.spec.CORS.AllowOrigins {
+	for i := range p.expand().CORS.AllowOrigins {
 		got = append(got, p.entryOf(i))
 	}
 	if want := []int{1, 2, 2, 5}; !slices.Equal(got, want) {

@@ -68,7 +68,7 @@ func newMemory() memory { return memory{files: map[string]file{}, lists: map[str
 // file is what a policy file says.
 type file struct {
 	sum      sum // of its content
-	policies []*source
+	policies []*judged
 	groups   []*group
 }
 

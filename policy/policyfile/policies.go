@@ -9,31 +9,45 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// source is one policy as it was read.
+// source is one policy as it was read. Nothing changes it afterwards: loads share it.
 type source struct {
 	*where
-	spec policy.Spec // without its origins, but while they are expanded
+	spec policy.Spec // without its origins
 	// origins are the entries of allowOrigins as they are written. There are none if
 	// they are no longer needed, since there may be millions.
 	origins []originEntry
 	grouped bool // one of them is a group
 	unread  bool // something in it could not be read
-	// What follows from it, and from its groups.
+}
+
+// judged is a policy in one load, with the groups that it has there.
+type judged struct {
+	*source
+	// groups are what its entries stand for, nil if that is themselves, and starts the
+	// indexes of their first origins in the spec. There are none if no entry is a group.
+	groups  []*group
+	starts  []int
 	count   int  // of its origins
 	regexes int  // size of its regexes; 0 if it is not known yet
 	broken  bool // something in it, or in its groups, could not be read
-	told    bool // there was something to say of it
+	told    bool // there was something to say of it, now or before
 	memo    *policy.Memo
 }
 
-// again returns p for another load, which may have other groups.
-func (p *source) again() *source {
-	if !p.grouped {
-		return p
-	}
+// again returns what p is at first in another load, which may have other groups.
+func (p *judged) again() *judged {
 	next := *p
-	next.origins = slices.Clone(p.origins)
 	return &next
+}
+
+// forgetOrigins is for a policy of which nobody asks where its origins are.
+func (p *judged) forgetOrigins() {
+	if len(p.origins) == 0 {
+		return
+	}
+	without := *p.source
+	without.origins = nil
+	p.source = &without
 }
 
 // where has the places of what a policy was read from.
@@ -46,10 +60,8 @@ type where struct {
 
 // originEntry is an entry of allowOrigins.
 type originEntry struct {
-	text  string
-	at    pos
-	group *group // what "group:NAME" stands for, else nil
-	start int    // index of its first origin in the spec
+	text string
+	at   pos
 }
 
 // field returns the path of the policy in the file.
@@ -138,14 +150,13 @@ func (d *document) readPolicy(n *yaml.Node, i int) {
 		d.fail(n, "yaml-type", p.field(), "", "there is no field, and a policy is meant", `write its fields, as "name: api"`)
 	}
 	p.unread = d.errors > before
-	p.count = len(p.origins)
 	p.grouped = slices.ContainsFunc(p.origins, func(e originEntry) bool { return strings.HasPrefix(e.text, groupPrefix) })
-	d.l.keep(p)
+	d.l.keep(&judged{source: p, count: len(p.origins)})
 }
 
 // keep keeps p to be judged, unless nothing that could be said of it would be
 // shown.
-func (l *loader) keep(p *source) {
+func (l *loader) keep(p *judged) {
 	switch {
 	case len(p.places) == 0:
 		l.left = true
@@ -187,7 +198,7 @@ func (d *document) readOrigins(n *yaml.Node, field string) []originEntry {
 
 // locate returns the place of a field of p's spec, its path in the file, and
 // the group that it belongs to, if any.
-func (p *source) locate(field string) (at spot, path string, g *group) {
+func (p *judged) locate(field string) (at spot, path string, g *group) {
 	if list, index := cutIndex(field); list == originsField && index >= 0 {
 		return p.locateOrigin(list, index)
 	}
@@ -222,14 +233,13 @@ func (p *where) find(field string, index int) pos {
 }
 
 // locateOrigin returns the place of the spec's origin at index.
-func (p *source) locateOrigin(list string, index int) (spot, string, *group) {
+func (p *judged) locateOrigin(list string, index int) (spot, string, *group) {
 	i := p.entryOf(index)
-	e := p.origins[i]
-	if e.group == nil {
-		return spot{p.file, e.at}, p.field() + "." + item(list, i), nil
+	if p.groups == nil || p.groups[i] == nil {
+		return spot{p.file, p.origins[i].at}, p.field() + "." + item(list, i), nil
 	}
-	member := index - e.start
-	return spot{e.group.file, e.group.at(member)}, item("originGroups."+e.group.name, member), e.group
+	g, member := p.groups[i], index-p.starts[i]
+	return spot{g.file, g.at(member)}, item("originGroups."+g.name, member), g
 }
 
 // cutIndex cuts "list[3]"; index is -1 if field has none.

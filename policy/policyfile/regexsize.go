@@ -4,7 +4,7 @@ import "regexp/syntax"
 
 // regexSize returns the size of all regexes of p, see the function. If they are longer
 // than most, it is not the whole size.
-func (p *source) regexSize(most int) int {
+func (p *judged) regexSize(most int) int {
 	if p.regexes > 0 {
 		return p.regexes
 	}

@@ -201,14 +201,18 @@ func hindrance(st live.Status) string {
 
 // readiness says that an instance is ready, and whether what it serves may be out of date.
 func readiness(st live.Status) string {
-	if st.LastError == nil {
+	if st.LastError == nil && st.ServedFrom != live.FromState {
 		return "ready"
 	}
 	which, of := "the last good policies, loaded at", st.LoadedAt
 	if st.ServedFrom == live.FromState {
 		which, of = "the last known good policies of", st.StateAt
 	}
-	return fmt.Sprintf("ready, but serving %s %s: %s", which, of.Format(time.RFC3339), printable.Text(st.LastError.Message))
+	why := "the source was not read yet"
+	if st.LastError != nil {
+		why = printable.Text(st.LastError.Message)
+	}
+	return fmt.Sprintf("ready, but serving %s %s: %s", which, of.Format(time.RFC3339), why)
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {

@@ -17,6 +17,7 @@ func TestReadiness(t *testing.T) {
 		"good":                       {live.Status{ServedFrom: live.FromSource, StateAt: at}, "ready"},
 		"the source was lost":        {live.Status{ServedFrom: live.FromSource, StateAt: at.Add(time.Hour), LoadedAt: at, LastError: lost}, "ready, but serving the last good policies, loaded at 2026-03-01T12:00:00Z: read the policies: the store is away\\x1b"},
 		"the source was never there": {live.Status{ServedFrom: live.FromState, StateAt: at, LastError: lost}, "ready, but serving the last known good policies of 2026-03-01T12:00:00Z: read the policies: the store is away\\x1b"},
+		"the source was not read":    {live.Status{ServedFrom: live.FromState, StateAt: at}, "ready, but serving the last known good policies of 2026-03-01T12:00:00Z: the source was not read yet"},
 	} {
 		if got := readiness(c.status); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

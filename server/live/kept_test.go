@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/server/live"
@@ -65,7 +66,7 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 			k := &keeper{copied: &released{memory: newMemory(policyFile(1)), release: revision(6)}}
 			var loads []live.Load
 			w := watcherFunc(func() func(live.Load) { return func(l live.Load) { loads = append(loads, l) } })
-			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: k, Watchers: []live.Watcher{w}, Logger: log.logger()}
+			r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: k, KeptFirst: true, Watchers: []live.Watcher{w}, Logger: log.logger()}
 			if err := r.Load(t.Context()); err != nil || src.count() != 0 {
 				t.Fatalf("Load: %v, and the source was read %d times", err, src.count())
 			}
@@ -112,7 +113,7 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 // TestWhatWasKeptServesBeforeTheSourceAnswers has a source of which no Watch tells.
 func TestWhatWasKeptServesBeforeTheSourceAnswers(t *testing.T) {
 	src := newSteered(policyFile(2))
-	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: &keeper{copied: newMemory(policyFile(1))}}
+	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: &keeper{copied: newMemory(policyFile(1))}, KeptFirst: true}
 	if err := r.Load(t.Context()); err != nil || servedMaxAge(t, keptBy(r)) != "1" {
 		t.Fatalf("Load: %v, %+v", err, r.Status())
 	}
@@ -122,6 +123,55 @@ func TestWhatWasKeptServesBeforeTheSourceAnswers(t *testing.T) {
 	if got := servedMaxAge(t, keptBy(r)); got != "2" {
 		t.Errorf("served %s", got)
 	}
+}
+
+// TestTheSourceServesFirst if it is good, and soon enough.
+func TestTheSourceServesFirst(t *testing.T) {
+	copied := &keeper{copied: newMemory(policyFile(1))}
+	for name, c := range map[string]struct {
+		content, first string // what the source has, and the maxAge that serves first
+		hangs          time.Duration
+		keeper         live.Keeper
+		from           live.Provenance
+	}{
+		"it is good":                        {policyFile(2), "2", 0, copied, live.FromSource},
+		"it takes a while":                  {policyFile(2), "2", 5 * time.Second, copied, live.FromSource},
+		"it takes long":                     {policyFile(2), "1", time.Minute, copied, live.FromState},
+		"it has mistakes":                   {brokenFile, "1", 0, copied, live.FromState},
+		"it takes long, nothing was kept":   {policyFile(2), "2", time.Minute, &keeper{}, live.FromSource},
+		"it has mistakes, nothing was kept": {brokenFile, "", 0, &keeper{}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				src := &deaf{newMemory(c.content), c.hangs}
+				r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Keeper: c.keeper}
+				err := r.Load(t.Context())
+				if got := r.Status(); got.ServedFrom != c.from || (err == nil) != got.Ready || got.LastError == nil != got.Ready {
+					t.Errorf("Load: %v, %+v", err, got)
+				}
+				if c.first != "" && servedMaxAge(t, keptBy(r)) != c.first {
+					t.Errorf("served %q, want %s", servedMaxAge(t, keptBy(r)), c.first)
+				}
+				stop := servertest.Run(t, r.Run)
+				time.Sleep(2 * time.Minute)
+				if got := r.Status(); (got.LastError != nil) != (c.content == brokenFile) || got.LastError == nil && got.ServedFrom != live.FromSource {
+					t.Errorf("later: %+v", got)
+				}
+				stop()
+			})
+		})
+	}
+}
+
+// deaf is a memory that takes its time, whoever waits for it.
+type deaf struct {
+	*memory
+	hangs time.Duration
+}
+
+func (d *deaf) Read(ctx context.Context) (live.Reading, error) {
+	time.Sleep(d.hangs)
+	return d.memory.Read(ctx)
 }
 
 func TestWhatWasKeptIsRefused(t *testing.T) {

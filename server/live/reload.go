@@ -26,9 +26,13 @@ type Reloader struct {
 	Source Source
 	// Sinks get each good set, in this order.
 	Sinks []Sink
-	// Keeper keeps each good reading, right after it serves. What it has kept serves from
-	// the first load until the source has good policies; nil means that nothing is kept.
+	// Keeper keeps each good reading, right after it serves. If the first load finds no good
+	// policies, what was kept serves until the source has some; nil means that nothing is
+	// kept.
 	Keeper Keeper
+	// KeptFirst has what was kept serve before the source is read, which may take long. It
+	// may be older than what the source has.
+	KeptFirst bool
 	// Watchers are told of each load.
 	Watchers []Watcher
 	// Each value of Signals asks for a reload, as for SIGHUP; nil means that none
@@ -149,9 +153,8 @@ func (r *Reloader) gather() []chan<- verdict {
 }
 
 // Load loads what the source has now. Call it before Run, so that a service does not
-// start without policies. If nothing serves yet, and the Keeper has good policies, it
-// loads these, and has Run load the source at once: the source may take long. It does
-// not log a refusal, which the caller reports: the error is a *LoadError. If ctx has
+// start without policies. If nothing serves yet, what the Keeper has may serve instead; then
+// it has Run load the source at once. It does not log a refusal, which the caller reports: the error is a *LoadError. If ctx has
 // ended, an error says nothing about the policies, and is not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.setup()
@@ -160,16 +163,67 @@ func (r *Reloader) Load(ctx context.Context) error {
 	l := Load{At: time.Now()}
 	defer r.begin()(&l)
 	before := r.Status()
-	if !before.Ready && r.loadKept(ctx) {
-		r.notice()
-	} else if l.Err = r.loadSource(ctx); l.Err != nil {
-		if l.Cut = ctx.Err() != nil; !l.Cut {
-			r.refuse(l.Err)
-		}
+	if before.Ready || r.Keeper == nil {
+		l.Err = r.loadSource(ctx)
+	} else {
+		l.Err = r.loadFirst(ctx)
+	}
+	if l.Cut = l.Err != nil && ctx.Err() != nil; l.Err != nil && !l.Cut {
+		r.refuse(l.Err)
 	}
 	l.Status = r.Status()
 	l.Changed = l.Status.Generation != before.Generation
 	return l.Err
+}
+
+// firstPatience is how long the source may take at the start, if something is kept.
+const firstPatience = 10 * time.Second
+
+// loadFirst serves what the source has, or the Keeper. The error is of the source.
+func (r *Reloader) loadFirst(ctx context.Context) error {
+	if r.KeptFirst {
+		if r.loadKept(ctx) {
+			return nil
+		}
+		return r.loadSource(ctx)
+	}
+	res, err := r.readSoon(ctx)
+	if err == nil {
+		err = r.serveSource(res)
+	}
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return err
+	case r.loadKept(ctx):
+		return nil
+	case errors.Is(err, errLate):
+		return r.loadSource(ctx)
+	}
+	return err
+}
+
+var errLate = errors.New("the source does not answer")
+
+// readSoon reads the source, unless that takes too long. A disk that hangs ends with no
+// context.
+func (r *Reloader) readSoon(ctx context.Context) (Reading, error) {
+	limited, cancel := context.WithTimeout(ctx, firstPatience)
+	defer cancel()
+	type answer struct {
+		res Reading
+		err error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		res, err := Check(limited, r.Source)
+		answers <- answer{res, err}
+	}()
+	select {
+	case <-limited.Done():
+		return Reading{}, &LoadError{Err: errLate}
+	case a := <-answers:
+		return a.res, a.err
+	}
 }
 
 // loadSource serves what the source has. The error is a *LoadError.
@@ -178,6 +232,10 @@ func (r *Reloader) loadSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return r.serveSource(res)
+}
+
+func (r *Reloader) serveSource(res Reading) error {
 	if err := r.serveReading(res, FromSource); err != nil {
 		return err
 	}
@@ -187,15 +245,15 @@ func (r *Reloader) loadSource(ctx context.Context) error {
 	return nil
 }
 
-// loadKept serves what the Keeper has, and reports whether that is good. If it is not,
-// the log says why.
+// loadKept serves what the Keeper has, until the source is loaded, and reports whether that
+// is good. If it is not, the log says why.
 func (r *Reloader) loadKept(ctx context.Context) bool {
-	if r.Keeper == nil {
-		return false
-	}
 	res, err := Check(ctx, r.Keeper)
 	if err == nil {
 		err = r.serveReading(res, FromState)
+	}
+	if err == nil {
+		r.notice()
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, fs.ErrNotExist) {
 		r.log().Error("the last known good policies are refused", "error", r.logMistakes(err))

@@ -42,6 +42,8 @@ type Config struct {
 	// State keeps the last known good policies for a start while the source is away; nil
 	// means that nothing does.
 	State *state.Dir
+	// StateFirst has these serve before the source is read: see live.Reloader.KeptFirst.
+	StateFirst bool
 	// GRPC is the listener that Envoy asks, with its open Listener, its TLS, limits
 	// and drain; required. New fills in the rest.
 	GRPC *server.Server
@@ -107,7 +109,7 @@ func New(c Config) *Service {
 	s.runs = append(s.runs, s.denied.Run)
 	s.grpc.Handler, s.grpc.Meter, s.grpc.Logger = handler, s.metrics, c.Logger
 	s.Reloader = &live.Reloader{
-		Source: c.Source, Signals: c.Signals, Logger: c.Logger, Version: c.Version,
+		Source: c.Source, KeptFirst: c.StateFirst, Signals: c.Signals, Logger: c.Logger, Version: c.Version,
 		Sinks:    append([]live.Sink{handler, s.metrics, s.denied}, c.Sinks...),
 		Watchers: append([]live.Watcher{s.metrics}, c.Watchers...),
 	}

@@ -1,7 +1,8 @@
 package state
 
 import (
-	"bufio"
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -33,11 +34,19 @@ const (
 type commit struct {
 	At      time.Time    `json:"at"`
 	Release live.Release `json:"release,omitzero"`
-	// Served is the last release of a store, also if policies of another source are kept.
+	// Served is the last release of a store, also if policies of another source are kept,
+	// and Lost tells that the store has lost it.
 	Served live.Release `json:"served,omitzero"`
+	Lost   bool         `json:"lost,omitempty"`
 	// Files is the manifest's sum, in hexadecimal.
 	Files string `json:"files"`
 }
+
+// A commit begins so, and its frame is not larger.
+const (
+	commitBegin = `{"at":`
+	maxCommit   = 64 << 10
+)
 
 // sumOfAll returns the sum of all names and contents.
 func sumOfAll(files map[string]sum) string {
@@ -98,46 +107,41 @@ func parseFile(payload []byte) (name string, p packed, err error) {
 	return name, packed{sum: sum(rest[:sha256.Size]), data: rest[sha256.Size:]}, nil
 }
 
-// content is what a generation has at its last whole commit.
+// content is what a generation has at its last whole set.
 type content struct {
 	commit
 	files []live.File // sorted by name
 	sums  map[string]sum
-	// rest is why what follows the commit does not count; nil if nothing follows.
-	rest error
+	// damage is why something else in the generation does not count; nil if all is whole.
+	damage error
 }
 
-// readContent reads a generation of that size.
-func readContent(from io.Reader, size int64) (*content, error) {
-	if size > maxGeneration {
-		return nil, fmt.Errorf("it has %d bytes, more than %d", size, maxGeneration)
+// readContent reads a generation. newest is its last commit that can be read, also if the
+// set that it ends is not whole; nil if there is none.
+func readContent(data []byte) (c *content, newest *commit, err error) {
+	frames, found := bytes.CutPrefix(data, []byte(magic))
+	if !found {
+		return nil, nil, errors.New("it is not a state of this version of corsgate")
 	}
-	r := &frameReader{from: bufio.NewReader(from), left: size}
-	begin := make([]byte, len(magic))
-	if err := r.read(begin); err != nil || string(begin) != magic {
-		return nil, errors.New("it is not a state of this version of corsgate")
+	s := scan{files: map[string]packed{}}
+	s.all(&frameReader{frames})
+	if s.whole == nil {
+		return nil, s.newest, fmt.Errorf("it has no whole set: %w", cmp.Or(s.damage, io.EOF))
 	}
-	var s scan
-	s.files = map[string]packed{}
-	rest := s.all(r)
-	if s.last == nil {
-		return nil, fmt.Errorf("it has no whole set: %w", rest)
-	}
-	c, err := s.unpack()
-	if err != nil {
-		return nil, err
-	}
-	if !errors.Is(rest, io.EOF) || len(s.pending) > 0 {
-		c.rest = rest
-	}
-	return c, nil
+	c, err = s.unpack()
+	return c, s.newest, err
 }
 
 // scan goes over the frames of a generation.
 type scan struct {
-	last    *commit
 	files   map[string]packed // at the last commit
 	pending []change          // since then
+	newest  *commit           // that can be read
+	// damage is the first; from then on a set is only whole if it has what its commit says.
+	damage error
+	// whole is the commit of the last whole set, and has are its files.
+	whole *commit
+	has   map[string]packed
 }
 
 // change is a file that has changed, or is gone.
@@ -146,16 +150,22 @@ type change struct {
 	file *packed // nil if it is gone
 }
 
-// all reads all frames until one cannot be read. The error is why not.
-func (s *scan) all(r *frameReader) error {
+// all takes all frames.
+func (s *scan) all(r *frameReader) {
 	for {
 		k, payload, err := r.next()
-		if err != nil {
-			return err
+		if errors.Is(err, io.EOF) {
+			break
 		}
-		if err := s.frame(k, payload); err != nil {
-			return err
+		if err == nil {
+			err = s.frame(k, payload)
 		}
+		if err != nil && s.damage == nil {
+			s.damage, s.files = err, maps.Clone(s.files)
+		}
+	}
+	if len(s.pending) > 0 && s.damage == nil {
+		s.damage = io.ErrUnexpectedEOF
 	}
 }
 
@@ -163,7 +173,9 @@ func (s *scan) frame(k kind, payload []byte) error {
 	switch k {
 	case kindFile:
 		name, p, err := parseFile(payload)
-		s.pending = append(s.pending, change{name, &p})
+		if err == nil {
+			s.pending = append(s.pending, change{name, &p})
+		}
 		return err
 	case kindRemoved:
 		s.pending = append(s.pending, change{name: string(payload)})
@@ -186,16 +198,27 @@ func (s *scan) commit(payload []byte) error {
 			s.files[p.name] = *p.file
 		}
 	}
-	s.pending, s.last = nil, &c
+	s.pending, s.newest = nil, &c
+	switch {
+	case s.damage == nil:
+		s.whole, s.has = &c, s.files
+	case sumOfAll(sumsOf(s.files)) == c.Files:
+		s.whole, s.has = &c, maps.Clone(s.files)
+	}
 	return nil
 }
 
-// unpack returns the files of the last commit, all of which are what was written.
-func (s *scan) unpack() (*content, error) {
-	c := &content{commit: *s.last, sums: map[string]sum{}}
-	for name, p := range s.files {
-		c.sums[name] = p.sum
+func sumsOf(files map[string]packed) map[string]sum {
+	sums := make(map[string]sum, len(files))
+	for name, p := range files {
+		sums[name] = p.sum
 	}
+	return sums
+}
+
+// unpack returns the files of the last whole set, all of which are what was written.
+func (s *scan) unpack() (*content, error) {
+	c := &content{commit: *s.whole, sums: sumsOf(s.has), damage: s.damage}
 	if sumOfAll(c.sums) != c.Files || len(c.sums) > MaxFiles {
 		return nil, errors.New("its files are not those of its last set")
 	}
@@ -205,8 +228,8 @@ func (s *scan) unpack() (*content, error) {
 	}
 	defer z.Close()
 	total := int64(0)
-	for _, name := range slices.Sorted(maps.Keys(s.files)) {
-		p := s.files[name]
+	for _, name := range slices.Sorted(maps.Keys(s.has)) {
+		p := s.has[name]
 		data, err := z.DecodeAll(p.data, nil)
 		if total += int64(len(data)); err != nil || sha256.Sum256(data) != p.sum || total > MaxBytes {
 			return nil, fmt.Errorf("its file %q is not what was written", name)
@@ -214,9 +237,4 @@ func (s *scan) unpack() (*content, error) {
 		c.files = append(c.files, live.File{Name: name, Data: data})
 	}
 	return c, nil
-}
-
-// same reports whether a set is what c has.
-func (c *content) same(files map[string]sum, release live.Release) bool {
-	return c != nil && c.Release == release && maps.Equal(c.sums, files)
 }

@@ -2,10 +2,10 @@ package state
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 )
 
@@ -59,46 +59,55 @@ func (w *frameWriter) write(k kind, payload []byte) {
 
 var errDamaged = errors.New("a frame is damaged")
 
-// frameReader reads frames of a file that has left more bytes.
-type frameReader struct {
-	from *bufio.Reader
-	left int64
-}
+// frameReader reads the frames of a generation.
+type frameReader struct{ data []byte }
 
-// next returns a frame; the error is io.EOF after the last one.
+// next returns a frame; the error is io.EOF after the last one. A damaged one is left: it
+// goes on behind it if its length is right, or else at the next commit.
 func (r *frameReader) next() (kind, []byte, error) {
-	if r.left == 0 {
+	if len(r.data) == 0 {
 		return 0, nil, io.EOF
 	}
-	header := make([]byte, headerSize)
-	if err := r.read(header); err != nil {
-		return 0, nil, err
-	}
-	length := int64(binary.BigEndian.Uint32(header[1:]))
-	if length > r.left-sha256.Size {
+	size, good := frameSize(r.data)
+	if !good {
+		r.data = r.data[goOn(r.data, size):]
 		return 0, nil, errDamaged
 	}
-	payload := make([]byte, length)
-	if err := r.read(payload); err != nil {
-		return 0, nil, err
-	}
-	var s sum
-	if err := r.read(s[:]); err != nil {
-		return 0, nil, err
-	}
-	if s != frameSum(header, payload) {
-		return 0, nil, errDamaged
-	}
-	return kind(header[0]), payload, nil
+	frame := r.data[:size]
+	r.data = r.data[size:]
+	return kind(frame[0]), frame[headerSize : size-sha256.Size], nil
 }
 
-func (r *frameReader) read(into []byte) error {
-	if int64(len(into)) > r.left {
-		return errDamaged
+// frameSize returns the size of the frame that data begins with, as its header says; it is
+// 0 if that is beyond the end. good tells that the frame is what was written.
+func frameSize(data []byte) (size int, good bool) {
+	if len(data) < headerSize+sha256.Size {
+		return 0, false
 	}
-	r.left -= int64(len(into))
-	if _, err := io.ReadFull(r.from, into); err != nil {
-		return fmt.Errorf("read a frame: %w", err)
+	length := int64(binary.BigEndian.Uint32(data[1:headerSize]))
+	if length > int64(len(data)-headerSize-sha256.Size) {
+		return 0, false
 	}
-	return nil
+	end := headerSize + int(length)
+	size = end + sha256.Size
+	return size, frameSum(data[:headerSize], data[headerSize:end]) == sum(data[end:size])
+}
+
+// goOn returns where a frame is behind a damaged one, whose header says that size.
+func goOn(data []byte, size int) int {
+	if _, good := frameSize(data[size:]); size > 0 && (good || size == len(data)) {
+		return size
+	}
+	for at := headerSize + 1; at < len(data); at++ {
+		found := bytes.Index(data[at:], []byte(commitBegin))
+		if found < 0 {
+			break
+		}
+		at += found
+		begin := data[at-headerSize:]
+		if size, good := frameSize(begin[:min(len(begin), maxCommit)]); good && size > 0 && kind(begin[0]) == kindCommit {
+			return at - headerSize
+		}
+	}
+	return len(data)
 }

@@ -8,8 +8,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/corsgate/corsgate/server/disk"
@@ -18,12 +18,13 @@ import (
 
 // The names in a state folder.
 const (
-	lockName   = "lock"
-	nextName   = "next"             // the generation that is being written
-	namePlain  = "good-%016d.state" // of a generation, by its number
-	namePrefix = "good-"
-	nameSuffix = ".state"
+	lockName  = "lock"
+	nextName  = "next"             // the generation that is being written
+	namePlain = "good-%016d.state" // of a generation, by its number
 )
+
+// generationName is what namePlain makes.
+var generationName = regexp.MustCompile(`^good-[0-9]{16}\.state$`)
 
 // slack is how much a generation may grow beside its own size.
 const slack = 64 << 10
@@ -36,7 +37,7 @@ func generations(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), namePrefix) && strings.HasSuffix(e.Name(), nameSuffix) && len(e.Name()) == len(fmt.Sprintf(namePlain, 0)) {
+		if generationName.MatchString(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
@@ -45,23 +46,26 @@ func generations(dir string) ([]string, error) {
 	return names, nil
 }
 
-// number returns the number in a name; of another file's name it is 0.
+// number returns the number in a generation's name.
 func number(name string) (n uint64) {
-	_, _ = fmt.Sscanf(name, namePlain, &n) // what has no number counts as the first
+	_, _ = fmt.Sscanf(name, namePlain, &n) // it has one
 	return n
 }
 
-func readGeneration(path string) (*content, error) {
-	f, err := os.Open(path)
+// readGeneration is readContent of a file.
+func readGeneration(path string) (*content, *commit, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
+	if info.Size() > maxGeneration {
+		return nil, nil, fmt.Errorf("it has %d bytes, more than %d", info.Size(), int64(maxGeneration))
+	}
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return readContent(f, info.Size())
+	return readContent(data)
 }
 
 // writer writes sets to a folder. It is used by one goroutine.
@@ -70,7 +74,8 @@ type writer struct {
 	packer *packer
 	have   *content // what is in the folder, without its files; nil: nothing
 	name   string   // of the generation that has it; empty: none
-	newest uint64   // the highest number of a generation
+	served live.Release
+	newest uint64 // the highest number of a generation
 
 	// A generation is only added to by the process that began it, and not after an
 	// error: what follows its last commit may be damaged.
@@ -78,30 +83,55 @@ type writer struct {
 	base, size int64    // of out, at its begin and now
 }
 
-// store brings a set to the disk, unless it is there. It reports whether it was not.
-func (w *writer) store(r *live.Reading) (stored bool, err error) {
+// store brings a set to the disk, unless it is there. It reports whether it was not. lost
+// tells that the store has lost what has served.
+func (w *writer) store(r *live.Reading, lost bool) (stored bool, err error) {
 	files, err := sums(r.Files)
 	if err != nil {
 		return false, err
 	}
-	if w.have.same(files, r.Release) {
+	next := &content{sums: files, commit: commit{At: time.Now().UTC(), Release: r.Release, Served: r.Release, Lost: lost}}
+	if r.Release.Epoch == "" {
+		next.Served = w.served
+	}
+	if w.have.same(next) {
 		return false, nil
 	}
-	next := &content{sums: files, commit: commit{At: time.Now().UTC(), Release: r.Release, Files: sumOfAll(files)}}
-	next.Served = r.Release
-	if r.Release.Epoch == "" && w.have != nil {
-		next.Served = w.have.Served
+	next.Files = sumOfAll(files)
+	return true, w.write(r.Files, next)
+}
+
+// same reports whether next says nothing else than what is there.
+func (c *content) same(next *content) bool {
+	return c != nil && c.Release == next.Release && c.Served == next.Served && c.Lost == next.Lost && maps.Equal(c.sums, next.sums)
+}
+
+// storeLoss notes whether the store has lost what has served. That is rare, so that the set
+// is read again.
+func (w *writer) storeLoss(lost bool) error {
+	set, _, err := readGeneration(filepath.Join(w.dir, w.name))
+	if err != nil {
+		return err
 	}
+	if set.Files != w.have.Files {
+		return errors.New("the last set is not there any more")
+	}
+	next := &content{commit: w.have.commit, sums: w.have.sums}
+	next.Served, next.Lost = w.served, lost
+	return w.write(set.files, next)
+}
+
+// write writes a set, in the generation that it goes on with, or in a new one.
+func (w *writer) write(files []live.File, next *content) (err error) {
 	if w.out == nil || w.size > 2*w.base+slack {
-		err = w.begin(r.Files, next)
-	} else if err = w.add(r.Files, next); err != nil {
+		err = w.begin(files, next)
+	} else if err = w.add(files, next); err != nil {
 		err = errors.Join(err, w.close())
 	}
-	if err != nil {
-		return false, err
+	if err == nil {
+		w.have, w.served = next, next.Served
 	}
-	w.have = next
-	return true, nil
+	return err
 }
 
 // begin begins a generation, which is the newest once it is whole.

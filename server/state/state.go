@@ -33,6 +33,7 @@ type Dir struct {
 	lock *os.File
 
 	served live.Release // at the start
+	lost   bool         // at the start
 	writer writer       // of the goroutine that writes
 	pause  time.Duration
 
@@ -44,6 +45,7 @@ type Dir struct {
 	start *content      // what was there at the start; nil: nothing, or it is out of date
 	place string        // of start
 	want  *live.Reading // what is not written yet; nil: nothing
+	loss  bool          // the store has lost what has served
 	kept  time.Time
 }
 
@@ -75,10 +77,24 @@ func Open(path string, log *slog.Logger) (*Dir, error) {
 			writer: writer{dir: path, packer: packer},
 		}
 		if err = d.readStart(); err == nil {
+			d.checkStart()
 			return d, nil
 		}
 	}
 	return nil, errors.Join(err, lock.Close())
+}
+
+// OpenCopy reads a folder, or a copy of one, that somebody else may use. Nothing is written
+// to it, and what is returned has nothing but Read and Served.
+func OpenCopy(path string) (*Dir, error) {
+	d := &Dir{path: path, log: slog.New(slog.DiscardHandler)}
+	if err := d.readStart(); err != nil {
+		return nil, err
+	}
+	if d.start == nil {
+		return nil, fmt.Errorf("the folder %q has no policies that an instance has kept", path)
+	}
+	return d, nil
 }
 
 // ownersCount says that the mode of a folder tells who may write to it.
@@ -99,29 +115,44 @@ func lockFile(path string) (*os.File, error) {
 	return f, err
 }
 
-// readStart reads the newest generation that can be read.
+// readStart reads the newest whole set, and what has served at last.
 func (d *Dir) readStart() error {
 	names, err := generations(d.path)
 	if err != nil {
 		return err
 	}
+	var newest *commit
 	for i, name := range names {
+		c, last, err := readGeneration(filepath.Join(d.path, name))
 		if i == 0 {
 			d.writer.newest = number(name)
 		}
-		c, err := readGeneration(filepath.Join(d.path, name))
+		if newest == nil && last != nil { // what is damaged cannot be served, and still says what has
+			newest = last
+			d.served, d.lost, d.loss, d.writer.served = last.Served, last.Lost, last.Lost, last.Served
+		}
 		if err != nil {
 			d.log.Error("last known good policies cannot be read, the ones before are tried", "file", name, "error", err)
 			continue
 		}
-		if c.rest != nil {
-			d.log.Warn("the end of the last known good policies cannot be read, a write was cut off or the file is damaged", "file", name, "error", c.rest)
+		if c.damage != nil {
+			d.log.Warn("last known good policies are not whole, a write was cut off or the file is damaged", "file", name, "error", c.damage)
 		}
-		d.start, d.place, d.kept, d.served = c, filepath.Join(d.path, name), c.At, c.Served
+		d.start, d.place, d.kept = c, filepath.Join(d.path, name), c.At
 		d.writer.have, d.writer.name = &content{commit: c.commit, sums: c.sums}, name
 		return nil
 	}
 	return nil
+}
+
+// checkStart has nothing serve that is older than what has served of a store.
+func (d *Dir) checkStart() {
+	if d.start == nil || d.start.Release.Epoch == "" || d.start.Release == d.served {
+		return
+	}
+	d.log.Error("the last known good policies do not serve, since they are older than what has served, which is damaged",
+		"file", d.place, "revision", d.start.Release.Revision, "served", d.served.Revision)
+	d.start, d.kept = nil, time.Time{}
 }
 
 // Close unlocks the folder of a Dir that is not run.
@@ -131,7 +162,22 @@ func (d *Dir) Close() error { return d.lock.Close() }
 func (d *Dir) Keep(r live.Reading) {
 	d.mu.Lock()
 	d.start, d.want = nil, &r
+	if r.Release.Epoch != "" {
+		d.loss = false
+	}
 	d.mu.Unlock()
+	d.wakeUp()
+}
+
+// NoteLost notes that the store has lost what has served: see Lost.
+func (d *Dir) NoteLost() {
+	d.mu.Lock()
+	d.loss = true
+	d.mu.Unlock()
+	d.wakeUp()
+}
+
+func (d *Dir) wakeUp() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -160,6 +206,9 @@ func (d *Dir) Kept() time.Time {
 // Served returns the last release of a store that had served at the start; it is zero if
 // none had.
 func (d *Dir) Served() live.Release { return d.served }
+
+// Lost reports whether the store had lost that release when it was last read.
+func (d *Dir) Lost() bool { return d.lost }
 
 // Failures returns how many writes have failed.
 func (d *Dir) Failures() uint64 { return d.failures.Load() }
@@ -203,12 +252,17 @@ func (d *Dir) follow(ctx context.Context) {
 // write writes what is wanted last.
 func (d *Dir) write() {
 	d.mu.Lock()
-	want := d.want
+	want, loss := d.want, d.loss
 	d.mu.Unlock()
-	if want == nil {
+	stored, err := false, error(nil)
+	switch have := d.writer.have; {
+	case want != nil:
+		stored, err = d.writer.store(want, loss)
+	case have == nil || have.Lost == loss:
 		return
+	default:
+		err = d.writer.storeLoss(loss)
 	}
-	stored, err := d.writer.store(want)
 	if err != nil {
 		d.failures.Add(1)
 		d.told.Tell(d.log.Error, "the last known good policies are not written, which is tried again; they serve all the same", "folder", d.path, "error", err)

@@ -185,7 +185,7 @@ func TestAFailedWrite(t *testing.T) {
 	d, err := Open(path, textLogger(log))
 	must(t, err)
 	d.pause = 1 << 20 // a millisecond
-	r := &live.Reloader{Source: fixed{reading(2, numbered(2))}, Keeper: d}
+	r := &live.Reloader{Source: fixed{reading(2, numbered(2))}, Keeper: d, KeptFirst: true}
 	must(t, errors.Join(r.Load(t.Context()), r.Load(t.Context()))) // of the folder, and of the source
 	stop := running(t, d)
 	servertest.Await(t, "failures", func() bool { return d.Failures() > 1 })

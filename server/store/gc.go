@@ -10,7 +10,10 @@ import (
 
 // Collected counts what GC has deleted, or would.
 type Collected struct {
-	Records     int `json:"records"`
+	Records int `json:"records"`
+	// Earlier are those of the records that are of before a restore: the present history has
+	// none of them, however many are kept.
+	Earlier     int `json:"earlier"`
 	Units       int `json:"units"`
 	Checkpoints int `json:"checkpoints"`
 	// Kept is the oldest revision that is left.
@@ -37,6 +40,7 @@ func GC(ctx context.Context, b Backend, keep int, dry bool) (Collected, error) {
 type collection struct {
 	*reader
 	needed map[string]bool // keys
+	begins string          // what the keys of the epoch's first release begin with; empty if that was collected
 	Collected
 }
 
@@ -128,9 +132,10 @@ func (c *collection) need(prefix string, keys ...string) {
 func (c *collection) base(ctx context.Context, rec *record, hasCheckpoint, dry bool) error {
 	c.Kept = rec.Rev
 	if rec.Parent == (Ref{}) {
+		c.begins = recordPrefix + revisionKey(rec.Rev)
 		return nil // its record says it all
 	}
-	s, err := c.read(ctx, rec.Epoch, rec.ref(), nil)
+	s, err := c.read(ctx, rec, nil)
 	if err != nil {
 		return err
 	}
@@ -171,6 +176,9 @@ func (c *collection) garbage(listed []Object) []Object {
 		switch {
 		case strings.HasPrefix(o.Key, recordPrefix):
 			c.Records++
+			if o.Key < c.begins {
+				c.Earlier++
+			}
 		case strings.HasPrefix(o.Key, unitPrefix):
 			c.Units++
 		case strings.HasSuffix(o.Key, "/index"):

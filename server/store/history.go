@@ -54,7 +54,7 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 // Pull returns the release of a revision, every hash checked; 0 is the one that serves.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
-	l, _, err := r.latest(ctx, nil, revision == 0)
+	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)
 	switch {
 	case err != nil:
 		return nil, err
@@ -80,18 +80,30 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	case revision > l.Rev:
 		return nil, fmt.Errorf("there is no revision %d: the newest is %d", revision, l.Rev)
 	case l.Parent == Ref{}:
-		return nil, fmt.Errorf("there is no release before revision %d", l.Rev)
+		return nil, before(revision, l.record)
 	}
-	chain, err := r.chain(ctx, l.Epoch, l.Parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
+	parent, err := r.record(ctx, l.Epoch, l.Parent)
+	if err != nil {
+		return nil, gone(l.Parent.Revision, err)
+	}
+	chain, err := r.chain(ctx, parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
 	if err != nil {
 		return nil, gone(revision, err)
 	}
 	found := chain[len(chain)-1]
 	if revision != 0 && found.Rev != revision {
-		return nil, gone(revision, fault(CodeRecordMissing, "the epoch begins with revision %d", found.Rev))
+		return nil, before(revision, found)
 	}
-	old, err := r.read(ctx, l.Epoch, found.ref(), nil)
+	old, err := r.read(ctx, found, nil)
 	return old, gone(found.Rev, err)
+}
+
+// before says that a history has no revision before its first one; 0 is any.
+func before(revision uint64, first *record) error {
+	if revision == 0 {
+		return fmt.Errorf("there is no release before revision %d", first.Rev)
+	}
+	return fmt.Errorf("there is no revision %d in this history, which a restore has begun with revision %d", revision, first.Rev)
 }
 
 // gone says of a missing record that its release was collected.

@@ -28,14 +28,34 @@ type Instance struct {
 	Refused string `json:"refused,omitempty"`
 	// LastKnownGood tells that it serves its state, since its source is away.
 	LastKnownGood bool `json:"lastKnownGood,omitempty"`
-	// Envoys counts its Envoys by how they stand to what it serves: ecds.State.
-	Envoys map[string]int `json:"envoys,omitempty"`
+	// Envoys counts its Envoys by how they stand to what it serves: ecds.State. It is nil if
+	// it delivers to none, and empty if none is there.
+	Envoys map[string]int `json:"envoys,omitzero"`
+	// At is when it has reported, to the minute, by its own clock.
+	At time.Time `json:"at,omitzero"`
 	// Silent tells that it has reported within the last day and does so no more. It is
 	// Instances' to say.
 	Silent bool `json:"silent,omitempty"`
+	// Standing is how what it serves stands to what the store has; empty if that is damaged.
+	// It is ReadFleet's to say.
+	Standing Standing `json:"standing,omitempty"`
+	// Process names the process that has reported, and Shared tells that another one does so
+	// by the same name. They are the Reporter's to say.
+	Process string `json:"process,omitempty"`
+	Shared  bool   `json:"shared,omitempty"`
 	// Unreadable says why the report cannot be read, or believed; empty if it can. It has a
 	// name alone then.
 	Unreadable string `json:"unreadable,omitempty"`
+}
+
+// GoesOn reports whether the store goes on from what the instance serves. One that the
+// store has regressed for knows more of that than what the store has left.
+func (i Instance) GoesOn() bool { return i.Standing.GoesOn(i.Refused == CodeRegressed) }
+
+// Outdated reports whether the report is older than an instance leaves it. It was renewed
+// by nobody: the store was set back, or a clock is wrong.
+func (i Instance) Outdated() bool {
+	return !i.Silent && !i.At.IsZero() && time.Since(i.At) > maxReportAge
 }
 
 // report is the object of an instance.
@@ -117,8 +137,17 @@ func readReport(name string, data []byte) Instance {
 	if r.Serves.Revision > maxLost {
 		return Instance{Name: name, Unreadable: fmt.Sprintf("the report names revision %d, which no fleet has", r.Serves.Revision)}
 	}
-	r.Name, r.Unreadable = name, ""
+	r.Name, r.Unreadable, r.Standing = name, "", ""
 	return r.Instance
+}
+
+// Forget forgets instances that are silent. One that reports itself is there again.
+func Forget(ctx context.Context, b Backend, names ...string) error {
+	var objects []Object
+	for _, name := range names {
+		objects = append(objects, Object{Key: rememberPrefix + name})
+	}
+	return newReader(b).delete(ctx, objects)
 }
 
 // Reporter reports an instance: after each change of it, and as long as it runs.
@@ -133,6 +162,13 @@ type Reporter struct {
 	// Failed is told why a report could not be made, once until one can be made again: of
 	// that it is told nil. If it is nil nobody is told.
 	Failed func(error)
+	// Sharing is called when another process is found to report itself by the same name,
+	// once until that has ended. If it is nil nobody is told.
+	Sharing func()
+
+	process string    // names this one in its reports; empty before the first
+	other   time.Time // when a report of another process was found last
+	again   time.Time // when one was last found soon after another
 }
 
 // DefaultJitter is Reporter's.
@@ -143,8 +179,12 @@ const (
 	// known then.
 	reportTTL   = time.Minute
 	rememberTTL = 24 * time.Hour
+	// MaxOutdated is how long an outdated report can stay.
+	MaxOutdated = reportTTL + reportEvery
 	// reportEvery is how often a report is renewed.
 	reportEvery = 20 * time.Second
+	// maxReportAge is more than a report's At is ever behind, and than most clocks differ by.
+	maxReportAge = 3 * time.Minute
 	// reportLook is how often the report is compared.
 	reportLook = 100 * time.Millisecond
 )
@@ -210,6 +250,9 @@ func random(d time.Duration) time.Duration {
 func (r *Reporter) announce(ctx context.Context, i Instance) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	r.compare(limited, i.Name)
+	i.Process, i.Shared = r.process, r.shared()
+	i.At = time.Now().UTC().Truncate(time.Minute) // each other value costs the store a revision
 	data := encode(report{versioned{format}, i})
 	err := r.Backend.Announce(limited, reportPrefix+i.Name, data, reportTTL)
 	if err == nil {
@@ -217,6 +260,37 @@ func (r *Reporter) announce(ctx context.Context, i Instance) error {
 	}
 	return unreachable(ctx, err)
 }
+
+// compare finds out whether another process has reported the name since this one has. What is
+// there once may be of the process that this one replaces: before the first report, or after
+// the store was set back.
+func (r *Reporter) compare(ctx context.Context, name string) {
+	if r.process == "" {
+		r.process = randomID()
+		return
+	}
+	found, err := r.Backend.Get(ctx, reportPrefix+name)
+	if err != nil || len(found) == 0 {
+		return
+	}
+	if process := readReport(name, found[0].Value).Process; process == "" || process == r.process {
+		return
+	}
+	shared := r.shared()
+	if isRecent(r.other) {
+		r.again = time.Now()
+	}
+	r.other = time.Now()
+	if !shared && r.shared() && r.Sharing != nil {
+		r.Sharing()
+	}
+}
+
+// shared reports whether another process may report the name still. Of the two, one may
+// report twice before the other one does.
+func (r *Reporter) shared() bool { return isRecent(r.again) }
+
+func isRecent(t time.Time) bool { return !t.IsZero() && time.Since(t) < 2*reportTTL }
 
 // withdraw has the instance be neither there nor silent.
 func (r *Reporter) withdraw(ctx context.Context, name string) {

@@ -113,6 +113,65 @@ func TestAnInstanceThatDoesNotReportIsSilentForADay(t *testing.T) {
 	})
 }
 
+// TestTwoProcessesOfOneNameAreTold has one end later, and another one take its place.
+func TestTwoProcessesOfOneNameAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		begin := func(b store.Backend) (told *atomic.Int64, stop func()) {
+			told = &atomic.Int64{}
+			r := &store.Reporter{Backend: b, Jitter: -1, Report: func() store.Instance { return store.Instance{Name: "gw"} }, Sharing: func() { told.Add(1) }}
+			return told, servertest.Run(t, r.Run)
+		}
+		shared := func() bool {
+			list, err := store.Instances(t.Context(), m)
+			return err == nil && len(list) == 1 && list[0].Shared
+		}
+		lost := &storetest.Losable{Backend: m}
+		killed := &tampered{Backend: m, before: func(string) error {
+			if lost.Lost.Load() {
+				return errors.New("no route to host")
+			}
+			return nil
+		}}
+		first, stopFirst := begin(killed)
+		time.Sleep(time.Second)
+		lost.Lost.Store(true) // which leaves the report behind
+		stopFirst()
+		old := objects(t, m)["i/now/gw"]
+		second, stopSecond := begin(m)
+		time.Sleep(time.Hour)
+		put(t, m, old.Key, old.Value) // the store is set back
+		time.Sleep(time.Hour)
+		if first.Load()+second.Load() > 0 || shared() {
+			t.Error("who replaces another one is taken for its twin")
+		}
+		third, stopThird := begin(m)
+		time.Sleep(time.Hour)
+		if second.Load() != 1 || third.Load() != 1 || !shared() {
+			t.Errorf("told %d and %d times, want each once", second.Load(), third.Load())
+		}
+		stopSecond()
+		time.Sleep(5 * time.Minute)
+		if shared() {
+			t.Error("the one that is left shares its name with nobody")
+		}
+		stopThird()
+	})
+}
+
+func TestForgottenInstances(t *testing.T) {
+	m := &storetest.Memory{}
+	for _, key := range []string{"i/known/a", "i/known/b", "i/now/b"} {
+		put(t, m, key, []byte(`{"v":1}`))
+	}
+	if err := store.Forget(t.Context(), m, "a", "b", "c"); err != nil {
+		t.Fatal(err)
+	}
+	if got := reported(t, m); got != "b 0 false false false" {
+		t.Errorf("left are %q", got)
+	}
+}
+
 // TestReportsAreRare counts the objects that are put.
 func TestReportsAreRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,16 +27,11 @@ type loaded struct {
 const maxReads = 3
 
 // latest returns the release that serves, nil if there is none, and the target's object.
-// known is as for read. Its texts are only read if that is asked for.
-func (r *reader) latest(ctx context.Context, known *loaded, texts bool) (l *loaded, head Object, err error) {
+// known is as for read. accept may refuse the release by its record, which is nil if there
+// is none. Its texts are only read if that is asked for.
+func (r *reader) latest(ctx context.Context, known *loaded, accept func(*record) error, texts bool) (l *loaded, head Object, err error) {
 	for range maxReads {
-		var t *target
-		if t, head, err = r.readHead(ctx); err != nil || t == nil {
-			return nil, head, err
-		}
-		if l, err = r.read(ctx, t.Epoch, t.Stable, known); err == nil && texts {
-			err = r.fill(ctx, l, known)
-		}
+		l, head, err = r.latestOnce(ctx, known, accept, texts)
 		if code := live.CodeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
 			break
 		}
@@ -44,115 +39,95 @@ func (r *reader) latest(ctx context.Context, known *loaded, texts bool) (l *load
 	return l, head, err
 }
 
+func (r *reader) latestOnce(ctx context.Context, known *loaded, accept func(*record) error, texts bool) (l *loaded, head Object, err error) {
+	rec, head, err := r.headRecord(ctx, known)
+	if err == nil {
+		err = accept(rec)
+	}
+	if err != nil || rec == nil {
+		return nil, head, err
+	}
+	if l, err = r.read(ctx, rec, known); err == nil && texts {
+		err = r.fill(ctx, l, known)
+	}
+	return l, head, err
+}
+
+// anyRecord accepts each record.
+func anyRecord(*record) error { return nil }
+
+// headRecord returns the record that the target names, nil if there is none, and the
+// target's object.
+func (r *reader) headRecord(ctx context.Context, known *loaded) (*record, Object, error) {
+	t, head, err := r.readHead(ctx)
+	if err != nil || t == nil {
+		return nil, head, err
+	}
+	if known != nil && known.Epoch == t.Epoch && known.ref() == t.Stable {
+		return known.record, head, nil
+	}
+	rec, err := r.record(ctx, t.Epoch, t.Stable)
+	return rec, head, err
+}
+
 // maxWalk is how many records are read in a row to come to what is known, rather than a
 // checkpoint.
 const maxWalk = 500
 
-// read returns the manifest of a release. known is one that was read before, or nil; if
-// the release does not go on from it, the fault is CodeRegressed.
-func (r *reader) read(ctx context.Context, epoch string, ref Ref, known *loaded) (*loaded, error) {
-	if known != nil && known.Epoch == epoch {
-		if known.ref() == ref {
-			return known, nil
-		}
-		if err := checkRevision(ref, known.release()); err != nil {
-			return nil, err
-		}
-		if ref.Revision-known.Rev <= maxWalk {
-			l, err := r.since(ctx, epoch, ref, known)
-			if live.CodeOf(err) != CodeRecordMissing {
-				return l, err
-			}
+// read returns the manifest of a release. known is one that was read before, or nil: it
+// saves reads if the release goes on from it.
+func (r *reader) read(ctx context.Context, rec *record, known *loaded) (*loaded, error) {
+	if known != nil && known.Epoch == rec.Epoch && known.ref() == rec.ref() {
+		return known, nil
+	}
+	if known != nil && known.Epoch == rec.Epoch && known.Rev < rec.Rev && rec.Rev-known.Rev <= maxWalk {
+		l, err := r.since(ctx, rec, known)
+		if live.CodeOf(err) != CodeRecordMissing {
+			return l, err
 		}
 	}
-	l, err := r.fromCheckpoint(ctx, epoch, ref)
-	if err == nil && known != nil {
-		err = r.checkSuccessor(ctx, l, known.release())
-	}
-	return l, err
+	return r.fromCheckpoint(ctx, rec)
 }
 
-func regressed(format string, args ...any) error {
-	return fault(CodeRegressed, "the store has "+format+": it has lost releases; corsgate restore has it go on from one that an instance has kept; to follow another store, start with an empty --state-dir", args...)
-}
-
-// forked is for a history that has another record of the revision that is known.
-func forked(known live.Release) error {
-	return regressed("another revision %d than the one that was read from it before", known.Revision)
-}
-
-// checkRevision refuses a release of the known one's epoch that is not later, or the same.
-func checkRevision(ref Ref, known live.Release) error {
-	switch {
-	case ref.Revision < known.Revision:
-		return regressed("revision %d, and %d was read from it before", ref.Revision, known.Revision)
-	case ref.Revision == known.Revision && ref.Hash != known.Hash:
-		return forked(known)
-	}
-	return nil
-}
-
-// checkSuccessor refuses a release that does not go on from the one that is known, as
-// far as the store still has what tells.
-func (r *reader) checkSuccessor(ctx context.Context, l *loaded, known live.Release) error {
-	if known.Epoch != l.Epoch {
-		if slices.Contains(l.Restores, known.Epoch) {
-			return nil
-		}
-		return regressed("another history than the one that was read from it before")
-	}
-	if err := checkRevision(l.ref(), known); err != nil {
-		return err
-	}
-	same, err := r.list(ctx, recordPrefix+revisionKey(known.Revision))
-	if err != nil || len(same) == 0 { // it was collected
-		return err
-	}
-	key := recordPrefix + Ref{known.Revision, known.Hash}.key()
-	if slices.ContainsFunc(same, func(o Object) bool { return o.Key == key }) {
-		return nil
-	}
-	return forked(known)
-}
-
-// chain returns the records from a release back to the first that stop takes, or to one
-// without a parent.
-func (r *reader) chain(ctx context.Context, epoch string, at Ref, stop func(*record) (bool, error)) (chain []*record, err error) {
-	for stopped := false; !stopped && at != (Ref{}); {
-		rec, err := r.record(ctx, epoch, at)
+// chain returns the records from one back to the first that stop takes, or to one without
+// a parent.
+func (r *reader) chain(ctx context.Context, rec *record, stop func(*record) (bool, error)) (chain []*record, err error) {
+	for {
+		stopped, err := stop(rec)
 		if err != nil {
 			return nil, err
 		}
-		if stopped, err = stop(rec); err != nil {
+		if chain = append(chain, rec); stopped || rec.Parent == (Ref{}) {
+			return chain, nil
+		}
+		if rec, err = r.record(ctx, rec.Epoch, rec.Parent); err != nil {
 			return nil, err
 		}
-		chain, at = append(chain, rec), rec.Parent
 	}
-	return chain, nil
 }
 
 // since reads a release by the records that follow the one that is known.
-func (r *reader) since(ctx context.Context, epoch string, ref Ref, known *loaded) (*loaded, error) {
-	chain, err := r.chain(ctx, epoch, ref, func(rec *record) (bool, error) { return rec.Parent.Revision <= known.Rev, nil })
+func (r *reader) since(ctx context.Context, rec *record, known *loaded) (*loaded, error) {
+	chain, err := r.chain(ctx, rec, func(rec *record) (bool, error) { return rec.Parent.Revision <= known.Rev, nil })
 	if err != nil {
 		return nil, err
 	}
 	if chain[len(chain)-1].Parent != known.ref() {
-		return nil, forked(known.release())
+		return nil, fault(CodeRecordMissing, "the records of revision %d do not lead to revision %d", rec.Rev, known.Rev)
 	}
 	l := &loaded{manifest: maps.Clone(known.manifest)}
 	return l, l.replay(chain)
 }
 
 // fromCheckpoint reads a release by the records that follow a checkpoint, or by all.
-func (r *reader) fromCheckpoint(ctx context.Context, epoch string, ref Ref) (*loaded, error) {
+func (r *reader) fromCheckpoint(ctx context.Context, rec *record) (*loaded, error) {
 	checkpoints, err := r.checkpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l := &loaded{manifest: manifest{}}
 	var bad error // of a checkpoint: an older one does as well
-	chain, err := r.chain(ctx, epoch, ref, func(rec *record) (bool, error) {
+	chain, err := r.chain(ctx, rec, func(rec *record) (bool, error) {
 		if !checkpoints[rec.ref().key()] {
 			return false, nil
 		}

@@ -86,7 +86,7 @@ func (p *pushing) make(ctx context.Context, fill func(context.Context) error) (*
 
 // begin reads what serves, which the new release follows.
 func (p *pushing) begin(ctx context.Context) (err error) {
-	if p.now, p.head, err = p.latest(ctx, nil, false); err != nil {
+	if p.now, p.head, err = p.latest(ctx, nil, anyRecord, false); err != nil {
 		return fmt.Errorf("read the release that serves: %w", err)
 	}
 	p.draft = record{Epoch: randomID(), Rev: 1}

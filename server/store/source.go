@@ -40,6 +40,11 @@ type Source struct {
 	// Served is the release that served before the start; zero if none did. What the store
 	// has must go on from it.
 	Served live.Release
+	// Lost tells that the store had lost that release when it was last read. Then it has to
+	// show that it goes on from it, which it cannot if the record was collected. OnLost is
+	// called when the store is found to have lost what was read; nil means nobody is told.
+	Lost   bool
+	OnLost func()
 	// Logger gets why the store cannot be watched; nil means nobody does.
 	Logger *slog.Logger
 
@@ -48,6 +53,7 @@ type Source struct {
 	reader *reader
 	loader policyfile.Loader
 	known  *loaded // the release that was read last, by who has the turn
+	lost   bool    // as Lost says of known, or else of Served; by who has the turn, too
 
 	mu        sync.Mutex // guards what follows
 	confirmed time.Time
@@ -71,7 +77,7 @@ func (s *Source) setup() {
 	s.once.Do(func() {
 		s.turn = make(chan struct{}, 1)
 		s.turn <- struct{}{}
-		s.reader = newReader(s.Backend)
+		s.reader, s.lost = newReader(s.Backend), s.Lost
 	})
 }
 
@@ -94,7 +100,7 @@ func (s *Source) Read(ctx context.Context) (live.Reading, error) {
 	}
 	s.note(target, err)
 	if err == nil {
-		s.known = next
+		s.known, s.lost = next, false
 	}
 	return r, err
 }
@@ -108,31 +114,35 @@ func (s *Source) judge(ctx context.Context, of *loaded) (live.Reading, error) {
 
 // read reads the target, and the release that it names.
 func (s *Source) read(ctx context.Context) (target []byte, next *loaded, err error) {
-	next, head, err := s.reader.latest(ctx, s.known, true)
-	if code := live.CodeOf(err); err != nil && (code == "" || code == CodeUnreachable) {
+	next, head, err := s.reader.latest(ctx, s.known, func(rec *record) error { return s.accept(ctx, rec) }, true)
+	code := live.CodeOf(err)
+	if err != nil && (code == "" || code == CodeUnreachable) {
 		return nil, nil, err
 	}
 	s.confirm()
-	if err == nil {
-		err = s.goesOn(ctx, next)
+	if code == CodeRegressed && !s.lost {
+		s.lost = true
+		if s.OnLost != nil {
+			s.OnLost()
+		}
 	}
 	return head.Value, next, err
 }
 
-// goesOn refuses what does not go on from what was read or served before. What was read,
-// the reader has compared.
-func (s *Source) goesOn(ctx context.Context, next *loaded) error {
-	last := s.Served
+// accept refuses a release that does not go on from what was read or served before.
+func (s *Source) accept(ctx context.Context, rec *record) error {
+	served := s.Served
 	if s.known != nil {
-		last = s.known.release()
+		served = s.known.release()
 	}
+	standing, err := s.reader.standing(ctx, rec, served)
 	switch {
-	case next == nil && last.Epoch != "":
-		return regressed("nothing, and revision %d was read from it before", last.Revision)
-	case next == nil:
+	case err != nil:
+		return err
+	case !standing.GoesOn(s.lost):
+		return regression(standing, rec, served)
+	case rec == nil:
 		return empty()
-	case s.known == nil && last.Epoch != "":
-		return s.reader.checkSuccessor(ctx, next, last)
 	}
 	return nil
 }

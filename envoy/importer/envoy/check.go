@@ -81,7 +81,7 @@ func (c *checker) origin(n tree.Node) {
 	case n.Field("regex").Exists():
 		c.tell(source.Differs, n.Field("regex"), "is a field of Envoy's API v2, which Envoy no longer loads: it is read as safe_regex", "")
 	}
-	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "ignore_case", "custom") {
+	for _, f := range n.ProtoOthers("exact", "prefix", "suffix", "contains", "regex", "safe_regex", "google_re2", "ignore_case", "custom") {
 		c.tell(source.Decide, f.Node, "is not a field of a string matcher: it is not read", "")
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // Claims reports whether doc is a configuration of Envoy, or a part of one.
 func Claims(doc tree.Node) bool {
-	if _, ok := tree.ObjectOf(doc); ok && doc.Field("kind").String() != "ConfigMap" {
+	if _, ok := tree.ObjectOf(doc); ok {
 		return false
 	}
 	c := collection{}
@@ -41,7 +41,7 @@ func isWhole(doc tree.Node) bool {
 func Read(docs []tree.Node) source.Config {
 	c := collection{}
 	for _, doc := range tree.Unlist(docs) {
-		if _, ok := tree.ObjectOf(doc); !ok || doc.Field("kind").String() == "ConfigMap" {
+		if _, ok := tree.ObjectOf(doc); !ok {
 			c.collect(doc, nil)
 		}
 	}
@@ -107,7 +107,7 @@ func (c *collection) collect(n tree.Node, m *manager) {
 		c.collectManager(n, filters)
 		return
 	}
-	if isMisplaced(n) {
+	if isFilter(n) {
 		c.collectManager(n, n)
 		return
 	}
@@ -116,18 +116,16 @@ func (c *collection) collect(n tree.Node, m *manager) {
 		return
 	}
 	for _, f := range n.Fields() {
-		if n.Field("kind").String() == "ConfigMap" && f.Key.Text == "data" {
-			c.collectTexts(f.Node)
-		} else if !slices.Contains(outdated, f.Key.Text) {
+		if !slices.Contains(outdated, f.Key.Text) {
 			c.collect(f.Node, m)
 		}
 	}
 }
 
-// isMisplaced reports whether n is a filter with a CorsPolicy as its own configuration.
-func isMisplaced(n tree.Node) bool {
+// isFilter reports whether n is a cors filter, or one with a CorsPolicy as its own configuration.
+func isFilter(n tree.Node) bool {
 	config, name := unwrap(n.Proto("typed_config"))
-	return strings.HasSuffix(name, "CorsPolicy") || isCORS(config)
+	return name == "Cors" || strings.HasSuffix(name, "CorsPolicy") || isCORS(config)
 }
 
 // collectManager reads the filters of a connection manager, and its routes.
@@ -157,21 +155,6 @@ func namesOfRoutes(n tree.Node) []string {
 		names = append(names, namesOfRoutes(item)...)
 	}
 	return names
-}
-
-// collectTexts looks into the files of a ConfigMap.
-func (c *collection) collectTexts(data tree.Node) {
-	for _, f := range data.Fields() {
-		place := f.Place()
-		lines := strings.Repeat("\n", max(place.Line, 0)) // so that places are those of the whole file
-		docs, err := tree.Parse(source.File{Path: place.File, Text: []byte(lines + f.String())})
-		if err != nil {
-			continue // another file: no YAML
-		}
-		for _, doc := range docs {
-			c.collect(doc, nil)
-		}
-	}
 }
 
 func kindOf(n tree.Node) (k kind, ok bool) {

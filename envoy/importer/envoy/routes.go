@@ -31,6 +31,9 @@ func (c *collection) config() source.Config {
 		r.Findings = append(r.Findings, h.setScopes(c.hosts)...)
 		h.entries = r.entries(h)
 	}
+	if !slices.ContainsFunc(hosts, func(h *host) bool { return h.allowing() != nil }) {
+		c.tellIdle(r)
+	}
 	r.share(hosts)
 	for _, h := range hosts {
 		r.addRoutes(h)
@@ -41,6 +44,15 @@ func (c *collection) config() source.Config {
 	// The virtual host of every host comes last in Envoy, wherever it stands.
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(min(len(b.Hosts), 1), min(len(a.Hosts), 1)) })
 	return r.Config
+}
+
+// tellIdle tells of cors filters if no route has a policy for them.
+func (c *collection) tellIdle(r *reader) {
+	for _, m := range c.managers {
+		if m.name == "" && len(m.names) > 0 {
+			r.Findings = append(r.Findings, finding(source.Dropped, m.Node, "there is a cors filter here, and no policy in the input that it could read: it does nothing", ""))
+		}
+	}
 }
 
 // entry is a route with what Envoy answers there.

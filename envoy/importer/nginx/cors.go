@@ -147,6 +147,7 @@ type literalEntry struct {
 // literals asks for each origin that the configuration names as a text. New ones may
 // turn up while it asks.
 func (s *site) literals() (found []literalEntry) {
+	listed := map[prove.Regex]bool{}
 	for i := 0; i < len(s.conf.seen); i++ {
 		seen := s.conf.seen[i]
 		origin := seen.Text.Text
@@ -176,7 +177,8 @@ func (s *site) literals() (found []literalEntry) {
 		if _, err := policy.ParsePattern(origin); err != nil {
 			e.Meant = meant(origin)
 		}
-		if !slices.ContainsFunc(found, func(old literalEntry) bool { return old.Regex == e.Regex }) {
+		if !listed[e.Regex] {
+			listed[e.Regex] = true
 			found = append(found, e)
 		}
 	}
@@ -207,9 +209,9 @@ func (s *site) regexEntries(paths []way, literals []literalEntry) (found []entry
 				answers[p.answer.key()] = p.answer
 			}
 		}
+		re, err := c.regex.Compile()
 		except := slices.ContainsFunc(literals, func(l literalEntry) bool {
 			_, alike := answers[l.answer.key()]
-			re, err := c.regex.Compile()
 			return !alike && err == nil && re.MatchString(l.origin)
 		})
 		if !refused && len(answers) == 1 && !except {

@@ -47,7 +47,7 @@ type machine struct {
 	choose   func(condition) bool
 	vars     map[string]value
 	captures map[string]value
-	mapping  int // how deep maps are within maps
+	depth    int // of maps within maps
 
 	scope  *scope
 	status int // 0: what the upstream says
@@ -74,9 +74,9 @@ func (m *machine) variable(name string) value {
 	if v, ok := m.vars[name]; ok {
 		return v
 	}
-	if d := m.conf.maps[name]; d != nil && m.mapping < maxMapping {
-		m.mapping++
-		defer func() { m.mapping-- }()
+	if d := m.conf.maps[name]; d != nil && m.depth < maxMapping {
+		m.depth++
+		defer func() { m.depth-- }()
 		return m.lookUp(d)
 	}
 	if v, ok := m.captures[name]; ok {
@@ -101,45 +101,72 @@ func (m *machine) variable(name string) value {
 	return value{{name: name}}
 }
 
-// lookUp does what a map does (ngx_http_map_find): texts without case, names with stars,
-// the longest first, then regexes in their order, then the default.
-func (m *machine) lookUp(d *directive) value {
-	v := m.eval(split(d.arg(0)))
-	var byDefault value
-	var texts, stars, regexes []*directive
+// mapping is a map that is read once: it may have thousands of entries, and is asked for
+// each of them.
+type mapping struct {
+	*directive
+	source         value
+	texts          map[string]*directive // by their lower case
+	order          []string              // of texts
+	stars, regexes []*directive
+	byDefault      value
+}
+
+func newMapping(d *directive) *mapping {
+	m := &mapping{directive: d, source: split(d.arg(0)), texts: map[string]*directive{}}
 	hostnames := len(all(d.block, "hostnames")) > 0
 	for _, e := range d.block {
 		switch {
 		case e.name == "default":
-			byDefault = split(e.arg(0)).from(e.Place)
+			m.byDefault = split(e.arg(0)).from(e.Place)
 		case (e.name == "hostnames" || e.name == "volatile") && len(e.args) == 0:
 		case strings.HasPrefix(e.name, "~"):
-			regexes = append(regexes, e)
+			m.regexes = append(m.regexes, e)
 		case hostnames && isStarred(e.name):
-			stars = append(stars, e)
+			m.stars = append(m.stars, e)
 		default:
-			texts = append(texts, e)
+			text := strings.ToLower(strings.TrimPrefix(e.name, `\`))
+			if m.texts[text] == nil {
+				m.texts[text], m.order = e, append(m.order, text)
+			}
 		}
 	}
-	slices.SortStableFunc(stars, func(a, b *directive) int { return len(b.name) - len(a.name) })
-	for _, e := range texts {
-		if m.equal(v, literal(strings.TrimPrefix(e.name, `\`)), true, e.Place) {
-			return m.eval(split(e.arg(0)).from(e.Place))
+	slices.SortStableFunc(m.stars, func(a, b *directive) int { return len(b.name) - len(a.name) })
+	return m
+}
+
+// lookUp does what a map does (ngx_http_map_find): texts without case, names with stars,
+// the longest first, then regexes in their order, then the default.
+func (m *machine) lookUp(d *mapping) value {
+	v := m.eval(d.source)
+	if text, isText := v.isLiteral(); isText {
+		if e := d.texts[strings.ToLower(text)]; e != nil {
+			return m.result(e)
+		}
+	} else {
+		for _, text := range d.order {
+			e := d.texts[text]
+			if m.equal(v, literal(strings.TrimPrefix(e.name, `\`)), true, e.Place) {
+				return m.result(e)
+			}
 		}
 	}
-	for _, e := range stars {
+	for _, e := range d.stars {
 		if m.matches(v, prove.Regex{Expr: starred(e.name), Mode: prove.Search, Fold: true}, source.Text{Place: e.Place, Text: e.name}) {
-			return m.eval(split(e.arg(0)).from(e.Place))
+			return m.result(e)
 		}
 	}
-	for _, e := range regexes {
+	for _, e := range d.regexes {
 		expr, fold := strings.CutPrefix(e.name[1:], "*")
 		if m.matches(v, prove.Regex{Expr: expr, Mode: prove.Search, Fold: fold}, source.Text{Place: e.Place, Text: e.name}) {
-			return m.eval(split(e.arg(0)).from(e.Place))
+			return m.result(e)
 		}
 	}
-	return m.eval(byDefault)
+	return m.eval(d.byDefault)
 }
+
+// result is the value of an entry of a map.
+func (m *machine) result(e *directive) value { return m.eval(split(e.arg(0)).from(e.Place)) }
 
 func isStarred(name string) bool {
 	return strings.HasPrefix(name, "*.") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".*")
@@ -190,7 +217,7 @@ func (m *machine) matches(v value, r prove.Regex, text source.Text) bool {
 	if r.Fold {
 		flags = "(?i)"
 	}
-	re, err := regexp.Compile(flags + r.Expr)
+	re, err := m.conf.compile(flags + r.Expr)
 	s, isText := v.isLiteral()
 	switch {
 	case err == nil && isText:

@@ -4,6 +4,7 @@ package nginx
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,12 +13,30 @@ import (
 
 // config is what holds for all servers.
 type config struct {
-	maps  map[string]*directive
+	maps  map[string]*mapping
 	set   map[string]bool // the variables that some set gives a value
 	named map[string]*scope
 	seen  []seenOrigin
+	known map[[2]string]bool // of seen: text and fold
 	// supposed says that the header is not in the input.
 	supposed bool
+	sent     map[*directive]bool // the directives whose headers some request gets
+	regexes  map[string]compiled
+}
+
+// compiled is a regex, or what RE2 says of it.
+type compiled struct {
+	*regexp.Regexp
+	err error
+}
+
+func (c *config) compile(expr string) (*regexp.Regexp, error) {
+	re, known := c.regexes[expr]
+	if !known {
+		re.Regexp, re.err = regexp.Compile(expr)
+		c.regexes[expr] = re
+	}
+	return re.Regexp, re.err
 }
 
 // seenOrigin is an origin that the configuration names as a text.
@@ -27,16 +46,16 @@ type seenOrigin struct {
 }
 
 func (c *config) seeOrigin(text string, fold bool, at source.Place) {
-	seen := seenOrigin{source.Text{Place: at, Text: text}, fold}
-	if text != "" && !slices.ContainsFunc(c.seen, func(old seenOrigin) bool { return old.Text.Text == text && old.fold == fold }) {
-		c.seen = append(c.seen, seen)
+	key := [2]string{text, fmt.Sprint(fold)}
+	if text == "" || c.known[key] {
+		return
 	}
+	c.known[key] = true
+	c.seen = append(c.seen, seenOrigin{source.Text{Place: at, Text: text}, fold})
 }
 
 // folds reports whether a map has that text.
-func (c *config) folds(text string) bool {
-	return slices.ContainsFunc(c.seen, func(s seenOrigin) bool { return s.fold && s.Text.Text == text })
-}
+func (c *config) folds(text string) bool { return c.known[[2]string{text, "true"}] }
 
 // Read reads the files of one nginx.conf tree, or fragments of one.
 func Read(files []source.File) (source.Config, error) {
@@ -65,11 +84,11 @@ type reader struct {
 }
 
 func newReader(root []*directive) *reader {
-	r := &reader{conf: &config{maps: map[string]*directive{}, set: map[string]bool{}, named: map[string]*scope{}}}
+	r := &reader{conf: &config{maps: map[string]*mapping{}, set: map[string]bool{}, named: map[string]*scope{}, sent: map[*directive]bool{}, regexes: map[string]compiled{}}}
 	walk(root, func(d *directive) {
 		switch d.name {
 		case "map":
-			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = d
+			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = newMapping(d)
 		case "set":
 			r.conf.set[strings.ToLower(strings.TrimPrefix(d.arg(0), "$"))] = true
 		}
@@ -168,6 +187,24 @@ func (r *reader) read(root []*directive) {
 			{Place: outer.list[0].Place, name: "location", args: []string{"/"}, block: outer.list},
 		}})
 	}
+	r.unsent(root, false)
+}
+
+// unsent tells of headers that no request gets. Those of a location that others lead to, by
+// try_files or error_page, are not known to be sent.
+func (r *reader) unsent(list []*directive, inner bool) {
+	for _, d := range list {
+		inner := inner || d.name == "location" && (strings.HasPrefix(d.arg(0), "@") || len(all(d.block, "internal")) > 0)
+		f := source.Finding{Fidelity: source.Dropped, Place: d.Place, Field: d.name, Value: d.arg(0), Message: "no request that a browser may make gets this header: other add_header replace it, or its conditions never hold"}
+		if inner {
+			f.Fidelity, f.Hint = source.Decide, "write a policy for the paths that lead there"
+			f.Message = "requests come here from other locations only, which answer some by themselves: what this adds is not imported"
+		}
+		if setsOrigin(d) && !r.conf.sent[d] {
+			r.findings.add(f)
+		}
+		r.unsent(d.block, inner)
+	}
 }
 
 // supposed returns the header that a fragment leaves out which only says which origins
@@ -195,8 +232,8 @@ func (r *reader) supposed(root []*directive) (added []*directive) {
 		Message: "no add_header in the input sends Access-Control-Allow-Origin: the origins that set $" + name + " are taken for those that are allowed, with no further headers",
 		Hint:    "import the server block that uses $" + name + " together with this",
 	})
-	if d := r.conf.maps[strings.ToLower(name)]; d != nil && isSwitch(d) {
-		return r.switched(d)
+	if d := r.conf.maps[strings.ToLower(name)]; d != nil && isSwitch(d.directive) {
+		return r.switched(d.directive)
 	}
 	if !r.setsToOrigin(root, name) && r.conf.maps[strings.ToLower(name)] == nil {
 		return []*directive{{Place: at, name: "if", args: []string{"$" + name}, block: []*directive{supposedHeader(at, "$"+varOrigin)}}}
@@ -251,14 +288,16 @@ func (r *reader) server(outer *scope, d *directive) {
 	found := findings{list: told}
 	if len(hosts) == 0 && len(told) > 0 {
 		r.findings.list = append(r.findings.list, told...)
+		walk(d.block, func(d *directive) { r.conf.sent[d] = true }) // it is told already
 		return
 	}
 	whole := slices.ContainsFunc(locations, func(l *location) bool { return l.kind == source.StringPath && l.path == "/" })
+	misplaced := r.misplaced(d, whole)
 	if !whole {
-		locations = append(locations, &location{path: "/", kind: source.StringPath, scope: &scope{parent: server}, directive: d})
+		locations = append(locations, &location{path: "/", kind: source.StringPath, scope: &scope{list: misplaced, parent: server}, directive: d})
 	}
 	for _, l := range locations {
-		r.conf.seen = nil
+		r.conf.seen, r.conf.known = nil, map[[2]string]bool{}
 		told := findings{}
 		s := &site{conf: r.conf, server: server, location: l.scope, findings: &told}
 		route := source.Route{Place: l.Place, Hosts: hosts, Name: l.name(hosts)}
@@ -270,6 +309,27 @@ func (r *reader) server(outer *scope, d *directive) {
 		l.route = route
 	}
 	r.keep(locations, found.list)
+}
+
+// misplaced returns the ifs of a server that add headers, which nginx allows in a location
+// only.
+func (r *reader) misplaced(server *directive, hasLocation bool) (found []*directive) {
+	message := "nginx refuses this within an if of a server: read as if the if stood in a location"
+	if hasLocation {
+		message = "nginx refuses this within an if of a server: it is not read"
+	}
+	for _, d := range all(server.block, "if") {
+		adds := slices.IndexFunc(d.block, func(e *directive) bool { return e.name == "add_header" || e.name == "more_set_headers" })
+		if adds < 0 {
+			continue
+		}
+		found = append(found, d)
+		r.findings.add(source.Finding{
+			Fidelity: source.Decide, Place: d.block[adds].Place, Field: d.block[adds].name, Value: d.block[adds].arg(0),
+			Message: message, Hint: "move the if into the locations that it is for",
+		})
+	}
+	return found
 }
 
 // keep adds the routes that differ from what is around them.

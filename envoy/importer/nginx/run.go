@@ -139,6 +139,7 @@ var plain = []int{200, 201, 204, 206, 301, 302, 303, 304, 307, 308}
 // headers returns the CORS headers of the answer; what the upstream's has is not known.
 func (m *machine) headers() (found []header) {
 	for _, d := range m.added() {
+		m.conf.sent[d] = true
 		h := header{Place: d.Place, name: strings.ToLower(d.arg(0)), always: d.arg(2) == "always"}
 		if !strings.HasPrefix(h.name, "access-control-") {
 			continue
@@ -180,6 +181,7 @@ func (m *machine) more(found []header) []header {
 		for _, d := range s.list {
 			switch d.name {
 			case "more_set_headers":
+				m.conf.sent[d] = true
 				for _, text := range moreHeaders(d) {
 					name, content, _ := strings.Cut(text, ":")
 					h := header{Place: d.Place, name: strings.ToLower(strings.TrimSpace(name)), value: m.eval(split(strings.TrimSpace(content))), always: true}

@@ -186,10 +186,11 @@ func start(t testing.TB, p plan) *instance {
 	i.pages = "http://" + c.Metrics.Addr().String()
 	if p.state != "" {
 		var err error
+		c.StateFirst = true
 		if c.State, err = state.Open(p.state, nil); err != nil {
 			t.Fatal(err)
 		}
-		i.source.Served = c.State.Served()
+		i.source.Served, i.source.Lost, i.source.OnLost = c.State.Served(), c.State.Lost(), c.State.NoteLost
 	}
 	i.Service = service.New(c)
 	i.first = i.Load(servertest.Context(t))

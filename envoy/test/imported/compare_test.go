@@ -96,7 +96,7 @@ func (c *tally) compare(t *testing.T, seed uint64, native importertest.Send, imp
 
 func (c *tally) report(t *testing.T) {
 	t.Helper()
-	t.Logf("%d questions; the page reads %d of the answers; differences that are told: %v", c.questions, c.readable, c.told)
+	t.Logf("-seed %d: %d questions; the page reads %d of the answers; differences that are told: %v", *firstSeed, c.questions, c.readable, c.told)
 	if c.readable == 0 {
 		t.Error("nobody was allowed anything: nothing was compared")
 	}

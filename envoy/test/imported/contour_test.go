@@ -106,7 +106,7 @@ func proxyCORS(p object) object {
 func TestContour(t *testing.T) {
 	var configs []object
 	var proxies [][]object
-	for i := range worlds(20, 400) {
+	for i := range worlds(40, 400) {
 		proxies = append(proxies, newRandom(*firstSeed+uint64(i)).proxies())
 		configs = append(configs, proxyRoutes(proxies[i]))
 	}
@@ -121,7 +121,7 @@ func TestContour(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(contour.Read), source.File{Path: "proxies.json", Text: text})
-		total.compare(t, *firstSeed+uint64(i), n.server(t, i), imp, domainsOf(configs[i]), string(text))
+		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, domainsOf(configs[i]), string(text))
 	}
 	total.report(t)
 }

@@ -138,7 +138,7 @@ func worlds(short, full int) int {
 // TestEnvoy holds the importer to Envoy's cors filter.
 func TestEnvoy(t *testing.T) {
 	var configs []object
-	for i := range worlds(20, 400) {
+	for i := range worlds(40, 400) {
 		configs = append(configs, newRandom(*firstSeed+uint64(i)).routeConfiguration())
 	}
 	n := startNative(t, configs)
@@ -146,7 +146,7 @@ func TestEnvoy(t *testing.T) {
 	for i, c := range configs {
 		seed := *firstSeed + uint64(i)
 		file := any(c)
-		if i%2 == 0 { // with the filters around it
+		if seed%2 == 0 { // with the filters around it
 			file = object{"listeners": []any{listenerOf(nameOf(i), c)}}
 		}
 		text, err := json.MarshalIndent(file, "", " ")

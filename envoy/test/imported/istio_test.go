@@ -241,7 +241,7 @@ func corsOf(p object) object {
 func TestIstio(t *testing.T) {
 	var configs []object
 	var services [][]object
-	for i := range worlds(20, 400) {
+	for i := range worlds(40, 400) {
 		services = append(services, newRandom(*firstSeed+uint64(i)).virtualServices())
 		configs = append(configs, gatewayRoutes(services[i]))
 	}

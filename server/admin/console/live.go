@@ -136,9 +136,6 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	s := stream{out: w, control: http.NewResponseController(w), recent: c.Recent, filter: newFilter(r), place: placeIn(r, c.Recent)}
 	seen, kept := c.Recent.Share()
 	s.left = seen - kept
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil {
-		return // it would seem that the page is gone when that of the listener comes
-	}
 	s.run(ctx, c.watched.ended)
 }
 

@@ -73,7 +73,7 @@ func Open(c Config) (*Backend, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 3 * time.Second},
 			MinConnectTimeout: tryTimeout,
-		}), grpc.WithContextDialer(b.dial)},
+		}), grpc.WithContextDialer(b.dial), grpc.WithChainUnaryInterceptor(b.note)},
 	}
 	if a.tls {
 		if config.TLS, err = c.TLS.Config(); err != nil {
@@ -190,6 +190,18 @@ func (b *Backend) dial(ctx context.Context, address string) (net.Conn, error) {
 		b.trouble.Store(&err)
 	}
 	return conn, err
+}
+
+// note remembers why a call has no connection, such as an answer without TLS.
+func (b *Backend) note(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	err := call(ctx, method, req, reply, conn, opts...)
+	if _, why, found := strings.Cut(status.Convert(err).Message(), "connection error: desc = "); found {
+		if why, err := strconv.Unquote(why); err == nil && b.trouble.Load() == nil {
+			trouble := errors.New(strings.TrimPrefix(why, "transport: "))
+			b.trouble.Store(&trouble)
+		}
+	}
+	return err
 }
 
 // explain is explain, and says why no server was reached in time.

@@ -2,7 +2,11 @@ package etcd_test
 
 import (
 	"context"
+	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +44,39 @@ func TestARefusedConnectionSaysSo(t *testing.T) {
 					t.Errorf("%s: %v", call, err)
 				}
 				cancel()
+			}
+			if err := b.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+		})
+	}
+}
+
+// TestAServerOfAnotherKindIsNamed has a web server where etcd should be.
+func TestAServerOfAnotherKindIsNamed(t *testing.T) {
+	web := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(web.Close)
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.EnableHTTP2 = true
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	for name, c := range map[string]struct{ scheme, at, want string }{
+		"TLS to a plain port":              {"etcds://", web.URL, "first record does not look like a TLS handshake"},
+		"no TLS to a web server":           {"etcd://", web.URL, "error reading server preface"},
+		"a certificate of somebody else's": {"etcds://", secure.URL, "certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, at, _ := strings.Cut(c.at, "//")
+			b, err := etcd.Open(etcd.Config{URL: c.scheme + at + "/edge"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			if _, err := b.Get(ctx, "w/target"); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("Get: %v, want %q", err, c.want)
 			}
 			if err := b.Close(); err != nil {
 				t.Errorf("Close: %v", err)

@@ -33,6 +33,12 @@ type address struct {
 	tls       bool
 }
 
+// CheckURL says what is wrong with the URL of a store in etcd.
+func CheckURL(text string) error {
+	_, err := parseURL(text)
+	return err
+}
+
 func parseURL(text string) (address, error) {
 	rest, isTLS := strings.CutPrefix(text, schemeTLS)
 	if !isTLS {
@@ -45,6 +51,8 @@ func parseURL(text string) (address, error) {
 	switch {
 	case strings.Contains(rest, "@"):
 		return address{}, errors.New("the URL of a store has no user and no password, since others see it: name the user and a file with the password by the flags")
+	case fleet == "":
+		return address{}, fmt.Errorf("%s names no fleet: write %s", printable.Value(text), example)
 	case !policy.IsName(fleet):
 		return address{}, fmt.Errorf("%s is not the name of a fleet, which is 1 to 63 of a-z, 0-9 and hyphen: write %s", printable.Value(fleet), example)
 	}
