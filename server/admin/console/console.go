@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"iter"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
@@ -89,7 +90,7 @@ type Instance struct {
 // Console is the pages below /console/. New makes one; it is safe for concurrent use.
 type Console struct {
 	Config
-	pages   map[string]*template.Template // :: name of a view
+	pages   map[string]func() *template.Template // :: name of a view; read when it is first shown
 	handler http.Handler
 	rates   rates
 	watched watched
@@ -97,9 +98,9 @@ type Console struct {
 
 // New returns the console of what c has.
 func New(c Config) *Console {
-	con := &Console{Config: c, pages: map[string]*template.Template{}, watched: watched{ended: make(chan struct{})}}
+	con := &Console{Config: c, pages: map[string]func() *template.Template{}, watched: watched{ended: make(chan struct{})}}
 	for _, v := range views {
-		con.pages[v.name] = parse(v.name)
+		con.pages[v.name] = sync.OnceValue(func() *template.Template { return parse(v.name) })
 	}
 	con.handler = con.routes()
 	return con

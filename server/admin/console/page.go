@@ -60,7 +60,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, code int, name, t
 		body.Write(append(printable.JSON(text), '\n'))
 		w.Header().Set("Content-Type", "application/json")
 	} else {
-		if err := c.pages[name].Execute(&body, page{name, title, nav(), data}); err != nil {
+		if err := c.pages[name]().Execute(&body, page{name, title, nav(), data}); err != nil {
 			http.Error(w, "the page could not be made", http.StatusInternalServerError)
 			return
 		}
