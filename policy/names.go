@@ -65,6 +65,10 @@ func IsForbiddenRequestHeader(name string) bool {
 	return forbiddenRequestHeaders[name] || strings.HasPrefix(name, "proxy-") || strings.HasPrefix(name, "sec-")
 }
 
+// IsCORSHeader reports whether the header with the lower-case name is of the CORS protocol
+// (Fetch, #http-cors-protocol).
+func IsCORSHeader(name string) bool { return strings.HasPrefix(name, "access-control-") }
+
 // ForbiddenRequestHeaders returns the lower-case names of Fetch,
 // #forbidden-request-header, sorted, but for those that begin with "proxy-" or "sec-".
 func ForbiddenRequestHeaders() []string {

@@ -82,7 +82,7 @@ func (v *validator) checkRequestHeader(place, h, name string) bool {
 		v.warn("header-never-sent", place, h, neverSent, "remove it; cookies come with allowCredentials")
 	case IsForbiddenRequestHeader(name):
 		v.warn("header-never-sent", place, h, neverSent, "remove it")
-	case strings.HasPrefix(name, "access-control-"):
+	case IsCORSHeader(name):
 		v.warn("header-response", place, h, "this is a response header: no page asks to send it", "remove it")
 	default:
 		return false

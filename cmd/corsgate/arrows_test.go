@@ -26,8 +26,8 @@ var arrows = []arrow{
 	{"policy/policyfile", "policy files need a parser of YAML and the public suffixes, and nothing else", func(path string) bool {
 		return !isStandard(path) && !within(path, "policy") && !strings.HasPrefix(path, "go.yaml.in/yaml/") && !strings.HasPrefix(path, "golang.org/x/net/") && !strings.HasPrefix(path, "golang.org/x/text/")
 	}},
-	{"policy/prove", "proofs need the patterns of policy, and nothing else", func(path string) bool {
-		return !isStandard(path) && path != module+"policy" && path != module+"policy/prove"
+	{"policy/prove", "proofs need the patterns of policy and the trees of regexes, and nothing else", func(path string) bool {
+		return !isStandard(path) && path != module+"policy" && path != module+"policy/prove" && path != module+"policy/internal/retree"
 	}},
 	{"server", "the service knows neither Envoy's configuration nor the command", anyOf("envoy", "cmd")},
 	{"server", "what serves reads no cases", anyOf("policy/cases")},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -44,14 +43,15 @@ Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin li
 answers to /config_dump, /clusters?format=json and /stats.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
-knows which hosts and paths matter.
+knows which hosts and paths matter, and what the filters of the profile no-trip should be:
+some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
 hundred at most, and follows no redirect.
 
 Exits 1 if there are errors; with --strict, if there are warnings, too. Exits 4 if Envoy or
-corsgate cannot be asked.
+corsgate cannot be asked; without corsgate, it says what is wrong with Envoy all the same.
 
 --format json prints {"envoy", "findings", "errors", "warnings", "notes", "probes"}. A
 finding has "code", "level", "place" (an object with those of listener, filterChain, filter,
@@ -95,6 +95,10 @@ func (f *doctorFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	var unanswered error
+	if f.admin != "" {
+		in.Status, unanswered = askPage(cmd.Context(), "--admin", f.admin, "/status", "is 'corsgate serve' running, and is --admin its --admin-listen?")
+	}
 	r, err := doctor.Examine(in)
 	if err != nil {
 		return asFault(err, exitUsage, "give what Envoy answers to /config_dump, or a bootstrap")
@@ -106,6 +110,9 @@ func (f *doctorFlags) run(cmd *cobra.Command, args []string) error {
 	}
 	if err := printFindings(cmd.OutOrStdout(), cmd.ErrOrStderr(), r, f.format.value); err != nil {
 		return err
+	}
+	if unanswered != nil {
+		return unanswered
 	}
 	if r.Errors > 0 || f.strict && r.Warnings > 0 {
 		return errFindings
@@ -132,16 +139,14 @@ func (f *doctorFlags) check(args []string) error {
 	return f.probe.check(f.policies)
 }
 
-// input reads all that the flags name.
+// input reads all that the flags name, but for --admin: what is wrong with Envoy can be said
+// without it.
 func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input, err error) {
 	in.Service = f.service
 	if f.envoy != "" {
 		err = f.askEnvoy(cmd.Context(), &in)
 	} else {
 		err = f.readFiles(append(args, f.configDump)[0], &in)
-	}
-	if err == nil && f.admin != "" {
-		in.Status, err = askPage(cmd.Context(), "--admin", f.admin, "/status", "is 'corsgate serve' running, and is --admin its --admin-listen?")
 	}
 	if err == nil && f.policies != "" {
 		in.Policies, err = f.loadPolicies(cmd)
@@ -203,16 +208,13 @@ func (f *doctorFlags) askEnvoy(ctx context.Context, in *doctor.Input) error {
 
 // askPage returns a page of an admin listener at address, a URL or HOST:PORT.
 func askPage(ctx context.Context, flag, address, page, hint string) ([]byte, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, misused("write it as in "+flag+" http://127.0.0.1:9901", "invalid %s %q", flag, address)
+	u, err := adminURL(flag, address, "http://127.0.0.1:9901")
+	if err != nil {
+		return nil, err
 	}
 	text, err := getPage(ctx, strings.TrimSuffix(u.String(), "/")+page)
 	if err != nil {
-		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(address), err), exitUnreachable, hint)
+		return nil, asFault(fmt.Errorf("cannot ask %s: %w", printable.Name(u.Redacted()), err), exitUnreachable, hint)
 	}
 	return text, nil
 }

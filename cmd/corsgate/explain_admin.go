@@ -21,14 +21,11 @@ const adminTimeout = 30 * time.Second
 // askAdmin returns an explainer that asks the admin listener at address, a URL or
 // HOST:PORT.
 func askAdmin(address string) (explainer, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
+	u, err := adminURL("--admin", address, "http://127.0.0.1:9002")
+	if err != nil {
+		return nil, err
 	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return nil, misused("write it as in --admin http://127.0.0.1:9002", "invalid --admin %q", address)
-	}
-	page := u.JoinPath("/explain").String()
+	page := u.JoinPath("/explain")
 	// A client of its own: the default one would go through a proxy that the
 	// environment names.
 	client := &http.Client{Transport: &http.Transport{}, Timeout: adminTimeout}
@@ -37,30 +34,42 @@ func askAdmin(address string) (explainer, error) {
 	}, nil
 }
 
-func postQuestion(ctx context.Context, client *http.Client, page string, q explain.Question) (r explain.Report, err error) {
+// adminURL reads the address of an admin listener that a flag has, a URL or HOST:PORT.
+func adminURL(flag, address, example string) (*url.URL, error) {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, misused("write it as in "+flag+" "+example, "invalid %s %q", flag, address)
+	}
+	return u, nil
+}
+
+func postQuestion(ctx context.Context, client *http.Client, page *url.URL, q explain.Question) (r explain.Report, err error) {
 	body, err := json.Marshal(q)
 	if err != nil {
 		return r, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page.String(), bytes.NewReader(body))
 	if err != nil {
 		return r, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := client.Do(req)
 	if err != nil {
-		return r, asFault(fmt.Errorf("cannot ask %s: %w", page, err), exitUsage, "is 'corsgate serve' running, and is --admin its --admin-listen?")
+		return r, asFault(fmt.Errorf("cannot ask %s: %w", page.Redacted(), err), exitUsage, "is 'corsgate serve' running, and is --admin its --admin-listen?")
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxInput))
 	if err != nil {
-		return r, fmt.Errorf("read the answer of %s: %w", page, err)
+		return r, fmt.Errorf("read the answer of %s: %w", page.Redacted(), err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return r, fmt.Errorf("%s answered %s: %.512s", page, printable.Text(resp.Status), printable.Text(string(bytes.TrimSpace(answer))))
+		return r, fmt.Errorf("%s answered %s: %.512s", page.Redacted(), printable.Text(resp.Status), printable.Text(string(bytes.TrimSpace(answer))))
 	}
 	if err := json.Unmarshal(answer, &r); err != nil {
-		return r, fmt.Errorf("read the answer of %s: %w", page, err)
+		return r, fmt.Errorf("read the answer of %s: %w", page.Redacted(), err)
 	}
 	return r, nil
 }

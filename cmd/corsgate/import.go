@@ -70,7 +70,8 @@ With --cases it also writes cases for 'corsgate test', made from what the source
 With --rehearse, what was is enforced, and what should be runs in shadow: 'corsgate serve'
 then reports the requests that would be decided otherwise.
 
-Exits 1 if there is something to decide, or if a policy allows more than its source.`,
+Exits 1 if there is something to decide, or if a policy allows more than its source, and 2
+if the input cannot be read, or nothing in it is about CORS.`,
 		Example: `  kubectl get virtualservice,httproute,ingress -A -o yaml | corsgate import - --out policies/ --cases cases/
   corsgate import /etc/nginx/ > policies.yaml
   corsgate import --from istio --format json virtualservice.yaml
@@ -116,14 +117,14 @@ func (f *importFlags) options() importer.Options {
 func (f *importFlags) run(cmd *cobra.Command, paths []string) error {
 	files, err := importer.Files(paths, cmd.InOrStdin())
 	if err != nil {
-		return hinted(err, "name files and folders that you may read, or - for standard input")
+		return unreadable(err, "name files and folders that you may read, or - for standard input")
 	}
 	configs, err := importer.Read(f.from.value, files)
 	if errors.Is(err, importer.ErrNothing) {
-		return hinted(err, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
+		return unreadable(err, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
 	}
 	if err != nil {
-		return err
+		return unreadable(err)
 	}
 	r := importer.Translate(f.options(), configs...)
 	written, err := f.write(r)
@@ -137,6 +138,11 @@ func (f *importFlags) run(cmd *cobra.Command, paths []string) error {
 		return errFindings
 	}
 	return nil
+}
+
+// unreadable is for an input that cannot be read: 1 is for one that was.
+func unreadable(err error, hints ...string) error {
+	return &fault{err: err, code: exitUsage, hints: hints}
 }
 
 // write writes the files that the flags ask for, and returns their names.
@@ -212,6 +218,7 @@ func (f *importFlags) next(r importer.Result) (steps []string) {
 		steps = append(steps, "read the lines with decide and widened, and change the policies accordingly")
 	}
 	switch {
+	case len(r.Policies) == 0:
 	case f.out != "" && f.cases != "":
 		steps = append(steps, fmt.Sprintf("corsgate test --policies %s %s", printable.Name(f.out), printable.Name(f.cases)))
 	case f.out != "":

@@ -24,7 +24,7 @@ const (
 
 // serveMiB is enough for a service of a single policy, and for what little more a
 // load has than origins.
-const serveMiB = 56
+const serveMiB = 60
 
 // offered is what replaces good policies while they serve.
 type offered struct {

@@ -56,7 +56,7 @@ var brokens = []broken{
 	{"apply before decide", oneTrip, func(b object) { f := filters(b); f[0], f[1] = f[1], f[0] }, false, []string{"wrong-order at " + chain + ", filter corsgate.decide"}},
 	{"apply missing", oneTrip, func(b object) { setFilters(b, slices.Delete(filters(b), 1, 2)) }, false, []string{"responses-not-edited at " + chain + ", filter corsgate.decide"}},
 	{"apply of ext_authz missing", extAuthz, func(b object) { setFilters(b, slices.Delete(filters(b), 1, 2)) }, false, []string{"responses-not-edited at " + everything + ", route upstream"}},
-	{"asked twice", oneTrip, func(b object) { insert(b, 3, clone(filters(b)[0].(object))) }, false, []string{"asked-twice at " + chain, "wrong-order at " + chain}},
+	{"asked twice", oneTrip, func(b object) { insert(b, 3, envoytest.Clone(filters(b)[0].(object))) }, false, []string{"asked-twice at " + chain, "wrong-order at " + chain}},
 	{"switched off on a route", oneTrip, func(b object) {
 		perFilter(route(b), "corsgate.decide", off)
 		perFilter(route(b), "corsgate.apply", off)
@@ -73,19 +73,19 @@ var brokens = []broken{
 	{"never enabled", byRoute, func(b object) { delete(route(b), "typed_per_filter_config") }, false,
 		[]string{"never-enabled at " + chain + ", filter corsgate.default", "never-enabled at " + chain + ", filter corsgate.decide", "never-enabled at " + chain + ", filter corsgate.apply"}},
 	{"a route that does not enable", byRoute, func(b object) {
-		extra := clone(route(b))
+		extra := envoytest.Clone(route(b))
 		delete(extra, "typed_per_filter_config")
 		extra["name"], extra["match"] = "v2", object{"prefix": "/v2"}
 		host(b)["routes"] = append([]any{extra}, host(b)["routes"].([]any)...)
 	}, false, []string{"switched-off at " + everything + ", route v2"}},
 	{"a host without static", oneTrip, func(b object) {
-		extra := clone(host(b))
+		extra := envoytest.Clone(host(b))
 		delete(extra, "typed_per_filter_config")
 		extra["name"], extra["domains"] = "api", []any{"api.test"}
 		addHost(b, extra)
 	}, false, []string{"host-without-part at route config traffic, virtual host api"}},
 	{"a host without a context", extAuthz, func(b object) {
-		extra := clone(host(b))
+		extra := envoytest.Clone(host(b))
 		delete(extra["typed_per_filter_config"].(object), "corsgate.decide")
 		extra["name"], extra["domains"] = "api", []any{"api.test"}
 		addHost(b, extra)
@@ -95,6 +95,28 @@ var brokens = []broken{
 		route(b)["route"] = object{"weighted_clusters": object{"clusters": []any{
 			object{"name": "upstream", "weight": 1}, object{"name": "upstream", "weight": 1, "typed_per_filter_config": object{nameOf(filters(b)[0]): off}}}}}
 	}, false, []string{"switched-off at " + everything + ", route upstream, cluster upstream"}},
+	{"routes for some methods", extAuthz, func(b object) { forMethods(route(b), object{"safe_regex": object{"regex": "GET|POST"}}) }, false,
+		[]string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"routes for one method, enabled on them", byRoute, func(b object) {
+		for _, one := range host(b)["routes"].([]any) {
+			forMethods(one.(object), object{"exact": "PUT"})
+		}
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"routes for all methods but one", extAuthz, func(b object) {
+		forMethods(route(b), object{"exact": "OPTIONS"})
+		route(b)["match"].(object)["headers"].([]any)[0].(object)["invert_match"] = true
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"a route for preflights of another path", extAuthz, func(b object) {
+		addRoute(b, "/v2")
+		forMethods(route(b), object{"exact": "GET"})
+	}, false, []string{"preflights-not-routed at " + everything + ", route upstream"}},
+	{"a route for preflights beside", extAuthz, func(b object) {
+		addRoute(b, "/")
+		forMethods(route(b), object{"exact": "GET"})
+	}, false, nil},
+	{"OPTIONS among the methods", extAuthz, func(b object) { forMethods(route(b), object{"safe_regex": object{"regex": "GET|OPTIONS"}}) }, false, nil},
+	{"routes for some methods behind ext_proc", oneTrip, func(b object) { forMethods(route(b), object{"exact": "GET"}) }, false, nil},
+	{"routes for some methods behind a compiled filter", delivered, func(b object) { forMethods(route(b), object{"exact": "GET"}) }, false, nil},
 	{"native cors on a host", oneTrip, func(b object) {
 		insert(b, 3, typed("cors", "cors.v3.Cors", nil))
 		perFilter(host(b), "cors", nativePolicy)
@@ -215,6 +237,8 @@ var brokens = []broken{
 		delete(a, "grpc_service")
 		a["http_service"] = object{"server_uri": object{"uri": "http://127.0.0.1:1", "cluster": "corsgate", "timeout": "1s"}}
 	}, false, []string{"not-grpc at " + chain}},
+	{"the router first", delivered, func(b object) { slices.Reverse(envoytest.Manager(b)["http_filters"].([]any)) }, true,
+		[]string{"router-not-last at " + chain + ", filter envoy.filters.http.router"}},
 	{"no router", oneTrip, func(b object) { envoytest.Manager(b)["http_filters"] = filters(b) }, true, []string{"router-missing at " + chain}},
 }
 
@@ -319,6 +343,20 @@ func addHost(b, host object) {
 
 func route(b object) object { return host(b)["routes"].([]any)[0].(object) }
 
+// forMethods has a route take requests whose method is as a matcher says.
+func forMethods(route object, method object) {
+	match := route["match"].(object)
+	headers, _ := match["headers"].([]any)
+	match["headers"] = append([]any{object{"name": ":method", "string_match": method}}, headers...)
+}
+
+// addRoute adds a copy of the route, behind it and for another prefix.
+func addRoute(b object, prefix string) {
+	extra := envoytest.Clone(route(b))
+	extra["name"], extra["match"] = "extra", object{"prefix": prefix}
+	host(b)["routes"] = append(host(b)["routes"].([]any), extra)
+}
+
 func perFilter(of object, name string, config object) {
 	all, _ := of["typed_per_filter_config"].(object)
 	if all == nil {
@@ -360,7 +398,7 @@ func find(v any, key string) object {
 // addListener adds a copy of the traffic listener, changed.
 func addListener(b object, name string, change func(manager object)) {
 	static := b["static_resources"].(object)
-	l := clone(static["listeners"].([]any)[0].(object))
+	l := envoytest.Clone(static["listeners"].([]any)[0].(object))
 	l["name"] = name
 	change(find(l, "http_filters"))
 	static["listeners"] = append(static["listeners"].([]any), l)
@@ -369,30 +407,9 @@ func addListener(b object, name string, change func(manager object)) {
 // addBareChain adds a filter chain without corsgate's filters.
 func addBareChain(b object) {
 	l := b["static_resources"].(object)["listeners"].([]any)[0].(object)
-	bare := clone(l["filter_chains"].([]any)[0].(object))
+	bare := envoytest.Clone(l["filter_chains"].([]any)[0].(object))
 	m := find(bare, "http_filters")
 	m["http_filters"] = m["http_filters"].([]any)[3:]
 	l["default_filter_chain"] = bare
 	l["filter_chains"].([]any)[0].(object)["filter_chain_match"] = object{"source_prefix_ranges": []any{object{"address_prefix": "127.0.0.0", "prefix_len": 8}}}
-}
-
-// clone copies an object deeply.
-func clone(v object) object { return cloneValue(v).(object) }
-
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case object:
-		c := object{}
-		for name, inner := range v {
-			c[name] = cloneValue(inner)
-		}
-		return c
-	case []any:
-		c := make([]any, len(v))
-		for i, inner := range v {
-			c[i] = cloneValue(inner)
-		}
-		return c
-	}
-	return v
 }

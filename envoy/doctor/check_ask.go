@@ -184,27 +184,30 @@ func headersWithheld(f *facts, report report) {
 // matches reports whether a name matches one of the patterns. What cannot be decided here
 // counts as a match, so that nothing is accused of it.
 func matches(list *matcher.ListStringMatcher, name string) bool {
-	return slices.ContainsFunc(list.GetPatterns(), func(p *matcher.StringMatcher) bool {
-		fold := func(s string) string {
-			if p.GetIgnoreCase() {
-				return strings.ToLower(s)
-			}
-			return s
+	return slices.ContainsFunc(list.GetPatterns(), func(p *matcher.StringMatcher) bool { return fits(p, name) })
+}
+
+// fits reports whether a text matches a pattern, as far as that can be decided here.
+func fits(p *matcher.StringMatcher, text string) bool {
+	fold := func(s string) string {
+		if p.GetIgnoreCase() {
+			return strings.ToLower(s)
 		}
-		switch pattern := p.GetMatchPattern().(type) {
-		case *matcher.StringMatcher_Exact:
-			return fold(pattern.Exact) == name
-		case *matcher.StringMatcher_Prefix:
-			return strings.HasPrefix(name, fold(pattern.Prefix))
-		case *matcher.StringMatcher_Suffix:
-			return strings.HasSuffix(name, fold(pattern.Suffix))
-		case *matcher.StringMatcher_Contains:
-			return strings.Contains(name, fold(pattern.Contains))
-		case *matcher.StringMatcher_SafeRegex:
-			return wholly(pattern.SafeRegex.GetRegex(), name, true)
-		}
-		return true
-	})
+		return s
+	}
+	switch pattern := p.GetMatchPattern().(type) {
+	case *matcher.StringMatcher_Exact:
+		return fold(pattern.Exact) == fold(text)
+	case *matcher.StringMatcher_Prefix:
+		return strings.HasPrefix(fold(text), fold(pattern.Prefix))
+	case *matcher.StringMatcher_Suffix:
+		return strings.HasSuffix(fold(text), fold(pattern.Suffix))
+	case *matcher.StringMatcher_Contains:
+		return strings.Contains(fold(text), fold(pattern.Contains))
+	case *matcher.StringMatcher_SafeRegex:
+		return wholly(pattern.SafeRegex.GetRegex(), text, true)
+	}
+	return true
 }
 
 // wholly reports whether an expression matches the whole text. One that is not RE2, or

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,9 +95,29 @@ func lostConfigs(f *facts, report report) {
 				there := slices.ContainsFunc(m.filters, func(fl *filter) bool { return fl.GetName() == name })
 				if isOurs(name) && !there {
 					report(policy.Warning, s.place, fmt.Sprintf("typed_per_filter_config has %s, and no filter has that name", name), "Envoy ignores it: what it is to switch on or off, or to name, is not",
-						"the name that the filter has in http_filters: "+m.decides()[0].GetName())
+						"the name that the filter has in http_filters: "+m.nearest(name))
 				}
 			}
 		}
 	})
+}
+
+// nearest returns the name of corsgate's filter that a wrong name most likely means: the one
+// that has most of it at both ends.
+func (m *manager) nearest(wrong string) string {
+	ours := m.with(roleCompiled, roleDecide, roleDefault, roleApply, roleStatic)
+	shared := func(fl *filter) int { return sharedEnds(fl.GetName(), wrong) }
+	return slices.MaxFunc(ours, func(a, b *filter) int { return cmp.Compare(shared(a), shared(b)) }).GetName()
+}
+
+// sharedEnds returns how many bytes two names share at their beginnings and at their ends.
+func sharedEnds(a, b string) (n int) {
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	a, b = a[n:], b[n:]
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b, n = a[:len(a)-1], b[:len(b)-1], n+1
+	}
+	return n
 }

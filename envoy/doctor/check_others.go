@@ -131,7 +131,7 @@ func corsOptions(options []*core.HeaderValueOption) string {
 }
 
 // isCORS reports whether a response header is corsgate's to write.
-func isCORS(name string) bool { return strings.HasPrefix(strings.ToLower(name), corsPrefix) }
+func isCORS(name string) bool { return policy.IsCORSHeader(strings.ToLower(name)) }
 
 // filtersAdding looks at filters that write headers. One that stands before corsgate's
 // sees the response last, so what it writes stays.

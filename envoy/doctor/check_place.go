@@ -420,6 +420,7 @@ func (m *manager) judgeBefore(fl, first *filter, report report) {
 	write := fmt.Sprintf("move it behind corsgate's filters, or these before it: %s goes first in http_filters", first.GetName())
 	r, refuses := refusing[fl.kind]
 	switch {
+	case fl.isRouter(): // router-not-last says it
 	case refuses && !m.acts(fl):
 	case refuses:
 		if c, ok := fl.config.(*jwt.JwtAuthentication); ok && c.GetBypassCorsPreflight() {
@@ -480,10 +481,23 @@ func askedTwice(f *facts, report report) {
 // routerMissing is for configuration that no Envoy has accepted yet.
 func routerMissing(f *facts, report report) {
 	for _, m := range f.managers {
-		router := func(fl *filter) bool { return fl.kind == "router.v3.Router" }
-		if f.written && !slices.ContainsFunc(m.filters, router) {
+		if f.written && !slices.ContainsFunc(m.filters, (*filter).isRouter) {
 			report(policy.Error, m.place, "http_filters has no router", "Envoy refuses the configuration",
 				"- {name: envoy.filters.http.router, typed_config: {\"@type\": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}} at the end of http_filters")
+		}
+	}
+}
+
+// isRouter reports whether a filter is the router, behind which no filter may stand.
+func (f *filter) isRouter() bool { return f.kind == "router.v3.Router" }
+
+// routerNotLast is for configuration that no Envoy has accepted yet.
+func routerNotLast(f *facts, report report) {
+	for _, m := range f.managers {
+		for i, fl := range m.filters[:max(len(m.filters)-1, 0)] {
+			if f.written && fl.isRouter() {
+				report(policy.Error, fl.place, fmt.Sprintf("the router stands before %s", m.filters[i+1].GetName()), "Envoy refuses the configuration", "move it to the end of http_filters")
+			}
 		}
 	}
 }

@@ -64,28 +64,46 @@ const (
 	compileAgain = "run \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\" again; if corsgate delivers the filter, look at its /status"
 )
 
-// filterOutOfDate compares what Envoy has with what corsgate serves: by what corsgate has
-// sent to this Envoy, by the hash of the set that stands in a filter of a file, and by the
-// hosts of the policies, each of which a filter names.
+// filterOutOfDate compares what Envoy has with what corsgate serves, and with the policies:
+// by what corsgate has sent to this Envoy, by the hash of the set that stands in a filter of
+// a file, by what the policies compile into, and by the hosts of the policies, each of which
+// a filter names.
 func filterOutOfDate(f *facts, report report) {
 	f.hostsUnknown(report)
-	if f.status == nil {
-		return
-	}
-	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
-		if d == nil {
-			return // filter-not-delivered says it
-		}
-		sent, known := f.sent(name)
-		stamp := setOf(d.filter)
-		switch {
+	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
+		switch sent, known := f.sent(name); {
+		case d == nil: // filter-not-delivered says it
 		case known && !slices.Contains(sent, d.version):
 			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), outOfDate,
 				"ask the corsgate that this Envoy follows; if it is that one, look at its /status and at Envoy's log")
-		case !known && stamp != "" && f.status.Hash != "" && stamp != f.status.Hash:
-			report(policy.Error, p, fmt.Sprintf("the filter %s was compiled from other policies than corsgate serves", name), outOfDate, compileAgain)
+		case known && (f.policies == nil || f.policies.Hash() == f.status.Hash):
+		default:
+			f.judgeOrigin(p, name, source, d, report)
 		}
 	})
+}
+
+// judgeOrigin compares the policies that a filter was compiled from with those that there
+// should be.
+func (f *facts) judgeOrigin(p Place, name string, source *core.ExtensionConfigSource, d *delivery, report report) {
+	served := ""
+	if f.status != nil {
+		served = f.status.Hash
+	}
+	from := stampOf(source, d)
+	if from == "" {
+		from = f.compiledFrom(name, d)
+	}
+	other := fmt.Sprintf("the filter %s was compiled from other policies", name)
+	switch {
+	case from == "" && (f.policies != nil || served != ""):
+		report(policy.Note, p, fmt.Sprintf("it is not known which policies the filter %s was compiled from", name), "nothing is said here about whether it is up to date",
+			"name the policies with --policies; corsgate names the filters that it delivers itself in its /status, so give that of the corsgate that delivers to this Envoy")
+	case served != "" && from != served && from != unknownSet:
+		report(policy.Error, p, other+" than corsgate serves", outOfDate, compileAgain)
+	case f.policies != nil && from != f.policies.Hash():
+		report(policy.Error, p, other+" than those of --policies, or by a corsgate of another version", outOfDate, compileAgain)
+	}
 }
 
 // hostsUnknown reports hosts of the policies that no filter names that was delivered.
@@ -113,6 +131,9 @@ func (f *facts) hostsUnknown(report report) {
 
 // sent returns the versions of a filter that corsgate has sent to this Envoy.
 func (f *facts) sent(name string) (versions []string, known bool) {
+	if f.status == nil {
+		return nil, false
+	}
 	for _, e := range f.status.Envoys {
 		for _, r := range e.Resources {
 			if r.Name == name && (e.Node == f.node || f.node == "") {
@@ -126,10 +147,14 @@ func (f *facts) sent(name string) (versions []string, known bool) {
 // hash matches the hash of a set.
 var hash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// setOf returns the hash of the set that a filter is compiled from, or "": it stands in
-// what the filter keeps for the feed.
-func setOf(filter proto.Message) (stamp string) {
-	walk(filter, func(m proto.Message) bool {
+// stampOf returns the hash of the set that a filter of a file is compiled from, or "": it
+// stands in what the filter keeps for the feed. That of a filter that is delivered is
+// another one.
+func stampOf(source *core.ExtensionConfigSource, d *delivery) (stamp string) {
+	if source.GetConfigSource().GetPathConfigSource() == nil {
+		return ""
+	}
+	walk(d.filter, func(m proto.Message) bool {
 		if s, ok := m.(*structpb.Struct); ok {
 			if v := s.GetFields()[contract.FedSet].GetStringValue(); hash.MatchString(v) && s.GetFields()[contract.Reason] != nil {
 				stamp = v

@@ -266,7 +266,7 @@ func differ(got, want respond.Response) (differences []string, seen string) {
 		differences, seen = append(differences, fmt.Sprintf(format, args...)), cmp.Or(seen, effect)
 	}
 	if got.Status != want.Status {
-		add(statusSeen(got.Status), "the status is %d, and should be %d", got.Status, want.Status)
+		add(statusSeen(got.Status, want.Status), "the status is %d, and should be %d", got.Status, want.Status)
 	}
 	have, should := corsOf(got.Headers), corsOf(want.Headers)
 	for _, name := range names(should) {
@@ -288,10 +288,14 @@ func differ(got, want respond.Response) (differences []string, seen string) {
 	return differences, seen
 }
 
-func statusSeen(status int) string {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound:
-		return "something refuses before corsgate answers, and browsers block"
+func statusSeen(status, wanted int) string {
+	switch {
+	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound}, status):
+		return "something refuses before corsgate answers, or Envoy has other policies; browsers block"
+	case status == http.StatusNotFound:
+		return "no route takes the request, or something else answers than corsgate"
+	case status == http.StatusOK && wanted == http.StatusNoContent:
+		return "browsers take it, too: a compiled filter answers so if no route takes the request"
 	}
 	return "something else answers than corsgate"
 }

@@ -72,7 +72,7 @@ func TestProbeFindsWrongAnswers(t *testing.T) {
 		answer               http.HandlerFunc
 		want                 string // begins a finding
 	}{
-		{"a filter that wants a token", onePolicy, "something refuses before corsgate answers, and browsers block", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
+		{"a filter that wants a token", onePolicy, "something refuses before corsgate answers, or Envoy has other policies; browsers block", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
 			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 401, and should be 204; access-control-allow-origin is not there, and should be \"https://app.example\""},
 		{"an upstream that grants everybody", onePolicy, "somebody else has written it, such as the upstream: a page may read what the policy does not let it",
 			func(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +91,13 @@ func TestProbeFindsWrongAnswers(t *testing.T) {
 		}, "error [probe] GET https://example.com/: for the origin https://app.example: Vary has no Origin\n"},
 		{"no Vary for a cache", onePolicy, "a cache may hand this answer to a page, which then reads what it should not, or is blocked", func(http.ResponseWriter, *http.Request) {},
 			"warning [probe] GET https://example.com/: for a request without an Origin: Vary has no Origin\n"},
-		{"a redirect", onePolicy, "something refuses before corsgate answers, and browsers block", func(w http.ResponseWriter, r *http.Request) {
+		{"no route", onePolicy, "no route takes the request, or something else answers than corsgate", http.NotFound,
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 404, and should be 204;"},
+		{"no route, and a compiled filter", onePolicy, "browsers take it, too: a compiled filter answers so if no route takes the request", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "https://app.example")
+			w.Header().Set("Vary", "Origin")
+		}, "error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 200, and should be 204"},
+		{"a redirect", onePolicy, "something refuses before corsgate answers, or Envoy has other policies; browsers block", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusFound)
 		},
 			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 302, and should be 204;"},

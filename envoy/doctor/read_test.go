@@ -9,6 +9,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/doctor"
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
 
@@ -71,7 +72,7 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		}, nil},
 		{"a host without static, whose policy is not known", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := clone(host(b))
+			extra := envoytest.Clone(host(b))
 			delete(extra, "typed_per_filter_config")
 			extra["name"], extra["domains"] = "api", []any{"api.test"}
 			addHost(b, extra)
@@ -79,7 +80,7 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		}, []string{"host-without-part"}},
 		{"a host without static, and without a policy", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := clone(host(b))
+			extra := envoytest.Clone(host(b))
 			delete(extra, "typed_per_filter_config")
 			extra["name"], extra["domains"] = "api", []any{"api.test"}
 			addHost(b, extra)
@@ -219,6 +220,63 @@ func TestManyFindingsAreBounded(t *testing.T) {
 	r := examine(t, doctor.Input{Config: encode(t, b)})
 	if r.Warnings != 20 || !strings.Contains(r.Findings[19].What, "480 more") {
 		t.Errorf("%d warnings, the last: %s", r.Warnings, r.Findings[19].What)
+	}
+}
+
+// TestNearestNameIsTold has names of filters that somebody has misspelled.
+func TestNearestNameIsTold(t *testing.T) {
+	for wrong, right := range map[string]string{"corsgate.statc": "corsgate.static", "corsgate.aply": "corsgate.apply", "corsgate.decied": "corsgate.decide", "corsgate": "corsgate.decide"} {
+		b := written(t, oneTrip)
+		perFilter(host(b), wrong, off)
+		r := examine(t, doctor.Input{Config: encode(t, b)})
+		i := slices.IndexFunc(r.Findings, func(f doctor.Finding) bool { return f.Code == "names-no-filter" })
+		if i < 0 || !strings.HasSuffix(r.Findings[i].Write, ": "+right) {
+			t.Errorf("%s: %+v", wrong, r.Findings)
+		}
+	}
+}
+
+// TestHostsWithoutRoutesAreNoted has virtual hosts for some of the policies' hosts.
+func TestHostsWithoutRoutesAreNoted(t *testing.T) {
+	for _, test := range []struct {
+		domains []any
+		want    []string // hosts
+	}{
+		{[]any{"*"}, nil},
+		{[]any{"api.test:8443", "*.shop.test"}, nil},
+		{[]any{"API.test", "a.shop.test"}, nil},
+		{[]any{"api.*", "*.test"}, nil},
+		{[]any{"other.test"}, []string{"api.test", "*.shop.test"}},
+		{[]any{"*.api.test", "shop.test"}, []string{"api.test", "*.shop.test"}},
+	} {
+		b := written(t, oneTrip)
+		host(b)["domains"] = test.domains
+		r := examine(t, doctor.Input{Config: encode(t, b), Policies: setOf(t, policies)})
+		found := text(r)
+		if slices.Contains(codes(r), "host-not-routed") != (test.want != nil) {
+			t.Errorf("%v: found %s", test.domains, found)
+		}
+		for _, name := range []string{"api.test", "*.shop.test"} {
+			noted := strings.Contains(found, "note [host-not-routed] envoy: no virtual host takes the host "+name+" of")
+			if noted != slices.Contains(test.want, name) {
+				t.Errorf("%v: found %s", test.domains, found)
+			}
+		}
+	}
+}
+
+// TestCompiledAnswerWithoutRoute has a filter that answers by itself, with a status that
+// depends on whether there is a route.
+func TestCompiledAnswerWithoutRoute(t *testing.T) {
+	for _, test := range []struct {
+		reply notrip.Reply
+		want  bool
+	}{{notrip.ByAuthz, true}, {notrip.ByLua, false}} {
+		b := written(t, envoy.Config{Profile: envoy.NoTrip, Service: "none", Compiled: envoy.Compiled{Folder: "/var/lib/corsgate", Reply: test.reply}})
+		forMethods(route(b), object{"exact": "GET"})
+		if r := examine(t, doctor.Input{Config: encode(t, b)}); strings.Contains(text(r), "note [preflights-not-routed]") != test.want || r.Errors > 0 {
+			t.Errorf("%s: found %s", test.reply, text(r))
+		}
 	}
 }
 

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/doctor"
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 )
@@ -33,6 +35,49 @@ func TestOldFilterIsFound(t *testing.T) {
 	in.Policies = setOf(t, policies+"- {name: new, hosts: [new.test], cors: {allowOrigins: [https://new.example]}}\n")
 	if r := examine(t, in); !slices.Equal(codes(r), []string{"filter-out-of-date"}) || !strings.Contains(text(r), "the host new.test of the policy new") {
 		t.Error(text(r))
+	}
+}
+
+// compiledFor are filters that have nothing that says which policies they were compiled
+// from, with each option that they depend on.
+var compiledFor = map[string]envoy.Config{
+	"files":                {Profile: envoy.NoTrip, Compiled: envoy.Compiled{}},
+	"files alone":          {Profile: envoy.NoTrip, Service: "none"},
+	"files in shards":      {Profile: envoy.NoTrip, Compiled: envoy.Compiled{Shards: 4, Ports: []uint16{8080, 8443}, Reply: notrip.ByLua}},
+	"files, names":         {Profile: envoy.NoTrip, Fail: envoy.FailClosed, Compiled: envoy.Compiled{NamedPolicies: true, PolicyNames: true}},
+	"delivered":            {Profile: envoy.NoTrip, Compiled: envoy.Compiled{ECDS: true, Ports: []uint16{8080}}},
+	"delivered, with feed": {Profile: envoy.NoTrip, Compiled: envoy.Compiled{ECDS: true, Feed: envoy.WholeFeed}},
+}
+
+// TestFilterOfOtherPoliciesIsFound has filters that know all hosts of the policies, and
+// other origins.
+func TestFilterOfOtherPoliciesIsFound(t *testing.T) {
+	s := startStack(t, "127.0.0.1:0")
+	other := setOf(t, strings.ReplaceAll(policies, "https://app.example", "https://next.example"))
+	for name, c := range compiledFor {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := envoytest.Start(t, encode(t, s.bootstrap(t, c)))
+			await(t, s, e, "nothing", func(r doctor.Report) bool { return r.Errors+r.Warnings == 0 })
+			in := s.input(t, e)
+			status := in.Status
+			in.Status = nil
+			if r := examine(t, in); slices.Contains(codes(r), "filter-out-of-date") {
+				t.Error(text(r))
+			}
+			in.Policies = other
+			if r := examine(t, in); !strings.Contains(text(r), "error [filter-out-of-date]") || !strings.Contains(text(r), "than those of --policies") {
+				t.Errorf("found %s", text(r))
+			}
+			in.Policies, in.Status = s.set, []byte(`{"ready": true, "hash": "`+other.Hash()+`"}`)
+			if r := examine(t, in); !strings.Contains(text(r), "than corsgate serves") {
+				t.Errorf("found %s", text(r))
+			}
+			in.Policies, in.Status = nil, status
+			if r := examine(t, in); strings.Contains(text(r), "note [filter-out-of-date]") == c.Compiled.ECDS || r.Errors > 0 {
+				t.Errorf("found %s", text(r))
+			}
+		})
 	}
 }
 

@@ -75,19 +75,21 @@ type target struct {
 	// privateNetwork tells that it knows Private Network Access.
 	privateNetwork bool
 	// plainLists tells that a star in a list stands alone, that methods are known ones,
-	// that lists are short, and that an age is at least one second.
+	// and that lists are short.
 	plainLists bool
-	write      func(sites []site) []any
+	// someAge tells that an age of zero is refused.
+	someAge bool
+	write   func(sites []site) []any
 }
 
 var targets = map[Target]target{
-	GatewayAPI:   {head: headOf("the backends and the Gateway"), origins: gatewayOrigins, plainLists: true, write: writeGatewayAPI},
+	GatewayAPI:   {head: headOf("the backends and the Gateway"), origins: gatewayOrigins, plainLists: true, someAge: true, write: writeGatewayAPI},
 	EnvoyGateway: {head: headOf("the backends and the Gateway"), origins: globOrigins, write: writeEnvoyGateway},
 	Envoy: {
 		head: "# Put http_filters before the router, and route_config into the connection manager; replace the cluster \"upstream\".\n", origins: envoyOrigins,
 		strips: true, forwards: true, privateNetwork: true, write: writeEnvoy,
 	},
-	Istio: {head: headOf("the destinations and the gateways"), origins: envoyOrigins, strips: true, forwards: true, write: writeIstio},
+	Istio: {head: headOf("the destinations and the gateways"), origins: envoyOrigins, strips: true, forwards: true, someAge: true, write: writeIstio},
 }
 
 func headOf(what string) string {
@@ -140,20 +142,20 @@ func (e *exporter) note(spec int, field string, f source.Finding) {
 
 // general tells what holds for all policies.
 func (e *exporter) general() {
-	tell := func(fidelity source.Fidelity, message, hint string) {
-		e.findings = append(e.findings, source.Finding{Fidelity: fidelity, Message: message, Hint: hint})
+	tell := func(fidelity source.Fidelity, field, message, hint string) {
+		e.findings = append(e.findings, source.Finding{Fidelity: fidelity, Field: field, Message: message, Hint: hint})
 	}
 	if !slices.ContainsFunc(e.policies.Specs, func(s policy.Spec) bool { return isEnforced(&s) }) {
 		return
 	}
-	tell(source.Differs, "preflights are answered with 200 and all that a policy lists, whatever they ask for; the browser compares", "")
+	tell(source.Differs, "", "preflights are answered with 200 and all that a policy lists, whatever they ask for; the browser compares", "")
 	if slices.ContainsFunc(e.policies.Specs, func(s policy.Spec) bool { return len(s.Paths) > 0 }) {
-		tell(source.Differs, "a path that applications may read otherwise than it is spelled gets the answer of its spelling, and is not denied", "have the gateway normalise paths")
+		tell(source.Widened, "paths", "a path that applications may read otherwise than it is spelled gets the answer of its spelling, and is not denied", "have the gateway normalise paths")
 	}
 	if !e.target.strips {
-		tell(source.Dropped, "answers carry no Vary: a cache between may hand one origin's answer to another", "have the application send Vary: Origin")
+		tell(source.Dropped, "", "answers carry no Vary: a cache between may hand one origin's answer to another", "have the application send Vary: Origin")
 	} else {
-		tell(source.Differs, "answers to preflights carry no Vary; caches do not keep them", "")
+		tell(source.Differs, "", "answers to preflights carry no Vary; caches do not keep them", "")
 	}
 }
 
@@ -175,12 +177,12 @@ func (e *exporter) rule(i int) *rule {
 	e.origins(i, r)
 	e.lists(i, r)
 	e.age(i, r)
-	e.settings(i)
+	e.settings(i, r)
 	return r
 }
 
 // settings tells which settings of a policy the target has not.
-func (e *exporter) settings(i int) {
+func (e *exporter) settings(i int, r *rule) {
 	s := &e.policies.Specs[i]
 	say := func(lost bool, field string, fidelity source.Fidelity, value, message, hint string) {
 		if lost {
@@ -194,7 +196,10 @@ func (e *exporter) settings(i int) {
 		"for an origin that is allowed, the policy replaces what the upstream says; for another one, what the upstream says reaches the page", "look at what the upstream sends")
 	say(!deferring && !e.target.strips, "upstreamHeaders", source.Widened, string(s.UpstreamHeaders),
 		"Access-Control headers of the upstream's own reach the page there", "have the application send none, or remove them in the gateway")
-	say(s.UnmatchedPreflights == policy.UnmatchedForward && !e.target.forwards, "unmatchedPreflights", source.Narrowed, string(s.UnmatchedPreflights),
+	bare := !e.target.forwards && len(r.origins) == 0
+	say(bare, "unmatchedPreflights", source.Widened, string(s.UnmatchedPreflights),
+		"no origin is left, so the policy is left out: every preflight reaches the upstream there", "list origins that can be written there")
+	say(s.UnmatchedPreflights == policy.UnmatchedForward && !e.target.forwards && !bare, "unmatchedPreflights", source.Narrowed, string(s.UnmatchedPreflights),
 		"a preflight of another origin does not reach the upstream there", "")
 	say(s.AllowPrivateNetwork && !e.target.privateNetwork, "allowPrivateNetwork", source.Dropped, "true",
 		"there is no such answer there; browsers ignore it", "")

@@ -75,12 +75,10 @@ func (e *exporter) few(i int, field string, names []string) []string {
 func (e *exporter) age(i int, r *rule) {
 	age := e.policies.Specs[i].CORS.MaxAge
 	r.maxAge = age
-	if !e.target.plainLists {
-		return
-	}
-	if age == nil {
+	switch {
+	case age == nil && e.target.plainLists:
 		e.note(i, "cors.maxAge", source.Finding{Fidelity: source.Default, Message: "5 seconds, which is what browsers take anyway"})
-	} else if *age == 0 {
+	case age != nil && *age == 0 && e.target.someAge:
 		least := 1
 		r.maxAge = &least
 		e.note(i, "cors.maxAge", source.Finding{Fidelity: source.Clamped, Value: "0", Message: "1 second is the least there"})

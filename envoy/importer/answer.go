@@ -2,6 +2,7 @@ package importer
 
 import (
 	"reflect"
+	"slices"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
@@ -61,6 +62,9 @@ func (t *translation) otherwise() {
 	if s.Mode == policy.ModeOff {
 		return // it touches nothing
 	}
+	if !slices.Contains(s.CORS.AllowOrigins, "*") { // which denies nobody
+		s.DeniedRequests = c.Denied
+	}
 	if c.ForwardsUnmatched && t.options.Unmatched == policy.UnmatchedForward {
 		s.UnmatchedPreflights = policy.UnmatchedForward
 	} else if c.ForwardsUnmatched {
@@ -69,6 +73,8 @@ func (t *translation) otherwise() {
 	}
 	if c.KeepsUpstream && t.options.Upstream == policy.UpstreamDefer {
 		s.UpstreamHeaders = policy.UpstreamDefer
+		t.tell(source.Differs, source.Text{}, "upstreamHeaders",
+			"an answer of the application that has Access-Control-Allow-Origin stays as it is, for origins that the policy allows, too", "")
 	} else if c.KeepsUpstream {
 		t.tell(source.Differs, source.Text{}, "upstreamHeaders",
 			"in the source the CORS headers of the application reach the page; corsgate replaces them", "--upstream defer leaves answers alone that have Access-Control-Allow-Origin")

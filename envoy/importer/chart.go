@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,6 +61,9 @@ func (c *chart) draw() {
 			}
 		}
 	}
+	for _, l := range c.aside {
+		c.claimAside(l)
+	}
 	c.thin()
 	for _, s := range c.order {
 		l := c.owners[s]
@@ -81,9 +83,13 @@ func (c *chart) claim(host string, p source.Path) {
 	if below != nil && (s.path == "/" || below.listsBelow(s.path)) {
 		owner = below
 	}
+	c.own(s, owner)
+}
+
+func (c *chart) own(s scope, owner *lane) {
 	c.owners[s] = owner
 	c.order = append(c.order, s)
-	c.paths[host] = append(c.paths[host], s.path)
+	c.paths[s.host] = append(c.paths[s.host], s.path)
 }
 
 // listsBelow reports whether l lists a path that covers what is below it.
@@ -391,45 +397,4 @@ func (c *chart) comparePath(l *lane, host string, p source.Path, path string) (t
 		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}
 	return true
-}
-
-// compareAside tells of a lane with conditions, which has no policy.
-func (c *chart) compareAside(l *lane) {
-	if len(l.hosts) == 0 || len(l.paths) == 0 {
-		return
-	}
-	for _, h := range l.hosts {
-		for _, p := range l.paths {
-			others := c.instead(h, p)
-			i := slices.IndexFunc(others, func(other *lane) bool { return !same(l, other) || l.grants() && !l.acts() })
-			if i < 0 {
-				continue
-			}
-			at := cmp.Or(l.route.Conditions[0], source.Text{Place: l.route.Place})
-			l.tell(source.Decide, at, "",
-				"a policy is chosen by host and path alone: the route is left out, and its requests are decided "+likeOther(others[i]),
-				"preflights have neither the headers nor the method of the request that they ask for, so that the condition hardly does what it looks like")
-			return
-		}
-	}
-}
-
-// instead returns the lanes that decide about requests of a host and path that a lane with
-// conditions is for.
-func (c *chart) instead(host string, p source.Path) []*lane {
-	lanes := []*lane{c.at(host, strings.TrimRight(p.Text.Text, "/")+"/\x00")}
-	p.Kind = source.StringPath
-	for _, s := range c.order {
-		if (slices.Contains(covering(s.host), host) || slices.Contains(covering(host), s.host)) && matches(p, s.path) {
-			lanes = append(lanes, c.owners[s])
-		}
-	}
-	return lanes
-}
-
-func likeOther(l *lane) string {
-	if !l.acts() {
-		return "by no policy"
-	}
-	return "like " + l.name()
 }

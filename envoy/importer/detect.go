@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -72,13 +73,42 @@ func Understood() (list []string) {
 func Read(from string, files []source.File) ([]source.Config, error) {
 	d := detector{from: from}
 	var bad []error
+	var conf []source.File
+	if d.isMeant(nginxSystem) {
+		conf = nginxFiles(files)
+	}
 	for _, f := range files {
-		bad = append(bad, d.add(f))
+		isPart := slices.ContainsFunc(conf, func(c source.File) bool { return c.Path == f.Path })
+		switch {
+		case f.Outside != "":
+			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: source.Place{File: f.Path}, Value: f.Outside,
+				Message: "this is a link to what is not in the folder: it is not read", Hint: "give what it leads to, too"})
+		case isPart:
+			bad = append(bad, d.addNginx(f))
+		case f.Again && d.from != nginxSystem: // it is read by its other name
+		default:
+			bad = append(bad, d.add(f))
+		}
 	}
 	if err := errors.Join(bad...); err != nil {
 		return nil, err
 	}
 	return d.configs()
+}
+
+// nginxFiles returns the files of nginx.conf: those that look like it, and what they include.
+func nginxFiles(files []source.File) (conf []source.File) {
+	var others []source.File
+	for _, f := range files {
+		switch {
+		case f.Outside != "":
+		case isNginx(f):
+			conf = append(conf, f)
+		default:
+			others = append(others, f)
+		}
+	}
+	return append(conf, nginx.Included(conf, others)...)
 }
 
 // detector sorts files and documents by the systems that they are of.
@@ -89,22 +119,68 @@ type detector struct {
 	told  []source.Finding
 }
 
-// helm finds what templates of Helm have and nothing else.
-var helm = regexp.MustCompile(`\{\{-?\s*(\(?\s*\.(Values|Release|Chart|Capabilities|Files|Template)\b|include\b|template\b|define\b|tpl\b|toYaml\b|if\b|range\b|with\b|end\b|\$)`)
+// helm finds what begins a template of Helm, helmOnly what no other has, and traefikOnly what
+// those of Traefik have.
+var (
+	helm        = regexp.MustCompile(`\{\{-?\s*(template|define|if|range|with|end|\$)`)
+	helmOnly    = regexp.MustCompile(`\{\{[^{}\n]*(\.(Values|Release|Chart|Capabilities|Files|Template)\b|\b(include|toYaml|tpl|nindent)\b)`)
+	traefikOnly = regexp.MustCompile(`\{\{-?\s*env\b|\buntil\b`)
+)
 
 // toml finds a table.
 var toml = regexp.MustCompile(`(?m)^\s*\[\[?[\w.-]+\]\]?\s*$`)
 
-func (d *detector) add(f source.File) error {
-	if isNginx(f) && d.isMeant(nginxSystem) || d.from == nginxSystem {
-		d.nginx = append(d.nginx, f)
+// variable finds what envsubst replaces, in braces.
+var variable = regexp.MustCompile(`\$\{[A-Z][A-Z0-9_]*\}`)
+
+// placeholder finds "{{ name }}" outside of comments, as Jinja, Ansible and Go fill it in.
+var placeholder = regexp.MustCompile(`(?m)^[^#\n]*?(\{\{[^{}\n]*\}\})`)
+
+// asTemplate returns an error for an nginx.conf that has to be filled in before it is read.
+func asTemplate(f source.File) error {
+	at := placeholder.FindSubmatchIndex(f.Text)
+	if at == nil {
 		return nil
 	}
-	docs, told, err := documents(f)
-	if isTemplate(f, err) {
-		return fmt.Errorf("%s is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'", printable.Name(f.Path))
+	place := source.Place{File: printable.Name(f.Path), Line: 1 + bytes.Count(f.Text[:at[2]], []byte("\n")), Column: 0}
+	return fmt.Errorf("%s:%d: %q is a template: fill it in first, and import what comes of it", place.File, place.Line, f.Text[at[2]:at[3]])
+}
+
+// tellVariables tells of what a file is to have replaced.
+func (d *detector) tellVariables(f source.File) {
+	at := variable.FindIndex(f.Text)
+	if at == nil || !aboutCORS.Match(f.Text) {
+		return
 	}
-	if err != nil && toml.Match(f.Text) {
+	if name := f.Text[at[0]+2 : at[1]-1]; bytes.Contains(f.Text, append([]byte("$"), name...)) {
+		return // nginx sets it
+	}
+	d.told = append(d.told, source.Finding{
+		Fidelity: source.Decide, Place: source.Place{File: f.Path, Line: 1 + bytes.Count(f.Text[:at[0]], []byte("\n")), Column: 1 + at[0] - (1 + bytes.LastIndexByte(f.Text[:at[0]], '\n'))},
+		Value: string(f.Text[at[0]:at[1]]), Message: "the file is a template with variables, and is read as it is: they stand for nothing",
+		Hint: "fill them in first, as in 'envsubst < FILE | corsgate import -'",
+	})
+}
+
+// addNginx adds a file of nginx.
+func (d *detector) addNginx(f source.File) error {
+	d.tellVariables(f)
+	d.nginx = append(d.nginx, f)
+	return asTemplate(f)
+}
+
+func (d *detector) add(f source.File) error {
+	if isNginx(f) && d.isMeant(nginxSystem) || d.from == nginxSystem {
+		return d.addNginx(f)
+	}
+	d.tellVariables(f)
+	docs, told, err := documents(f)
+	switch {
+	case isHelm(f, err):
+		return fmt.Errorf("%s is a template of Helm: render it first, as in 'helm template CHART | corsgate import -'", printable.Name(f.Path))
+	case err != nil && placeholder.Match(f.Text):
+		return asTemplate(f)
+	case err != nil && toml.Match(f.Text):
 		return fmt.Errorf("%s: this looks like TOML, which is not read: write it as YAML", printable.Name(f.Path))
 	}
 	d.told = append(d.told, told...)
@@ -139,11 +215,13 @@ func (d *detector) embedded(doc tree.Node) (found bool) {
 	return found
 }
 
-// isTemplate reports whether a file has to be rendered before it is read. Rules of alerts
-// and dashboards have placeholders, too, and are YAML.
-func isTemplate(f source.File, err error) bool {
-	at := helm.FindAllSubmatch(f.Text, -1)
-	return len(at) > 0 && (err != nil || slices.ContainsFunc(at, func(m [][]byte) bool { return strings.Contains(string(m[1]), ".") }))
+// isHelm reports whether a file is a template of Helm. Rules of alerts and dashboards have
+// placeholders, too, and are YAML.
+func isHelm(f source.File, err error) bool {
+	if helmOnly.Match(f.Text) {
+		return true
+	}
+	return err != nil && helm.Match(f.Text) && !traefikOnly.Match(f.Text)
 }
 
 func (d *detector) isMeant(system string) bool { return d.from == Auto || d.from == system }
@@ -167,9 +245,26 @@ func (d *detector) configs() (configs []source.Config, err error) {
 	}
 	d.tellUnclaimed(claimed)
 	if !slices.ContainsFunc(configs, func(c source.Config) bool { return len(c.Routes)+len(c.Findings) > 0 }) {
-		return nil, ErrNothing
+		return nil, d.nothing()
 	}
 	return append(configs, source.Config{Findings: d.told}), nil
+}
+
+// nothing returns why nothing was read.
+func (d *detector) nothing() error {
+	for _, doc := range d.docs {
+		if _, about := naming(doc); about && isPatch(doc) {
+			return fmt.Errorf("%s: this is a patch of Kustomize: %s", doc.Place(), buildPatch)
+		}
+	}
+	return ErrNothing
+}
+
+const buildPatch = "build it first, as in 'kubectl kustomize FOLDER | corsgate import -'"
+
+// isPatch reports whether a document is a patch (RFC 6902, section 4), or has some.
+func isPatch(doc tree.Node) bool {
+	return doc.Field("kind").String() == "Kustomization" || slices.ContainsFunc(doc.Items(), func(item tree.Node) bool { return item.Field("op").IsText() && item.Field("path").IsText() })
 }
 
 // readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
@@ -218,8 +313,12 @@ func (d *detector) tellUnclaimed(claimed []string) {
 			continue
 		}
 		if at, found := naming(doc); found {
+			hint := "name its system with --from, if it is one of those"
+			if isPatch(doc) {
+				hint = buildPatch
+			}
 			d.told = append(d.told, source.Finding{Fidelity: source.Decide, Place: at.Place(), Field: at.Path(),
-				Message: "it names CORS, and nobody understands it: it is not read", Hint: "name its system with --from, if it is one of those"})
+				Message: "it names CORS, and nobody understands it: it is not read", Hint: hint})
 		}
 	}
 }

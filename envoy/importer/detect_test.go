@@ -198,6 +198,76 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// A folder has links as Debian's nginx does, some of a machine that it is a copy of.
+func TestLinks(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(name, to string) {
+		t.Helper()
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	site := func(name string) string {
+		return "server { server_name " + name + ".example.com; include snippets/cors.inc; }"
+	}
+	write("secret/site", site("secret"))
+	write("etc/nginx.conf", "http { include sites-enabled/*; }")
+	write("etc/snippets/cors.inc", "include origins.map; add_header Access-Control-Allow-Origin $cors;")
+	write("etc/origins.map", "set $cors https://app.example.com;")
+	write("etc/origins.txt", "not read")
+	for _, name := range []string{"relative", "absolute", "copied", "off"} {
+		write("etc/sites-available/"+name, site(name))
+	}
+	write("etc/sites-enabled/plain", site("plain"))
+	link("etc/sites-enabled/relative", "../sites-available/relative")
+	link("etc/sites-enabled/absolute", filepath.Join(dir, "etc/sites-available/absolute"))
+	link("etc/sites-enabled/copied", "/no/such/folder/nginx/sites-available/copied")
+	link("etc/sites-enabled/out", "../../secret/site")
+	link("etc/sites-enabled/gone", "../sites-available/gone")
+	link("etc/circle", ".")
+	write("etc/k8s.yaml", fragment)
+	link("etc/k8s-again.yaml", "k8s.yaml")
+
+	files, err := importer.Files([]string{filepath.Join(dir, "etc")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configs, err := importer.Read(importer.Auto, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts []string
+	outside, reports := 0, 0
+	for _, c := range configs {
+		for _, r := range c.Routes {
+			if r.CORS != nil && len(r.Hosts) > 0 {
+				hosts = append(hosts, r.Hosts...)
+			} else if r.CORS != nil {
+				reports++
+			}
+		}
+		for _, f := range c.Findings {
+			if strings.Contains(f.Message, "not in the folder") && f.Fidelity == source.Decide {
+				outside++
+			}
+		}
+	}
+	slices.Sort(hosts)
+	if want := []string{"absolute.example.com", "copied.example.com", "plain.example.com", "relative.example.com"}; !slices.Equal(hosts, want) {
+		t.Errorf("%q, want %q", hosts, want)
+	}
+	if outside != 2 || reports != 1 {
+		t.Errorf("%d links are told, want 2; the YAML is read %d times", outside, reports)
+	}
+}
+
 // Whatever people paste is refused or imported.
 func FuzzRead(f *testing.F) {
 	for _, text := range []string{virtualService, httpRoute, securityPolicy, ingress, nginxConf, fragment, "```\n" + fragment + "```", "a: {{ .Values.a }}", "[a]\nb=1", "cors: {a: true,},\n"} {
@@ -217,4 +287,27 @@ func FuzzRead(f *testing.F) {
 		}
 		_ = r.Cases()
 	})
+}
+
+// What is a template is said, by the words of the one who fills it in; what is none, not.
+func TestTemplates(t *testing.T) {
+	for text, want := range map[string]string{
+		"kind: VirtualService\nspec: {corsPolicy: {{ toYaml .Values.cors }}}":                              "is a template of Helm",
+		"kind: VirtualService\nspec:\n{{- if .Values.cors }}\n  corsPolicy: {}\n{{- end }}":                "is a template of Helm",
+		"http:\n  middlewares:\n    a: {headers: {accessControlAllowOriginList:\n    - {{ env \"A\" }}\n}": `"{{ env \"A\" }}" is a template`,
+		"add_header Access-Control-Allow-Origin \"{{ a }}\";":                                              `a:1: "{{ a }}" is a template`,
+		"# {{ ansible_managed }}\nadd_header Access-Control-Allow-Origin \"https://a.example\";":           "",
+		"add_header Access-Control-Allow-Origin \"${ORIGIN}\";":                                            "envsubst",
+		"set $A https://a.example;\nadd_header Access-Control-Allow-Origin \"${A}\";":                      "",
+		"corsPolicy: {allowOrigins: [{exact: \"${A}\"}]}":                                                  "envsubst",
+	} {
+		configs, err := importer.Read(importer.Auto, []source.File{{Path: "a", Text: []byte(text)}})
+		said := importer.Translate(importer.Options{}, configs...).Report()
+		if err != nil {
+			said = err.Error()
+		}
+		if !strings.Contains(said, want) || want == "" && strings.Contains(said, "template") {
+			t.Errorf("%s\nsays %q, want %q", text, said, want)
+		}
+	}
 }

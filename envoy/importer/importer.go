@@ -3,7 +3,7 @@
 //
 // A package below it reads each system, and tells in the words of package source what that
 // system does. What is the same for all systems is here: which policy covers which requests
-// (scope.go), origins to patterns (origins.go), methods and headers (names.go), what has to
+// (chart.go), origins to patterns (origins.go), methods and headers (names.go), what has to
 // be asked for (optins.go).
 package importer
 
@@ -122,6 +122,10 @@ func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
 // tell adds the findings of a lane.
 func (w *writer) tell(l *lane) {
 	found := slices.Clone(l.route.Findings)
+	if l.isPiece() {
+		found = append(found, source.Finding{Fidelity: source.Differs, Place: l.route.Place, Field: hostsField,
+			Message: "the input does not say for which hosts this is; the policy is for every host", Hint: "write hosts into the policy"})
+	}
 	found = append(found, l.findings...)
 	if l.answer != nil && l.reached {
 		found = append(found, l.answer.findings...)

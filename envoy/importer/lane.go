@@ -29,6 +29,13 @@ func (l *lane) grants() bool { return l.route.CORS != nil && l.route.CORS.Mode =
 // acts reports whether a policy grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
 
+// isPiece reports whether a lane is of a piece of a configuration, which has neither hosts
+// nor a name, and nobody has told that.
+func (l *lane) isPiece() bool {
+	return l.acts() && len(l.policies) > 0 && l.route.Name == "" && len(l.route.Hosts) == 0 &&
+		!slices.ContainsFunc(l.route.Findings, func(f source.Finding) bool { return f.Field == hostsField })
+}
+
 // tell adds a finding at a place, once.
 func (l *lane) tell(f source.Fidelity, at source.Text, field, message, hint string) {
 	found := source.Finding{Fidelity: f, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint}

@@ -78,7 +78,7 @@ func (t *translation) methods() {
 	}
 	all := names(t.cors.Methods)
 	star := slices.ContainsFunc(all, isStar)
-	var options, forbidden, never, covered dropped
+	var options, never, covered dropped
 	for _, m := range all {
 		normal := policy.NormaliseMethod(m.Text)
 		switch {
@@ -89,9 +89,7 @@ func (t *translation) methods() {
 			never.add(m)
 		case normal == "OPTIONS":
 			options.add(m)
-		case policy.IsForbiddenMethod(m.Text):
-			forbidden.add(m)
-		case m.Text != normal:
+		case m.Text != normal && !policy.IsForbiddenMethod(m.Text): // a policy may list those that no page can send
 			// Fetch, #concept-method-normalize: browsers send the method in upper case.
 			t.wrongCase(m, normal)
 		case star:
@@ -101,7 +99,6 @@ func (t *translation) methods() {
 		}
 	}
 	t.tellDropped(options, methodsField, "a policy need not list OPTIONS: preflights are answered without it")
-	t.tellDropped(forbidden, methodsField, "no page can send this method")
 	t.tellDropped(never, methodsField, "this is not a method")
 	t.tellDropped(covered, methodsField, `"*" allows it already`)
 	t.tellList(t.cors.Methods, methodsField, *list)
@@ -127,7 +124,8 @@ func (t *translation) starWithCredentials(at source.Text, field string) {
 	}
 }
 
-// headers translates the list of request headers.
+// headers translates the list of request headers. A policy may list those that no page can
+// set, as many systems' defaults do: they are kept as they are.
 func (t *translation) headers() {
 	list := &t.spec.CORS.AllowHeaders
 	if t.cors.Headers.Echo {
@@ -136,7 +134,7 @@ func (t *translation) headers() {
 	}
 	all := names(t.cors.Headers)
 	star := slices.ContainsFunc(all, isStar)
-	var forbidden, never, covered dropped
+	var never, covered dropped
 	seen := map[string]bool{}
 	for _, h := range all {
 		lower := strings.ToLower(h.Text)
@@ -146,8 +144,6 @@ func (t *translation) headers() {
 			t.starWithCredentials(h, headersField)
 		case !policy.IsToken(h.Text):
 			never.add(h)
-		case policy.IsForbiddenRequestHeader(lower), strings.HasPrefix(lower, "access-control-"):
-			forbidden.add(h)
 		case star && lower != "authorization":
 			covered.add(h)
 		case !seen[lower]:
@@ -160,7 +156,6 @@ func (t *translation) headers() {
 		t.tell(source.Differs, all[slices.IndexFunc(all, isStar)], headersField,
 			`for browsers of today "*" allows the authorization header, too, though not by the standard; for corsgate it does not`, "add authorization if clients send tokens")
 	}
-	t.tellDropped(forbidden, headersField, "no page can set these headers")
 	t.tellDropped(never, headersField, "this is not a header name")
 	t.tellDropped(covered, headersField, `"*" allows it already`)
 	t.tellList(t.cors.Headers, headersField, *list)

@@ -74,10 +74,16 @@ func (t *translation) nobody(meant []string) {
 		hint = `its allowOrigins are what was likely meant: remove the line with mode to allow them`
 	}
 	message := "the source allows no origin that a browser sends: the policy is off"
-	if slices.ContainsFunc(t.findings, func(f source.Finding) bool { return f.Field == originsField && f.Origin != "" }) {
+	if slices.ContainsFunc(t.cors.Origins, isUnreadable) || slices.ContainsFunc(t.findings, func(f source.Finding) bool { return f.Field == originsField && f.Origin != "" }) {
 		message = "no origin is left that is allowed: the policy is off"
 	}
 	t.tell(source.Decide, source.Text{Place: t.place()}, originsField, message, hint)
+}
+
+// isUnreadable reports whether nobody here knows what an entry matches.
+func isUnreadable(o source.Origin) bool {
+	_, err := o.Regex.Compile()
+	return o.Any == source.NotAny && err != nil
 }
 
 // place returns where the list of origins begins.
@@ -149,11 +155,17 @@ func (t *translation) never(o source.Origin, reason string, meant []string) {
 		"if it was meant to, add "+quoted(meant)+" to allowOrigins")
 }
 
-// quoted returns texts in quotes.
+// maxQuoted is how many texts a line quotes.
+const maxQuoted = 10
+
+// quoted returns texts in quotes, the first ones of many.
 func quoted(texts []string) string {
-	list := make([]string, len(texts))
-	for i, text := range texts {
-		list[i] = strconv.Quote(text)
+	list := make([]string, min(len(texts), maxQuoted))
+	for i := range list {
+		list[i] = strconv.Quote(texts[i])
+	}
+	if more := len(texts) - maxQuoted; more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(list, ", ")
 }

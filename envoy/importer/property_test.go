@@ -33,7 +33,7 @@ func (r random) config() (c source.Config) {
 			Hosts: some(r, 2, "a.example", "*.example", "b.a.example", "*", "A.example:8443", "bad host", "*.a.example"),
 			Paths: some(r, 2, r.path(), r.path(), r.path()),
 		}
-		if r.IntN(10) == 0 {
+		if r.IntN(5) == 0 {
 			route.Conditions = []source.Text{{Text: "header x"}}
 		}
 		if r.IntN(4) > 0 {
@@ -151,6 +151,11 @@ func compareAccess(t *testing.T, seed uint64, result Result, set *policy.Set, co
 	route := routeOf(configs, q.host, q.path)
 	d := set.Decide(q.asked())
 	was, is, by := replyOf(route, q).access(q), accessOf(d), d.Policy
+	for _, c := range conditional(configs, q.host, q.path) {
+		if is.isWider(replyOf(c, q).access(q)) && !tellsOfCondition(result, c, by) {
+			t.Errorf("seed %d: %+v\nmay be answered by the route at %s, and by %q are %+v\n%s%s", seed, q, c.Place, by, is, result.Text(), result.Report())
+		}
+	}
 	if was == is {
 		return
 	}
@@ -166,6 +171,47 @@ func compareAccess(t *testing.T, seed uint64, result Result, set *policy.Set, co
 	if !tells(from, to, is.isWider(was)) {
 		t.Errorf("seed %d: %+v\nwas %+v\nis  %+v by %q\n%s%s", seed, q, was, is, by, result.Text(), result.Report())
 	}
+}
+
+// tellsOfCondition reports whether the report says that the policy named by allows more than
+// a route with conditions.
+func tellsOfCondition(result Result, c *source.Route, by string) bool {
+	for _, l := range result.chart.lanes {
+		told := l.findings
+		if l.route == c && slices.Contains(l.policies, by) {
+			told = l.answer.findings // it is the route's own policy
+		}
+		if l.route == c && slices.ContainsFunc(told, func(f source.Finding) bool {
+			return f.Fidelity == source.Widened || tellsOf(f, true) && f.Field != "" && f.Field != hostsField
+		}) {
+			return true
+		}
+	}
+	return false
+}
+
+// conditional returns the routes with conditions that may answer for a host and path.
+func conditional(configs []source.Config, host, path string) (all []*source.Route) {
+	for _, entry := range covering(host) {
+		taken := false
+		for i := range configs {
+			best, longest := bestRoute(configs[i].Routes, entry, path)
+			taken = taken || best != nil
+			for k := range configs[i].Routes {
+				r := &configs[i].Routes[k]
+				if r == best && r.FirstMatch {
+					break
+				}
+				if length := pathLength(r, path); len(r.Conditions) > 0 && lists(r, entry) && length >= 0 && (r.FirstMatch || length >= longest) {
+					all = append(all, r)
+				}
+			}
+		}
+		if taken {
+			return all
+		}
+	}
+	return all
 }
 
 // routeOf returns the route that answers for a host and path. The most specific host comes

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -18,6 +19,8 @@ import (
 func (t *translation) regex(o source.Origin) (meant []string) {
 	v, err := t.proofs.of(o.Regex)
 	t.null(o)
+	leaveFragments(&v)
+	below := losesNames(v) && !slices.Equal(v.Patterns, []string{o.Text.Text}) // a glob has the same names
 	t.strip(o, &v)
 	switch {
 	case err != nil:
@@ -25,6 +28,8 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 	case v.Kind == prove.Never:
 		t.never(o, "no browser sends an origin like that", o.Meant)
 		return o.Meant
+	case len(v.Patterns) > maxPatterns:
+		t.keepRegex(o, fmt.Sprintf("%d patterns would stand for it, such as %s: ", len(v.Patterns), strconv.Quote(v.Patterns[0])), "write the origins that are meant as patterns, with a star for ports or names, and remove the regex")
 	case v.Kind == prove.Equal && slices.Equal(v.Patterns, []string{o.Text.Text}): // a glob
 		t.patterns(v.Patterns, o)
 		t.tell(source.Kept, o.Text, originsField, "", "")
@@ -38,10 +43,14 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
 	case len(v.Wider) > 0 && t.options.Widen:
 		t.patterns(v.Wider, o)
-		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow more", added(v), "--keep-regexes keeps the regex instead")
+		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow "+cmp.Or(added(v), "more")+", too", added(v), "--keep-regexes keeps the regex instead")
 	case len(v.Patterns) > 0:
 		t.patterns(v.Patterns, o)
-		t.tellOrigin(source.Narrowed, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), "")
+		fidelity, hint := source.Narrowed, ""
+		if below {
+			fidelity, hint = source.Decide, meantBelow(v)
+		}
+		t.tellOrigin(fidelity, o, fmt.Sprintf("written as %s, which no longer allows %s", quoted(v.Patterns), lost(v)), cmp.Or(v.LostOwn, v.Hole, v.Lost), hint)
 	case isMistaken(o, v):
 		t.tellOrigin(source.Decide, o, fmt.Sprintf("it is left out: it matches origins such as %s, and not what it looks like", cmp.Or(v.Hole, v.Lost)), cmp.Or(v.Hole, v.Lost),
 			"if it was meant to, add "+quoted(o.Meant)+" to allowOrigins")
@@ -77,8 +86,50 @@ func isUnanchored(origin string) bool {
 	return bare != "" && bare != strings.TrimSuffix(scheme, "s")
 }
 
+// maxPatterns bounds the patterns that stand for one regex.
+const maxPatterns = 50
+
+// leaveFragments leaves out patterns of a piece of a name, if the regex allows names of
+// others, too: "https://www." of "https://www.*", "https://example" of "example".
+func leaveFragments(v *prove.Verdict) {
+	if v.Hole == "" || v.Kind != prove.NarrowedOwn && v.Kind != prove.NarrowedForeign {
+		return
+	}
+	v.Patterns = slices.DeleteFunc(slices.Clone(v.Patterns), isFragment)
+	if len(v.Patterns) == 0 {
+		v.Kind = prove.None
+	}
+}
+
+func isFragment(pattern string) bool {
+	p, err := policy.ParsePattern(pattern)
+	if err != nil || p.Form != policy.FormExact && p.Form != policy.FormSubdomain {
+		return false
+	}
+	return p.Host != "localhost" && (!strings.ContainsAny(p.Host, ".:") || strings.HasSuffix(p.Host, "."))
+}
+
+// losesNames reports whether patterns have not all the names below the domains that are
+// meant. What only an open end allows is not meant: "localhost.localhost" of "localhost.*".
+func losesNames(v prove.Verdict) bool {
+	lost, err := policy.ParseOrigin(v.LostOwn)
+	return err == nil && !slices.ContainsFunc(v.Patterns, func(text string) bool {
+		p, err := policy.ParsePattern(text)
+		p.Scheme, p.Port = lost.Scheme, policy.AnyPort
+		return err == nil && (p.Matches(lost) || strings.HasPrefix(lost.Host, p.Host+".") || p.Host == "localhost")
+	})
+}
+
+// meantBelow says how to keep names that are at or below a domain that is meant.
+func meantBelow(v prove.Verdict) string {
+	if len(v.Wider) > 0 {
+		return "--widen writes " + quoted(v.Wider) + ", which would allow " + cmp.Or(added(v), "more") + ", too"
+	}
+	return "if it is meant, add it to allowOrigins; --keep-regexes keeps the regex instead"
+}
+
 // strip leaves out what an entry allows only because it is open at an end: http if there are
-// credentials and the entry does not say http, and ports if it has none.
+// credentials and the entry does not say http, and ports if it has none and is not about every host.
 func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 	if t.options.KeepRegexes || !isNarrowed(v.Kind) {
 		return
@@ -87,6 +138,9 @@ func (t *translation) strip(o source.Origin, v *prove.Verdict) {
 		bare := make([]string, len(v.Patterns))
 		for i, p := range v.Patterns {
 			bare[i] = strings.TrimSuffix(p, ":*")
+			if strings.HasSuffix(p, "://*:*") {
+				bare[i] = p // whoever allows every host allows every port
+			}
 		}
 		stripTo(v, bare)
 	}

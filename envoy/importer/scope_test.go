@@ -10,7 +10,7 @@ import (
 	"github.com/corsgate/corsgate/policy"
 )
 
-// routeOf reads "HOST,HOST PATH,PATH ORIGIN": a host or path of "-" is every one, and an
+// routeOf reads "HOST,HOST PATH,PATH ORIGIN,ORIGIN CONDITION": a host or path of "-" is every one, and an
 // origin of "-" nothing. "=" before a path is an exact one, "~" a regex, "^" a prefix of
 // text.
 func routeOf(first bool, line string) source.Route {
@@ -32,7 +32,10 @@ func routeOf(first bool, line string) source.Route {
 		r.Conditions = []source.Text{text(parts[3])}
 	}
 	if parts[2] != "-" {
-		r.CORS = &source.CORS{Origins: []source.Origin{exact("https://" + parts[2] + ".example")}}
+		r.CORS = &source.CORS{}
+		for name := range strings.SplitSeq(parts[2], ",") {
+			r.CORS.Origins = append(r.CORS.Origins, exact("https://"+name+".example"))
+		}
 	}
 	return r
 }
@@ -70,7 +73,15 @@ func TestScopes(t *testing.T) {
 		{"regex", false, []string{`h.example ~/[0-9]+ a`, "h.example / b"}, "b [h.example] []", []string{`decide paths "/[0-9]+": a policy has no regex`}},
 		{"a path that cannot be", false, []string{`h.example /*/x a`}, "", []string{"decide paths", "the path is left out"}},
 		{"condition with the same", false, []string{"h.example / a header", "h.example / a"}, "a [h.example] []", nil},
-		{"condition with something else", false, []string{"h.example / a header", "h.example / b"}, "b [h.example] []", []string{`decide "header"`, "decided like policy b"}},
+		{"condition with something else", false, []string{"h.example / a header", "h.example / b"}, "b [h.example] []", []string{`widened "header"`, "decided like policy b, which allows https://b.example"}},
+		{"condition below something else", false, []string{"h.example / b", "h.example /x a header"}, "b [h.example] []", []string{`widened "header"`, "decided like policy b, which allows https://b.example"}},
+		{"condition below what allows more", false, []string{"h.example / a,b", "h.example /x a header"}, "a-b [h.example] []; a [h.example] [/x]", []string{`decide [a] "header"`, "it allows less than what is around it"}},
+		{"condition in a host of what allows more", false, []string{"- - a,b", "h.example / a header"}, "a-b [] []; a [h.example] []", []string{`decide [a] "header"`}},
+		{"condition below what allows less", false, []string{"- - a", "h.example /x a,b header"}, "a [] []", []string{`decide "header"`, "like policy a ("}},
+		{"condition at what allows more", true, []string{"h.example /x a header", "h.example /x a,b"}, "a-b [h.example] [/x]", []string{`widened "header"`, "which allows https://b.example"}},
+		{"condition at what allows less", true, []string{"h.example /x a,b header", "h.example /x a"}, "a [h.example] [/x]", []string{`decide "header"`, "like policy a ("}},
+		{"condition that adds nothing", true, []string{"h.example /x - header", "h.example / a"}, "a [h.example] []", []string{`widened "header"`, "which allows https://a.example"}},
+		{"condition behind what takes all", true, []string{"h.example / a,b", "h.example /x a header"}, "a-b [h.example] []", []string{"it is never reached: policy a-b"}},
 		{"condition alone", false, []string{"h.example / a header"}, "", []string{`decide "header"`, "by no policy"}},
 	} {
 		var config source.Config

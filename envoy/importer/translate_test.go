@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,19 @@ func exact(s string) source.Origin { return source.Origin{Text: text(s), Regex: 
 
 func whole(expr string) source.Origin {
 	return source.Origin{Text: text(expr), Regex: prove.Regex{Expr: expr}}
+}
+
+func prefix(expr string) source.Origin {
+	return source.Origin{Text: text(expr), Regex: prove.Regex{Expr: expr, Mode: prove.Prefix}}
+}
+
+// ports lists origins of localhost.
+func ports(from, to int) string {
+	var all []string
+	for p := from; p <= to; p++ {
+		all = append(all, fmt.Sprintf("http://localhost:%d", p))
+	}
+	return strings.Join(all, " ")
 }
 
 func search(expr string) source.Origin {
@@ -80,7 +94,21 @@ func TestOrigins(t *testing.T) {
 		{origin: search(`localhost:3000$`), credentials: true, written: "https://localhost:3000 http://localhost:3000", fidelity: source.Narrowed},
 		{origin: search(`https://a\.example$`), written: "https://a.example", fidelity: source.Equal, says: []string{"the same pages", "which no page has"}},
 		{origin: whole(`https://[a-z]+\.a\.example`), written: `https://[a-z]+\.a\.example`, fidelity: source.Decide, says: []string{"no pattern allows the same or less", "--widen writes"}},
-		{origin: whole(`https://[a-z]+\.a\.example`), options: widen, written: "https://*.a.example", fidelity: source.Widened, says: []string{"which allow more"}},
+		{origin: whole(`https://[a-z]+\.a\.example`), options: widen, written: "https://*.a.example", fidelity: source.Widened, says: []string{"which allow https://", ", too"}},
+		{origin: whole(`https://([a-z0-9-]+\.)?a\.example`), written: "https://a.example", fidelity: source.Decide, says: []string{"no longer allows https://a.a.example", `--widen writes "https://a.example", "https://*.a.example"`}},
+		{origin: search(`^https?://(?:[a-z]{1,3}\.)?a\.example(:\d+)?$`), written: "http://a.example:* https://a.example:*", fidelity: source.Decide, says: []string{"--widen writes"}},
+		{origin: search(`b\.a\.example`), written: "https://b.a.example http://b.a.example", fidelity: source.Decide, says: []string{"http://a.b.a.example, which is at or below", "if it is meant"}},
+		{origin: prefix(`https`), written: `(?:https).*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: prefix(`https://www\.`), written: `(?:https://www\.).*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: whole(`https://www\..*`), written: `https://www\..*`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: search(`^https?:\/\/.*example.*$`), written: `^https?:\/\/.*example.*$`, fidelity: source.Decide, says: []string{"kept as a regex"}},
+		{origin: whole(`http://localhost.*`), written: "http://localhost", fidelity: source.Narrowed},
+		{origin: search(`.*`), written: "https://*:* http://*:*", fidelity: source.Narrowed},
+		{origin: search(`https?://.*`), written: "http://*:* https://*:*", fidelity: source.Equal},
+		{origin: search(`^(.+)$`), written: "https://*:* http://*:*", fidelity: source.Narrowed},
+		{origin: search(`^https://(?!evil).*$`), fidelity: source.Decide, says: []string{"no origin is left that is allowed"}},
+		{origin: whole(`http://localhost:(3[0-9]{3})`), written: `http://localhost:(3[0-9]{3})`, fidelity: source.Decide, says: []string{`1000 patterns would stand for it, such as "http://localhost:3000"`, "kept as a regex"}},
+		{origin: whole(`http://localhost:(30[0-4][0-9])`), written: ports(3000, 3049), fidelity: source.Equal, says: []string{`"http://localhost:3009", and 40 more`}},
 		{origin: search(`^https://[a-z]+\.a\.example$`), written: `^https://[a-z]+\.a\.example$`, fidelity: source.Decide},
 		{origin: search(`https://[a-z]+\.a\.example:4443`), written: `.*(?:https://[a-z]+\.a\.example:4443).*`, fidelity: source.Decide},
 		{origin: whole(`a\.exampl.`), fidelity: source.Dropped, says: []string{"never matched"}},
@@ -140,11 +168,13 @@ func TestNames(t *testing.T) {
 	}{
 		{cors: source.CORS{Methods: list("GET, PUT", "OPTIONS")}, methods: "GET PUT", fidelity: source.Dropped, says: []string{`"OPTIONS"`}},
 		{cors: source.CORS{Methods: list("put", "get", "PATCH", "patch")}, methods: "PATCH patch", fidelity: source.Decide, says: []string{`"put"`, "add PUT"}},
-		{cors: source.CORS{Methods: list("TRACE", "CONNECT", "(")}, fidelity: source.Dropped, says: []string{`"TRACE, CONNECT"`, "no page"}},
+		{cors: source.CORS{Methods: list("TRACE", "connect", "(")}, methods: "TRACE connect", fidelity: source.Dropped, says: []string{`"("`, "not a method"}},
 		{cors: source.CORS{Methods: list("*", "PUT")}, methods: "*", fidelity: source.Dropped, says: []string{`"PUT"`, `"*" allows it`}},
 		{cors: source.CORS{Methods: list("*"), Credentials: true}, methods: "*", fidelity: source.Widened, says: []string{"allowMethods"}},
 		{cors: source.CORS{Methods: echo, Credentials: true}, methods: "*", fidelity: source.Equal, says: []string{"whatever a preflight asks for"}},
-		{cors: source.CORS{Headers: list("X-A", "x-a", "origin", "Keep-Alive", "sec-x")}, headers: "X-A", fidelity: source.Dropped, says: []string{`"origin, Keep-Alive, sec-x"`, "no page can set"}},
+		{cors: source.CORS{Headers: list("X-A", "x-a", "origin", "Keep-Alive", "sec-x", "access-control-allow-origin")},
+			headers: "X-A origin Keep-Alive sec-x access-control-allow-origin", fidelity: source.Kept, says: []string{"allowHeaders"}},
+		{cors: source.CORS{Headers: list("a b", "x-a")}, headers: "x-a", fidelity: source.Dropped, says: []string{`"a b"`, "not a header name"}},
 		{cors: source.CORS{Headers: list("*", "x-a", "Authorization")}, headers: "* Authorization", fidelity: source.Dropped, says: []string{`"x-a"`}},
 		{cors: source.CORS{Headers: list("*"), Credentials: true}, headers: "*", fidelity: source.Widened, says: []string{"allowHeaders", "list the names"}},
 		{cors: source.CORS{Headers: echo}, headers: "* authorization", fidelity: source.Equal, says: []string{`"*", "authorization"`}},
@@ -196,7 +226,7 @@ func TestWhatTheSourceDoesOtherwiseIsKeptIfAsked(t *testing.T) {
 	}
 	keep := importer.Options{Unmatched: policy.UnmatchedForward, Upstream: policy.UpstreamDefer}
 	r = policyOf(keep, cors)
-	if p := r.Policies[0]; p.UnmatchedPreflights != policy.UnmatchedForward || p.UpstreamHeaders != policy.UpstreamDefer || says(r, source.Differs) {
+	if p := r.Policies[0]; p.UnmatchedPreflights != policy.UnmatchedForward || p.UpstreamHeaders != policy.UpstreamDefer || says(r, source.Differs, "--") || !says(r, source.Differs, "stays as it is") {
 		t.Errorf("%+v\n%s", p, r.Report())
 	}
 	r = policyOf(keep, source.CORS{Origins: cors.Origins})
@@ -227,5 +257,31 @@ func TestRehearsal(t *testing.T) {
 	}
 	if r := policyOf(importer.Options{Rehearse: true}, source.CORS{Origins: []source.Origin{exact("https://a.example")}, ForwardsUnmatched: true}); len(r.Policies) != 1 {
 		t.Errorf("nothing differs, and yet\n%s", r.Text())
+	}
+}
+
+// A line with what somebody has to decide is not part of another one.
+func TestDecisionsKeepTheirPlaces(t *testing.T) {
+	var c source.Config
+	for line := range 3 {
+		c.Findings = append(c.Findings, source.Finding{Fidelity: source.Decide, Place: source.Place{File: "in", Line: line + 1, Column: 1}, Message: "nobody understands it"})
+	}
+	if r := importer.Translate(importer.Options{}, c); strings.Count(r.Report(), "\n") != 3 || !strings.Contains(r.Report(), "in:2:1: decide: nobody understands it\n") {
+		t.Error(r.Report())
+	}
+}
+
+// A piece of a configuration does not say for which hosts it is: a policy for all of them is told.
+func TestPiecesAreForEveryHost(t *testing.T) {
+	const message = "the policy is for every host"
+	piece := source.Route{Place: text("").Place, CORS: &source.CORS{Origins: []source.Origin{exact("https://a.example")}}}
+	named, hosts, told := piece, piece, piece
+	named.Name, hosts.Hosts = "a", []string{"*"}
+	told.Findings = []source.Finding{{Fidelity: source.Differs, Field: "hosts", Message: "told"}}
+	for i, route := range []source.Route{piece, named, hosts, told} {
+		r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
+		if says(r, source.Differs, message) != (i == 0) {
+			t.Errorf("%d:\n%s", i, r.Report())
+		}
 	}
 }

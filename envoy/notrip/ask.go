@@ -5,10 +5,10 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// The chains that ask.
+// The roles of the chains that ask. The name of a chain has its role before a dot.
 const (
-	askChain         = "ask"
-	askBlockingChain = "ask_blocking"
+	AskChain         = "ask"
+	AskBlockingChain = "ask_blocking"
 )
 
 // blocking says which requests with an Origin policies may block.
@@ -48,7 +48,7 @@ func (c *compiler) ask(b blocking, preflight bool) node {
 		_, _, denied := c.set.Denials()
 		return c.answer("", contract.NeedsService, denied)
 	case preflight && b > blocksNothing:
-		return c.chains.run(askBlockingChain, c.AskBlocking...)
+		return c.chains.run(AskBlockingChain, c.AskBlocking...)
 	case b == blocksNothing:
 		return c.askOpen()
 	}
@@ -68,7 +68,7 @@ func (c *compiler) askEither(b blocking) node {
 // askOpen asks. Without an answer the upstream's CORS headers are removed.
 func (c *compiler) askOpen() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run(askChain, c.Ask...)
+		return c.chains.run(AskChain, c.Ask...)
 	}
 	request, _, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, request)
@@ -77,7 +77,7 @@ func (c *compiler) askOpen() node {
 // askClosed asks. Without an answer the request is refused.
 func (c *compiler) askClosed() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run(askBlockingChain, c.AskBlocking...)
+		return c.chains.run(AskBlockingChain, c.AskBlocking...)
 	}
 	_, blocked, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, blocked)

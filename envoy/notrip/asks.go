@@ -52,7 +52,7 @@ func (r *reader) fail(err error) {
 func (r *reader) asks(c *composite.Composite) bool {
 	name, _ := r.matcher(c.GetMatcher())
 	switch role, _, _ := strings.Cut(name, "."); role {
-	case askChain, askBlockingChain, contract.NeedsService:
+	case AskChain, AskBlockingChain, contract.NeedsService:
 		return true
 	}
 	for _, filter := range c.GetNamedFilterChains()[name].GetTypedConfig() {

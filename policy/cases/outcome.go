@@ -114,7 +114,7 @@ func corsNames(a, b respond.Headers) []string {
 }
 
 func isCORS(name string) bool {
-	return strings.HasPrefix(name, "access-control-") || name == "vary" || name == policy.HeaderReason
+	return policy.IsCORSHeader(name) || name == "vary" || name == policy.HeaderReason
 }
 
 func shown(s string) string {

@@ -41,7 +41,7 @@ func runWithoutCORS(set *policy.Set, a asked) trip {
 	t.plan.Steps = []browser.Step{{OK: true, Says: a.Mode.says(), Section: "#concept-request-mode"}}
 	t.request = t.ask(set, a, a.request(a.Method, a.headersWithoutCORS()), a.Upstream)
 	t.request.Sent = a.headersWithoutCORS()
-	t.request.Headers = slices.DeleteFunc(t.request.Headers, func(h browser.Header) bool { return strings.HasPrefix(h.Name, "access-control-") })
+	t.request.Headers = slices.DeleteFunc(t.request.Headers, func(h browser.Header) bool { return policy.IsCORSHeader(h.Name) })
 	t.allowed = t.request.Forwarded
 	return t
 }

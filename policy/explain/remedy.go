@@ -100,7 +100,7 @@ func misplaced(s *policy.Spec, t trip) []string {
 	}
 	var names []string
 	for _, name := range missing(s, t.asks) {
-		if strings.HasPrefix(name, "access-control-") {
+		if policy.IsCORSHeader(name) {
 			names = append(names, name)
 		}
 	}

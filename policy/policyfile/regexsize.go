@@ -1,6 +1,10 @@
 package policyfile
 
-import "regexp/syntax"
+import (
+	"regexp/syntax"
+
+	"github.com/corsgate/corsgate/policy/internal/retree"
+)
 
 // regexSize returns the size of all regexes of p, see the function. If they are longer
 // than most, it is not the whole size.
@@ -29,23 +33,5 @@ func regexSize(expr string, most int) int {
 	if err != nil {
 		return len(expr) // policy.Validate says so
 	}
-	return len(expr) + sizeOf(tree, 1)
-}
-
-// sizeOf is for a part of a regex that is there so many times. The bounds of a
-// class are there once.
-func sizeOf(re *syntax.Regexp, times int) int {
-	size := times
-	switch re.Op {
-	case syntax.OpLiteral:
-		size = times * len(re.Rune)
-	case syntax.OpCharClass:
-		size += len(re.Rune)
-	case syntax.OpRepeat:
-		times *= max(re.Min, re.Max, 1)
-	}
-	for _, sub := range re.Sub {
-		size += sizeOf(sub, times)
-	}
-	return size
+	return len(expr) + retree.Size(tree)
 }

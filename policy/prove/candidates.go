@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/internal/retree"
 )
 
 // wild stands for whatever is repeated.
@@ -106,7 +107,7 @@ func literal(tree *syntax.Regexp) string {
 func (e *expander) class(ranges []rune) []string {
 	var list []string
 	for _, c := range order {
-		if isUpper := 'A' <= c && c <= 'Z'; inRanges(ranges, c) && !(isUpper && inRanges(ranges, c-'A'+'a')) {
+		if isUpper := 'A' <= c && c <= 'Z'; retree.InClass(ranges, c) && !(isUpper && retree.InClass(ranges, c-'A'+'a')) {
 			list = append(list, string(c))
 		}
 	}
@@ -114,15 +115,6 @@ func (e *expander) class(ranges []rune) []string {
 		return []string{wild}
 	}
 	return list
-}
-
-func inRanges(ranges []rune, c rune) bool {
-	for i := 0; i+1 < len(ranges); i += 2 {
-		if ranges[i] <= c && c <= ranges[i+1] {
-			return true
-		}
-	}
-	return false
 }
 
 func (e *expander) concat(subs []*syntax.Regexp) []string {

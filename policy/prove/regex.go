@@ -7,6 +7,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"github.com/corsgate/corsgate/policy/internal/retree"
 )
 
 // Mode says what of an origin a regex has to match, by the engine that runs it.
@@ -50,27 +52,10 @@ func (r Regex) parse() (*syntax.Regexp, error) {
 	if err != nil {
 		return nil, explain(r.Expr, err)
 	}
-	if size(tree, 1) > maxSize {
+	if retree.Size(tree) > maxSize {
 		return nil, ErrTooBig
 	}
 	return tree, nil
-}
-
-// size returns about how many instructions a tree has that is there so many times.
-func size(tree *syntax.Regexp, times int) int {
-	n := times
-	switch tree.Op {
-	case syntax.OpLiteral:
-		n = times * len(tree.Rune)
-	case syntax.OpCharClass:
-		n += len(tree.Rune)
-	case syntax.OpRepeat:
-		times *= max(tree.Min, tree.Max, 1)
-	}
-	for _, sub := range tree.Sub {
-		n += size(sub, times)
-	}
-	return n
 }
 
 // whole returns the tree of the origins that the expression with that tree matches, as a

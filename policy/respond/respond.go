@@ -10,7 +10,6 @@ import (
 )
 
 const (
-	corsPrefix  = "access-control-"
 	allowOrigin = "access-control-allow-origin"
 	vary        = "vary"
 )
@@ -37,7 +36,7 @@ func edit(v *policy.Verdict, up Headers) Headers {
 	if apply == policy.ApplyNone || apply == policy.ApplyDefer && up.Joined(allowOrigin) != "" {
 		return headers
 	}
-	maps.DeleteFunc(headers, func(name string, _ []string) bool { return strings.HasPrefix(name, corsPrefix) })
+	maps.DeleteFunc(headers, func(name string, _ []string) bool { return policy.IsCORSHeader(name) })
 	set(headers, v)
 	if apply != policy.ApplyPublic {
 		varyByOrigin(headers)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
@@ -47,12 +48,7 @@ func Misspelt(n tree.Node, names ...string) []source.Finding {
 type checker struct{ findings []source.Finding }
 
 func (c *checker) tell(f source.Fidelity, n tree.Node, message, hint string) {
-	c.findings = append(c.findings, finding(f, n, message, hint))
-}
-
-// finding returns a finding about n.
-func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
+	c.findings = append(c.findings, n.Finding(f, message, hint))
 }
 
 // text says if Envoy refuses what is not a text, or sends what breaks an answer.
@@ -125,17 +121,17 @@ func (c *checker) enabled(p tree.Node) {
 // other means than the policy of CORS; ok is false for other headers.
 func AddedHeader(name string, value tree.Node) (f source.Finding, ok bool) {
 	lower := strings.ToLower(name)
-	if !strings.HasPrefix(lower, "access-control-") {
+	if !policy.IsCORSHeader(lower) {
 		return source.Finding{}, false
 	}
 	text := strings.TrimSpace(value.String())
 	switch {
 	case lower != "access-control-allow-origin":
-		f = finding(source.Differs, value, name+" is added to responses here; corsgate sets the header by the policy alone", "")
+		f = value.Finding(source.Differs, name+" is added to responses here; corsgate sets the header by the policy alone", "")
 	case strings.ContainsAny(text, ", "):
-		f = finding(source.Dropped, value, "one header names several origins here, which no browser accepts: it does nothing", "list them in a policy's allowOrigins")
+		f = value.Finding(source.Dropped, "one header names several origins here, which no browser accepts: it does nothing", "list them in a policy's allowOrigins")
 	default:
-		f = finding(source.Decide, value, fmt.Sprintf("every response allows %q here, whoever asks; corsgate replaces the header by what the policy allows", text), "list it in a policy's allowOrigins if that was meant")
+		f = value.Finding(source.Decide, fmt.Sprintf("every response allows %q here, whoever asks; corsgate replaces the header by what the policy allows", text), "list it in a policy's allowOrigins if that was meant")
 	}
 	f.Value = text
 	return f, true

@@ -56,27 +56,29 @@ func (ps policies) flag(name string, otherwise bool) bool {
 	return f.True()
 }
 
-// origins are those of the first policy that has some.
-func (ps policies) origins() []source.Origin {
+// listing returns the first policy that lists origins, if only such as cannot be read: Envoy
+// asks no other one for them (CorsFilter in cors_filter.cc).
+func (ps policies) listing() tree.Node {
 	for _, p := range ps {
-		if list := originsOf(p); len(list) > 0 {
-			return list
+		for _, name := range []string{"allow_origin_string_match", "allow_origin", "allow_origin_regex"} {
+			if len(p.Proto(name).Entries()) > 0 {
+				return p
+			}
 		}
 	}
-	return nil
+	return tree.Node{}
 }
 
 // effective returns what the filter answers.
 func (ps policies) effective() *source.CORS {
 	return &source.CORS{
-		Origins:           ps.origins(),
+		Origins:           originsOf(ps.listing()),
 		Methods:           namesOf(ps.first("allow_methods"), true),
 		Headers:           namesOf(ps.first("allow_headers"), true),
 		Expose:            namesOf(ps.first("expose_headers"), false),
 		Credentials:       ps.flag("allow_credentials", false),
 		MaxAge:            maxAge(ps.first("max_age")),
 		ForwardsUnmatched: ps.flag("forward_not_matching_preflights", true),
-		KeepsUpstream:     true,
 		PrivateNetwork:    ps.flag("allow_private_network_access", false),
 		Mode:              ps[0:1].mode(),
 	}

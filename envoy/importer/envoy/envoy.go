@@ -131,12 +131,14 @@ func isFilter(n tree.Node) bool {
 // collectManager reads the filters of a connection manager, and its routes.
 func (c *collection) collectManager(n, filters tree.Node) {
 	m := managerOf(filters)
+	m.scopes = n.Proto("scoped_routes")
 	c.managers = append(c.managers, namedManager{"", &m})
 	for _, name := range namesOfRoutes(n) {
 		c.managers = append(c.managers, namedManager{name, &m})
 	}
 	before := len(c.parts)
 	c.collect(n.Proto("route_config"), &m)
+	c.collect(m.scopes, &m)
 	if len(c.parts) == before && (m.policy.Exists() || len(m.setters) > 0) {
 		c.parts = append(c.parts, part{n, holder, &m})
 	}
@@ -162,7 +164,7 @@ func kindOf(n tree.Node) (k kind, ok bool) {
 	switch {
 	case has("virtual_hosts"):
 		return routeConfiguration, true
-	case n.Field("routes").IsList() && (n.Field("domains").IsList() || n.Field("cors").IsMapping()):
+	case (n.Field("routes").IsList() || n.Field("matcher").IsMapping()) && (n.Field("domains").IsList() || n.Field("cors").IsMapping()):
 		return virtualHost, true
 	case n.Field("match").IsMapping() && (n.Field("route").IsMapping() || n.Field("cors").IsMapping() ||
 		has("redirect") || has("direct_response") || has("typed_per_filter_config")):

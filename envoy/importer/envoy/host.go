@@ -21,6 +21,9 @@ type host struct {
 	entries   []entry
 }
 
+// matcher is the tree that chooses one of its routes; if there is one, routes have to be empty.
+func (h *host) matcher() tree.Node { return h.level.Field("matcher") }
+
 // scope are hosts of requests that a virtual host takes.
 type scope struct {
 	hosts     []string // empty: every host
@@ -54,7 +57,7 @@ func (h *host) setScopes(otherwise []string) (findings []source.Finding) {
 		}
 		names[name] = true
 		if port {
-			findings = append(findings, finding(source.Differs, d, "policies have no ports: this one covers the host on every port", ""))
+			findings = append(findings, d.Finding(source.Decide, "policies have no ports: this one covers the host on every port", ""))
 		}
 		h.addDomain(d, name)
 	}
@@ -84,9 +87,12 @@ func cutPort(domain string) (name string, cut bool) {
 	return name, name != domain
 }
 
+// hostCondition begins the condition of a domain that policies cannot say.
+const hostCondition = "host "
+
 // partly is the scope of a domain that policies cannot say: "*-eu.example.com", "www.*".
 func partly(d tree.Node, name string) scope {
-	s := scope{condition: []source.Text{{Place: d.Place(), Text: "host " + name}}}
+	s := scope{condition: []source.Text{{Place: d.Place(), Text: hostCondition + name}}}
 	if _, parent, ok := strings.Cut(name, "."); ok && strings.HasPrefix(name, "*") && !strings.Contains(parent, "*") {
 		s.hosts = []string{"*." + parent}
 	}

@@ -21,11 +21,12 @@ type level struct {
 	disabled *bool       // by a FilterConfig, or enabled by any other
 	foreign  []tree.Node // of filters with other names
 	misnamed []tree.Node // of a filter with another name than the usual one, if names are not known
+	strips   bool        // the upstream's own permission is removed from answers
 }
 
 // levelOf reads n; names are those of the cors filters, nil if they are not known.
 func levelOf(n tree.Node, names []string) level {
-	l := level{old: n.Field("cors")}
+	l := level{old: n.Field("cors"), strips: NamesOrigin(n.Proto("response_headers_to_remove"))}
 	for _, list := range []string{"typed_per_filter_config", "per_filter_config"} {
 		for _, f := range n.Proto(list).Fields() {
 			config, disabled, ok := perFilter(f)
@@ -59,6 +60,12 @@ func perFilter(f tree.Field) (config tree.Node, disabled, ok bool) {
 	}
 }
 
+// NamesOrigin reports whether a list of headers to remove has Access-Control-Allow-Origin.
+// They are removed from what the upstream answers, before the cors filter adds its own.
+func NamesOrigin(list tree.Node) bool {
+	return slices.ContainsFunc(list.Entries(), func(n tree.Node) bool { return strings.EqualFold(n.String(), "access-control-allow-origin") })
+}
+
 // levels are in Envoy's order: the least specific one first.
 type levels []level
 
@@ -89,4 +96,9 @@ func (ls levels) disabled(filter bool) bool {
 		}
 	}
 	return filter
+}
+
+// strip reports whether one of the levels removes the upstream's own permission.
+func (ls levels) strip() bool {
+	return slices.ContainsFunc(ls, func(l level) bool { return l.strips })
 }

@@ -16,6 +16,8 @@ type manager struct {
 	disabled bool
 	// policy is a CorsPolicy in the place of the filter's own configuration.
 	policy tree.Node
+	// scopes are what chooses its route configuration for a request.
+	scopes tree.Node
 	// setters are texts of other filters that name headers of CORS.
 	setters []tree.Node
 }
@@ -70,6 +72,9 @@ func (m *manager) findings() []source.Finding {
 	c := &checker{}
 	if m.policy.Exists() {
 		c.tell(source.Differs, m.policy, "Envoy does not load a CorsPolicy here: it is read as the policy of all routes", "for Envoy, move it into typed_per_filter_config of the virtual host")
+	}
+	if m.scopes.Proto("scoped_route_configurations_list").Exists() {
+		c.tell(source.Decide, m.scopes, "a request chooses its route configuration here, and the policies hold for requests that choose none, too", "")
 	}
 	for _, n := range m.setters {
 		c.tell(source.Decide, n, "another filter names Access-Control-Allow-Origin here: what it does is not read", "list the origins that it allows in a policy's allowOrigins")

@@ -3,6 +3,7 @@ package envoyimport
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -41,16 +42,27 @@ func (c *collection) config() source.Config {
 	for _, h := range hosts {
 		r.closeHost(h)
 	}
-	// The virtual host of every host comes last in Envoy, wherever it stands.
-	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(min(len(b.Hosts), 1), min(len(a.Hosts), 1)) })
+	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(rank(a), rank(b)) })
 	return r.Config
+}
+
+// rank orders routes as Envoy does their virtual hosts, wherever those stand: that of every
+// host comes last, and "www.*" before it, as "*-eu.example.org" does before "*.example.org".
+func rank(r source.Route) int {
+	switch {
+	case slices.ContainsFunc(r.Conditions, func(c source.Text) bool { return strings.HasPrefix(c.Text, hostCondition) }):
+		return 0
+	case len(r.Hosts) > 0:
+		return 1
+	}
+	return 2
 }
 
 // tellIdle tells of cors filters if no route has a policy for them.
 func (c *collection) tellIdle(r *reader) {
 	for _, m := range c.managers {
 		if m.name == "" && len(m.names) > 0 {
-			r.Findings = append(r.Findings, finding(source.Dropped, m.Node, "there is a cors filter here, and no policy in the input that it could read: it does nothing", ""))
+			r.Findings = append(r.Findings, m.Finding(source.Dropped, "there is a cors filter here, and no policy in the input that it could read: it does nothing", ""))
 		}
 	}
 }
@@ -78,7 +90,7 @@ func (r *reader) entries(h *host) []entry {
 		above = append(levels{{typed: h.manager.policy}}, above...)
 	}
 	findings := append(addedHeaders(h.level), Misspelt(h.level, "cors")...)
-	if len(h.routes) == 0 && !h.Field("routes").Exists() {
+	if len(h.routes) == 0 && !h.Field("routes").Exists() && !h.matcher().Exists() {
 		e := entry{match: match{everyPath: true}, place: h.place(above)}
 		e.cors, e.findings = r.answer(h, above)
 		e.findings = append(e.findings, findings...)
@@ -88,10 +100,45 @@ func (r *reader) entries(h *host) []entry {
 	for _, n := range h.routes {
 		entries = append(entries, r.entry(h, above, n))
 	}
+	if h.matcher().Exists() {
+		entries = append(entries, r.chosen(h, above)...)
+	}
 	if len(entries) > 0 {
 		entries[0].findings = append(findings, entries[0].findings...)
 	}
 	return entries
+}
+
+// chosen returns the routes among which a matcher tree chooses, which is a condition of each.
+func (r *reader) chosen(h *host, above levels) []entry {
+	var entries []entry
+	for _, n := range routesIn(h.matcher()) {
+		e := r.entry(h, above, n)
+		e.conditions = append(e.conditions, source.Text{Place: h.matcher().Place(), Text: "matcher tree"})
+		entries = append(entries, e)
+	}
+	if len(entries) == 0 {
+		r.Findings = append(r.Findings, h.matcher().Finding(source.Decide, "no route can be read in this matcher tree: what it chooses is left out", ""))
+	}
+	return entries
+}
+
+// routesIn returns the routes at any depth of a matcher tree.
+func routesIn(n tree.Node) []tree.Node {
+	switch message, name := unwrap(n); name {
+	case "Route":
+		return []tree.Node{message}
+	case "RouteList":
+		return message.Field("routes").Entries()
+	}
+	var routes []tree.Node
+	for _, item := range n.Items() {
+		routes = append(routes, routesIn(item)...)
+	}
+	for _, f := range n.Fields() {
+		routes = append(routes, routesIn(f.Node)...)
+	}
+	return routes
 }
 
 func (h *host) place(ls levels) source.Place {
@@ -146,9 +193,9 @@ func (r *reader) answer(h *host, ls levels) (*source.CORS, []source.Finding) {
 	if len(ps) == 0 || ls.disabled(h.manager != nil && h.manager.disabled) {
 		return nil, c.findings
 	}
-	cors := r.effective(ps)
+	cors := r.effective(ps, ls.strip())
 	if len(cors.Origins) == 0 {
-		if r.first(ps[0], "origins") {
+		if !ps.listing().Exists() && r.first(ps[0], "origins") {
 			c.noOrigins(ps[0], cors)
 		}
 		return nil, c.findings
@@ -185,14 +232,18 @@ func (r *reader) first(n tree.Node, what string) bool {
 	return !again
 }
 
-// effective returns the same CORS for the same policies.
-func (r *reader) effective(ps policies) *source.CORS {
+// effective returns the same CORS for the same policies. strips tells that the upstream's
+// own headers do not reach the page.
+func (r *reader) effective(ps policies, strips bool) *source.CORS {
 	var key strings.Builder
+	key.WriteString(strconv.FormatBool(strips))
 	for _, p := range ps {
 		key.WriteString(p.Place().String() + " ")
 	}
 	if r.cors[key.String()] == nil {
-		r.cors[key.String()] = ps.effective()
+		cors := ps.effective()
+		cors.KeepsUpstream = !strips
+		r.cors[key.String()] = cors
 	}
 	return r.cors[key.String()]
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
-// share takes hosts away from virtual hosts that another one has, in another listener or on
-// another port: policies know neither. The one that allows something keeps them.
+// share takes hosts away from virtual hosts that another one has, in another listener or scope
+// or on another port: policies know none of these. The one that allows something keeps them.
 func (r *reader) share(hosts []*host) {
 	slices.SortStableFunc(hosts, func(a, b *host) int { return cmp.Compare(len(b.allowing()), len(a.allowing())) })
 	for _, h := range hosts {
@@ -46,7 +46,7 @@ func (r *reader) isTaken(name string, h *host) bool {
 	}
 	forwards := slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local })
 	if owner.allowing() != nil && forwards && !answerAlike(owner, h) {
-		f := finding(source.Decide, h.Node, "the virtual host at "+owner.Place().String()+" has the same host, on another port or listener: that one is read, since policies know neither", "")
+		f := h.Finding(source.Decide, "the virtual host at "+owner.Place().String()+" has the same host, on another port, listener or scope: that one is read, since policies know none of these", "")
 		f.Value = cmp.Or(name, "*")
 		r.Findings = append(r.Findings, f)
 	}

@@ -115,9 +115,7 @@ func (all policies) first(l level) *securityPolicy {
 
 // tell adds a finding.
 func (p *securityPolicy) tell(fidelity source.Fidelity, n tree.Node, message, hint string) {
-	report := fields.Report{Findings: p.findings}
-	report.Tell(fidelity, n, message, hint)
-	p.findings = report.Findings
+	p.findings = append(p.findings, n.Finding(fidelity, message, hint))
 }
 
 // tellSelectors tells that only the policy's own namespace is looked at.

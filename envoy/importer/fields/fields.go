@@ -24,7 +24,7 @@ type Report struct {
 
 // Tell adds a finding about n.
 func (r *Report) Tell(fidelity source.Fidelity, n tree.Node, message, hint string) {
-	r.TellText(fidelity, n.Text(), n.Name(), message, hint)
+	r.Findings = append(r.Findings, n.Finding(fidelity, message, hint))
 }
 
 // TellText adds a finding about the text of a field.
@@ -188,7 +188,7 @@ func (r *Report) HeadersRemoved(list tree.Node) {
 }
 
 func isCORS(header string) bool {
-	return strings.HasPrefix(strings.ToLower(header), "access-control-")
+	return policy.IsCORSHeader(strings.ToLower(header))
 }
 
 // Own returns the documents without those parts of configurations that are another system's.

@@ -88,22 +88,6 @@ func (a Attachment) closer(b Attachment, host string) bool {
 	return sameSocket && covers && (two == "" || below(two, one))
 }
 
-// tellTaken tells of hosts that another listener answers otherwise.
-func (a *Answer) tellTaken(r Rule, taken map[string]bool, hosts []string) {
-	if len(hosts) == 0 {
-		hosts = []string{"every host"}
-	}
-	for _, h := range hosts {
-		if taken[h] {
-			a.Findings = append(a.Findings, source.Finding{
-				Fidelity: source.Decide, Place: r.Place(), Field: "hosts", Value: h,
-				Message: "another listener of the gateway answers this host otherwise; corsgate knows no listeners, and the first one is written",
-			})
-		}
-		taken[h] = true
-	}
-}
-
 // tellHosts tells that the input does not say for which hosts a rule is.
 func (a *Answer) tellHosts(r Rule, at []Attachment) {
 	known := !slices.ContainsFunc(at, func(a Attachment) bool { return !a.Listener.Exists() })

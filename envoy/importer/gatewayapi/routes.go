@@ -37,8 +37,11 @@ func Routes(docs []tree.Node, reader Reader) source.Config {
 		all = append(all, answered...)
 	}
 	slices.SortStableFunc(all, precedence)
+	config.Findings = append(config.Findings, share(all)...)
 	for _, m := range all {
-		config.Routes = append(config.Routes, m.route)
+		if !m.taken {
+			config.Routes = append(config.Routes, m.route)
+		}
 	}
 	return config
 }
@@ -67,25 +70,24 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 		groups[key] = append(groups[key], a)
 	}
 	var all []match
-	taken := map[string]bool{}
 	for _, key := range keys {
 		a := reader.Answer(r, groups[key][0])
 		hosts, every := r.hosts(groups[key], attachments)
 		if len(hosts) == 0 && !every {
 			continue
 		}
-		a.tellTaken(r, taken, hosts)
 		if every {
 			a.tellHosts(r, groups[key])
 		}
-		all = append(all, r.matched(hosts, a)...)
+		all = append(all, r.matched(groups[key], hosts, a)...)
 	}
 	return all
 }
 
-func (r Rule) matched(hosts []string, a Answer) []match {
+func (r Rule) matched(at []Attachment, hosts []string, a Answer) []match {
 	all := r.matches()
 	for i := range all {
+		all[i].at = at
 		all[i].route.Hosts, all[i].route.CORS = hosts, a.CORS
 	}
 	all[0].route.Findings = append(a.Findings, all[0].route.Findings...)
@@ -98,6 +100,11 @@ type match struct {
 	exact, method    int
 	headers, queries int
 	created, key     string
+	// at is where its rule is attached, with the answer of the route.
+	at []Attachment
+	// redirects tells that it does not go to the application, and taken that the hosts of
+	// the route are all another listener's.
+	redirects, taken bool
 }
 
 // precedence orders matches of the same path (HTTPRouteRule, matches): the exact path, a
@@ -119,9 +126,10 @@ func older(a, b string) int {
 // matches returns what the rule matches. Those without conditions are one.
 func (r Rule) matches() []match {
 	base := match{
-		created: r.Route.Field("metadata", "creationTimestamp").String(),
-		key:     r.Route.Namespace + "/" + r.Route.Name,
-		route:   source.Route{Name: r.name(), Place: r.Place()},
+		created:   r.Route.Field("metadata", "creationTimestamp").String(),
+		key:       r.Route.Namespace + "/" + r.Route.Name,
+		redirects: r.redirects(),
+		route:     source.Route{Name: r.name(), Place: r.Place()},
 	}
 	list := r.Field("matches").Items()
 	if len(list) == 0 {
@@ -256,7 +264,7 @@ func (r Rule) takesPreflights(n tree.Node) bool {
 }
 
 func (m *match) tell(fidelity source.Fidelity, n tree.Node, message string) {
-	m.route.Findings = append(m.route.Findings, source.Finding{Fidelity: fidelity, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message})
+	m.route.Findings = append(m.route.Findings, n.Finding(fidelity, message, ""))
 }
 
 func (m *match) add(n tree.Node, text string) {

@@ -1,6 +1,7 @@
 package gatewayapi
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
@@ -77,6 +78,11 @@ func (r Rule) isBare() bool { return r.filter.Exists() && !r.Field("type").Exist
 // name is the base of the policy's name.
 func (r Rule) name() string {
 	return strings.Trim(r.Route.Name+"-"+r.Field("name").String(), "-")
+}
+
+// redirects reports whether it answers by itself, with a redirect.
+func (r Rule) redirects() bool {
+	return slices.ContainsFunc(r.Field("filters").Items(), func(f tree.Node) bool { return f.Field("requestRedirect").Exists() })
 }
 
 // CORS is the content of its CORS filter.

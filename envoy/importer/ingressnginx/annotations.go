@@ -53,8 +53,31 @@ func (i *ingress) hasCORS() bool {
 	})
 }
 
-// others tells of annotations that look like those about CORS and are not.
-func (r *reader) others(i *ingress) {
+// isForeign reports whether an annotation is one of another controller that is about CORS. A
+// copy of the object that kubectl keeps is not.
+func isForeign(f tree.Field) bool {
+	return !strings.HasPrefix(f.Key.Text, prefix) && !strings.HasPrefix(f.Key.Text, "kubectl.kubernetes.io/") && isAboutCORS(f.String())
+}
+
+func hasForeign(annotations tree.Node) bool {
+	return slices.ContainsFunc(annotations.Fields(), isForeign)
+}
+
+// foreign tells of snippets for other controllers: F5's nginx.org/location-snippets,
+// haproxy.org/response-set-header.
+func (r *reader) foreign(i *ingress) {
+	for _, f := range i.annotations.Fields() {
+		if isForeign(f) {
+			r.config.Findings = append(r.config.Findings, source.Finding{
+				Fidelity: source.Decide, Place: f.Key.Place, Field: f.Key.Text,
+				Message: "this annotation of another controller is about CORS, and is not read", Hint: "write what it adds to answers into a policy",
+			})
+		}
+	}
+}
+
+// lookalikes tells of annotations that look like those about CORS and are not.
+func (r *reader) lookalikes(i *ingress) {
 	for _, f := range i.annotations.Fields() {
 		full := f.Key.Text
 		name := strings.TrimPrefix(full, prefix)

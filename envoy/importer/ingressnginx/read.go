@@ -19,15 +19,57 @@ func Claims(doc tree.Node) bool {
 	if doc.Field("kind").String() == "Ingress" && ownClass(doc) {
 		return true
 	}
-	return len(annotated(doc)) > 0
+	return len(annotated(doc)) > 0 || doc.Field("kind").String() == "Ingress" && hasForeign(doc.Field("metadata", "annotations"))
 }
 
 // ownClass reports whether an Ingress says that ingress-nginx serves it. A class without
 // "nginx" in its name may be of any controller.
 func ownClass(doc tree.Node) bool {
 	class := cmp.Or(doc.Field("spec", "ingressClassName").String(),
-		doc.Field("metadata", "annotations").Field("kubernetes.io/ingress.class").String())
+		doc.Field("metadata", "annotations").Field(classAnnotation).String())
 	return strings.Contains(class, "nginx")
+}
+
+const classAnnotation = "kubernetes.io/ingress.class"
+
+// class is the class of an Ingress, or of the values of a chart.
+func (i *ingress) class() (class tree.Node) {
+	if class = i.annotations.Field(classAnnotation); class.Exists() {
+		return class
+	}
+	for _, n := range i.around {
+		for _, at := range []tree.Node{n.Field("spec", "ingressClassName"), n.Field("ingressClassName"), n.Field("className")} {
+			if at.String() != "" {
+				return at
+			}
+		}
+	}
+	return class
+}
+
+// others are controllers that people name their classes after.
+var others = regexp.MustCompile(`(?i)\b(traefik|alb|kong|haproxy|istio|contour|gce|azure-application-gateway|ambassador|cilium|apisix|voyager|skipper|tyk|citrix|openshift)\b`)
+
+// servedByOther reports whether another controller serves an Ingress, and tells. A class that
+// is not known may be one of ingress-nginx.
+func (r *reader) servedByOther(i *ingress) bool {
+	class := i.class()
+	controller, listed := r.controllers[class.String()]
+	switch {
+	case class.String() == "":
+		return false
+	case listed && strings.HasSuffix(controller, "/ingress-nginx"), !listed && strings.Contains(class.String(), "nginx"):
+		return false
+	case !listed && !others.MatchString(class.String()):
+		if i.hasCORS() {
+			r.tell(source.Decide, class, "the class does not say whether ingress-nginx serves this: read as if it did", "remove the policy if another controller does")
+		}
+		return false
+	case i.hasCORS() || slices.ContainsFunc(snippetNames, func(name string) bool { return isAboutCORS(i.get(name).String()) }):
+		r.tell(source.Decide, class, "by its class another controller serves this, for which the annotations of ingress-nginx do nothing: there is no policy",
+			"import it without the class if ingress-nginx serves it")
+	}
+	return true
 }
 
 // annotated returns the mappings within n that have annotations of ingress-nginx, with
@@ -69,16 +111,23 @@ type rule struct {
 
 // Read reads the Ingresses of ingress-nginx.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{}
+	r := &reader{controllers: map[string]string{}}
 	var ingresses []*ingress
 	for _, doc := range docs {
-		if doc.Field("kind").String() == "Ingress" && ownClass(doc) && len(annotated(doc)) == 0 {
+		if doc.Field("kind").String() == "IngressClass" {
+			r.controllers[doc.Field("metadata", "name").String()] = doc.Field("spec", "controller").String()
+		}
+		if doc.Field("kind").String() == "Ingress" && len(annotated(doc)) == 0 && (ownClass(doc) || hasForeign(doc.Field("metadata", "annotations"))) {
 			ingresses = append(ingresses, &ingress{annotations: doc.Field("metadata", "annotations"), around: []tree.Node{doc}})
 		}
 		for _, i := range annotated(doc) {
 			ingresses = append(ingresses, &i)
 		}
 	}
+	for _, i := range ingresses {
+		r.foreign(i)
+	}
+	ingresses = slices.DeleteFunc(ingresses, r.servedByOther)
 	for _, i := range ingresses {
 		i.surroundings(r)
 	}
@@ -96,7 +145,10 @@ func Read(docs []tree.Node) source.Config {
 	return r.config
 }
 
-type reader struct{ config source.Config }
+type reader struct {
+	config      source.Config
+	controllers map[string]string // by the names of IngressClasses
+}
 
 func (r *reader) tell(f source.Fidelity, at tree.Node, message, hint string) {
 	r.config.Findings = append(r.config.Findings, finding(f, at, message, hint))
@@ -242,7 +294,7 @@ func asRegex(list []source.Path) (found []source.Path) {
 
 // ingress reads one.
 func (r *reader) ingress(i *ingress) {
-	r.others(i)
+	r.lookalikes(i)
 	if i.get("canary").True() {
 		if i.hasCORS() {
 			r.tell(source.Dropped, i.get("canary"), "a canary takes the annotations of the main Ingress: its own about CORS do nothing", "")

@@ -9,9 +9,12 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
+// snippetNames are the annotations that are written into nginx.conf and are read.
+var snippetNames = []string{"configuration-snippet", "server-snippet"}
+
 // snippets reads the annotations that are written into nginx.conf.
 func (r *reader) snippets(i *ingress) {
-	for _, name := range []string{"configuration-snippet", "server-snippet"} {
+	for _, name := range snippetNames {
 		if n := i.get(name); isAboutCORS(n.String()) {
 			r.snippet(i, n)
 		}

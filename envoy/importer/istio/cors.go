@@ -46,7 +46,7 @@ func readCORS(n tree.Node) *corsReader {
 }
 
 func (c *corsReader) tell(f source.Fidelity, n tree.Node, message, hint string) {
-	c.findings = append(c.findings, finding(f, n, message, hint))
+	c.findings = append(c.findings, n.Finding(f, message, hint))
 }
 
 func (c *corsReader) noOrigins(n tree.Node) {

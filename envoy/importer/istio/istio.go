@@ -173,27 +173,56 @@ func delegateName(d tree.Node, namespace string) string {
 }
 
 func (r *reader) tell(f source.Fidelity, n tree.Node, message, hint string) {
-	r.Findings = append(r.Findings, finding(f, n, message, hint))
+	r.Findings = append(r.Findings, n.Finding(f, message, hint))
 }
 
-func finding(f source.Fidelity, n tree.Node, message, hint string) source.Finding {
-	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
-}
+// additions are the operations that put a value into the configuration (EnvoyFilter.Patch.Operation).
+var additions = []string{"MERGE", "ADD", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE"}
 
 // envoyFilter reads what an EnvoyFilter patches into the configuration.
 func (r *reader) envoyFilter(o tree.Object) {
 	for _, patch := range o.Field("spec", "configPatches").Items() {
-		vhost := patch.Field("match").Proto("route_configuration", "vhost")
-		config := envoyimport.ReadPart(patch.Field("patch", "value"), patchedHosts(vhost))
-		for _, route := range config.Routes {
-			route.Name = cmp.Or(route.Name, o.Name)
-			if name := vhost.Field("route", "name"); name.Exists() {
-				route.Conditions = append(route.Conditions, source.Text{Place: name.Place(), Text: "route " + name.String()})
-			}
-			r.Routes = append(r.Routes, route)
+		operation := patch.Field("patch", "operation")
+		switch {
+		case slices.Contains(additions, operation.String()):
+			r.patch(o, patch)
+		case !operation.Exists():
+			r.tell(source.Differs, patch, "Istio does not load a patch without an operation: it is read as MERGE", "")
+			r.patch(o, patch)
+		case operation.String() != "REMOVE":
+			r.tell(source.Decide, operation, "Istio has no such operation: the patch is not read", "")
+		case removesCORS(patch):
+			r.tell(source.Decide, operation, "this patch removes routes, or the cors filter: what is left without them is not read", "")
 		}
-		r.Findings = append(r.Findings, config.Findings...)
 	}
+}
+
+// removesCORS reports whether a patch that removes something may remove policies of CORS.
+func removesCORS(patch tree.Node) bool {
+	switch patch.Proto("apply_to").String() {
+	case "VIRTUAL_HOST", "HTTP_ROUTE":
+		return true
+	}
+	filter := patch.Field("match").Proto("listener", "filter_chain", "filter", "sub_filter", "name").String()
+	return strings.HasSuffix(filter, ".cors")
+}
+
+// patch reads what a patch adds.
+func (r *reader) patch(o tree.Object, patch tree.Node) {
+	vhost := patch.Field("match").Proto("route_configuration", "vhost")
+	config := envoyimport.ReadPart(patch.Field("patch", "value"), patchedHosts(vhost))
+	for _, route := range config.Routes {
+		route.Name = cmp.Or(route.Name, o.Name)
+		if name := vhost.Field("route", "name"); name.Exists() {
+			route.Conditions = append(route.Conditions, source.Text{Place: name.Place(), Text: "route " + name.String()})
+		}
+		if route.CORS != nil && len(route.Hosts) == 0 {
+			route.Findings = append(route.Findings, patch.Field("match").Finding(source.Decide,
+				"the patch names no host, and holds for the proxies of its namespace, context and workloadSelector alone: the policy covers every host", "write hosts into the policy"))
+		}
+		r.Routes = append(r.Routes, route)
+	}
+	r.Findings = append(r.Findings, config.Findings...)
 }
 
 // patchedHosts returns the hosts of the virtual host that a patch is for.

@@ -2,7 +2,6 @@ package istio
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -25,8 +24,16 @@ type service struct {
 // entry is an entry of http, with what its root has if it is a delegate's.
 type entry struct {
 	tree.Node
-	matches []tree.Node
+	matches []match
 	cors    tree.Node
+}
+
+func entryOf(n tree.Node) entry {
+	e := entry{Node: n, cors: n.Proto("cors_policy")}
+	for _, m := range n.Field("match").Entries() {
+		e.matches = append(e.matches, match{m})
+	}
+	return e
 }
 
 // service adds the routes of s.
@@ -81,28 +88,26 @@ func catchesAll(routes []source.Route) bool {
 func isCatchAll(r source.Route) bool { return len(r.Paths)+len(r.Conditions) == 0 }
 
 // entries returns the entries of http. Those that delegate are replaced by the entries of the
-// VirtualService that they delegate to (mergeHTTPRoute in Istio's virtualservice.go).
+// VirtualService that they delegate to.
 func (r *reader) entries(s service) []entry {
 	var entries []entry
 	for _, n := range s.routes {
-		e := entry{n, n.Field("match").Entries(), n.Proto("cors_policy")}
 		d := n.Field("delegate")
 		if !d.Exists() {
-			entries = append(entries, e)
+			entries = append(entries, entryOf(n))
 			continue
 		}
+		r.Findings = append(r.Findings, told(n)...)
 		o, known := r.delegates[delegateName(d, s.namespace)]
 		if !known {
 			r.tell(source.Decide, d, "the VirtualService that this delegates to is not in the input: what it says about CORS is not read", "add it to the input")
 			continue
 		}
 		for _, sub := range o.Field("spec", "http").Items() {
-			merged := entry{sub, sub.Field("match").Entries(), sub.Proto("cors_policy")}
-			if len(merged.matches) == 0 {
-				merged.matches = e.matches
-			}
-			if !merged.cors.Exists() {
-				merged.cors = e.cors
+			merged, ok := merge(entryOf(n), entryOf(sub))
+			if !ok {
+				r.tell(source.Dropped, sub, "Istio ignores this entry: what it matches is not within what "+s.name+" delegates here", "")
+				continue
 			}
 			entries = append(entries, merged)
 		}
@@ -143,7 +148,7 @@ func (s service) hosts() []string {
 // the routes of others.
 func (e entry) routes(s service) []source.Route {
 	base := e.base(s)
-	all := slices.IndexFunc(e.matches, func(m tree.Node) bool { return everyPath(pathOf(m)) && len(conditionsOf(m, s)) == 0 })
+	all := slices.IndexFunc(e.matches, func(m match) bool { return everyPath(m.path()) && len(m.conditions(s)) == 0 })
 	matches := e.matches
 	if all >= 0 {
 		matches = matches[:all]
@@ -162,11 +167,11 @@ func (e entry) routes(s service) []source.Route {
 }
 
 // matching returns the routes of matches, none of which takes all requests.
-func matching(base source.Route, matches []tree.Node, s service) []source.Route {
+func matching(base source.Route, matches []match, s service) []source.Route {
 	common := base
 	var routes []source.Route
 	for _, m := range matches {
-		path, conditions := pathOf(m), conditionsOf(m, s)
+		path, conditions := m.path(), m.conditions(s)
 		if len(conditions) == 0 {
 			common.Paths = append(common.Paths, path)
 			continue
@@ -186,21 +191,28 @@ func matching(base source.Route, matches []tree.Node, s service) []source.Route 
 
 // base is a route with all but hosts, paths and conditions.
 func (e entry) base(s service) source.Route {
-	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: append(added(e.Node), envoyimport.Misspelt(e.Node, "corsPolicy", "cors_policy")...)}
+	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: told(e.Node)}
 	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
 	switch {
 	case !e.cors.Exists():
 	case local:
-		route.Findings = append(route.Findings, finding(source.Dropped, e.cors, "Envoy answers by itself here, and its cors filter does nothing", ""))
+		route.Findings = append(route.Findings, e.cors.Finding(source.Dropped, "Envoy answers by itself here, and its cors filter does nothing", ""))
 	default:
 		c := readCORS(e.cors)
-		route.CORS = c.cors
+		if route.CORS = c.cors; route.CORS != nil {
+			route.CORS.KeepsUpstream = !envoyimport.NamesOrigin(e.Field("headers", "response", "remove"))
+		}
 		route.Findings = append(route.Findings, c.findings...)
 	}
 	if !local && !s.cut && len(e.Field("route").Entries()) == 0 {
-		route.Findings = append(route.Findings, finding(source.Differs, e.Node, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
+		route.Findings = append(route.Findings, e.Finding(source.Differs, "Istio does not load an entry of http without a route: it is read as if it had one", ""))
 	}
 	return route
+}
+
+// told is what is to be told of an entry besides its policy.
+func told(n tree.Node) []source.Finding {
+	return append(added(n), envoyimport.Misspelt(n, "corsPolicy", "cors_policy")...)
 }
 
 // added tells the headers of CORS that an entry adds to responses.
@@ -216,63 +228,4 @@ func added(n tree.Node) []source.Finding {
 		}
 	}
 	return findings
-}
-
-// pathOf returns the path that a match asks for.
-func pathOf(m tree.Node) source.Path {
-	uri := m.Field("uri")
-	path := source.Path{Text: source.Text{Place: m.Place(), Text: "/"}}
-	for _, k := range []struct {
-		name string
-		kind source.PathKind
-	}{{"exact", source.ExactPath}, {"prefix", source.StringPath}, {"regex", source.RegexPath}} {
-		if text := uri.Field(k.name); text.IsText() {
-			path = source.Path{Text: text.Text(), Kind: k.kind}
-		}
-	}
-	if m.Proto("ignore_uri_case").True() && !everyPath(path) {
-		return envoyimport.WithoutCase(path)
-	}
-	return path
-}
-
-func everyPath(p source.Path) bool { return envoyimport.EveryPath(p) }
-
-// conditionsOf returns what a match asks for besides the path.
-func conditionsOf(m tree.Node, s service) []source.Text {
-	var list []source.Text
-	for _, f := range m.ProtoOthers("uri", "ignore_uri_case", "name", "stat_prefix") {
-		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
-		switch f.Key.Text {
-		case "gateways":
-			if coversGateways(f.Node, s.spec.Field("gateways")) {
-				continue
-			}
-		case "headers", "withoutHeaders", "queryParams":
-			word = strings.Replace(word, "params", "parameters", 1)
-			for _, one := range f.Fields() {
-				list = append(list, source.Text{Place: one.Key.Place, Text: strings.TrimSuffix(word, "s") + " " + one.Key.Text})
-			}
-			continue
-		}
-		list = append(list, source.Text{Place: f.Place(), Text: word})
-	}
-	return list
-}
-
-// upper finds the capitals of a name in camel case.
-var upper = regexp.MustCompile(`[A-Z]`)
-
-// coversGateways reports whether a match names all gateways of its VirtualService.
-func coversGateways(match, all tree.Node) bool {
-	var names []string
-	for _, n := range match.Entries() {
-		names = append(names, n.String())
-	}
-	for _, n := range all.Entries() {
-		if !slices.Contains(names, n.String()) {
-			return false
-		}
-	}
-	return all.Exists()
 }

@@ -5,11 +5,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
-// entities are the lists of a declarative configuration that have plugins of their own, for
+// others are the lists of a declarative configuration that have plugins of their own, for
 // something that is not a route, a service or everything.
 var others = []string{"consumers", "consumer_groups"}
 
@@ -120,7 +121,7 @@ func (d declarative) route(r tree.Node, service []scope) {
 	}
 	l.scopes = append(l.scopes, everything)
 	for _, h := range r.Field("hosts").Entries() {
-		l.route.Hosts = append(l.route.Hosts, h.String())
+		l.host(h)
 	}
 	for _, p := range r.Field("paths").Entries() {
 		l.route.Paths = append(l.route.Paths, d.path(p))
@@ -130,6 +131,20 @@ func (d declarative) route(r tree.Node, service []scope) {
 	for _, p := range r.Field("plugins").Items() {
 		d.plugin(p, own)
 	}
+}
+
+// port is that of a host: the route takes the requests of this port alone.
+var port = regexp.MustCompile(`:[0-9]+$`)
+
+// host adds a host, without its port.
+func (l *lane) host(n tree.Node) {
+	name := port.ReplaceAllString(n.String(), "")
+	if name != n.String() {
+		report := fields.Report{System: system}
+		report.Tell(source.Decide, n, "the route takes this port of the host alone, and a policy covers every port", "")
+		l.route.Findings = append(l.route.Findings, report.Findings...)
+	}
+	l.route.Hosts = append(l.route.Hosts, name)
 }
 
 // plainPath is a path that was no regex before Kong 3.

@@ -11,6 +11,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
 )
 
 const (
@@ -79,9 +80,7 @@ type config struct {
 
 // tell adds a finding that belongs to no route.
 func (c *config) tell(fidelity source.Fidelity, n tree.Node, message, hint string) {
-	report := fields.Report{System: system, Findings: c.result.Findings}
-	report.Tell(fidelity, n, message, hint)
-	c.result.Findings = report.Findings
+	c.result.Findings = append(c.result.Findings, n.Finding(fidelity, message, hint))
 }
 
 // plugin adds one that is for a scope, if it is a cors plugin that is on.
@@ -118,7 +117,7 @@ func (c *config) plugin(p plugin) {
 func (c *config) transformer(config tree.Node) {
 	for _, action := range config.Fields() {
 		for _, h := range action.Field("headers").Items() {
-			if strings.HasPrefix(strings.ToLower(h.String()), "access-control-") {
+			if policy.IsCORSHeader(strings.ToLower(h.String())) {
 				c.tell(source.Decide, h, "a response-transformer changes this header of every answer; it is not imported", "write a policy that says what is meant, and remove this")
 			}
 		}
@@ -180,6 +179,7 @@ func join(parts []part, p part) []part {
 	if i < 0 {
 		return append(parts, p)
 	}
+	parts[i].route.Findings = append(parts[i].route.Findings, p.route.Findings...)
 	if len(parts[i].route.Paths) == 0 || len(p.route.Paths) == 0 {
 		parts[i].route.Paths = nil
 	} else {

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -45,8 +46,46 @@ func (c *config) object(o tree.Object) {
 	}
 }
 
-// kubernetes reads the routes of objects: those of Kong, if they or their services name
-// plugins or their class says so.
+// missing tells of plugins that objects name and the input does not have. An object that
+// has a cors plugin has no second one.
+func (c *config) missing(docs []tree.Node) {
+	there := map[scope]bool{}
+	for _, doc := range docs {
+		if o, ok := tree.ObjectOf(doc); ok && (o.Kind == "KongPlugin" || o.Kind == "KongClusterPlugin") {
+			there[pluginScope(o.Namespace, o.Name)] = true
+		}
+	}
+	for _, doc := range docs {
+		o, ok := tree.ObjectOf(doc)
+		if !ok {
+			continue
+		}
+		scopes := annotated(o)
+		has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(scopes, p.scope) })
+		for named := range slices.Chunk(scopes, 2) { // what a name may stand for
+			if !there[named[0]] && !there[named[1]] {
+				c.tellMissing(o, named[0], has)
+			}
+		}
+	}
+}
+
+func (c *config) tellMissing(o tree.Object, named scope, hasAnother bool) {
+	_, name, _ := strings.Cut(string(named), " ")
+	fidelity, hint := source.Decide, "give the KongPlugin, too"
+	what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
+	if hasAnother {
+		fidelity, hint = source.Dropped, ""
+		what += "the object has a cors plugin, so this is of another kind"
+	} else {
+		what += "if it is a cors plugin, what it does is not imported"
+	}
+	at := o.Field("metadata", "annotations", annotation)
+	c.result.Findings = append(c.result.Findings, source.Finding{Fidelity: fidelity, Place: at.Place(), Field: annotation, Value: at.String(), Message: what, Hint: hint})
+}
+
+// kubernetes reads the routes of objects. Those without a plugin count, too: a plugin of
+// another route does not hold for them.
 func (c *config) kubernetes(docs []tree.Node) {
 	services := map[string][]scope{}
 	for _, doc := range docs {
@@ -54,32 +93,50 @@ func (c *config) kubernetes(docs []tree.Node) {
 			services[o.Namespace+"/"+o.Name] = annotated(o)
 		}
 	}
+	c.missing(docs)
 	if len(c.plugins) == 0 {
 		return
 	}
+	var ingresses []tree.Object
+	classes := map[string]bool{"": true} // those of Kong
 	for _, doc := range docs {
 		if o, ok := tree.ObjectOf(doc); ok && o.Kind == "Ingress" {
+			ingresses = append(ingresses, o)
+			classes[classOf(o)] = classes[classOf(o)] || strings.Contains(classOf(o), "kong") || namesPlugins(o, services)
+		}
+	}
+	for _, o := range ingresses {
+		if classes[classOf(o)] {
 			c.ingress(o, services)
 		}
 	}
 	routes := gatewayapi.Routes(docs, annotations{c, services})
-	for _, r := range routes.Routes {
-		if r.CORS != nil {
-			c.result.Routes = append(c.result.Routes, r)
-		}
-	}
+	c.result.Routes = append(c.result.Routes, routes.Routes...)
+	c.result.Findings = append(c.result.Findings, routes.Findings...)
+}
+
+func classOf(o tree.Object) string {
+	return o.Field("spec", "ingressClassName").String() + o.Field("metadata", "annotations", "kubernetes.io/ingress.class").String()
+}
+
+// namesPlugins reports whether an Ingress or one of its services names plugins.
+func namesPlugins(o tree.Object, services map[string][]scope) bool {
+	return len(annotated(o)) > 0 || slices.ContainsFunc(o.Field("spec", "rules").Items(), func(rule tree.Node) bool {
+		return slices.ContainsFunc(rule.Field("http", "paths").Items(), func(p tree.Node) bool { return len(services[serviceOf(o, p)]) > 0 })
+	})
+}
+
+// serviceOf returns the namespace and the name of the service behind a path of an Ingress.
+func serviceOf(o tree.Object, path tree.Node) string {
+	return o.Namespace + "/" + path.Field("backend", "service", "name").String()
 }
 
 // ingress reads an Ingress.
 func (c *config) ingress(o tree.Object, services map[string][]scope) {
-	class := o.Field("spec", "ingressClassName").String() + o.Field("metadata", "annotations", "kubernetes.io/ingress.class").String()
 	own := annotated(o)
 	for _, rule := range o.Field("spec", "rules").Items() {
 		for _, p := range rule.Field("http", "paths").Items() {
-			service := services[o.Namespace+"/"+p.Field("backend", "service", "name").String()]
-			if len(own) == 0 && len(service) == 0 && !strings.Contains(class, "kong") {
-				continue
-			}
+			service := services[serviceOf(o, p)]
 			l := lane{route: source.Route{Name: o.Name, Place: p.Place()}, scopes: append(append(append([]scope{}, own...), service...), everything)}
 			if host := rule.Field("host").String(); host != "" {
 				l.route.Hosts = []string{host}
@@ -129,7 +186,7 @@ func (annotations) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "
 
 // Answer returns what the plugins of a rule do.
 func (a annotations) Answer(r gatewayapi.Rule, _ gatewayapi.Attachment) gatewayapi.Answer {
-	l := lane{scopes: annotated(r.Route)}
+	l := lane{scopes: append(annotated(r.Route), everything)}
 	for _, backend := range r.Field("backendRefs").Items() {
 		l.scopes = append(l.scopes, a.services[r.Route.Namespace+"/"+backend.Field("name").String()]...)
 	}

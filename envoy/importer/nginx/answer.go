@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // verdict is what a browser makes of an Access-Control-Allow-Origin.
@@ -34,6 +35,9 @@ type answer struct {
 	status int
 	// options says that nginx answers each OPTIONS request itself.
 	options bool
+	// refuses says which requests nginx refuses by itself, and by what.
+	refuses policy.DeniedRequests
+	by      *directive
 	// early says that only the preflight's answer has an Access-Control-Allow-Origin.
 	early *source.Place
 }
@@ -101,6 +105,10 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 	a := answer{
 		verdict: v, forwards: pre.stopped == nil, keepsUpstream: !actual.hidesUpstream(),
 		ended: actual.stopped != nil, status: actual.status,
+		refuses: refusalOf(func(method string) bool { return ask(method, false).refused() }),
+	}
+	if post := ask("POST", false); a.refuses != "" {
+		a.by = post.stopped
 	}
 	preflight := s.verdict(pre, origin)
 	a.preflights = preflight != denied && (pre.status == 0 || pre.status/100 == 2)
@@ -125,7 +133,7 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 	}
 	if !a.preflights {
 		if preflight == denied {
-			s.refused(pre)
+			s.refusedPreflight(pre)
 		} else {
 			s.findings.add(source.Finding{
 				Fidelity: source.Kept, Place: pre.stopped.Place, Field: pre.stopped.name, Value: strings.Join(pre.stopped.args, " "),
@@ -169,8 +177,11 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 	return a
 }
 
-// refused tells of preflights whose answer lacks the header.
-func (s *site) refused(pre exchange) {
+// refused reports whether nginx refuses the request by itself.
+func (x exchange) refused() bool { return x.stopped != nil && x.status >= 400 }
+
+// refusedPreflight tells of preflights whose answer lacks the header.
+func (s *site) refusedPreflight(pre exchange) {
 	f := source.Finding{
 		Fidelity: source.Decide, Place: s.place(), Field: "Access-Control-Allow-Origin",
 		Message: "the answer to a preflight does not get this header, so browsers refuse each request that needs one, and lists of methods and headers do nothing; the policy allows no more",

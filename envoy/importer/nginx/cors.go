@@ -40,6 +40,7 @@ func (s *site) cors() *source.CORS {
 		return nil
 	}
 	literals := s.literals()
+	refused := s.refused(paths, literals)
 	found := s.regexEntries(paths, literals)
 	for _, l := range literals {
 		if l.answer.verdict != denied {
@@ -63,9 +64,12 @@ func (s *site) cors() *source.CORS {
 	slices.SortStableFunc(found, func(a, b entry) int { return a.Line - b.Line })
 	if len(found) == 0 {
 		s.early(paths)
+		s.onlyRefuses(refused)
 		return nil
 	}
-	return s.make(found, paths)
+	c := s.make(found, paths)
+	c.Denied = s.denied(refused)
+	return c
 }
 
 // place is where the location's Access-Control-Allow-Origin stands, else the location.

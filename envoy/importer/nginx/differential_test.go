@@ -3,6 +3,7 @@ package nginx_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -41,8 +42,10 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 	}
 	result := importer.Translate(importer.Options{}, config)
 	ask := nginxtest.Start(t, text)
+	passed := false
 	// Corsgate is in front of an nginx without CORS headers.
 	through := importertest.Through(t, result.Policies, func(method, host, path string, headers browser.Headers) browser.Response {
+		passed = true
 		answer := ask(method, host, path, headers)
 		answer.Headers = slices.DeleteFunc(answer.Headers, func(h browser.Header) bool { return strings.HasPrefix(h.Name, "Access-Control-") })
 		return answer
@@ -51,6 +54,13 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 		page := r.page()
 		was, saw := page.Reads(ask)
 		is, sees := page.Reads(through)
+		origin := browser.Headers{{Name: "Origin", Value: page.Origin}}
+		refused := ask(page.Method, page.Host, page.Path, origin).Status == http.StatusForbidden
+		passed = false
+		through(page.Method, page.Host, page.Path, origin)
+		if refused == passed && !excusesRefusal(result, refused) {
+			t.Fatalf("%s %s%s of %s\nnginx refuses it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, refused, !passed, text, result.Text(), result.Report())
+		}
 		switch {
 		case was == is && slices.Equal(saw, sees):
 			same++
@@ -75,6 +85,17 @@ func excuses(r importer.Result, was, is bool) bool {
 		default:
 			return false
 		}
+	})
+}
+
+// excusesRefusal reports whether the report has a word for a request that only nginx refuses,
+// or only corsgate.
+func excusesRefusal(r importer.Result, nginxRefuses bool) bool {
+	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
+		if nginxRefuses {
+			return f.Fidelity == source.Decide && f.Field == "deniedRequests"
+		}
+		return f.Fidelity == source.Decide || f.Fidelity == source.Narrowed
 	})
 }
 
@@ -136,8 +157,12 @@ func (r random) server(i int, name string, maps *strings.Builder) string {
 	return b.String() + "}\n"
 }
 
-// location writes what a location says about CORS.
+// location writes what a location does with requests of other origins, and says about CORS.
 func (r random) location(id string, maps *strings.Builder) string {
+	return r.may(15, fmt.Sprintf("    if ($http_origin !~%s \"%s\") {\n      return 403;\n    }\n", r.may(50, "*"), pick(r, regexes...))) + r.cors(id, maps)
+}
+
+func (r random) cors(id string, maps *strings.Builder) string {
 	origin := "$cors" + id
 	switch r.IntN(8) {
 	case 0:

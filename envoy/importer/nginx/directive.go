@@ -56,7 +56,9 @@ const maxDirectives = 200_000
 
 // loader writes out the includes of a tree of files.
 type loader struct {
-	names    []string // in the order of the input
+	names    []string          // in the order of the input
+	texts    map[string]string // of names
+	again    map[string]bool   // names of files that have another one
 	files    map[string][]*directive
 	home     map[string]string // of a file that the user gave: the folder that its includes are relative to
 	included map[string]bool
@@ -64,9 +66,17 @@ type loader struct {
 	findings []source.Finding
 }
 
-// load returns the directives of each file that no other one includes.
+func newLoader() *loader {
+	return &loader{
+		files: map[string][]*directive{}, home: map[string]string{}, included: map[string]bool{},
+		texts: map[string]string{}, again: map[string]bool{},
+	}
+}
+
+// load returns the directives of each file that no other one includes. In a folder with an
+// nginx.conf only that is such a file.
 func load(files []source.File) (roots [][]*directive, findings []source.Finding, err error) {
-	l := &loader{files: map[string][]*directive{}, home: map[string]string{}, included: map[string]bool{}}
+	l := newLoader()
 	for _, f := range files {
 		if err := l.add(f); err != nil {
 			return nil, nil, err
@@ -79,20 +89,104 @@ func load(files []source.File) (roots [][]*directive, findings []source.Finding,
 			}
 		})
 	}
-	for _, name := range l.names {
-		if l.included[name] {
-			continue
-		}
+	for _, name := range l.roots() {
 		list, err := l.expand(l.files[name], 0)
 		if err != nil {
 			return nil, nil, err
 		}
 		roots = append(roots, list)
 	}
+	if slices.ContainsFunc(l.findings, isMissing) { // one that is left may be what is missing
+		for i := range l.findings {
+			if l.findings[i].Field == "include" {
+				l.findings[i].Fidelity = source.Decide
+			}
+		}
+	}
 	if roots == nil && len(files) > 0 {
 		return nil, nil, fmt.Errorf("%s: the files include each other in a circle", files[0].Path)
 	}
 	return roots, l.findings, nil
+}
+
+// isMissing reports whether a finding is about an include whose file is not in the input.
+func isMissing(f source.Finding) bool { return f.Field == "include" && f.Fidelity == source.Decide }
+
+// roots returns the files to begin with, and tells which ones nothing leads to.
+func (l *loader) roots() (names []string) {
+	var folders []string // of each nginx.conf
+	for _, name := range l.names {
+		if l.included[name] || l.again[name] {
+			continue
+		}
+		names = append(names, name)
+		if path.Base(name) == "nginx.conf" && len(all(l.files[name], "http")) > 0 {
+			folders = append(folders, path.Dir(name))
+		}
+	}
+	read := map[string]bool{}
+	for name := range l.included {
+		read[l.texts[name]] = true
+	}
+	var left []string
+	names = slices.DeleteFunc(names, func(name string) bool {
+		isMain := path.Base(name) == "nginx.conf"
+		if isMain || !slices.ContainsFunc(folders, func(dir string) bool { return dir == "." || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/") }) {
+			return false
+		}
+		if !read[l.texts[name]] { // else it is read by another name, as sites-enabled has it
+			left = append(left, name)
+		}
+		return true
+	})
+	if left != nil {
+		l.findings = append(l.findings, source.Finding{
+			Fidelity: source.Dropped, Place: source.Place{File: left[0]}, Field: "include", Value: strings.Join(left[:min(len(left), maxNames)], ", "),
+			Message: notReached(len(left)),
+			Hint:    "name them without the nginx.conf if they are in use",
+		})
+	}
+	return names
+}
+
+// maxNames is how many files a finding names.
+const maxNames = 10
+
+func notReached(n int) string {
+	if n == 1 {
+		return "no include of nginx.conf leads to this file, so nginx does not read it: it is left out"
+	}
+	return fmt.Sprintf("no include of nginx.conf leads to these %d files, so nginx does not read them: they are left out", n)
+}
+
+// Included returns those of others that the files of an nginx.conf include, and what these
+// include. A file that cannot be read includes nothing.
+func Included(conf, others []source.File) (found []source.File) {
+	l := newLoader()
+	for _, f := range others {
+		l.files[path.Clean(f.Path)] = nil
+	}
+	for len(conf) > 0 {
+		named := map[string]bool{}
+		for _, f := range conf {
+			_ = l.add(f)
+			walk(l.files[path.Clean(f.Path)], func(d *directive) {
+				for _, name := range l.named(d) {
+					named[name] = true
+				}
+			})
+		}
+		conf = nil
+		others = slices.DeleteFunc(slices.Clone(others), func(f source.File) bool {
+			if !named[path.Clean(f.Path)] {
+				return false
+			}
+			conf = append(conf, f)
+			return true
+		})
+		found = append(found, conf...)
+	}
+	return found
 }
 
 // begins finds where a file begins in what nginx -T prints.
@@ -127,6 +221,7 @@ func (l *loader) parse(name string, f source.File, from, to int) error {
 	list, told, err := parse(source.File{Path: f.Path, Text: text})
 	l.findings = append(l.findings, told...)
 	l.names, l.files[name] = append(l.names, name), list
+	l.texts[name], l.again[name] = string(f.Text[from:to]), f.Again
 	return err
 }
 
@@ -242,8 +337,15 @@ func parse(f source.File) (list []*directive, told []source.Finding, err error) 
 			break
 		}
 	}
+	if at := template.FindIndex(f.Text); at != nil {
+		place := source.Place{File: f.Path, Line: bytes.Count(f.Text[:at[0]], []byte("\n")) + 1, Column: at[0] - bytes.LastIndexByte(f.Text[:at[0]], '\n')}
+		return nil, nil, fmt.Errorf("%s: this is a template: render it first, and import what comes out", place)
+	}
 	return nil, nil, err
 }
+
+// template finds what templates of Jinja, Go and ERB have.
+var template = regexp.MustCompile(`\{\{|\{%|<%`)
 
 func parseWhole(f source.File) (list []*directive, err error) {
 	defer func() {

@@ -79,7 +79,7 @@ func conditions(paths []way, which func(condition) bool) (found []condition) {
 	return found
 }
 
-// without returns the paths on which c does not hold, and those on which it may hold.
+// fork returns the paths on which c does not hold, and those on which it may hold.
 func fork(paths []way, c condition) (no, yes []way) {
 	for _, p := range paths {
 		holds, asked := p.yes[c.key()]

@@ -1,8 +1,12 @@
 package nginx
 
-import "regexp/syntax"
+import (
+	"regexp"
+	"regexp/syntax"
+)
 
-// isWholeGroup reports whether group i of expr is the whole text whenever expr matches.
+// isWholeGroup reports whether group i of expr is the whole text whenever expr matches what a
+// page has as its origin.
 func isWholeGroup(expr string, i int) bool {
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
@@ -14,7 +18,7 @@ func isWholeGroup(expr string, i int) bool {
 		switch re.Op {
 		case syntax.OpCapture:
 			if re.Cap == i {
-				return begin && end
+				return (begin || hasScheme.MatchString(re.Sub[0].String())) && end
 			}
 			re = re.Sub[0]
 		case syntax.OpConcat:
@@ -26,6 +30,9 @@ func isWholeGroup(expr string, i int) bool {
 		}
 	}
 }
+
+// hasScheme finds what begins with a scheme of pages, which an origin has once: at its beginning.
+var hasScheme = regexp.MustCompile(`^(\(\?[a-z-]*:)*https?\??://`)
 
 // onlyWide returns the one of subs that is not an anchor, or nil if there are more.
 func onlyWide(subs []*syntax.Regexp) (wide *syntax.Regexp) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // config is what holds for all servers.
@@ -70,9 +71,10 @@ func Read(files []source.File) (source.Config, error) {
 		out.Routes = append(out.Routes, r.routes...)
 		out.Findings = append(out.Findings, r.findings.list...)
 	}
-	if len(out.Routes) > 0 || len(out.Findings) > 0 {
-		out.Findings = append(told, out.Findings...)
+	if len(out.Routes)+len(out.Findings) == 0 {
+		told = slices.DeleteFunc(told, func(f source.Finding) bool { return !isMissing(f) })
 	}
+	out.Findings = append(told, out.Findings...)
 	return out, nil
 }
 
@@ -114,7 +116,7 @@ func (r *reader) unread(d *directive) {
 		switch {
 		case strings.HasPrefix(name, "access-control-request-"):
 			tell(source.Dropped, headerName(d), "this is a header of requests: in an answer it does nothing")
-		case strings.HasPrefix(name, "access-control-") && !slices.Contains(known, name):
+		case policy.IsCORSHeader(name) && !slices.Contains(known, name):
 			tell(source.Dropped, headerName(d), "browsers know no such header: it does nothing")
 		}
 		return
@@ -157,11 +159,14 @@ func setsOrigin(d *directive) bool {
 
 // read finds the servers, wherever a fragment begins.
 func (r *reader) read(root []*directive) {
-	sets := false
-	walk(root, func(d *directive) { sets = sets || setsOrigin(d) })
+	sets, refuses := false, false
+	walk(root, func(d *directive) {
+		sets = sets || setsOrigin(d)
+		refuses = refuses || d.name == "if" && strings.EqualFold(d.arg(0), "$"+varOrigin) && len(all(d.block, "return")) > 0
+	})
 	if !sets {
 		root = append(slices.Clone(root), r.supposed(root)...)
-		if len(r.findings.list) == 0 {
+		if len(r.findings.list) == 0 && !refuses {
 			return
 		}
 	}

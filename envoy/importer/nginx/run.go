@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
 )
 
 // scope is a block whose directives hold for a request.
@@ -141,7 +142,7 @@ func (m *machine) headers() (found []header) {
 	for _, d := range m.added() {
 		m.conf.sent[d] = true
 		h := header{Place: d.Place, name: strings.ToLower(d.arg(0)), always: d.arg(2) == "always"}
-		if !strings.HasPrefix(h.name, "access-control-") {
+		if !policy.IsCORSHeader(h.name) {
 			continue
 		}
 		h.value = m.eval(split(d.arg(1)))
@@ -185,7 +186,7 @@ func (m *machine) more(found []header) []header {
 				for _, text := range moreHeaders(d) {
 					name, content, _ := strings.Cut(text, ":")
 					h := header{Place: d.Place, name: strings.ToLower(strings.TrimSpace(name)), value: m.eval(split(strings.TrimSpace(content))), always: true}
-					if !strings.HasPrefix(h.name, "access-control-") {
+					if !policy.IsCORSHeader(h.name) {
 						continue
 					}
 					found = slices.DeleteFunc(found, func(old header) bool { return old.name == h.name })

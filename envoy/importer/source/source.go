@@ -36,6 +36,10 @@ type Text struct {
 type File struct {
 	Path string
 	Text []byte
+	// Again says that the input has the same file by another name, too: it is a link.
+	Again bool
+	// Outside is where a link leads that leaves its folder. It has no text then.
+	Outside string
 }
 
 // Config is what a reader found in the input.
@@ -95,6 +99,8 @@ type CORS struct {
 	MaxAge *MaxAge
 	// ForwardsUnmatched says that a preflight of an unknown origin goes to the upstream.
 	ForwardsUnmatched bool
+	// Denied says what happens to the requests of other origins; empty: they pass.
+	Denied policy.DeniedRequests
 	// KeepsUpstream says that the CORS headers of the upstream's own reach the page.
 	KeepsUpstream bool
 	// PrivateNetwork says that it answers Private Network Access preflights.

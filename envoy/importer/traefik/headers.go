@@ -8,6 +8,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
@@ -51,7 +52,7 @@ func hasCORS(n tree.Node) bool {
 }
 
 func isCORSHeader(name string) bool {
-	return strings.HasPrefix(strings.ToLower(name), "access-control-")
+	return policy.IsCORSHeader(strings.ToLower(name))
 }
 
 // settingsOf reads the fields of a mapping.

@@ -16,6 +16,8 @@ func (r *reader) labels(doc tree.Node) {
 	for _, m := range l.middlewares {
 		if m.chain != nil || hasCORSSettings(m.headers) {
 			r.middlewares = append(r.middlewares, m)
+		} else {
+			r.plain = append(r.plain, m)
 		}
 	}
 	for _, rt := range l.routers {

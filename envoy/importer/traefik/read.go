@@ -5,6 +5,7 @@ package traefik
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -54,6 +55,7 @@ type router struct {
 type reader struct {
 	config      source.Config
 	middlewares []*middleware
+	plain       []*middleware // those that have nothing to do with CORS
 	routers     []*router
 	used        map[*middleware]bool
 }
@@ -108,6 +110,11 @@ func (r *reader) walk(n tree.Node, name string) {
 			r.middlewares = append(r.middlewares, &middleware{name: name, place: f.Place(), headers: settingsOf(f.Node)})
 		case key == "chain" && field(f.Node, "middlewares").IsList():
 			r.middlewares = append(r.middlewares, &middleware{name: name, place: f.Place(), chain: names(field(f.Node, "middlewares"))})
+		case key == "middlewares" && f.IsMapping():
+			for _, m := range f.Fields() {
+				r.plain = append(r.plain, &middleware{name: m.Key.Text})
+			}
+			r.walk(f.Node, f.Key.Text)
 		case key == "routers" && f.IsMapping():
 			for _, rt := range f.Fields() {
 				r.fileRouter(rt)
@@ -149,6 +156,7 @@ func (r *reader) middleware(name, namespace string, spec tree.Node) {
 	case hasCORS(spec.Field("headers")):
 		m.headers, m.place = settingsOf(spec.Field("headers")), spec.Field("headers").Place()
 	default:
+		r.plain = append(r.plain, m)
 		return
 	}
 	r.middlewares = append(r.middlewares, m)
@@ -283,14 +291,14 @@ func (r *reader) httpRoute(o tree.Object) {
 
 // find returns the middleware that a router names: with the provider behind "@", and with
 // the namespace in front if it is an object.
-func (r *reader) find(name string) *middleware {
+func find(list []*middleware, name string) *middleware {
 	name, _, _ = strings.Cut(name, "@")
-	for _, m := range r.middlewares {
+	for _, m := range list {
 		if strings.EqualFold(m.name, name) && m.namespace == "" || m.namespace+"-"+m.name == name || m.namespace == "" && "-"+m.name == name {
 			return m
 		}
 	}
-	for _, m := range r.middlewares {
+	for _, m := range list {
 		if cmp.Or(m.namespace, "default")+"-"+m.name == name || m.name == strings.TrimPrefix(name, "default-") && m.namespace == "" {
 			return m
 		}
@@ -301,7 +309,7 @@ func (r *reader) find(name string) *middleware {
 // acting returns the middlewares with CORS that names lead to, outermost first.
 func (r *reader) acting(names []string, depth int) (all []*middleware) {
 	for _, name := range names {
-		m := r.find(name)
+		m := find(r.middlewares, name)
 		switch {
 		case m == nil || depth > 20:
 		case m.chain != nil:
@@ -312,6 +320,36 @@ func (r *reader) acting(names []string, depth int) (all []*middleware) {
 		}
 	}
 	return all
+}
+
+// missing returns the names that lead to no middleware of the input.
+func (r *reader) missing(names []string, depth int) (left []string) {
+	for _, name := range names {
+		switch m := find(r.middlewares, name); {
+		case m == nil && find(r.plain, name) == nil:
+			left = append(left, name)
+		case m != nil && depth <= 20:
+			left = append(left, r.missing(m.chain, depth+1)...)
+		}
+	}
+	return left
+}
+
+// noCORS finds names of middlewares that probably do something else.
+var noCORS = regexp.MustCompile(`(?i)auth|compress|gzip|strip|prefix|redirect|rate|limit|allow-?list|white-?list|retry|buffer|circuit|errors`)
+
+// tellMissing tells of middlewares that are not in the input.
+func (r *reader) tellMissing(rt *router, route *source.Route) {
+	for _, name := range r.missing(rt.middlewares, 0) {
+		f := source.Finding{
+			Fidelity: source.Decide, Place: rt.place, Field: "middlewares", Value: name,
+			Message: "this middleware is not in the input, so what it says about CORS is not known", Hint: "import it together with the router",
+		}
+		if noCORS.MatchString(name) {
+			f.Fidelity = source.Differs
+		}
+		route.Findings = append(route.Findings, f)
+	}
 }
 
 func (r *reader) router(rt *router) {
@@ -329,9 +367,10 @@ func (r *reader) router(rt *router) {
 			})
 		}
 	}
+	r.tellMissing(rt, &route)
 	switch {
 	case rt.every:
-		if route.CORS != nil {
+		if route.CORS != nil || len(route.Findings) > 0 {
 			r.config.Routes = append(r.config.Routes, route)
 		}
 	case rt.rule.Text == "":

@@ -57,6 +57,7 @@ func Parse(file source.File) ([]Node, error) {
 		if left := maxNodes; !isBounded(root, 0, &left) {
 			return nil, fmt.Errorf("%s: the aliases of the file stand for more than %d values, or for themselves", file.Path, maxNodes)
 		}
+		resolve(root)
 		if root.ShortTag() != "!!null" {
 			docs = append(docs, Node{file: file.Path, node: root})
 		}
@@ -162,6 +163,11 @@ func (n Node) Name() string {
 	name := n.path[strings.LastIndexByte(n.path, '.')+1:]
 	name, _, _ = strings.Cut(name, "[")
 	return name
+}
+
+// Finding returns what is told of n.
+func (n Node) Finding(f source.Fidelity, message, hint string) source.Finding {
+	return source.Finding{Fidelity: f, Place: n.Place(), Field: n.Name(), Value: n.String(), Message: message, Hint: hint}
 }
 
 // Field returns the value at names, one within the other. If it is not there, it returns a

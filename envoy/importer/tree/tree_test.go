@@ -35,6 +35,36 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// A merge key brings the fields of others, behind those that are written; fields that only
+// hold anchors are left out.
+func TestMergeKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"x-cors: &c {a: 1, b: 2}\nd: {<<: *c, b: 3}":               `{"d":{"a":1,"b":3}}`,
+		"d: &c {a: 1}\ne: [{b: 2, <<: *c}]":                        `{"d":{"a":1},"e":[{"a":1,"b":2}]}`,
+		".a: &a {a: 1}\n_b: [&b {a: 2, b: 2}]\nd: {<<: [*a, *b]}":  `{"d":{"a":1,"b":2}}`,
+		"x-a: &a {a: 1}\nx-b: &b {<<: *a, b: 2}\nd: {<<: *b}":      `{"d":{"a":1,"b":2}}`,
+		"d: {<<: {a: 1}, b: 2}":                                    `{"d":{"a":1,"b":2}}`,
+		"d: {\"<<\": 1}":                                           `{"d":{"\u003c\u003c":1}}`,
+		"x-d: {a: 1}":                                              `{"x-d":{"a":1}}`,
+		"x-d: &unused {a: 1}":                                      `{"x-d":{"a":1}}`,
+		"anchors: {c: &c [1]}\n_format_version: &v '3.0'\nd: [*c]": `{"_format_version":"3.0","d":[[1]]}`,
+	} {
+		docs, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(text)})
+		if err != nil || len(docs) != 1 {
+			t.Errorf("%s: %d documents, %v", text, len(docs), err)
+			continue
+		}
+		if got, err := docs[0].JSON(); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v, want %s", text, got, err, want)
+		}
+		for _, f := range docs[0].Field("d").Fields() {
+			if !f.Exists() {
+				t.Errorf("%s: the field %s is not there", text, f.Name())
+			}
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	if _, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte("a: [")}); err == nil {
 		t.Error("an open list was read")

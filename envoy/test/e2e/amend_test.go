@@ -72,7 +72,7 @@ func amend(b object, hosts []testHost) {
 func addHosts(b object, hosts []testHost) {
 	routes := manager(b)["route_config"].(object)
 	all := routes["virtual_hosts"].([]any)
-	generated := clone(all[0].(object))
+	generated := envoytest.Clone(all[0].(object))
 	for _, h := range hosts {
 		all = append(all, h.from(generated))
 	}
@@ -81,7 +81,7 @@ func addHosts(b object, hosts []testHost) {
 
 // from makes the virtual host from a generated one.
 func (h testHost) from(generated object) object {
-	host := clone(generated)
+	host := envoytest.Clone(generated)
 	host["name"], host["domains"] = h.domain, []any{h.domain}
 	if h.policy != "" {
 		host["metadata"] = names(h.policy)
@@ -188,7 +188,7 @@ func addRoutes(host object) {
 }
 
 func variation(route object, path string, change, filter object) object {
-	route = clone(route)
+	route = envoytest.Clone(route)
 	setPath(route, path)
 	if change != nil {
 		delete(route, "route")
@@ -242,26 +242,4 @@ func deadCluster() object {
 	return object{"name": "dead", "type": "STATIC", "connect_timeout": "1s", "load_assignment": object{
 		"cluster_name": "dead", "endpoints": []any{object{"lb_endpoints": []any{object{"endpoint": object{
 			"address": object{"socket_address": object{"address": "127.0.0.1", "port_value": 1}}}}}}}}}
-}
-
-// clone copies a JSON object deeply.
-func clone(v object) object { return cloneValue(v).(object) }
-
-func cloneValue(v any) any {
-	switch v := v.(type) {
-	case object:
-		c := object{}
-		for name, inner := range v {
-			c[name] = cloneValue(inner)
-		}
-		return c
-	case []any:
-		c := make([]any, len(v))
-		for i, inner := range v {
-			c[i] = cloneValue(inner)
-		}
-		return c
-	default:
-		return v
-	}
 }

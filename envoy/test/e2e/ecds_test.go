@@ -241,7 +241,7 @@ func TestSeveralListeners(t *testing.T) {
 	service, e := delivers(t, "127.0.0.1:0", deliveredPolicies(nil), corsgatetest.Compiler)
 	s := followBy(t, 4, startUpstream(t), service, func(b object) {
 		static := b["static_resources"].(object)
-		second := clone(static["listeners"].([]any)[0].(object))
+		second := envoytest.Clone(static["listeners"].([]any)[0].(object))
 		second["name"] = "second"
 		static["listeners"] = append(static["listeners"].([]any), second)
 	})

@@ -118,8 +118,11 @@ func (imp *imported) tells(f source.Finding, d policy.Decision, q question, was,
 	wider := is.Sent && !was.Sent || is.Read && !was.Read
 	narrower := was.Sent && !is.Sent || was.Read && !is.Read
 	switch {
+	case f.Value == "matcher tree": // its virtual host is left out
+		return !wider
 	case isCondition(f.Value):
-		return q.meets(f.Value)
+		// A policy of a route with a condition may decide about other requests, if it allows less.
+		return q.meets(f.Value) || f.Policy != "" && imp.alike(f.Policy, d.Policy) && !wider
 	case f.Field == "paths":
 		return aboutPath(f, q.Path)
 	case f.Field == "other": // Envoy has no filter of that name, and the import did not know

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,16 @@ func (r random) virtualServices() []object {
 		spec := object{"hosts": append([]string{pick(r, hosts...)}, some(r, 1, "d.example")...), "gateways": []string{"edge/public"}}
 		var routes []any
 		for k := range 1 + r.IntN(4) {
-			routes = append(routes, r.httpRoute(fmt.Sprintf("service%d-%d", i, k)))
+			route := r.httpRoute(fmt.Sprintf("service%d-%d", i, k))
+			if r.oneIn(5) {
+				name := fmt.Sprintf("delegate%d-%d", i, k)
+				list = append(list, r.delegate(name))
+				delete(route, "route")
+				delete(route, "redirect")
+				delete(route, "directResponse")
+				route["delegate"] = object{"name": name}
+			}
+			routes = append(routes, route)
 		}
 		spec["http"] = routes
 		list = append(list, object{
@@ -32,6 +42,18 @@ func (r random) virtualServices() []object {
 		})
 	}
 	return list
+}
+
+// delegate makes up an object without hosts.
+func (r random) delegate(name string) object {
+	var routes []any
+	for k := range 1 + r.IntN(3) {
+		routes = append(routes, r.httpRoute(fmt.Sprintf("%s-%d", name, k)))
+	}
+	return object{
+		"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "spec": object{"http": routes},
+		"metadata": object{"name": name, "namespace": "shop", "creationTimestamp": "2025-02-01T00:00:00Z"},
+	}
 }
 
 func (r random) httpRoute(name string) object {
@@ -129,8 +151,9 @@ func gatewayRoutes(services []object) object {
 	routes := map[string][]any{}
 	for _, s := range services {
 		spec := s["spec"].(object)
-		for _, host := range spec["hosts"].([]string) {
-			routes[host] = append(routes[host], routesOf(spec)...)
+		hosts, _ := spec["hosts"].([]string)
+		for _, host := range hosts {
+			routes[host] = append(routes[host], routesOf(resolved(spec, services))...)
 		}
 	}
 	var hosts []any
@@ -151,9 +174,83 @@ func lastOf(route any) int {
 	return 0
 }
 
-func routesOf(spec object) (list []any) {
+// resolved returns the entries of http, with those of delegates in their place (mergeHTTPRoutes
+// in Istio's virtualservice.go).
+func resolved(spec object, services []object) (list []object) {
 	for _, http := range spec["http"].([]any) {
 		http := http.(object)
+		to, ok := http["delegate"].(object)
+		if !ok {
+			list = append(list, http)
+			continue
+		}
+		i := slices.IndexFunc(services, func(s object) bool { return s["metadata"].(object)["name"] == to["name"] })
+		for _, sub := range services[i]["spec"].(object)["http"].([]any) {
+			if merged := mergeRoute(http, sub.(object)); merged != nil {
+				list = append(list, merged)
+			}
+		}
+	}
+	return list
+}
+
+// mergeRoute returns nil if one of the matches of a delegate conflicts with all of its root.
+func mergeRoute(root, sub object) object {
+	merged := maps.Clone(sub)
+	if merged["corsPolicy"] == nil && root["corsPolicy"] != nil {
+		merged["corsPolicy"] = root["corsPolicy"]
+	}
+	of, _ := root["match"].([]any)
+	own, _ := sub["match"].([]any)
+	switch {
+	case of == nil:
+		return merged
+	case own == nil:
+		merged["match"] = of
+		return merged
+	}
+	var matches []any
+	for _, m := range own {
+		before := len(matches)
+		for _, r := range of {
+			if both := mergeMatch(r.(object), m.(object)); both != nil {
+				matches = append(matches, both)
+			}
+		}
+		if len(matches) == before {
+			return nil
+		}
+	}
+	merged["match"] = matches
+	return merged
+}
+
+// mergeMatch returns nil for a conflict. All headers and parameters that are made up are alike.
+func mergeMatch(root, sub object) object {
+	if (root["ignoreUriCase"] == true) != (sub["ignoreUriCase"] == true) || !isWithin(sub["uri"].(object), root["uri"].(object)) {
+		return nil
+	}
+	merged := maps.Clone(root)
+	maps.Copy(merged, sub)
+	return merged
+}
+
+// isWithin reports whether Istio sees that a path is within another one. It compares no regexes.
+func isWithin(sub, root object) bool {
+	exact, isExact := sub["exact"].(string)
+	prefix, isPrefix := sub["prefix"].(string)
+	of, ofPrefix := root["prefix"].(string)
+	switch {
+	case isExact && ofPrefix:
+		return strings.HasPrefix(exact, of)
+	case isPrefix && ofPrefix:
+		return strings.HasPrefix(prefix, of)
+	}
+	return isExact && root["exact"] == exact
+}
+
+func routesOf(entries []object) (list []any) {
+	for _, http := range entries {
 		matches, ok := http["match"].([]any)
 		if !ok {
 			matches = []any{object{}}

@@ -65,8 +65,25 @@ func (r random) virtualHost(name string, domains []string, old bool) object {
 		last["match"] = object{"prefix": "/"}
 		routes = append(routes, last)
 	}
+	if r.oneIn(6) {
+		k := r.IntN(len(routes) + 1)
+		host["matcher"] = matcherTree(routes[:k], routes[k:])
+		return host
+	}
 	host["routes"] = routes
 	return host
+}
+
+// matcherTree chooses among some routes by a header, and among others without it.
+func matcherTree(with, without []any) object {
+	choose := func(routes []any) object {
+		return object{"action": object{"name": "routes", "typed_config": object{"@type": typePrefix + "envoy.config.route.v3.RouteList", "routes": routes}}}
+	}
+	input := object{"@type": typePrefix + "envoy.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": "x-beta"}
+	return object{
+		"matcher_tree": object{"input": object{"name": "beta", "typed_config": input}, "exact_match_map": object{"map": object{"1": choose(with)}}},
+		"on_no_match":  choose(without),
+	}
 }
 
 // setPolicy gives a policy to a virtual host, or to a route; holder has the old field.

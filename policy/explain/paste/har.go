@@ -210,7 +210,7 @@ func (e *harEntry) answer() (u explain.Upstream) {
 	u.Headers = browser.Headers{}
 	for _, h := range e.Response.Headers {
 		name := strings.ToLower(h.Name)
-		if name == "vary" || name == "location" || strings.HasPrefix(name, "access-control-") {
+		if name == "vary" || name == "location" || policy.IsCORSHeader(name) {
 			u.Headers = append(u.Headers, h)
 		}
 	}

@@ -1,0 +1,95 @@
+package doctor
+
+import (
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	xds "github.com/cncf/xds/go/xds/type/matcher/v3"
+	composite "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	setmetadata "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/set_metadata/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/corsgate/corsgate/envoy"
+	"github.com/corsgate/corsgate/envoy/notrip"
+	"github.com/corsgate/corsgate/server/contract"
+)
+
+// unknownSet stands for the hash of a set that is not that of the policies.
+const unknownSet = "another set"
+
+// compiledFrom returns the hash of the policies if a filter is what they compile into,
+// unknownSet if it is not, or "" if that is not known.
+func (f *facts) compiledFrom(name string, d *delivery) string {
+	c, shard, err := envoy.ParseResourceName(name)
+	if f.policies == nil || err != nil {
+		return ""
+	}
+	o := optionsOf(d.filter)
+	o.Shards, o.Suffix = c.Compiled.Shards, strings.TrimPrefix(name, notrip.Options{Shards: c.Compiled.Shards}.ResourceName(shard))
+	o.Feed = c.Compiled.Feed > 0
+	// Of policies that do not fit into a budget, which depend on a flag, nothing is known.
+	o.Budget = math.MaxInt
+	result, err := notrip.Compile(f.policies, o)
+	switch {
+	case err != nil || result.Size() > notrip.DefaultBudget:
+		return ""
+	case proto.Equal(unpack(result.Resources[shard].Filter), d.filter):
+		return f.policies.Hash()
+	}
+	return unknownSet
+}
+
+// ofPorts is the end of an expression for authorities, with the ports that they may have.
+var ofPorts = regexp.MustCompile(`\(\?::\(\?:([0-9]{1,5}(?:\|[0-9]{1,5})*)\)\)\?$`)
+
+// optionsOf returns the options that a filter was compiled with, which it shows.
+func optionsOf(filter proto.Message) (o notrip.Options) {
+	walk(filter, func(m proto.Message) bool {
+		switch m := m.(type) {
+		case *composite.Composite:
+			readChains(&o, m)
+		case *xds.RegexMatcher:
+			if found := ofPorts.FindStringSubmatch(m.GetRegex()); found != nil && o.Ports == nil {
+				o.Ports = portsOf(found[1])
+			}
+		case *xds.CelMatcher:
+			o.NamedPolicies = true
+		case *lua.Lua:
+			o.Reply = notrip.ByLua
+		case *setmetadata.Config:
+			for _, one := range m.GetMetadata() {
+				o.PolicyNames = o.PolicyNames || one.GetValue().GetFields()[contract.Policy] != nil
+			}
+		}
+		return true
+	})
+	if o.Ask == nil {
+		o.Ask = o.AskBlocking // so that it asks at all
+	}
+	return o
+}
+
+// readChains reads the chains that ask.
+func readChains(o *notrip.Options, m *composite.Composite) {
+	for name, chain := range m.GetNamedFilterChains() {
+		switch role, _, _ := strings.Cut(name, "."); role {
+		case notrip.AskChain:
+			o.Ask = chain.GetTypedConfig()
+		case notrip.AskBlockingChain:
+			o.AskBlocking = chain.GetTypedConfig()
+		}
+	}
+}
+
+// portsOf returns ports that stand between bars.
+func portsOf(text string) (ports []uint16) {
+	for _, one := range strings.Split(text, "|") {
+		if port, err := strconv.ParseUint(one, 10, 16); err == nil {
+			ports = append(ports, uint16(port))
+		}
+	}
+	return ports
+}

@@ -1,0 +1,225 @@
+package importer
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/policy"
+)
+
+// A lane with conditions besides host and path may or may not answer a request: no policy
+// can ask for them.
+
+// claimAside gives a lane with conditions the scopes where it grants no more than the lanes
+// that would answer without it: what both grant is what it grants.
+func (c *chart) claimAside(l *lane) {
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			s := scope{h, normalPath(p.Text.Text)}
+			if _, known := c.owners[s]; known || !l.acts() || !c.mayAnswer(l, h, anyBelow(s.path)) {
+				continue
+			}
+			around := c.around(s)
+			narrower := !slices.ContainsFunc(around, func(other *lane) bool { return !other.acts() || l.beyond(other) != nil })
+			if narrower && slices.ContainsFunc(around, func(other *lane) bool { return !same(l, other) }) {
+				c.own(s, l)
+			}
+		}
+	}
+}
+
+// anyBelow returns a path that stands for all that is below another one.
+func anyBelow(path string) string { return strings.TrimRight(path, "/") + "/\x00" }
+
+// mayAnswer reports whether the system may choose a lane with conditions for a host and a path.
+func (c *chart) mayAnswer(l *lane, host, path string) bool {
+	length := l.length(path)
+	for _, h := range covering(host) {
+		if length >= 0 && slices.Contains(l.hosts, h) {
+			return c.goesBefore(l, h, path)
+		}
+		if c.winner(h, path) != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// goesBefore reports whether a lane that matches goes before those of its configuration that
+// have no conditions.
+func (c *chart) goesBefore(l *lane, host, path string) bool {
+	own := slices.DeleteFunc(slices.Clone(c.byHost[host]), func(other *lane) bool { return other.config != l.config })
+	first, length := winnerOf(own, path)
+	if first != nil && l.route.FirstMatch {
+		return slices.Index(c.lanes, l) < slices.Index(c.lanes, first)
+	}
+	return l.length(path) >= length
+}
+
+const conditionHint = "preflights have neither the headers nor the method of the request that they ask for, so that the condition hardly does what it looks like"
+
+// compareAside tells of a lane with conditions what decides about its requests, if it is not
+// what the lane says.
+func (c *chart) compareAside(l *lane) {
+	l.reached = len(l.scopes) > 0
+	if l.reached {
+		l.tell(source.Decide, l.route.Conditions[0], "",
+			"a policy is chosen by host and path alone: it decides about requests that do not meet the condition, too, since it allows less than what is around it", conditionHint)
+	}
+	others := c.instead(l)
+	if len(others) == 0 {
+		c.tellUnreached(l)
+	}
+	if !c.tellWider(l, others) {
+		c.tellOther(l, others)
+	}
+}
+
+// tellWider tells of the first of others that allows what l does not.
+func (c *chart) tellWider(l *lane, others []*lane) (told bool) {
+	for _, other := range others {
+		if more := other.beyond(l); more != nil {
+			l.tell(source.Widened, l.route.Conditions[0], "", besideCondition+likeOther(other)+", which allows "+more.String(), conditionHint)
+			l.findings[len(l.findings)-1].Origin = more.origin
+			return true
+		}
+	}
+	return false
+}
+
+// tellOther tells of the first of others that answers otherwise than l.
+func (c *chart) tellOther(l *lane, others []*lane) {
+	for _, other := range others {
+		if other != l && (!same(l, other) || l.grants() && !l.acts()) {
+			l.tell(source.Decide, l.route.Conditions[0], "", besideCondition+likeOther(other), conditionHint)
+			return
+		}
+	}
+}
+
+const besideCondition = "a policy is chosen by host and path alone: requests that meet the condition are decided "
+
+// instead returns the lanes whose policies decide about requests that a lane with conditions
+// may answer.
+func (c *chart) instead(l *lane) (others []*lane) {
+	add := func(host, path string) {
+		if other := c.found(scope{host, path}); c.mayAnswer(l, host, path) && !slices.Contains(others, other) {
+			others = append(others, other)
+		}
+	}
+	for _, h := range l.hosts {
+		for _, p := range l.paths {
+			paths := append(slices.Concat(probes(p)...), p.Text.Text, anyBelow(p.Text.Text))
+			for _, path := range paths {
+				add(h, path)
+			}
+			for _, s := range c.order {
+				if !slices.Contains(covering(s.host), h) && !slices.Contains(covering(h), s.host) {
+					continue
+				}
+				for _, path := range append(paths, s.path, anyBelow(s.path)) {
+					add(s.host, path)
+					add(h, path)
+				}
+			}
+		}
+	}
+	return others
+}
+
+func likeOther(l *lane) string {
+	if !l.acts() {
+		return "by no policy"
+	}
+	return "like " + l.name()
+}
+
+// excess is an example of what one answer allows and another does not.
+type excess struct{ origin, what string }
+
+func (e *excess) String() string { return strings.TrimSpace(e.origin + " " + e.what) }
+
+// beyond returns an example of what the policy of l allows and that of other does not. If it
+// is proved that there is nothing, it returns nil.
+func (l *lane) beyond(other *lane) *excess {
+	if !l.acts() {
+		return nil
+	}
+	a := &l.answer.spec
+	e := &excess{origin: firstOrigin(a)}
+	if !other.acts() {
+		return e
+	}
+	b := &other.answer.spec
+	if more := originBeyond(a.CORS, b.CORS); more != nil {
+		return more
+	}
+	for _, list := range []struct {
+		what string
+		a, b []string
+	}{
+		{"to send the method ", a.CORS.AllowMethods, b.CORS.AllowMethods},
+		{"to send the header ", a.CORS.AllowHeaders, b.CORS.AllowHeaders},
+		{"to read the header ", a.CORS.ExposeHeaders, b.CORS.ExposeHeaders},
+	} {
+		if i := slices.IndexFunc(list.a, func(name string) bool { return !hasName(list.b, name, b.CORS.AllowCredentials) }); i >= 0 {
+			e.what = list.what + list.a[i]
+			return e
+		}
+	}
+	switch {
+	case a.CORS.AllowCredentials && !b.CORS.AllowCredentials:
+		e.what = "to send credentials"
+	case a.AllowPrivateNetwork && !b.AllowPrivateNetwork:
+		e.what = "to reach a private network"
+	default:
+		return nil
+	}
+	return e
+}
+
+// hasName reports whether a list has a name, or a star that stands for it.
+func hasName(list []string, name string, credentials bool) bool {
+	return slices.ContainsFunc(list, func(have string) bool {
+		return strings.EqualFold(have, name) || have == "*" && policy.StarCoversHeader(strings.ToLower(name), credentials)
+	})
+}
+
+func firstOrigin(s *policy.Spec) string {
+	if len(s.CORS.AllowOrigins) == 0 {
+		return ""
+	}
+	return sampleOf(s.CORS.AllowOrigins[0])
+}
+
+// originBeyond returns an origin that a allows and b does not.
+func originBeyond(a, b policy.CORS) *excess {
+	for _, text := range a.AllowOrigins {
+		if coversPattern(b, text) {
+			continue
+		}
+		for _, origin := range []string{sampleOf(text), "https://unlisted.example"} {
+			if coversPattern(policy.CORS{AllowOrigins: []string{text}}, origin) && !coversPattern(b, origin) {
+				return &excess{origin: origin}
+			}
+		}
+		return &excess{what: strconv.Quote(text)}
+	}
+	for _, expr := range a.AllowOriginRegexes {
+		if !slices.Contains(b.AllowOriginRegexes, expr) && !slices.Contains(b.AllowOrigins, "*") {
+			return &excess{what: "what matches " + strconv.Quote(expr)}
+		}
+	}
+	return nil
+}
+
+// coversPattern reports whether one of the patterns of c covers another one.
+func coversPattern(c policy.CORS, text string) bool {
+	q, err := policy.ParsePattern(text)
+	return err == nil && slices.ContainsFunc(c.AllowOrigins, func(have string) bool {
+		p, err := policy.ParsePattern(have)
+		return err == nil && p.Covers(q)
+	})
+}

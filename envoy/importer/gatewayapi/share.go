@@ -1,0 +1,116 @@
+package gatewayapi
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/source"
+)
+
+// socket is where a gateway takes requests: a port, or a listener if the port is not known.
+// Without a listener, it is all of the gateway, and without a gateway, anywhere.
+type socket struct{ gateway, listener string }
+
+func (a Attachment) socket() socket {
+	s := socket{a.Kind + " " + a.Namespace + "/" + a.Name, cmp.Or(a.Port, a.Section)}
+	if a.Listener.Exists() {
+		s.listener = a.Listener.Field("port").String()
+	}
+	if a.Name == "" {
+		s.gateway = ""
+	}
+	return s
+}
+
+// within reports whether all that comes to s comes to the other one, too.
+func (s socket) within(other socket) bool {
+	return other.gateway == "" || other.gateway == s.gateway && (other.listener == "" || other.listener == s.listener)
+}
+
+// share takes hosts away from routes if other routes answer them at another socket: policies
+// know none. The routes of the first socket that allow something keep them.
+func share(all []match) (findings []source.Finding) {
+	byHost := map[string][]*match{}
+	var hosts []string
+	for i := range all {
+		m := &all[i]
+		for _, h := range m.hosts() {
+			if byHost[h] == nil {
+				hosts = append(hosts, h)
+			}
+			byHost[h] = append(byHost[h], m)
+		}
+	}
+	for _, h := range hosts {
+		first := slices.IndexFunc(byHost[h], func(m *match) bool { return m.route.CORS != nil })
+		if first < 0 {
+			continue
+		}
+		owner := byHost[h][first].at[0].socket()
+		for _, m := range byHost[h] {
+			if !m.answers(owner) {
+				findings = append(findings, m.lose(h)...)
+			}
+		}
+		for _, wide := range wider(h) {
+			findings = append(findings, elsewhere(h, byHost[h], byHost[wide])...)
+		}
+	}
+	return findings
+}
+
+// hosts are those of the route; "" is every host.
+func (m *match) hosts() []string {
+	if len(m.route.Hosts) == 0 {
+		return []string{""}
+	}
+	return m.route.Hosts
+}
+
+// answers reports whether all that comes to s comes to m, too.
+func (m *match) answers(s socket) bool {
+	return slices.ContainsFunc(m.at, func(a Attachment) bool { return s.within(a.socket()) })
+}
+
+// lose takes a host away.
+func (m *match) lose(host string) []source.Finding {
+	m.route.Hosts = slices.DeleteFunc(slices.Clone(m.route.Hosts), func(h string) bool { return h == host })
+	m.taken = len(m.route.Hosts) == 0
+	return m.otherwise(host)
+}
+
+func (m *match) otherwise(host string) []source.Finding {
+	if m.redirects {
+		return nil
+	}
+	return []source.Finding{{
+		Fidelity: source.Decide, Place: m.route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
+		Message: "at another listener or gateway, this answers the host otherwise than the route that is read: policies know neither",
+	}}
+}
+
+// elsewhere tells of the first route for more hosts that answers a host where its own do not.
+func elsewhere(host string, own, wide []*match) []source.Finding {
+	for _, m := range wide {
+		if slices.ContainsFunc(m.at, func(a Attachment) bool {
+			return !slices.ContainsFunc(own, func(o *match) bool { return o.answers(a.socket()) })
+		}) {
+			return m.otherwise(host)
+		}
+	}
+	return nil
+}
+
+// wider returns the hosts with a star that cover a host, and "".
+func wider(host string) (all []string) {
+	_, parent, found := strings.Cut(strings.TrimPrefix(host, "*."), ".")
+	for found {
+		all = append(all, "*."+parent)
+		_, parent, found = strings.Cut(parent, ".")
+	}
+	if host != "" {
+		all = append(all, "")
+	}
+	return all
+}

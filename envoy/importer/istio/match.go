@@ -1,0 +1,175 @@
+package istio
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+// match is a HTTPMatchRequest. That of a delegate comes before that of its root, which says
+// what it leaves open.
+type match []tree.Node
+
+func (m match) first(name string) tree.Node {
+	for _, n := range m {
+		if f := n.Proto(name); f.Exists() {
+			return f
+		}
+	}
+	return tree.Node{}
+}
+
+// merge returns the entry of a delegate with what its root has. If one of its matches is
+// within none of the root's, ok is false (mergeHTTPRoute in Istio's virtualservice.go).
+func merge(root, sub entry) (merged entry, ok bool) {
+	if !sub.cors.Exists() {
+		sub.cors = root.cors
+	}
+	if len(root.matches) == 0 {
+		return sub, true
+	}
+	if len(sub.matches) == 0 {
+		sub.matches = root.matches
+		return sub, true
+	}
+	var matches []match
+	for _, m := range sub.matches {
+		before := len(matches)
+		for _, of := range root.matches {
+			if !conflict(of[0], m[0]) {
+				matches = append(matches, match{m[0], of[0]})
+			}
+		}
+		if len(matches) == before {
+			return entry{}, false
+		}
+	}
+	sub.matches = matches
+	return sub, true
+}
+
+// conflict reports whether a match of a delegate is not within one of its root (hasConflict).
+func conflict(root, sub tree.Node) bool {
+	for _, name := range []string{"uri", "scheme", "method", "authority"} {
+		if textConflict(root.Field(name), sub.Field(name)) {
+			return true
+		}
+	}
+	for _, name := range []string{"headers", "without_headers", "query_params"} {
+		for _, f := range sub.Proto(name).Fields() {
+			if textConflict(root.Proto(name).Field(f.Key.Text), f.Node) {
+				return true
+			}
+		}
+	}
+	for _, name := range []string{"port", "source_namespace"} {
+		if valueConflict(root.Proto(name), sub.Proto(name)) {
+			return true
+		}
+	}
+	for _, f := range sub.Proto("source_labels").Fields() {
+		if valueConflict(root.Proto("source_labels").Field(f.Key.Text), f.Node) {
+			return true
+		}
+	}
+	if of := sub.Field("gateways"); of.Exists() && root.Field("gateways").Exists() && !coversGateways(root.Field("gateways"), of) {
+		return true
+	}
+	return root.Proto("ignore_uri_case").True() != sub.Proto("ignore_uri_case").True()
+}
+
+// valueConflict reports whether both say something, and not the same.
+func valueConflict(root, sub tree.Node) bool {
+	return root.Exists() && sub.Exists() && root.String() != sub.String()
+}
+
+// textConflict reports whether not all that sub matches is matched by root, of which either
+// may say nothing (stringMatchConflict). Istio compares no regexes.
+func textConflict(root, sub tree.Node) bool {
+	exact, prefix := root.Field("exact"), root.Field("prefix")
+	switch {
+	case !root.Exists() || !sub.Exists():
+		return false
+	case exact.Exists():
+		return sub.Field("exact").String() != exact.String()
+	case prefix.Exists():
+		return !strings.HasPrefix(sub.Field("exact").String()+sub.Field("prefix").String(), prefix.String())
+	default:
+		return true
+	}
+}
+
+// path returns the path that a match asks for.
+func (m match) path() source.Path {
+	uri := m.first("uri")
+	path := source.Path{Text: source.Text{Place: m[0].Place(), Text: "/"}}
+	for _, k := range []struct {
+		name string
+		kind source.PathKind
+	}{{"exact", source.ExactPath}, {"prefix", source.StringPath}, {"regex", source.RegexPath}} {
+		if text := uri.Field(k.name); text.IsText() {
+			path = source.Path{Text: text.Text(), Kind: k.kind}
+		}
+	}
+	if m.first("ignore_uri_case").True() && !everyPath(path) {
+		return envoyimport.WithoutCase(path)
+	}
+	return path
+}
+
+func everyPath(p source.Path) bool { return envoyimport.EveryPath(p) }
+
+// conditions returns what a match asks for besides the path.
+func (m match) conditions(s service) []source.Text {
+	var list []source.Text
+	for _, n := range m {
+		for _, c := range conditionsOf(n, s) {
+			if !slices.ContainsFunc(list, func(known source.Text) bool { return known.Text == c.Text }) {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+func conditionsOf(n tree.Node, s service) []source.Text {
+	var list []source.Text
+	for _, f := range n.ProtoOthers("uri", "ignore_uri_case", "name", "stat_prefix") {
+		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
+		switch f.Key.Text {
+		case "gateways":
+			if coversGateways(f.Node, s.spec.Field("gateways")) {
+				continue
+			}
+		case "headers", "withoutHeaders", "queryParams":
+			word = strings.Replace(word, "params", "parameters", 1)
+			for _, one := range f.Fields() {
+				list = append(list, source.Text{Place: one.Key.Place, Text: strings.TrimSuffix(word, "s") + " " + one.Key.Text})
+			}
+			continue
+		}
+		list = append(list, source.Text{Place: f.Place(), Text: word})
+	}
+	return list
+}
+
+// upper finds the capitals of a name in camel case.
+var upper = regexp.MustCompile(`[A-Z]`)
+
+// coversGateways reports whether a match names all gateways of its VirtualService.
+func coversGateways(match, all tree.Node) bool {
+	var names []string
+	for _, n := range match.Entries() {
+		names = append(names, n.String())
+	}
+	for _, n := range all.Entries() {
+		if !slices.Contains(names, n.String()) {
+			return false
+		}
+	}
+	return all.Exists()
+}
