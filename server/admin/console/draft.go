@@ -3,7 +3,10 @@ package console
 import (
 	"bufio"
 	"bytes"
+	"errors"
+	"io/fs"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -24,6 +27,8 @@ const maxLogLine = 1 << 20
 type draft struct {
 	Text string `json:"-"`
 	Log  string `json:"-"`
+	// Groups are the files of the text's origin groups.
+	Groups []live.File `json:"-"`
 	// Added says that the text has only some policies, which are added to those that serve
 	// or replace those of the same name.
 	Added bool `json:"added"`
@@ -83,6 +88,9 @@ func (c *Console) draftPaste(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		d.Log, err = pasted(w, r, "log")
 	}
+	if err == nil {
+		d.Groups, err = chosen(r, "groups")
+	}
 	switch {
 	case err != nil:
 		d.Error = err.Error()
@@ -100,10 +108,8 @@ func (c *Console) draftPaste(w http.ResponseWriter, r *http.Request) {
 
 // compare fills in what the text says and changes.
 func (c *Console) compare(d *draft) {
-	loaded := policyfile.Load(live.Folder([]live.File{{Name: live.ChosenPrefix + draftName, Data: []byte(d.Text)}}), "")
-	if loaded.Diagnostics != nil {
-		d.Diagnostics = loaded.Diagnostics
-	}
+	loaded := policyfile.Load(d.folder(), "")
+	d.diagnose(loaded.Diagnostics)
 	serves := c.Set()
 	switch {
 	case loaded.HasErrors():
@@ -132,6 +138,45 @@ func (c *Console) compare(d *draft) {
 		d.ask(now)
 	}
 }
+
+// folder returns the text and the files of its groups as the folder that they are of.
+func (d *draft) folder() fs.FS {
+	text := live.File{Name: live.ChosenPrefix + draftName, Data: []byte(d.Text)}
+	return flat{live.Folder(append([]live.File{text}, d.Groups...))}
+}
+
+// flat finds a file by the last part of its name, too: a browser does not tell the folder of
+// a file that was chosen.
+type flat struct{ fs.FS }
+
+// Open implements fs.FS.
+func (f flat) Open(name string) (fs.File, error) {
+	file, err := f.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.FS.Open(path.Base(name))
+	}
+	return file, err
+}
+
+// PolicyFile tells policyfile.Load which file is not that of a group.
+func (flat) PolicyFile() string { return draftName }
+
+// diagnose keeps what was found in the text. It says what to do about a file that is missing
+// here, and may well be where the policies come from.
+func (d *draft) diagnose(found []policyfile.Diagnostic) {
+	for _, f := range found {
+		if f.Code == codeUnreadable && f.Hint == "" {
+			f.Hint = hintChoose
+		}
+		d.Diagnostics = append(d.Diagnostics, f)
+	}
+}
+
+// What is said of a file that a group names and that was not chosen.
+const (
+	codeUnreadable = "file-unreadable"
+	hintChoose     = "choose it below, under “Files of its origin groups”"
+)
 
 // merge returns what serves with the policies of the text, or nil if that has mistakes.
 func (d *draft) merge(serves, text *policy.Set) *policy.Valid {

@@ -73,3 +73,21 @@ another line
 		t.Errorf("%d %s", resp.StatusCode, body)
 	}
 }
+
+func TestADraftHasTheFilesOfItsGroups(t *testing.T) {
+	l := newLab(t, specs...)
+	const grouped = "originGroups: {apps: {file: lists/apps.txt}}\npolicies:\n- name: closed\n  hosts: [closed.test]\n  cors: {allowOrigins: ['group:apps']}\n"
+	_, body := l.post(t, "/console/draft", map[string]string{"text": grouped}, "", "")
+	wants(t, textOf(t, body), "pasted.yaml:1:29 error file-unreadable", "lists/apps.txt", "choose it below, under “Files of its origin groups”", "Files of its origin groups all that")
+	for _, name := range []string{"apps.txt", "lists/apps.txt"} { // browsers tell the first, programs may tell the second
+		resp, body := l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups="+name, "https://listed.test\n")
+		wants(t, textOf(t, body), "widens origins closed https://listed.test")
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", name, resp.StatusCode)
+		}
+	}
+	_, body = l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups=apps.txt", "https://listed.test/path\n")
+	wants(t, textOf(t, body), "lists/apps.txt:1:1 error origin-path")
+	_, body = l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups=pasted.yaml", "policies: []\n") // not instead of the text
+	wants(t, textOf(t, body), "lists/apps.txt", "file-unreadable")
+}

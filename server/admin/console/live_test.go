@@ -3,10 +3,14 @@ package console_test
 import (
 	"bufio"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/corsgate/corsgate/server/admin/console"
@@ -170,4 +174,65 @@ func TestEventsOutliveTheTimeoutsOfTheListener(t *testing.T) {
 	stop()
 	for range lines { // until the service ends it
 	}
+}
+
+// stuck is the connection of a page that reads nothing: a write blocks until it is freed.
+type stuck struct {
+	header http.Header
+	freed  chan struct{}
+}
+
+func (s *stuck) Header() http.Header              { return s.header }
+func (s *stuck) WriteHeader(int)                  {}
+func (s *stuck) SetWriteDeadline(time.Time) error { return nil }
+
+func (s *stuck) Write([]byte) (int, error) {
+	<-s.freed
+	return 0, io.ErrClosedPipe
+}
+
+// TestAPageThatReadsNothingHoldsUpNobody has as many pages as may watch be stuck in a write.
+// If a decision waited for one of them, the test would not end.
+func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
+	set := newLab(t, specs...).set
+	synctest.Test(t, func(t *testing.T) {
+		ds := &recent.Decisions{}
+		con := console.New(console.Config{Recent: ds, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
+		servertest.Run(t, ds.Run)
+		page := &stuck{header: http.Header{}, freed: make(chan struct{})}
+		var pages sync.WaitGroup
+		for range 16 {
+			pages.Go(func() {
+				con.ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
+			})
+		}
+		synctest.Wait() // until each is stuck
+		decide := func(lines int) {
+			for ; lines > 0; lines-- {
+				r := get("https://"+strings.Repeat("a", 1000)+".test", "closed.test", "/")
+				d := set.Decide(&r)
+				ds.Observe(t.Context(), &r, &d)
+				time.Sleep(time.Second / (recent.PerSecond / 2)) // so that all are kept
+			}
+		}
+		decide(2 * recent.Lines)
+		before := heap()
+		decide(20 * recent.Lines)
+		if more := heap() - before; more > 1<<20 {
+			t.Errorf("%d decisions more take %d bytes more", 20*recent.Lines, more)
+		}
+		if _, kept := ds.Share(); kept != 22*recent.Lines {
+			t.Errorf("%d decisions were kept", kept)
+		}
+		close(page.freed)
+		pages.Wait()
+	})
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/server/live"
 )
 
 // The bounds of what is tried.
@@ -113,6 +115,32 @@ func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error
 		}
 	}
 	return r.FormValue(field), nil
+}
+
+// chosen returns the files of a field of the form, which pasted has read.
+func chosen(r *http.Request, field string) (files []live.File, err error) {
+	if r.MultipartForm == nil {
+		return nil, nil
+	}
+	for _, h := range r.MultipartForm.File[field] {
+		text, err := contentOf(h)
+		if err != nil {
+			return nil, fmt.Errorf("the file %s cannot be read: %w", h.Filename, err)
+		}
+		if h.Filename != "" { // of a field that nobody has filled in
+			files = append(files, live.File{Name: h.Filename, Data: text})
+		}
+	}
+	return files, nil
+}
+
+func contentOf(h *multipart.FileHeader) ([]byte, error) {
+	f, err := h.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // answer answers the questions with what serves when it is its turn.

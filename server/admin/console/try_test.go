@@ -2,9 +2,11 @@ package console_test
 
 import (
 	"bytes"
+	"cmp"
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy/explain"
@@ -46,7 +48,8 @@ func (l *lab) post(t *testing.T, path string, fields map[string]string, file, co
 		}
 	}
 	if file != "" {
-		w, err := form.CreateFormFile(file, "f")
+		field, name, _ := strings.Cut(file, "=")
+		w, err := form.CreateFormFile(field, cmp.Or(name, "f"))
 		if err != nil {
 			t.Fatal(err)
 		}
