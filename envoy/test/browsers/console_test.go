@@ -1,13 +1,14 @@
 package browsers
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"github.com/corsgate/corsgate/envoy/test/corsgatetest"
 	"github.com/corsgate/corsgate/envoy/test/envoytest"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/service"
 )
 
@@ -59,7 +61,7 @@ func startOperated(t *testing.T) *operated {
 	file := filepath.Join(t.TempDir(), "policies.yaml")
 	corsgatetest.WritePolicies(t, file, consolePolicies)
 	l := listen(t)
-	running := corsgatetest.Serve(t, "127.0.0.1:0", file, service.Config{Admin: &admin.Server{Listener: l}})
+	running := corsgatetest.Serve(t, "127.0.0.1:0", file, service.Config{Admin: &admin.Server{Listener: l}, Place: "/etc/corsgate/policies.yaml"})
 	c := envoy.Config{
 		Profile: envoy.OneTrip, Fail: envoy.FailClosed, Listen: "127.0.0.1:0", Upstream: startUpstream(t).address, Service: running.Address,
 		MessageTimeout: envoytest.MessageTimeout,
@@ -90,11 +92,53 @@ func (o *operated) send(t *testing.T, method, host, path string, headers ...stri
 	resp.Body.Close()
 }
 
-// wicked are scripts that set a variable if a page lets what a request says become a part of it.
+// wicked are scripts that set a variable if a page lets what a request says become a part of
+// it. An Envoy lets all of them through as an Origin.
 var wicked = []string{
-	`<script>pwned=1</script>`, `"><img src=x onerror=pwned=1>`, `' onmouseover='pwned=1`, `</code></td></table><svg onload=pwned=1>`,
-	`javascript:pwned=1`, `</textarea><script>pwned=1</script>`, `${pwned=1}`, "{{pwned}}", `<iframe srcdoc="<script>top.pwned=1</script>">`,
+	`<script>pwned=1</script>`,
+	`</script><script>pwned=1</script>`,
+	`"><script>pwned=1</script>`,
+	`'><script>pwned=1</script>`,
+	`</title><script>pwned=1</script>`,
+	`</textarea><script>pwned=1</script>`,
+	`</style><script>pwned=1</script>`,
+	`</select><script>pwned=1</script>`,
+	`</code></td></tr></tbody></table><svg onload=pwned=1>`,
+	`"><img src=x onerror=pwned=1>`,
+	`<img/src=x/onerror=pwned=1>`,
+	`<svg/onload=pwned=1>`,
+	`<svg><script>pwned&#61;1</script>`,
+	`<svg><animate onbegin=pwned=1 attributeName=x dur=1s>`,
+	`<math><mtext></table><mglyph><style><img src onerror=pwned=1>`,
+	`<details open ontoggle=pwned=1>`,
+	`<video><source onerror=pwned=1>`,
+	`<body onload=pwned=1>`,
+	`<iframe srcdoc="<script>top.pwned=1</script>">`,
+	`<object data="data:text/html,<script>parent.pwned=1</script>">`,
+	`<meta http-equiv=refresh content="0;url=javascript:pwned=1">`,
+	`<base href=//evil.example/>`,
+	`<form action=//evil.example><input autofocus onfocus=pwned=1>`,
+	`<link rel=stylesheet href=//evil.example/x.css>`,
+	`<!--<img src="--><img src=x onerror=pwned=1//">`,
+	`' autofocus onfocus='pwned=1`,
+	`" onmouseover="pwned=1`,
+	"` onclick=pwned=1 `",
+	`javascript:pwned=1`,
+	`data:text/html,<script>pwned=1</script>`,
+	`{{pwned}}{{.}}{{template "content"}}`,
+	`${pwned=1}`,
+	`\u003cscript\u003epwned=1\u003c/script\u003e`,
+	`&lt;script&gt;pwned=1&lt;/script&gt;`,
+	"+ADw-script+AD4-pwned=1+ADw-/script+AD4-",
+	"\xff\xfe<script>pwned=1</script>",
+	"\xc0\xbcscript\xc0\xbepwned=1\xc0\xbc/script\xc0\xbe",
+	"\u2028<script>pwned=1</script>\u2029",
+	"\u202e<script>pwned=1</script>\u2066",
+	"https://a.example\t<script>pwned=1</script>",
 }
+
+// wickedHosts are the like that an Envoy lets through as a host.
+var wickedHosts = []string{"'-pwned=1-'", "&lt;script&gt;pwned=1", "'onload='pwned=1", "%3Cscript%3Epwned=1"}
 
 // traffic sends what the views then show.
 func (o *operated) traffic(t *testing.T) {
@@ -110,13 +154,95 @@ func (o *operated) traffic(t *testing.T) {
 	o.send(t, "OPTIONS", "api.example.com", "/v1/orders", "Origin: https://app.example.com", "Access-Control-Request-Method: DELETE")
 }
 
-// attack sends scripts wherever a request has room for them.
+// raw sends a request through Envoy byte by byte, and returns the status of the answer.
+func (o *operated) raw(t *testing.T, method, host, path string, headers ...string) int {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", o.envoy.Listeners["traffic"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	lines := append([]string{method + " " + path + " HTTP/1.1", "Host: " + host, "Connection: close"}, headers...)
+	if _, err := io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("%q %q: %v", path, headers, err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
+// attack sends scripts wherever a request has room for them, until corsgate has kept what it
+// decided about each.
 func (o *operated) attack(t *testing.T) {
 	t.Helper()
 	for _, w := range wicked {
-		o.send(t, "GET", "api.example.com", "/v1/"+url.PathEscape(w), "Origin: "+w, "X-Any: "+w)
-		o.send(t, "OPTIONS", "api.example.com", "/v1/x", "Origin: https://app.example.com", "Access-Control-Request-Method: "+w, "Access-Control-Request-Headers: "+w)
+		path := "/" + strings.Map(inPath, w)
+		waitFor(t, fmt.Sprintf("decision about %q", w), func() string {
+			for _, status := range []int{
+				o.raw(t, "GET", "admin.example.com", "/users", "Origin: "+w, "X-Request-Id: "+w),
+				o.raw(t, "GET", "admin.example.com", path, "Origin: https://stranger.example"),
+				o.raw(t, "OPTIONS", "api.example.com", "/v1/x", "Origin: https://app.example.com", "Access-Control-Request-Method: "+w),
+				o.raw(t, "OPTIONS", "api.example.com", "/v1/x", "Origin: https://app.example.com", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: "+w),
+			} {
+				if status == http.StatusBadRequest {
+					t.Errorf("Envoy lets %q not through", w)
+				}
+			}
+			return o.kept(t, w)
+		})
 	}
+	for _, host := range wickedHosts {
+		waitFor(t, "decision about "+host, func() string {
+			o.raw(t, "GET", host, "/", "Origin: https://app.example.com")
+			return o.kept(t, host)
+		})
+	}
+}
+
+// inPath maps characters that no path has to others.
+func inPath(r rune) rune {
+	switch {
+	case r == ' ', r == '\t':
+		return '/'
+	case r == '#', r > '~':
+		return -1
+	}
+	return r
+}
+
+// kept returns a text if the last decisions have it as an origin and as what a preflight asks
+// for, or as a host.
+func (o *operated) kept(t *testing.T, text string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, o.console+"live", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var list struct{ Decisions []decisionlog.Entry }
+	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	var origin, method, headers bool
+	for _, e := range list.Decisions {
+		r := e.Request()
+		if r.Authority == text {
+			return text
+		}
+		origin, method, headers = origin || r.Origin == text, method || r.RequestMethod == text, headers || r.RequestHeaders == text
+	}
+	if origin && method && headers {
+		return text
+	}
+	return ""
 }
 
 // keepOn sends traffic until the charts have something to show.
@@ -165,6 +291,7 @@ func TestConsole(t *testing.T) {
 			t.Run(v.name, func(t *testing.T) { c.view(t, v.name, v.path, v.shows) })
 		}
 		t.Run("decisions come", c.decisionsCome)
+		t.Run("what was denied", c.explainDenied)
 		t.Run("a pasted command", c.pasteCommand)
 		t.Run("a pasted policy", c.pastePolicy)
 		t.Run("keys", c.keys)
@@ -217,14 +344,41 @@ func (c *consoleTab) await(t *testing.T, text string) {
 func (c *consoleTab) view(t *testing.T, name, path, shows string) {
 	c.show(t, path)
 	c.await(t, shows)
+	c.inert(t, name)
+}
+
+// inert looks that nothing of what requests said has become a part of the page: no script
+// ran or was refused, and there is nothing but what pages are made of.
+func (c *consoleTab) inert(t *testing.T, name string) {
+	t.Helper()
 	if got := c.ask(t, "typeof pwned"); got != "undefined" {
-		t.Errorf("a script of a request ran")
+		t.Errorf("%s: a script of a request ran", name)
 	}
 	if entries, err := c.browser.console(); err != nil || len(entries) > 0 {
-		t.Errorf("the console of %s says %q, %v", name, entries, err)
+		t.Errorf("%s: the browser's console says %q, %v", name, entries, err)
 	}
-	if got := c.ask(t, "[...document.querySelectorAll('script, link, img, iframe')].map(e => e.src || e.href || e.outerHTML).filter(u => !u.startsWith(location.origin + '/console/static/'))"); got != "" {
-		t.Errorf("the page loads %s", got)
+	if got := c.ask(t, "[...document.querySelectorAll('script, link, img, form, a')].map(e => e.src || e.action || e.href || e.outerHTML).filter(u => !u.startsWith(location.origin + '/console/') && !u.startsWith('https://fetch.spec.whatwg.org/#'))"); got != "" {
+		t.Errorf("%s: the page has addresses of its own: %s", name, got)
+	}
+	if got := c.ask(t, "[...document.querySelectorAll('iframe, object, embed, base, style, video, math, body *:is(meta, link, title, script), :not(.chart) > svg *')].map(e => e.outerHTML)"); got != "" {
+		t.Errorf("%s: the page has %s", name, got)
+	}
+	if got := c.ask(t, "[...document.querySelectorAll('*')].flatMap(e => [...e.attributes].map(a => a.name)).filter(n => n.startsWith('on') || n === 'style')"); got != "" {
+		t.Errorf("%s: the page has the attributes %s", name, got)
+	}
+}
+
+// explainDenied follows each link to the explanation of what was denied.
+func (c *consoleTab) explainDenied(t *testing.T) {
+	c.show(t, "denied")
+	var links []string
+	if err := c.call("Promise.resolve([...document.querySelectorAll('td a')].map(a => a.pathname.replace('/console/', '') + a.search))", &links); err != nil || len(links) == 0 {
+		t.Fatalf("%v, %v", links, err)
+	}
+	for _, link := range links {
+		c.show(t, link)
+		c.await(t, "Describe a request")
+		c.inert(t, link)
 	}
 }
 
@@ -266,12 +420,21 @@ func (c *consoleTab) pastePolicy(t *testing.T) {
 	c.await(t, "pasted.yaml:3:25")
 	c.pasteChange(t)
 	c.await(t, "recorded")
+	c.inert(t, "a change")
+	c.paste(t, strings.ReplaceAll(consolePolicies, "deniedRequests: block", "deniedRequests: pass"))
+	c.await(t, "pwned") // the changes of recorded decisions
+	c.inert(t, "what changes for scripts")
 }
 
 // pasteChange pastes policies of which one allows another origin.
 func (c *consoleTab) pasteChange(t *testing.T) {
 	t.Helper()
-	c.fill(t, "/console/draft", map[string]string{"text": strings.ReplaceAll(consolePolicies, "https://idle.example.com", "https://app.example.com:8443")})
+	c.paste(t, strings.ReplaceAll(consolePolicies, "https://idle.example.com", "https://app.example.com:8443"))
+}
+
+func (c *consoleTab) paste(t *testing.T, text string) {
+	t.Helper()
+	c.fill(t, "/console/draft", map[string]string{"text": text})
 	c.await(t, "What would change")
 }
 
@@ -417,14 +580,25 @@ func (c *consoleTab) draw(t *testing.T, tab *chromiumTab) {
 				if v.name == "draft" {
 					c.pasteChange(t)
 				}
-				c.picture(t, tab, filepath.Join(*screenshots, v.name+".png"))
+				c.picture(t, tab, l, filepath.Join(*screenshots, v.name+".png"))
 			}
 		}
 	}
 }
 
-func (c *consoleTab) picture(t *testing.T, tab *chromiumTab, name string) {
+// maxPicture is how high a picture is at most.
+const maxPicture = 1400
+
+// picture draws a whole page.
+func (c *consoleTab) picture(t *testing.T, tab *chromiumTab, l look, name string) {
 	t.Helper()
+	var height int64
+	if err := c.call("Promise.resolve(document.body.scrollHeight)", &height); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(l.width, min(height, maxPicture))); err != nil {
+		t.Fatal(err)
+	}
 	png, err := chromedp.Run(tab.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)

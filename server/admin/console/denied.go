@@ -23,6 +23,7 @@ type deniedList struct {
 // deniedPolicy is denied.Policy, with more of its origins.
 type deniedPolicy struct {
 	Policy  string         `json:"policy"`
+	Shadow  bool           `json:"shadow,omitempty"`
 	Denied  uint64         `json:"denied"`
 	Origins []deniedOrigin `json:"origins"`
 }
@@ -49,9 +50,10 @@ func (c *Console) deniedList() deniedList {
 	specs := c.specs()
 	list := deniedList{Policies: []deniedPolicy{}, Untracked: from.Untracked}
 	for _, p := range from.Policies {
-		with := deniedPolicy{Policy: p.Policy, Denied: p.Denied, Origins: []deniedOrigin{}}
+		spec := specs[p.Policy]
+		with := deniedPolicy{Policy: p.Policy, Shadow: spec != nil && spec.Mode == policy.ModeShadow, Denied: p.Denied, Origins: []deniedOrigin{}}
 		for _, o := range p.Origins {
-			with.Origins = append(with.Origins, newDenied(specs[p.Policy], o))
+			with.Origins = append(with.Origins, newDenied(spec, o))
 		}
 		list.Policies = append(list.Policies, with)
 	}
@@ -129,7 +131,7 @@ func opens(s *policy.Spec, o denied.Origin) string {
 	if s.CORS.AllowCredentials {
 		whose = "with the cookies of its visitors"
 	}
-	return "Every page of " + o.Origin + " could then read " + what + ", " + whose + "."
+	return "Every page of " + unquoted(o.Origin) + " could then read " + what + ", " + whose + "."
 }
 
 // maxListed is how many entries a sentence names.

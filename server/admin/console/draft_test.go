@@ -24,7 +24,7 @@ func TestADraftIsComparedWithWhatServes(t *testing.T) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("%d", resp.StatusCode)
 	}
-	wants(t, textOf(t, body), "1 recorded decision among them", "widens origins closed https://new.test gains", "widens recorded closed https://new.test", "GET closed.test/recorded from https://new.test : request_blocked, now request_allowed")
+	wants(t, textOf(t, body), "1 recorded decision among them", "widens origins closed https://new.test gains", "widens recorded closed https://new.test", "GET closed.test/recorded from https://new.test : request_blocked , now request_allowed")
 	if l.set.Hash() != hash {
 		t.Error("something else serves")
 	}

@@ -56,10 +56,10 @@ func drawExchange(title, url, policy string, e *explain.Exchange) Drawn {
 		decides = "policy " + policy + ": " + e.Reason
 	}
 	d.add(thePage, theEnvoy, e.Method+" "+url, e.Sent)
-	d.add(theEnvoy, theService, "what to do with it?", nil)
+	d.add(theEnvoy, theService, "what to do with it?", e.Sent)
 	d.add(theService, theEnvoy, decides, nil)
 	if e.Forwarded {
-		d.add(theEnvoy, theApplication, e.Method, nil)
+		d.add(theEnvoy, theApplication, e.Method+" "+url, e.Sent)
 		d.add(theApplication, theEnvoy, "its answer", nil)
 	}
 	d.add(theEnvoy, thePage, status(e.Status), e.Headers)

@@ -25,7 +25,7 @@ func TestLiveShowsTheLastDecisions(t *testing.T) {
 	l.decide(get("https://app.test", "api.test", "/v1/a?secret"))
 	l.decide(get("https://evil.test", "closed.test", "/b"))
 	text := l.page(t, "/console/live")
-	wants(t, text, "Without JavaScript the list stays as it is", "2, of which 2 were looked at", "request_allowed api https://app.test GET api.test/v1/a request_origin_denied")
+	wants(t, text, "Without JavaScript the list stays as it is", "2, of which 2 were looked at", "request_allowed in shadow request_origin_denied api https://app.test GET api.test/v1/a")
 	if strings.Index(text, "closed.test/b") > strings.Index(text, "api.test/v1/a") || strings.Contains(text, "secret") {
 		t.Errorf("the newest is not the first, or a query is shown:\n%s", text)
 	}

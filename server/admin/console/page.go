@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +30,28 @@ type page struct {
 func parse(name string) *template.Template {
 	t := template.New("frame.html").Funcs(template.FuncMap{
 		"value": printable.Value, "text": printable.Text, "counted": printable.Counted,
-		"time": shownTime, "clock": clock, "machine": machineTime, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
+		"time": shownTime, "clock": clock, "machine": machineTime, "sentence": sentence, "unquoted": unquoted, "draw": draw, "party": partyName, "stranger": isStranger, "fresh": isFresh,
 	})
 	return template.Must(t.ParseFS(files, "pages/frame.html", "pages/parts.html", "pages/report.html", "pages/question.html", "pages/"+name+".html"))
+}
+
+// sentence returns text, made harmless, with a capital letter at its beginning if that is a
+// word.
+func sentence(text string) string {
+	text = printable.Text(text)
+	word, _, _ := strings.Cut(text, " ")
+	if strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) || word == "" {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+// unquoted returns a value as printable.Value does that is quoted as Go does.
+func unquoted(value string) string {
+	if text, err := strconv.Unquote(value); err == nil {
+		return printable.Value(text)
+	}
+	return printable.Text(value)
 }
 
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

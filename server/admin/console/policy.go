@@ -53,6 +53,12 @@ type origin struct {
 	Used uint64 `json:"used"`
 }
 
+// First and Last are the numbers of the entries of this page.
+func (d detail) First() int { return d.From + 1 }
+
+// Last is First's partner.
+func (d detail) Last() int { return d.From + len(d.Origins) }
+
 // Unused reports whether no origin of the entry came, as far as is known.
 func (d detail) Unused(o origin) bool { return o.Used == 0 && d.Use.Kept > 0 && d.Use.Others == 0 }
 

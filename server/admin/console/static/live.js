@@ -10,27 +10,28 @@ let waiting = [];
 let sampled = 0;
 let missed = 0;
 
-function cell(row, ...parts) {
+function cell(row, kind, ...parts) {
   const td = row.insertCell();
-  for (const [tag, text, kind] of parts) {
+  td.className = kind;
+  for (const [tag, text] of parts) {
     const part = document.createElement(tag);
     part.textContent = text;
-    if (kind) part.className = kind;
     td.append(part);
   }
 }
 
 function add(d) {
   const row = rows.insertRow(0);
-  cell(row, ['time', d.time.slice(11, 23), 'word']);
-  cell(row, ['code', d.reason, 'word']);
-  cell(row, ['span', d.policy ?? '']);
-  cell(row, ['code', d.origin ?? '']);
+  cell(row, 'word', ['time', d.time.slice(11, 23)]);
+  const reason = [['code', d.reason]];
+  if (d.shadow_reason) reason.push(['br', ''], ['span', 'in shadow '], ['code', d.shadow_reason]);
+  cell(row, 'word', ...reason);
+  cell(row, '', ['span', d.policy ?? '']);
+  cell(row, 'wide', ['code', d.origin ?? '']);
   const request = [['code', `${d.method} ${d.host}${d.path ?? ''}`]];
   if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
   if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
-  cell(row, ...request);
-  cell(row, ['code', d.shadow_reason ?? '', 'word']);
+  cell(row, 'wide', ...request);
   while (rows.rows.length > most) rows.deleteRow(-1);
 }
 
