@@ -110,7 +110,7 @@ func (l *lab) inert(t *testing.T, path string) {
 const hidden = "\x00\x07\x1b\u2028\u2029\u202e\u2066"
 
 // elements are those that pages are made of.
-var elements = strings.Fields("html head meta title link body a header p nav ul li main h1 h2 h3 footer section dl dt dd div table caption thead tbody tr th td code time strong span form label input button select option textarea fieldset legend details summary ol article pre b br svg polyline script")
+var elements = strings.Fields("html head meta title link body a header p nav ul li main h1 h2 h3 footer section dl dt dd div table caption thead tbody tr th td code time strong span form label input button select option textarea fieldset legend details summary ol article pre b br small svg polyline script")
 
 func inert(t *testing.T, path, body string) {
 	t.Helper()

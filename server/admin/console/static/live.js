@@ -10,28 +10,30 @@ let waiting = [];
 let sampled = 0;
 let missed = 0;
 
-function cell(row, kind, ...parts) {
+function cell(row, kind, label, ...parts) {
   const td = row.insertCell();
   td.className = kind;
-  for (const [tag, text] of parts) {
+  if (label) td.dataset.label = label;
+  for (const [tag, text, inner] of parts) {
     const part = document.createElement(tag);
-    part.textContent = text;
+    const holder = inner ? part.appendChild(document.createElement(inner)) : part;
+    holder.textContent = text;
     td.append(part);
   }
 }
 
 function add(d) {
   const row = rows.insertRow(0);
-  cell(row, 'word', ['time', d.time.slice(11, 23)]);
+  cell(row, 'word', '', ['time', d.time.slice(11, 23)]);
   const reason = [['code', d.reason]];
-  if (d.shadow_reason) reason.push(['br', ''], ['span', 'in shadow '], ['code', d.shadow_reason]);
-  cell(row, 'word', ...reason);
-  cell(row, '', ['span', d.policy ?? '']);
-  cell(row, 'wide', ['code', d.origin ?? '']);
+  if (d.shadow_reason) reason.push(['br', ''], ['small', 'in shadow '], ['small', d.shadow_reason, 'code']);
+  cell(row, 'word', '', ...reason);
+  cell(row, '', 'Policy', ['span', d.policy ?? '']);
+  cell(row, 'wide', 'Origin', ['code', d.origin ?? '']);
   const request = [['code', `${d.method} ${d.host}${d.path ?? ''}`]];
   if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
   if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
-  cell(row, 'wide', ...request);
+  cell(row, 'wide', '', ...request);
   while (rows.rows.length > most) rows.deleteRow(-1);
 }
 
