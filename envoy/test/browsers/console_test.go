@@ -653,7 +653,7 @@ const maxPicture = 1400
 func (c *consoleTab) picture(t *testing.T, tab *chromiumTab, l look, name string) {
 	t.Helper()
 	var height int64
-	if err := c.call("Promise.resolve(document.body.scrollHeight)", &height); err != nil {
+	if err := c.call("Promise.resolve(document.body.scrollHeight + 16)", &height); err != nil {
 		t.Fatal(err)
 	}
 	if err := chromedp.Do(tab.ctx, chromedp.EmulateViewport(l.width, min(height, maxPicture))); err != nil {
