@@ -27,10 +27,11 @@ type Decisions struct {
 	seen  atomic.Uint64
 	taken atomic.Int64 // since the last tick
 
-	mu    sync.Mutex
-	kept  uint64          // guarded by mu; how many were ever kept
-	lines [Lines][]byte   // guarded by mu; line n stands at n % Lines
-	uses  map[string]*use // guarded by mu; :: policy
+	mu      sync.Mutex
+	kept    uint64          // guarded by mu; how many were ever kept
+	lines   [Lines][]byte   // guarded by mu; line n stands at n % Lines
+	uses    map[string]*use // guarded by mu; :: policy
+	counted int             // guarded by mu; the origins of all uses
 }
 
 // Run lets decisions be kept until ctx ends.

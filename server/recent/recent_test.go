@@ -131,6 +131,42 @@ func TestNoTrafficMakesItGrow(t *testing.T) {
 	}
 }
 
+func TestManyPoliciesDoNotMakeItGrow(t *testing.T) {
+	many := func(n int) *policy.Set {
+		var specs []policy.Spec
+		for i := range n {
+			specs = append(specs, policy.Spec{Name: fmt.Sprintf("p%d", i), Hosts: []string{fmt.Sprintf("h%d.test", i)}, CORS: policy.CORS{AllowOrigins: []string{"*"}}})
+		}
+		return policytest.Compile(t, specs...)
+	}
+	const policies = 2 * maxCounted / MaxOrigins
+	ds, set := &Decisions{}, many(policies)
+	servertest.Prepare(t, ds, set)()
+	counted := func() (n int) {
+		for _, name := range set.Names() {
+			u, _ := ds.Use(name)
+			n += len(u.Origins)
+		}
+		return n
+	}
+	fill := func() {
+		for i := range policies * MaxOrigins {
+			ds.taken.Store(0)
+			ds.decide(set, fmt.Sprintf("h%d.test", i%policies), fmt.Sprintf("https://a%d.test", i/policies))
+		}
+	}
+	fill()
+	if n := counted(); n != maxCounted {
+		t.Errorf("%d origins are counted, want %d", n, maxCounted)
+	}
+	servertest.Prepare(t, ds, many(1))() // there is room again
+	servertest.Prepare(t, ds, set)()
+	fill()
+	if n := counted(); n != maxCounted {
+		t.Errorf("%d origins are counted after a change, want %d", n, maxCounted)
+	}
+}
+
 // BenchmarkObserve is what a request pays when enough was kept.
 func BenchmarkObserve(b *testing.B) {
 	ds, set := &Decisions{}, compile(b, "https://app.test")

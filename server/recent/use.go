@@ -10,8 +10,12 @@ import (
 	"github.com/corsgate/corsgate/policy/printable"
 )
 
-// MaxOrigins is how many origins of a policy are counted one by one.
-const MaxOrigins = 1024
+// MaxOrigins is how many origins of a policy are counted one by one, and maxCounted how
+// many of all policies.
+const (
+	MaxOrigins = 1024
+	maxCounted = 16 * MaxOrigins
+)
 
 // use is how often the origins of a policy were allowed.
 type use struct {
@@ -45,6 +49,7 @@ func (ds *Decisions) keep(set *policy.Set) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	next := make(map[string]*use, len(set.Names()))
+	ds.counted = 0
 	for _, name := range set.Names() {
 		p, _ := set.Policy(name)
 		u := ds.uses[name]
@@ -52,6 +57,7 @@ func (ds *Decisions) keep(set *policy.Set) {
 			u = &use{hash: p.Hash, since: now, seen: ds.seen.Load(), kept: ds.kept}
 		}
 		next[name] = u
+		ds.counted += len(u.origins)
 	}
 	ds.uses = next
 }
@@ -66,7 +72,7 @@ func (ds *Decisions) count(origin string, v *policy.Verdict) {
 		u.origins[origin]++
 		return
 	}
-	if len(u.origins) == MaxOrigins || len(origin) > printable.MaxBytes {
+	if len(u.origins) == MaxOrigins || ds.counted == maxCounted || len(origin) > printable.MaxBytes {
 		u.others++
 		return
 	}
@@ -74,6 +80,7 @@ func (ds *Decisions) count(origin string, v *policy.Verdict) {
 		u.origins = map[string]uint64{}
 	}
 	u.origins[strings.Clone(origin)] = 1
+	ds.counted++
 }
 
 // Use returns the use of the policy of that name; ok is false if it does not serve.

@@ -291,6 +291,7 @@ func TestConsole(t *testing.T) {
 			t.Run(v.name, func(t *testing.T) { c.view(t, v.name, v.path, v.shows) })
 		}
 		t.Run("decisions come", c.decisionsCome)
+		t.Run("too many watch", c.tooManyWatch)
 		t.Run("what was denied", c.explainDenied)
 		t.Run("a pasted command", c.pasteCommand)
 		t.Run("a pasted policy", c.pastePolicy)
@@ -414,6 +415,25 @@ func (c *consoleTab) decisionsCome(t *testing.T) {
 	if !strings.Contains(text, "/v1/later-"+string(c.name)) || strings.Contains(text, "/v1/hidden") {
 		t.Errorf("the page shows %s", text)
 	}
+}
+
+// tooManyWatch has a page find no place, and say so.
+func (c *consoleTab) tooManyWatch(t *testing.T) {
+	c.show(t, "")
+	for taken := false; !taken; {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.operated.console+"live/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		taken = resp.StatusCode == http.StatusServiceUnavailable
+	}
+	c.show(t, "live")
+	c.await(t, "close other pages that watch")
 }
 
 // scriptsCome has it show requests with scripts.

@@ -13,6 +13,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/live"
 )
@@ -57,19 +58,26 @@ type line struct {
 	Found  []policyfile.Diagnostic
 }
 
-// Lines returns the lines of the text with what was found in each, if anything was.
+// around is how many lines are shown before and after one in which something was found.
+const around = 3
+
+// Lines returns the lines of the text in which something was found, with those around them.
 func (d draft) Lines() (lines []line) {
-	if len(d.Diagnostics) == 0 {
-		return nil
-	}
-	found := map[int][]policyfile.Diagnostic{}
+	found, near := map[int][]policyfile.Diagnostic{}, map[int]bool{}
 	for _, f := range d.Diagnostics {
+		if f.File != draftName {
+			continue // it is of a group
+		}
 		found[f.Line] = append(found[f.Line], f)
+		for n := f.Line - around; n <= f.Line+around; n++ {
+			near[n] = true
+		}
 	}
 	n := 0
 	for text := range strings.Lines(d.Text) {
-		n++
-		lines = append(lines, line{n, strings.TrimRight(text, "\r\n"), found[n]})
+		if n++; near[n] {
+			lines = append(lines, line{n, printable.Clip(strings.TrimRight(text, "\r\n")), found[n]})
+		}
 	}
 	return lines
 }

@@ -38,6 +38,11 @@ func TestADraftSaysWhatIsWrongAtItsPlace(t *testing.T) {
 	l := newLab(t, specs...)
 	_, body := l.post(t, "/console/draft", map[string]string{"text": broken}, "", "")
 	wants(t, textOf(t, body), "pasted.yaml:4:20 error origin-", `allowOrigins: ["https://app.test/"] error from column 20`)
+	_, body = l.post(t, "/console/draft", map[string]string{"text": strings.Repeat("# before\n", 3000) + broken + strings.Repeat("# after\n", 3000)}, "", "")
+	wants(t, textOf(t, body), "pasted.yaml:3004:20 error origin-")
+	if _, lines, _ := strings.Cut(body, "In the text"); strings.Count(lines, "<li") != 7 || !strings.Contains(lines, `<li value="3001">`) {
+		t.Errorf("not the lines around the mistake:\n%s", lines[:min(len(lines), 2000)])
+	}
 	_, body = l.post(t, "/console/draft", map[string]string{"text": overlapping, "scope": "added"}, "", "")
 	wants(t, textOf(t, body), "Together with what serves:", "closed")
 	for text, want := range map[string]string{"": "Paste a policy file", "policies: []": "What would change"} {
@@ -88,6 +93,9 @@ func TestADraftHasTheFilesOfItsGroups(t *testing.T) {
 	}
 	_, body = l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups=apps.txt", "https://listed.test/path\n")
 	wants(t, textOf(t, body), "lists/apps.txt:1:1 error origin-path")
+	if strings.Contains(body, "In the text") {
+		t.Error("a mistake of a group is shown in the text")
+	}
 	_, body = l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups=pasted.yaml", "policies: []\n") // not instead of the text
 	wants(t, textOf(t, body), "lists/apps.txt", "file-unreadable")
 }

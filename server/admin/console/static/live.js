@@ -46,7 +46,10 @@ function count() {
 
 const events = new EventSource(live.dataset.events);
 events.onopen = () => state.textContent = 'Connected.';
-events.onerror = () => state.textContent = 'Not connected, trying again.';
+events.onerror = () => {
+  const ended = events.readyState === EventSource.CLOSED; // it does not try again
+  state.textContent = ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.';
+};
 events.onmessage = (e) => {
   const d = JSON.parse(e.data);
   if (!paused) return add(d);
