@@ -84,6 +84,8 @@ func TestADraftHasTheFilesOfItsGroups(t *testing.T) {
 	const grouped = "originGroups: {apps: {file: lists/apps.txt}}\npolicies:\n- name: closed\n  hosts: [closed.test]\n  cors: {allowOrigins: ['group:apps']}\n"
 	_, body := l.post(t, "/console/draft", map[string]string{"text": grouped}, "", "")
 	wants(t, textOf(t, body), "pasted.yaml:1:29 error file-unreadable", "lists/apps.txt", "choose it below, under “Files of its origin groups”", "Files of its origin groups all that")
+	_, body = l.post(t, "/console/draft", nil, "text", grouped) // as a program sends it
+	wants(t, textOf(t, body), "file-unreadable")
 	for _, name := range []string{"apps.txt", "lists/apps.txt"} { // browsers tell the first, programs may tell the second
 		resp, body := l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups="+name, "https://listed.test\n")
 		wants(t, textOf(t, body), "widens origins closed https://listed.test")

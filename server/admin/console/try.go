@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy/browser"
@@ -101,16 +102,15 @@ func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 	c.answer(w, r, &t, questions)
 }
 
-// pasted returns the text of a field of the form, or of the file of that name.
+// pasted returns the text of a field of the form, or of the file that was chosen instead. A
+// program may send a file as the field itself.
 func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // the line above bounds it
 		return "", fmt.Errorf("the form cannot be read: %w", err)
 	}
-	if f, _, err := r.FormFile(field + "-file"); err == nil {
-		defer f.Close()
-		text, err := io.ReadAll(f)
-		if err != nil || len(text) > 0 {
+	for _, h := range slices.Concat(filesOf(r, field+"-file"), filesOf(r, field)) {
+		if text, err := contentOf(h); err != nil || len(text) > 0 {
 			return string(text), err
 		}
 	}
@@ -119,19 +119,22 @@ func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error
 
 // chosen returns the files of a field of the form, which pasted has read.
 func chosen(r *http.Request, field string) (files []live.File, err error) {
-	if r.MultipartForm == nil {
-		return nil, nil
-	}
-	for _, h := range r.MultipartForm.File[field] {
+	for _, h := range filesOf(r, field) {
 		text, err := contentOf(h)
 		if err != nil {
 			return nil, fmt.Errorf("the file %s cannot be read: %w", h.Filename, err)
 		}
-		if h.Filename != "" { // of a field that nobody has filled in
-			files = append(files, live.File{Name: h.Filename, Data: text})
-		}
+		files = append(files, live.File{Name: h.Filename, Data: text})
 	}
 	return files, nil
+}
+
+// filesOf returns the files that the form has in a field.
+func filesOf(r *http.Request, field string) []*multipart.FileHeader {
+	if r.MultipartForm == nil {
+		return nil // the form has no room for files
+	}
+	return r.MultipartForm.File[field]
 }
 
 func contentOf(h *multipart.FileHeader) ([]byte, error) {
