@@ -46,7 +46,7 @@ func (j *pagesJob) open(ctx context.Context) (net.Conn, error) {
 		return nil, fmt.Errorf("open a page: %w", err)
 	}
 	r := bufio.NewReader(conn)
-	resp, err := http.ReadResponse(r, nil)
+	resp, err := http.ReadResponse(r, nil) //nolint:bodyclose // it ends with the connection
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("open a page: %v, %w", resp, err)
 	}
