@@ -32,12 +32,12 @@ type translation struct {
 	*answer
 	// at has the place of each origin that is written.
 	at     map[string]source.Text
-	proofs proofs
+	proofs *proofs
 	asked  map[optInAt]bool // opt-ins that were told
 }
 
 // translate returns what a policy has to say to answer like the source.
-func translate(c *source.CORS, o Options, proofs proofs) *answer {
+func translate(c *source.CORS, o Options, proofs *proofs) *answer {
 	t := translation{cors: c, options: o, answer: &answer{}, at: map[string]source.Text{}, proofs: proofs, asked: map[optInAt]bool{}}
 	t.spec.CORS.AllowCredentials = c.Credentials
 	t.spec.Mode = c.Mode

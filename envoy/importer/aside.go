@@ -35,10 +35,9 @@ func anyBelow(path string) string { return strings.TrimRight(path, "/") + "/\x00
 
 // mayAnswer reports whether the system may choose a lane with conditions for a host and a path.
 func (c *chart) mayAnswer(l *lane, host, path string) bool {
-	length := l.length(path)
 	for _, h := range covering(host) {
-		if length >= 0 && slices.Contains(l.hosts, h) {
-			return c.goesBefore(l, h, path)
+		if m, ok := l.match(path); ok && slices.Contains(l.hosts, h) {
+			return c.goesBefore(m, h, path)
 		}
 		if c.winner(h, path) != nil {
 			return false
@@ -47,15 +46,25 @@ func (c *chart) mayAnswer(l *lane, host, path string) bool {
 	return false
 }
 
+// match returns the first of l's longest paths that match.
+func (l *lane) match(text string) (m match, ok bool) {
+	for _, p := range l.paths {
+		if p.matches(text) && (!ok || p.Length() > m.path.Length()) {
+			m, ok = match{l, p}, true
+		}
+	}
+	return m, ok
+}
+
 // goesBefore reports whether a lane that matches goes before those of its configuration that
 // have no conditions.
-func (c *chart) goesBefore(l *lane, host, path string) bool {
-	own := slices.DeleteFunc(slices.Clone(c.byHost[host]), func(other *lane) bool { return other.config != l.config })
-	first, length := winnerOf(own, path)
-	if first != nil && l.route.FirstMatch {
-		return slices.Index(c.lanes, l) < slices.Index(c.lanes, first)
+func (c *chart) goesBefore(m match, host, path string) bool {
+	all := slices.DeleteFunc(c.byHost[host].matching(path), func(other match) bool { return other.lane.config != m.lane.config })
+	at := slices.IndexFunc(all, func(other match) bool { return other.lane.rank > m.lane.rank })
+	if at < 0 {
+		at = len(all)
 	}
-	return l.length(path) >= length
+	return c.choose(slices.Insert(all, at, m)).lane == m.lane
 }
 
 const conditionHint = "preflights have neither the headers nor the method of the request that they ask for, so that the condition hardly does what it looks like"
@@ -111,7 +120,7 @@ func (c *chart) instead(l *lane) (others []*lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			paths := append(slices.Concat(probes(p)...), p.Text.Text, anyBelow(p.Text.Text))
+			paths := append(p.witnesses(), anyBelow(p.Text.Text))
 			for _, path := range paths {
 				add(h, path)
 			}

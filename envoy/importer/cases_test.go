@@ -14,14 +14,14 @@ import (
 
 // caseResult translates routes of all kinds.
 func caseResult() importer.Result {
-	api := routeOf(true, "api.example.com,*.example.com ^/v1,/v2 api")
+	api := routeOf("api.example.com,*.example.com ^/v1,/v2 api")
 	api.CORS = &source.CORS{
 		Origins: []source.Origin{exact("https://app.example.com"), whole(`https://.*shop\.example`), whole(`https://[a-z]+\.b\.example`), exact("https://Upper.example")},
 		Methods: list("GET", "PUT", "OPTIONS"), Headers: list("X-A", "authorization"), Credentials: true,
 	}
-	public := routeOf(true, "- - public")
+	public := routeOf("- - public")
 	public.CORS = &source.CORS{Origins: []source.Origin{{Text: text("*"), Any: source.Star}}, Methods: source.Names{Echo: true}}
-	off := routeOf(true, "api.example.com /v1/health -")
+	off := routeOf("api.example.com /v1/health -")
 	return importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{off, api, public}})
 }
 
@@ -92,7 +92,7 @@ func TestCasesPassOnTheirPoliciesAndFailOnOthers(t *testing.T) {
 
 // What the generated cases want is what the source does, for each system alike.
 func TestCasesAreWidenedIfThePolicyIs(t *testing.T) {
-	route := routeOf(false, "- - api")
+	route := routeOf("- - api")
 	route.CORS = &source.CORS{Origins: []source.Origin{{Text: text("x"), Regex: prove.Regex{Expr: `https://[a-z]+\.b\.example`}}}}
 	r := importer.Translate(importer.Options{Widen: true}, source.Config{Routes: []source.Route{route}})
 	if text := string(r.Cases()); !strings.Contains(text, `"widened: GET https://any.example/ from https://`) {
@@ -103,7 +103,7 @@ func TestCasesAreWidenedIfThePolicyIs(t *testing.T) {
 // A mistake of the translation is not what the cases want.
 func TestCasesFailIfThePolicyDiffersUntold(t *testing.T) {
 	translated := func() importer.Result {
-		route := routeOf(false, "api.example.com - api")
+		route := routeOf("api.example.com - api")
 		route.CORS = &source.CORS{Origins: []source.Origin{exact("https://app.example.com")}, Methods: list("PUT"), Headers: list("X-A")}
 		return importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
 	}

@@ -14,8 +14,9 @@ type scope struct{ host, path string }
 
 // chart knows which lane answers where.
 type chart struct {
-	lanes  []*lane // in the order of precedence
-	byHost map[string][]*lane
+	lanes  []*lane                    // in the order of precedence
+	rules  []func([]source.Match) int // of configurations
+	byHost map[string]*index
 	hosts  []string // of byHost, in order of first use
 	owners map[scope]*lane
 	order  []scope             // of owners
@@ -25,10 +26,12 @@ type chart struct {
 
 // newChart returns the lanes of the configurations.
 func newChart(configs []source.Config) *chart {
-	c := &chart{byHost: map[string][]*lane{}, owners: map[scope]*lane{}, paths: map[string][]string{}}
+	c := &chart{byHost: map[string]*index{}, owners: map[scope]*lane{}, paths: map[string][]string{}}
 	for i := range configs {
+		c.rules = append(c.rules, ruleOf(configs[i]))
 		for k := range configs[i].Routes {
 			l := newLane(i, &configs[i].Routes[k])
+			l.rank = len(c.lanes)
 			c.lanes = append(c.lanes, l)
 			if len(l.route.Conditions) > 0 {
 				c.aside = append(c.aside, l)
@@ -42,25 +45,33 @@ func newChart(configs []source.Config) *chart {
 	return c
 }
 
+func ruleOf(config source.Config) func([]source.Match) int {
+	if config.Choose == nil {
+		return source.Longest
+	}
+	return config.Choose
+}
+
 func (c *chart) enter(host string, l *lane) {
-	have := c.byHost[host]
-	if len(have) == 0 {
+	in := c.byHost[host]
+	if in == nil {
+		in = newIndex()
+		c.byHost[host] = in
 		c.hosts = append(c.hosts, host)
 	}
-	if len(have) == 0 || have[len(have)-1] != l {
-		c.byHost[host] = append(have, l)
-	}
+	in.add(l)
 }
 
 // draw finds out which lane answers where.
 func (c *chart) draw() {
 	for _, h := range c.hosts {
-		for _, l := range c.byHost[h] {
+		for _, l := range c.byHost[h].lanes {
 			for _, p := range l.paths {
 				c.claim(h, p)
 			}
 		}
 	}
+	c.claimBeside()
 	for _, l := range c.aside {
 		c.claimAside(l)
 	}
@@ -71,8 +82,24 @@ func (c *chart) draw() {
 	}
 }
 
+// claimBeside claims for each prefix of text what less specific hosts list of it beside its
+// segments: "/api" of a host, and "/apis" of every host.
+func (c *chart) claimBeside() {
+	for _, h := range c.hosts {
+		for _, l := range c.byHost[h].lanes {
+			for _, p := range l.paths {
+				for _, text := range c.elsewhere(h, p).paths {
+					if p.Kind == source.StringPath && !strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
+						c.claim(h, path{Path: source.Path{Text: source.Text{Text: text}}})
+					}
+				}
+			}
+		}
+	}
+}
+
 // claim decides about a host and a path that a lane lists.
-func (c *chart) claim(host string, p source.Path) {
+func (c *chart) claim(host string, p path) {
 	s := scope{host, normalPath(p.Text.Text)}
 	if _, known := c.owners[s]; known {
 		return
@@ -93,8 +120,8 @@ func (c *chart) own(s scope, owner *lane) {
 }
 
 // listsBelow reports whether l lists a path that covers what is below it.
-func (l *lane) listsBelow(path string) bool {
-	return slices.ContainsFunc(l.paths, func(p source.Path) bool { return p.Kind != source.ExactPath && normalPath(p.Text.Text) == path })
+func (l *lane) listsBelow(text string) bool {
+	return slices.ContainsFunc(l.paths, func(p path) bool { return p.Kind != source.ExactPath && normalPath(p.Text.Text) == text })
 }
 
 // at returns the lane that answers, as the systems choose it. If there is none, it returns nil.
@@ -112,61 +139,34 @@ func (c *chart) at(host, path string) *lane {
 func (c *chart) winner(host, path string) *lane {
 	var best *lane
 	bestLength := -1
-	for _, of := range byConfig(c.byHost[host]) {
-		l, length := winnerOf(of, path)
-		if l != nil && length > bestLength {
-			best, bestLength = l, length
+	for _, of := range byConfig(c.byHost[host].matching(path)) {
+		if m := c.choose(of); m.path.Length() > bestLength {
+			best, bestLength = m.lane, m.path.Length()
 		}
 	}
 	return best
 }
 
-// byConfig returns the lanes of one configuration after the other.
-func byConfig(lanes []*lane) (all [][]*lane) {
-	for from := 0; from < len(lanes); {
+// byConfig returns the matches of one configuration after the other.
+func byConfig(matching []match) (all [][]match) {
+	for from := 0; from < len(matching); {
 		to := from + 1
-		for to < len(lanes) && lanes[to].config == lanes[from].config {
+		for to < len(matching) && matching[to].lane.config == matching[from].lane.config {
 			to++
 		}
-		all = append(all, lanes[from:to])
+		all = append(all, matching[from:to])
 		from = to
 	}
 	return all
 }
 
-func winnerOf(lanes []*lane, path string) (best *lane, longest int) {
-	longest = -1
-	for _, l := range lanes {
-		length := l.length(path)
-		if length > longest {
-			best, longest = l, length
-		}
-		if length >= 0 && l.route.FirstMatch {
-			break
-		}
+// choose returns which of the matches of one configuration the system takes.
+func (c *chart) choose(matching []match) match {
+	list := make([]source.Match, len(matching))
+	for i, m := range matching {
+		list[i] = source.Match{Route: m.lane.route, Path: m.path.listed, Length: m.path.Length()}
 	}
-	return best, longest
-}
-
-// length returns how long the longest path of l is that path matches; an exact one counts
-// more. If there is none, it returns -1.
-func (l *lane) length(path string) int {
-	longest := -1
-	for _, p := range l.paths {
-		if matches(p, path) {
-			longest = max(longest, lengthOf(p))
-		}
-	}
-	return longest
-}
-
-// lengthOf returns how much a path counts: an exact one more than a prefix of its length.
-func lengthOf(p source.Path) int {
-	length := 2 * len(strings.TrimRight(p.Text.Text, "/"))
-	if p.Kind == source.ExactPath {
-		length++
-	}
-	return length
+	return matching[c.rules[matching[0].lane.config](list)]
 }
 
 // covering returns the entries of hosts that cover a host, itself first.
@@ -312,8 +312,8 @@ func (c *chart) compare(l *lane) {
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			for _, paths := range append(probes(p), c.beneath(h, p)) {
-				_ = slices.ContainsFunc(paths, func(path string) bool { return c.comparePath(l, h, p, path) })
+			for _, q := range append(p.probes(), c.elsewhere(h, p)) {
+				_ = slices.ContainsFunc(q.paths, func(text string) bool { return c.comparePath(l, h, p, q.difference, text) })
 			}
 		}
 	}
@@ -323,7 +323,7 @@ func (c *chart) compare(l *lane) {
 func (c *chart) isReached(l *lane) bool {
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			if slices.ContainsFunc(append(slices.Concat(probes(p)...), p.Text.Text), func(path string) bool { return c.at(h, path) == l }) {
+			if slices.ContainsFunc(p.witnesses(), func(path string) bool { return c.at(h, path) == l }) {
 				return true
 			}
 		}
@@ -341,60 +341,52 @@ func (c *chart) tellUnreached(l *lane) {
 		l.tell(source.Decide, source.Text{Place: l.route.Place}, "", "the route is left out, since none of its hosts and paths can be written", "")
 		return
 	}
-	if first := c.found(scope{l.hosts[0], normalPath(l.paths[0].Text.Text)}); first != nil {
+	first := c.at(l.hosts[0], l.paths[0].Text.Text)
+	switch {
+	case first == nil:
+	case first.config != l.config:
+		l.tell(source.Decide, source.Text{Place: l.route.Place}, "", "another system in the input answers the same requests by "+first.name()+": this is left out",
+			"import the systems one at a time, with --from, and keep what is in use")
+	default:
 		l.tell(source.Dropped, source.Text{Place: l.route.Place}, "", "it is never reached: "+first.name()+" takes its requests", "")
 	}
 }
 
-// probes returns paths that are witnesses of how p differs from a prefix of whole segments:
-// of each list one is enough. Other paths that are listed may cover some of them.
-func probes(p source.Path) [][]string {
-	text := p.Text.Text
-	bare := strings.TrimRight(text, "/")
-	switch {
-	case p.Kind == source.ExactPath:
-		return [][]string{{text}, {bare + "/x", bare + "/below", bare + "/0"}}
-	case p.Kind != source.StringPath || bare == "":
-		return nil
-	case bare != text:
-		return [][]string{{bare}}
-	default:
-		return [][]string{{text + "x", text + "-x", text + "0"}}
-	}
-}
-
-// beneath returns paths below an exact one that less specific hosts list.
-func (c *chart) beneath(host string, p source.Path) (paths []string) {
-	if p.Kind != source.ExactPath {
-		return nil
-	}
+// elsewhere returns paths that less specific hosts list, and that p is about, or that a policy
+// for it covers.
+func (c *chart) elsewhere(host string, p path) (q probe) {
 	for _, h := range covering(host)[1:] {
-		for _, path := range c.paths[h] {
-			if below, found := strings.CutPrefix(path, strings.TrimRight(p.Text.Text, "/")); found && len(below) > 1 && below[0] == '/' {
-				paths = append(paths, path)
+		for _, text := range c.paths[h] {
+			if p.matches(text) || p.Kind == source.ExactPath && strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
+				q.paths = append(q.paths, text)
 			}
 		}
 	}
-	return paths
+	q.difference = asText
+	if p.Kind == source.ExactPath {
+		q.difference = pathAlone
+	}
+	return q
 }
 
+const widerHint = "write a policy with mode: off for paths like that if the application has any"
+
 // comparePath tells if a policy decides about path otherwise than the system.
-func (c *chart) comparePath(l *lane, host string, p source.Path, path string) (told bool) {
-	was, is := c.at(host, path), c.found(scope{host, path})
+func (c *chart) comparePath(l *lane, host string, p path, difference, text string) (told bool) {
+	was, is := c.at(host, text), c.found(scope{host, text})
 	if was == is || same(was, is) {
 		return false
 	}
-	message := "the source compares it as text, and a policy covers whole segments: "
-	if p.Kind == source.ExactPath {
-		message = "in the source it is this path alone, and a policy covers what is below it, too: "
-	}
+	message := difference + ": "
 	switch {
 	case !is.acts():
-		l.tell(source.Differs, p.Text, pathsField, message+path+" is not covered any longer", "")
+		l.tell(source.Differs, p.listed.Text, pathsField, message+text+" is not covered any longer", "")
 	case was == nil:
-		l.tell(source.Differs, p.Text, pathsField, message+path+" is covered, too", "")
+		l.tell(source.Widened, p.listed.Text, pathsField, message+text+" is covered, too", widerHint)
+	case !was.grants():
+		l.tell(source.Widened, p.listed.Text, pathsField, message+text+" is decided like "+is.name(), widerHint)
 	default:
-		l.tell(source.Decide, p.Text, pathsField, message+path+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
+		l.tell(source.Decide, p.listed.Text, pathsField, message+text+" is decided like "+is.name(), "give the path a policy of its own if there are such requests")
 	}
 	return true
 }

@@ -32,6 +32,14 @@ type Options struct {
 	Rehearse bool
 }
 
+// keptHint says what to do about a regex that is kept since KeepRegexes asks for it.
+func (o Options) keptHint() string {
+	if o.Rehearse {
+		return "" // the policy in shadow has patterns
+	}
+	return "leave out --keep-regexes to have patterns where they allow no more"
+}
+
 // Result is the translation.
 type Result struct {
 	// Policies load without an error.
@@ -41,7 +49,7 @@ type Result struct {
 
 	places []source.Place // of Policies
 	chart  *chart
-	proofs proofs
+	proofs *proofs
 }
 
 // Undecided reports whether somebody has to decide something, or a policy allows more than
@@ -56,12 +64,12 @@ func (r Result) Undecided() bool {
 // the same requests, the first one counts.
 func Translate(o Options, configs ...source.Config) Result {
 	if o.Rehearse {
-		return rehearse(o, configs, proofs{})
+		return rehearse(o, configs, newProofs())
 	}
-	return translateAll(o, configs, proofs{})
+	return translateAll(o, configs, newProofs())
 }
 
-func translateAll(o Options, configs []source.Config, known proofs) Result {
+func translateAll(o Options, configs []source.Config, known *proofs) Result {
 	w := writer{options: o, chart: newChart(configs), names: map[string]bool{}, proofs: known}
 	for _, l := range w.chart.lanes {
 		if l.route.CORS != nil {
@@ -80,8 +88,20 @@ func translateAll(o Options, configs []source.Config, known proofs) Result {
 		w.result.Findings = append(w.result.Findings, c.Findings...)
 	}
 	w.result.check()
+	w.tellIdle()
 	w.result.chart, w.result.proofs = w.chart, known
 	return w.result
+}
+
+// tellIdle tells of an input that is about CORS, and of which nothing else is told.
+func (w *writer) tellIdle() {
+	if len(w.result.Policies)+len(w.result.Findings) > 0 || len(w.chart.lanes) == 0 {
+		return
+	}
+	w.result.Findings = []source.Finding{{
+		Fidelity: source.Dropped, Place: w.chart.lanes[0].route.Place,
+		Message: "no request gets what the input says about CORS: there is nothing to write a policy about",
+	}}
 }
 
 // writer makes policies of lanes.
@@ -89,7 +109,7 @@ type writer struct {
 	options Options
 	chart   *chart
 	names   map[string]bool // that are taken
-	proofs  proofs
+	proofs  *proofs
 	result  Result
 }
 

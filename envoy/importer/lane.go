@@ -1,7 +1,6 @@
 package importer
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,7 +14,8 @@ type lane struct {
 	route    *source.Route
 	config   int      // which configuration it is of
 	hosts    []string // in lower case; "" is every host
-	paths    []source.Path
+	rank     int      // its place in the order of precedence
+	paths    []path
 	answer   *answer  // nil if the system adds nothing
 	scopes   []scope  // where it answers
 	reached  bool     // the system chooses it for some requests
@@ -24,7 +24,7 @@ type lane struct {
 }
 
 // grants reports whether the system grants something there, if only to origins that are left out.
-func (l *lane) grants() bool { return l.route.CORS != nil && l.route.CORS.Mode == "" }
+func (l *lane) grants() bool { return l != nil && l.route.CORS != nil && l.route.CORS.Mode == "" }
 
 // acts reports whether a policy grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
@@ -58,7 +58,8 @@ func newLane(config int, r *source.Route) *lane {
 		l.addPath(p)
 	}
 	if len(r.Paths) == 0 {
-		l.paths = []source.Path{{Text: source.Text{Place: r.Place, Text: "/"}, Kind: source.Segments}}
+		every, _ := readPath(source.Path{Text: source.Text{Place: r.Place, Text: "/"}, Kind: source.Segments})
+		l.paths = []path{every}
 	}
 	return l
 }
@@ -77,7 +78,7 @@ func (l *lane) addHost(text string) {
 	host := strings.TrimSuffix(strings.ToLower(text), ".")
 	if p := port.FindString(host); p != "" && !strings.HasSuffix(host, "::"+p[1:]) {
 		host = strings.TrimSuffix(host, p)
-		l.tell(source.Dropped, at, hostsField, "a policy is about every port of its hosts", "")
+		l.tell(source.Decide, at, hostsField, "policies have no ports: this one covers the host on every port", "")
 	}
 	if host == "*" {
 		host = ""
@@ -88,21 +89,18 @@ func (l *lane) addHost(text string) {
 	l.hosts = append(l.hosts, host)
 }
 
-func (l *lane) addPath(p source.Path) {
-	if p.Kind == source.RegexPath {
-		read, ok := readRegexPath(p)
-		if !ok {
-			l.tell(source.Decide, p.Text, pathsField, "a policy has no regex for paths: the path is left out",
-				"write the paths that are meant into the policy by hand: one covers all that is below it")
-			return
-		}
-		p = read
+func (l *lane) addPath(listed source.Path) {
+	p, ok := readPath(listed)
+	if !ok {
+		l.tell(source.Decide, listed.Text, pathsField, "a policy has no regex for paths: the path is left out",
+			"write the paths that are meant into the policy by hand: one covers all that is below it")
+		return
 	}
 	if p.Text.Text == "" {
 		p.Text.Text = "/"
 	}
 	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
-		l.tell(source.Decide, p.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
+		l.tell(source.Decide, listed.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
 		return
 	}
 	l.paths = append(l.paths, p)
@@ -129,58 +127,13 @@ func normalPath(path string) string {
 	return valid.Specs()[0].Paths[0]
 }
 
-// regexTails are the ends of a regex over paths that a policy can express, longest first.
-var regexTails = []struct {
-	tail string
-	kind source.PathKind
-}{
-	{`(?:/|$)(.*)`, source.Segments}, {`(?:/|$).*`, source.Segments}, {`(/|$)(.*)`, source.Segments}, {`(/|$).*`, source.Segments},
-	{`(?:/.*)?`, source.Segments}, {`(/.*)?`, source.Segments}, {`(/(.*))?`, source.Segments}, {`(/.*|$)`, source.Segments}, {`(/.+)?`, source.Segments}, {`(/|$)`, source.Segments},
-	{`/?(.*)`, source.StringPath}, {`/?.*`, source.StringPath},
-	{`(.*)`, source.StringPath}, {`.*`, source.StringPath}, {`(.+)`, source.StringPath}, {`.+`, source.StringPath},
-	{``, source.ExactPath},
-}
-
-// unescape removes the backslashes before what a path may have.
-var unescape = strings.NewReplacer(`\/`, "/", `\.`, ".", `\-`, "-", `\_`, "_", `\~`, "~")
-
-// readRegexPath reads a regex for whole paths that is a text and one of the tails.
-func readRegexPath(p source.Path) (read source.Path, ok bool) {
-	expr := strings.TrimSuffix(strings.TrimPrefix(p.Text.Text, "^"), "$")
-	for _, t := range regexTails {
-		literal, cut := strings.CutSuffix(expr, t.tail)
-		if !cut {
-			continue
-		}
-		literal = unescape.Replace(literal)
-		if regexp.QuoteMeta(strings.ReplaceAll(literal, ".", "")) != strings.ReplaceAll(literal, ".", "") {
-			continue
-		}
-		read = p
-		read.Kind, read.Text.Text = t.kind, literal
-		return read, literal == "" || literal[0] == '/'
-	}
-	return p, false
-}
-
-// matches reports whether the path is one that p is about.
-func matches(p source.Path, path string) bool {
-	text := p.Text.Text
-	switch p.Kind {
-	case source.StringPath:
-		return strings.HasPrefix(path, text)
-	case source.ExactPath:
-		return path == text
-	default:
-		rest, ok := strings.CutPrefix(path, strings.TrimRight(text, "/"))
-		return ok && (rest == "" || rest[0] == '/')
-	}
-}
-
 // name says in a message which lane it is.
 func (l *lane) name() string {
 	if len(l.policies) > 0 {
 		return "policy " + l.policies[0]
 	}
-	return cmp.Or(l.route.Name, "the route at "+l.route.Place.String())
+	if l.route.Name != "" {
+		return "the route " + l.route.Name
+	}
+	return "the route at " + l.route.Place.String()
 }

@@ -96,9 +96,8 @@ func (t *translation) place() source.Place {
 
 // write adds a pattern.
 func (t *translation) write(pattern string, from source.Text) {
-	list := &t.spec.CORS.AllowOrigins
-	if !slices.Contains(*list, pattern) {
-		*list = append(*list, pattern)
+	if _, known := t.at[pattern]; !known {
+		t.spec.CORS.AllowOrigins = append(t.spec.CORS.AllowOrigins, pattern)
 		t.at[pattern] = from
 	}
 }
@@ -215,20 +214,22 @@ func foldedOrigin(text string) string {
 
 // fold leaves out what another entry covers.
 func (t *translation) fold() {
-	list := t.spec.CORS.AllowOrigins
-	patterns := make([]policy.Pattern, len(list))
-	for i, text := range list {
-		patterns[i], _ = policy.ParsePattern(text)
+	var wide []policy.Pattern // those that may cover another one
+	for _, text := range t.spec.CORS.AllowOrigins {
+		if p, err := policy.ParsePattern(text); err == nil && (p.Form != policy.FormExact || p.Port == policy.AnyPort) {
+			wide = append(wide, p)
+		}
 	}
 	var kept []string
-	for i, text := range list {
-		by := slices.IndexFunc(patterns, func(p policy.Pattern) bool { return p != patterns[i] && p.Covers(patterns[i]) })
+	for _, text := range t.spec.CORS.AllowOrigins {
+		q, _ := policy.ParsePattern(text)
+		by := slices.IndexFunc(wide, func(p policy.Pattern) bool { return p != q && p.Covers(q) })
 		if by < 0 {
 			kept = append(kept, text)
 			continue
 		}
 		t.unsay(t.at[text])
-		t.tell(source.Dropped, t.at[text], originsField, fmt.Sprintf("%q allows it already", list[by]), "")
+		t.tell(source.Dropped, t.at[text], originsField, fmt.Sprintf("%q allows it already", wide[by].String()), "")
 	}
 	t.spec.CORS.AllowOrigins = kept
 }

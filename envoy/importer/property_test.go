@@ -26,10 +26,12 @@ func some[T any](r random, most int, of ...T) (list []T) {
 }
 
 func (r random) config() (c source.Config) {
-	first := r.IntN(2) == 0
+	if r.IntN(2) == 0 {
+		c.Choose = source.First
+	}
 	for i := range 1 + r.IntN(5) {
 		route := source.Route{
-			Name: pick(r, "a", "b", ""), Place: source.Place{File: "in.yaml", Line: i + 1, Column: 1}, FirstMatch: first,
+			Name: pick(r, "a", "b", ""), Place: source.Place{File: "in.yaml", Line: i + 1, Column: 1},
 			Hosts: some(r, 2, "a.example", "*.example", "b.a.example", "*", "A.example:8443", "bad host", "*.a.example"),
 			Paths: some(r, 2, r.path(), r.path(), r.path()),
 		}
@@ -45,12 +47,13 @@ func (r random) config() (c source.Config) {
 }
 
 func (r random) path() source.Path {
-	kind := source.PathKind(r.IntN(4))
-	text := pick(r, "/", "/a", "/a/b", "/ab", "/a/", "/c")
-	if kind == source.RegexPath {
-		text = pick(r, `/a(/.*)?`, `/x.*`, `/[0-9]+`, `.*`, `^/a/b$`, `/a(/|$)(.*)`, `/`)
+	p := source.Path{Kind: source.PathKind(r.IntN(4)), Fold: r.IntN(8) == 0}
+	p.Text.Text = pick(r, "/", "/a", "/a/b", "/ab", "/a/", "/c")
+	if p.Kind == source.RegexPath {
+		p.Search = r.IntN(2) == 0
+		p.Text.Text = pick(r, `/a(/.*)?`, `/x.*`, `/[0-9]+`, `.*`, `^/a/b$`, `/a(/|$)(.*)`, `/`, `^/a`, `^/a/`, `^/a/.+`, `/a(/.+)?`, `^/a(/|$)`, `/a(/|$)`, `^/(a|b)`, `/b$`, `(?i)/a.*`)
 	}
-	return source.Path{Text: source.Text{Text: text}, Kind: kind}
+	return p
 }
 
 func (r random) cors() *source.CORS {
@@ -113,7 +116,7 @@ func (r random) request() request {
 // random configurations: no policy allows what its source does not, or the report says so,
 // and what is no longer allowed is told, too.
 func TestPoliciesAreWithinTheirSource(t *testing.T) {
-	known := proofs{}
+	known := newProofs()
 	for seed := range uint64(1000) {
 		r := random{rand.New(rand.NewPCG(seed, 19))}
 		configs := []source.Config{r.config()}
@@ -195,17 +198,12 @@ func conditional(configs []source.Config, host, path string) (all []*source.Rout
 	for _, entry := range covering(host) {
 		taken := false
 		for i := range configs {
-			best, longest := bestRoute(configs[i].Routes, entry, path)
-			taken = taken || best != nil
 			for k := range configs[i].Routes {
-				r := &configs[i].Routes[k]
-				if r == best && r.FirstMatch {
-					break
-				}
-				if length := pathLength(r, path); len(r.Conditions) > 0 && lists(r, entry) && length >= 0 && (r.FirstMatch || length >= longest) {
+				if r := &configs[i].Routes[k]; len(r.Conditions) > 0 && bestRoute(configs[i], entry, path, r).Route == r {
 					all = append(all, r)
 				}
 			}
+			taken = taken || bestRoute(configs[i], entry, path, nil).Route != nil
 		}
 		if taken {
 			return all
@@ -220,9 +218,9 @@ func routeOf(configs []source.Config, host, path string) *source.Route {
 	for _, entry := range covering(host) {
 		var best *source.Route
 		longest := -1
-		for i := range configs {
-			if r, length := bestRoute(configs[i].Routes, entry, path); length > longest {
-				best, longest = r, length
+		for _, c := range configs {
+			if m := bestRoute(c, entry, path, nil); m.Route != nil && m.Length > longest {
+				best, longest = m.Route, m.Length
 			}
 		}
 		if best != nil {
@@ -232,22 +230,24 @@ func routeOf(configs []source.Config, host, path string) *source.Route {
 	return nil
 }
 
-func bestRoute(routes []source.Route, host, path string) (best *source.Route, longest int) {
-	longest = -1
-	for i := range routes {
-		r := &routes[i]
-		if len(r.Conditions) > 0 || !lists(r, host) {
-			continue
-		}
-		length := pathLength(r, path)
-		if length > longest {
-			best, longest = r, length
-		}
-		if r.FirstMatch && length >= 0 {
-			break
+// bestRoute returns what a configuration chooses of its routes without conditions and another
+// one.
+func bestRoute(c source.Config, host, path string, conditional *source.Route) source.Match {
+	var matching []source.Match
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		if p, ok := longestPath(r, path); ok && lists(r, host) && (len(r.Conditions) == 0 || r == conditional) {
+			matching = append(matching, source.Match{Route: r, Path: p, Length: lengthOf(p)})
 		}
 	}
-	return best, longest
+	if len(matching) == 0 {
+		return source.Match{}
+	}
+	choose := c.Choose
+	if choose == nil {
+		choose = source.Longest
+	}
+	return matching[choose(matching)]
 }
 
 // lists reports whether a route lists this very host; "" is every host.
@@ -261,29 +261,38 @@ func lists(r *source.Route, host string) bool {
 	})
 }
 
-// pathLength returns the length of the longest path of r that matches, else -1. An exact one
-// goes before a prefix of the same length.
-func pathLength(r *source.Route, path string) int {
+// longestPath returns the longest path of r that matches.
+func longestPath(r *source.Route, path string) (longest source.Path, ok bool) {
 	if len(r.Paths) == 0 {
-		return 0
+		return source.Path{Text: source.Text{Text: "/"}}, true
 	}
-	longest := -1
 	for _, p := range r.Paths {
-		if !matchesPath(p, path) {
-			continue
+		if matchesPath(p, path) && (!ok || lengthOf(p) > lengthOf(longest)) {
+			longest, ok = p, true
 		}
-		if read, ok := readRegexPath(p); ok && p.Kind == source.RegexPath {
-			p = read
-		}
-		longest = max(longest, lengthOf(p))
 	}
-	return longest
+	return longest, ok
 }
 
-func matchesPath(p source.Path, path string) bool {
-	if p.Kind != source.RegexPath {
-		return matches(p, path)
+// lengthOf returns how much a path counts.
+func lengthOf(p source.Path) int {
+	if read, ok := readPath(p); ok {
+		return read.Length()
 	}
-	re, err := regexp.Compile(`^(?:` + p.Text.Text + `)$`)
-	return err == nil && re.MatchString(path)
+	return 0
+}
+
+func matchesPath(p source.Path, text string) bool {
+	if p.Kind != source.RegexPath {
+		return path{Path: p}.matches(text)
+	}
+	expr := p.Text.Text
+	if !p.Search {
+		expr = `^(?:` + expr + `)$`
+	}
+	if p.Fold {
+		expr = `(?i)` + expr
+	}
+	re, err := regexp.Compile(expr)
+	return err == nil && re.MatchString(text)
 }

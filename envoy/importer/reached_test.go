@@ -10,7 +10,7 @@ import (
 // reachedRoute is a route in a list of which the first that matches counts.
 func reachedRoute(name, path string, kind source.PathKind, origin source.Origin) source.Route {
 	return source.Route{
-		Name: name, Paths: []source.Path{{Text: text(path), Kind: kind}}, FirstMatch: true,
+		Name: name, Paths: []source.Path{{Text: text(path), Kind: kind}},
 		CORS: &source.CORS{Origins: []source.Origin{origin}},
 	}
 }
@@ -26,7 +26,7 @@ func wantTold(t *testing.T, c source.Config, texts ...string) {
 // A prefix of text behind one of whole segments answers what the latter leaves.
 func TestRouteIsReachedBesideSegments(t *testing.T) {
 	app, other := exact("https://app.example"), exact("https://other.example")
-	c := source.Config{Routes: []source.Route{
+	c := source.Config{Choose: source.First, Routes: []source.Route{
 		reachedRoute("segments", "/a", source.Segments, app),
 		reachedRoute("text", "/a", source.StringPath, other),
 		reachedRoute("rest", "/", source.StringPath, app),
@@ -37,7 +37,7 @@ func TestRouteIsReachedBesideSegments(t *testing.T) {
 // A route without a policy of its own answers some requests, and what it allows is left out.
 func TestRouteWithoutPolicyIsTold(t *testing.T) {
 	glob := source.EnvoyOrigin(text("https://*.*.app.example/*"), source.EnvoyRegex)
-	c := source.Config{Routes: []source.Route{
+	c := source.Config{Choose: source.First, Routes: []source.Route{
 		reachedRoute("below", "/a/", source.StringPath, exact("https://app.example")),
 		reachedRoute("exact", "/a", source.ExactPath, glob),
 	}}
@@ -48,7 +48,7 @@ func TestRouteWithoutPolicyIsTold(t *testing.T) {
 // What a route with conditions would answer may be decided by policies of wider hosts, and of
 // longer paths.
 func TestRouteWithConditionsIsTold(t *testing.T) {
-	c := source.Config{Routes: []source.Route{
+	c := source.Config{Choose: source.First, Routes: []source.Route{
 		reachedRoute("aside", "/", source.StringPath, exact("https://app.example")),
 		reachedRoute("wide", "/a", source.Segments, exact("https://app.example")),
 	}}

@@ -40,7 +40,7 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 		t.patterns(v.Patterns, o)
 		t.tellOrigin(source.Equal, o, fmt.Sprintf("proved to allow the same pages as %s; the source allows %s, too, which no page has", quoted(v.Patterns), v.Lost), v.Lost, "")
 	case t.options.KeepRegexes:
-		t.keepRegex(o, "", "leave out --keep-regexes to have patterns where they allow no more")
+		t.keepRegex(o, "", t.options.keptHint())
 	case len(v.Wider) > 0 && t.options.Widen:
 		t.patterns(v.Wider, o)
 		t.tellOrigin(source.Widened, o, "written as "+quoted(v.Wider)+", which allow "+cmp.Or(added(v), "more")+", too", added(v), "--keep-regexes keeps the regex instead")
@@ -62,18 +62,29 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 }
 
 // proofs are the verdicts on regexes. The same one is often there for many routes.
-type proofs map[prove.Regex]proof
+type proofs struct {
+	known map[prove.Regex]proof
+	left  int // of the work of an import
+}
+
+// maxProofs bounds the proofs of an import. It takes about ten seconds.
+const maxProofs = 10 * prove.MaxWork
+
+func newProofs() *proofs { return &proofs{known: map[prove.Regex]proof{}, left: maxProofs} }
 
 type proof struct {
 	prove.Verdict
 	err error
 }
 
-func (ps proofs) of(r prove.Regex) (prove.Verdict, error) {
-	p, known := ps[r]
+func (ps *proofs) of(r prove.Regex) (prove.Verdict, error) {
+	p, known := ps.known[r]
 	if !known {
-		p.Verdict, p.err = prove.Translate(r)
-		ps[r] = p
+		b := prove.NewBudget(min(ps.left, prove.MaxWork))
+		before := b.Left()
+		p.Verdict, p.err = b.Translate(r)
+		ps.left -= before - b.Left()
+		ps.known[r] = p
 	}
 	return p.Verdict, p.err
 }

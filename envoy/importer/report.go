@@ -85,6 +85,9 @@ func keyOf(f source.Finding) source.Finding {
 	case f.Fidelity == source.Differs && f.Field == pathsField:
 		message, _, _ := strings.Cut(f.Message, ":")
 		return source.Finding{Fidelity: f.Fidelity, Field: f.Field, Message: message}
+	case f.Fidelity == source.Widened && f.Field == pathsField:
+		message, _, _ := strings.Cut(f.Message, ":")
+		return source.Finding{Fidelity: f.Fidelity, Field: f.Field, Message: message, Policy: f.Policy}
 	case f.Policy == "" && (f.Fidelity == source.Decide || f.Fidelity == source.Widened):
 		return f // somebody has to look at each
 	case f.Value == "" || f.Policy == "":

@@ -1,7 +1,9 @@
 package importer_test
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,9 +15,9 @@ import (
 // routeOf reads "HOST,HOST PATH,PATH ORIGIN,ORIGIN CONDITION": a host or path of "-" is every one, and an
 // origin of "-" nothing. "=" before a path is an exact one, "~" a regex, "^" a prefix of
 // text.
-func routeOf(first bool, line string) source.Route {
+func routeOf(line string) source.Route {
 	parts := strings.Fields(line)
-	r := source.Route{Name: strings.Trim(parts[2], "-"), Place: text("").Place, FirstMatch: first}
+	r := source.Route{Name: strings.Trim(parts[2], "-"), Place: text("").Place}
 	if parts[0] != "-" {
 		r.Hosts = strings.Split(parts[0], ",")
 	}
@@ -40,6 +42,17 @@ func routeOf(first bool, line string) source.Route {
 	return r
 }
 
+// configOf returns a configuration whose first route that matches counts, or the longest path.
+func configOf(first bool, lines ...string) (c source.Config) {
+	if first {
+		c.Choose = source.First
+	}
+	for _, line := range lines {
+		c.Routes = append(c.Routes, routeOf(line))
+	}
+	return c
+}
+
 func TestScopes(t *testing.T) {
 	for _, c := range []struct {
 		about  string
@@ -62,14 +75,19 @@ func TestScopes(t *testing.T) {
 		{"a hole in less specific hosts", false, []string{"*.example /x/y a", "h.example /x -"}, "a [*.example] [/x/y]; h-example-x [h.example] [/x] off", nil},
 		{"a hole with something in it", false, []string{"h.example / a", "h.example /x -", "h.example /x/y a"}, "a [h.example] []; h-example-x [h.example] [/x] off; a-2 [h.example] [/x/y]", nil},
 		{"prefix of text", false, []string{"h.example ^/x a"}, "a [h.example] [/x]", []string{`differs [a] paths "/x"`, "/xx is not covered any longer"}},
+		{"prefix of text beside a hole", false, []string{"h.example / a", "h.example ^/x -"}, "a [h.example] []; h-example-x [h.example] [/x] off", []string{"widened [h-example-x]", "/xx is decided like policy a"}},
+		{"a path alone beside a hole", false, []string{"h.example /x/y -", "h.example =/x a"}, "h-example-x-y [h.example] [/x/y] off; a [h.example] [/x]", []string{"widened [a]", "/x/x is covered, too"}},
+		{"a hole that is one path", false, []string{"h.example / a", "h.example =/x -"}, "a [h.example] []; h-example-x [h.example] [/x] off", []string{"differs [h-example-x]", "/x/x is not covered any longer"}},
 		{"prefix of text beside another", false, []string{"h.example ^/x a", "h.example / b"}, "a [h.example] [/x]; b [h.example] []", []string{`decide [a] paths "/x"`, "/xx is decided like policy b"}},
-		{"prefix of text with a slash", false, []string{"h.example ^/x/ a"}, "a [h.example] [/x]", []string{"differs [a]", ": /x is covered, too"}},
+		{"prefix of text with a slash", false, []string{"h.example ^/x/ a"}, "a [h.example] [/x]", []string{"widened [a]", ": /x is covered, too"}},
 		{"prefix of text that is everything", false, []string{"h.example ^/ a", "i.example ^ b"}, "a [h.example] []; b [i.example] []", nil},
-		{"one path", false, []string{"h.example =/x a"}, "a [h.example] [/x]", []string{"differs [a]", "/x/x is covered, too"}},
+		{"segments with a slash behind the same as text", false, []string{"h.example ^/x/ -", "h.example /x/ a"}, "", []string{"differs", "another route takes what is below it", ": /x is not covered any longer"}},
+		{"prefix of text that a less specific host lists more of", false, []string{"h.example ^/x -", "- /xy a"}, "h-example-x [h.example] [/xy] off; a [] [/xy]", nil},
+		{"one path", false, []string{"h.example =/x a"}, "a [h.example] [/x]", []string{"widened [a]", "/x/x is covered, too"}},
 		{"one path in another route", false, []string{"h.example / b", "h.example =/x a"}, "b [h.example] []; a [h.example] [/x]", []string{"decide [a]", "/x/x is decided like policy a"}},
 		{"the root alone", false, []string{"h.example =/ a", "h.example / b"}, "b [h.example] []", []string{`decide paths "/"`, ": / is decided like policy b"}},
 		{"regex of segments", false, []string{`h.example ~/x(/.*)? a`}, "a [h.example] [/x]", nil},
-		{"regex of a prefix", false, []string{`h.example ~^/v1\.0/.* a`}, "a [h.example] [/v1.0]", []string{"differs [a]"}},
+		{"regex of a prefix", false, []string{`h.example ~^/v1\.0/.* a`}, "a [h.example] [/v1.0]", []string{"widened [a]", "/v1.0 is covered, too"}},
 		{"regex", false, []string{`h.example ~/[0-9]+ a`, "h.example / b"}, "b [h.example] []", []string{`decide paths "/[0-9]+": a policy has no regex`}},
 		{"a path that cannot be", false, []string{`h.example /*/x a`}, "", []string{"decide paths", "the path is left out"}},
 		{"condition with the same", false, []string{"h.example / a header", "h.example / a"}, "a [h.example] []", nil},
@@ -84,11 +102,7 @@ func TestScopes(t *testing.T) {
 		{"condition behind what takes all", true, []string{"h.example / a,b", "h.example /x a header"}, "a-b [h.example] []", []string{"it is never reached: policy a-b"}},
 		{"condition alone", false, []string{"h.example / a header"}, "", []string{`decide "header"`, "by no policy"}},
 	} {
-		var config source.Config
-		for _, line := range c.routes {
-			config.Routes = append(config.Routes, routeOf(c.first, line))
-		}
-		r := importer.Translate(importer.Options{}, config)
+		r := importer.Translate(importer.Options{}, configOf(c.first, c.routes...))
 		var got []string
 		for _, p := range r.Policies {
 			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %v %v %s", p.Name, p.Hosts, p.Paths, p.Mode)))
@@ -109,9 +123,9 @@ func TestScopes(t *testing.T) {
 
 // A policy in shadow does not keep requests from what is around it: another one that is off does.
 func TestAShadowShieldsNothing(t *testing.T) {
-	shadow := routeOf(false, "h.example /x b")
+	shadow := routeOf("h.example /x b")
 	shadow.CORS.Mode = policy.ModeShadow
-	r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{routeOf(false, "h.example / a"), shadow}})
+	r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{routeOf("h.example / a"), shadow}})
 	var got []string
 	for _, p := range r.Policies {
 		got = append(got, fmt.Sprint(p.Name, p.Hosts, p.Paths, p.Mode))
@@ -123,9 +137,9 @@ func TestAShadowShieldsNothing(t *testing.T) {
 
 // Of two systems that answer for the same requests, the first one counts.
 func TestTwoSystems(t *testing.T) {
-	one, two := source.Config{Routes: []source.Route{routeOf(true, "h.example / a")}}, source.Config{Routes: []source.Route{routeOf(false, "h.example / b"), routeOf(false, "h.example /x c")}}
+	one, two := configOf(true, "h.example / a"), configOf(false, "h.example / b", "h.example /x c")
 	r := importer.Translate(importer.Options{}, one, two)
-	if len(r.Policies) != 2 || r.Policies[0].Name != "a" || r.Policies[1].Name != "c" || !strings.Contains(r.Report(), "it is never reached: policy a") {
+	if len(r.Policies) != 2 || r.Policies[0].Name != "a" || r.Policies[1].Name != "c" || !strings.Contains(r.Report(), "another system in the input answers the same requests by policy a") {
 		t.Errorf("%s\n%s", r.Text(), r.Report())
 	}
 }
@@ -133,7 +147,7 @@ func TestTwoSystems(t *testing.T) {
 func TestNamesOfPolicies(t *testing.T) {
 	var config source.Config
 	for i, name := range []string{"Web/API v1", "web-api-v1", "", "---", strings.Repeat("x", 80), strings.Repeat("x", 80)} {
-		r := routeOf(false, "- /"+fmt.Sprint(i)+" a")
+		r := routeOf("- /" + fmt.Sprint(i) + " a")
 		r.Name = name
 		config.Routes = append(config.Routes, r)
 	}
@@ -143,5 +157,64 @@ func TestNamesOfPolicies(t *testing.T) {
 	}
 	if got := strings.Join(names, " "); got != "web-api-v1 web-api-v1-2 2 imported "+strings.Repeat("x", 50)+" "+strings.Repeat("x", 50)+"-2" {
 		t.Error(got)
+	}
+}
+
+// Regexes for paths are read as the system's engine reads them: on the whole path, or searched for.
+func TestRegexesOfPaths(t *testing.T) {
+	for _, c := range []struct {
+		expr         string
+		search, fold bool
+		want         string // the path of the policy; empty: none
+		says         string
+	}{
+		{"/x.*", false, false, "/x", "/xx is not covered any longer"},
+		{"/x(/.*)?", false, false, "/x", ""},
+		{"/x(/.*)?", true, false, "", "a policy has no regex for paths"},
+		{"^/x(/.*)?", true, false, "/x", "/xx is not covered any longer"},
+		{"^/x(/|$)", true, false, "/x", ""},
+		{"/x(/|$)", false, false, "", "a policy has no regex for paths"},
+		{"^/x", true, false, "/x", "/xx is not covered any longer"},
+		{"^/x$", true, false, "/x", "/x/x is covered, too"},
+		{"/x", true, false, "", "a policy has no regex for paths"},
+		{"/x", false, false, "/x", "/x/x is covered, too"},
+		{"/x/.+", false, false, "/x", "/x/ is covered, too"},
+		{"/x(/.+)?", false, false, "/x", "/x/ is covered, too"},
+		{"/", true, false, "-", ""},
+		{".*", true, false, "-", ""},
+		{"/x(/.*)?", false, true, "/x", "/X is not covered any longer"},
+		{"(?i)/x(/.*)?", false, false, "/x", "/X is not covered any longer"},
+		{`\.php$`, true, false, "", "a policy has no regex for paths"},
+	} {
+		route := routeOf("h.example - a")
+		route.Paths = []source.Path{{Text: text(c.expr), Kind: source.RegexPath, Search: c.search, Fold: c.fold}}
+		r := importer.Translate(importer.Options{}, source.Config{Routes: []source.Route{route}})
+		got := ""
+		for _, p := range r.Policies {
+			got = cmp.Or(strings.Join(p.Paths, " "), "-")
+		}
+		if got != c.want || !strings.Contains(r.Report(), c.says) || c.says == "" && strings.Contains(r.Report(), "paths") {
+			t.Errorf("%+v: %q\n%s", c, got, r.Report())
+		}
+	}
+}
+
+// The longest path need not win: the reader says what does.
+func TestTheReaderChooses(t *testing.T) {
+	c := configOf(false, "h.example / a", "h.example /x b", "h.example ~/x/y.* c")
+	c.Choose = func(matching []source.Match) int {
+		return max(0, slices.IndexFunc(matching, func(m source.Match) bool { return m.Path.Kind == source.RegexPath }))
+	}
+	r := importer.Translate(importer.Options{}, c)
+	if got := r.Report(); len(r.Policies) != 2 || !strings.Contains(got, "never reached: policy a") {
+		t.Errorf("%s\n%s", r.Text(), got)
+	}
+}
+
+// An input that does nothing about CORS has a line, too.
+func TestWhatDoesNothingIsTold(t *testing.T) {
+	r := importer.Translate(importer.Options{}, configOf(false, "h.example / -"))
+	if len(r.Policies) > 0 || !strings.Contains(r.Report(), "no request gets what the input says about CORS") {
+		t.Errorf("%s\n%s", r.Text(), r.Report())
 	}
 }

@@ -260,6 +260,30 @@ func TestRehearsal(t *testing.T) {
 	}
 }
 
+// In shadow is what changes, and what that would take the requests of. What cannot be in shadow
+// is told.
+func TestRehearsalShadowsWhatChanges(t *testing.T) {
+	c := configOf(false, "h.example / wide", "h.example /same same", "h.example /hole -", "i.example / other", "h.example /gone gone")
+	c.Routes[0].CORS.Origins = []source.Origin{whole(`https://.*a\.example`)}
+	c.Routes[4].CORS.Origins = []source.Origin{{Text: text(`https://*.*.b.example/*`), Regex: whole(`https://.+\.b\.example/.+|https://[b-z]+\.[b-z]+x\.b\.example\.c`).Regex, Meant: []string{"https://*.b.example"}}}
+	r := importer.Translate(importer.Options{Rehearse: true}, c)
+	var got []string
+	for _, p := range r.Policies {
+		if p.Mode == policy.ModeShadow {
+			got = append(got, p.Name)
+		}
+	}
+	slices.Sort(got)
+	if strings.Join(got, " ") != "same-next wide-next" {
+		t.Errorf("%s\n%s", got, r.Text())
+	}
+	for _, part := range []string{"wide-next counts differences here", "it would be off, which a policy in shadow cannot be"} {
+		if !says(r, source.Differs, part) {
+			t.Errorf("nothing says %q:\n%s\n%s", part, r.Text(), r.Report())
+		}
+	}
+}
+
 // A line with what somebody has to decide is not part of another one.
 func TestDecisionsKeepTheirPlaces(t *testing.T) {
 	var c source.Config

@@ -21,7 +21,7 @@ type reader struct {
 
 // config returns what the parts say.
 func (c *collection) config() source.Config {
-	r := &reader{told: map[string]bool{}, cors: map[string]*source.CORS{}, owners: map[string]*host{}}
+	r := &reader{Config: source.Config{Choose: source.First}, told: map[string]bool{}, cors: map[string]*source.CORS{}, owners: map[string]*host{}}
 	for _, m := range c.managers {
 		if m.name == "" {
 			r.Findings = append(r.Findings, m.findings()...)
@@ -311,7 +311,7 @@ func Closing(routes []source.Route, all source.Route) []source.Route {
 	if open == nil {
 		return nil
 	}
-	all.Hosts, all.FirstMatch = open, true
+	all.Hosts = open
 	return []source.Route{all}
 }
 
@@ -336,7 +336,6 @@ func (h *host) fold() []source.Route {
 		entries = entries[n:]
 	}
 	for i := range routes {
-		routes[i].FirstMatch = true
 		routes[i].Name = h.routeName(routes[i], len(routes) > 1)
 	}
 	return routes

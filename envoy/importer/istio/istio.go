@@ -22,7 +22,7 @@ func Claims(doc tree.Node) bool {
 
 // Read returns what Istio does by docs.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{}
+	r := &reader{Config: source.Config{Choose: source.First}}
 	var services []tree.Object
 	for _, doc := range tree.Unlist(docs) {
 		o, ok := tree.ObjectOf(doc)
@@ -228,7 +228,6 @@ func (r *reader) patch(o tree.Object, patch tree.Node) {
 // patchedHosts returns the hosts of the virtual host that a patch is for.
 func patchedHosts(vhost tree.Node) []string {
 	host := cmp.Or(vhost.Proto("domain_name").String(), vhost.Field("name").String())
-	host, _, _ = strings.Cut(host, ":")
 	if !strings.Contains(host, ".") || strings.Contains(host, "|") {
 		return nil
 	}

@@ -40,8 +40,12 @@ func merge(root, sub entry) (merged entry, ok bool) {
 	for _, m := range sub.matches {
 		before := len(matches)
 		for _, of := range root.matches {
-			if !conflict(of[0], m[0]) {
-				matches = append(matches, match{m[0], of[0]})
+			if conflict(of[0], m[0]) {
+				continue
+			}
+			matches = append(matches, match{m[0], of[0]})
+			if m[0].Field("uri").Exists() && len(of[0].ProtoOthers(pathFields...)) == 0 {
+				break // this asks for no more than m alone: another one would match nothing else
 			}
 		}
 		if len(matches) == before {
@@ -123,6 +127,9 @@ func (m match) path() source.Path {
 
 func everyPath(p source.Path) bool { return envoyimport.EveryPath(p) }
 
+// pathFields are those of a match that ask for nothing but the path.
+var pathFields = []string{"uri", "ignore_uri_case", "name", "stat_prefix"}
+
 // conditions returns what a match asks for besides the path.
 func (m match) conditions(s service) []source.Text {
 	var list []source.Text
@@ -138,7 +145,7 @@ func (m match) conditions(s service) []source.Text {
 
 func conditionsOf(n tree.Node, s service) []source.Text {
 	var list []source.Text
-	for _, f := range n.ProtoOthers("uri", "ignore_uri_case", "name", "stat_prefix") {
+	for _, f := range n.ProtoOthers(pathFields...) {
 		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
 		switch f.Key.Text {
 		case "gateways":

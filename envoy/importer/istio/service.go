@@ -191,7 +191,7 @@ func matching(base source.Route, matches []match, s service) []source.Route {
 
 // base is a route with all but hosts, paths and conditions.
 func (e entry) base(s service) source.Route {
-	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), FirstMatch: true, Findings: told(e.Node)}
+	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), Findings: told(e.Node)}
 	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
 	switch {
 	case !e.cors.Exists():

@@ -12,7 +12,7 @@ const (
 	Dropped  Fidelity = "dropped"  // left out, since it did nothing
 	Clamped  Fidelity = "clamped"  // a number that was brought into its bounds
 	Default  Fidelity = "default"  // the system's default, written out
-	Differs  Fidelity = "differs"  // corsgate does otherwise, with no more access
+	Differs  Fidelity = "differs"  // corsgate does otherwise, with no more access, or the input does not say for what
 	Decide   Fidelity = "decide"   // cannot be decided without its owner
 )
 

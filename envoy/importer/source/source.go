@@ -44,9 +44,12 @@ type File struct {
 
 // Config is what a reader found in the input.
 type Config struct {
-	// Routes are in the order of precedence: of two that match a request equally well by
-	// corsgate's rules (the same host and path), the first one answers.
+	// Routes are those of all hosts. Of the routes that list the most specific host, Choose
+	// takes one.
 	Routes []Route
+	// Choose returns which of the routes that match a path the system takes, as an index.
+	// They are in the order of Routes, at least one. nil is Longest.
+	Choose func(matching []Match) int
 	// Findings are what the reader itself has to tell and what belongs to no route.
 	Findings []Finding
 }
@@ -62,9 +65,6 @@ type Route struct {
 	Paths []Path
 	// Conditions are what a request has to meet besides host and path: "header x-version".
 	Conditions []Text
-	// FirstMatch says that the system takes the first route that matches (Envoy, Istio), not
-	// the most specific one: a later route whose requests an earlier one takes is never reached.
-	FirstMatch bool
 	// CORS is nil if the system adds nothing to these requests.
 	CORS *CORS
 	// Findings are what the reader itself has to tell of the route. Their Policy is filled in.
@@ -86,6 +86,10 @@ const (
 type Path struct {
 	Text
 	Kind PathKind
+	// Search says that a regex only has to match a part of the path.
+	Search bool
+	// Fold says that it is compared without case.
+	Fold bool
 }
 
 // CORS is what the system answers for one route.

@@ -58,13 +58,14 @@ type reader struct {
 	plain       []*middleware // those that have nothing to do with CORS
 	routers     []*router
 	used        map[*middleware]bool
+	ruled       map[source.Place]bool // of routers with a rule
 }
 
 // Read reads documents: objects of Kubernetes, files of Traefik, compose files with labels,
 // and parts of them.
 func Read(docs []tree.Node) source.Config {
 	r := collect(docs)
-	r.used = map[*middleware]bool{}
+	r.used, r.ruled = map[*middleware]bool{}, map[source.Place]bool{}
 	slices.SortStableFunc(r.routers, func(a, b *router) int { return cmp.Compare(b.priority, a.priority) })
 	for _, rt := range r.routers {
 		r.router(rt)
@@ -73,9 +74,25 @@ func Read(docs []tree.Node) source.Config {
 	return r.config
 }
 
+// choose takes the longest path up to the first router with a rule, since these are in the order
+// of their priorities.
+func (r *reader) choose(matching []source.Match) int {
+	best := 0
+	for i, m := range matching {
+		if m.Length > matching[best].Length {
+			best = i
+		}
+		if r.ruled[m.Route.Place] {
+			break
+		}
+	}
+	return best
+}
+
 // collect finds the middlewares and routers of documents.
 func collect(docs []tree.Node) *reader {
 	r := &reader{}
+	r.config.Choose = r.choose
 	for _, doc := range docs {
 		o, isObject := tree.ObjectOf(doc)
 		switch {
@@ -354,7 +371,7 @@ func (r *reader) tellMissing(rt *router, route *source.Route) {
 
 func (r *reader) router(rt *router) {
 	acting := r.acting(rt.middlewares, 0)
-	route := source.Route{Name: rt.name, Place: rt.place, FirstMatch: true}
+	route := source.Route{Name: rt.name, Place: rt.place}
 	if len(acting) > 0 {
 		for _, m := range acting {
 			r.used[m] = true
@@ -375,9 +392,9 @@ func (r *reader) router(rt *router) {
 		}
 	case rt.rule.Text == "":
 		route.Hosts, route.Paths, route.Conditions = rt.hosts, rt.paths, rt.conditions
-		route.FirstMatch = false
 		r.config.Routes = append(r.config.Routes, route)
 	default:
+		r.ruled[route.Place] = true
 		r.config.Routes = append(r.config.Routes, routesOf(route, rt.rule)...)
 	}
 }
@@ -398,7 +415,7 @@ func (r *reader) unused() {
 			})
 			continue
 		}
-		route := source.Route{Name: m.name, Place: m.place, FirstMatch: true}
+		route := source.Route{Name: m.name, Place: m.place}
 		route.CORS, route.Findings = m.cors()
 		f := source.Finding{
 			Fidelity: source.Differs, Place: m.place, Field: "middlewares", Value: m.name,

@@ -86,6 +86,28 @@ func isHolder(name string) bool {
 	return strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") || name == "anchors" || name == "aliases"
 }
 
+// repeated returns a key that a mapping at or below n has twice.
+func repeated(n *yaml.Node) (first, again *yaml.Node) {
+	walk(n, func(n *yaml.Node) {
+		if n.Kind != yaml.MappingNode || again != nil {
+			return
+		}
+		keys := map[string]*yaml.Node{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!merge" {
+				continue
+			}
+			if first = keys[key.Value]; first != nil {
+				again = key
+				return
+			}
+			keys[key.Value] = key
+		}
+	})
+	return first, again
+}
+
 // walk calls visit for n and what is in it; it does not follow aliases.
 func walk(n *yaml.Node, visit func(*yaml.Node)) {
 	visit(n)

@@ -42,7 +42,7 @@ func Parse(file source.File) ([]Node, error) {
 		return nil, fmt.Errorf("%s: %w", file.Path, err)
 	}
 	var docs []Node
-	for {
+	for left := maxNodes; ; {
 		var doc yaml.Node
 		switch err := loader.Load(&doc); {
 		case errors.Is(err, io.EOF):
@@ -54,8 +54,12 @@ func Parse(file source.File) ([]Node, error) {
 		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
 			root = doc.Content[0]
 		}
-		if left := maxNodes; !isBounded(root, 0, &left) {
+		if !isBounded(root, 0, &left) {
 			return nil, fmt.Errorf("%s: the aliases of the file stand for more than %d values, or for themselves", file.Path, maxNodes)
+		}
+		if first, again := repeated(root); again != nil {
+			return nil, fmt.Errorf("%s: the field %q is there twice, in line %d, too: systems take either one (remove one of them)",
+				source.Place{File: file.Path, Line: again.Line, Column: again.Column}, again.Value, first.Line)
 		}
 		resolve(root)
 		if root.ShortTag() != "!!null" {
@@ -247,7 +251,7 @@ func (n Node) Items() []Node {
 	return items
 }
 
-// maxNodes bounds what the aliases of a document may stand for.
+// maxNodes bounds what the aliases of a file may stand for.
 const maxNodes = 1_000_000
 
 // JSON returns n as JSON, for decoders that know no places.

@@ -1,6 +1,7 @@
 package tree_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -89,5 +90,31 @@ func TestAliasesAreBounded(t *testing.T) {
 		if _, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(text)}); err == nil {
 			t.Errorf("%.40s: aliases were written out", text)
 		}
+	}
+}
+
+func TestARepeatedFieldIsRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: 1\nb: 2\na: 3\n":                        `a.yaml:3:1: the field "a" is there twice, in line 1, too`,
+		"x:\n- {a: 1, \"a\": 2}\n":                  `a.yaml:2:10: the field "a" is there twice`,
+		"x: &x {a: 1}\ny: {<<: *x, <<: *x, a: 2}\n": "",
+		"a: {b: 1}\nb: {a: 1}\n":                    "",
+	} {
+		_, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(text)})
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// The aliases of all documents of a file count together.
+func TestAliasesOfAFileAreBounded(t *testing.T) {
+	doc := "a: &a [" + strings.Repeat("1,", 1000) + "1]\nb: &b [" + strings.Repeat("*a,", 600) + "*a]\n"
+	if _, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(doc)}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(strings.Repeat(doc+"---\n", 3))})
+	if err == nil || !strings.Contains(err.Error(), "aliases of the file stand for more than") {
+		t.Error(err)
 	}
 }

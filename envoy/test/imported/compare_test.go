@@ -179,7 +179,7 @@ func (q question) meets(condition string) bool {
 func aboutPath(f source.Finding, path string) bool {
 	path, _, _ = strings.Cut(path, "?")
 	re, err := regexp.Compile("^(?:" + f.Value + ")")
-	return strings.HasPrefix(path+"/", f.Value) || err == nil && re.MatchString(path)
+	return strings.HasPrefix(path+"/", f.Value) || err == nil && (re.MatchString(path) || re.MatchString(path+"/"))
 }
 
 // matches reports whether the entry that a finding is about allows an origin.
