@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/denied"
 )
 
@@ -121,29 +120,7 @@ func placeOf(s *policy.Spec) string {
 func opens(s *policy.Spec, o denied.Origin) string {
 	switch o.Reason {
 	case policy.ReasonPreflightMethodDenied.String(), policy.ReasonPreflightHeaderDenied.String():
-		return "Pages of each origin that the policy allows could then send that, too."
+		return opensMore
 	}
-	what := "whatever " + listOr(s.Hosts, "every host") + " answers"
-	if len(s.Paths) > 0 {
-		what += " below " + listOr(s.Paths, "")
-	}
-	whose := "but without the cookies of its visitors"
-	if s.CORS.AllowCredentials {
-		whose = "with the cookies of its visitors"
-	}
-	return "Every page of " + unquoted(o.Origin) + " could then read " + what + ", " + whose + "."
-}
-
-// maxListed is how many entries a sentence names.
-const maxListed = 3
-
-func listOr(list []string, none string) string {
-	if len(list) == 0 {
-		return none
-	}
-	text := strings.Join(list[:min(len(list), maxListed)], ", ")
-	if more := len(list) - maxListed; more > 0 {
-		text += " and " + printable.Counted(more, "other", "others")
-	}
-	return text
+	return opensOrigin(s, unquoted(o.Origin), s.CORS.AllowCredentials)
 }

@@ -48,7 +48,7 @@ type draft struct {
 	Replayed int `json:"replayed"`
 	Clipped  int `json:"clipped"`
 	// Report is what the text answers to a question, if one was asked.
-	Report *explain.Report `json:"report,omitempty"`
+	Report *answer `json:"report,omitempty"`
 }
 
 // line is one of the text, for people who look for a mistake.
@@ -236,5 +236,6 @@ func (d *draft) ask(set *policy.Set) {
 		d.Error = err.Error()
 		return
 	}
-	d.Report = &report
+	a := newAnswer(set, report)
+	d.Report = &a
 }

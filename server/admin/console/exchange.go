@@ -39,7 +39,7 @@ type Drawn struct {
 }
 
 // draw returns what is sent, in order.
-func draw(r explain.Report) (drawn []Drawn) {
+func draw(r answer) (drawn []Drawn) {
 	if r.Preflight != nil {
 		drawn = append(drawn, drawExchange("The preflight, which the browser sends by itself", r.Question.URL, r.Policy.Name, r.Preflight))
 	}
@@ -84,7 +84,7 @@ var names = map[string]string{thePage: "page", theEnvoy: "Envoy", theService: "c
 func partyName(party string) string { return names[party] }
 
 // isStranger reports whether a remedy would let in an origin that has no kin in the policy.
-func isStranger(r explain.Report) bool { return r.Remedy != nil && r.Origin.Stranger() }
+func isStranger(r answer) bool { return r.Remedy != nil && r.Origin.Stranger() }
 
 // isFresh reports whether a remedy is a policy of its own.
 func isFresh(r *explain.Remedy) bool { return len(r.Changes) > 0 && r.Changes[0].Field == "name" }

@@ -28,8 +28,8 @@ type tried struct {
 	// Error says what is wrong with the question; it is empty if nothing is.
 	Error string `json:"error,omitempty"`
 	// Reports are the answers. Left says which requests have none and why.
-	Reports []explain.Report `json:"reports"`
-	Left    []string         `json:"left,omitempty"`
+	Reports []answer `json:"reports"`
+	Left    []string `json:"left,omitempty"`
 	// Fine are the requests of a recording that are allowed, if not all are shown.
 	Fine int `json:"fine,omitempty"`
 }
@@ -77,7 +77,7 @@ func (f form) question() explain.Question {
 
 // tryForm answers the question of the form if there is one.
 func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
-	t := tried{Form: newForm(r), Reports: []explain.Report{}}
+	t := tried{Form: newForm(r), Reports: []answer{}}
 	if t.Form.isEmpty() {
 		c.show(w, r, http.StatusOK, "try", "Try a request", t)
 		return
@@ -87,7 +87,7 @@ func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
 
 // tryPaste answers what was pasted: commands, or a recording.
 func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
-	t := tried{Reports: []explain.Report{}}
+	t := tried{Reports: []answer{}}
 	text, err := pasted(w, r, "paste")
 	var questions []explain.Question
 	if err == nil {
@@ -177,7 +177,7 @@ func (c *Console) explain(r *http.Request, t *tried, questions []explain.Questio
 		case len(t.Reports) == maxReports || r.Context().Err() != nil:
 			t.Left = append(t.Left, q.Method+" "+q.URL+": too many requests are not allowed")
 		default:
-			t.Reports = append(t.Reports, report)
+			t.Reports = append(t.Reports, newAnswer(set, report))
 		}
 	}
 }

@@ -23,7 +23,20 @@ func TestTryDrawsWhatIsSent(t *testing.T) {
 		"corsgate → to Envoy policy api: preflight_method_denied", "Envoy → to page this fails 403 Forbidden", "No : there is no Access-Control-Allow-Origin", "( Fetch, #cors-check )",
 		"The request itself is not sent.", "Chrome Access to fetch at 'https://api.test/v1'", "Firefox Cross-Origin Request Blocked", "Safari",
 		`Policy api would need cors.allowMethods: [..., "DELETE"] cors.allowHeaders: [..., "x-trace"] cors.allowCredentials: true`, "Such a policy would be refused")
-	wants(t, l.page(t, "/console/try?url=closed.test&origin=https://app.test:8443"), `allowOrigins: [..., "https://app.test:8443"] This was tried`)
+	wants(t, l.page(t, "/console/try?url=closed.test&origin=https://app.test:8443"), `allowOrigins: [..., "https://app.test:8443"] This was tried`,
+		"Every page of https://app.test:8443 could then read whatever closed.test answers, with the cookies of its visitors.")
+	for path, opens := range map[string]string{
+		"origin=https://evil.test&url=api.test/v1":                      "Every page of https://evil.test could then read whatever api.test answers below /v1, but without the cookies of its visitors.",
+		"origin=https://app.test&url=api.test/v1&method=DELETE":         "Pages of each origin that the policy allows could then send that, too.",
+		"origin=https://app.test&url=nobody.test":                       "", // a policy of its own
+		"origin=https://app.test&url=api.test/v1":                       "", // it is allowed
+		"origin=https://evil.test&url=public.test/&credentials=include": "Every page of https://evil.test could then read whatever public.test answers, with the cookies of its visitors.",
+	} {
+		var tried struct{ Reports []struct{ Opens string } }
+		if l.json(t, "/console/try?"+path, &tried); len(tried.Reports) != 1 || tried.Reports[0].Opens != opens {
+			t.Errorf("%s: %+v, want %q", path, tried, opens)
+		}
+	}
 	text = l.page(t, "/console/try?url=https://public.test/&origin=https://any.test")
 	wants(t, text, "Allowed : GET", "Envoy → to application GET", "application → to Envoy its answer", "Envoy → to page 200 OK", "Yes: Access-Control-Allow-Origin is *")
 }
