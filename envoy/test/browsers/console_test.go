@@ -279,6 +279,9 @@ func TestConsole(t *testing.T) {
 	}
 	framing := startFraming(t, o.console)
 	route := func(host, port string) string {
+		if host == rebound {
+			return net.JoinHostPort("127.0.0.1", port)
+		}
 		if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
 			return "127.0.0.1:1" // nobody: the console asks no other host
 		}
@@ -297,6 +300,8 @@ func TestConsole(t *testing.T) {
 		t.Run("a pasted policy", c.pastePolicy)
 		t.Run("keys", c.keys)
 		t.Run("framing", func(t *testing.T) { c.framed(t, framing) })
+		t.Run("a form of another site", func(t *testing.T) { c.forged(t, framing) })
+		t.Run("a name that is rebound", c.rebound)
 		tab, isChromium := b.engine.(*chromiumTab)
 		if *screenshots == "" {
 			t.Run("scripts come", c.scriptsCome)
@@ -535,10 +540,11 @@ func startFraming(t *testing.T, framed string) string {
 	l := listen(t)
 	serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprintf(w, `<!DOCTYPE html><iframe src="%s" onload="document.title='done'"></iframe><script>
+		fmt.Fprintf(w, `<!DOCTYPE html><iframe src="%s" onload="document.title='done'"></iframe>
+<form method="post" action="%sdraft"><input name="text" value="policies: []"></form><script>
 var read = 'nothing';
 fetch(%q).then(r => r.text()).then(t => { read = t }).catch(() => { read = 'refused' });
-</script>`, framed, framed)
+</script>`, framed, framed, framed)
 	}), l)
 	return "http://" + l.Addr().String() + "/"
 }
@@ -561,6 +567,26 @@ func (c *consoleTab) framed(t *testing.T, address string) {
 	if got := c.ask(t, "frames[0].length"); got != "0" {
 		t.Errorf("the frame has %s", got)
 	}
+}
+
+// forged has a page of another site send a form.
+func (c *consoleTab) forged(t *testing.T, address string) {
+	if err := c.open(address); err != nil {
+		t.Fatal(err)
+	}
+	c.ask(t, "document.forms[0].submit()")
+	c.await(t, "cross-origin request")
+}
+
+// rebound is a name that has been given the console's address.
+const rebound = "rebound.example"
+
+// rebound looks that a page of such a name does not get the console.
+func (c *consoleTab) rebound(t *testing.T) {
+	if err := c.open(strings.Replace(c.operated.console, "127.0.0.1", rebound, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.await(t, "answers to no name but localhost")
 }
 
 // axeVersion is the version of axe-core that judges the pages.
