@@ -199,11 +199,11 @@ func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
 		ds := &recent.Decisions{}
 		con := console.New(console.Config{Recent: ds, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
 		servertest.Run(t, ds.Run)
-		page := &stuck{header: http.Header{}, freed: make(chan struct{})}
+		freed := make(chan struct{})
 		var pages sync.WaitGroup
 		for range 16 {
 			pages.Go(func() {
-				con.ServeHTTP(page, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
+				con.ServeHTTP(&stuck{header: http.Header{}, freed: freed}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
 			})
 		}
 		synctest.Wait() // until each is stuck
@@ -224,7 +224,7 @@ func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
 		if _, kept := ds.Share(); kept != 22*recent.Lines {
 			t.Errorf("%d decisions were kept", kept)
 		}
-		close(page.freed)
+		close(freed)
 		pages.Wait()
 	})
 }
