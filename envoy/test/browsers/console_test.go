@@ -311,6 +311,7 @@ func TestConsole(t *testing.T) {
 			}
 		}
 		if isChromium {
+			t.Run("without JavaScript", func(t *testing.T) { c.withoutScripts(t, tab) })
 			t.Run("pictures", func(t *testing.T) { c.draw(t, tab) })
 		}
 	})
@@ -665,6 +666,29 @@ func (l look) apply(t *testing.T, tab *chromiumTab) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// withoutScripts uses the pages while the browser runs no script of theirs.
+func (c *consoleTab) withoutScripts(t *testing.T, tab *chromiumTab) {
+	scripts := func(off bool) {
+		t.Helper()
+		err := chromedp.Do(tab.ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: off})
+			return err
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	scripts(true)
+	defer scripts(false)
+	for _, v := range views {
+		c.view(t, v.name, v.path, v.shows)
+	}
+	c.show(t, "live")
+	c.await(t, "Without JavaScript the list stays as it is")
+	c.pasteMistake(t)
+	c.pasteCommand(t)
 }
 
 // draw looks that each view fits each screen, and has the colours that its user wants. It
