@@ -299,7 +299,10 @@ func (t *translation) keepRegex(o source.Origin, because, hint string) {
 // wholeRegex returns a regex that matches the whole origins that r allows.
 func wholeRegex(r prove.Regex) string {
 	expr := r.Expr
-	begins, ends := anchored(expr)
+	begins, ends := false, false
+	if tree, err := syntax.Parse(expr, syntax.Perl); err == nil {
+		begins, ends = prove.Anchors(tree)
+	}
 	switch {
 	case r.Mode == prove.Whole, begins && ends, r.Mode == prove.Prefix && ends:
 	case r.Mode == prove.Prefix || begins:
@@ -313,15 +316,4 @@ func wholeRegex(r prove.Regex) string {
 		expr = "(?i)" + expr
 	}
 	return expr
-}
-
-// anchored reports whether all that expr matches begins at the beginning of a text, and
-// whether it ends at its end.
-func anchored(expr string) (begins, ends bool) {
-	tree, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil || tree.Op != syntax.OpConcat {
-		return false, false
-	}
-	last := len(tree.Sub) - 1
-	return tree.Sub[0].Op == syntax.OpBeginText, tree.Sub[last].Op == syntax.OpEndText
 }

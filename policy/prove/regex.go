@@ -63,13 +63,20 @@ func (r Regex) parse() (*syntax.Regexp, error) {
 func (r Regex) whole(tree *syntax.Regexp) *syntax.Regexp {
 	rest := &syntax.Regexp{Op: syntax.OpStar, Sub: []*syntax.Regexp{{Op: syntax.OpAnyChar}}}
 	parts := []*syntax.Regexp{tree}
-	if r.Mode == Search && !isAnchored(tree, syntax.OpBeginText, first) {
+	begins, ends := Anchors(tree)
+	if r.Mode == Search && !begins {
 		parts = []*syntax.Regexp{rest, tree}
 	}
-	if r.Mode != Whole && !isAnchored(tree, syntax.OpEndText, last) {
+	if r.Mode != Whole && !ends {
 		parts = append(parts, rest)
 	}
 	return &syntax.Regexp{Op: syntax.OpConcat, Sub: parts}
+}
+
+// Anchors reports whether all that a tree matches begins where the text does, and whether it ends
+// where the text does.
+func Anchors(tree *syntax.Regexp) (begins, ends bool) {
+	return isAnchored(tree, syntax.OpBeginText, first), isAnchored(tree, syntax.OpEndText, last)
 }
 
 func first(subs []*syntax.Regexp) *syntax.Regexp { return subs[0] }

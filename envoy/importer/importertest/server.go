@@ -43,6 +43,11 @@ func Serve(t testing.TB, cmd *exec.Cmd, socket string) Send {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+	return Dial(t, socket)
+}
+
+// Dial returns what sends requests to a Unix socket that a program listens on.
+func Dial(t testing.TB, socket string) Send {
 	client := &http.Client{
 		Transport:     &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", socket) }},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -35,6 +35,8 @@ type answer struct {
 	status int
 	// options says that nginx answers each OPTIONS request itself.
 	options bool
+	// everyStatus says that answers get the headers whatever their status is.
+	everyStatus bool
 	// refuses says which requests nginx refuses by itself, and by what.
 	refuses policy.DeniedRequests
 	by      *directive
@@ -44,17 +46,22 @@ type answer struct {
 
 // key is equal for answers that a browser cannot tell apart.
 func (a answer) key() string {
-	if a.verdict == denied {
-		return ""
-	}
-	k := fmt.Sprint("allowed ", a.credentials, texts(a.expose))
-	if a.preflights {
+	k := a.readers()
+	if k != "" && a.preflights {
 		k += fmt.Sprint(" ", texts(a.methods), texts(a.headers), a.private)
 		if a.maxAge != nil {
 			k += strconv.Itoa(a.maxAge.Seconds)
 		}
 	}
 	return k
+}
+
+// readers is equal for answers that the same pages may read, once they are there.
+func (a answer) readers() string {
+	if a.verdict == denied {
+		return ""
+	}
+	return fmt.Sprint("allowed ", a.credentials, texts(a.expose))
 }
 
 func texts(n source.Names) string {
@@ -65,56 +72,19 @@ func texts(n source.Names) string {
 	return fmt.Sprint(n.Echo, list)
 }
 
-// exchange is one request and what nginx does with it.
-type exchange struct {
-	*machine
-	found []header
-}
-
-// site asks the questions about one location.
-type site struct {
-	conf             *config
-	server, location *scope
-	findings         *findings
-}
-
-func (s *site) ask(r request, choose func(condition) bool) exchange {
-	m := &machine{conf: s.conf, request: r, choose: choose}
-	m.run(s.server, s.location)
-	return exchange{machine: m, found: m.headers()}
-}
-
-func (x exchange) get(name string) []header {
-	return slices.DeleteFunc(slices.Clone(x.found), func(h header) bool { return h.name != name })
-}
-
-// answer asks what a browser would ask on behalf of a page of origin.
+// answer finds out what the pages of an origin may do.
 func (s *site) answer(origin string, choose func(condition) bool) answer {
-	ask := func(method string, preflight bool) exchange {
-		return s.ask(request{origin: origin, method: method, preflight: preflight}, choose)
-	}
-	get, pre := ask("GET", false), ask("OPTIONS", true)
-	actual := get
-	v := s.verdict(get, origin)
-	if v == denied {
-		if post := ask("POST", false); s.verdict(post, origin) != denied {
-			actual, v = post, s.verdict(post, origin)
-			s.tellAt(post, source.Widened, "GET and HEAD get no such header, and POST does: corsgate allows the three alike")
-		}
-	}
-	a := answer{
-		verdict: v, forwards: pre.stopped == nil, keepsUpstream: !actual.hidesUpstream(),
-		ended: actual.stopped != nil, status: actual.status,
-		refuses: refusalOf(func(method string) bool { return ask(method, false).refused() }),
-	}
-	if post := ask("POST", false); a.refuses != "" {
-		a.by = post.stopped
-	}
+	p := page{site: s, origin: origin, choose: choose, asked: map[string]exchange{}}
+	pre := p.preflight()
+	actual, v := p.actual()
+	a := answer{verdict: v, forwards: pre.stopped == nil, keepsUpstream: !actual.hidesUpstream(), ended: actual.isEnded(), status: actual.status}
+	a.refuses, a.by = p.refuses()
 	preflight := s.verdict(pre, origin)
-	a.preflights = preflight != denied && (pre.status == 0 || pre.status/100 == 2)
+	a.preflights = preflight != denied && pre.isOK()
+	s.otherStatuses(actual)
 	if v == denied {
 		if a.preflights {
-			place := pre.get(allowOrigin)[0].Place
+			place := pre.place()
 			a.early = &place
 		}
 		return a
@@ -123,62 +93,106 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 	credentials := s.credentials(actual)
 	a.credentials, a.useless = credentials && v != star, credentials && v == star
 	a.expose = s.names(actual, "access-control-expose-headers")
-	s.always(actual)
-	if plain := ask("OPTIONS", false); plain.stopped != nil && actual.stopped == nil && plain.status/100 == 2 {
-		a.options = true
-		s.findings.add(source.Finding{
-			Fidelity: source.Differs, Place: plain.stopped.Place, Field: "return", Value: strings.Join(plain.stopped.args, " "),
-			Message: "nginx answers every OPTIONS request here; corsgate answers preflights, and other OPTIONS requests go to the upstream",
-		})
-	}
+	a.everyStatus = actual.get(allowOrigin)[0].only == nil
+	s.someStatuses(actual)
+	a.options = p.answersOptions(actual)
 	if !a.preflights {
-		if preflight == denied {
-			s.refusedPreflight(pre)
-		} else {
-			s.findings.add(source.Finding{
-				Fidelity: source.Kept, Place: pre.stopped.Place, Field: pre.stopped.name, Value: strings.Join(pre.stopped.args, " "),
-				Message: fmt.Sprintf("nginx answers preflights with %d, so browsers refuse each request that needs one; the policy allows no more", pre.status),
-			})
-		}
+		s.failedPreflight(pre, preflight)
 		return a
 	}
-	if a.forwards && !s.conf.supposed {
-		s.findings.add(source.Finding{
-			Fidelity: source.Differs, Place: pre.get(allowOrigin)[0].Place, Field: "Access-Control-Allow-Origin",
-			Message: "nginx sends preflights to the upstream, whose status decides; corsgate answers those of allowed origins itself",
-		})
-	}
-	if (s.credentials(pre) && preflight != star) != a.credentials {
-		s.tellAt(actual, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
-		a.credentials = false
-	}
-	a.methods = s.names(pre, "access-control-allow-methods")
-	a.headers = s.names(pre, "access-control-allow-headers")
-	a.maxAge = s.maxAge(pre)
-	a.private = s.isTrue(pre, "access-control-allow-private-network")
-	a.methods.Items = slices.DeleteFunc(a.methods.Items, func(item source.Text) bool {
-		method := strings.ToUpper(item.Text)
-		if method == "OPTIONS" || method == "*" || s.verdict(ask(method, false), origin) != denied {
-			return false
-		}
-		fidelity := source.Dropped
-		switch method {
-		case "HEAD":
-			fidelity = source.Differs
-		case "GET", "POST":
-			fidelity = source.Widened
-		}
-		s.findings.add(source.Finding{
-			Fidelity: fidelity, Place: item.Place, Field: "Access-Control-Allow-Methods", Value: item.Text,
-			Message: "the preflight's answer lists " + method + ", and the answer to " + method + " itself gets no Access-Control-Allow-Origin" + always(fidelity),
-		})
-		return true
-	})
+	p.readPreflight(&a, pre, actual, preflight == star)
 	return a
 }
 
-// refused reports whether nginx refuses the request by itself.
-func (x exchange) refused() bool { return x.stopped != nil && x.status >= 400 }
+// actual is the request that allows most: a GET, or a POST if only that is allowed.
+func (p page) actual() (exchange, verdict) {
+	get := p.ask("GET")
+	if v := p.verdict(get, p.origin); v != denied {
+		return get, v
+	}
+	post := p.ask("POST")
+	v := p.verdict(post, p.origin)
+	if v == denied {
+		return get, denied
+	}
+	p.tellAt(post, source.Widened, "GET and HEAD get no such header, and POST does: corsgate allows the three alike")
+	return post, v
+}
+
+// refuses says which requests nginx refuses by itself, and by what.
+func (p page) refuses() (kind policy.DeniedRequests, by *directive) {
+	kind = refusalOf(func(method string) bool { return p.ask(method).refused() })
+	if kind != "" {
+		by = p.ask("POST").refusal()
+	}
+	return kind, by
+}
+
+// answersOptions reports whether nginx answers each OPTIONS request itself, and tells it.
+func (p page) answersOptions(actual exchange) bool {
+	plain := p.ask("OPTIONS")
+	if plain.stopped == nil || actual.stopped != nil || plain.status/100 != 2 {
+		return false
+	}
+	p.findings.add(source.Finding{
+		Fidelity: source.Differs, Place: plain.stopped.Place, Field: "return", Value: strings.Join(plain.stopped.args, " "),
+		Message: "nginx answers every OPTIONS request here; corsgate answers preflights, and other OPTIONS requests go to the upstream",
+	})
+	return true
+}
+
+// failedPreflight tells of preflights that do not succeed.
+func (s *site) failedPreflight(pre exchange, preflight verdict) {
+	if preflight == denied {
+		s.refusedPreflight(pre)
+		return
+	}
+	f := source.Finding{
+		Fidelity: source.Kept, Place: s.place(), Field: "Access-Control-Allow-Origin",
+		Message: fmt.Sprintf("nginx answers preflights with %d, so browsers refuse each request that needs one; the policy allows no more", pre.status),
+	}
+	if by := pre.refusal(); by != nil {
+		f.Place, f.Field, f.Value = by.Place, by.name, strings.Join(by.args, " ")
+	}
+	s.findings.add(f)
+}
+
+// readPreflight reads what the answer to a preflight grants.
+func (p page) readPreflight(a *answer, pre, actual exchange, isStar bool) {
+	if a.forwards && !p.conf.supposed {
+		p.tellAt(pre, source.Differs, "nginx sends preflights to the upstream, whose status decides; corsgate answers those of allowed origins itself")
+	}
+	if (p.credentials(pre) && !isStar) != a.credentials {
+		p.tellAt(actual, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
+		a.credentials = false
+	}
+	a.methods = p.names(pre, "access-control-allow-methods")
+	a.headers = p.names(pre, "access-control-allow-headers")
+	a.maxAge = p.maxAge(pre)
+	a.private = p.isTrue(pre, "access-control-allow-private-network")
+	a.methods.Items = slices.DeleteFunc(a.methods.Items, func(item source.Text) bool { return !p.answers(item) })
+}
+
+// answers reports whether a method that a preflight grants gets the header in its own answer,
+// and tells if not.
+func (p page) answers(item source.Text) bool {
+	method := strings.ToUpper(item.Text)
+	if method == "OPTIONS" || method == "*" || p.verdict(p.ask(method), p.origin) != denied {
+		return true
+	}
+	fidelity := source.Dropped
+	switch method {
+	case "HEAD":
+		fidelity = source.Differs
+	case "GET", "POST":
+		fidelity = source.Widened
+	}
+	p.findings.add(source.Finding{
+		Fidelity: fidelity, Place: item.Place, Field: "Access-Control-Allow-Methods", Value: item.Text,
+		Message: "the preflight's answer lists " + method + ", and the answer to " + method + " itself gets no Access-Control-Allow-Origin" + always(fidelity),
+	})
+	return false
+}
 
 // refusedPreflight tells of preflights whose answer lacks the header.
 func (s *site) refusedPreflight(pre exchange) {
@@ -187,8 +201,8 @@ func (s *site) refusedPreflight(pre exchange) {
 		Message: "the answer to a preflight does not get this header, so browsers refuse each request that needs one, and lists of methods and headers do nothing; the policy allows no more",
 		Hint:    "add allowMethods and allowHeaders to the policy if such requests are meant to work",
 	}
-	if pre.stopped != nil {
-		f.Place, f.Field, f.Value = pre.stopped.Place, pre.stopped.name, strings.Join(pre.stopped.args, " ")
+	if by := pre.refusal(); by != nil {
+		f.Place, f.Field, f.Value = by.Place, by.name, strings.Join(by.args, " ")
 		f.Message = "nginx answers preflights here without Access-Control-Allow-Origin: of several ifs that hold, only the last one's headers are sent. So browsers refuse each request that needs a preflight, and lists of methods and headers do nothing; the policy allows no more"
 	}
 	s.findings.add(f)
@@ -203,20 +217,40 @@ func always(fidelity source.Fidelity) string {
 }
 
 func (s *site) tellAt(x exchange, fidelity source.Fidelity, message string) {
-	f := source.Finding{Fidelity: fidelity, Field: "Access-Control-Allow-Origin", Message: message}
-	if h := x.get(allowOrigin); len(h) > 0 {
-		f.Place = h[0].Place
-	}
-	s.findings.add(f)
+	s.findings.add(source.Finding{Fidelity: fidelity, Place: x.place(), Field: "Access-Control-Allow-Origin", Message: message})
 }
 
-// always tells if only some statuses get the headers.
-func (s *site) always(x exchange) {
+// someStatuses tells if only some statuses get the headers.
+func (s *site) someStatuses(x exchange) {
 	h := x.get(allowOrigin)
-	if len(h) == 0 || h[0].always || s.conf.supposed {
-		return
+	switch {
+	case len(h) == 0 || h[0].only == nil || s.conf.supposed:
+	case slices.Equal(h[0].only, plain):
+		s.tellAt(x, source.Differs, `without "always", nginx adds the header only to answers with the status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308; corsgate adds it to all, so that a page can read errors, too`)
+	default:
+		s.tellAt(x, source.Differs, fmt.Sprintf("nginx adds the header only to answers with the status %s; corsgate adds it to all", statusList(h[0].only)))
 	}
-	s.tellAt(x, source.Differs, `without "always", nginx adds the header only to answers with the status 200, 201, 204, 206, 301, 302, 303, 304, 307 or 308; corsgate adds it to all, so that a page can read errors, too`)
+}
+
+func statusList(statuses []int) string {
+	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(statuses), "[]")), ", ")
+}
+
+// otherStatuses tells of directives that are about some statuses, and about the header.
+func (s *site) otherStatuses(x exchange) {
+	for _, d := range x.others {
+		o := optionsOf(d)
+		f := source.Finding{Fidelity: source.Decide, Place: d.Place, Field: d.name, Value: strings.Join(d.args, " ")}
+		switch {
+		case !o.clears:
+			f.Message = "only answers with the status " + statusList(o.statuses) + " get this header, and a policy is for all answers: it is not imported"
+		case x.has(o.statuses):
+			f.Fidelity, f.Message = source.Narrowed, "answers with other statuses keep the header, and a policy is for all answers: it is left out"
+		default:
+			f.Fidelity, f.Message = source.Differs, "nginx removes the header from answers with the status "+statusList(o.statuses)+"; corsgate adds it to all"
+		}
+		s.findings.add(f)
+	}
 }
 
 // verdict judges Access-Control-Allow-Origin as a browser does (Fetch, CORS check).
@@ -253,7 +287,7 @@ func (s *site) verdict(x exchange, origin string) verdict {
 	default:
 		s.findings.add(source.Finding{
 			Fidelity: source.Decide, Place: h.Place, Field: "Access-Control-Allow-Origin", Value: h.value.String(),
-			Message: "the header depends on $" + h.value.unknown() + ", whose values are not in the input: nothing is imported from it",
+			Message: "the header " + h.value.dependsOn() + ": nothing is imported from it",
 			Hint:    "write the origins into allowOrigins",
 		})
 	}
@@ -277,7 +311,7 @@ func (s *site) isTrue(x exchange, name string) bool {
 	case !isText:
 		s.findings.add(source.Finding{
 			Fidelity: source.Decide, Place: found[0].Place, Field: found[0].name, Value: found[0].value.String(),
-			Message: "the header depends on $" + found[0].value.unknown() + ", whose values are not in the input: taken for not true",
+			Message: "the header " + found[0].value.dependsOn() + ": taken for not true",
 		})
 	case strings.EqualFold(text, "true") && text != "true":
 		s.findings.add(source.Finding{
@@ -309,7 +343,7 @@ func (s *site) names(x exchange, name string) (n source.Names) {
 		default:
 			s.findings.add(source.Finding{
 				Fidelity: source.Decide, Place: h.Place, Field: name, Value: h.value.String(),
-				Message: "the list depends on $" + h.value.unknown() + ", whose values are not in the input: left out",
+				Message: "the list " + h.value.dependsOn() + ": left out",
 			})
 		}
 	}

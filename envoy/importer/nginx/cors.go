@@ -1,12 +1,10 @@
 package nginx
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
-	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/prove"
 )
 
@@ -27,19 +25,24 @@ type entry struct {
 
 // cors returns what a location does about CORS, or nil for nothing.
 func (s *site) cors() *source.CORS {
-	paths := explore(func(choose func(condition) bool) answer { return s.answer("", choose) })
+	paths := s.explore("")
 	if paths == nil {
-		s.findings.add(source.Finding{
-			Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
-			Hint: "write the origins into one map of $http_origin",
-		})
+		s.tooMany()
 		return nil
 	}
-	paths = s.usual(paths)
-	if paths == nil {
+	s.isLocal = len(s.conf.seen)+len(regexes(paths)) == 0 && !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.key() != "" || p.answer.preflights })
+	every := paths
+	paths, ok := s.usual(paths, "nothing is imported")
+	if !ok {
+		s.refusesToo(s.refused(every, nil))
 		return nil
 	}
 	literals := s.literals()
+	s.errorPages(paths, literals)
+	if s.conf.isSpent() {
+		s.tooMany()
+		return nil
+	}
 	refused := s.refused(paths, literals)
 	found := s.regexEntries(paths, literals)
 	for _, l := range literals {
@@ -74,131 +77,17 @@ func (s *site) cors() *source.CORS {
 
 // place is where the location's Access-Control-Allow-Origin stands, else the location.
 func (s *site) place() (at source.Place) {
-	for scope := s.location; scope != nil; scope = scope.parent {
+	for scope := s.location.scope; scope != nil; scope = scope.parent {
 		walk(scope.list, func(d *directive) {
 			if at.Line == 0 && setsOrigin(d) {
 				at = d.Place
 			}
 		})
 	}
-	if at.Line == 0 && len(s.location.list) > 0 {
-		at = s.location.list[0].Place
+	if list := s.location.scope.list; at.Line == 0 && len(list) > 0 {
+		at = list[0].Place
 	}
 	return at
-}
-
-// usual returns the paths on which no other condition holds, if that is the whole story.
-func (s *site) usual(paths []way) []way {
-	for _, c := range others(paths) {
-		no, yes := fork(paths, c)
-		switch {
-		case same(no, yes):
-		case ended(no, yes):
-			s.findings.add(source.Finding{
-				Fidelity: source.Differs, Place: c.Place, Field: "if", Value: c.Text.Text,
-				Message: fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers; corsgate adds them to every answer", yes[0].answer.status),
-			})
-		default:
-			s.findings.add(source.Finding{
-				Fidelity: source.Decide, Place: c.Place, Field: "if", Value: c.Text.Text,
-				Message: "what nginx answers depends on this, which a policy cannot say: nothing is imported",
-				Hint:    "write a policy for each case, told apart by hosts and paths",
-			})
-			return nil
-		}
-		paths = no
-	}
-	return paths
-}
-
-// same reports whether both have the same answers to the same origins.
-func same(no, yes []way) bool {
-	known := map[string]string{}
-	for _, p := range no {
-		known[p.origins()] = p.answer.key()
-	}
-	return !slices.ContainsFunc(yes, func(p way) bool {
-		key, found := known[p.origins()]
-		return !found || key != p.answer.key()
-	})
-}
-
-// origins are the conditions about the origin that were asked, as a key.
-func (p way) origins() string {
-	var keys []string
-	for _, c := range p.asked {
-		if c.about == varOrigin {
-			keys = append(keys, fmt.Sprint(c.key(), p.yes[c.key()]))
-		}
-	}
-	slices.Sort(keys)
-	return strings.Join(keys, "\x01")
-}
-
-// ended reports whether nginx ends each request of yes itself, with no CORS header, and
-// those of no go on.
-func ended(no, yes []way) bool {
-	return !slices.ContainsFunc(yes, func(p way) bool { return p.answer.verdict != denied || !p.answer.ended }) &&
-		slices.ContainsFunc(no, func(p way) bool { return p.answer.verdict != denied })
-}
-
-// literalEntry is an origin that the configuration names.
-type literalEntry struct {
-	entry
-	origin string // as a browser sends it, if that can be
-}
-
-// literals asks for each origin that the configuration names as a text. New ones may
-// turn up while it asks.
-func (s *site) literals() (found []literalEntry) {
-	listed := map[prove.Regex]bool{}
-	for i := 0; i < len(s.conf.seen); i++ {
-		seen := s.conf.seen[i]
-		origin := seen.Text.Text
-		if seen.fold {
-			origin = strings.ToLower(origin)
-		}
-		paths := explore(func(choose func(condition) bool) answer { return s.answer(origin, choose) })
-		if paths == nil {
-			continue
-		}
-		for _, c := range others(paths) {
-			paths, _ = fork(paths, c)
-		}
-		e := literalEntry{entry{answer: paths[0].answer}, origin}
-		e.Text = source.Text{Place: seen.Place, Text: seen.Text.Text}
-		e.Regex = prove.Literal(origin)
-		if origin != strings.ToLower(origin) {
-			e.Meant = meant(origin)
-			if s.conf.folds(origin) {
-				s.findings.add(source.Finding{
-					Fidelity: source.Decide, Place: seen.Place, Field: "map", Value: origin,
-					Message: "the map matches without case, but answers in upper case, which no browser accepts: the origin is refused today",
-					Hint:    "write it in lower case if it is meant",
-				})
-			}
-		}
-		if _, err := policy.ParsePattern(origin); err != nil {
-			e.Meant = meant(origin)
-		}
-		if !listed[e.Regex] {
-			listed[e.Regex] = true
-			found = append(found, e)
-		}
-	}
-	return found
-}
-
-// meant are the patterns that a text was probably written for.
-func meant(text string) (patterns []string) {
-	for _, part := range policy.SplitList(text) {
-		p := policy.MeantPattern(part)
-		if p == "" {
-			return nil
-		}
-		patterns = append(patterns, p)
-	}
-	return patterns
 }
 
 // regexEntries returns the regexes whose origins are all allowed.
@@ -311,12 +200,6 @@ func everybody(paths []way) answer {
 func isUniform(paths []way, literals []literalEntry, key string) bool {
 	return !slices.ContainsFunc(paths, func(p way) bool { return p.answer.key() != key }) &&
 		!slices.ContainsFunc(literals, func(l literalEntry) bool { return l.isSent() && l.answer.key() != key })
-}
-
-// isSent reports whether a browser may send the origin.
-func (l literalEntry) isSent() bool {
-	_, err := policy.ParseOrigin(l.origin)
-	return err == nil || l.origin == "null"
 }
 
 // excepts tells if everybody is allowed but for some, or some get another answer that no

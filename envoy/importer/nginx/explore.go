@@ -1,5 +1,11 @@
 package nginx
 
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
 // way is one that a request can take through the configuration: the answers to the
 // conditions that were asked, and what came of it.
 type way struct {
@@ -11,12 +17,13 @@ type way struct {
 // maxPaths bounds the ways through a configuration.
 const maxPaths = 1 << 14
 
-// explore tries every way. It returns nothing if there are too many.
-func explore(try func(choose func(condition) bool) answer) (paths []way) {
+// explore tries every way that the requests of an origin can take. If there are too many, it
+// returns nothing.
+func (s *site) explore(origin string) (paths []way) {
 	var next []bool
 	for len(paths) < maxPaths {
 		p := way{yes: map[string]bool{}}
-		p.answer = try(func(c condition) bool {
+		p.answer = s.answer(origin, func(c condition) bool {
 			yes, known := p.yes[c.key()]
 			if known {
 				return yes
@@ -25,6 +32,9 @@ func explore(try func(choose func(condition) bool) answer) (paths []way) {
 			p.asked, p.yes[c.key()] = append(p.asked, c), yes
 			return yes
 		})
+		if s.conf.isSpent() {
+			return nil
+		}
 		paths = append(paths, p)
 		if next = p.after(); next == nil {
 			return paths
@@ -56,6 +66,27 @@ func (p way) mayBe(c condition) bool {
 	return yes || !asked
 }
 
+// origins are the conditions about the origin that were asked, as a key.
+func (p way) origins() string {
+	return p.keyOf(func(c condition) bool { return c.about == varOrigin })
+}
+
+// besides are the conditions that were asked besides c, as a key.
+func (p way) besides(c condition) string {
+	return p.keyOf(func(other condition) bool { return other.key() != c.key() })
+}
+
+func (p way) keyOf(which func(condition) bool) string {
+	var keys []string
+	for _, c := range p.asked {
+		if which(c) {
+			keys = append(keys, fmt.Sprint(c.key(), p.yes[c.key()]))
+		}
+	}
+	slices.Sort(keys)
+	return strings.Join(keys, "\x01")
+}
+
 // others returns the conditions of paths that are not about the origin.
 func others(paths []way) (found []condition) {
 	return conditions(paths, func(c condition) bool { return c.about != varOrigin })
@@ -79,7 +110,7 @@ func conditions(paths []way, which func(condition) bool) (found []condition) {
 	return found
 }
 
-// fork returns the paths on which c does not hold, and those on which it may hold.
+// fork returns the paths on which c may not hold, and those on which it may.
 func fork(paths []way, c condition) (no, yes []way) {
 	for _, p := range paths {
 		holds, asked := p.yes[c.key()]

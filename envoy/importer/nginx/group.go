@@ -3,6 +3,8 @@ package nginx
 import (
 	"regexp"
 	"regexp/syntax"
+
+	"github.com/corsgate/corsgate/policy/prove"
 )
 
 // isWholeGroup reports whether group i of expr is the whole text whenever expr matches what a
@@ -14,7 +16,8 @@ func isWholeGroup(expr string, i int) bool {
 	}
 	var begin, end bool
 	for {
-		begin, end = begin || isAnchored(re, 0), end || isAnchored(re, -1)
+		begins, ends := prove.Anchors(re)
+		begin, end = begin || begins, end || ends
 		switch re.Op {
 		case syntax.OpCapture:
 			if re.Cap == i {
@@ -51,33 +54,6 @@ func onlyWide(subs []*syntax.Regexp) (wide *syntax.Regexp) {
 func isAnchor(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpBeginLine, syntax.OpBeginText, syntax.OpEndLine, syntax.OpEndText:
-		return true
-	}
-	return false
-}
-
-// isAnchored reports whether re matches only at the begin of the text (side 0), or only
-// at its end (side -1).
-func isAnchored(re *syntax.Regexp, side int) bool {
-	switch re.Op {
-	case syntax.OpBeginText:
-		return side == 0
-	case syntax.OpEndText:
-		return side == -1
-	case syntax.OpCapture:
-		return isAnchored(re.Sub[0], side)
-	case syntax.OpConcat:
-		if side == -1 {
-			side = len(re.Sub) - 1
-			return isAnchored(re.Sub[side], -1)
-		}
-		return isAnchored(re.Sub[0], 0)
-	case syntax.OpAlternate:
-		for _, sub := range re.Sub {
-			if !isAnchored(sub, side) {
-				return false
-			}
-		}
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ type condition struct {
 	source.Text
 	regex prove.Regex // over the origin, if about is varOrigin
 	about string      // the variable that it is about; empty: something else
+	field string      // the directive that asks; empty: an if
 }
 
 func (c condition) key() string {
@@ -30,6 +32,9 @@ func (c condition) other() string {
 	return c.Text.Text
 }
 
+// directive is what asks.
+func (c condition) directive() string { return cmp.Or(c.field, "if") }
+
 // request is what is known of one.
 type request struct {
 	// origin is the one that is sent. If it is empty, it is any that no literal of the
@@ -37,6 +42,8 @@ type request struct {
 	origin    string
 	method    string
 	preflight bool
+	// fails is an error_page whose first status the files or the upstream answer with.
+	fails *directive
 }
 
 // machine does what nginx does with a request, in the order that nginx does it.
@@ -49,10 +56,20 @@ type machine struct {
 	captures map[string]value
 	depth    int // of maps within maps
 
+	server *location
+	uri    uri
+	moved  bool                // a rewrite leads to another location
+	jumps  int                 // to locations
+	tried  map[*directive]bool // try_files that were asked
 	scope  *scope
 	status int // 0: what the upstream says
-	// stopped is what ended the request, or nil.
-	stopped *directive
+	// cause is what led to the location or the status.
+	cause *directive
+	// stopped is what answered the request, or nil, and ended what did before an error_page.
+	stopped, ended *directive
+	failed         bool // an error_page was followed
+	// others are directives about Access-Control-Allow-Origin that hold for other statuses, or not for them.
+	others []*directive
 }
 
 // maxMapping bounds maps that refer to each other.
@@ -66,6 +83,12 @@ func (m *machine) eval(v value) (out value) {
 			continue
 		}
 		out = out.plus(m.variable(p.name))
+	}
+	if len(v) > 1 && out.has(m.origin) {
+		m.conf.derives = true
+	}
+	if out.size() > maxValue || slices.ContainsFunc(out, func(p part) bool { return p.name == longValue }) {
+		return value{{name: longValue}}
 	}
 	return out
 }
@@ -92,6 +115,10 @@ func (m *machine) variable(name string) value {
 	case varRequestedMethod, varRequestedHeaders:
 		if !m.preflight {
 			return nil
+		}
+	case pathVariables[0], pathVariables[1]:
+		if m.uri.whole {
+			return literal(m.uri.begin)
 		}
 	default:
 		if m.conf.set[name] { // nginx takes a variable that is not yet set for empty
@@ -138,6 +165,9 @@ func newMapping(d *directive) *mapping {
 // lookUp does what a map does (ngx_http_map_find): texts without case, names with stars,
 // the longest first, then regexes in their order, then the default.
 func (m *machine) lookUp(d *mapping) value {
+	if m.conf.spend() {
+		return nil
+	}
 	v := m.eval(d.source)
 	if text, isText := v.isLiteral(); isText {
 		if e := d.texts[strings.ToLower(text)]; e != nil {
@@ -187,6 +217,7 @@ func starred(name string) string {
 // equal compares two values.
 func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	if v.String() == w.String() {
+		m.conf.compare(m.origin, v.String())
 		return true
 	}
 	if w.is(varOrigin) {
@@ -196,11 +227,12 @@ func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	other, both := v.isLiteral()
 	switch {
 	case isText && both:
+		m.conf.compare(m.origin, text, other)
 		return fold && strings.EqualFold(text, other)
 	case isText && v.is(varOrigin):
 		m.conf.seeOrigin(text, fold, at)
 		return false // m.origin is none that a literal names
-	case isText && text == "" && knownFull(v):
+	case isText && text == "" && knownFull(v), isText && v.isPath() && !m.uri.mayBe(text):
 		return false
 	}
 	return m.choose(condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}})
@@ -213,6 +245,9 @@ func knownFull(v value) bool {
 
 // matches compares a value with a regex, and sets the variables of its groups.
 func (m *machine) matches(v value, r prove.Regex, text source.Text) bool {
+	if m.conf.spend() {
+		return false
+	}
 	flags := ""
 	if r.Fold {
 		flags = "(?i)"
@@ -226,8 +261,14 @@ func (m *machine) matches(v value, r prove.Regex, text source.Text) bool {
 			m.capture(re, i, literal(group))
 		}
 		return groups != nil
+	case v.isPath():
+		return m.matchesPath(r, text, "")
 	case !v.is(varOrigin):
-		return m.choose(condition{Text: source.Text{Place: text.Place, Text: v.String() + " ~ " + r.Expr}})
+		yes := m.choose(condition{Text: source.Text{Place: text.Place, Text: v.String() + " ~ " + r.Expr}})
+		if yes {
+			clear(m.captures)
+		}
+		return yes
 	}
 	yes := m.choose(condition{Text: text, regex: r, about: varOrigin})
 	if yes && err == nil {

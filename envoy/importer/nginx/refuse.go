@@ -94,3 +94,11 @@ func (s *site) onlyRefuses(r refusal) {
 			fmt.Sprintf("write a policy with deniedRequests: %s, and allowOrigins with those that may read", r.kind))
 	}
 }
+
+// refusesToo tells of refusals where nothing is imported.
+func (s *site) refusesToo(r refusal) {
+	if r.kind != "" {
+		s.tellRefusal(r, source.Decide, "nginx refuses requests of some origins here, and that is not imported either: they go to the application",
+			fmt.Sprintf("write a policy with deniedRequests: %s, and allowOrigins with those that may read", r.kind))
+	}
+}

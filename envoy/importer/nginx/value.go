@@ -1,7 +1,9 @@
 package nginx
 
 import (
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -24,6 +26,35 @@ const (
 	varRequestedMethod  = "http_access_control_request_method"
 	varRequestedHeaders = "http_access_control_request_headers"
 )
+
+// maxValue bounds a value's length, and longValue is the variable that stands for what is longer.
+const (
+	maxValue  = 1 << 14
+	longValue = "a_longer_value_than_is_read"
+)
+
+// size is how long a value is; a variable counts as its name.
+func (v value) size() (n int) {
+	for _, p := range v {
+		n += len(p.text) + len(p.name)
+	}
+	return n
+}
+
+// has reports whether v has an origin and more; empty is any origin.
+func (v value) has(origin string) bool {
+	return slices.ContainsFunc(v, func(p part) bool {
+		if origin == "" {
+			return p.name == varOrigin && len(v) > 1
+		}
+		return p.text != origin && strings.Contains(p.text, origin)
+	})
+}
+
+// isPath reports whether v is the path of the request.
+func (v value) isPath() bool {
+	return slices.ContainsFunc(pathVariables, v.is)
+}
 
 func literal(s string) value {
 	if s == "" {
@@ -87,14 +118,18 @@ func (v value) plus(w value) value {
 	return out
 }
 
-// unknown returns the first variable of v that is not an origin.
-func (v value) unknown() string {
+// dependsOn says why a value is not known.
+func (v value) dependsOn() string {
 	for _, p := range v {
-		if p.name != "" && p.name != varOrigin {
-			return p.name
+		switch p.name {
+		case "", varOrigin:
+		case longValue:
+			return fmt.Sprintf("is longer than %d bytes", maxValue)
+		default:
+			return "depends on $" + p.name + ", whose values are not in the input"
 		}
 	}
-	return ""
+	return "depends on the origin"
 }
 
 var variable = regexp.MustCompile(`\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))`)

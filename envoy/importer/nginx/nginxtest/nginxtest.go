@@ -3,12 +3,16 @@ package nginxtest
 
 import (
 	"bytes"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/corsgate/corsgate/envoy/importer/importertest"
 )
@@ -33,10 +37,20 @@ func Missing(t testing.TB) {
 	t.Skip(advice)
 }
 
+// files are in the folder that ROOT stands for.
+var files = []string{"index.html", "docs/index.html", "docs/in/index.html", "docs/a.json", "api/a.json"}
+
 // Start starts an nginx whose http block is text, and ends it with the test. In the text,
-// LISTEN stands for where a server has to listen, and UPSTREAM for an upstream that
-// answers every request with 200 and no CORS headers.
+// LISTEN stands for where a server has to listen, UPSTREAM for an upstream that answers every
+// request with 200 and no CORS headers, and ROOT for a folder with the files.
 func Start(t testing.TB, text string) importertest.Send {
+	t.Helper()
+	send, _ := StartBoth(t, text)
+	return send
+}
+
+// StartBoth is Start for servers that listen at two addresses: LISTEN and OTHER.
+func StartBoth(t testing.TB, text string) (listen, other importertest.Send) {
 	t.Helper()
 	Missing(t)
 	folder, err := os.MkdirTemp("", "nginx") // short, for a socket's path
@@ -53,13 +67,28 @@ func Start(t testing.TB, text string) importertest.Send {
 	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		conf.WriteString(temp + "_temp_path " + folder + "/" + temp + ";\n")
 	}
-	replaced := bytes.ReplaceAll([]byte(text), []byte("LISTEN"), []byte("unix:"+socket))
-	conf.Write(bytes.ReplaceAll(replaced, []byte("UPSTREAM"), []byte(upstream.URL)))
+	root := filepath.Join(folder, "html")
+	for _, name := range files {
+		file := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(name), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace := strings.NewReplacer("LISTEN", "unix:"+socket, "OTHER", "unix:"+socket+"2", "UPSTREAM", upstream.URL, "ROOT", root)
+	conf.WriteString(replace.Replace(text))
 	conf.WriteString("\n}\n")
 	file := filepath.Join(folder, "nginx.conf")
 	if err := os.WriteFile(file, conf.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	return importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file), socket)
+	listen = importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file), socket)
+	for strings.Contains(text, "OTHER") {
+		if c, err := net.Dial("unix", socket+"2"); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return listen, importertest.Dial(t, socket+"2")
 }
