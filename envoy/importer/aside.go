@@ -148,6 +148,11 @@ func likeOther(l *lane) string {
 // excess is an example of what one answer allows and another does not.
 type excess struct{ origin, what string }
 
+// to adds what it is allowed to do.
+func (e *excess) to(do string) *excess {
+	return &excess{e.origin, strings.TrimSpace(e.what + " " + do)}
+}
+
 func (e *excess) String() string { return strings.TrimSpace(e.origin + " " + e.what) }
 
 // beyond returns an example of what the policy of l allows and that of other does not. If it
@@ -157,7 +162,7 @@ func (l *lane) beyond(other *lane) *excess {
 		return nil
 	}
 	a := &l.answer.spec
-	e := &excess{origin: firstOrigin(a)}
+	e := exampleOf(a)
 	if !other.acts() {
 		return e
 	}
@@ -174,19 +179,16 @@ func (l *lane) beyond(other *lane) *excess {
 		{"to read the header ", a.CORS.ExposeHeaders, b.CORS.ExposeHeaders},
 	} {
 		if i := slices.IndexFunc(list.a, func(name string) bool { return !hasName(list.b, name, b.CORS.AllowCredentials) }); i >= 0 {
-			e.what = list.what + list.a[i]
-			return e
+			return e.to(list.what + list.a[i])
 		}
 	}
 	switch {
 	case a.CORS.AllowCredentials && !b.CORS.AllowCredentials:
-		e.what = "to send credentials"
+		return e.to("to send credentials")
 	case a.AllowPrivateNetwork && !b.AllowPrivateNetwork:
-		e.what = "to reach a private network"
-	default:
-		return nil
+		return e.to("to reach a private network")
 	}
-	return e
+	return nil
 }
 
 // hasName reports whether a list has a name, or a star that stands for it.
@@ -196,12 +198,18 @@ func hasName(list []string, name string, credentials bool) bool {
 	})
 }
 
-func firstOrigin(s *policy.Spec) string {
-	if len(s.CORS.AllowOrigins) == 0 {
-		return ""
+// exampleOf returns an origin that a policy allows, or what its origins match.
+func exampleOf(s *policy.Spec) *excess {
+	switch {
+	case len(s.CORS.AllowOrigins) > 0:
+		return &excess{origin: sampleOf(s.CORS.AllowOrigins[0])}
+	case len(s.CORS.AllowOriginRegexes) > 0:
+		return &excess{what: matching(s.CORS.AllowOriginRegexes[0])}
 	}
-	return sampleOf(s.CORS.AllowOrigins[0])
+	return &excess{}
 }
+
+func matching(expr string) string { return "what matches " + strconv.Quote(expr) }
 
 // originBeyond returns an origin that a allows and b does not.
 func originBeyond(a, b policy.CORS) *excess {
@@ -218,7 +226,7 @@ func originBeyond(a, b policy.CORS) *excess {
 	}
 	for _, expr := range a.AllowOriginRegexes {
 		if !slices.Contains(b.AllowOriginRegexes, expr) && !slices.Contains(b.AllowOrigins, "*") {
-			return &excess{what: "what matches " + strconv.Quote(expr)}
+			return &excess{what: matching(expr)}
 		}
 	}
 	return nil

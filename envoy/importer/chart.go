@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -301,6 +302,7 @@ func everyPath(paths []string) []string {
 
 // compare tells where the policies choose another lane than the system.
 func (c *chart) compare(l *lane) {
+	c.tellLeft(l)
 	if slices.Contains(c.aside, l) {
 		c.compareAside(l)
 		return
@@ -318,6 +320,24 @@ func (c *chart) compare(l *lane) {
 		}
 	}
 }
+
+// tellLeft tells of the paths that are left out, and of one policy that decides about them.
+func (c *chart) tellLeft(l *lane) {
+	for _, p := range l.left {
+		start, _, _ := strings.Cut(strings.TrimPrefix(p.Text.Text, "^"), "*")
+		message := p.why + "the path is left out"
+		for _, h := range l.hosts {
+			if is := c.found(scope{h, beginning.FindString(start)}); is.acts() && is != l {
+				message += ", and what it matches is decided " + likeOther(is)
+				break
+			}
+		}
+		l.tell(source.Decide, p.Text, pathsField, message, p.hint)
+	}
+}
+
+// beginning finds whole segments without what makes a regex at the beginning of a path.
+var beginning = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+)*`)
 
 // isReached reports whether the system ever chooses l.
 func (c *chart) isReached(l *lane) bool {

@@ -80,7 +80,8 @@ func (h *host) addDomain(d tree.Node, name string) {
 	}
 }
 
-var port = regexp.MustCompile(`:[0-9]+$`)
+// port finds a port, or every one: Envoy takes ":*" for a text that any text may follow.
+var port = regexp.MustCompile(`:([0-9]+|\*)$`)
 
 func cutPort(domain string) (name string, cut bool) {
 	name = port.ReplaceAllString(domain, "")
