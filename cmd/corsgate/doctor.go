@@ -7,8 +7,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +40,8 @@ asked, and whether it answers. It changes nothing. Envoys of Istio and Envoy Gat
 read, too. A note is no complaint.
 
 Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin listener
-answers to /config_dump, /clusters?format=json and /stats.
+answers to /config_dump, /clusters?format=json and /stats. One of them may be "-", which is
+standard input.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
 knows which hosts and paths matter, and what the filters of the profile no-trip should be:
@@ -48,7 +49,8 @@ some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
-hundred at most, and follows no redirect.
+hundred at most, up to eight at once, and follows no redirect. An answer that is slow is
+not wrong: if there is no time for all of them, a note says how many there were.
 
 Exits 1 if there are errors; with --strict, if there are warnings, too. Exits 4 if Envoy or
 corsgate cannot be asked; without corsgate, it says what is wrong with Envoy all the same.
@@ -61,7 +63,7 @@ what is "seen" because of it, and what to "write".`,
   corsgate doctor --envoy http://127.0.0.1:9901 --admin http://127.0.0.1:9002 --format json
   corsgate doctor --envoy http://127.0.0.1:9901 --policies policies/ --probe https://127.0.0.1:8443
   corsgate doctor envoy.yaml
-  kubectl exec deploy/edge -- curl -s localhost:15000/config_dump > dump.json && corsgate doctor --config-dump dump.json`,
+  kubectl exec deploy/edge -- curl -s localhost:15000/config_dump | corsgate doctor --config-dump -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.run(cmd, args)
@@ -133,10 +135,18 @@ func (f *doctorFlags) check(args []string) error {
 		return misused("name its admin listener with --envoy http://127.0.0.1:9901, or a bootstrap: corsgate doctor envoy.yaml", "no Envoy given")
 	case sources > 1:
 		return misused("leave all but one of them out", "--envoy, --config-dump and a bootstrap are each an Envoy")
+	case moreThanOne("-", append(args, f.configDump, f.clusters, f.stats)):
+		return misused("save the others, and name their files", "standard input, \"-\", is given for several files")
 	case f.envoy != "" && f.clusters+f.stats != "":
 		return misused("leave them out, or give --config-dump instead of --envoy", "--clusters and --stats are files of an Envoy that --envoy asks")
 	}
 	return f.probe.check(f.policies)
+}
+
+// moreThanOne reports whether a text stands in a list several times.
+func moreThanOne(text string, list []string) bool {
+	i := slices.Index(list, text)
+	return i >= 0 && slices.Contains(list[i+1:], text)
 }
 
 // input reads all that the flags name, but for --admin: what is wrong with Envoy can be said
@@ -146,7 +156,7 @@ func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input,
 	if f.envoy != "" {
 		err = f.askEnvoy(cmd.Context(), &in)
 	} else {
-		err = f.readFiles(append(args, f.configDump)[0], &in)
+		err = f.readFiles(append(args, f.configDump)[0], cmd.InOrStdin(), &in)
 	}
 	if err == nil && f.policies != "" {
 		in.Policies, err = f.loadPolicies(cmd)
@@ -159,7 +169,7 @@ func (f *doctorFlags) loadPolicies(cmd *cobra.Command) (*policy.Set, error) {
 }
 
 // readFiles reads what Envoy has answered before.
-func (f *doctorFlags) readFiles(config string, in *doctor.Input) error {
+func (f *doctorFlags) readFiles(config string, stdin io.Reader, in *doctor.Input) error {
 	for _, one := range []struct {
 		path string
 		into *[]byte
@@ -167,7 +177,7 @@ func (f *doctorFlags) readFiles(config string, in *doctor.Input) error {
 		if one.path == "" {
 			continue
 		}
-		text, err := readDump(one.path)
+		text, err := readDump(one.path, stdin)
 		if err != nil {
 			return asFault(err, exitUsage)
 		}
@@ -176,8 +186,12 @@ func (f *doctorFlags) readFiles(config string, in *doctor.Input) error {
 	return nil
 }
 
-// readDump reads a file, and little of what is too long to be judged.
-func readDump(path string) ([]byte, error) {
+// readDump reads a file, or standard input for "-", and little of what is too long to be
+// judged.
+func readDump(path string, stdin io.Reader) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(io.LimitReader(stdin, doctor.MaxBytes+1))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, access.Explain(printable.Error(err), path)
@@ -287,6 +301,3 @@ func doctorSummary(r doctor.Report) string {
 	}
 	return text
 }
-
-// probeTimeout bounds all requests of --probe together.
-const probeTimeout = 60 * time.Second

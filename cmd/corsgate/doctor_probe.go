@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,11 +23,13 @@ import (
 type probeFlags struct {
 	url, ca              string
 	unsafe, unverifiable bool
+	timeout              time.Duration
 }
 
 func (f *probeFlags) define(flags *pflag.FlagSet) {
 	flags.StringVar(&f.url, "probe", "", "`URL` of Envoy's listener, https://HOST[:PORT], to send requests to; needs --policies")
 	flags.BoolVar(&f.unsafe, "probe-unsafe", false, "send POST, too, of an origin that is not allowed: an application may act on it")
+	flags.DurationVar(&f.timeout, "probe-timeout", doctor.ProbeTimeout, "how long all requests may take, and one of them a quarter of that")
 	flags.StringVar(&f.ca, "probe-ca", "", "`FILE` with the certificates that the listener's certificate is checked by, instead of the system's")
 	flags.BoolVar(&f.unverifiable, "probe-insecure-skip-verify", false, "do not check the listener's certificate")
 }
@@ -39,6 +42,8 @@ func (f *probeFlags) check(policies string) error {
 		return misused("leave them out, or add --probe https://127.0.0.1:8443", "--probe-unsafe, --probe-ca and --probe-insecure-skip-verify are about --probe")
 	case f.url == "":
 		return nil
+	case f.timeout <= 0:
+		return misused("write more than 0, as in --probe-timeout 5m", "invalid --probe-timeout %v", f.timeout)
 	case policies == "":
 		return misused("name the policies that corsgate serves with --policies", "--probe asks for hosts and origins of policies")
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "":
@@ -57,13 +62,11 @@ func (f *probeFlags) send(cmd *cobra.Command, set *policy.Set, r *doctor.Report)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), probeTimeout)
-	defer cancel()
 	p := doctor.Prober{
-		URL: u, Policies: set, Unsafe: f.unsafe, Progress: progressLine(cmd.ErrOrStderr()),
+		URL: u, Policies: set, Unsafe: f.unsafe, Timeout: f.timeout, Progress: progressLine(cmd.ErrOrStderr()),
 		TLS: &tls.Config{RootCAs: roots, InsecureSkipVerify: f.unverifiable}, //nolint:gosec // the user says so
 	}
-	p.Probe(ctx, r)
+	p.Probe(cmd.Context(), r)
 	return interruptedProbe(cmd.Context())
 }
 

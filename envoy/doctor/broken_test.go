@@ -151,6 +151,14 @@ var brokens = []broken{
 	{"a header of local replies", oneTrip, func(b object) {
 		envoytest.Manager(b)["local_reply_config"] = object{"mappers": []any{object{"filter": object{"status_code_filter": object{"comparison": object{"op": "GE", "value": object{"default_value": 500, "runtime_key": "x"}}}}, "headers_to_add": grants}}}
 	}, false, []string{"cors-header-added at " + chain}},
+	{"a header on a route of one scope", oneTrip, func(b object) {
+		list := object{}
+		routes := scopes(b, "apart", object{"scoped_route_configurations_list": list})
+		other := envoytest.Clone(routes)
+		other["name"] = "other"
+		other["virtual_hosts"].([]any)[0].(object)["routes"].([]any)[0].(object)["response_headers_to_add"] = grants
+		list["scoped_route_configurations"] = []any{scope("api", routes), scope("shop", other)}
+	}, false, []string{"cors-header-added at route config other, virtual host all, route upstream"}},
 	{"an Origin that is taken away", oneTrip, func(b object) {
 		insert(b, 0, typed("clean", "header_mutation.v3.HeaderMutation", object{"mutations": object{"request_mutations": []any{object{"remove": "origin"}}}}))
 	}, false, []string{"origin-changed at " + chain + ", filter clean"}},
@@ -158,6 +166,9 @@ var brokens = []broken{
 		envoytest.Manager(b)["early_header_mutation_extensions"] = []any{object{"name": "clean", "typed_config": object{
 			"@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation", "mutations": []any{object{"remove": "Origin"}}}}}
 	}, false, []string{"origin-changed at " + chain}},
+	{"an Origin that a script takes away", delivered, func(b object) {
+		insert(b, 0, typed("script", "lua.v3.Lua", object{"default_source_code": object{"inline_string": `function envoy_on_request(h) h:headers():remove("Origin") end`}}))
+	}, false, []string{"origin-changed at " + chain + ", filter script", "filter-before at " + chain + ", filter script"}},
 	{"csrf behind", oneTrip, func(b object) { insert(b, 3, csrfFilter) }, false, []string{"csrf-behind at " + chain + ", filter csrf"}},
 	{"csrf before", oneTrip, func(b object) { insert(b, 0, csrfFilter) }, false, []string{"filter-before at " + chain + ", filter csrf"}},
 	{"a buffer behind", oneTrip, func(b object) {
@@ -184,6 +195,10 @@ var brokens = []broken{
 	{"headers that are kept from ext_authz", extAuthz, func(b object) { ask(b)["allowed_headers"] = object{"patterns": []any{object{"prefix": "x-"}}} }, false, []string{"headers-withheld at " + chain}},
 	{"mutations that are refused", twoPhase, func(b object) { delete(ask(b)["mutation_rules"].(object), "allow_expression") }, false, []string{"mutations-refused at " + chain}},
 	{"metadata that is refused", oneTrip, func(b object) { delete(ask(b), "metadata_options") }, false, []string{"metadata-refused at " + chain}},
+	{"apply of ext_authz", oneTrip, func(b object) { replace(filters(b)[1], "filter", "envoy.filters.http.ext_authz") }, false,
+		[]string{"metadata-refused at " + chain + ", filter corsgate.apply"}},
+	{"apply of ext_proc", extAuthz, func(b object) { replace(filters(b)[1], "filter", "corsgate") }, false,
+		[]string{"metadata-refused at " + chain + ", filter corsgate.apply"}},
 	{"asked by chance", extAuthz, func(b object) {
 		ask(b)["filter_enabled"] = object{"default_value": object{"numerator": 50, "denominator": "HUNDRED"}}
 	}, false,
@@ -216,6 +231,11 @@ var brokens = []broken{
 		delete(cluster(b), "health_checks")
 	}, false,
 		[]string{"cluster-not-http2 at cluster corsgate", "cluster-health-check at cluster corsgate"}},
+	{"what the client speaks", oneTrip, func(b object) {
+		o := find(cluster(b), "explicit_http_config")
+		o["use_downstream_protocol_config"] = o["explicit_http_config"]
+		delete(o, "explicit_http_config")
+	}, false, []string{"cluster-not-http2 at cluster corsgate"}},
 	{"TLS to a service without", oneTrip, func(b object) {
 		cluster(b)["transport_socket"] = object{"name": "envoy.transport_sockets.tls", "typed_config": object{"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"}}
 	}, false, []string{"cluster-unhealthy at cluster corsgate", "counter at counter cluster.corsgate.ssl.connection_error"}},
@@ -393,6 +413,23 @@ func find(v any, key string) object {
 		}
 	}
 	return nil
+}
+
+// replace gives all texts with a key another value, at any depth.
+func replace(v any, key, value string) {
+	switch v := v.(type) {
+	case object:
+		for name, inner := range v {
+			if _, is := inner.(string); is && name == key {
+				v[name] = value
+			}
+			replace(inner, key, value)
+		}
+	case []any:
+		for _, one := range v {
+			replace(one, key, value)
+		}
+	}
 }
 
 // addListener adds a copy of the traffic listener, changed.

@@ -178,6 +178,10 @@ func headersWithheld(f *facts, report report) {
 				"corsgate decides as if the request had no such header: preflights and pages of allowed origins are not recognised",
 				field+" as \"corsgate envoy-config\" prints them: "+strings.Join(contract.ForwardedHeaders(), ", ")+", and the prefix "+contract.ForwardedPrefix)
 		}
+		if a.authz != nil && !a.authz.GetEncodeRawHeaders() {
+			report(policy.Note, a.place, "encode_raw_headers is not on, so that corsgate is told \"!\" for each byte that is not UTF-8",
+				"nothing for browsers, which send none; other clients may get an answer about another name than they have sent", "encode_raw_headers: true, if your gateway lets you")
+		}
 	})
 }
 
@@ -274,15 +278,25 @@ func refuses(rules *mutation.HeaderMutationRules, name string) bool {
 	return rules.GetDisallowAll().GetValue() && !allowed
 }
 
-// metadataRefused reports filters that may not write the metadata that corsgate.apply
-// reads.
+// metadataRefused reports filters that do not write the metadata that corsgate.apply reads.
 func metadataRefused(f *facts, report report) {
+	const seen = "corsgate.apply does not learn what was decided: it removes the CORS headers and grants nothing, or leaves the upstream's"
 	f.eachAsk(func(m *manager, a *ask) {
-		if a.proc == nil || len(m.with(roleApply)) == 0 {
+		applies := m.with(roleApply)
+		if len(applies) == 0 {
 			return
 		}
-		if !slices.Contains(a.proc.GetMetadataOptions().GetReceivingNamespaces().GetUntyped(), contract.Namespace) {
-			report(policy.Error, a.place, "metadata_options lets corsgate not write its metadata", "corsgate.apply does not learn what was decided: it removes the CORS headers and grants nothing",
+		profile, namespace := "one-trip, or two-phase,", contract.Namespace
+		if a.authz != nil {
+			profile, namespace = "ext-authz", contract.AuthzNamespace
+		}
+		if !slices.Contains(applies[0].reads, namespace) {
+			report(policy.Error, applies[0].place, "it is that of another profile: it does not look for the decision where "+a.kind()+" writes it", seen,
+				"the filter corsgate.apply as \"corsgate envoy-config --profile\" prints it for "+profile+" from where the filter that asks is")
+			return
+		}
+		if a.proc != nil && !slices.Contains(a.proc.GetMetadataOptions().GetReceivingNamespaces().GetUntyped(), contract.Namespace) {
+			report(policy.Error, a.place, "metadata_options lets corsgate not write its metadata", seen,
 				"metadata_options: {receiving_namespaces: {untyped: ["+contract.Namespace+"]}}")
 		}
 	})
@@ -293,6 +307,8 @@ func askedByChance(f *facts, report report) {
 	f.eachAsk(func(_ *manager, a *ask) {
 		if enabled := a.authz.GetFilterEnabled(); enabled != nil && !whole(enabled) {
 			report(policy.Warning, a.place, "filter_enabled asks about a share of the requests", "the others are not decided: the same page passes and fails by chance", "take filter_enabled away")
+		} else if enabled.GetRuntimeKey() != "" {
+			report(policy.Note, a.place, "filter_enabled has a runtime key, which may change what it says", "if it is below 100 %, the other requests are not decided: the same page passes and fails by chance", "take runtime_key away")
 		}
 	})
 }
@@ -398,9 +414,14 @@ func failsWith500(f *facts, report report) {
 	})
 }
 
-// bareFilter notes an ext_proc outside of a matcher.
+// bareFilter notes an ext_proc outside of a matcher, and an ext_authz without the filter that
+// edits responses.
 func bareFilter(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	f.eachAsk(func(m *manager, a *ask) {
+		if m.keepsOthers() && a.authz != nil {
+			report(policy.Note, a.place, "ext_authz stands alone, and no filter behind it edits responses", "the application's own CORS headers stay in answers to origins that are not allowed, and to requests without an Origin",
+				"have the application send none, or use the filters that \"corsgate envoy-config --profile ext-authz\" prints, if your gateway lets you")
+		}
 		if a.bare && a.proc.GetProcessingMode().GetResponseHeaderMode() != proc.ProcessingMode_SKIP {
 			report(policy.Note, a.place, "ext_proc stands outside of a composite", "Envoy's answers to broken HTTP/1 requests (400, 431) are empty",
 				"the filter that \"corsgate envoy-config --profile two-phase\" prints, if your gateway lets you")

@@ -91,14 +91,14 @@ func protocol(c *cluster.Cluster) *upstreams.HttpProtocolOptions {
 	return nil
 }
 
-// http2 returns the options of HTTP/2 if Envoy speaks it to the cluster's hosts.
+// http2 returns the options of HTTP/2 if Envoy asks the cluster's hosts by it. With
+// use_downstream_protocol_config it does not, whatever the client speaks: a question is not the
+// client's request.
 func http2(c *cluster.Cluster) (o *core.Http2ProtocolOptions, spoken bool) {
 	p := protocol(c)
 	switch {
 	case p.GetExplicitHttpConfig().GetHttp2ProtocolOptions() != nil:
 		return p.GetExplicitHttpConfig().GetHttp2ProtocolOptions(), true
-	case p.GetUseDownstreamProtocolConfig().GetHttp2ProtocolOptions() != nil:
-		return p.GetUseDownstreamProtocolConfig().GetHttp2ProtocolOptions(), true
 	case p.GetAutoConfig() != nil && (c.GetTransportSocket() != nil || len(c.GetTransportSocketMatches()) > 0):
 		return p.GetAutoConfig().GetHttp2ProtocolOptions(), true // by ALPN
 	}

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -91,12 +92,11 @@ func (m *manager) added(p Place, what string, report report) {
 }
 
 func (m *manager) routesAdding(report report) {
-	if m.routes == nil {
-		return
+	for _, rc := range m.routes {
+		where := m.place
+		where.RouteConfig = rc.GetName()
+		m.addedBy(where, rc.GetResponseHeadersToAdd(), report)
 	}
-	where := m.place
-	where.RouteConfig = m.routes.GetName()
-	m.addedBy(where, m.routes.GetResponseHeadersToAdd(), report)
 	for _, s := range m.spots() {
 		if s.route == nil {
 			m.addedBy(s.place, s.host.GetResponseHeadersToAdd(), report)
@@ -187,7 +187,7 @@ func writesCORS(m proto.Message, outside bool) string {
 	case *headers.HeaderMutationPerRoute:
 		list = c.GetMutations().GetResponseMutations()
 	case *lua.Lua:
-		if strings.Contains(strings.ToLower(c.GetDefaultSourceCode().GetInlineString()+c.GetInlineCode()), corsPrefix+"allow-") { //nolint:staticcheck // what is deprecated still acts
+		if strings.Contains(strings.ToLower(codeOf(c)), corsPrefix+"allow-") {
 			return "its code names headers " + corsPrefix + "allow-…"
 		}
 	}
@@ -217,11 +217,27 @@ func originChanged(f *facts, report report) {
 			}
 		}
 		for _, fl := range m.filters[:m.first()] {
-			if c, ok := fl.config.(*headers.HeaderMutation); ok {
+			switch c := fl.config.(type) {
+			case *headers.HeaderMutation:
 				changesOrigin(fl.place, c.GetMutations().GetRequestMutations(), report)
+			case *lua.Lua:
+				if changed := luaChange.FindStringSubmatch(codeOf(c)); changed != nil {
+					report(policy.Warning, fl.place, "its code changes the header "+strings.ToLower(changed[1])+", and stands before corsgate's filters", decidedOtherwise, "take that line away, or move the filter behind corsgate's")
+				}
 			}
 		}
 	})
+}
+
+// decidedOtherwise is what a request gets that somebody changes before corsgate sees it.
+const decidedOtherwise = "corsgate decides about another request than the page has sent: preflights and answers are wrong for every page"
+
+// luaChange finds code that changes what a decision looks at.
+var luaChange = regexp.MustCompile(`(?i):(?:remove|replace|add)\(\s*["'](origin|access-control-request-[a-z-]+)["']`)
+
+// codeOf returns the code that a Lua filter runs unless a route says otherwise.
+func codeOf(c *lua.Lua) string {
+	return c.GetDefaultSourceCode().GetInlineString() + c.GetInlineCode() //nolint:staticcheck // what is deprecated still acts
 }
 
 func changesOrigin(p Place, list []*mutation.HeaderMutation, report report) {
@@ -230,7 +246,7 @@ func changesOrigin(p Place, list []*mutation.HeaderMutation, report report) {
 			name = strings.ToLower(name)
 			if name == "origin" || strings.HasPrefix(name, "access-control-request-") {
 				report(policy.Error, p, fmt.Sprintf("it changes the request header %s before corsgate sees it", name),
-					"corsgate decides about another request than the page has sent: preflights and answers are wrong for every page", "take that mutation away")
+					decidedOtherwise, "take that mutation away")
 			}
 		}
 	}
@@ -296,7 +312,7 @@ func waitsForBody(fl *filter) (what string, limit uint64) {
 			return "it sends bodies (with_request_body)", uint64(b.GetMaxRequestBytes())
 		}
 	case *lua.Lua:
-		if strings.Contains(c.GetDefaultSourceCode().GetInlineString()+c.GetInlineCode(), ":body(") { //nolint:staticcheck // what is deprecated still acts
+		if strings.Contains(codeOf(c), ":body(") {
 			return "its code waits for bodies", 0
 		}
 	}
@@ -310,7 +326,7 @@ func pathNotNormalised(f *facts, report report) {
 		return
 	}
 	f.eachManager(func(m *manager) {
-		if !m.GetNormalizePath().GetValue() {
+		if on := m.GetNormalizePath(); !on.GetValue() && (on != nil || !f.normalizes) {
 			report(policy.Warning, m.place, "normalize_path is not on",
 				"corsgate decides about the path with dot segments resolved, and Envoy routes by the path as it was sent: a page chooses the spelling, and may reach a route that another policy is for",
 				"normalize_path: true beside http_filters")

@@ -119,7 +119,7 @@ func (f *filter) waits() bool { return f.GetDisabled() }
 
 func neverEnabled(f *facts, report report) {
 	f.eachManager(func(m *manager) {
-		if m.routes == nil {
+		if !m.known {
 			return
 		}
 		for _, fl := range m.with(roleCompiled, roleDecide, roleApply, roleStatic, roleDefault) {

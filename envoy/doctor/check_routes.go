@@ -118,9 +118,11 @@ func hostsNotRouted(f *facts, report report) {
 	var domains []string
 	known := f.policies != nil
 	f.eachManager(func(m *manager) {
-		known = known && m.routes != nil
-		for _, vh := range m.routes.GetVirtualHosts() {
-			domains = append(domains, vh.GetDomains()...)
+		known = known && m.known
+		for _, rc := range m.routes {
+			for _, vh := range rc.GetVirtualHosts() {
+				domains = append(domains, vh.GetDomains()...)
+			}
 		}
 	})
 	if !known || domains == nil {

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strconv"
@@ -30,11 +31,9 @@ func (f *facts) compiledFrom(name string, d *delivery) string {
 	o := optionsOf(d.filter)
 	o.Shards, o.Suffix = c.Compiled.Shards, strings.TrimPrefix(name, notrip.Options{Shards: c.Compiled.Shards}.ResourceName(shard))
 	o.Feed = c.Compiled.Feed > 0
-	// Of policies that do not fit into a budget, which depend on a flag, nothing is known.
-	o.Budget = math.MaxInt
-	result, err := notrip.Compile(f.policies, o)
+	result := f.compile(o)
 	switch {
-	case err != nil || result.Size() > notrip.DefaultBudget:
+	case result == nil:
 		return ""
 	case proto.Equal(unpack(result.Resources[shard].Filter), d.filter):
 		return f.policies.Hash()
@@ -42,11 +41,27 @@ func (f *facts) compiledFrom(name string, d *delivery) string {
 	return unknownSet
 }
 
+// compile compiles the policies, or returns nil. Shards mostly have the same options.
+func (f *facts) compile(o notrip.Options) *notrip.Result {
+	key := fmt.Sprint(o)
+	if result, done := f.compiled[key]; done {
+		return result
+	}
+	result, err := notrip.Compile(f.policies, o)
+	if err != nil {
+		result = nil
+	}
+	f.compiled[key] = result
+	return result
+}
+
 // ofPorts is the end of an expression for authorities, with the ports that they may have.
 var ofPorts = regexp.MustCompile(`\(\?::\(\?:([0-9]{1,5}(?:\|[0-9]{1,5})*)\)\)\?$`)
 
-// optionsOf returns the options that a filter was compiled with, which it shows.
+// optionsOf returns the options that a filter was compiled with, which it shows. If it names
+// no budget, all policies fit.
 func optionsOf(filter proto.Message) (o notrip.Options) {
+	o.Budget = math.MaxInt
 	walk(filter, func(m proto.Message) bool {
 		switch m := m.(type) {
 		case *composite.Composite:
@@ -72,14 +87,20 @@ func optionsOf(filter proto.Message) (o notrip.Options) {
 	return o
 }
 
-// readChains reads the chains that ask.
+// readChains reads the chains that ask, and the budget in their names.
 func readChains(o *notrip.Options, m *composite.Composite) {
 	for name, chain := range m.GetNamedFilterChains() {
-		switch role, _, _ := strings.Cut(name, "."); role {
+		parts := strings.Split(name, ".")
+		switch parts[0] {
 		case notrip.AskChain:
 			o.Ask = chain.GetTypedConfig()
 		case notrip.AskBlockingChain:
 			o.AskBlocking = chain.GetTypedConfig()
+		default:
+			continue
+		}
+		if len(parts) > 2 {
+			o.Budget, _ = strconv.Atoi(parts[1]) // another text stands for another filter
 		}
 	}
 }

@@ -85,7 +85,7 @@ func Codes() (codes []string) {
 	for _, c := range checks {
 		codes = append(codes, c.code)
 	}
-	return append(codes, codeProbe, codeProbeFailed)
+	return append(codes, codeProbe, codeProbeFailed, codeProbeUnfinished)
 }
 
 // Examine judges what is known of an Envoy. It fails only if that is not an Envoy's

@@ -2,9 +2,11 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +16,7 @@ import (
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 )
 
@@ -24,16 +27,21 @@ type facts struct {
 	version  version
 	node     string
 	policies *policy.Set
+	compiled map[string]*notrip.Result // what policies compile into, by options
 	service  string
 
 	listeners []*listener.Listener
 	managers  []*manager
-	routes    map[string]*route.RouteConfiguration // :: name
-	clusters  map[string]*cluster.Cluster          // :: name
-	delivered map[string]*delivery                 // :: name of a filter that was delivered
-	hosts     map[string][]endpoint                // :: cluster; nil if not known
-	stats     map[string]uint64                    // :: name of a counter or gauge; nil if not known
-	status    *status                              // nil if not known
+	routes    map[string]*route.RouteConfiguration         // :: name
+	scopes    map[string][]*route.ScopedRouteConfiguration // :: name of the scoped routes
+	clusters  map[string]*cluster.Cluster                  // :: name
+	delivered map[string]*delivery                         // :: name of a filter that was delivered
+	hosts     map[string][]endpoint                        // :: cluster; nil if not known
+	stats     map[string]uint64                            // :: name of a counter or gauge; nil if not known
+	status    *status                                      // nil if not known
+
+	// normalizes says that Envoy's runtime turns normalize_path on where nothing is said.
+	normalizes bool
 
 	refused, warming []string // resources whose last version Envoy has refused, or does not use yet
 	unread           []Finding
@@ -66,8 +74,9 @@ type manager struct {
 	place    Place
 	listener *listener.Listener
 	filters  []*filter
-	// routes are nil if they are not known.
-	routes *route.RouteConfiguration
+	// routes are several if they are scoped. known says that these are all.
+	routes []*route.RouteConfiguration
+	known  bool
 	places []spot
 }
 
@@ -101,13 +110,11 @@ func (f *facts) connectChain(l *listener.Listener, chain *listener.FilterChain, 
 		if !ok {
 			continue
 		}
-		m := &manager{HttpConnectionManager: h, place: Place{Listener: l.GetName(), FilterChain: name}, listener: l, routes: h.GetRouteConfig()}
-		if rds := h.GetRds(); rds != nil {
-			m.routes = f.routes[rds.GetRouteConfigName()]
-		}
-		if m.routes == nil && !f.written {
-			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not in the dump",
-				Seen: "nothing is said about its virtual hosts and routes", Write: "take the dump once Envoy has its routes; scoped routes are not read"})
+		m := &manager{HttpConnectionManager: h, place: Place{Listener: l.GetName(), FilterChain: name}, listener: l}
+		m.routes, m.known = f.routesOf(h)
+		if !m.known && !f.written {
+			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not in the dump, or not all of them",
+				Seen: "nothing is said about virtual hosts and routes that are not there", Write: "take the dump once Envoy has its routes; those of an on_demand scope come with the first request for it"})
 		}
 		m.places = m.findSpots()
 		for _, hf := range h.GetHttpFilters() {
@@ -115,6 +122,30 @@ func (f *facts) connectChain(l *listener.Listener, chain *listener.FilterChain, 
 		}
 		f.managers = append(f.managers, m)
 	}
+}
+
+// routesOf returns the route configurations of a connection manager, each once, and whether
+// these are all.
+func (f *facts) routesOf(h *hcm.HttpConnectionManager) (list []*route.RouteConfiguration, all bool) {
+	switch scoped := h.GetScopedRoutes(); {
+	case scoped != nil:
+		for _, s := range slices.Concat(scoped.GetScopedRouteConfigurationsList().GetScopedRouteConfigurations(), f.scopes[scoped.GetName()]) {
+			list = append(list, cmp.Or(s.GetRouteConfiguration(), f.routes[s.GetRouteConfigurationName()]))
+		}
+	case h.GetRds() != nil:
+		list = append(list, f.routes[h.GetRds().GetRouteConfigName()])
+	default:
+		list = append(list, h.GetRouteConfig())
+	}
+	all = len(list) > 0
+	var found []*route.RouteConfiguration
+	for _, rc := range list {
+		all = all && rc != nil
+		if rc != nil && !slices.Contains(found, rc) {
+			found = append(found, rc)
+		}
+	}
+	return found, all
 }
 
 // envoyVersion is what /server_info says: COMMIT/1.40.0/Clean/RELEASE/BoringSSL.

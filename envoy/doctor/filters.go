@@ -45,6 +45,8 @@ type filter struct {
 	// sets says that an apply filter sets the headers, and does not only strip. notes says
 	// that a filter notes a decision.
 	sets, notes bool
+	// reads are the namespaces of metadata that a filter finds the decision in.
+	reads []string
 	// bare says that it stands in no matcher, so that it sees each stream.
 	bare bool
 	// sources are the filters that it has delivered, by name.
@@ -85,6 +87,7 @@ type found struct {
 	asks                         []*ask
 	applies, notes, sets, strips bool
 	composite                    bool
+	reads                        []string
 	sources                      map[string]*core.ExtensionConfigSource
 	service                      string
 }
@@ -96,7 +99,7 @@ func (f *facts) newFilter(m *manager, hf *hcm.HttpFilter) *filter {
 		has.sources[hf.GetName()] = source
 	}
 	has.look(hf)
-	out.asks, out.sets, out.notes, out.sources = has.asks, has.sets, has.notes, has.sources
+	out.asks, out.sets, out.notes, out.reads, out.sources = has.asks, has.sets, has.notes, has.reads, has.sources
 	out.role = has.role(hf)
 	_, isProc := out.config.(*proc.ExternalProcessor)
 	out.bare = isProc
@@ -120,7 +123,9 @@ func (h *found) look(hf *hcm.HttpFilter) {
 		case *setmetadata.Config:
 			h.notes = h.notes || notesDecision(m)
 		case *metadatainput.DynamicMetadataInput:
-			h.applies = h.applies || readsDecision(m)
+			if readsDecision(m) {
+				h.applies, h.reads = true, append(h.reads, m.GetFilter())
+			}
 		case *mutation.HeaderMutation:
 			h.sets = h.sets || setsAllowOrigin(m)
 			h.strips = h.strips || strips(m)
@@ -268,10 +273,17 @@ func (m *manager) spots() []spot { return m.places }
 
 // findSpots makes what spots returns.
 func (m *manager) findSpots() (list []spot) {
-	for _, vh := range m.routes.GetVirtualHosts() {
+	for _, rc := range m.routes {
+		list = append(list, m.spotsOf(rc)...)
+	}
+	return list
+}
+
+func (m *manager) spotsOf(rc *route.RouteConfiguration) (list []spot) {
+	for _, vh := range rc.GetVirtualHosts() {
 		p := m.place
-		p.RouteConfig, p.VirtualHost = m.routes.GetName(), vh.GetName()
-		above := []perFilter{vh.GetTypedPerFilterConfig(), m.routes.GetTypedPerFilterConfig()}
+		p.RouteConfig, p.VirtualHost = rc.GetName(), vh.GetName()
+		above := []perFilter{vh.GetTypedPerFilterConfig(), rc.GetTypedPerFilterConfig()}
 		list = append(list, spot{place: p, host: vh, says: above})
 		for i, rt := range vh.GetRoutes() {
 			p.Route = cmp.Or(rt.GetName(), routeName(rt, i))

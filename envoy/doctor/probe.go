@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -11,25 +12,34 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// The codes of what requests find: an answer that is not what the policies say, and a
-// request without an answer.
+// The codes of what requests find: an answer that is not what the policies say, a request
+// without an answer, and too little time for all of them.
 const (
-	codeProbe       = "probe"
-	codeProbeFailed = "probe-failed"
+	codeProbe           = "probe"
+	codeProbeFailed     = "probe-failed"
+	codeProbeUnfinished = "probe-unfinished"
 )
+
+// ProbeTimeout is how long a probe may take if its Prober does not say it.
+const ProbeTimeout = time.Minute
 
 // The bounds of a probe.
 const (
 	maxProbes     = 300
+	maxAtOnce     = 8
 	maxSamples    = 2 // hosts, paths and origins of a policy, each
-	askTimeout    = 10 * time.Second
+	dialTimeout   = 10 * time.Second
 	maxUnanswered = 3 // requests in a row
+	// A request may take a part of the whole time, so that some that hang leave time for
+	// others.
+	askShare = 4
 )
 
 // What a probe sends that no policy has. Nobody can register a name in .invalid (RFC 6761,
@@ -48,38 +58,110 @@ type Prober struct {
 	TLS      *tls.Config
 	// Unsafe sends POST, too, of an origin that is not allowed.
 	Unsafe bool
+	// Timeout bounds all requests together; 0 means ProbeTimeout.
+	Timeout time.Duration
 	// Progress, if set, is called after each request.
 	Progress func(done, all int)
 }
 
-// Probe sends the requests one after the other, and adds what they find.
+// Probe sends the requests, some of them at once, and adds what they find.
 func (p Prober) Probe(ctx context.Context, r *Report) {
-	all := p.requests()
-	var found []Finding
-	unanswered := 0
-	for i, q := range all {
-		got, err := p.ask(ctx, q)
-		switch {
-		case ctx.Err() != nil:
-			r.Add(append(found, p.failed(q, "the time is over, and some requests are not sent"))...)
+	p.Timeout = cmp.Or(p.Timeout, ProbeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	s := &survey{Prober: p, all: p.requests(), end: cancel}
+	s.found = make([][]Finding, len(s.all))
+	var workers sync.WaitGroup
+	for range maxAtOnce {
+		workers.Go(func() { s.work(ctx) })
+	}
+	workers.Wait()
+	r.Probes += s.sent
+	found := append(s.unanswered(), slices.Concat(s.found...)...)
+	r.Add(found[:min(len(found), maxSame)]...)
+}
+
+// survey is a probe under way.
+type survey struct {
+	Prober
+	all []policy.Request
+	end func() // ends the requests that are under way, and sends no others
+
+	mu                   sync.Mutex
+	sent, done, answered int
+	found                [][]Finding // by the request
+	failed, inARow       int
+	first                int // of those that failed
+	why                  string
+	gaveUp               bool
+}
+
+// work sends requests until there are no others.
+func (s *survey) work(ctx context.Context) {
+	for {
+		i, ok := s.next(ctx)
+		if !ok {
 			return
-		case err != nil:
-			if unanswered++; unanswered == 1 {
-				found = append(found, p.failed(q, "there is no answer: "+plain(err)))
-			}
-		default:
-			unanswered = 0
-			found = append(found, p.compare(q, got)...)
 		}
-		r.Probes++
-		if p.Progress != nil {
-			p.Progress(i+1, len(all))
+		got, err := s.ask(ctx, s.all[i])
+		s.note(i, got, err)
+	}
+}
+
+func (s *survey) next(ctx context.Context) (i int, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ctx.Err() != nil || s.sent == len(s.all) {
+		return 0, false
+	}
+	s.sent++
+	return s.sent - 1, true
+}
+
+// note notes what a request has got. One that has taken too long has not failed.
+func (s *survey) note(i int, got respond.Response, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done++
+	switch {
+	case err == nil:
+		s.answered, s.inARow = s.answered+1, 0
+		s.found[i] = s.compare(s.all[i], got)
+	case errors.Is(err, errNoTime):
+	default:
+		if s.failed == 0 || i < s.first {
+			s.first, s.why = i, plain(err)
 		}
-		if unanswered == maxUnanswered {
-			break
+		s.failed, s.inARow = s.failed+1, s.inARow+1
+		if s.inARow == maxUnanswered {
+			s.gaveUp = true
+			s.end()
 		}
 	}
-	r.Add(found[:min(len(found), maxSame)]...)
+	if s.Progress != nil {
+		s.Progress(s.done, len(s.all))
+	}
+}
+
+// unanswered says what is not known because requests have no answer.
+func (s *survey) unanswered() (list []Finding) {
+	if s.failed > 0 {
+		list = append(list, s.failure(s.all[s.first], "there is no answer: "+s.why))
+	}
+	if s.failed > 1 {
+		list[0].What += fmt.Sprintf(" (and %d more of this kind)", s.failed-1)
+	}
+	switch {
+	case s.gaveUp, s.answered+s.failed == len(s.all):
+	case s.answered == 0:
+		list = append(list, s.failure(s.all[0], fmt.Sprintf("none of the %d requests was answered within %v", len(s.all), s.Timeout)))
+	default:
+		list = append(list, Finding{Code: codeProbeUnfinished, Level: policy.Note, Place: Place{URL: s.URL.String()},
+			What:  fmt.Sprintf("%d of %d requests were answered within %v, and one may take a quarter of that", s.answered, len(s.all), s.Timeout),
+			Seen:  "nothing is known about the others",
+			Write: fmt.Sprintf("--probe-timeout %v", 5*s.Timeout)})
+	}
+	return list
 }
 
 // plain returns an error without the URL, which the place has.
@@ -90,7 +172,7 @@ func plain(err error) string {
 	return err.Error()
 }
 
-func (p Prober) failed(q policy.Request, what string) Finding {
+func (p Prober) failure(q policy.Request, what string) Finding {
 	return Finding{Code: codeProbeFailed, Level: policy.Error, Place: p.place(q), What: what,
 		Seen: "nothing is known about such a request", Write: "is --probe the address and the scheme of Envoy's listener? If its certificate is of an authority of your own, give that to --probe-ca"}
 }
@@ -193,9 +275,12 @@ func (p Prober) place(q policy.Request) Place {
 	return Place{URL: q.Method + " " + p.URL.Scheme + "://" + q.Authority + q.Path}
 }
 
+// errNoTime is the error of a request that there was no time to wait for.
+var errNoTime = errors.New("the time is over")
+
 // ask sends a request to Envoy's listener, whatever its host, and follows no redirect.
 func (p Prober) ask(ctx context.Context, q policy.Request) (respond.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.Timeout/askShare)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, q.Method, p.URL.Scheme+"://"+q.Authority+q.Path, nil)
 	if err != nil {
@@ -209,6 +294,9 @@ func (p Prober) ask(ctx context.Context, q policy.Request) (respond.Response, er
 		}
 	}
 	resp, err := p.transport().RoundTrip(req)
+	if ctx.Err() != nil {
+		err = errNoTime
+	}
 	if err != nil {
 		return respond.Response{}, err
 	}
@@ -230,7 +318,7 @@ func (p Prober) transport() *http.Transport {
 	return &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: p.TLS, DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, address)
+			return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 		},
 	}
 }

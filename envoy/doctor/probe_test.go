@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/corsgate/corsgate/envoy/doctor"
@@ -47,14 +49,21 @@ func startFront(t *testing.T, answer http.HandlerFunc) *front {
 
 func (f *front) probe(t *testing.T, text string, unsafe bool) (r doctor.Report) {
 	t.Helper()
+	p := f.prober(t, text)
+	p.Unsafe = unsafe
+	p.Probe(t.Context(), &r)
+	return r
+}
+
+func (f *front) prober(t *testing.T, text string) doctor.Prober {
+	t.Helper()
 	u, err := url.Parse(f.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(f.Certificate())
-	doctor.Prober{URL: u, Policies: setOf(t, text), Unsafe: unsafe, TLS: &tls.Config{RootCAs: pool}}.Probe(t.Context(), &r)
-	return r
+	return doctor.Prober{URL: u, Policies: setOf(t, text), TLS: &tls.Config{RootCAs: pool}}
 }
 
 // onePolicy has the host of httptest's certificate.
@@ -145,18 +154,106 @@ func TestProbeSendsWhatItSays(t *testing.T) {
 	}
 }
 
-func TestProbeIsBounded(t *testing.T) {
+// right answers as corsgate does for onePolicy.
+func right(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Origin")
+	allowed := r.Header.Get("Origin") == "https://app.example"
+	if allowed {
+		w.Header().Set("Access-Control-Allow-Origin", "https://app.example")
+	}
+	switch {
+	case allowed && r.Method == http.MethodOptions:
+		w.Header().Set("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+		w.WriteHeader(http.StatusNoContent)
+	case !allowed && r.Header.Get("Origin") != "":
+		w.WriteHeader(http.StatusForbidden)
+	}
+}
+
+// many are 200 policies.
+func many() string {
 	var b strings.Builder
 	b.WriteString("policies:\n")
 	for i := range 200 {
 		b.WriteString(strings.NewReplacer("N", strings.Repeat("a", i%50+1)+strings.Repeat("b", i/50)).Replace("- {name: N, hosts: [N.example.com], cors: {allowOrigins: [https://N.example]}}\n"))
 	}
+	return b.String()
+}
+
+// TestProbeAsksSeveralAtOnce has an application that answers as soon as it has been asked
+// some times.
+func TestProbeAsksSeveralAtOnce(t *testing.T) {
+	var mu sync.Mutex
+	asked, open, most := 0, 0, 0
+	some := make(chan struct{})
+	f := startFront(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked, open = asked+1, open+1
+		most = max(most, open)
+		if asked == 8 {
+			close(some)
+		}
+		mu.Unlock()
+		select {
+		case <-some:
+		case <-r.Context().Done():
+		}
+		mu.Lock()
+		open--
+		mu.Unlock()
+	})
+	r := f.probe(t, many(), false)
+	if slices.Contains(codes(r), "probe-failed") || r.Probes != asked || most != 8 {
+		t.Errorf("%d of %d requests, %d at once: %s", r.Probes, asked, most, text(r))
+	}
+}
+
+// TestSlowAnswersAreNotAccused ends the time when some requests have right answers, or none.
+func TestSlowAnswersAreNotAccused(t *testing.T) {
+	for _, test := range []struct {
+		answered int
+		want     string
+	}{
+		{3, "note [probe-unfinished] URL: 3 of 7 requests were answered within 1m0s, and one may take a quarter of that\n"},
+		{0, "error [probe-failed] OPTIONS https://example.com/: none of the 7 requests was answered within 1m0s\n"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var left atomic.Int32
+		left.Store(int32(test.answered))
+		f := startFront(t, func(w http.ResponseWriter, r *http.Request) {
+			if left.Add(-1) >= 0 {
+				right(w, r)
+				return
+			}
+			if test.answered == 0 {
+				cancel()
+			}
+			<-r.Context().Done()
+		})
+		p := f.prober(t, onePolicy)
+		p.Progress = func(done, _ int) {
+			if done == test.answered {
+				cancel()
+			}
+		}
+		var r doctor.Report
+		p.Probe(ctx, &r)
+		if got := strings.Replace(text(r), f.URL, "URL", 1); got != test.want {
+			t.Errorf("found %s, want %s", got, test.want)
+		}
+		if slices.Contains(codes(r), "probe-unfinished") && r.Findings[0].Write != "--probe-timeout 5m0s" {
+			t.Errorf("it says to write %s", r.Findings[0].Write)
+		}
+	}
+}
+
+func TestProbeIsBounded(t *testing.T) {
 	f := startFront(t, func(http.ResponseWriter, *http.Request) {})
-	if r := f.probe(t, b.String(), true); r.Probes != 300 || len(r.Findings) != 20 {
+	if r := f.probe(t, many(), true); r.Probes != 300 || len(r.Findings) != 20 {
 		t.Errorf("%d requests, %d findings", r.Probes, len(r.Findings))
 	}
 	f.Close()
-	if r := f.probe(t, b.String(), false); r.Probes != 3 || !slices.Equal(codes(r), []string{"probe-failed"}) {
+	if r := f.probe(t, many(), false); r.Probes < 3 || r.Probes > 10 || len(r.Findings) != 1 || !slices.Equal(codes(r), []string{"probe-failed"}) {
 		t.Errorf("%d requests, %s", r.Probes, text(r))
 	}
 }

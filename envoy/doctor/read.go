@@ -9,14 +9,15 @@ import (
 	"slices"
 	"strings"
 
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/corsgate/corsgate/envoy/notrip"
 	"github.com/corsgate/corsgate/policy"
 )
 
@@ -53,7 +54,8 @@ type reader struct {
 func read(in Input) (*facts, error) {
 	r := reader{&facts{
 		clusters: map[string]*cluster.Cluster{}, delivered: map[string]*delivery{}, routes: map[string]*route.RouteConfiguration{},
-		policies: in.Policies, service: in.Service,
+		scopes:   map[string][]*route.ScopedRouteConfiguration{},
+		policies: in.Policies, compiled: map[string]*notrip.Result{}, service: in.Service,
 	}}
 	if len(in.Config) > MaxBytes {
 		return nil, fmt.Errorf("the config dump has more than %d MiB", MaxBytes>>20)
@@ -71,21 +73,6 @@ func read(in Input) (*facts, error) {
 	r.readStatus(in.Status)
 	r.connect()
 	return r.facts, nil
-}
-
-// toJSON returns a document as JSON. What is YAML is small: people have written it.
-func toJSON(doc []byte) ([]byte, error) {
-	if json.Valid(doc) {
-		return doc, nil
-	}
-	if len(doc) > maxYAML {
-		return nil, errors.New("it is not JSON, and too large for a bootstrap in YAML")
-	}
-	var v any
-	if err := yaml.Unmarshal(doc, &v); err != nil {
-		return nil, errors.New("it is neither JSON nor YAML")
-	}
-	return json.Marshal(v)
 }
 
 // document is a config dump, or a bootstrap.
@@ -115,8 +102,9 @@ func (d document) only() (document, error) {
 
 // bootstrap is what is read of a bootstrap.
 type bootstrap struct {
-	Node   json.RawMessage `json:"node"`
-	Static struct {
+	Node    json.RawMessage `json:"node"`
+	Runtime json.RawMessage `json:"layered_runtime"`
+	Static  struct {
 		Listeners []json.RawMessage `json:"listeners"`
 		Clusters  []json.RawMessage `json:"clusters"`
 	} `json:"static_resources"`
@@ -144,7 +132,15 @@ type dumped struct {
 	DynamicListeners []held          `json:"dynamic_listeners"`
 	StaticRoutes     []held          `json:"static_route_configs"`
 	DynamicRoutes    []held          `json:"dynamic_route_configs"`
+	DynamicScopes    []heldScopes    `json:"dynamic_scoped_route_configs"`
 	Delivered        []heldExtension `json:"ecds_filters"`
+}
+
+// heldScopes are scoped routes that were delivered. Those that are inline stand in the
+// listener.
+type heldScopes struct {
+	Name   string            `json:"name"`
+	Scopes []json.RawMessage `json:"scoped_route_configs"`
 }
 
 // heldExtension is what was delivered by extension config discovery.
@@ -199,6 +195,9 @@ func (r reader) readPart(part json.RawMessage) {
 	for _, h := range slices.Concat(d.StaticListeners, d.DynamicListeners, d.StaticRoutes, d.DynamicRoutes) {
 		r.readHeld(h)
 	}
+	for _, s := range d.DynamicScopes {
+		r.readScopes(s)
+	}
 	for _, e := range d.Delivered {
 		r.readDelivered(e)
 	}
@@ -243,6 +242,7 @@ func nameOf(h held) string {
 }
 
 func (r reader) readBootstrap(b bootstrap) {
+	r.readRuntime(b.Runtime)
 	if !present(b.Node) {
 		return
 	}
@@ -253,6 +253,23 @@ func (r reader) readBootstrap(b bootstrap) {
 	r.node = node.GetId()
 	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
 		r.version = version{int(v.GetMajorNumber()), int(v.GetMinorNumber())}
+	}
+}
+
+// readRuntime reads what the bootstrap says of Envoy's runtime: the last layer that has a key
+// counts.
+func (r reader) readRuntime(raw json.RawMessage) {
+	var runtime bootstrapv3.LayeredRuntime
+	if !present(raw) || !r.message(raw, &runtime, "the runtime") {
+		return
+	}
+	for _, layer := range runtime.GetLayers() {
+		fields := layer.GetStaticLayer().GetFields()
+		if fields["http_connection_manager.normalize_path"] != nil {
+			r.normalizes = fields["http_connection_manager.normalize_path"].GetBoolValue()
+		} else if nested := fields["http_connection_manager"].GetStructValue().GetFields()["normalize_path"]; nested != nil {
+			r.normalizes = nested.GetBoolValue()
+		}
 	}
 }
 
@@ -274,6 +291,15 @@ func (r reader) readRoutes(raw json.RawMessage) {
 	rc := &route.RouteConfiguration{}
 	if r.message(raw, rc, "a route configuration") {
 		r.routes[rc.GetName()] = rc
+	}
+}
+
+func (r reader) readScopes(h heldScopes) {
+	for _, raw := range h.Scopes {
+		s := &route.ScopedRouteConfiguration{}
+		if r.message(raw, s, "a scoped route configuration") {
+			r.scopes[h.Name] = append(r.scopes[h.Name], s)
+		}
 	}
 }
 

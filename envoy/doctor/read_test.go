@@ -49,6 +49,31 @@ func dumpOf(b object, more ...object) object {
 	return object{"configs": configs}
 }
 
+// scopes has the traffic listener choose among scoped routes, and returns what its routes were.
+func scopes(b object, name string, of object) (routes object) {
+	m := envoytest.Manager(b)
+	routes = m["route_config"].(object)
+	delete(m, "route_config")
+	of["name"], of["rds_config_source"] = name, object{"ads": object{}}
+	of["scope_key_builder"] = object{"fragments": []any{object{"header_value_extractor": object{"name": ":authority", "element_separator": ".", "index": 0}}}}
+	m["scoped_routes"] = of
+	return routes
+}
+
+// layers are those of Envoy's runtime.
+func layers(static ...object) object {
+	var list []any
+	for _, one := range static {
+		list = append(list, object{"name": "layer", "static_layer": one})
+	}
+	return object{"layers": list}
+}
+
+// scope is one scope of a list.
+func scope(name string, routes object) object {
+	return object{"name": name, "key": object{"fragments": []any{object{"string_key": name}}}, "route_configuration": routes}
+}
+
 // codes are those of a report's findings, each once, but for notes of how Envoy fails.
 func codes(r doctor.Report) (list []string) {
 	for _, f := range r.Findings {
@@ -86,6 +111,25 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			addHost(b, extra)
 			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
 		}, nil},
+		{"hosts as Istio names them", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			host(b)["name"], host(b)["domains"] = "example.com:80", []any{"example.com", "example.com:*"}
+			for name, domains := range map[string][]any{"elsewhere.test:80": {"elsewhere.test:*", "10.0.0.1:*", "[2001:db8::1]:*"}, "allow_any": {"*", "*:80"}} {
+				extra := envoytest.Clone(host(b))
+				delete(extra, "typed_per_filter_config")
+				extra["name"], extra["domains"] = name, domains
+				addHost(b, extra)
+			}
+			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
+		}, nil},
+		{"a host with any port, without static", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			extra := envoytest.Clone(host(b))
+			delete(extra, "typed_per_filter_config")
+			extra["name"], extra["domains"] = "example.com:80", []any{"example.com:*"}
+			addHost(b, extra)
+			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
+		}, []string{"host-without-part"}},
 		{"an old Envoy, by its node", func(t *testing.T) doctor.Input {
 			d := dumpOf(written(t, oneTrip))
 			find(d, "minor_number")["minor_number"] = 38
@@ -104,6 +148,26 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			perFilter(host, "corsgate.apply", off)
 			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": routes}}}))}
 		}, []string{"half-switched-off"}},
+		{"scoped routes that are delivered", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			scoped := scopes(b, "apart", object{"scoped_rds": object{}})
+			elsewhere, inline := envoytest.Clone(scoped), envoytest.Clone(scoped)
+			perFilter(elsewhere["virtual_hosts"].([]any)[0].(object), "corsgate.apply", off)
+			inline["virtual_hosts"].([]any)[0].(object)["response_headers_to_add"] = grants
+			kind := "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": elsewhere}}},
+				object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{
+					object{"@type": kind, "name": "a", "route_configuration_name": "traffic"}, object{"@type": kind, "name": "b", "route_configuration_name": "traffic"},
+					object{"@type": kind, "name": "c", "route_configuration": inline},
+				}}, object{"name": "others", "scoped_route_configs": []any{object{"@type": kind, "name": "d", "route_configuration_name": "not-there"}}}}}))}
+		}, []string{"cors-header-added", "half-switched-off"}},
+		{"scoped routes that come with the first request", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			scopes(b, "apart", object{"scoped_rds": object{}})
+			return doctor.Input{Config: encode(t, dumpOf(b, object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": []any{
+				object{"name": "a", "route_configuration_name": "traffic", "on_demand": true},
+			}}}}))}
+		}, []string{"unreadable"}},
 		{"routes that are not there", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
 			m := envoytest.Manager(b)
@@ -166,7 +230,30 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			setFilters(b, []any{typed("corsgate", "ext_authz.v3.ExtAuthz", object{"failure_mode_allow": true, "clear_route_cache": true, "include_peer_certificate": true,
 				"grpc_service": object{"envoy_grpc": object{"cluster_name": "corsgate"}}})})
 			return doctor.Input{Config: encode(t, b)}
-		}, []string{"credentials-sent", "route-cache-cleared"}},
+		}, []string{"bare-filter", "credentials-sent", "headers-withheld", "route-cache-cleared"}},
+		{"a share that somebody may change", func(t *testing.T) doctor.Input {
+			b := written(t, extAuthz)
+			ask(b)["filter_enabled"] = object{"default_value": object{"numerator": 100, "denominator": "HUNDRED"}, "runtime_key": "hunter2"}
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"asked-by-chance"}},
+		{"paths that the runtime normalises", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			delete(envoytest.Manager(b), "normalize_path")
+			b["layered_runtime"] = layers(object{"http_connection_manager.normalize_path": false}, object{"http_connection_manager.normalize_path": true})
+			return doctor.Input{Config: encode(t, b)}
+		}, nil},
+		{"paths that the runtime does not normalise", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			delete(envoytest.Manager(b), "normalize_path")
+			b["layered_runtime"] = layers(object{"http_connection_manager": object{"normalize_path": true}}, object{"http_connection_manager": object{"normalize_path": false}})
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"path-not-normalised"}},
+		{"paths that a listener does not normalise", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			envoytest.Manager(b)["normalize_path"] = false
+			b["layered_runtime"] = layers(object{"http_connection_manager": object{"normalize_path": true}})
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"path-not-normalised"}},
 		{"a counter of a filter without a prefix", func(t *testing.T) doctor.Input {
 			b := written(t, twoPhase)
 			delete(ask(b), "stat_prefix")
@@ -220,6 +307,19 @@ func TestManyFindingsAreBounded(t *testing.T) {
 	r := examine(t, doctor.Input{Config: encode(t, b)})
 	if r.Warnings != 20 || !strings.Contains(r.Findings[19].What, "480 more") {
 		t.Errorf("%d warnings, the last: %s", r.Warnings, r.Findings[19].What)
+	}
+}
+
+// TestRoutesOfScopesAreReadOnce has two scopes with the same routes.
+func TestRoutesOfScopesAreReadOnce(t *testing.T) {
+	b := written(t, oneTrip)
+	routes := scopes(b, "apart", object{"scoped_rds": object{}})
+	routes["response_headers_to_add"] = grants
+	list := []any{object{"name": "a", "route_configuration_name": "traffic"}, object{"name": "b", "route_configuration_name": "traffic"}}
+	d := dumpOf(b, object{"@type": "x/RoutesConfigDump", "dynamic_route_configs": []any{object{"route_config": routes}}},
+		object{"@type": "x/ScopedRoutesConfigDump", "dynamic_scoped_route_configs": []any{object{"name": "apart", "scoped_route_configs": list}}})
+	if r := examine(t, doctor.Input{Config: encode(t, d)}); len(r.Findings) != 1 {
+		t.Errorf("found %s", text(r))
 	}
 }
 

@@ -42,6 +42,7 @@ func TestOldFilterIsFound(t *testing.T) {
 // from, with each option that they depend on.
 var compiledFor = map[string]envoy.Config{
 	"files":                {Profile: envoy.NoTrip, Compiled: envoy.Compiled{}},
+	"files, not all fits":  {Profile: envoy.NoTrip, Compiled: envoy.Compiled{Budget: 70_000}},
 	"files alone":          {Profile: envoy.NoTrip, Service: "none"},
 	"files in shards":      {Profile: envoy.NoTrip, Compiled: envoy.Compiled{Shards: 4, Ports: []uint16{8080, 8443}, Reply: notrip.ByLua}},
 	"files, names":         {Profile: envoy.NoTrip, Fail: envoy.FailClosed, Compiled: envoy.Compiled{NamedPolicies: true, PolicyNames: true}},

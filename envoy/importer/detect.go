@@ -267,20 +267,35 @@ func isPatch(doc tree.Node) bool {
 	return doc.Field("kind").String() == "Kustomization" || slices.ContainsFunc(doc.Items(), func(item tree.Node) bool { return item.Field("op").IsText() && item.Field("path").IsText() })
 }
 
-// readers are the systems to ask. Envoy Gateway reads the routes of the Gateway API by
-// itself.
+// readers are the systems to ask. Those that extend the Gateway API read its routes by
+// themselves.
 func (d *detector) readers() (all []system) {
-	gateway := d.from == Auto && slices.ContainsFunc(d.docs, envoygateway.Claims)
+	extends := d.extension()
 	for _, s := range systems {
+		claims := s.claims
 		switch {
-		case !d.isMeant(s.name), gateway && s.name == "gateway-api":
+		case !d.isMeant(s.name), extends != "" && s.name == "gateway-api":
 			continue
-		case gateway && s.name == "envoy-gateway":
-			s.claims = func(doc tree.Node) bool { return envoygateway.Claims(doc) || gatewayapi.Claims(doc) }
+		case s.name == extends:
+			s.claims = func(doc tree.Node) bool { return claims(doc) || gatewayapi.Claims(doc) }
 		}
 		all = append(all, s)
 	}
 	return all
+}
+
+// extension returns the system that extends the Gateway API in the input, if any does.
+func (d *detector) extension() string {
+	switch {
+	case d.from != Auto:
+	case slices.ContainsFunc(d.docs, envoygateway.Claims):
+		return "envoy-gateway"
+	case slices.ContainsFunc(d.docs, kong.IsPlugin):
+		return "kong"
+	case slices.ContainsFunc(d.docs, func(doc tree.Node) bool { return doc.Field("kind").String() == "HTTPRoute" && traefik.Claims(doc) }):
+		return "traefik"
+	}
+	return ""
 }
 
 // claim notes the documents that are of a system, and reports whether there are any. If the

@@ -77,6 +77,27 @@ func TestRoutesWithMiddlewares(t *testing.T) {
 	}
 }
 
+// A system that extends the Gateway API reads all its routes: those without its means, and those
+// with a CORS filter.
+func TestExtensionsReadAllRoutes(t *testing.T) {
+	const bare = "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: admin}\nspec: {hostnames: [h.example], rules: [{matches: [{path: {value: /admin}}]}]}\n"
+	for name, text := range map[string]string{
+		"kong": "apiVersion: configuration.konghq.com/v1\nkind: KongPlugin\nmetadata: {name: c}\nplugin: cors\nconfig: {origins: [https://app.example]}\n---\n" +
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, annotations: {konghq.com/plugins: c}}\nspec: {hostnames: [h.example], rules: [{}]}\n",
+		"traefik": "apiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: c}\nspec: {headers: {accessControlAllowOriginList: [https://app.example]}}\n---\n" +
+			"apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec: {hostnames: [h.example], rules: [{filters: [{type: ExtensionRef, extensionRef: {group: traefik.io, kind: Middleware, name: c}}]}]}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			policies, report := imported(t, importer.Auto, file("all.yaml", text+bare+"---\n"+httpRoute))
+			for _, want := range []string{"[https://app.example]", "paths: [/admin]\n  mode: \"off\"", "[https://gateway.example]"} {
+				if !strings.Contains(policies, want) {
+					t.Errorf("no %s:\n%s%s", want, policies, report)
+				}
+			}
+		})
+	}
+}
+
 // Envoy Gateway reads the routes of the Gateway API by itself: they come once.
 func TestRoutesAreReadOnce(t *testing.T) {
 	policies, report := imported(t, importer.Auto, file("all.yaml", httpRoute+"---\n"+securityPolicy))

@@ -1,11 +1,15 @@
 package notrip
 
 import (
+	"strconv"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// The roles of the chains that ask. The name of a chain has its role before a dot.
+// The roles of the chains that ask. The name of a chain has its role before a dot. If some
+// policies do not fit, these chains have the budget behind it: with it, and with the other
+// options, which a filter shows, somebody else can compile the same filter.
 const (
 	AskChain         = "ask"
 	AskBlockingChain = "ask_blocking"
@@ -48,7 +52,7 @@ func (c *compiler) ask(b blocking, preflight bool) node {
 		_, _, denied := c.set.Denials()
 		return c.answer("", contract.NeedsService, denied)
 	case preflight && b > blocksNothing:
-		return c.chains.run(AskBlockingChain, c.AskBlocking...)
+		return c.chains.run(c.within(AskBlockingChain), c.AskBlocking...)
 	case b == blocksNothing:
 		return c.askOpen()
 	}
@@ -68,7 +72,7 @@ func (c *compiler) askEither(b blocking) node {
 // askOpen asks. Without an answer the upstream's CORS headers are removed.
 func (c *compiler) askOpen() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run(AskChain, c.Ask...)
+		return c.chains.run(c.within(AskChain), c.Ask...)
 	}
 	request, _, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, request)
@@ -77,10 +81,18 @@ func (c *compiler) askOpen() node {
 // askClosed asks. Without an answer the request is refused.
 func (c *compiler) askClosed() node {
 	if len(c.Ask) > 0 {
-		return c.chains.run(AskBlockingChain, c.AskBlocking...)
+		return c.chains.run(c.within(AskBlockingChain), c.AskBlocking...)
 	}
 	_, blocked, _ := c.set.Denials()
 	return c.answer("", contract.NeedsService, blocked)
+}
+
+// within returns a role, with the budget if some policies do not fit.
+func (c *compiler) within(role string) string {
+	if c.cut {
+		role += "." + strconv.Itoa(c.Budget)
+	}
+	return role
 }
 
 // unlessBlocked gives n the requests that are not blocked, whatever their origin:

@@ -30,7 +30,7 @@ func (c *compiler) askAbout(policies []*compiled, most int) (kept []*compiled) {
 			kept = append(kept, p)
 			continue
 		}
-		p.asked = true
+		p.asked, c.cut = true, true
 		p.causes = append(p.causes, Cause{
 			Reason: fmt.Sprintf("it does not fit into the budget of %.4g MiB beside the policies before it", float64(c.Budget)/(1<<20)),
 			Hint:   "allow more with --no-trip-budget, or move the policy to the front",

@@ -201,6 +201,7 @@ type compiler struct {
 	layers map[string][]rule
 	keys   []string
 	hosts  hosts   // without the exact ones
+	cut    bool    // some policies do not fit into the budget
 	built  []built // what was compiled last, by shard
 	chains chains
 	alikes map[*compiled]node // see alike; their chains are among chains

@@ -69,7 +69,7 @@ func (c *compiler) commonInputs() digest {
 		w.add(c.set.Hash())
 	}
 	w.add(c.oddOrigins...)
-	w.say(h.blocking, len(h.stars), len(h.spellings))
+	w.say(c.cut, h.blocking, len(h.stars), len(h.spellings))
 	for i := range h.stars {
 		w.site(&h.stars[i])
 	}

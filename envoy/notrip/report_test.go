@@ -1,6 +1,7 @@
 package notrip
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -154,6 +155,29 @@ func TestBudget(t *testing.T) {
 	}
 	if first, last := res.Policies()[0], res.Policies()[39]; asked < 10 || asked > 35 || first.Asked != AskedOdd || last.Asked != AskedAll {
 		t.Errorf("%d of 40 policies do not fit in half of the size, the first %s, the last %s", asked, first.Asked, last.Asked)
+	}
+}
+
+// TestBudgetIsNamed compiles sets that fit and that do not, one after the other. A filter
+// names the budget if some policies do not fit, and is what it is from scratch.
+func TestBudgetIsNamed(t *testing.T) {
+	small, large := policytest.Compile(t, policies(2, 1)...), policytest.Compile(t, policies(40, 100)...)
+	o := Options{Ask: asking(), AskBlocking: asking(), Budget: 500_000, Shards: 64}
+	c := NewCompiler(o)
+	for _, set := range []*policy.Set{small, large, small} {
+		got, err := c.Compile(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := Compile(set, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range got.Resources {
+			if named := bytes.Contains(r.Filter.GetValue(), []byte("ask.500000.")); named != (set == large) || r.Version != want.Resources[i].Version {
+				t.Errorf("%d policies: it names the budget: %v; from scratch it is the same: %v", len(set.Specs()), named, r.Version == want.Resources[i].Version)
+			}
+		}
 	}
 }
 

@@ -49,15 +49,17 @@ func isTraefiks(doc tree.Node) bool {
 
 // Read returns what the HTTPRoutes of the documents say about CORS.
 func Read(docs []tree.Node) source.Config {
-	return Routes(fields.Own(tree.Unlist(docs), Claims), reader{})
+	return Routes(fields.Own(tree.Unlist(docs), Claims), Filters{})
 }
 
-// reader reads the CORS filters alone: they are the same for all listeners.
-type reader struct{}
+// Filters reads the CORS filters alone: they are the same for all listeners.
+type Filters struct{}
 
-func (reader) Key(Rule, Attachment) string { return "" }
+// Key is the same for all listeners.
+func (Filters) Key(Rule, Attachment) string { return "" }
 
-func (reader) Answer(r Rule, _ Attachment) Answer {
+// Answer returns what the CORS filter of a rule does.
+func (Filters) Answer(r Rule, _ Attachment) Answer {
 	report := &fields.Report{System: system}
 	return Answer{CORS: CORS(r, report, Dialect{Origin: origin}), Findings: report.Findings}
 }

@@ -48,7 +48,7 @@ func isValid(valid *regexp.Regexp, text string) bool {
 
 // hasCORS reports whether any annotation looks as if it were about CORS.
 func (i *ingress) hasCORS() bool {
-	return slices.ContainsFunc(i.annotations.Fields(), func(f tree.Field) bool {
+	return slices.ContainsFunc(i.Annotations.Fields(), func(f tree.Field) bool {
 		return strings.HasPrefix(f.Key.Text, prefix) && strings.Contains(strings.ToLower(f.Key.Text), "cors")
 	})
 }
@@ -66,7 +66,7 @@ func hasForeign(annotations tree.Node) bool {
 // foreign tells of snippets for other controllers: F5's nginx.org/location-snippets,
 // haproxy.org/response-set-header.
 func (r *reader) foreign(i *ingress) {
-	for _, f := range i.annotations.Fields() {
+	for _, f := range i.Annotations.Fields() {
 		if isForeign(f) {
 			r.config.Findings = append(r.config.Findings, source.Finding{
 				Fidelity: source.Decide, Place: f.Key.Place, Field: f.Key.Text,
@@ -78,7 +78,7 @@ func (r *reader) foreign(i *ingress) {
 
 // lookalikes tells of annotations that look like those about CORS and are not.
 func (r *reader) lookalikes(i *ingress) {
-	for _, f := range i.annotations.Fields() {
+	for _, f := range i.Annotations.Fields() {
 		full := f.Key.Text
 		name := strings.TrimPrefix(full, prefix)
 		tell := func(message, hint string) {
@@ -133,7 +133,7 @@ func (r *reader) cors(i *ingress) (*source.CORS, []source.Finding) {
 			t.tell(source.Differs, on, "ingress-nginx leaves the application's own CORS headers in answers to other origins; corsgate removes them", "")
 		}
 	case !on.Exists():
-		t.off(source.Decide, i.annotations, prefix+enable+" is missing, so CORS is off today: the policy is off, and has what the other annotations say",
+		t.off(source.Decide, i.Annotations, prefix+enable+" is missing, so CORS is off today: the policy is off, and has what the other annotations say",
 			"remove the line with mode if CORS was meant to be on")
 	case on.String() == "" || !isBool(on.String()):
 		t.off(source.Decide, on, "this is neither true nor false, so CORS is off today: the policy is off", "remove the line with mode if CORS was meant to be on")
@@ -179,7 +179,7 @@ func (t *translation) isTrue(name string, byDefault bool) bool {
 	if n.Exists() {
 		message = "is neither true nor false: ingress-nginx takes it for true"
 	} else {
-		at = t.annotations
+		at = t.Annotations
 	}
 	t.tell(source.Default, at, name+" "+message, "")
 	return byDefault
@@ -197,7 +197,7 @@ func (t *translation) list(name string, valid *regexp.Regexp, byDefault string) 
 		if n.Exists() && text != "" {
 			t.tell(source.Decide, n, "ingress-nginx takes this for invalid, and silently uses its default: "+orNothing(byDefault), "list what is meant in the policy")
 		} else {
-			names.Place = t.annotations.Place()
+			names.Place = t.Annotations.Place()
 		}
 		text = byDefault
 	}
@@ -226,7 +226,7 @@ func (t *translation) maxAge() {
 	case n.Exists():
 		t.tell(source.Decide, n, "this is not a number of seconds: ingress-nginx silently uses its default, 1728000", "write the number that is meant into maxAge")
 	}
-	t.cors.MaxAge = &source.MaxAge{Place: t.annotations.Place(), Seconds: defaultMaxAge, Default: true}
+	t.cors.MaxAge = &source.MaxAge{Place: t.Annotations.Place(), Seconds: defaultMaxAge, Default: true}
 }
 
 func (t *translation) everybody() bool {
@@ -239,8 +239,8 @@ func (t *translation) origins() {
 	n := t.get(origin)
 	text := n.String()
 	if text == "" {
-		t.tell(source.Default, t.annotations, origin+" is not set: ingress-nginx allows every origin", "")
-		t.star(t.annotations.Text())
+		t.tell(source.Default, t.Annotations, origin+" is not set: ingress-nginx allows every origin", "")
+		t.star(t.Annotations.Text())
 		return
 	}
 	valid := isValid(validOrigins, text)

@@ -1,8 +1,10 @@
 package ingressnginx_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,7 +98,7 @@ func differ(t *testing.T, r *rand.Rand, a annotations) {
 	location := a.render() + "proxy_pass UPSTREAM;\n}\n"
 	ask := nginxtest.Start(t, "server {\nlisten LISTEN;\nserver_name a.test;\nlocation \"/api/\" {\n"+location+"location = \"/api\" {\n"+location+"location / { proxy_pass UPSTREAM; }\n}\nserver {\nlisten LISTEN;\nserver_name other.test;\nlocation / { proxy_pass UPSTREAM; }\n}\n")
 	through := importertest.Through(t, result.Policies, importertest.Application)
-	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	pick := func(of ...string) string { return pick(r, of...) }
 	for range 100 {
 		page := importertest.Page{Host: pick("a.test", "a.test", "other.test"), Path: pick("/api", "/api/x", "/apix", "/")}
 		page.Origin, page.Target = pick("https://app.example.com", "http://localhost:3000", "https://a.b.example.com", "https://x.example.com:8443", "https://app.example.org", "https://example.com", "null", "https://evilexample.com", "https://other.test"), "http://"+page.Host
@@ -112,6 +114,188 @@ func differ(t *testing.T, r *rand.Rand, a annotations) {
 				page.Method, page.Host, page.Path, page.Origin, page.Credentials, page.Headers, was, saw, is, sees, a.written, result.Text(), result.Report())
 		}
 	}
+}
+
+// located is a location of nginx, as the controller writes it.
+type located struct {
+	path, kind string
+	by         *served
+	unserved   bool // nothing is behind it
+}
+
+// served is an Ingress of one host.
+type served struct {
+	name, class string
+	annotations *annotations // nil: it has none
+	regex       bool
+	backend     bool // a default one
+	paths       []located
+}
+
+func randomServed(r *rand.Rand, n int) *served {
+	s := &served{name: fmt.Sprintf("i%d", n), regex: r.IntN(6) == 0, backend: r.IntN(6) == 0}
+	if r.IntN(2) == 0 {
+		s.class = "nginx"
+	}
+	if r.IntN(2) == 0 {
+		a := random(r)
+		s.annotations = &a
+	}
+	for range 1 + r.IntN(3) {
+		p := located{path: pick(r, "/", "/api", "/api/v1", "/api/v1/x", "/admin", "/ap", "/b/"), kind: pick(r, "Exact", "Prefix", "Prefix", "ImplementationSpecific"), by: s}
+		if s.regex {
+			p.path, p.kind = pick(r, "/", "/api", "/api(/|$)(.*)", "/admin/(.*)", "/v[0-9]+", "/ap.*"), "ImplementationSpecific"
+		} else if p.kind == "Exact" {
+			p.path = pick(r, "/exact", "/api/exact") // of two locations with the same text, the order counts
+		}
+		s.paths = append(s.paths, p)
+	}
+	return s
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+// text is the object.
+func (s *served) text() string {
+	text := "---\nkind: Ingress\nmetadata:\n  name: " + s.name + "\n  annotations:\n    a: b\n"
+	if s.annotations != nil {
+		text += s.annotations.written
+	}
+	if s.regex {
+		text += "    nginx.ingress.kubernetes.io/use-regex: \"true\"\n"
+	}
+	text += "spec:\n"
+	if s.class != "" {
+		text += "  ingressClassName: " + s.class + "\n"
+	}
+	if s.backend {
+		text += "  defaultBackend: {service: {name: s, port: {number: 80}}}\n"
+	}
+	text += "  rules:\n  - host: a.test\n    http:\n      paths:\n"
+	for _, p := range s.paths {
+		text += fmt.Sprintf("      - {path: '%s', pathType: %s}\n", p.path, p.kind)
+	}
+	return text
+}
+
+// locations is what the controller makes of the Ingresses of a host (createServers,
+// getBackendServers and updateServerLocations of controller.go and location.go).
+func locations(all []*served) (written []located) {
+	root := located{path: "/", kind: "Prefix", by: all[0], unserved: !all[0].backend}
+	list := []located{root}
+	isDefault := true
+	for _, s := range all {
+		for _, p := range s.paths {
+			if p.kind != "Exact" {
+				p.kind = "Prefix" // SetDefaultNGINXPathType
+			}
+			switch k := slices.IndexFunc(list, func(l located) bool { return l.path == p.path && l.kind == p.kind }); {
+			case k < 0:
+				list = append(list, p)
+			case k == 0 && isDefault:
+				list[0], isDefault = p, false
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b located) int {
+		return cmp.Or(len(b.path)-len(a.path), strings.Compare(b.path, a.path))
+	})
+	for _, l := range list {
+		exact := l
+		exact.kind = "Exact"
+		taken := slices.ContainsFunc(list, func(other located) bool { return other.path == l.path && other.kind == "Exact" })
+		if l.kind == "Prefix" && l.path != "/" && !l.by.regex {
+			l.path = strings.TrimSuffix(l.path, "/") + "/"
+		}
+		written = append(written, l)
+		if l.kind == "Prefix" && l.path != "/" && !l.by.regex && !taken {
+			written = append(written, exact)
+		}
+	}
+	return written
+}
+
+// server writes the locations (buildLocation).
+func server(written []located) string {
+	regex := slices.ContainsFunc(written, func(l located) bool { return l.by.regex })
+	var text strings.Builder
+	seen := map[string]bool{}
+	for _, l := range written {
+		where := "\"" + l.path + "\""
+		switch {
+		case regex:
+			where = "~* \"^" + l.path + "\""
+		case l.kind == "Exact":
+			where = "= " + where
+		}
+		if seen[where] {
+			continue // nginx would refuse it
+		}
+		seen[where] = true
+		text.WriteString("location " + where + " {\n")
+		switch {
+		case l.unserved:
+			text.WriteString("return 404;\n}\n")
+			continue
+		case l.by.annotations != nil:
+			text.WriteString(l.by.annotations.render())
+		}
+		text.WriteString("proxy_pass UPSTREAM;\n}\n")
+	}
+	return "server {\nlisten LISTEN;\nserver_name a.test;\n" + text.String() + "}\n"
+}
+
+// TestSeveralDifferential asks nginx with what the controller writes for several Ingresses of a
+// host, and the imported policies.
+func TestSeveralDifferential(t *testing.T) {
+	nginxtest.Missing(t)
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { several(t, rand.New(rand.NewPCG(seed, 2))) })
+	}
+}
+
+func several(t *testing.T, r *rand.Rand) {
+	var all []*served
+	var input strings.Builder
+	for n := range 1 + r.IntN(4) {
+		s := randomServed(r, n)
+		all = append(all, s)
+		input.WriteString(s.text())
+	}
+	config, err := importertest.Documents(ingressnginx.Read)([]source.File{{Path: "ingress.yaml", Text: []byte(input.String())}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := importer.Translate(importer.Options{}, config)
+	conf := server(locations(all))
+	ask := nginxtest.Start(t, conf)
+	through := importertest.Through(t, result.Policies, importertest.Application)
+	for range 60 {
+		page := importertest.Page{Host: "a.test", Path: pick(r, "/", "/x", "/api", "/api/", "/api/x", "/apix", "/api/v1", "/api/v1/x", "/api/v1/x/y", "/API", "/admin", "/admin/x", "/Admin/x", "/ap", "/ap/x", "/v1", "/b", "/b/", "/b/x", "/exact", "/exact/x", "/api/exact")}
+		page.Origin, page.Target = pick(r, "https://app.example.com", "http://localhost:3000", "https://x.example.com", "https://app.example.org", "https://other.test"), "http://"+page.Host
+		page.Method = pick(r, "GET", "PUT")
+		if ask("GET", page.Host, page.Path, nil).Status != http.StatusOK {
+			continue // nothing is there, or a redirect
+		}
+		was, _ := page.Reads(ask)
+		is, _ := page.Reads(through)
+		if was != is && !tellsOfPath(result, page.Path, is) {
+			t.Fatalf("%s %s of %s\nnginx allows it: %v; corsgate: %v\n%s\n%s\n%s%s", page.Method, page.Path, page.Origin, was, is, input.String(), conf, result.Text(), result.Report())
+		}
+	}
+}
+
+// tellsOfPath reports whether the report tells that a policy decides otherwise about a path.
+func tellsOfPath(r importer.Result, path string, wider bool) bool {
+	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
+		begin, _, _ := strings.Cut(strings.TrimPrefix(f.Value, "^"), "(")
+		begin, _, _ = strings.Cut(begin, "[")
+		begin = strings.TrimRight(strings.TrimSuffix(begin, ".*"), "/")
+		if f.Field != "paths" || !strings.HasPrefix(strings.ToLower(path), begin) {
+			return false
+		}
+		return !wider || f.Fidelity == source.Decide || f.Fidelity == source.Widened || strings.Contains(f.Message, "covered, too")
+	})
 }
 
 // FuzzRead is for annotations, snippets and surroundings of any kind.

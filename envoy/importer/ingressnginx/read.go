@@ -3,10 +3,10 @@ package ingressnginx
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -22,23 +22,21 @@ func Claims(doc tree.Node) bool {
 	return len(annotated(doc)) > 0 || doc.Field("kind").String() == "Ingress" && hasForeign(doc.Field("metadata", "annotations"))
 }
 
+var controller = kubernetes.Controller{Class: "nginx", Name: "ingress-nginx"}
+
 // ownClass reports whether an Ingress says that ingress-nginx serves it. A class without
 // "nginx" in its name may be of any controller.
 func ownClass(doc tree.Node) bool {
-	class := cmp.Or(doc.Field("spec", "ingressClassName").String(),
-		doc.Field("metadata", "annotations").Field(classAnnotation).String())
-	return strings.Contains(class, "nginx")
+	return slices.ContainsFunc(kubernetes.Ingresses([]tree.Node{doc}), func(i *kubernetes.Ingress) bool {
+		return kubernetes.Classes{}.Serves(i.Class().String(), controller) == kubernetes.Yes
+	})
 }
-
-const classAnnotation = "kubernetes.io/ingress.class"
 
 // class is the class of an Ingress, or of the values of a chart.
 func (i *ingress) class() (class tree.Node) {
-	if class = i.annotations.Field(classAnnotation); class.Exists() {
-		return class
-	}
 	for _, n := range i.around {
-		for _, at := range []tree.Node{n.Field("spec", "ingressClassName"), n.Field("ingressClassName"), n.Field("className")} {
+		object := kubernetes.Ingress{Object: tree.Object{Node: n}, Annotations: i.Annotations}
+		for _, at := range []tree.Node{object.Class(), n.Field("ingressClassName"), n.Field("className")} {
 			if at.String() != "" {
 				return at
 			}
@@ -47,25 +45,20 @@ func (i *ingress) class() (class tree.Node) {
 	return class
 }
 
-// others are controllers that people name their classes after.
-var others = regexp.MustCompile(`(?i)\b(traefik|alb|kong|haproxy|istio|contour|gce|azure-application-gateway|ambassador|cilium|apisix|voyager|skipper|tyk|citrix|openshift)\b`)
-
 // servedByOther reports whether another controller serves an Ingress, and tells. A class that
 // is not known may be one of ingress-nginx.
 func (r *reader) servedByOther(i *ingress) bool {
 	class := i.class()
-	controller, listed := r.controllers[class.String()]
-	switch {
-	case class.String() == "":
+	switch r.classes.Serves(class.String(), controller) {
+	case kubernetes.Yes:
 		return false
-	case listed && strings.HasSuffix(controller, "/ingress-nginx"), !listed && strings.Contains(class.String(), "nginx"):
-		return false
-	case !listed && !others.MatchString(class.String()):
-		if i.hasCORS() {
+	case kubernetes.Maybe:
+		if class.Exists() && i.hasCORS() {
 			r.tell(source.Decide, class, "the class does not say whether ingress-nginx serves this: read as if it did", "remove the policy if another controller does")
 		}
 		return false
-	case i.hasCORS() || slices.ContainsFunc(snippetNames, func(name string) bool { return isAboutCORS(i.get(name).String()) }):
+	}
+	if i.hasCORS() || slices.ContainsFunc(snippetNames, func(name string) bool { return isAboutCORS(i.get(name).String()) }) {
 		r.tell(source.Decide, class, "by its class another controller serves this, for which the annotations of ingress-nginx do nothing: there is no policy",
 			"import it without the class if ingress-nginx serves it")
 	}
@@ -77,7 +70,7 @@ func (r *reader) servedByOther(i *ingress) bool {
 func annotated(n tree.Node) (found []ingress) {
 	for _, f := range n.Fields() {
 		if strings.HasPrefix(f.Key.Text, prefix) {
-			return []ingress{{annotations: n}}
+			return []ingress{{Ingress: kubernetes.Ingress{Annotations: n}}}
 		}
 	}
 	for _, f := range n.Fields() {
@@ -94,61 +87,87 @@ func annotated(n tree.Node) (found []ingress) {
 
 // ingress is a set of annotations and where they hold.
 type ingress struct {
-	annotations tree.Node
-	around      []tree.Node // the mappings that the annotations are in, inmost first
-	name        string
-	created     string
-	rules       []rule
-	// regex says that nginx takes the paths of this host for regexes.
-	regex bool
+	kubernetes.Ingress
+	around  []tree.Node // the mappings that the annotations are in, inmost first
+	name    string
+	created string
 }
 
-// rule is what an Ingress says of one host; "" is every host.
-type rule struct {
-	host  source.Text
-	paths []source.Path
-}
-
-// Read reads the Ingresses of ingress-nginx.
+// Read reads the Ingresses of ingress-nginx. Those without annotations count, too: those of
+// another Ingress do not hold for them.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{controllers: map[string]string{}}
+	r := &reader{classes: kubernetes.ClassesOf(docs), regex: map[string]bool{}, config: source.Config{Choose: choose}}
+	all := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
 	var ingresses []*ingress
 	for _, doc := range docs {
-		if doc.Field("kind").String() == "IngressClass" {
-			r.controllers[doc.Field("metadata", "name").String()] = doc.Field("spec", "controller").String()
+		found := annotated(doc)
+		if len(found) == 0 && doc.Field("kind").String() == "Ingress" {
+			bare := &ingress{Ingress: kubernetes.Ingress{Annotations: doc.Field("metadata", "annotations")}, around: []tree.Node{doc}}
+			r.foreign(bare)
+			if all.Has(doc) {
+				ingresses = append(ingresses, bare)
+			}
 		}
-		if doc.Field("kind").String() == "Ingress" && len(annotated(doc)) == 0 && (ownClass(doc) || hasForeign(doc.Field("metadata", "annotations"))) {
-			ingresses = append(ingresses, &ingress{annotations: doc.Field("metadata", "annotations"), around: []tree.Node{doc}})
-		}
-		for _, i := range annotated(doc) {
-			ingresses = append(ingresses, &i)
+		for _, i := range found {
+			r.foreign(&i)
+			if !r.servedByOther(&i) {
+				ingresses = append(ingresses, &i)
+			}
 		}
 	}
-	for _, i := range ingresses {
-		r.foreign(i)
-	}
-	ingresses = slices.DeleteFunc(ingresses, r.servedByOther)
 	for _, i := range ingresses {
 		i.surroundings(r)
 	}
-	// Of two Ingresses with the same path, the older one has it.
+	r.all(ingresses)
+	r.config.Findings = append(r.config.Findings, all.Beside("ingress-nginx", r.config.Routes)...)
+	return r.config
+}
+
+// all reads Ingresses. Of two with the same path, the older one has it.
+func (r *reader) all(ingresses []*ingress) {
 	slices.SortStableFunc(ingresses, func(a, b *ingress) int {
 		if a.created == "" || b.created == "" {
 			return 0
 		}
 		return strings.Compare(a.created, b.created)
 	})
+	r.enforceRegexes(ingresses)
 	for _, i := range ingresses {
-		i.regex = slices.ContainsFunc(ingresses, func(other *ingress) bool { return other.enforcesRegex() && sharesHost(i, other) })
 		r.ingress(i)
 	}
-	return r.config
+	r.defaults(ingresses)
+}
+
+// defaults reads the default backends: of a host, the first Ingress says what has the paths
+// that no other has.
+func (r *reader) defaults(ingresses []*ingress) {
+	seen := map[string]bool{}
+	for _, i := range ingresses {
+		for _, rule := range i.Rules {
+			host := hostOf(rule)
+			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
+				return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
+			})
+			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
+				route.Hosts = []string{host}
+				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
+				route.CORS, _ = r.cors(i)
+				r.add(route)
+			}
+			seen[host] = true
+		}
+	}
 }
 
 type reader struct {
-	config      source.Config
-	controllers map[string]string // by the names of IngressClasses
+	config  source.Config
+	classes kubernetes.Classes
+	// regex says of which hosts nginx takes the paths for regexes.
+	regex map[string]bool
 }
+
+// hostOf is the host of a rule in lower case; "" is every host.
+func hostOf(rule kubernetes.Rule) string { return strings.ToLower(rule.Host.Text) }
 
 func (r *reader) tell(f source.Fidelity, at tree.Node, message, hint string) {
 	r.config.Findings = append(r.config.Findings, finding(f, at, message, hint))
@@ -168,11 +187,11 @@ func finding(f source.Fidelity, at tree.Node, message, hint string) source.Findi
 }
 
 // get returns an annotation.
-func (i *ingress) get(name string) tree.Node { return i.annotations.Field(prefix + name) }
+func (i *ingress) get(name string) tree.Node { return i.Annotations.Field(prefix + name) }
 
 // place is where the annotations begin, else the Ingress.
 func (i *ingress) place() source.Place {
-	if at := i.annotations.Place(); at.Line > 0 {
+	if at := i.Annotations.Place(); at.Line > 0 {
 		return at
 	}
 	return i.around[0].Place()
@@ -184,29 +203,25 @@ func (i *ingress) surroundings(r *reader) {
 	for _, n := range i.around {
 		i.name = cmp.Or(i.name, n.Field("metadata", "name").String(), n.Field("name").String())
 		i.created = cmp.Or(i.created, n.Field("metadata", "creationTimestamp").String())
-		if len(i.rules) > 0 {
+		if len(i.Rules) > 0 {
 			continue
 		}
-		for _, rules := range []tree.Node{n.Field("spec", "rules"), n.Field("rules")} {
-			for _, item := range rules.Items() {
-				i.rules = append(i.rules, rule{item.Field("host").Text(), paths(item.Field("http", "paths"))})
-			}
-		}
+		i.Rules = append(kubernetes.Rules(n.Field("spec", "rules")), kubernetes.Rules(n.Field("rules"))...)
 		for _, item := range n.Field("hosts").Items() { // as charts have it
 			host := item.Text()
 			if item.IsMapping() {
 				host = item.Field("host").Text()
 			}
-			i.rules = append(i.rules, rule{host, paths(item.Field("paths"))})
+			i.Rules = append(i.Rules, kubernetes.Rule{Host: host, Paths: kubernetes.Paths(item.Field("paths"))})
 		}
 		for _, name := range []string{"host", "hostname"} {
-			if host := n.Field(name); host.IsText() && len(i.rules) == 0 {
-				i.rules = append(i.rules, rule{host.Text(), paths(n.Field("paths"))})
+			if host := n.Field(name); host.IsText() && len(i.Rules) == 0 {
+				i.Rules = append(i.Rules, kubernetes.Rule{Host: host.Text(), Paths: kubernetes.Paths(n.Field("paths"))})
 			}
 		}
 	}
-	if len(i.rules) == 0 {
-		i.rules = []rule{{}}
+	if len(i.Rules) == 0 {
+		i.Rules = []kubernetes.Rule{{}}
 	}
 	i.aliases(r)
 }
@@ -221,75 +236,74 @@ func (i *ingress) aliases(r *reader) {
 		case strings.HasPrefix(text, "~"):
 			r.tell(source.Decide, alias, "a policy's hosts are names, not regexes: this one is left out", "")
 		default:
-			for _, have := range slices.Clone(i.rules) {
-				i.rules = append(i.rules, rule{source.Text{Place: alias.Place(), Text: text}, have.paths})
+			for _, have := range slices.Clone(i.Rules) {
+				i.Rules = append(i.Rules, kubernetes.Rule{Host: source.Text{Place: alias.Place(), Text: text}, Paths: have.Paths})
 			}
 		}
 	}
 }
 
-func paths(list tree.Node) (found []source.Path) {
-	for _, item := range list.Items() {
-		p := source.Path{Text: item.Text(), Kind: source.StringPath}
-		if item.IsMapping() {
-			p.Text = item.Field("path").Text()
+// pathsOf returns the paths of a rule as the controller reads them: what is not exact is a prefix
+// of whole segments (SetDefaultNGINXPathType, updateServerLocations). Regexes are compared from
+// the beginning on and without case (buildLocation).
+func (r *reader) pathsOf(rule kubernetes.Rule) (all []source.Path) {
+	regex := r.regex[hostOf(rule)]
+	for _, p := range rule.EachPath() {
+		path := p.Path
+		path.Text.Text = cmp.Or(path.Text.Text, "/")
+		if path.Kind == source.StringPath {
+			path.Kind = source.Segments
 		}
-		switch kind := item.Field("pathType").String(); kind {
-		case "Exact":
-			p.Kind = source.ExactPath
-		case "Prefix":
-			p.Kind = source.Segments
+		if regex {
+			path.Text.Text, path.Kind, path.Search, path.Fold = "^"+path.Text.Text, source.RegexPath, true, true
 		}
-		if p.Text.Text == "" || p.Text.Text == "/" && p.Kind != source.ExactPath {
-			return nil // every path
-		}
-		found = append(found, p)
+		all = append(all, path)
 	}
-	return found
+	return all
 }
 
-// enforcesRegex reports whether an Ingress makes nginx take the paths of its hosts for
-// regexes (enforceRegexModifier).
-func (i *ingress) enforcesRegex() bool {
-	if i.get("use-regex").True() {
-		return true
-	}
-	target := i.get("rewrite-target").String()
-	return target != "" && slices.ContainsFunc(i.rules, func(r rule) bool {
-		return len(r.paths) == 0 && target != "/" || slices.ContainsFunc(r.paths, func(p source.Path) bool { return p.Text.Text != target })
-	})
-}
-
-func sharesHost(a, b *ingress) bool {
-	return slices.ContainsFunc(a.rules, func(r rule) bool {
-		return slices.ContainsFunc(b.rules, func(s rule) bool { return r.host.Text == s.host.Text })
-	})
-}
-
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9/_~.-]*$`)
-
-// rest is what a path of a regex may end with, so that the whole is a prefix.
-var rest = regexp.MustCompile(`(\(/\|\$\)\(\.\*\)|/?\(\.\*\)|/?\.\*)$`)
-
-// asRegex returns the paths as nginx reads them if they are regexes: without case, and
-// any text may follow.
-func asRegex(list []source.Path) (found []source.Path) {
-	for _, p := range list {
-		text := rest.ReplaceAllString(p.Text.Text, "")
-		segments := strings.HasPrefix(p.Text.Text[len(text):], "(/|$)")
+// choose returns the location that nginx takes. Of regexes it is the first one: the controller
+// writes the longest first, and of several the last one in the alphabet. Of others it is the
+// exact path, or the longest prefix.
+func choose(matching []source.Match) int {
+	best := 0
+	for k, m := range matching {
+		text, other := m.Path.Text.Text, matching[best].Path.Text.Text
 		switch {
-		case text == "" || text == "/":
-			return nil
-		case segments && plainPath.MatchString(text):
-			p.Text.Text, p.Kind = text, source.Segments
-		case plainPath.MatchString(text):
-			p.Text.Text, p.Kind = text, source.StringPath
-		default:
-			p.Text.Text, p.Kind = "(?i)^"+p.Text.Text, source.RegexPath
+		case m.Path.Kind != source.RegexPath:
+			return source.Longest(matching)
+		case len(text) > len(other), len(text) == len(other) && text > other:
+			best = k
 		}
-		found = append(found, p)
 	}
-	return found
+	return best
+}
+
+// enforceRegexes finds the hosts whose paths nginx takes for regexes, since one of their
+// locations has them (enforceRegexModifier). A path that an older Ingress has is no location.
+func (r *reader) enforceRegexes(ingresses []*ingress) {
+	type location struct {
+		host, path string
+		exact      bool
+	}
+	taken := map[location]bool{}
+	for _, i := range ingresses {
+		for _, rule := range i.Rules {
+			for _, p := range rule.EachPath() {
+				at := location{hostOf(rule), cmp.Or(p.Text.Text, "/"), p.Kind == source.ExactPath}
+				if !taken[at] && i.enforcesRegex(at.path) {
+					r.regex[at.host] = true
+				}
+				taken[at] = true
+			}
+		}
+	}
+}
+
+// enforcesRegex reports whether the annotations make a path a regex.
+func (i *ingress) enforcesRegex(path string) bool {
+	target := i.get("rewrite-target").String()
+	return i.get("use-regex").True() || target != "" && target != path
 }
 
 // ingress reads one.
@@ -303,28 +317,46 @@ func (r *reader) ingress(i *ingress) {
 	}
 	base := source.Route{Name: i.name, Place: i.place()}
 	base.CORS, base.Findings = r.cors(i)
-	for _, rule := range i.rules {
+	for _, rule := range i.Rules {
 		route := base
 		if route.Name == "" {
-			route.Name = rule.host.Text
+			route.Name = rule.Host.Text
 		}
-		if rule.host.Text != "" {
-			route.Hosts = []string{strings.ToLower(rule.host.Text)}
+		if host := hostOf(rule); host != "" {
+			route.Hosts = []string{host}
 		}
-		route.Paths = rule.paths
-		if i.regex {
-			route.Paths = asRegex(rule.paths)
-		}
-		r.add(route)
+		route.Paths = r.pathsOf(rule)
+		r.addEach(route)
 	}
 	r.snippets(i)
+}
+
+// addEach adds a route, once for each path if these are regexes: each has a place of its own in
+// their order.
+func (r *reader) addEach(route source.Route) {
+	paths := route.Paths
+	if !slices.ContainsFunc(paths, func(p source.Path) bool { return p.Kind == source.RegexPath }) {
+		r.add(route)
+		return
+	}
+	for _, p := range paths {
+		route.Paths = []source.Path{p}
+		r.add(route)
+		route.Findings = nil
+	}
+}
+
+// alike reports whether two paths are the same, wherever they stand.
+func alike(a, b source.Path) bool {
+	a.Place = b.Place
+	return a == b
 }
 
 // add adds a route, or its host to one that is the same but for that.
 func (r *reader) add(route source.Route) {
 	for k := range r.config.Routes {
 		same := &r.config.Routes[k]
-		if same.Place == route.Place && len(same.Hosts) > 0 && len(route.Hosts) > 0 && slices.Equal(same.Paths, route.Paths) {
+		if same.Place == route.Place && len(same.Hosts) > 0 && len(route.Hosts) > 0 && slices.EqualFunc(same.Paths, route.Paths, alike) {
 			same.Hosts = append(same.Hosts, route.Hosts...)
 			return
 		}

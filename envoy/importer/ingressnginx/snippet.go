@@ -46,17 +46,14 @@ func (r *reader) snippet(i *ingress, n tree.Node) {
 		r.tell(source.Differs, n, "the controller writes snippets into nginx.conf only if its option allow-snippet-annotations is on, which it is not by default since v1.9: taken for on", "")
 	}
 	for _, found := range config.Routes {
-		for _, rule := range i.rules {
+		for _, rule := range i.Rules {
 			route := found
 			route.Name = i.name
-			if rule.host.Text != "" {
-				route.Hosts = []string{strings.ToLower(rule.host.Text)}
+			if host := hostOf(rule); host != "" {
+				route.Hosts = []string{host}
 			}
 			if len(route.Paths) == 0 && !strings.HasSuffix(n.Path(), "server-snippet") {
-				route.Paths = rule.paths
-				if i.regex {
-					route.Paths = asRegex(rule.paths)
-				}
+				route.Paths = r.pathsOf(rule)
 			}
 			r.add(route)
 		}

@@ -123,13 +123,33 @@ func (d declarative) route(r tree.Node, service []scope) {
 	for _, h := range r.Field("hosts").Entries() {
 		l.host(h)
 	}
-	for _, p := range r.Field("paths").Entries() {
-		l.route.Paths = append(l.route.Paths, d.path(p))
-	}
 	l.conditions(r)
-	d.lanes = append(d.lanes, l)
+	d.add(l, r)
 	for _, p := range r.Field("plugins").Items() {
 		d.plugin(p, own)
+	}
+}
+
+// add adds a lane, or two if it has regexes besides other paths: each kind counts by itself.
+func (d declarative) add(l lane, r tree.Node) {
+	var regexes []source.Path
+	priority, _ := strconv.Atoi(r.Field("regex_priority").String())
+	for _, n := range r.Field("paths").Entries() {
+		p := d.path(n)
+		if p.Kind == source.RegexPath {
+			d.regexPriorities[p.Place] = priority
+			regexes = append(regexes, p)
+			continue
+		}
+		l.route.Paths = append(l.route.Paths, p)
+	}
+	if len(regexes) == 0 || len(l.route.Paths) > 0 {
+		d.lanes = append(d.lanes, l)
+	}
+	if len(regexes) > 0 {
+		l.again = len(l.route.Paths) > 0
+		l.route.Paths = regexes
+		d.lanes = append(d.lanes, l)
 	}
 }
 
@@ -156,15 +176,15 @@ func (d declarative) path(n tree.Node) source.Path {
 	if !isRegex && (!d.patterns || plainPath.MatchString(expr)) {
 		return source.Path{Text: n.Text(), Kind: source.StringPath}
 	}
-	return regexPath(n, expr)
+	return regexPath(n.Text(), expr)
 }
 
 // regexPath is a regex for the beginning of the path.
-func regexPath(n tree.Node, expr string) source.Path {
+func regexPath(at source.Text, expr string) source.Path {
 	if !strings.HasSuffix(expr, "$") && !strings.HasSuffix(expr, ".*") {
 		expr += ".*"
 	}
-	return source.Path{Text: source.Text{Place: n.Place(), Text: expr}, Kind: source.RegexPath}
+	return source.Path{Text: source.Text{Place: at.Place, Text: expr}, Kind: source.RegexPath}
 }
 
 // conditions reads what a route wants besides host and path. Its protocols and what it does

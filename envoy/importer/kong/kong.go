@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 	"github.com/corsgate/corsgate/policy"
@@ -36,7 +37,8 @@ func Claims(doc tree.Node) bool {
 // Read returns what the cors plugins of the documents do.
 func Read(docs []tree.Node) source.Config {
 	docs = fields.Own(tree.Unlist(docs), Claims)
-	var c config
+	c := config{ranks: map[source.Place]rank{}, regexPriorities: map[source.Place]int{}, ages: map[source.Place]int{}}
+	c.result.Choose = c.choose
 	for _, doc := range docs {
 		if o, ok := tree.ObjectOf(doc); ok {
 			c.object(o)
@@ -46,6 +48,7 @@ func Read(docs []tree.Node) source.Config {
 	}
 	c.kubernetes(docs)
 	c.answer()
+	c.result.Findings = append(c.result.Findings, c.ingresses.Beside(system, c.result.Routes)...)
 	return c.result
 }
 
@@ -69,13 +72,19 @@ type plugin struct {
 type lane struct {
 	route  source.Route
 	scopes []scope
+	again  bool // it is the rest of a lane, which has told everything
 }
 
 // config is what the documents have.
 type config struct {
-	plugins []*plugin
-	lanes   []lane
-	result  source.Config
+	plugins   []*plugin
+	lanes     []lane
+	ingresses kubernetes.Group
+	result    source.Config
+	// ranks are those of Kong's own routes by place. regexPriorities are those of paths by
+	// place, and ages say which ones are older; a route without paths has its own place.
+	ranks                 map[source.Place]rank
+	regexPriorities, ages map[source.Place]int
 }
 
 // tell adds a finding that belongs to no route.
@@ -148,44 +157,70 @@ func (c *config) answer() {
 	var parts []part
 	varied := false
 	for _, l := range c.lanes {
+		c.rankLane(&l.route)
 		p := c.effective(l)
-		parts = join(parts, part{l.route, p})
+		parts = c.join(parts, part{l.route, p, l.again})
 		varied = varied || p != global
 	}
 	// A global plugin alone answers all routes alike.
 	if global == nil || varied {
 		for _, p := range parts {
 			c.add(p.route, p.plugin)
+			if p.again {
+				c.result.Routes[len(c.result.Routes)-1].Findings = nil
+			}
 		}
 	}
 	if global != nil {
 		everywhere.route.Place = global.entity.Place()
+		c.ranks[everywhere.route.Place] = rank{weight: -1} // it is behind all routes
 		c.add(everywhere.route, global)
 	}
+	c.acrossHosts()
 	c.alone()
+}
+
+func (c *config) rankLane(r *source.Route) {
+	c.ranks[r.Place] = rankOf(r)
+	c.ages[r.Place] = len(c.ages)
+	for _, p := range r.Paths {
+		c.ages[p.Place] = len(c.ages)
+	}
 }
 
 // part is a route with the plugin that holds for it.
 type part struct {
 	route  source.Route
 	plugin *plugin
+	again  bool
 }
 
-// join adds a part, or its paths to one with the same plugin and the same hosts.
-func join(parts []part, p part) []part {
+// join adds a part, or its paths to one with the same plugin and the same hosts, if all of them
+// count alike.
+func (c *config) join(parts []part, p part) []part {
 	i := slices.IndexFunc(parts, func(q part) bool {
-		return q.plugin == p.plugin && slices.Equal(q.route.Hosts, p.route.Hosts) && len(q.route.Conditions)+len(p.route.Conditions) == 0
+		return q.plugin == p.plugin && slices.Equal(q.route.Hosts, p.route.Hosts) && len(q.route.Conditions)+len(p.route.Conditions) == 0 &&
+			c.kindOf(q.route.Paths) == c.kindOf(p.route.Paths)
 	})
 	if i < 0 {
 		return append(parts, p)
 	}
 	parts[i].route.Findings = append(parts[i].route.Findings, p.route.Findings...)
-	if len(parts[i].route.Paths) == 0 || len(p.route.Paths) == 0 {
-		parts[i].route.Paths = nil
-	} else {
-		parts[i].route.Paths = append(parts[i].route.Paths, p.route.Paths...)
-	}
+	parts[i].route.Paths = append(parts[i].route.Paths, p.route.Paths...)
 	return parts
+}
+
+// pathKind is how paths count.
+type pathKind struct {
+	some, regex bool
+	priority    int
+}
+
+func (c *config) kindOf(paths []source.Path) (k pathKind) {
+	if k.some = len(paths) > 0; k.some {
+		k.regex, k.priority = isRegex(paths[0]), c.regexPriorities[paths[0].Place]
+	}
+	return k
 }
 
 // add adds a route with the plugin that holds for it, which may be none.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -16,11 +17,7 @@ const annotation = "konghq.com/plugins"
 // "namespace:name", and of the cluster.
 func annotated(o tree.Object) []scope {
 	var all []scope
-	text := o.Field("metadata", "annotations", annotation).String()
-	for name := range strings.SplitSeq(text, ",") {
-		if name = strings.TrimSpace(name); name == "" {
-			continue
-		}
+	for _, name := range listed(o.Field("metadata", "annotations", annotation)) {
 		namespace, other, found := strings.Cut(name, ":")
 		if !found {
 			namespace, other = o.Namespace, name
@@ -31,6 +28,12 @@ func annotated(o tree.Object) []scope {
 }
 
 func pluginScope(namespace, name string) scope { return scope("KongPlugin " + namespace + "/" + name) }
+
+// IsPlugin reports whether a document is a cors plugin for objects of Kubernetes.
+func IsPlugin(doc tree.Node) bool {
+	o, ok := tree.ObjectOf(doc)
+	return ok && strings.HasSuffix(o.Group, "konghq.com") && o.Field("plugin").String() == pluginName
+}
 
 // object reads a KongPlugin, or tells of an object of Kong that it does not know.
 func (c *config) object(o tree.Object) {
@@ -97,82 +100,79 @@ func (c *config) kubernetes(docs []tree.Node) {
 	if len(c.plugins) == 0 {
 		return
 	}
-	var ingresses []tree.Object
-	classes := map[string]bool{"": true} // those of Kong
-	for _, doc := range docs {
-		if o, ok := tree.ObjectOf(doc); ok && o.Kind == "Ingress" {
-			ingresses = append(ingresses, o)
-			classes[classOf(o)] = classes[classOf(o)] || strings.Contains(classOf(o), "kong") || namesPlugins(o, services)
+	ingresses := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
+	for _, i := range ingresses.Own {
+		c.lanes = append(c.lanes, lanesOf(i, services)...)
+	}
+	for _, i := range ingresses.Others {
+		for _, l := range lanesOf(i, nil) {
+			l.scopes = nil
+			c.lanes = append(c.lanes, l)
 		}
 	}
-	for _, o := range ingresses {
-		if classes[classOf(o)] {
-			c.ingress(o, services)
-		}
-	}
+	c.ingresses = ingresses
 	routes := gatewayapi.Routes(docs, annotations{c, services})
 	c.result.Routes = append(c.result.Routes, routes.Routes...)
 	c.result.Findings = append(c.result.Findings, routes.Findings...)
 }
 
-func classOf(o tree.Object) string {
-	return o.Field("spec", "ingressClassName").String() + o.Field("metadata", "annotations", "kubernetes.io/ingress.class").String()
-}
+var controller = kubernetes.Controller{Class: "kong", Name: "kong"}
 
 // namesPlugins reports whether an Ingress or one of its services names plugins.
-func namesPlugins(o tree.Object, services map[string][]scope) bool {
-	return len(annotated(o)) > 0 || slices.ContainsFunc(o.Field("spec", "rules").Items(), func(rule tree.Node) bool {
-		return slices.ContainsFunc(rule.Field("http", "paths").Items(), func(p tree.Node) bool { return len(services[serviceOf(o, p)]) > 0 })
+func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {
+	return len(annotated(i.Object)) > 0 || slices.ContainsFunc(i.Rules, func(rule kubernetes.Rule) bool {
+		return slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return len(services[serviceOf(i, p)]) > 0 })
 	})
 }
 
 // serviceOf returns the namespace and the name of the service behind a path of an Ingress.
-func serviceOf(o tree.Object, path tree.Node) string {
-	return o.Namespace + "/" + path.Field("backend", "service", "name").String()
+func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
+	return i.Namespace + "/" + kubernetes.ServiceOf(p.Item.Field("backend"))
 }
 
-// ingress reads an Ingress.
-func (c *config) ingress(o tree.Object, services map[string][]scope) {
-	own := annotated(o)
-	for _, rule := range o.Field("spec", "rules").Items() {
-		for _, p := range rule.Field("http", "paths").Items() {
-			service := services[serviceOf(o, p)]
-			l := lane{route: source.Route{Name: o.Name, Place: p.Place()}, scopes: append(append(append([]scope{}, own...), service...), everything)}
-			if host := rule.Field("host").String(); host != "" {
-				l.route.Hosts = []string{host}
-			}
-			for alias := range strings.SplitSeq(o.Field("metadata", "annotations", "konghq.com/host-aliases").String(), ",") {
-				if alias = strings.TrimSpace(alias); alias != "" && len(l.route.Hosts) > 0 {
-					l.route.Hosts = append(l.route.Hosts, alias)
-				}
+// lanesOf returns the lanes of an Ingress, one for each path.
+func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
+	for _, rule := range i.Rules {
+		for _, p := range rule.Paths {
+			service := services[serviceOf(i, p)]
+			l := lane{route: source.Route{Name: i.Name, Place: p.Item.Place()}, scopes: append(append(annotated(i.Object), service...), everything)}
+			if host := rule.Host.Text; host != "" {
+				l.route.Hosts = append([]string{host}, listed(i.Annotations.Field("konghq.com/host-aliases"))...)
 			}
 			l.route.Paths = ingressPath(p)
-			if m := o.Field("metadata", "annotations", "konghq.com/methods"); m.Exists() {
+			if m := i.Annotations.Field("konghq.com/methods"); m.Exists() {
 				l.condition(m, "methods "+m.String())
 			}
-			c.lanes = append(c.lanes, l)
+			all = append(all, l)
 		}
 	}
+	if backend := i.DefaultBackend(); backend.Exists() {
+		service := services[i.Namespace+"/"+kubernetes.ServiceOf(backend)]
+		all = append(all, lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)})
+	}
+	return all
 }
 
-// ingressPath reads the path of an Ingress. Behind "/~" it is a regex.
-func ingressPath(p tree.Node) []source.Path {
-	path := p.Field("path")
-	if !path.Exists() {
-		return nil
-	}
-	kind := source.StringPath
-	switch p.Field("pathType").String() {
-	case "Prefix":
-		kind = source.Segments
-	case "Exact":
-		kind = source.ExactPath
-	default:
-		if expr, isRegex := strings.CutPrefix(path.String(), "/~"); isRegex {
-			return []source.Path{regexPath(path, expr)}
+// listed returns the entries of a text with commas.
+func listed(n tree.Node) (all []string) {
+	for entry := range strings.SplitSeq(n.String(), ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			all = append(all, entry)
 		}
 	}
-	return []source.Path{{Text: path.Text(), Kind: kind}}
+	return all
+}
+
+// ingressPath is the path of a lane. Behind "/~" it is a regex.
+func ingressPath(p kubernetes.Path) []source.Path {
+	expr, isRegex := strings.CutPrefix(p.Text.Text, "/~")
+	switch {
+	case p.Text.Text == "":
+		return nil
+	case isRegex && p.Kind == source.StringPath:
+		return []source.Path{regexPath(p.Text, expr)}
+	}
+	return []source.Path{p.Path}
 }
 
 // annotations reads the plugins that HTTPRoutes and their services name.
@@ -185,14 +185,14 @@ type annotations struct {
 func (annotations) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "" }
 
 // Answer returns what the plugins of a rule do.
-func (a annotations) Answer(r gatewayapi.Rule, _ gatewayapi.Attachment) gatewayapi.Answer {
+func (a annotations) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
 	l := lane{scopes: append(annotated(r.Route), everything)}
 	for _, backend := range r.Field("backendRefs").Items() {
 		l.scopes = append(l.scopes, a.services[r.Route.Namespace+"/"+backend.Field("name").String()]...)
 	}
 	p := a.effective(l)
 	if p == nil {
-		return gatewayapi.Answer{}
+		return gatewayapi.Filters{}.Answer(r, at)
 	}
 	route := a.with(source.Route{}, p)
 	return gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,8 +52,8 @@ func program(t *testing.T) string {
 	return path
 }
 
-// start starts the program with a list of settings, and returns how the host N.test answers.
-func start(t *testing.T, settings string) importertest.Send {
+// start starts the program with its input, and returns how it answers.
+func start(t *testing.T, input string) importertest.Send {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "traefik") // short, for a socket's path
 	if err != nil {
@@ -61,7 +62,7 @@ func start(t *testing.T, settings string) importertest.Send {
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	socket := filepath.Join(folder, "s")
 	cmd := exec.Command(program(t), socket)
-	cmd.Stdin = strings.NewReader(settings)
+	cmd.Stdin = strings.NewReader(input)
 	return importertest.Serve(t, cmd, socket)
 }
 
@@ -104,7 +105,7 @@ func TestDifferential(t *testing.T) {
 	for range 300 {
 		all = append(all, r.settings())
 	}
-	ask := start(t, "- "+strings.Join(all, "\n- ")+"\n")
+	ask := start(t, "settings:\n- "+strings.Join(all, "\n- ")+"\n")
 	same, excused := 0, 0
 	for i, settings := range all {
 		s, e := differ(t, r, ask, i, settings)
@@ -161,6 +162,192 @@ func excuses(r importer.Result, was, is bool) bool {
 		default:
 			return f.Fidelity == source.Narrowed || f.Fidelity == source.Decide
 		}
+	})
+}
+
+// routed is a router of a file.
+type routed struct {
+	hosts       []string // none: every host
+	path, kind  string   // kind is a matcher; none: every path
+	condition   bool
+	priority    int
+	entryPoints []string
+	middleware  string
+	name        string
+}
+
+// The middlewares of routers.
+var routedMiddlewares = map[string]string{
+	"app":      "{accessControlAllowOriginList: ['https://app.example.com'], accessControlAllowMethods: [PUT]}",
+	"everyone": "{accessControlAllowOriginList: ['*'], accessControlAllowMethods: [GET]}",
+}
+
+var rooms = []string{"web", "websecure"}
+
+func (r random) router(n int) routed {
+	rt := routed{name: fmt.Sprintf("r%d", n), middleware: pick(r, "app", "everyone", "", "", "redirect")}
+	rt.hosts = pick(r, []string{"a.test"}, []string{"a.test"}, []string{"a.test", "b.test"}, []string{"b.test"}, []string{"*.test"}, nil)
+	rt.kind = pick(r, "", "PathPrefix", "PathPrefix", "Path", "PathRegexp")
+	switch rt.kind {
+	case "PathPrefix", "Path":
+		rt.path = pick(r, "/", "/api", "/api/v1", "/admin", "/adm")
+	case "PathRegexp":
+		rt.path = pick(r, "/admin", "^/api", "^/api(/|$)", "^/(a|b)", "(?i)^/api/v1$", "/v1/.*$", "^/adm.*$")
+	}
+	rt.condition = r.IntN(12) == 0
+	if r.IntN(3) == 0 {
+		rt.priority = 1 + r.IntN(60)
+	}
+	rt.entryPoints = pick(r, nil, nil, []string{"web"}, []string{"websecure"}, rooms)
+	return rt
+}
+
+func (rt routed) rule() string {
+	var all []string
+	switch len(rt.hosts) {
+	case 1:
+		all = append(all, "Host(`"+rt.hosts[0]+"`)")
+	case 2:
+		all = append(all, "(Host(`"+rt.hosts[0]+"`) || Host(`"+rt.hosts[1]+"`))")
+	}
+	if rt.kind != "" {
+		all = append(all, rt.kind+"(`"+rt.path+"`)")
+	}
+	if rt.condition {
+		all = append(all, "!Header(`X-A`, `b`)")
+	}
+	if all == nil {
+		return "PathPrefix(`/`)"
+	}
+	return strings.Join(all, " && ")
+}
+
+// file is the router in Traefik's file.
+func (rt routed) file() string {
+	text := "    " + rt.name + ": {rule: '" + rt.rule() + "'"
+	if rt.priority != 0 {
+		text += fmt.Sprintf(", priority: %d", rt.priority)
+	}
+	if rt.entryPoints != nil {
+		text += ", entryPoints: [" + strings.Join(rt.entryPoints, ", ") + "]"
+	}
+	if rt.middleware != "" {
+		text += ", middlewares: [" + rt.middleware + "]"
+	}
+	return text + "}\n"
+}
+
+// program is the router in the input of the program.
+func (rt routed) program() string {
+	text := fmt.Sprintf("  - {rule: '%s', priority: %d", rt.rule(), rt.priority)
+	switch rt.middleware {
+	case "":
+	case "redirect":
+		text += ", redirects: true"
+	default:
+		text += ", headers: " + routedMiddlewares[rt.middleware]
+	}
+	return text + "}\n"
+}
+
+// isNear reports whether a finding about a router may be about a path of a host.
+func (rt routed) isNear(host, path string) bool {
+	begin := strings.TrimPrefix(strings.TrimPrefix(rt.path, "(?i)"), "^")
+	if k := strings.IndexAny(begin, "(.$"); k >= 0 {
+		begin = begin[:k]
+	}
+	isHost := rt.hosts == nil || slices.Contains(rt.hosts, host) || rt.hosts[0] == "*.test"
+	return isHost && strings.Contains(strings.ToLower(path), strings.TrimSuffix(begin, "/"))
+}
+
+// TestRoutersDifferential asks the muxer of Traefik at each entry point, and the imported
+// policies.
+func TestRoutersDifferential(t *testing.T) {
+	if os.Getenv("CORSGATE_TEST") != "full" {
+		t.Skip("Traefik takes minutes to build once: set CORSGATE_TEST=full")
+	}
+	const seeds = 400
+	var all [][]routed
+	var input strings.Builder
+	input.WriteString("muxers:\n")
+	for seed := range uint64(seeds) {
+		r := random{rand.New(rand.NewPCG(seed, 3))}
+		var routers []routed
+		for n := range 1 + r.IntN(5) {
+			routers = append(routers, r.router(n))
+		}
+		all = append(all, routers)
+		for _, room := range rooms {
+			fmt.Fprintf(&input, "  %d %s:\n", seed, room)
+			for _, rt := range routers {
+				if rt.entryPoints == nil || slices.Contains(rt.entryPoints, room) {
+					input.WriteString(rt.program())
+				}
+			}
+		}
+	}
+	ask := start(t, input.String())
+	same, excused := 0, 0
+	for seed, routers := range all {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			s, e := differRouters(t, random{rand.New(rand.NewPCG(uint64(seed), 4))}, ask, seed, routers)
+			same, excused = same+s, excused+e
+		})
+	}
+	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
+	if !t.Failed() && same < 4*excused {
+		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
+	}
+}
+
+func differRouters(t *testing.T, r random, ask importertest.Send, seed int, routers []routed) (same, excused int) {
+	text := "http:\n  routers:\n"
+	for _, rt := range routers {
+		text += rt.file()
+	}
+	text += "  middlewares:\n    redirect: {redirectScheme: {scheme: https}}\n"
+	for _, name := range []string{"app", "everyone"} {
+		text += "    " + name + ": {headers: " + routedMiddlewares[name] + "}\n"
+	}
+	config, err := importertest.Documents(traefik.Read)([]source.File{{Path: "dynamic.yaml", Text: []byte(text)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := importer.Translate(importer.Options{}, config)
+	through := importertest.Through(t, result.Policies, importertest.Application)
+	for range 60 {
+		room := pick(r, rooms...)
+		enter := func(method, host, path string, headers browser.Headers) browser.Response {
+			return ask(method, host, path, append(slices.Clone(headers), browser.Header{Name: "X-Muxer", Value: fmt.Sprintf("%d %s", seed, room)}))
+		}
+		page := importertest.Page{Host: pick(r, "a.test", "a.test", "b.test", "c.test"), Path: pick(r, "/", "/x", "/api", "/api/", "/api/x", "/apix", "/api/v1", "/API/v1", "/api/v1/x", "/admin", "/admin/x", "/adminx", "/x/admin", "/adm", "/b", "/xv1/v1/y")}
+		page.Origin, page.Target, page.Method = pick(r, "https://app.example.com", "https://other.test"), "http://"+page.Host, pick(r, "GET", "PUT")
+		if enter("GET", page.Host, page.Path, nil).Status != http.StatusOK {
+			continue // nobody answers, or a redirect
+		}
+		was, _ := page.Reads(enter)
+		is, _ := page.Reads(through)
+		switch {
+		case was == is:
+			same++
+		case excusesRouter(result, routers, page, is):
+			excused++
+		default:
+			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, room, was, is, text, result.Text(), result.Report())
+		}
+	}
+	return same, excused
+}
+
+// excusesRouter reports whether the report has a word for a difference, about one of the routers
+// that have to do with the request.
+func excusesRouter(r importer.Result, routers []routed, page importertest.Page, wider bool) bool {
+	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
+		n := f.Line - 3 // the first router is in the third line
+		if n < 0 || n >= len(routers) || !routers[n].isNear(page.Host, page.Path) {
+			return false
+		}
+		return f.Fidelity == source.Widened || f.Fidelity == source.Decide || !wider && f.Fidelity == source.Differs && f.Field != "accessControlAllowOriginList"
 	})
 }
 

@@ -2,6 +2,7 @@ package traefik
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -43,8 +44,13 @@ type labels struct {
 }
 
 func (l *labels) walk(n tree.Node) {
+	if isDisabled(n) {
+		l.tell(source.Dropped, source.Text{Place: n.Place()}, "traefik.enable", "Traefik leaves out what has these labels, so they do nothing", "")
+		return
+	}
 	if n.IsText() {
 		l.lines(n)
+		l.entryPoints.argument(n.String())
 	}
 	for _, f := range n.Fields() {
 		if strings.HasPrefix(strings.ToLower(f.Key.Text), "traefik.") && f.IsText() {
@@ -60,6 +66,14 @@ func (l *labels) walk(n tree.Node) {
 		}
 		l.walk(item)
 	}
+}
+
+// isDisabled reports whether n is labels that have Traefik leave a container out.
+func isDisabled(n tree.Node) bool {
+	return slices.ContainsFunc(n.Items(), func(item tree.Node) bool { return strings.EqualFold(item.String(), "traefik.enable=false") }) ||
+		slices.ContainsFunc(n.Fields(), func(f tree.Field) bool {
+			return strings.EqualFold(f.Key.Text, "traefik.enable") && f.IsText() && !f.True()
+		})
 }
 
 // lines reads labels that stand one after the other in a text, which is one value to YAML.
@@ -111,7 +125,7 @@ func (l *labels) router(name, field string, value source.Text) {
 		}
 	}
 	if rt == nil {
-		rt = &router{name: name, place: value.Place}
+		rt = &router{name: name, place: value.Place, labels: true}
 		l.routers = append(l.routers, rt)
 	}
 	switch field {
@@ -119,6 +133,14 @@ func (l *labels) router(name, field string, value source.Text) {
 		rt.rule = value
 	case "middlewares":
 		rt.middlewares = splitList(value.Text)
+	case "entrypoints":
+		rt.entryPoints = splitList(value.Text)
+	case "parentrefs":
+		for _, name := range splitList(value.Text) {
+			rt.parents = append(rt.parents, source.Text{Place: value.Place, Text: "the router " + name + " before it"})
+		}
+	case "tls":
+		rt.tls = value.Text != "false"
 	case "priority":
 		if l.priorities == nil {
 			l.priorities = map[*router]string{}
@@ -139,6 +161,8 @@ func (l *labels) middleware(name string, field []string, value source.Text) {
 		l.middlewares = append(l.middlewares, m)
 	}
 	switch {
+	case field[0] == "redirectscheme":
+		m.redirects = true
 	case field[0] == "chain":
 		m.chain, m.headers = append(m.chain, splitList(value.Text)...), nil
 	case field[0] != "headers" || len(field) < 2:

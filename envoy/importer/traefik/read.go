@@ -4,11 +4,11 @@ package traefik
 
 import (
 	"cmp"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -24,32 +24,13 @@ func Claims(doc tree.Node) bool {
 
 func isGroup(group string) bool { return group == "traefik.io" || group == "traefik.containo.us" }
 
-const useAnnotation = "traefik.ingress.kubernetes.io/router.middlewares"
-
-func usesMiddleware(doc tree.Node) bool {
-	return doc.Field("metadata", "annotations").Field(useAnnotation).Exists()
-}
-
 // middleware is one that has to do with CORS, or a chain of others.
 type middleware struct {
 	name, namespace string
 	place           source.Place
 	headers         settings
 	chain           []string
-}
-
-// router is what sends requests through middlewares.
-type router struct {
-	name        string
-	place       source.Place
-	rule        source.Text
-	hosts       []string // of an object that has no rule
-	paths       []source.Path
-	conditions  []source.Text
-	priority    int
-	middlewares []string
-	namespace   string
-	every       bool // it is an entry point, which every router has before it
+	redirects       bool // it is plain, and redirects to HTTPS
 }
 
 type reader struct {
@@ -57,41 +38,36 @@ type reader struct {
 	middlewares []*middleware
 	plain       []*middleware // those that have nothing to do with CORS
 	routers     []*router
+	entryPoints entryPoints
 	used        map[*middleware]bool
 	ruled       map[source.Place]bool // of routers with a rule
+	nameless    int                   // routers without one
 }
 
 // Read reads documents: objects of Kubernetes, files of Traefik, compose files with labels,
 // and parts of them.
 func Read(docs []tree.Node) source.Config {
 	r := collect(docs)
-	r.used, r.ruled = map[*middleware]bool{}, map[source.Place]bool{}
-	slices.SortStableFunc(r.routers, func(a, b *router) int { return cmp.Compare(b.priority, a.priority) })
-	for _, rt := range r.routers {
-		r.router(rt)
-	}
+	served := r.ingresses(docs)
+	r.route()
+	r.config.Findings = append(r.config.Findings, served.Beside("Traefik", r.config.Routes)...)
+	r.httpRoutes(docs)
 	r.unused()
 	return r.config
 }
 
-// choose takes the longest path up to the first router with a rule, since these are in the order
-// of their priorities.
+// choose takes the first router with a rule, since these are in the order of their priorities,
+// and of the Gateway API's routes behind them the one with the longest path.
 func (r *reader) choose(matching []source.Match) int {
-	best := 0
-	for i, m := range matching {
-		if m.Length > matching[best].Length {
-			best = i
-		}
-		if r.ruled[m.Route.Place] {
-			break
-		}
+	if r.ruled[matching[0].Route.Place] {
+		return 0
 	}
-	return best
+	return source.Longest(matching)
 }
 
 // collect finds the middlewares and routers of documents.
 func collect(docs []tree.Node) *reader {
-	r := &reader{}
+	r := &reader{entryPoints: entryPoints{}, used: map[*middleware]bool{}, ruled: map[source.Place]bool{}}
 	r.config.Choose = r.choose
 	for _, doc := range docs {
 		o, isObject := tree.ObjectOf(doc)
@@ -100,11 +76,7 @@ func collect(docs []tree.Node) *reader {
 			r.middleware(o.Name, o.Namespace, o.Field("spec"))
 		case isObject && isGroup(o.Group) && o.Kind == "IngressRoute":
 			r.ingressRoute(o)
-		case isObject && isGroup(o.Group):
-		case isObject && o.Kind == "HTTPRoute" && refersToMiddleware(doc):
-			r.httpRoute(o)
-		case isObject && usesMiddleware(doc):
-			r.ingress(o)
+		case isObject && (isGroup(o.Group) || o.Kind == "HTTPRoute" || o.Kind == "Ingress"):
 		default:
 			r.labels(doc)
 			r.walk(doc, doc.Field("metadata", "name").String())
@@ -129,7 +101,7 @@ func (r *reader) walk(n tree.Node, name string) {
 			r.middlewares = append(r.middlewares, &middleware{name: name, place: f.Place(), chain: names(field(f.Node, "middlewares"))})
 		case key == "middlewares" && f.IsMapping():
 			for _, m := range f.Fields() {
-				r.plain = append(r.plain, &middleware{name: m.Key.Text})
+				r.plain = append(r.plain, &middleware{name: m.Key.Text, redirects: field(m.Node, "redirectScheme").Exists()})
 			}
 			r.walk(f.Node, f.Key.Text)
 		case key == "routers" && f.IsMapping():
@@ -138,8 +110,9 @@ func (r *reader) walk(n tree.Node, name string) {
 			}
 		case key == "entrypoints" && f.IsMapping():
 			for _, e := range f.Fields() {
-				if list := e.Field("http", "middlewares"); list.IsList() {
-					r.routers = append(r.routers, &router{name: e.Key.Text, place: list.Place(), middlewares: names(list), every: true})
+				http := field(e.Node, "http")
+				r.entryPoints[e.Key.Text] = entryPoint{
+					middlewares: names(field(http, "middlewares")), redirects: field(http, "redirections").Exists(), byDefault: field(e.Node, "asDefault").True(),
 				}
 			}
 		case key == "spec":
@@ -173,6 +146,7 @@ func (r *reader) middleware(name, namespace string, spec tree.Node) {
 	case hasCORS(spec.Field("headers")):
 		m.headers, m.place = settingsOf(spec.Field("headers")), spec.Field("headers").Place()
 	default:
+		m.redirects = spec.Field("redirectScheme").Exists()
 		r.plain = append(r.plain, m)
 		return
 	}
@@ -208,7 +182,10 @@ func splitList(text string) (all []string) {
 
 func (r *reader) ingressRoute(o tree.Object) {
 	for _, n := range o.Field("spec", "routes").Items() {
-		rt := &router{name: o.Name, namespace: o.Namespace, place: n.Place(), rule: n.Field("match").Text()}
+		rt := &router{
+			name: o.Name, place: n.Place(), rule: n.Field("match").Text(),
+			entryPoints: names(o.Field("spec", "entryPoints")), tls: o.Field("spec", "tls").Exists(), parents: parents(o.Field("spec", "parentRefs")),
+		}
 		for _, m := range n.Field("middlewares").Items() {
 			rt.middlewares = append(rt.middlewares, reference(m, o.Namespace))
 		}
@@ -217,46 +194,13 @@ func (r *reader) ingressRoute(o tree.Object) {
 	}
 }
 
-// rank is the priority: the length of the rule, if none is set.
-func (rt *router) rank(text string) {
-	rt.priority = len(rt.rule.Text)
-	if _, err := fmt.Sscan(text, &rt.priority); err != nil || rt.priority == 0 {
-		rt.priority = len(rt.rule.Text)
-	}
-}
-
 func (r *reader) fileRouter(f tree.Field) {
-	rt := &router{name: f.Key.Text, place: f.Key.Place, rule: field(f.Node, "rule").Text(), middlewares: names(field(f.Node, "middlewares"))}
+	rt := &router{
+		name: f.Key.Text, place: f.Key.Place, rule: field(f.Node, "rule").Text(), middlewares: names(field(f.Node, "middlewares")),
+		entryPoints: names(field(f.Node, "entryPoints")), tls: field(f.Node, "tls").Exists(), parents: parents(field(f.Node, "parentRefs")),
+	}
 	rt.rank(field(f.Node, "priority").String())
 	r.routers = append(r.routers, rt)
-}
-
-// ingress reads an Ingress whose annotation names middlewares.
-func (r *reader) ingress(o tree.Object) {
-	use := o.Field("metadata", "annotations").Field(useAnnotation)
-	rules := o.Field("spec", "rules").Items()
-	if len(rules) == 0 {
-		r.routers = append(r.routers, &router{name: o.Name, place: use.Place(), middlewares: splitList(use.String())})
-	}
-	for _, rule := range rules {
-		rt := &router{name: o.Name, place: use.Place(), middlewares: splitList(use.String())}
-		if host := rule.Field("host").String(); host != "" {
-			rt.hosts = []string{host}
-		}
-		for _, item := range rule.Field("http", "paths").Items() {
-			p := source.Path{Text: item.Field("path").Text(), Kind: source.StringPath}
-			switch item.Field("pathType").String() {
-			case "Exact":
-				p.Kind = source.ExactPath
-			case "Prefix":
-				p.Kind = source.Segments
-			}
-			if p.Text.Text != "" {
-				rt.paths = append(rt.paths, p)
-			}
-		}
-		r.routers = append(r.routers, rt)
-	}
 }
 
 // refersToMiddleware reports whether a route of the Gateway API has a filter that is a
@@ -275,35 +219,33 @@ func extensions(rule tree.Node, namespace string) (names []string) {
 	return names
 }
 
-// httpRoute reads a route of the Gateway API.
-func (r *reader) httpRoute(o tree.Object) {
-	var hosts []string
-	for _, h := range o.Field("spec", "hostnames").Items() {
-		hosts = append(hosts, h.String())
+// httpRoutes reads the routes of the Gateway API, if any of them has a middleware.
+func (r *reader) httpRoutes(docs []tree.Node) {
+	routes := slices.DeleteFunc(slices.Clone(docs), func(doc tree.Node) bool {
+		o, ok := tree.ObjectOf(doc)
+		return !ok || o.Group != gatewayapi.Group && o.Kind != "HTTPRoute"
+	})
+	if slices.ContainsFunc(routes, refersToMiddleware) {
+		found := gatewayapi.Routes(routes, filters{r})
+		r.config.Routes = append(r.config.Routes, found.Routes...)
+		r.config.Findings = append(r.config.Findings, found.Findings...)
 	}
-	for _, rule := range o.Field("spec", "rules").Items() {
-		matches := rule.Field("matches").Items()
-		if len(matches) == 0 {
-			matches = []tree.Node{{}}
-		}
-		for _, m := range matches {
-			rt := &router{name: o.Name, namespace: o.Namespace, place: rule.Place(), hosts: hosts, middlewares: extensions(rule, o.Namespace)}
-			if p := m.Field("path"); p.Exists() {
-				path := source.Path{Text: p.Field("value").Text()}
-				switch p.Field("type").String() {
-				case "Exact":
-					path.Kind = source.ExactPath
-				case "RegularExpression":
-					path.Kind = source.RegexPath
-				}
-				rt.paths = []source.Path{path}
-			}
-			for _, other := range m.Others("path") {
-				rt.conditions = append(rt.conditions, source.Text{Place: other.Place(), Text: other.Key.Text})
-			}
-			r.routers = append(r.routers, rt)
-		}
+}
+
+// filters reads the middlewares that the rules of HTTPRoutes refer to.
+type filters struct{ *reader }
+
+// Key is the same for all listeners.
+func (filters) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "" }
+
+// Answer returns what the middlewares of a rule do.
+func (f filters) Answer(rule gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
+	a := f.answer(rule.Place(), extensions(rule.Node, rule.Route.Namespace))
+	if a.acting == nil {
+		standard := gatewayapi.Filters{}.Answer(rule, at)
+		return gatewayapi.Answer{CORS: standard.CORS, Findings: append(a.findings, standard.Findings...)}
 	}
+	return gatewayapi.Answer{CORS: a.cors, Findings: a.findings}
 }
 
 // find returns the middleware that a router names: with the provider behind "@", and with
@@ -323,12 +265,15 @@ func find(list []*middleware, name string) *middleware {
 	return nil
 }
 
+// maxChain bounds how chains nest.
+const maxChain = 20
+
 // acting returns the middlewares with CORS that names lead to, outermost first.
 func (r *reader) acting(names []string, depth int) (all []*middleware) {
 	for _, name := range names {
 		m := find(r.middlewares, name)
 		switch {
-		case m == nil || depth > 20:
+		case m == nil || depth > maxChain:
 		case m.chain != nil:
 			r.used[m] = true
 			all = append(all, r.acting(m.chain, depth+1)...)
@@ -339,14 +284,14 @@ func (r *reader) acting(names []string, depth int) (all []*middleware) {
 	return all
 }
 
-// missing returns the names that lead to no middleware of the input.
-func (r *reader) missing(names []string, depth int) (left []string) {
+// gone returns the names that lead to no middleware of the input.
+func (r *reader) gone(names []string, depth int) (left []string) {
 	for _, name := range names {
 		switch m := find(r.middlewares, name); {
 		case m == nil && find(r.plain, name) == nil:
 			left = append(left, name)
-		case m != nil && depth <= 20:
-			left = append(left, r.missing(m.chain, depth+1)...)
+		case m != nil && depth <= maxChain:
+			left = append(left, r.gone(m.chain, depth+1)...)
 		}
 	}
 	return left
@@ -355,48 +300,24 @@ func (r *reader) missing(names []string, depth int) (left []string) {
 // noCORS finds names of middlewares that probably do something else.
 var noCORS = regexp.MustCompile(`(?i)auth|compress|gzip|strip|prefix|redirect|rate|limit|allow-?list|white-?list|retry|buffer|circuit|errors`)
 
-// tellMissing tells of middlewares that are not in the input.
-func (r *reader) tellMissing(rt *router, route *source.Route) {
-	for _, name := range r.missing(rt.middlewares, 0) {
+// missing tells of middlewares that are not in the input.
+func (r *reader) missing(place source.Place, names []string) (findings []source.Finding) {
+	for _, name := range r.gone(names, 0) {
 		f := source.Finding{
-			Fidelity: source.Decide, Place: rt.place, Field: "middlewares", Value: name,
+			Fidelity: source.Decide, Place: place, Field: "middlewares", Value: name,
 			Message: "this middleware is not in the input, so what it says about CORS is not known", Hint: "import it together with the router",
 		}
 		if noCORS.MatchString(name) {
 			f.Fidelity = source.Differs
 		}
-		route.Findings = append(route.Findings, f)
+		findings = append(findings, f)
 	}
+	return findings
 }
 
-func (r *reader) router(rt *router) {
-	acting := r.acting(rt.middlewares, 0)
-	route := source.Route{Name: rt.name, Place: rt.place}
-	if len(acting) > 0 {
-		for _, m := range acting {
-			r.used[m] = true
-		}
-		route.CORS, route.Findings = acting[0].cors()
-		if len(acting) > 1 {
-			route.Findings = append(route.Findings, source.Finding{
-				Fidelity: source.Decide, Place: rt.place, Field: "middlewares", Value: acting[1].name,
-				Message: "the router has several middlewares with CORS: the policy has what the first one, " + acting[0].name + ", says",
-			})
-		}
-	}
-	r.tellMissing(rt, &route)
-	switch {
-	case rt.every:
-		if route.CORS != nil || len(route.Findings) > 0 {
-			r.config.Routes = append(r.config.Routes, route)
-		}
-	case rt.rule.Text == "":
-		route.Hosts, route.Paths, route.Conditions = rt.hosts, rt.paths, rt.conditions
-		r.config.Routes = append(r.config.Routes, route)
-	default:
-		r.ruled[route.Place] = true
-		r.config.Routes = append(r.config.Routes, routesOf(route, rt.rule)...)
-	}
+// tell adds a finding that belongs to no route.
+func (r *reader) tell(f source.Fidelity, at source.Text, field, message, hint string) {
+	r.config.Findings = append(r.config.Findings, source.Finding{Fidelity: f, Place: at.Place, Field: field, Value: at.Text, Message: message, Hint: hint})
 }
 
 // unused tells of the middlewares that no router has.

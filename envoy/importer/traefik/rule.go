@@ -2,7 +2,9 @@ package traefik
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -13,10 +15,23 @@ type term struct {
 	hosts      []string
 	paths      []source.Path
 	conditions []source.Text
+	hostExprs  []hostExpr
+}
+
+// hostExpr is a regex for hosts, which is a condition.
+type hostExpr struct {
+	*regexp.Regexp
+	text source.Text
+}
+
+// alternative is one of a rule, and what is among its conditions about the host: the last ones.
+type alternative struct {
+	route     source.Route
+	hostExprs []hostExpr
 }
 
 // routesOf returns the routes of a rule, one for each of its alternatives.
-func routesOf(route source.Route, rule source.Text) (routes []source.Route) {
+func routesOf(route source.Route, rule source.Text) (routes []alternative) {
 	p := &parser{rule: rule, rest: rule.Text}
 	terms := p.or()
 	if p.skip(); p.err == "" && p.rest != "" {
@@ -28,24 +43,36 @@ func routesOf(route source.Route, rule source.Text) (routes []source.Route) {
 			Message: "the rule is not understood (" + p.err + "): there is no policy for it", Hint: "write hosts and paths into a policy by hand",
 		})
 		route.CORS = nil
-		route.Conditions = []source.Text{rule}
-		return []source.Route{route}
+		route.Conditions = append(slices.Clone(route.Conditions), rule)
+		return []alternative{{route: route}}
 	}
 	for _, t := range terms {
 		r := route
-		r.Hosts, r.Paths, r.Conditions = t.hosts, t.paths, t.conditions
-		if k := len(routes) - 1; k >= 0 && slices.Equal(routes[k].Hosts, r.Hosts) && len(r.Conditions)+len(routes[k].Conditions) == 0 &&
-			len(r.Paths) > 0 && len(routes[k].Paths) > 0 {
-			routes[k].Paths = append(routes[k].Paths, r.Paths...)
-			continue
-		} else if k >= 0 && slices.Equal(routes[k].Paths, r.Paths) && len(r.Conditions)+len(routes[k].Conditions) == 0 &&
-			len(r.Hosts) > 0 && len(routes[k].Hosts) > 0 {
-			routes[k].Hosts = append(routes[k].Hosts, r.Hosts...)
-			continue
+		r.Hosts, r.Paths, r.Conditions = t.hosts, t.paths, append(slices.Clone(route.Conditions), t.conditions...)
+		for _, e := range t.hostExprs {
+			r.Conditions = append(r.Conditions, e.text)
 		}
-		routes = append(routes, r)
+		if len(routes) == 0 || !join(&routes[len(routes)-1].route, r) {
+			routes = append(routes, alternative{r, t.hostExprs})
+			route.Findings = nil
+		}
 	}
 	return routes
+}
+
+// join adds the hosts or the paths of a route to one that is the same but for these.
+func join(to *source.Route, r source.Route) bool {
+	switch {
+	case len(r.Conditions)+len(to.Conditions) > 0:
+		return false
+	case slices.Equal(to.Hosts, r.Hosts) && len(r.Paths) > 0 && len(to.Paths) > 0:
+		to.Paths = append(slices.Clone(to.Paths), r.Paths...)
+	case slices.Equal(to.Paths, r.Paths) && len(r.Hosts) > 0 && len(to.Hosts) > 0:
+		to.Hosts = append(slices.Clone(to.Hosts), r.Hosts...)
+	default:
+		return false
+	}
+	return true
 }
 
 // maxTerms bounds the alternatives of a rule.
@@ -108,7 +135,7 @@ func (p *parser) and() []term {
 
 // with joins two conjunctions. Two hosts, or two paths, cannot both be in a policy.
 func (t term) with(u term) term {
-	out := term{hosts: t.hosts, paths: t.paths, conditions: append(slices.Clone(t.conditions), u.conditions...)}
+	out := term{hosts: t.hosts, paths: t.paths, conditions: append(slices.Clone(t.conditions), u.conditions...), hostExprs: append(slices.Clone(t.hostExprs), u.hostExprs...)}
 	if len(out.hosts) == 0 {
 		out.hosts = u.hosts
 	} else if len(u.hosts) > 0 {
@@ -172,10 +199,14 @@ func (p *parser) matcher() []term {
 			t.hosts = append(t.hosts, strings.ToLower(arg))
 			continue
 		case "HostRegexp":
-			if !slices.Contains([]string{".+", ".*", "^.+$", "^.*$", "{any:.+}", "{any:.*}", "{catchall:.*}", "{host:.+}"}, arg) {
-				return []term{p.condition(before)}
+			if slices.Contains([]string{".+", ".*", "^.+$", "^.*$", "{any:.+}", "{any:.*}", "{catchall:.*}", "{host:.+}"}, arg) {
+				continue
 			}
-			continue
+			found := p.condition(before)
+			if expr, err := regexp.Compile(arg); err == nil && !isTemplate && len(args) == 1 {
+				found = term{hostExprs: []hostExpr{{expr, found.conditions[0]}}}
+			}
+			return []term{found}
 		case "Path":
 			path.Kind = source.ExactPath
 		case "PathPrefix":
@@ -185,7 +216,7 @@ func (p *parser) matcher() []term {
 				continue
 			}
 		case "PathRegexp":
-			path.Kind = source.RegexPath
+			path.Kind, path.Search, isTemplate = source.RegexPath, true, false
 		default:
 			return []term{p.condition(before)}
 		}
@@ -209,6 +240,11 @@ func (p *parser) args() (all []string) {
 		if p.rest == "" || !strings.ContainsRune("`\"'", rune(p.rest[0])) {
 			p.fail("an argument has no quotes")
 			return nil
+		}
+		if text, err := strconv.QuotedPrefix(p.rest); err == nil && p.rest[0] == '"' {
+			unquoted, _ := strconv.Unquote(text)
+			all, p.rest = append(all, unquoted), p.rest[len(text):]
+			continue
 		}
 		end := strings.IndexByte(p.rest[1:], p.rest[0])
 		if end < 0 {

@@ -1,0 +1,338 @@
+package traefik
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/envoy/importer/fields"
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
+	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
+)
+
+// router is what sends requests through middlewares.
+type router struct {
+	name        string
+	place       source.Place
+	rule        source.Text
+	priority    int
+	middlewares []string
+	entryPoints []string // none: the default ones
+	tls         bool
+	parents     []source.Text // routers that come before it
+	labels      bool          // it is of the labels of a container
+	ingress     *kubernetes.Ingress
+	bare        bool // Traefik perhaps does not serve it
+}
+
+// rank is the priority: the length of the rule, if none is set.
+func (rt *router) rank(text string) {
+	rt.priority = len(rt.rule.Text)
+	if _, err := fmt.Sscan(text, &rt.priority); err != nil || rt.priority == 0 {
+		rt.priority = len(rt.rule.Text)
+	}
+}
+
+// answer is what a router does about CORS.
+type answer struct {
+	acting    *middleware // nil: nothing
+	redirects bool        // requests in plain text, to HTTPS
+	cors      *source.CORS
+	findings  []source.Finding
+}
+
+// answer finds out what the middlewares of a router, and those of its entry points, do.
+func (r *reader) answer(place source.Place, names []string) (a answer) {
+	acting := r.acting(names, 0)
+	if len(acting) > 0 {
+		for _, m := range acting {
+			r.used[m] = true
+		}
+		a.acting = acting[0]
+		a.cors, a.findings = a.acting.cors()
+		if len(acting) > 1 {
+			a.findings = append(a.findings, source.Finding{
+				Fidelity: source.Decide, Place: place, Field: "middlewares", Value: acting[1].name,
+				Message: "the router has several middlewares with CORS: the policy has what the first one, " + a.acting.name + ", says",
+			})
+		}
+	}
+	a.redirects = r.redirects(names, 0)
+	a.findings = append(a.findings, r.missing(place, names)...)
+	return a
+}
+
+var redirecting = regexp.MustCompile(`(?i)redirect`)
+
+// redirects reports whether one of the middlewares sends requests to HTTPS. Of one that is not
+// in the input, its name says so.
+func (r *reader) redirects(names []string, depth int) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		m, plain := find(r.middlewares, name), find(r.plain, name)
+		switch {
+		case m != nil:
+			return depth <= maxChain && r.redirects(m.chain, depth+1)
+		case plain != nil:
+			return plain.redirects
+		}
+		return redirecting.MatchString(name)
+	})
+}
+
+// lane is one of the alternatives of a router's rule.
+type lane struct {
+	*router
+	answer
+	alternative
+	worlds
+}
+
+// worlds are where a router takes requests: at some entry points, with or without TLS. A nil
+// list is all of them.
+type worlds struct {
+	entryPoints []string
+	tls         bool
+}
+
+// within reports whether all that w takes is where the other takes requests, too.
+func (w worlds) within(other worlds) bool {
+	if w.tls != other.tls && (w.entryPoints == nil || other.entryPoints == nil) {
+		return false
+	}
+	return other.entryPoints == nil || w.entryPoints != nil && !slices.ContainsFunc(w.entryPoints, func(name string) bool { return !slices.Contains(other.entryPoints, name) })
+}
+
+// apart reports whether no request comes to both.
+func (w worlds) apart(other worlds) bool {
+	if w.entryPoints == nil || other.entryPoints == nil {
+		return w.tls != other.tls
+	}
+	return !slices.ContainsFunc(w.entryPoints, func(name string) bool { return slices.Contains(other.entryPoints, name) })
+}
+
+// besides says where w takes requests and the other does not.
+func (w worlds) besides(other worlds) string {
+	left := slices.DeleteFunc(slices.Clone(w.entryPoints), func(name string) bool { return slices.Contains(other.entryPoints, name) })
+	switch {
+	case len(left) > 0:
+		return "at the entry point " + strings.Join(left, ", ")
+	case w.tls != other.tls && w.tls:
+		return "with TLS"
+	case w.tls != other.tls:
+		return "without TLS"
+	}
+	return "at other entry points"
+}
+
+// worldsOf returns where a router takes requests. nowhere says that all its entry points
+// redirect.
+func (r *reader) worldsOf(rt *router) (w worlds, nowhere bool) {
+	w = worlds{rt.entryPoints, rt.tls}
+	if w.entryPoints == nil {
+		w.entryPoints = r.entryPoints.byDefault()
+	}
+	if w.entryPoints == nil {
+		return w, false
+	}
+	w.entryPoints = slices.DeleteFunc(slices.Clone(w.entryPoints), func(name string) bool { return r.entryPoints[name].redirects })
+	return w, len(w.entryPoints) == 0
+}
+
+// route makes routes of the routers: of those that match, Traefik takes the one with the
+// highest priority.
+func (r *reader) route() {
+	slices.SortStableFunc(r.routers, func(a, b *router) int { return cmp.Compare(b.priority, a.priority) })
+	var lanes []*lane
+	for _, rt := range r.routers {
+		a := r.answer(rt.place, r.namesOf(rt))
+		w, nowhere := r.worldsOf(rt)
+		switch route := (source.Route{Name: rt.name, Place: rt.place, CORS: a.cors, Findings: a.findings}); {
+		case nowhere:
+			r.tell(source.Dropped, rt.rule, "entryPoints", "each of its entry points redirects all requests, so this does nothing", "")
+		case rt.rule.Text == "":
+			r.withoutRule(rt, route)
+		default:
+			route.Conditions = rt.parents
+			for _, alternative := range routesOf(route, rt.rule) {
+				lanes = append(lanes, &lane{rt, a, alternative, w})
+			}
+		}
+	}
+	var before *lane
+	for _, l := range acrossHosts(compare(lanes)) {
+		r.ruled[l.place] = true
+		if before != nil && before.joins(l) {
+			r.config.Routes[len(r.config.Routes)-1] = before.route
+			continue
+		}
+		r.config.Routes = append(r.config.Routes, l.route)
+		before = l
+	}
+}
+
+// namesOf returns the middlewares of a router, outermost first.
+func (r *reader) namesOf(rt *router) []string {
+	if rt.bare {
+		return nil
+	}
+	return append(r.entryPoints.middlewares(rt.entryPoints), rt.middlewares...)
+}
+
+// joins adds the hosts or the paths of the next lane if it is of the same Ingress.
+func (l *lane) joins(next *lane) bool {
+	return l.ingress != nil && l.ingress == next.ingress && slices.Equal(l.route.Findings, next.route.Findings) && join(&l.route, next.route)
+}
+
+// parents returns the conditions that are the routers before one.
+func parents(list tree.Node) (all []source.Text) {
+	for _, n := range list.Entries() {
+		all = append(all, source.Text{Place: n.Place(), Text: "the router " + cmp.Or(n.String(), n.Field("name").String()) + " before it"})
+	}
+	return all
+}
+
+// withoutRule adds a router of which the input does not say what it is for.
+func (r *reader) withoutRule(rt *router, route source.Route) {
+	if route.CORS == nil && len(route.Findings) == 0 {
+		return
+	}
+	what := "a rule"
+	if rt.labels {
+		what = "a rule, which Traefik makes of the container's name,"
+	}
+	r.nameless++
+	fields.Somewhere(&route, what, true, min(r.nameless, len(r.routers)-1))
+	r.config.Routes = append(r.config.Routes, route)
+}
+
+// differs reports whether two lanes answer otherwise.
+func (l *lane) differs(other *lane) bool {
+	return (l.cors == nil) != (other.cors == nil) || l.cors != nil && l.acting != other.acting
+}
+
+// compare tells where lanes differ by their entry points alone, of which policies know nothing,
+// or not even by these. There, what has no CORS goes before what has.
+func compare(lanes []*lane) []*lane {
+	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool { return l.onlyRedirects(lanes) })
+	for i, l := range lanes {
+		for k, other := range lanes {
+			if l.route.CORS != nil && l.router != other.router && l.differs(other) && overlap(l, other) {
+				l.meet(other, k < i)
+			}
+		}
+	}
+	return lanes
+}
+
+// onlyRedirects reports whether a lane redirects what another one, which has CORS, takes with TLS
+// or at another entry point.
+func (l *lane) onlyRedirects(lanes []*lane) bool {
+	return l.redirects && l.cors == nil && slices.ContainsFunc(lanes, func(other *lane) bool {
+		return other.cors != nil && l.apart(other.worlds) && overlap(l, other)
+	})
+}
+
+// meet tells what comes of another lane that takes some of the same requests and answers
+// otherwise.
+func (l *lane) meet(other *lane, otherFirst bool) {
+	tie := l.priority == other.priority && !l.apart(other.worlds)
+	switch {
+	case tie && other.cors == nil:
+		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
+	case tie:
+		l.tell(source.Decide, other, "has the same priority, and other CORS: either of them takes a request")
+	case otherFirst && l.within(other.worlds):
+	case otherFirst && other.cors == nil:
+		l.tell(source.Differs, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+	case otherFirst:
+		// The other lane tells.
+	case other.within(l.worlds):
+	case other.cors == nil && l.apart(other.worlds):
+		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
+	default:
+		l.tell(source.Decide, other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
+	}
+}
+
+func (l *lane) tell(f source.Fidelity, other *lane, message string) {
+	l.route.Findings = append(slices.Clone(l.route.Findings), source.Finding{
+		Fidelity: f, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
+		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message,
+	})
+}
+
+// off switches CORS off.
+func (l *lane) off(other *lane, message string) {
+	l.route.CORS = nil
+	l.tell(source.Decide, other, message)
+}
+
+// overlap reports whether two lanes may match the same request.
+func overlap(a, b *lane) bool {
+	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.route.Paths, b.route.Paths)
+}
+
+// meetsHosts reports whether a lane may be for a host of another one.
+func (l *lane) meetsHosts(other *lane) bool {
+	return len(other.route.Hosts) == 0 || slices.ContainsFunc(other.route.Hosts, func(host string) bool {
+		known := fields.HostsMeet(l.route.Hosts, []string{host})
+		return known && (strings.HasPrefix(host, "*") || l.matchesExprs(host))
+	})
+}
+
+func (l *lane) matchesExprs(host string) bool {
+	return !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
+}
+
+// acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
+// goes before one for more hosts, whatever the priorities are.
+func acrossHosts(lanes []*lane) (all []*lane) {
+	added := map[*lane][]string{}
+	for _, host := range hostsOf(lanes) {
+		last := 0
+		for i, l := range lanes {
+			if slices.Contains(l.route.Hosts, host) {
+				last = i
+			}
+		}
+		wide := slices.DeleteFunc(slices.Clone(lanes[:last]), func(l *lane) bool { return !l.isWide(host) })
+		if slices.ContainsFunc(wide, func(l *lane) bool { return l.takesFrom(lanes[:last+1], host) }) {
+			for _, l := range wide {
+				added[l] = append(added[l], host)
+			}
+		}
+	}
+	for _, l := range lanes {
+		all = append(all, l)
+		if added[l] != nil {
+			more := *l
+			more.route.Hosts, more.route.Findings = added[l], nil
+			more.route.Conditions = l.route.Conditions[:len(l.route.Conditions)-len(l.hostExprs)]
+			all = append(all, &more)
+		}
+	}
+	return all
+}
+
+func hostsOf(lanes []*lane) (hosts []string) {
+	for _, l := range lanes {
+		hosts = append(hosts, l.route.Hosts...)
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// isWide reports whether a lane is for a host and for more.
+func (l *lane) isWide(host string) bool {
+	return fields.IsWider(l.route.Hosts, host) && l.matchesExprs(host)
+}
+
+// takesFrom reports whether a lane goes before one that is for a host, and answers otherwise.
+func (l *lane) takesFrom(lanes []*lane, host string) bool {
+	return slices.ContainsFunc(lanes[slices.Index(lanes, l):], func(other *lane) bool {
+		return slices.Contains(other.route.Hosts, host) && l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
+	})
+}
