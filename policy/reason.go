@@ -78,3 +78,17 @@ func Reasons() []Reason {
 	}
 	return all
 }
+
+// Allows reports whether the reason lets a page of another origin read or send.
+func (r Reason) Allows() bool { return r == ReasonPreflightAllowed || r == ReasonRequestAllowed }
+
+// Denies reports whether the reason counts as a denial.
+func (r Reason) Denies() bool {
+	switch r {
+	case ReasonPolicyUnknown, ReasonPathAmbiguous,
+		ReasonPreflightOriginDenied, ReasonPreflightMethodDenied, ReasonPreflightHeaderDenied, ReasonPreflightMalformed,
+		ReasonRequestOriginDenied, ReasonRequestOriginMalformed, ReasonRequestBlocked:
+		return true
+	}
+	return false
+}

@@ -34,16 +34,6 @@ func TestTheDocumentShowsWhatDiffPrints(t *testing.T) {
 	}
 }
 
-func TestUnquotedReadsWhatTheLogQuotes(t *testing.T) {
-	for value, want := range map[string]string{
-		"https://a.example": "https://a.example", `"caf\xe9"`: "caf\xe9", `"a\"b"`: `a"b`, `"no end`: `"no end`, "": "",
-	} {
-		if got := unquoted(value); got != want {
-			t.Errorf("%s: got %q, want %q", value, got, want)
-		}
-	}
-}
-
 func TestDiffQuotesWhatATerminalWouldObey(t *testing.T) {
 	const evil = "a\x1b[2J\nwidens"
 	w := policydiff.Witness{Method: evil, Host: evil, Path: evil, Origin: evil, RequestMethod: evil, RequestHeaders: evil, Policy: evil}

@@ -205,7 +205,7 @@ func TestDeniedOriginsAreWrittenAsInEnvoysAccessLog(t *testing.T) {
 func TestHelpNamesEveryPage(t *testing.T) {
 	o := observe(t, serveConfig{}, observedPolicies)
 	defer o.stop()
-	_, names, err := o.ask("GET", "/")
+	_, names, err := o.ask("GET", "/nothing")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestWhatIsOffIsNotThere(t *testing.T) {
 	if svc.grpc.Interceptors.Stream != nil || svc.grpc.Interceptors.Unary != nil {
 		t.Error("tracing or the decision log is on")
 	}
-	if n := len(svc.grpc.Handler.Observer.(server.Observers)); n != 2 {
+	if n := len(svc.grpc.Handler.Observer.(server.Observers)); n != 3 { // metrics, denied origins, and the console's last decisions
 		t.Errorf("%d observers", n)
 	}
 }

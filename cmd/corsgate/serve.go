@@ -89,7 +89,7 @@ func (c *serveConfig) define(cmd *cobra.Command) {
 	flags.StringVar(&c.policies, "policies", "", "`PATH` of the policy file or folder, or the URL of a store: "+storeURLs+"; required")
 	flags.StringVar(&c.stateDir, "state-dir", "", "`FOLDER` that keeps the last known good policies, which serve after a start until --policies is read and good; none by default")
 	flags.StringVar(&c.grpcListen, "grpc-listen", defaultGRPCListen, "HOST:PORT or unix:///PATH where Envoy asks")
-	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
+	flags.StringVar(&c.adminListen, "admin-listen", defaultAdminListen, "HOST:PORT of the pages /console/, and of /status, /metrics, /denied, /explain, /healthz, /readyz and /-/reload")
 	flags.BoolVar(&c.adminRemote, "admin-insecure-allow-remote", false, "let --admin-listen be another address than loopback; whoever reaches it can find out what the policies say, and reload")
 	flags.StringVar(&c.metricsListen, "metrics-listen", "", "HOST:PORT of a listener that has only /metrics and /readyz, for who scrapes; none by default")
 	flags.DurationVar(&c.poll, "poll-interval", defaultPoll, "how often the policies' content is compared; changes are usually noticed earlier")
@@ -156,7 +156,7 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	}
 	config := service.Config{
 		Source: source, State: kept, StateFirst: s.store != nil, // files are read sooner than a store answers
-		GRPC: s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version,
+		GRPC: s.grpc, Admin: s.admin, Metrics: l.metrics, ECDS: s.ecds, Feed: c.feed.feedServer(), Signals: hangups, Logger: log, Version: readBuild().Version, Place: c.policies,
 	}
 	c.observe.apply(&config)
 	s.tuneProcs(&config)

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/corsgate/corsgate/policy/printable"
+	"github.com/corsgate/corsgate/server/admin/console"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/service"
@@ -73,6 +74,7 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 	refusals := &lastRefusal{}
 	config.Watchers, config.Codes = append(config.Watchers, refusals), store.Codes()
 	name := cmp.Or(f.name, nameOf(s.grpc.Listener.Addr()))
+	config.Fleet = func(ctx context.Context) (console.Fleet, error) { return fleetOf(ctx, b) }
 	s.reporter = &store.Reporter{
 		Backend: b,
 		Report:  func() store.Instance { return s.describe(name, f.labels, refusals.code()) },
@@ -87,6 +89,24 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 			log.Error("another process reports itself to the store by the name of this one, and 'corsgate status' shows one of them alone: give each an --instance of its own", "instance", name)
 		},
 	}
+}
+
+// fleetOf returns how the instances of a store stand, for the console.
+func fleetOf(ctx context.Context, b store.Backend) (console.Fleet, error) {
+	r, err := (&statusFlags{}).look(ctx, b)
+	if err != nil {
+		return console.Fleet{}, err
+	}
+	f := console.Fleet{Damaged: r.Damaged, Instances: []console.Instance{}}
+	if r.Release != nil {
+		f.Revision, f.At, f.By, f.Message = r.Release.Revision, r.Release.At, r.Release.By, r.Release.Message
+	}
+	for _, i := range r.Instances {
+		f.Instances = append(f.Instances, console.Instance{
+			Name: i.Name, Revision: i.Serves.Revision, Serves: i.ServesWanted, Standing: i.standing(), Details: i.details(),
+		})
+	}
+	return f, nil
 }
 
 // describe returns what the instance reports of itself.

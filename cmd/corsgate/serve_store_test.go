@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -145,6 +146,10 @@ func TestAnInstanceTellsOfItsEnvoys(t *testing.T) {
 	servertest.Await(t, "a report of an Envoy that waits", reported(func(i store.Instance) bool {
 		return i.Name == "gw-2" && i.Ready && i.Serves.Revision == 2 && i.Labels["zone"] == "eu" && i.Refused == "" && i.Envoys["waiting"] == 1
 	}))
+	if f, err := fleetOf(t.Context(), b); err != nil || f.Revision != 2 || f.At.IsZero() || len(f.Instances) != 2 || f.Instances[1].Name != "gw-2" || f.Instances[1].Revision != 2 ||
+		f.Instances[1].Serves || f.Instances[1].Standing != "ready" || !slices.Contains(f.Instances[1].Details, "Envoys: 1 waiting") {
+		t.Errorf("the console shows %+v, %v", f, err)
+	}
 	if err := os.WriteFile(filepath.Join(b.Path, "objects", "w", "target"), []byte("spoilt"), 0o600); err != nil {
 		t.Fatal(err)
 	}

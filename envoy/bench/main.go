@@ -56,6 +56,7 @@ func allParts() []part {
 		{"load", (*bench).load},                 // how Envoy reads compiled policies
 		{"push", (*bench).push},                 // how policies are delivered to an Envoy under load
 		{"fleet", (*bench).fleet},               // how policies come from a store to many
+		{"console", (*bench).console},           // pages that watch decisions
 		{"left", (*bench).left},                 // what is left in Envoy, by leaving out
 		{"vary", (*bench).vary},                 // ways to merge Vary in Envoy
 		{"growth", (*bench).growth},             // cost against size

@@ -70,7 +70,7 @@ func TestQuickRunShowsEveryTable(t *testing.T) {
 	if string(written) != report {
 		t.Errorf("results.md is not what was printed:\n%s", written)
 	}
-	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "Compiled policies", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
+	for _, title := range []string{"Decide", "The service alone", "Through Envoy", "CPU a request", "Compiled policies", "The console", "What is left in Envoy", "Vary", "Open streams", "The Go runtime's settings"} {
 		if !strings.Contains(report, "\n### "+title+"\n") {
 			t.Errorf("no table %q", title)
 		}

@@ -48,6 +48,8 @@ func roles() map[string]role {
 		"play-decide":   playDecide,
 		"play-follow":   playFollow,
 		"play-watch":    playWatch,
+		"play-pace":     playPace,
+		"play-pages":    playPages,
 	}
 }
 

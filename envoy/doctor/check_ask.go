@@ -286,13 +286,16 @@ func metadataRefused(f *facts, report report) {
 		if len(applies) == 0 {
 			return
 		}
-		profile, namespace := "one-trip, or two-phase,", contract.Namespace
-		if a.authz != nil {
+		profile, namespace := "one-trip", contract.Namespace
+		switch {
+		case a.authz != nil:
 			profile, namespace = "ext-authz", contract.AuthzNamespace
+		case a.proc.GetProcessingMode().GetResponseHeaderMode() != proc.ProcessingMode_SKIP:
+			profile = "two-phase"
 		}
 		if !slices.Contains(applies[0].reads, namespace) {
 			report(policy.Error, applies[0].place, "it is that of another profile: it does not look for the decision where "+a.kind()+" writes it", seen,
-				"the filter corsgate.apply as \"corsgate envoy-config --profile\" prints it for "+profile+" from where the filter that asks is")
+				"all filters of one profile: corsgate envoy-config --only filters --profile "+profile)
 			return
 		}
 		if a.proc != nil && !slices.Contains(a.proc.GetMetadataOptions().GetReceivingNamespaces().GetUntyped(), contract.Namespace) {

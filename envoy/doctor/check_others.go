@@ -14,6 +14,7 @@ import (
 	authz "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
 	headers "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	lua "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	early "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
 	"google.golang.org/protobuf/proto"
 
@@ -330,6 +331,22 @@ func pathNotNormalised(f *facts, report report) {
 			report(policy.Warning, m.place, "normalize_path is not on",
 				"corsgate decides about the path with dot segments resolved, and Envoy routes by the path as it was sent: a page chooses the spelling, and may reach a route that another policy is for",
 				"normalize_path: true beside http_filters")
+		}
+	})
+}
+
+// pathsRefused notes connection managers that answer requests by themselves because of their
+// paths. They do so before any filter.
+func pathsRefused(f *facts, report report) {
+	answers := map[hcm.HttpConnectionManager_PathWithEscapedSlashesAction]string{
+		hcm.HttpConnectionManager_REJECT_REQUEST: "400", hcm.HttpConnectionManager_UNESCAPE_AND_REDIRECT: "a redirect",
+	}
+	f.eachManager(func(m *manager) {
+		action := m.GetPathWithEscapedSlashesAction()
+		if answer := answers[action]; answer != "" {
+			report(policy.Note, m.place, "path_with_escaped_slashes_action is "+action.String(),
+				"preflights and requests for a path with %2F or %5C get "+answer+" without CORS headers, before any filter: browsers block",
+				"if pages call such paths, UNESCAPE_AND_FORWARD or KEEP_UNCHANGED: corsgate decides about both readings of them")
 		}
 	})
 }

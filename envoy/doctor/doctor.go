@@ -42,6 +42,7 @@ var checks = []check{
 	{"csrf-behind", csrfBehind},
 	{"body-limit", bodyLimit},
 	{"path-not-normalised", pathNotNormalised},
+	{"paths-refused", pathsRefused},
 	{"not-grpc", notGRPC},
 	{"requests-not-sent", requestsNotSent},
 	{"responses-not-edited", responsesNotEdited},

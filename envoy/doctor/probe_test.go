@@ -186,7 +186,7 @@ func TestProbeAsksSeveralAtOnce(t *testing.T) {
 	var mu sync.Mutex
 	asked, open, most := 0, 0, 0
 	some := make(chan struct{})
-	f := startFront(t, func(w http.ResponseWriter, r *http.Request) {
+	f := startFront(t, func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		asked, open = asked+1, open+1
 		most = max(most, open)

@@ -236,6 +236,16 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 			ask(b)["filter_enabled"] = object{"default_value": object{"numerator": 100, "denominator": "HUNDRED"}, "runtime_key": "hunter2"}
 			return doctor.Input{Config: encode(t, b)}
 		}, []string{"asked-by-chance"}},
+		{"paths that Envoy redirects", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			envoytest.Manager(b)["path_with_escaped_slashes_action"] = "UNESCAPE_AND_REDIRECT"
+			return doctor.Input{Config: encode(t, b)}
+		}, []string{"paths-refused"}},
+		{"paths that Envoy takes as they are meant", func(t *testing.T) doctor.Input {
+			b := written(t, oneTrip)
+			envoytest.Manager(b)["path_with_escaped_slashes_action"] = "UNESCAPE_AND_FORWARD"
+			return doctor.Input{Config: encode(t, b)}
+		}, nil},
 		{"paths that the runtime normalises", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
 			delete(envoytest.Manager(b), "normalize_path")

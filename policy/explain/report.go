@@ -1,6 +1,8 @@
 package explain
 
 import (
+	"slices"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 )
@@ -99,6 +101,12 @@ type Near struct {
 	// Kin says that the entry and the origin are of one registrable domain, and so of one
 	// owner. An origin that only looks similar is a stranger's.
 	Kin bool `json:"kin,omitempty"`
+}
+
+// Stranger reports whether the policy does not allow the origin, and has no entry of the
+// origin's owner either. Nobody should allow it just because it asked.
+func (o *Origin) Stranger() bool {
+	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n Near) bool { return n.Kin })
 }
 
 // Exchange is a request and its answer.

@@ -65,10 +65,12 @@ type Server struct {
 	// Set returns the set that serves now, or nil before the first one, for POST
 	// /explain. If Set is nil, there is no such page.
 	Set func() *policy.Set
-	// Explaining is called before each answer of POST /explain is worked out; the
-	// function that it returns is called after that. nil means that nothing is
-	// called.
+	// Explaining is called before each answer that takes long is worked out, such as that
+	// of POST /explain; the function that it returns is called after that. nil means that
+	// nothing is called.
 	Explaining func() (explained func())
+	// Console is the pages below /console/; nil means that there are none.
+	Console http.Handler
 	// Profiles adds Go's profiles below /debug/pprof/.
 	Profiles bool
 	// Metrics is the page that Prometheus reads; nil means that there is no such page.
@@ -79,11 +81,12 @@ type Server struct {
 	// Logger gets messages for operators; nil means that there are none.
 	Logger *slog.Logger
 
-	gate gate // passed by POST /explain and GET /denied, whose answers take long
+	gate gate // passed by what takes long
 }
 
 // Handler returns the pages: GET /healthz, /readyz, /status, /metrics and /denied, and
-// POST /-/reload and /explain, which a web page of another origin cannot call.
+// POST /-/reload and /explain, which a web page of another origin cannot call; and those of
+// the console.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	get := []string{http.MethodGet, http.MethodHead}
@@ -103,8 +106,12 @@ func (s *Server) Handler() http.Handler {
 	if s.Denied != nil {
 		mux.Handle("/denied", allow(s.denied, get...))
 	}
+	if s.Console != nil {
+		mux.Handle("/console/", byKnownName(s.Console))
+		mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeText(w, http.StatusNotFound, "no such page, try /status, /metrics, /denied, /healthz, /readyz, POST /explain or POST /-/reload")
+		writeText(w, http.StatusNotFound, "no such page, try /status, /console/, /metrics, /denied, /healthz, /readyz, POST /explain or POST /-/reload")
 	})
 	return localOnly(http.NewCrossOriginProtection().Handler(mux))
 }

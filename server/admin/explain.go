@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -30,7 +31,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, body)
 	var report explain.Report
 	var err error
-	if busy := s.gate.pass(r.Context(), func() { report, err = s.answer(q) }); busy != nil {
+	if busy := s.Work(r.Context(), func() { report, err = s.answer(q) }); busy != nil {
 		writeText(w, http.StatusServiceUnavailable, busy.Error())
 		return
 	}
@@ -47,12 +48,20 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
 // answer uses the set that serves when it is called, so that waiting requests keep no old
 // set in memory.
 func (s *Server) answer(q explain.Question) (explain.Report, error) {
-	if s.Explaining != nil {
-		defer s.Explaining()()
-	}
 	set := s.Set()
 	if set == nil {
 		return explain.Report{}, errNoPolicies
 	}
 	return explain.Policies{Set: set}.Explain(q)
+}
+
+// Work calls f, whose answer takes long and much memory, when it is its turn: one at a time
+// is worked out. If the error is not nil, f was not called.
+func (s *Server) Work(ctx context.Context, f func()) error {
+	return s.gate.pass(ctx, func() {
+		if s.Explaining != nil {
+			defer s.Explaining()()
+		}
+		f()
+	})
 }

@@ -22,6 +22,19 @@ func localOnly(next http.Handler) http.Handler {
 	})
 }
 
+// byKnownName refuses requests without TLS whose Host is neither an IP address nor localhost,
+// on any address: DNS rebinding reaches addresses of a local network, too. With TLS a name
+// that the certificate does not have reaches nobody.
+func byKnownName(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil && !isLocalName(r.Host) {
+			writeText(w, http.StatusForbidden, "without TLS the console answers to no name but localhost: ask by IP address, or give the listener --admin-tls-cert")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func onLoopback(r *http.Request) bool {
 	a, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	return ok && a.IP.IsLoopback()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/lines"
-	"github.com/corsgate/corsgate/server/wire"
 )
 
 // usualLine is the length in bytes that most lines do not exceed.
@@ -49,12 +48,13 @@ func (l *Log) Observe(ctx context.Context, r *policy.Request, d *policy.Decision
 
 // Compiled returns what logs decisions that Envoys take by themselves, in the same
 // lines.
-func (l *Log) Compiled() wire.Observer { return compiled{l} }
+func (l *Log) Compiled() Compiled { return Compiled{l} }
 
-type compiled struct{ *Log }
+// Compiled is a Log for the decisions of Envoys. It implements server.Observer.
+type Compiled struct{ *Log }
 
 // Observe implements server.Observer.
-func (l compiled) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
+func (l Compiled) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
 	l.write(ctx, r, d, true)
 }
 
@@ -63,7 +63,7 @@ func (l *Log) write(ctx context.Context, r *policy.Request, d *policy.Decision, 
 		return
 	}
 	var room [usualLine]byte
-	_, _ = l.queue.Write(appendDecision(ctx, room[:0], time.Now(), r, d, compiled)) // it never fails
+	_, _ = l.queue.Write(Append(ctx, room[:0], time.Now(), r, d, compiled)) // it never fails
 }
 
 // Run writes until ctx ends, and then what still waits. A writer that blocks

@@ -42,7 +42,7 @@ func asked() context.Context {
 func object(t *testing.T, ctx context.Context, r policy.Request) map[string]any {
 	t.Helper()
 	d := compile(t).Decide(&r)
-	line := appendDecision(ctx, nil, time.Date(2026, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600)), &r, &d, false)
+	line := Append(ctx, nil, time.Date(2026, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600)), &r, &d, false)
 	if !bytes.HasSuffix(line, []byte("}\n")) || bytes.Count(line, []byte("\n")) != 1 {
 		t.Errorf("this is not one line: %q", line)
 	}

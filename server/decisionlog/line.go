@@ -17,9 +17,9 @@ import (
 // traceparent is the gRPC metadata key of W3C Trace Context.
 const traceparent = "traceparent"
 
-// appendDecision appends the line of a decision. Its words are those of the
+// Append appends the line of a decision. Its words are those of the
 // metadata that Envoy gets; what is empty is left out.
-func appendDecision(ctx context.Context, b []byte, now time.Time, r *policy.Request, d *policy.Decision, compiled bool) []byte {
+func Append(ctx context.Context, b []byte, now time.Time, r *policy.Request, d *policy.Decision, compiled bool) []byte {
 	b = append(b, `{"time":"`...)
 	b = append(now.UTC().AppendFormat(b, time.RFC3339Nano), '"')
 	if compiled {

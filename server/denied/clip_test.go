@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/servertest"
 )
 
@@ -41,17 +40,6 @@ func TestAPartOfWhatWasAskedGivesNoAdvice(t *testing.T) {
 	}
 	if o := list.Policies[0].Origins[0]; o.Asked != strconv.Quote(strings.TrimSuffix(many, ","))+"..." || o.Allow != "" {
 		t.Errorf("listed %+v", o)
-	}
-}
-
-func TestAMalformedPreflightOfAnAllowedOriginIsListed(t *testing.T) {
-	specs := []policy.Spec{{Name: "api", Hosts: []string{"api.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}}
-	set := policytest.Compile(t, specs...)
-	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
-	ask(&tr, set, preflight("api.test", "https://app.test", "no method", ""))
-	list := tr.List()
-	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || list.Policies[0].Origins[0].Reason != "preflight_malformed" {
-		t.Errorf("listed %+v", list)
 	}
 }
 

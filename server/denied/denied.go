@@ -65,24 +65,13 @@ type Tracker struct {
 	untracked uint64          // guarded by mu; denials of policies beyond maxPolicies
 }
 
-// isDenial reports whether the reason counts as a denial.
-func isDenial(r policy.Reason) bool {
-	switch r {
-	case policy.ReasonPolicyUnknown, policy.ReasonPathAmbiguous,
-		policy.ReasonPreflightOriginDenied, policy.ReasonPreflightMethodDenied, policy.ReasonPreflightHeaderDenied, policy.ReasonPreflightMalformed,
-		policy.ReasonRequestOriginDenied, policy.ReasonRequestOriginMalformed, policy.ReasonRequestBlocked:
-		return true
-	}
-	return false
-}
-
 // Observe implements server.Observer. Denials by policies in shadow count,
 // too.
 func (t *Tracker) Observe(_ context.Context, r *policy.Request, d *policy.Decision) {
-	if isDenial(d.Reason) && (r.Origin != "" || d.Reason == policy.ReasonPolicyUnknown) {
+	if d.Reason.Denies() && (r.Origin != "" || d.Reason == policy.ReasonPolicyUnknown) {
 		t.add(d.Policy, keyOf(r, d.Reason))
 	}
-	if d.Shadow.Answer != nil && isDenial(d.Shadow.Reason) {
+	if d.Shadow.Answer != nil && d.Shadow.Reason.Denies() {
 		t.add(d.Shadow.Policy, keyOf(r, d.Shadow.Reason))
 	}
 }

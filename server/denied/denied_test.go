@@ -104,21 +104,6 @@ func TestNamesOfPoliciesThatThereAreNotAreQuotedAndClipped(t *testing.T) {
 	}
 }
 
-// Once there is a policy of the name, nothing is left to do.
-func TestANameThatIsThereByNowIsLeftOut(t *testing.T) {
-	set := compile(t, "api")
-	serves := set
-	tr := Tracker{Advise: Advise(func() *policy.Set { return serves })}
-	ask(&tr, set, policy.Request{Method: "GET", Policy: "gone", Origin: "https://app.test"})
-	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || !strings.Contains(list.Policies[0].Origins[0].Nearest, "no file has it") {
-		t.Errorf("listed %+v", list)
-	}
-	serves = compile(t, "gone")
-	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 0 {
-		t.Errorf("listed %+v", list)
-	}
-}
-
 func TestShadowPoliciesAreListed(t *testing.T) {
 	spec := policy.Spec{Name: "next", Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}
 	set := policytest.Compile(t, spec)

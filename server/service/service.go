@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"log/slog"
 	"net"
 	"os"
@@ -14,14 +15,19 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain/paste"
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/admin/console"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/denied/advice"
 	"github.com/corsgate/corsgate/server/ecds"
 	"github.com/corsgate/corsgate/server/feed"
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/recent"
 	"github.com/corsgate/corsgate/server/state"
 	"github.com/corsgate/corsgate/server/tracing"
 	"github.com/corsgate/corsgate/server/wire"
@@ -71,6 +77,10 @@ type Config struct {
 	LogDropped func() uint64
 	// Version is the program's version.
 	Version string
+	// Place is where the policies come from, and Fleet returns how the instances stand that
+	// follow the same store; for the console. Both may be missing.
+	Place string
+	Fleet func(context.Context) (console.Fleet, error)
 }
 
 // Service is a corsgate that New has wired. It is safe for concurrent use.
@@ -84,6 +94,7 @@ type Service struct {
 	state   *state.Dir   // nil if nothing is kept
 	scraped net.Listener // nil if /metrics has no listener of its own
 	denied  *denied.Tracker
+	recent  *recent.Decisions             // nil if there is no console
 	runs    []func(context.Context) error // they write until the drain has ended
 }
 
@@ -94,7 +105,7 @@ func New(c Config) *Service {
 	}
 	handler := &wire.Handler{}
 	s := &Service{grpc: c.GRPC, admin: c.Admin, metrics: metrics.New(c.Version)}
-	s.denied = &denied.Tracker{Logger: c.Logger, Advise: denied.Advise(handler.Set)}
+	s.denied = &denied.Tracker{Logger: c.Logger, Advise: advice.From(handler.Set)}
 	s.runs = append(s.runs, s.denied.Run)
 	s.grpc.Handler, s.grpc.Meter, s.grpc.Logger = handler, s.metrics, c.Logger
 	s.Reloader = &live.Reloader{
@@ -104,6 +115,11 @@ func New(c Config) *Service {
 	}
 	s.metrics.MayRefuse(c.Codes...)
 	s.follow(c.Source, c.State)
+	if s.admin != nil {
+		s.recent = &recent.Decisions{}
+		s.Reloader.Sinks = append(s.Reloader.Sinks, s.recent)
+		s.runs = append(s.runs, s.recent.Run)
+	}
 	asked, compiled := s.observers(&c)
 	handler.Observer = append(asked, c.Observers...)
 	if c.Feed != nil {
@@ -120,8 +136,34 @@ func New(c Config) *Service {
 		s.admin.Reloader, s.admin.Ready, s.admin.Misused, s.admin.Logger = s.Reloader, s.grpc.Ready, s.grpc.Misused, c.Logger
 		s.admin.Set, s.admin.Metrics = handler.Set, s.metrics.Handler(c.Logger)
 		s.admin.Denied = func() any { return s.denied.List() }
+		s.addConsole(&c, handler.Set)
 	}
 	return s
+}
+
+// addConsole adds the console to the admin listener.
+func (s *Service) addConsole(config *Config, set func() *policy.Set) {
+	c := console.Config{
+		Place: config.Place, Fleet: config.Fleet,
+		Status: s.Reloader.Status, Set: set, Counts: s.counts, Denied: s.denied.List, Recent: s.recent, Read: paste.Any, Work: s.admin.Work,
+	}
+	if s.admin.Envoys != nil {
+		c.Envoys = s.admin.Envoys.Envoys
+	}
+	page := console.New(c)
+	s.admin.Console = page
+	s.runs = append(s.runs, page.Run)
+}
+
+// counts yields what each policy has decided.
+func (s *Service) counts() iter.Seq[console.Count] {
+	return func(yield func(console.Count) bool) {
+		for n := range s.metrics.Counts() {
+			if !yield(console.Count(n)) {
+				return
+			}
+		}
+	}
 }
 
 // follow has what serves kept, and adds the metrics of its age.
@@ -187,6 +229,9 @@ func (s *Service) serveMetrics(l net.Listener, log *slog.Logger) {
 // that Envoys take by themselves.
 func (s *Service) observers(c *Config) (asked, compiled server.Observers) {
 	asked, compiled = server.Observers{s.metrics, s.denied}, server.Observers{s.metrics.Compiled(), s.denied}
+	if s.recent != nil {
+		asked, compiled = append(asked, s.recent), append(compiled, s.recent.Compiled())
+	}
 	if c.LogDropped != nil {
 		s.metrics.CountedBy("corsgate_log_dropped_total", "The lines of the service's log that were dropped, since nobody read them.", c.LogDropped)
 	}

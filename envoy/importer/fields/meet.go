@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -12,21 +13,55 @@ func HostsMeet(a, b []string) bool {
 	return meet(a, b, func(x, y string) bool { return x == y || covers(x, y) || covers(y, x) })
 }
 
-// PathsMeet reports whether a path may match two lists of paths; an empty one is every path.
-func PathsMeet(a, b []source.Path) bool {
-	return meet(a, b, func(x, y source.Path) bool {
+// Reach is what is known of the paths that a path of a route matches: what they begin with.
+type Reach struct {
+	start string
+	exact bool
+}
+
+// ReachOf returns what is known of a list of paths.
+func ReachOf(paths []source.Path) (all []Reach) {
+	for _, p := range paths {
+		all = append(all, Reach{start(p), p.Kind == source.ExactPath})
+	}
+	return all
+}
+
+// PathsMeet reports whether a path may match two lists; an empty one is every path.
+func PathsMeet(a, b []Reach) bool {
+	return meet(a, b, func(x, y Reach) bool {
 		switch {
-		case x.Kind == source.RegexPath || y.Kind == source.RegexPath:
-			return true
-		case x.Kind == source.ExactPath && y.Kind == source.ExactPath:
-			return x.Text.Text == y.Text.Text
-		case x.Kind == source.ExactPath:
-			return strings.HasPrefix(x.Text.Text, y.Text.Text)
-		case y.Kind == source.ExactPath:
-			return strings.HasPrefix(y.Text.Text, x.Text.Text)
+		case x.exact && y.exact:
+			return x.start == y.start
+		case x.exact:
+			return strings.HasPrefix(x.start, y.start)
+		case y.exact:
+			return strings.HasPrefix(y.start, x.start)
 		}
-		return strings.HasPrefix(x.Text.Text, y.Text.Text) || strings.HasPrefix(y.Text.Text, x.Text.Text)
+		return strings.HasPrefix(x.start, y.start) || strings.HasPrefix(y.start, x.start)
 	})
+}
+
+// start is what the paths that p matches begin with, as far as is known.
+func start(p source.Path) string {
+	if p.Kind != source.RegexPath {
+		return p.Text.Text
+	}
+	tree, err := syntax.Parse(p.Text.Text, syntax.Perl)
+	if err != nil || p.Fold {
+		return ""
+	}
+	parts, begins := []*syntax.Regexp{tree}, !p.Search
+	if tree.Op == syntax.OpConcat {
+		parts = tree.Sub
+	}
+	if parts[0].Op == syntax.OpBeginText {
+		parts, begins = parts[1:], true
+	}
+	if !begins || len(parts) == 0 || parts[0].Op != syntax.OpLiteral || parts[0].Flags&syntax.FoldCase != 0 {
+		return ""
+	}
+	return string(parts[0].Rune)
 }
 
 // meet reports whether any of two lists fit.

@@ -22,13 +22,11 @@ func Claims(doc tree.Node) bool {
 	return len(annotated(doc)) > 0 || doc.Field("kind").String() == "Ingress" && hasForeign(doc.Field("metadata", "annotations"))
 }
 
-var controller = kubernetes.Controller{Class: "nginx", Name: "ingress-nginx"}
-
 // ownClass reports whether an Ingress says that ingress-nginx serves it. A class without
 // "nginx" in its name may be of any controller.
 func ownClass(doc tree.Node) bool {
 	return slices.ContainsFunc(kubernetes.Ingresses([]tree.Node{doc}), func(i *kubernetes.Ingress) bool {
-		return kubernetes.Classes{}.Serves(i.Class().String(), controller) == kubernetes.Yes
+		return kubernetes.Classes{}.Serves(i.Class().String(), kubernetes.Nginx) == kubernetes.Yes
 	})
 }
 
@@ -49,7 +47,7 @@ func (i *ingress) class() (class tree.Node) {
 // is not known may be one of ingress-nginx.
 func (r *reader) servedByOther(i *ingress) bool {
 	class := i.class()
-	switch r.classes.Serves(class.String(), controller) {
+	switch r.classes.Serves(class.String(), kubernetes.Nginx) {
 	case kubernetes.Yes:
 		return false
 	case kubernetes.Maybe:
@@ -96,15 +94,15 @@ type ingress struct {
 // Read reads the Ingresses of ingress-nginx. Those without annotations count, too: those of
 // another Ingress do not hold for them.
 func Read(docs []tree.Node) source.Config {
-	r := &reader{classes: kubernetes.ClassesOf(docs), regex: map[string]bool{}, config: source.Config{Choose: choose}}
-	all := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
+	r := &reader{classes: kubernetes.ClassesOf(docs), regex: map[string]bool{}, snippets: map[string]bool{}, apart: map[source.Place]bool{}, config: source.Config{Choose: choose}}
+	r.served = kubernetes.ServedBy(kubernetes.Nginx, docs, func(i *kubernetes.Ingress) bool { return len(annotated(i.Node)) > 0 })
 	var ingresses []*ingress
 	for _, doc := range docs {
 		found := annotated(doc)
 		if len(found) == 0 && doc.Field("kind").String() == "Ingress" {
 			bare := &ingress{Ingress: kubernetes.Ingress{Annotations: doc.Field("metadata", "annotations")}, around: []tree.Node{doc}}
 			r.foreign(bare)
-			if all.Has(doc) {
+			if r.served.Has(doc) {
 				ingresses = append(ingresses, bare)
 			}
 		}
@@ -119,7 +117,7 @@ func Read(docs []tree.Node) source.Config {
 		i.surroundings(r)
 	}
 	r.all(ingresses)
-	r.config.Findings = append(r.config.Findings, all.Beside("ingress-nginx", r.config.Routes)...)
+	r.config.Findings = append(r.config.Findings, r.served.Beside("ingress-nginx", r.config.Routes)...)
 	return r.config
 }
 
@@ -136,6 +134,7 @@ func (r *reader) all(ingresses []*ingress) {
 		r.ingress(i)
 	}
 	r.defaults(ingresses)
+	r.inherit()
 }
 
 // defaults reads the default backends: of a host, the first Ingress says what has the paths
@@ -162,8 +161,12 @@ func (r *reader) defaults(ingresses []*ingress) {
 type reader struct {
 	config  source.Config
 	classes kubernetes.Classes
-	// regex says of which hosts nginx takes the paths for regexes.
-	regex map[string]bool
+	served  kubernetes.Group
+	// regex says of which hosts nginx takes the paths for regexes, and snippets which ones have
+	// CORS for all their locations.
+	regex, snippets map[string]bool
+	// apart has the places of Ingresses whose locations do not inherit from their server.
+	apart map[source.Place]bool
 }
 
 // hostOf is the host of a rule in lower case; "" is every host.
@@ -315,6 +318,7 @@ func (r *reader) ingress(i *ingress) {
 		}
 		return
 	}
+	r.apart[i.place()] = r.isApart(i)
 	base := source.Route{Name: i.name, Place: i.place()}
 	base.CORS, base.Findings = r.cors(i)
 	for _, rule := range i.Rules {
@@ -328,7 +332,7 @@ func (r *reader) ingress(i *ingress) {
 		route.Paths = r.pathsOf(rule)
 		r.addEach(route)
 	}
-	r.snippets(i)
+	r.readSnippets(i)
 }
 
 // addEach adds a route, once for each path if these are regexes: each has a place of its own in

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/kubernetes"
 	"github.com/corsgate/corsgate/envoy/importer/nginx"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -12,8 +13,8 @@ import (
 // snippetNames are the annotations that are written into nginx.conf and are read.
 var snippetNames = []string{"configuration-snippet", "server-snippet"}
 
-// snippets reads the annotations that are written into nginx.conf.
-func (r *reader) snippets(i *ingress) {
+// readSnippets reads the annotations that are written into nginx.conf.
+func (r *reader) readSnippets(i *ingress) {
 	for _, name := range snippetNames {
 		if n := i.get(name); isAboutCORS(n.String()) {
 			r.snippet(i, n)
@@ -45,19 +46,48 @@ func (r *reader) snippet(i *ingress, n tree.Node) {
 	if len(config.Routes) > 0 {
 		r.tell(source.Differs, n, "the controller writes snippets into nginx.conf only if its option allow-snippet-annotations is on, which it is not by default since v1.9: taken for on", "")
 	}
+	ofServer := strings.HasSuffix(n.Path(), "server-snippet")
 	for _, found := range config.Routes {
 		for _, rule := range i.Rules {
 			route := found
 			route.Name = i.name
-			if host := hostOf(rule); host != "" {
+			host := hostOf(rule)
+			if host != "" {
 				route.Hosts = []string{host}
 			}
-			if len(route.Paths) == 0 && !strings.HasSuffix(n.Path(), "server-snippet") {
+			r.snippets[host] = r.snippets[host] || ofServer && route.CORS != nil
+			switch {
+			case len(route.Paths) > 0:
+			case ofServer:
+				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
+			default:
 				route.Paths = r.pathsOf(rule)
 			}
-			r.add(route)
+			r.addEach(route)
 		}
 	}
+}
+
+// isApart reports whether the locations of an Ingress do not inherit what a snippet has for their
+// server: they are perhaps another controller's, or have add_header themselves.
+func (r *reader) isApart(i *ingress) bool {
+	return slices.ContainsFunc(r.served.Others, func(other *kubernetes.Ingress) bool { return other.Place() == i.around[0].Place() }) ||
+		i.get("auth-url").Exists() || strings.Contains(i.get("configuration-snippet").String(), "add_header")
+}
+
+// inherit leaves out the routes without CORS of hosts whose server has some: their locations
+// inherit it.
+func (r *reader) inherit() {
+	r.config.Routes = slices.DeleteFunc(r.config.Routes, func(route source.Route) bool {
+		return route.CORS == nil && !r.apart[route.Place] && len(route.Conditions) == 0 && !slices.ContainsFunc(hostsOf(route), func(host string) bool { return !r.snippets[host] })
+	})
+}
+
+func hostsOf(route source.Route) []string {
+	if len(route.Hosts) == 0 {
+		return []string{""}
+	}
+	return route.Hosts
 }
 
 // atLine returns the text of a snippet behind as many empty lines as are above it, so that

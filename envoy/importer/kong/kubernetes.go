@@ -100,7 +100,7 @@ func (c *config) kubernetes(docs []tree.Node) {
 	if len(c.plugins) == 0 {
 		return
 	}
-	ingresses := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
+	ingresses := kubernetes.ServedBy(kubernetes.Kong, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
 	for _, i := range ingresses.Own {
 		c.lanes = append(c.lanes, lanesOf(i, services)...)
 	}
@@ -115,8 +115,6 @@ func (c *config) kubernetes(docs []tree.Node) {
 	c.result.Routes = append(c.result.Routes, routes.Routes...)
 	c.result.Findings = append(c.result.Findings, routes.Findings...)
 }
-
-var controller = kubernetes.Controller{Class: "kong", Name: "kong"}
 
 // namesPlugins reports whether an Ingress or one of its services names plugins.
 func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {

@@ -2,6 +2,7 @@ package kong
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -94,16 +95,28 @@ func (c *config) rank(r *source.Route) rank {
 // goes before one for more hosts, and in Kong a route with more fields does.
 func (c *config) acrossHosts() {
 	routes := c.result.Routes
+	byHost := map[string][]int{}
+	var reach [][]fields.Reach
+	for i, r := range routes {
+		reach = append(reach, fields.ReachOf(r.Paths))
+		for _, host := range r.Hosts {
+			byHost[host] = append(byHost[host], i)
+		}
+	}
 	added := map[int][]string{}
-	for _, host := range hostsOf(routes) {
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
 		var wide []int
+		takes := false
 		for i := range routes {
 			if fields.IsWider(routes[i].Hosts, host) {
 				wide = append(wide, i)
+				takes = takes || slices.ContainsFunc(byHost[host], func(k int) bool {
+					return c.takesFrom(&routes[i], &routes[k]) && fields.PathsMeet(reach[i], reach[k])
+				})
 			}
 		}
-		if slices.ContainsFunc(wide, func(i int) bool { return c.takesFrom(&routes[i], host) }) {
-			for _, i := range wide {
+		for _, i := range wide {
+			if takes {
 				added[i] = append(added[i], host)
 			}
 		}
@@ -119,17 +132,8 @@ func (c *config) acrossHosts() {
 	c.result.Routes = all
 }
 
-func hostsOf(routes []source.Route) (hosts []string) {
-	for _, r := range routes {
-		hosts = append(hosts, r.Hosts...)
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
-
-// takesFrom reports whether a route may go before one that is for a host, and answers otherwise.
-func (c *config) takesFrom(r *source.Route, host string) bool {
-	return slices.ContainsFunc(c.result.Routes, func(other source.Route) bool {
-		return slices.Contains(other.Hosts, host) && r.CORS != other.CORS && c.rank(r).compare(c.rank(&other)) >= 0 && fields.PathsMeet(r.Paths, other.Paths)
-	})
+// takesFrom reports whether a route may go before another one with the same path, and answers
+// otherwise.
+func (c *config) takesFrom(r, other *source.Route) bool {
+	return r.CORS != other.CORS && c.rank(r).compare(c.rank(other)) >= 0
 }

@@ -108,7 +108,16 @@ type Controller struct {
 	// Class is a word that the names of its classes have, and Name one that the controller
 	// of its IngressClasses has.
 	Class, Name string
+	// Prefix is what its annotations begin with.
+	Prefix string
 }
+
+// The controllers whose Ingresses are read.
+var (
+	Nginx   = Controller{Class: "nginx", Name: "ingress-nginx", Prefix: "nginx.ingress.kubernetes.io/"}
+	Traefik = Controller{Class: "traefik", Name: "traefik", Prefix: "traefik.ingress.kubernetes.io/"}
+	Kong    = Controller{Class: "kong", Name: "kong", Prefix: "konghq.com/"}
+)
 
 // Serves says whether a controller serves an Ingress.
 type Serves uint8
@@ -154,15 +163,15 @@ func (c Classes) Serves(class string, by Controller) Serves {
 // Group is the Ingresses of the documents, by who serves them.
 type Group struct {
 	// Own are served by the controller: by their class, or since others of the same class, or
-	// of none, have its annotations. Others are perhaps not, or not: they have no annotations
-	// of any controller.
+	// of none, have its annotations. Others are perhaps not, or not. Those that the reader of
+	// another controller reads are in neither.
 	Own, Others []*Ingress
+
+	places map[source.Place]bool
 }
 
 // Has reports whether a document is one of the Ingresses.
-func (g Group) Has(doc tree.Node) bool {
-	return slices.ContainsFunc(append(slices.Clone(g.Own), g.Others...), func(i *Ingress) bool { return i.Place() == doc.Place() })
-}
+func (g Group) Has(doc tree.Node) bool { return g.places[doc.Place()] }
 
 // ServedBy groups the Ingresses of documents. mine reports whether one has annotations of the
 // controller that tell that it serves it.
@@ -174,25 +183,30 @@ func ServedBy(by Controller, docs []tree.Node, mine func(*Ingress) bool) (g Grou
 			used[class] = true
 		}
 	}
+	g.places = map[source.Place]bool{}
 	for _, i := range all {
 		class := i.Class().String()
 		switch serves := classes.Serves(class, by); {
+		case serves != Yes && i.isAnothers(by):
+			continue // the reader of the other one reads it
 		case serves == Yes, serves == Maybe && used[class]:
 			g.Own = append(g.Own, i)
-		case !i.isAnnotated():
+		default:
 			g.Others = append(g.Others, i)
 		}
+		g.places[i.Place()] = true
 	}
 	return g
 }
 
-// isAnnotated reports whether an Ingress has annotations of a controller whose Ingresses are
-// read.
-func (i *Ingress) isAnnotated() bool {
-	return slices.ContainsFunc(i.Annotations.Fields(), func(f tree.Field) bool {
-		return slices.ContainsFunc([]string{"nginx.ingress.kubernetes.io/", "traefik.ingress.kubernetes.io/", "konghq.com/"},
-			func(prefix string) bool { return strings.HasPrefix(f.Key.Text, prefix) })
-	})
+// isAnothers reports whether an Ingress has annotations of another controller, and none of this.
+func (i *Ingress) isAnothers(by Controller) bool {
+	return !i.HasAnnotations(by) && slices.ContainsFunc([]Controller{Nginx, Traefik, Kong}, i.HasAnnotations)
+}
+
+// HasAnnotations reports whether an Ingress has annotations of a controller.
+func (i *Ingress) HasAnnotations(of Controller) bool {
+	return slices.ContainsFunc(i.Annotations.Fields(), func(f tree.Field) bool { return strings.HasPrefix(f.Key.Text, of.Prefix) })
 }
 
 // Beside tells of the Ingresses that the system perhaps does not serve, at hosts of routes that

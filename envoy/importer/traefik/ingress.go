@@ -2,7 +2,6 @@ package traefik
 
 import (
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -17,8 +16,6 @@ const (
 	useAnnotation = prefix + "middlewares"
 )
 
-var controller = kubernetes.Controller{Class: "traefik", Name: "traefik"}
-
 func usesMiddleware(doc tree.Node) bool {
 	return doc.Field("metadata", "annotations").Field(useAnnotation).Exists()
 }
@@ -26,9 +23,7 @@ func usesMiddleware(doc tree.Node) bool {
 // ingresses reads Ingresses. Those without annotations count, too: the middlewares of others
 // do not hold for them.
 func (r *reader) ingresses(docs []tree.Node) kubernetes.Group {
-	served := kubernetes.ServedBy(controller, docs, func(i *kubernetes.Ingress) bool {
-		return slices.ContainsFunc(i.Annotations.Fields(), func(f tree.Field) bool { return strings.HasPrefix(f.Key.Text, prefix) })
-	})
+	served := kubernetes.ServedBy(kubernetes.Traefik, docs, func(i *kubernetes.Ingress) bool { return i.HasAnnotations(kubernetes.Traefik) })
 	for _, i := range served.Own {
 		r.ingress(i, false)
 	}

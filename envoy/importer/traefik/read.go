@@ -4,7 +4,6 @@ package traefik
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -106,7 +105,9 @@ func (r *reader) walk(n tree.Node, name string) {
 			r.walk(f.Node, f.Key.Text)
 		case key == "routers" && f.IsMapping():
 			for _, rt := range f.Fields() {
-				r.fileRouter(rt)
+				if !strings.HasSuffix(rt.Key.Text, "@internal") { // which Traefik has for itself
+					r.fileRouter(rt)
+				}
 			}
 		case key == "entrypoints" && f.IsMapping():
 			for _, e := range f.Fields() {
@@ -246,73 +247,6 @@ func (f filters) Answer(rule gatewayapi.Rule, at gatewayapi.Attachment) gatewaya
 		return gatewayapi.Answer{CORS: standard.CORS, Findings: append(a.findings, standard.Findings...)}
 	}
 	return gatewayapi.Answer{CORS: a.cors, Findings: a.findings}
-}
-
-// find returns the middleware that a router names: with the provider behind "@", and with
-// the namespace in front if it is an object.
-func find(list []*middleware, name string) *middleware {
-	name, _, _ = strings.Cut(name, "@")
-	for _, m := range list {
-		if strings.EqualFold(m.name, name) && m.namespace == "" || m.namespace+"-"+m.name == name || m.namespace == "" && "-"+m.name == name {
-			return m
-		}
-	}
-	for _, m := range list {
-		if cmp.Or(m.namespace, "default")+"-"+m.name == name || m.name == strings.TrimPrefix(name, "default-") && m.namespace == "" {
-			return m
-		}
-	}
-	return nil
-}
-
-// maxChain bounds how chains nest.
-const maxChain = 20
-
-// acting returns the middlewares with CORS that names lead to, outermost first.
-func (r *reader) acting(names []string, depth int) (all []*middleware) {
-	for _, name := range names {
-		m := find(r.middlewares, name)
-		switch {
-		case m == nil || depth > maxChain:
-		case m.chain != nil:
-			r.used[m] = true
-			all = append(all, r.acting(m.chain, depth+1)...)
-		case !slices.Contains(all, m):
-			all = append(all, m)
-		}
-	}
-	return all
-}
-
-// gone returns the names that lead to no middleware of the input.
-func (r *reader) gone(names []string, depth int) (left []string) {
-	for _, name := range names {
-		switch m := find(r.middlewares, name); {
-		case m == nil && find(r.plain, name) == nil:
-			left = append(left, name)
-		case m != nil && depth <= maxChain:
-			left = append(left, r.gone(m.chain, depth+1)...)
-		}
-	}
-	return left
-}
-
-// noCORS finds names of middlewares that probably do something else.
-var noCORS = regexp.MustCompile(`(?i)auth|compress|gzip|strip|prefix|redirect|rate|limit|allow-?list|white-?list|retry|buffer|circuit|errors`)
-
-// missing tells of middlewares that are not in the input.
-func (r *reader) missing(place source.Place, names []string) (findings []source.Finding) {
-	for _, name := range r.gone(names, 0) {
-		f := source.Finding{
-			Fidelity: source.Decide, Place: place, Field: "middlewares", Value: name,
-			Message: "this middleware is not in the input, so what it says about CORS is not known", Hint: "import it together with the router",
-		}
-		if noCORS.MatchString(name) {
-			f.Fidelity = source.Differs
-		}
-		findings = append(findings, f)
-	}
-	return findings
 }
 
 // tell adds a finding that belongs to no route.

@@ -3,7 +3,7 @@ package traefik
 import (
 	"cmp"
 	"fmt"
-	"regexp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -46,40 +46,24 @@ type answer struct {
 
 // answer finds out what the middlewares of a router, and those of its entry points, do.
 func (r *reader) answer(place source.Place, names []string) (a answer) {
-	acting := r.acting(names, 0)
-	if len(acting) > 0 {
-		for _, m := range acting {
-			r.used[m] = true
-		}
-		a.acting = acting[0]
-		a.cors, a.findings = a.acting.cors()
-		if len(acting) > 1 {
+	var told []source.Finding
+	for _, s := range r.steps(names) {
+		a.redirects = a.redirects || s.redirects
+		told = append(told, s.tell(place)...)
+		switch {
+		case s.with == nil, s.with == a.acting:
+		case a.acting == nil:
+			a.acting = s.with
+			a.cors, a.findings = s.with.cors()
+		default:
 			a.findings = append(a.findings, source.Finding{
-				Fidelity: source.Decide, Place: place, Field: "middlewares", Value: acting[1].name,
+				Fidelity: source.Decide, Place: place, Field: "middlewares", Value: s.with.name,
 				Message: "the router has several middlewares with CORS: the policy has what the first one, " + a.acting.name + ", says",
 			})
 		}
 	}
-	a.redirects = r.redirects(names, 0)
-	a.findings = append(a.findings, r.missing(place, names)...)
+	a.findings = append(a.findings, told...)
 	return a
-}
-
-var redirecting = regexp.MustCompile(`(?i)redirect`)
-
-// redirects reports whether one of the middlewares sends requests to HTTPS. Of one that is not
-// in the input, its name says so.
-func (r *reader) redirects(names []string, depth int) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		m, plain := find(r.middlewares, name), find(r.plain, name)
-		switch {
-		case m != nil:
-			return depth <= maxChain && r.redirects(m.chain, depth+1)
-		case plain != nil:
-			return plain.redirects
-		}
-		return redirecting.MatchString(name)
-	})
 }
 
 // lane is one of the alternatives of a router's rule.
@@ -88,6 +72,8 @@ type lane struct {
 	answer
 	alternative
 	worlds
+	reach []fields.Reach
+	told  bool // of another lane
 }
 
 // worlds are where a router takes requests: at some entry points, with or without TLS. A nil
@@ -157,7 +143,7 @@ func (r *reader) route() {
 		default:
 			route.Conditions = rt.parents
 			for _, alternative := range routesOf(route, rt.rule) {
-				lanes = append(lanes, &lane{rt, a, alternative, w})
+				lanes = append(lanes, &lane{rt, a, alternative, w, fields.ReachOf(alternative.route.Paths), false})
 			}
 		}
 	}
@@ -243,36 +229,41 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 	case tie && other.cors == nil:
 		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
 	case tie:
-		l.tell(source.Decide, other, "has the same priority, and other CORS: either of them takes a request")
+		l.tell(other, "has the same priority, and other CORS: either of them takes a request")
 	case otherFirst && l.within(other.worlds):
 	case otherFirst && other.cors == nil:
-		l.tell(source.Differs, other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.worlds):
 	case other.cors == nil && l.apart(other.worlds):
 		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
 	default:
-		l.tell(source.Decide, other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
+		l.tell(other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
 	}
 }
 
-func (l *lane) tell(f source.Fidelity, other *lane, message string) {
+// tell tells of the first of others.
+func (l *lane) tell(other *lane, message string) {
+	if l.told {
+		return
+	}
+	l.told = true
 	l.route.Findings = append(slices.Clone(l.route.Findings), source.Finding{
-		Fidelity: f, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
+		Fidelity: source.Decide, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
 		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message,
 	})
 }
 
 // off switches CORS off.
 func (l *lane) off(other *lane, message string) {
-	l.route.CORS = nil
-	l.tell(source.Decide, other, message)
+	l.route.CORS, l.told = nil, false
+	l.tell(other, message)
 }
 
 // overlap reports whether two lanes may match the same request.
 func overlap(a, b *lane) bool {
-	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.route.Paths, b.route.Paths)
+	return a.meetsHosts(b) && b.meetsHosts(a) && fields.PathsMeet(a.reach, b.reach)
 }
 
 // meetsHosts reports whether a lane may be for a host of another one.
@@ -290,17 +281,25 @@ func (l *lane) matchesExprs(host string) bool {
 // acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
 // goes before one for more hosts, whatever the priorities are.
 func acrossHosts(lanes []*lane) (all []*lane) {
+	byHost := map[string][]int{}
+	for i, l := range lanes {
+		for _, host := range l.route.Hosts {
+			byHost[host] = append(byHost[host], i)
+		}
+	}
 	added := map[*lane][]string{}
-	for _, host := range hostsOf(lanes) {
-		last := 0
-		for i, l := range lanes {
-			if slices.Contains(l.route.Hosts, host) {
-				last = i
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		own := byHost[host]
+		var wide []*lane
+		takes := false
+		for i, l := range lanes[:own[len(own)-1]] {
+			if l.isWide(host) {
+				wide = append(wide, l)
+				takes = takes || slices.ContainsFunc(own, func(k int) bool { return k > i && l.takesFrom(lanes[k]) })
 			}
 		}
-		wide := slices.DeleteFunc(slices.Clone(lanes[:last]), func(l *lane) bool { return !l.isWide(host) })
-		if slices.ContainsFunc(wide, func(l *lane) bool { return l.takesFrom(lanes[:last+1], host) }) {
-			for _, l := range wide {
+		for _, l := range wide {
+			if takes {
 				added[l] = append(added[l], host)
 			}
 		}
@@ -317,22 +316,12 @@ func acrossHosts(lanes []*lane) (all []*lane) {
 	return all
 }
 
-func hostsOf(lanes []*lane) (hosts []string) {
-	for _, l := range lanes {
-		hosts = append(hosts, l.route.Hosts...)
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
-}
-
 // isWide reports whether a lane is for a host and for more.
 func (l *lane) isWide(host string) bool {
 	return fields.IsWider(l.route.Hosts, host) && l.matchesExprs(host)
 }
 
-// takesFrom reports whether a lane goes before one that is for a host, and answers otherwise.
-func (l *lane) takesFrom(lanes []*lane, host string) bool {
-	return slices.ContainsFunc(lanes[slices.Index(lanes, l):], func(other *lane) bool {
-		return slices.Contains(other.route.Hosts, host) && l.differs(other) && fields.PathsMeet(l.route.Paths, other.route.Paths)
-	})
+// takesFrom reports whether a lane takes requests from one behind it, and answers otherwise.
+func (l *lane) takesFrom(other *lane) bool {
+	return l.differs(other) && fields.PathsMeet(l.reach, other.reach)
 }

@@ -1,17 +1,19 @@
-package denied
+package advice
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server/denied"
 )
 
-func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) Advice {
+func advised(t *testing.T, specs ...policy.Spec) func(string, *policy.Request) denied.Advice {
 	t.Helper()
 	set := policytest.Compile(t, specs...)
-	return Advise(func() *policy.Set { return set })
+	return From(func() *policy.Set { return set })
 }
 
 func TestAdvice(t *testing.T) {
@@ -67,8 +69,8 @@ func TestAdvice(t *testing.T) {
 }
 
 func TestThereIsNoAdviceBeforeTheFirstSet(t *testing.T) {
-	advise := Advise(func() *policy.Set { return nil })
-	if a := advise("api", &policy.Request{Origin: "https://app.test"}); a != (Advice{}) {
+	advise := From(func() *policy.Set { return nil })
+	if a := advise("api", &policy.Request{Origin: "https://app.test"}); a != (denied.Advice{}) {
 		t.Errorf("%+v", a)
 	}
 }
@@ -80,7 +82,7 @@ func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
 		{Name: "wide", Hosts: []string{"a.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
 	}
 	set := policytest.Compile(t, specs...)
-	tr := Tracker{Advise: Advise(func() *policy.Set { return set })}
+	tr := denied.Tracker{Advise: From(func() *policy.Set { return set })}
 	r := get("a.test", "https://app.test")
 	r.Path = "/private%2Fx"
 	ask(&tr, set, r)
@@ -88,7 +90,53 @@ func TestAnAmbiguousPathStaysListedThoughTheOriginIsAllowed(t *testing.T) {
 	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 {
 		t.Fatalf("%+v", list)
 	}
-	if o := list.Policies[0].Origins[0]; o.Reason != "path_ambiguous" || o.Allow != "" || o.Nearest != ambiguousAdvice {
+	if o := list.Policies[0].Origins[0]; o.Reason != "path_ambiguous" || o.Allow != "" || !strings.Contains(o.Nearest, "explain names both policies") {
 		t.Errorf("%+v", o)
 	}
+}
+
+func TestAMalformedPreflightOfAnAllowedOriginIsListed(t *testing.T) {
+	specs := []policy.Spec{{Name: "api", Hosts: []string{"api.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}}
+	set := policytest.Compile(t, specs...)
+	tr := denied.Tracker{Advise: From(func() *policy.Set { return set })}
+	ask(&tr, set, preflight("api.test", "https://app.test", "no method", ""))
+	list := tr.List()
+	if len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || list.Policies[0].Origins[0].Reason != "preflight_malformed" {
+		t.Errorf("listed %+v", list)
+	}
+}
+
+// Once there is a policy of the name, nothing is left to do.
+func TestANameThatIsThereByNowIsLeftOut(t *testing.T) {
+	set := compile(t, "api")
+	serves := set
+	tr := denied.Tracker{Advise: From(func() *policy.Set { return serves })}
+	ask(&tr, set, policy.Request{Method: "GET", Policy: "gone", Origin: "https://app.test"})
+	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 1 || !strings.Contains(list.Policies[0].Origins[0].Nearest, "no file has it") {
+		t.Errorf("listed %+v", list)
+	}
+	serves = compile(t, "gone")
+	if list := tr.List(); len(list.Policies) != 1 || len(list.Policies[0].Origins) != 0 {
+		t.Errorf("listed %+v", list)
+	}
+}
+
+// compile returns a set with a policy for the host name.test.
+func compile(t testing.TB, name string) *policy.Set {
+	t.Helper()
+	return policytest.Compile(t, policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
+}
+
+// ask decides on r as a service does, and tells t of it.
+func ask(t *denied.Tracker, set *policy.Set, r policy.Request) {
+	d := set.Decide(&r)
+	t.Observe(context.Background(), &r, &d)
+}
+
+func get(host, origin string) policy.Request {
+	return policy.Request{Method: "GET", Authority: host, Path: "/", Origin: origin}
+}
+
+func preflight(host, origin, method, headers string) policy.Request {
+	return policy.Request{Method: "OPTIONS", Authority: host, Path: "/", Origin: origin, RequestMethod: method, RequestHeaders: headers}
 }

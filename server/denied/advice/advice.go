@@ -1,4 +1,6 @@
-package denied
+// Package advice says what to do about an origin that a policy has denied: which entry is
+// nearest, and what would allow it.
+package advice
 
 import (
 	"slices"
@@ -7,43 +9,44 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/server/denied"
 )
 
 // target stands for the requested URL. Its host does not matter, since the policy is
 // given by name.
 const target = "https://corsgate.invalid/"
 
-// Advise returns a Tracker's Advise that uses the set that serves now, which is nil
+// From returns a denied.Tracker's Advise that uses the set that serves now, which is nil
 // before the first one. The time for an answer grows with the policy's origins: about a
 // second for a million.
-func Advise(serves func() *policy.Set) func(string, *policy.Request) Advice {
-	return func(name string, r *policy.Request) Advice {
+func From(serves func() *policy.Set) func(string, *policy.Request) denied.Advice {
+	return func(name string, r *policy.Request) denied.Advice {
 		set := serves()
 		switch {
 		case set == nil, name == "" && r.Policy == "":
-			return Advice{}
+			return denied.Advice{}
 		case name == "":
 			return adviseOnName(set.Specs(), r.Policy)
 		}
 		if allows(set, name, *r) {
-			return Advice{Allowed: true}
+			return denied.Advice{Allowed: true}
 		}
 		report, err := explain.Policies{Set: enforced(set, name)}.Explain(question(name, r))
 		if err != nil {
-			return Advice{}
+			return denied.Advice{}
 		}
-		return Advice{Nearest: nearest(&report), Allow: allowing(&report)}
+		return denied.Advice{Nearest: nearest(&report), Allow: allowing(&report)}
 	}
 }
 
 // adviseOnName is for a request for which Envoy named a policy that did not exist. Once
 // it exists, its fields decide.
-func adviseOnName(specs []policy.Spec, named string) Advice {
+func adviseOnName(specs []policy.Spec, named string) denied.Advice {
 	isNamed := func(s policy.Spec) bool { return s.Name == named }
 	if slices.ContainsFunc(specs, isNamed) {
-		return Advice{Allowed: true}
+		return denied.Advice{Allowed: true}
 	}
-	return Advice{Nearest: "Envoy names this policy, and no file has it"}
+	return denied.Advice{Nearest: "Envoy names this policy, and no file has it"}
 }
 
 // allows reports whether the policy of that name, which may be in shadow, does
@@ -52,9 +55,9 @@ func allows(set *policy.Set, name string, r policy.Request) bool {
 	r.Policy = name
 	d := set.Decide(&r)
 	if d.Shadow.Policy == name {
-		return !isDenial(d.Shadow.Reason)
+		return !d.Shadow.Reason.Denies()
 	}
-	return !isDenial(d.Reason)
+	return !d.Reason.Denies()
 }
 
 // enforced returns set. If the policy of that name is in shadow, it returns a set with
@@ -102,7 +105,7 @@ func nearest(r *explain.Report) string {
 // allowing returns the line of the policy's cors that would allow the request. It is
 // empty for the origin of a stranger, which nobody should allow just because it asked.
 func allowing(r *explain.Report) string {
-	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || isStranger(r.Origin) {
+	if r.Remedy == nil || len(r.Remedy.Refused) > 0 || r.Origin.Stranger() {
 		return ""
 	}
 	var lines []string
@@ -118,10 +121,4 @@ func allowing(r *explain.Report) string {
 		lines = append(lines, "and let the page not set "+strings.Join(r.Remedy.Omit, ", "))
 	}
 	return strings.Join(lines, ", ")
-}
-
-// isStranger reports whether the policy does not allow the origin, and has no entry of
-// the origin's owner either.
-func isStranger(o *explain.Origin) bool {
-	return o != nil && !o.Allowed && !slices.ContainsFunc(o.Near, func(n explain.Near) bool { return n.Kin })
 }

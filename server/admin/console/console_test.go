@@ -1,0 +1,341 @@
+package console_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain/paste"
+	"github.com/corsgate/corsgate/policy/policyfile"
+	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/server"
+	"github.com/corsgate/corsgate/server/admin/console"
+	"github.com/corsgate/corsgate/server/denied"
+	"github.com/corsgate/corsgate/server/denied/advice"
+	"github.com/corsgate/corsgate/server/ecds"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/metrics"
+	"github.com/corsgate/corsgate/server/recent"
+	"github.com/corsgate/corsgate/server/servertest"
+)
+
+// noon is when things happened.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// lab is a console over policies, and what decides by them.
+type lab struct {
+	*httptest.Server
+	set       *policy.Set
+	status    live.Status
+	observers server.Observers
+	recent    *recent.Decisions
+	envoys    []ecds.Envoy
+	fleet     console.Fleet
+	unheard   error // of Fleet
+	busy      error // of Work
+}
+
+// specs are the policies of the tests.
+var specs = []policy.Spec{
+	{Name: "api", Hosts: []string{"api.test"}, Paths: []string{"/v1"}, CORS: policy.CORS{
+		AllowOrigins: []string{"https://app.test", "https://*.apps.test", "https://idle.test"}, AllowOriginRegexes: []string{`https://pr-[0-9]+\.test`},
+		AllowMethods: []string{"PUT"}, AllowCredentials: false,
+	}, Dangerously: []policy.OptIn{policy.OptInOriginRegex}},
+	{Name: "public", Hosts: []string{"public.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}},
+	{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://next.test"}}},
+	{Name: "closed", Hosts: []string{"closed.test"}, DeniedRequests: policy.DeniedBlock, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowCredentials: true}},
+}
+
+func newLab(t *testing.T, specs ...policy.Spec) *lab {
+	t.Helper()
+	l := &lab{recent: &recent.Decisions{}}
+	m, tracker := metrics.New("test"), &denied.Tracker{Advise: advice.From(func() *policy.Set { return l.set })}
+	l.observers = server.Observers{m, tracker, l.recent}
+	l.status = live.Status{Version: "v9"}
+	if specs != nil {
+		l.set = policytest.Compile(t, specs...)
+		l.status = live.Status{Version: "v9", Ready: true, Generation: 3, Hash: l.set.Hash(), LoadedAt: noon, Policies: len(specs), ServedFrom: live.FromSource}
+		for _, s := range []live.Sink{m, tracker, l.recent} {
+			servertest.Prepare(t, s, l.set)()
+		}
+	}
+	con := console.New(console.Config{
+		Status: func() live.Status { return l.status }, Set: func() *policy.Set { return l.set },
+		Counts: func() iter.Seq[console.Count] {
+			return func(yield func(console.Count) bool) {
+				for n := range m.Counts() {
+					if !yield(console.Count(n)) {
+						return
+					}
+				}
+			}
+		},
+		Denied: tracker.List, Recent: l.recent, Envoys: func() []ecds.Envoy { return l.envoys },
+		Place: "policies/", Read: paste.Any, Fleet: func(context.Context) (console.Fleet, error) { return l.fleet, l.unheard },
+		Work: func(_ context.Context, f func()) error {
+			if l.busy == nil {
+				f()
+			}
+			return l.busy
+		},
+	})
+	servertest.Run(t, con.Run)
+	l.Server = httptest.NewServer(con)
+	t.Cleanup(l.Close)
+	return l
+}
+
+// noCounts are those of a service that has no policies.
+func noCounts() iter.Seq[console.Count] { return func(func(console.Count) bool) {} }
+
+// decide has a request decided and observed as Envoy's are.
+func (l *lab) decide(r policy.Request) {
+	d := l.set.Decide(&r)
+	l.observers.Observe(context.Background(), &r, &d)
+}
+
+// get is a simple request of an origin.
+func get(origin, host, path string) policy.Request {
+	return policy.Request{Method: "GET", Authority: host, Path: path, Origin: origin}
+}
+
+// ask returns the answer; headers are "name: value".
+func (l *lab) ask(t *testing.T, method, path, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, l.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(got)
+}
+
+// page returns the text of a page, with one space between words.
+func (l *lab) page(t *testing.T, path string) string {
+	t.Helper()
+	resp, body := l.ask(t, "GET", path, "", "Accept: text/html")
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
+		t.Fatalf("%s: %d %s\n%s", path, resp.StatusCode, resp.Header, body)
+	}
+	return textOf(t, body)
+}
+
+func textOf(t *testing.T, body string) string {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for n := range doc.Descendants() {
+		if n.Type == html.TextNode {
+			words = append(words, strings.Fields(n.Data)...)
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// json decodes the JSON of a page.
+func (l *lab) json(t *testing.T, path string, into any) {
+	t.Helper()
+	resp, body := l.ask(t, "GET", path, "", "Accept: application/json")
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/json" {
+		t.Fatalf("%s: %d %s", path, resp.StatusCode, body)
+	}
+	if err := json.Unmarshal([]byte(body), into); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, body)
+	}
+}
+
+// wants fails unless text has all of these.
+func wants(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%q is missing in\n%s", p, text)
+		}
+	}
+}
+
+func TestOverview(t *testing.T) {
+	l := newLab(t, specs...)
+	l.envoys = []ecds.Envoy{{Node: "edge-1", Address: "192.0.2.1:7", State: ecds.Waiting}}
+	l.decide(get("https://app.test", "api.test", "/v1"))
+	l.decide(get("https://evil.test", "api.test", "/v1"))
+	l.decide(get("https://evil.test", "closed.test", "/"))
+	wants(t, l.page(t, "/console/"), "Generation 3", l.set.Hash(), "2026-03-01 12:00:00 UTC", "the source", "Accepted.",
+		"request_allowed", "request_blocked", "api 1 1 0 0 0 0", "closed 0 0 1 0 0 0", "next 0 0 0 0 2 1", "edge-1 192.0.2.1:7 waiting")
+	var o struct {
+		Status live.Status
+		Rates  []struct {
+			Reason string
+			Total  uint64
+		}
+		Policies []struct {
+			Policy          string
+			Allowed, Denied uint64
+		}
+		Envoys []ecds.Envoy
+	}
+	l.json(t, "/console/", &o)
+	if o.Status.Generation != 3 || len(o.Rates) != 3 || o.Rates[0].Total != 1 || o.Policies[0].Policy != "api" || o.Policies[0].Denied != 1 || len(o.Envoys) != 1 {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
+	l := newLab(t)
+	wants(t, l.page(t, "/console/"), "There are no policies", "Nothing was decided yet.")
+	l.status.LastError = &live.Failure{At: noon, Message: "refused <b>\x1b", Diagnostics: []policyfile.Diagnostic{
+		{File: "p.yaml", Line: 4, Column: 20, Level: policy.Error, Code: "origin-path", Field: "policies[0].cors", Value: "https://a.test/<i>", Reason: "it has a path", Hint: "write https://a.test"},
+	}}
+	wants(t, l.page(t, "/console/"), `refused <b>\x1b`, "p.yaml:4:20 error origin-path policies[0].cors : https://a.test/<i> : it has a path (write https://a.test)")
+}
+
+func TestOverviewShowsTheFleet(t *testing.T) {
+	l := newLab(t, specs...)
+	l.fleet = console.Fleet{Revision: 7, At: noon, By: "ann <b>", Message: "new shop\x1b", Instances: []console.Instance{
+		{Name: "gw-1", Revision: 7, Serves: true, Standing: "ready"},
+		{Name: "gw-2", Revision: 6, Standing: "refused: policies", Details: []string{"last known good", "zone=eu"}},
+		{Name: "gw-3", Standing: "silent"},
+	}}
+	wants(t, l.page(t, "/console/"), "the source: policies/", " ago", `The store has revision 7 of 2026-03-01 12:00:00 UTC , pushed by ann <b> : new shop\x1b`,
+		"gw-1 7 yes ready", "gw-2 6 no refused: policies last known good; zone=eu", "gw-3 none no silent")
+	var o struct{ Fleet console.Fleet }
+	if l.json(t, "/console/", &o); o.Fleet.By != "ann <b>" || len(o.Fleet.Instances) != 3 {
+		t.Errorf("%+v", o)
+	}
+	l.fleet = console.Fleet{}
+	wants(t, l.page(t, "/console/"), "Nothing was pushed", "No instance reports itself.")
+	l.unheard = errors.New("etcd is away")
+	wants(t, l.page(t, "/console/"), "The store does not say how its instances stand: etcd is away.")
+}
+
+func TestPoliciesAreFound(t *testing.T) {
+	l := newLab(t, specs...)
+	for name, c := range map[string]struct {
+		query string
+		names string
+		text  string
+	}{
+		"all":                                    {"", "api public next closed", "4 policies of 4"},
+		"by URL, with the shadow's":              {"?url=api.test/v1/x", "api next", "Policy api decides about api.test/v1/x ."},
+		"by a whole URL with port and query":     {"?url=https://API.test:8443/v1%3Fq=1", "api next", "Policy api decides"},
+		"by a URL that only the shadow covers":   {"?url=api.test/v2", "next", "No policy in force decides about"},
+		"by a URL of nobody":                     {"?url=other.test", "", "No policy matches."},
+		"by origin":                              {"?origin=https://app.test", "api public closed", "may read ( request_allowed )"},
+		"by an origin of a star":                 {"?origin=https://a.apps.test", "api public", "may read"},
+		"by URL and origin, which is denied":     {"?url=closed.test&origin=https://evil.test", "closed", "may not read ( request_blocked )"},
+		"by an origin that a shadow would allow": {"?origin=https://next.test", "public next", "shadow"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var f struct{ Policies []struct{ Name string } }
+			l.json(t, "/console/policies"+c.query, &f)
+			var names []string
+			for _, p := range f.Policies {
+				names = append(names, p.Name)
+			}
+			if got := strings.Join(names, " "); got != c.names {
+				t.Errorf("found %q, want %q", got, c.names)
+			}
+			wants(t, l.page(t, "/console/policies"+c.query), c.text)
+		})
+	}
+}
+
+func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
+	l := newLab(t, specs...)
+	wants(t, l.page(t, "/console/policies/api"), "PUT", "Nothing is known about the use", "https://idle.test not known")
+	for _, origin := range []string{"https://app.test", "https://a.apps.test", "https://b.apps.test", "https://evil.test", "https://pr-7.test"} {
+		l.decide(get(origin, "api.test", "/v1"))
+	}
+	text := l.page(t, "/console/policies/api")
+	wants(t, text, "of 5 of 5 decisions (100.0 %)", "https://app.test 1", "https://*.apps.test 2", "https://idle.test unused since 20", "in 100.0 % of the decisions", "(regex) 1")
+	var d struct {
+		Policy  policy.Spec
+		Origins []struct {
+			Entry string
+			Used  uint64
+		}
+		Use struct {
+			Since      time.Time
+			Seen, Kept uint64
+		}
+	}
+	l.json(t, "/console/policies/api", &d)
+	if d.Policy.Name != "api" || len(d.Origins) != 4 || d.Origins[1].Used+d.Origins[0].Used < 3 || d.Use.Kept != 5 || time.Since(d.Use.Since) > time.Hour {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestALongPolicyHasPages(t *testing.T) {
+	s := policy.Spec{Name: "long", CORS: policy.CORS{}}
+	for i := range 450 {
+		s.CORS.AllowOrigins = append(s.CORS.AllowOrigins, "https://a"+strings.Repeat("b", i%60)+string(rune('a'+i/60))+".test")
+	}
+	l := newLab(t, s)
+	seen, path := 0, "/console/policies/long"
+	for next := 1; next > 0; {
+		var d struct {
+			Origins []struct{}
+			Next    int
+		}
+		l.json(t, path, &d)
+		seen, next = seen+len(d.Origins), d.Next
+		path = "/console/policies/long?from=" + jsonNumber(next)
+	}
+	if seen != 450 {
+		t.Errorf("%d entries on all pages", seen)
+	}
+	for _, from := range []string{"-5", "x", "99999999999999999999"} {
+		l.page(t, "/console/policies/long?from="+from)
+	}
+}
+
+func jsonNumber(n int) string { b, _ := json.Marshal(n); return string(b) }
+
+func TestWhatIsNotThereSaysSo(t *testing.T) {
+	l := newLab(t, specs...)
+	for path, want := range map[string]string{
+		"/console/nothing": "no such page", "/console/policies/nobody": "No policy of that name serves now.",
+	} {
+		resp, body := l.ask(t, "GET", path, "")
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, resp.StatusCode)
+		}
+		wants(t, body, want)
+	}
+	l.busy = errors.New("too many wait")
+	resp, body := l.ask(t, "GET", "/console/policies", "", "Accept: application/json")
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("busy: %d", resp.StatusCode)
+	}
+	wants(t, body, `"error": "too many wait"`)
+	resp, body = newLab(t).ask(t, "GET", "/console/policies", "")
+	if resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("no policies: %d", resp.StatusCode)
+	}
+	wants(t, body, "no policies yet")
+}

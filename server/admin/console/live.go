@@ -1,0 +1,222 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/recent"
+)
+
+// The bounds of the live view.
+const (
+	maxWatching  = 16  // pages at a time
+	maxShown     = 200 // decisions at first
+	pause        = 250 * time.Millisecond
+	writeTimeout = 10 * time.Second
+	quiet        = 15 * time.Second // after which a comment shows that the page is still there
+)
+
+// filter chooses decisions; what is empty chooses all.
+type filter struct {
+	Policy string `json:"policy,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Origin is a part of an origin.
+	Origin string `json:"origin,omitempty"`
+}
+
+func newFilter(r *http.Request) filter {
+	return filter{Policy: strings.TrimSpace(r.FormValue("policy")), Reason: r.FormValue("reason"), Origin: strings.TrimSpace(r.FormValue("origin"))}
+}
+
+// chooses reports whether the policy in force or in shadow, the reason of either, and the
+// origin are as the filter says.
+func (f filter) chooses(e *decisionlog.Entry) bool {
+	return (f.Policy == "" || f.Policy == e.Policy || f.Policy == e.ShadowPolicy) &&
+		(f.Reason == "" || f.Reason == e.Reason || f.Reason == e.ShadowReason) &&
+		strings.Contains(e.Origin, f.Origin)
+}
+
+// decisions are the last ones, the newest first.
+type decisions struct {
+	Filter filter `json:"filter"`
+	// Seen counts the decisions since the start, and Kept those of them that were looked at.
+	Seen uint64 `json:"seen"`
+	Kept uint64 `json:"kept"`
+	// Next is the place after the last decision, for /console/live/events?from=.
+	Next      uint64              `json:"next"`
+	Decisions []decisionlog.Entry `json:"decisions"`
+	Reasons   []string            `json:"-"`
+	PerSecond int                 `json:"perSecond"`
+}
+
+// Events returns the address of the decisions that come after these.
+func (d decisions) Events() string {
+	return "/console/live/events?" + url.Values{
+		"from": {strconv.FormatUint(d.Next, 10)}, "policy": {d.Filter.Policy}, "reason": {d.Filter.Reason}, "origin": {d.Filter.Origin},
+	}.Encode()
+}
+
+// reasonWords are the words of all reasons that a decision with an Origin may have.
+func reasonWords() (words []string) {
+	for _, r := range policy.Reasons() {
+		if r != policy.ReasonNotCORS {
+			words = append(words, r.String())
+		}
+	}
+	return words
+}
+
+func (c *Console) live(w http.ResponseWriter, r *http.Request) {
+	d := decisions{Filter: newFilter(r), Decisions: []decisionlog.Entry{}, Reasons: reasonWords(), PerSecond: recent.PerSecond}
+	d.Seen, d.Kept = c.Recent.Share()
+	tail := c.Recent.From(0)
+	d.Next = tail.Next
+	for i := len(tail.Lines) - 1; i >= 0 && len(d.Decisions) < maxShown; i-- {
+		if e, ok := decisionlog.Read(tail.Lines[i]); ok && d.Filter.chooses(&e) {
+			d.Decisions = append(d.Decisions, e)
+		}
+	}
+	c.show(w, r, http.StatusOK, "live", "Live", d)
+}
+
+// watched counts the pages that watch decisions.
+type watched struct {
+	mu    sync.Mutex
+	now   int  // guarded by mu
+	over  bool // guarded by mu
+	ended chan struct{}
+}
+
+// enter counts one more page, unless there are too many, or the end has come.
+func (w *watched) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over || w.now == maxWatching {
+		return false
+	}
+	w.now++
+	return true
+}
+
+func (w *watched) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now--
+}
+
+// end ends all pages.
+func (w *watched) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.over = true
+		close(w.ended)
+	}
+}
+
+// events sends decisions as they come, as server-sent events (HTML,
+// #server-sent-events). A page that does not read in time misses some, and is told so.
+func (c *Console) events(w http.ResponseWriter, r *http.Request) {
+	if !c.watched.enter() {
+		c.fail(w, r, http.StatusServiceUnavailable, "Too many pages watch already: close some.")
+		return
+	}
+	defer c.watched.leave()
+	w.Header().Set("Content-Type", "text/event-stream")
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	s := stream{out: w, control: http.NewResponseController(w), recent: c.Recent, filter: newFilter(r), place: placeIn(r, c.Recent)}
+	seen, kept := c.Recent.Share()
+	s.left = seen - kept
+	s.run(ctx, c.watched.ended)
+}
+
+// placeIn returns where a page goes on: after the last event that it got, or where it was
+// made, or at the end.
+func placeIn(r *http.Request, ds *recent.Decisions) uint64 {
+	for _, text := range []string{r.Header.Get("Last-Event-ID"), r.FormValue("from")} {
+		if place, err := strconv.ParseUint(text, 10, 64); err == nil {
+			return place
+		}
+	}
+	_, kept := ds.Share()
+	return kept
+}
+
+// stream is what one page gets.
+type stream struct {
+	out     http.ResponseWriter
+	control *http.ResponseController
+	recent  *recent.Decisions
+	filter  filter
+	place   uint64
+	left    uint64 // how many decisions were not looked at, when the page was told last
+}
+
+// run sends events until the page is gone, or the service ends.
+func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	last := time.Time{}
+	for {
+		text := s.next()
+		if text == "" && time.Since(last) > quiet {
+			text = ": still there\n\n"
+		}
+		if text != "" {
+			last = time.Now()
+			if !s.send(text) {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// next returns the events that came since the last time.
+func (s *stream) next() string {
+	var b strings.Builder
+	tail := s.recent.From(s.place)
+	s.place = tail.Next
+	for _, line := range tail.Lines {
+		if e, ok := decisionlog.Read(line); ok && s.filter.chooses(&e) {
+			fmt.Fprintf(&b, "data: %s\n\n", strings.TrimSpace(string(line)))
+		}
+	}
+	seen, kept := s.recent.Share()
+	// A decision that is about to be kept counts as left out, until the next one is.
+	if left := seen - kept; left > s.left || tail.Lost > 0 {
+		sampled := left - min(left, s.left)
+		s.left = max(left, s.left)
+		fmt.Fprintf(&b, "event: left\ndata: {\"sampled\": %d, \"missed\": %d}\n\n", sampled, tail.Lost)
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("id: %d\n", s.place) + b.String()
+}
+
+// send reports whether the page is still there.
+func (s *stream) send(text string) bool {
+	if err := s.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return false
+	}
+	if _, err := s.out.Write([]byte(text)); err != nil {
+		return false
+	}
+	return s.control.Flush() == nil
+}

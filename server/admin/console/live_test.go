@@ -1,0 +1,238 @@
+package console_test
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/corsgate/corsgate/server/admin/console"
+	"github.com/corsgate/corsgate/server/decisionlog"
+	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/recent"
+	"github.com/corsgate/corsgate/server/servertest"
+)
+
+func TestLiveShowsTheLastDecisions(t *testing.T) {
+	l := newLab(t, specs...)
+	l.decide(get("https://app.test", "api.test", "/v1/a?secret"))
+	l.decide(get("https://evil.test", "closed.test", "/b"))
+	text := l.page(t, "/console/live")
+	wants(t, text, "Without JavaScript the list stays as it is", "2, of which 2 were looked at", "request_allowed in shadow request_origin_denied api https://app.test GET api.test/v1/a")
+	if strings.Index(text, "closed.test/b") > strings.Index(text, "api.test/v1/a") || strings.Contains(text, "secret") {
+		t.Errorf("the newest is not the first, or a query is shown:\n%s", text)
+	}
+	for query, want := range map[string]string{
+		"": "/b /v1/a", "?policy=api": "/v1/a", "?policy=next": "/v1/a", "?reason=request_blocked": "/b", "?origin=evil": "/b", "?origin=evil&policy=api": "",
+	} {
+		var d struct{ Decisions []decisionlog.Entry }
+		l.json(t, "/console/live"+query, &d)
+		var paths []string
+		for _, e := range d.Decisions {
+			paths = append(paths, e.Path)
+		}
+		if got := strings.Join(paths, " "); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+}
+
+// watch returns the lines of the events from the end on.
+func watch(t *testing.T, address string, headers ...string) (lines chan string, leave func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	r, err := http.NewRequestWithContext(ctx, "GET", address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+		t.Fatalf("%d %s", resp.StatusCode, resp.Header)
+	}
+	lines = make(chan string, 1000)
+	go func() {
+		defer resp.Body.Close()
+		defer close(lines)
+		for s := bufio.NewScanner(resp.Body); s.Scan(); {
+			lines <- s.Text()
+		}
+	}()
+	return lines, cancel
+}
+
+// until reads lines up to one that has this, and returns all of them.
+func until(t *testing.T, lines chan string, part string) (read string) {
+	t.Helper()
+	patience := time.After(servertest.Patience)
+	for {
+		select {
+		case line, ok := <-lines:
+			if read += line + "\n"; strings.Contains(line, part) {
+				return read
+			}
+			if !ok {
+				t.Fatalf("it ended before %q:\n%s", part, read)
+			}
+		case <-patience:
+			t.Fatalf("no %q came:\n%s", part, read)
+		}
+	}
+}
+
+func TestEventsAreDecisionsThatTheFilterChooses(t *testing.T) {
+	l := newLab(t, specs...)
+	l.decide(get("https://app.test", "closed.test", "/before"))
+	lines, _ := watch(t, l.URL+"/console/live/events?policy=closed")
+	until(t, lines, "still there")
+	l.decide(get("https://app.test", "public.test", "/another"))
+	l.decide(get("https://app.test", "closed.test", "/after"))
+	read := until(t, lines, "/after")
+	if strings.Contains(read, "/before") || strings.Contains(read, "/another") || !strings.Contains(read, `data: {"time":"`) {
+		t.Errorf("got\n%s", read)
+	}
+	lines, _ = watch(t, l.URL+"/console/live/events?from=1")
+	if read := until(t, lines, "/after"); !strings.Contains(read, "/another") || strings.Contains(read, "/before") || !strings.Contains(read, "id: 3") {
+		t.Errorf("from the second on\n%s", read)
+	}
+	lines, _ = watch(t, l.URL+"/console/live/events?from=0", "Last-Event-ID: 2")
+	if read := until(t, lines, "/after"); strings.Contains(read, "/another") {
+		t.Errorf("after it was away\n%s", read)
+	}
+}
+
+func TestEventsSayWhatIsMissing(t *testing.T) {
+	l := newLab(t, specs...)
+	lines, _ := watch(t, l.URL+"/console/live/events")
+	until(t, lines, "still there")
+	for range 10 * recent.PerSecond { // nobody runs the sampling, so few are kept
+		l.decide(get("https://app.test", "closed.test", "/flood"))
+	}
+	until(t, lines, `"sampled": `)
+	seen, kept := l.recent.Share()
+	if seen != 10*recent.PerSecond || kept > recent.PerSecond {
+		t.Errorf("%d of %d", kept, seen)
+	}
+}
+
+func TestAFewPagesWatchAndLeave(t *testing.T) {
+	l := newLab(t, specs...)
+	var leave []func()
+	for range 16 {
+		lines, cancel := watch(t, l.URL+"/console/live/events")
+		until(t, lines, "still there")
+		leave = append(leave, cancel)
+	}
+	if resp, body := l.ask(t, "GET", "/console/live/events", ""); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "Too many pages") {
+		t.Errorf("one too many: %d", resp.StatusCode)
+	}
+	leave[0]()
+	servertest.Await(t, "a place that is free", func() bool {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r, _ := http.NewRequestWithContext(ctx, "GET", l.URL+"/console/live/events", nil)
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode == http.StatusOK
+	})
+}
+
+// TestEventsOutliveTheTimeoutsOfTheListener has timeouts that are over at once.
+func TestEventsOutliveTheTimeoutsOfTheListener(t *testing.T) {
+	ds := &recent.Decisions{}
+	con := console.New(console.Config{Recent: ds, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
+	stop := servertest.Run(t, con.Run)
+	s := httptest.NewUnstartedServer(con)
+	s.Config.ReadTimeout, s.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	s.Start()
+	t.Cleanup(s.Close)
+	lines, _ := watch(t, s.URL+"/console/live/events")
+	until(t, lines, "still there")
+	time.Sleep(300 * time.Millisecond)
+	l := newLab(t, specs...)
+	r := get("https://app.test", "closed.test", "/late")
+	d := l.set.Decide(&r)
+	ds.Observe(t.Context(), &r, &d)
+	until(t, lines, "/late")
+	stop()
+	for range lines { // until the service ends it
+	}
+}
+
+// stuck is the connection of a page that reads nothing: a write blocks until it is freed.
+type stuck struct {
+	header http.Header
+	freed  chan struct{}
+}
+
+func (s *stuck) Header() http.Header              { return s.header }
+func (s *stuck) WriteHeader(int)                  {}
+func (s *stuck) SetWriteDeadline(time.Time) error { return nil }
+
+func (s *stuck) Write([]byte) (int, error) {
+	<-s.freed
+	return 0, io.ErrClosedPipe
+}
+
+// TestAPageThatReadsNothingHoldsUpNobody has as many pages as may watch be stuck in a write.
+// If a decision waited for one of them, the test would not end.
+func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
+	set := newLab(t, specs...).set
+	synctest.Test(t, func(t *testing.T) {
+		ds := &recent.Decisions{}
+		con := console.New(console.Config{Recent: ds, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
+		servertest.Run(t, ds.Run)
+		freed := make(chan struct{})
+		var pages sync.WaitGroup
+		for range 16 {
+			pages.Go(func() {
+				con.ServeHTTP(&stuck{header: http.Header{}, freed: freed}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
+			})
+		}
+		synctest.Wait() // until each is stuck
+		decide := func(lines int) {
+			for ; lines > 0; lines-- {
+				r := get("https://"+strings.Repeat("a", 1000)+".test", "closed.test", "/")
+				d := set.Decide(&r)
+				ds.Observe(t.Context(), &r, &d)
+				time.Sleep(time.Second / (recent.PerSecond / 2)) // so that all are kept
+			}
+		}
+		decide(2 * recent.Lines)
+		before := heap()
+		decide(20 * recent.Lines)
+		if more := heap() - before; more > 1<<20 {
+			t.Errorf("%d decisions more take %d bytes more", 20*recent.Lines, more)
+		}
+		if _, kept := ds.Share(); kept != 22*recent.Lines {
+			t.Errorf("%d decisions were kept", kept)
+		}
+		close(freed)
+		pages.Wait()
+	})
+}
+
+// heap returns how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}

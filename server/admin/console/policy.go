@@ -1,0 +1,132 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/server/recent"
+)
+
+// perPage is how many origins of a policy a page has.
+const perPage = 200
+
+// detail is one policy as it serves.
+type detail struct {
+	// Policy is normalised, and without its origins.
+	Policy policy.Spec `json:"policy"`
+	// Origins are those of this page, from the place From on, of All. Next is where the
+	// next page begins, or 0.
+	Origins []origin `json:"origins"`
+	From    int      `json:"from"`
+	Next    int      `json:"next,omitempty"`
+	All     int      `json:"all"`
+	Use     known    `json:"use"`
+}
+
+// known says how much is known about the use of a policy's origins: by the decisions of this
+// instance since a time, of which a part was looked at.
+type known struct {
+	Since time.Time `json:"since"`
+	Seen  uint64    `json:"seen"`
+	Kept  uint64    `json:"kept"`
+	// Others counts what came from origins that are not counted one by one.
+	Others uint64 `json:"others"`
+}
+
+// Percent is the part of the decisions that was looked at.
+func (k known) Percent() string {
+	if k.Seen == 0 {
+		return "0"
+	}
+	return strconv.FormatFloat(100*float64(k.Kept)/float64(k.Seen), 'f', 1, 64)
+}
+
+// origin is an entry of allowOrigins or allowOriginRegexes.
+type origin struct {
+	Entry string `json:"entry"`
+	Regex bool   `json:"regex,omitempty"`
+	// Used counts the allowed requests and preflights, of those that were looked at, of
+	// origins that the entry allows. Another entry may allow them, too.
+	Used uint64 `json:"used"`
+}
+
+// First and Last are the numbers of the entries of this page.
+func (d detail) First() int { return d.From + 1 }
+
+// Last is First's partner.
+func (d detail) Last() int { return d.From + len(d.Origins) }
+
+// Unused reports whether no origin of the entry came, as far as is known.
+func (d detail) Unused(o origin) bool { return o.Used == 0 && d.Use.Kept > 0 && d.Use.Others == 0 }
+
+func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
+	set := c.Set()
+	if set == nil {
+		c.fail(w, r, http.StatusServiceUnavailable, errNoPolicies.Error())
+		return
+	}
+	name := r.PathValue("name")
+	i := slices.Index(set.Names(), name)
+	if i < 0 {
+		c.fail(w, r, http.StatusNotFound, "No policy of that name serves now.")
+		return
+	}
+	from, _ := strconv.Atoi(r.FormValue("from")) // what is not a number is the beginning
+	var d detail
+	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], from) }) {
+		c.show(w, r, http.StatusOK, "policy", "Policy "+name, d)
+	}
+}
+
+func (c *Console) detail(s *policy.Spec, from int) detail {
+	use, _ := c.Recent.Use(s.Name)
+	exact := len(s.CORS.AllowOrigins)
+	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes)}
+	d.Use = known{Since: use.Since, Seen: use.Seen, Kept: use.Kept, Others: use.Others}
+	d.From = min(max(from, 0), d.All)
+	d.Policy.CORS.AllowOrigins, d.Policy.CORS.AllowOriginRegexes = nil, nil
+	end := min(d.From+perPage, d.All)
+	for i := d.From; i < end; i++ {
+		o := origin{}
+		if o.Regex = i >= exact; o.Regex {
+			o.Entry = s.CORS.AllowOriginRegexes[i-exact]
+		} else {
+			o.Entry = s.CORS.AllowOrigins[i]
+		}
+		o.count(&use)
+		d.Origins = append(d.Origins, o)
+	}
+	if end < d.All {
+		d.Next = end
+	}
+	return d
+}
+
+// count adds up how often the origins that the entry allows were allowed.
+func (o *origin) count(use *recent.Use) {
+	allows := allows(o.Entry, o.Regex)
+	for came, n := range use.Origins {
+		if allows(came) {
+			o.Used += n
+		}
+	}
+}
+
+// allows returns what tells whether an entry allows an origin.
+func allows(entry string, regex bool) func(origin string) bool {
+	if regex {
+		re, err := policy.CompileRegex(entry)
+		return func(origin string) bool { return err == nil && re.MatchString(origin) }
+	}
+	p, err := policy.ParsePattern(entry)
+	return func(origin string) bool {
+		if origin == entry || entry == "*" {
+			return true
+		}
+		o, bad := policy.ParseOrigin(origin)
+		return err == nil && bad == nil && p.Matches(o)
+	}
+}

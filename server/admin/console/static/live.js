@@ -1,0 +1,73 @@
+// Adds decisions to the list as they come. All of a decision is set as text, never as HTML.
+const most = 200;
+const live = document.getElementById('live');
+const rows = document.getElementById('decisions');
+const state = document.getElementById('state');
+const left = document.getElementById('left');
+const pause = document.getElementById('pause');
+let paused = false;
+let waiting = [];
+let sampled = 0;
+let missed = 0;
+
+function cell(row, kind, label, ...parts) {
+  const td = row.insertCell();
+  td.className = kind;
+  if (label) td.dataset.label = label;
+  for (const [tag, text, inner] of parts) {
+    const part = document.createElement(tag);
+    const holder = inner ? part.appendChild(document.createElement(inner)) : part;
+    holder.textContent = text;
+    td.append(part);
+  }
+}
+
+function add(d) {
+  const row = rows.insertRow(0);
+  cell(row, 'word', '', ['time', d.time.slice(11, 23)]);
+  const reason = [['code', d.reason]];
+  if (d.shadow_reason) reason.push(['br', ''], ['small', 'in shadow '], ['small', d.shadow_reason, 'code']);
+  cell(row, 'word', '', ...reason);
+  cell(row, '', 'Policy', ['span', d.policy ?? '']);
+  cell(row, 'wide', 'Origin', ['code', d.origin ?? '']);
+  const request = [['code', `${d.method} ${d.host}${d.path ?? ''}`]];
+  if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
+  if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
+  cell(row, 'wide', '', ...request);
+  while (rows.rows.length > most) rows.deleteRow(-1);
+}
+
+function count() {
+  const parts = [];
+  if (sampled > 0) parts.push(`${sampled} decisions were left out, since there are too many a second.`);
+  if (missed > 0) parts.push(`${missed} were missed, since this page was slow.`);
+  left.textContent = parts.join(' ');
+}
+
+const events = new EventSource(live.dataset.events);
+events.onopen = () => state.textContent = 'Connected.';
+events.onerror = () => {
+  const ended = events.readyState === EventSource.CLOSED; // it does not try again
+  state.textContent = ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.';
+};
+events.onmessage = (e) => {
+  const d = JSON.parse(e.data);
+  if (!paused) return add(d);
+  waiting.push(d);
+  if (waiting.length > most) waiting.shift();
+};
+events.addEventListener('left', (e) => {
+  const more = JSON.parse(e.data);
+  sampled += more.sampled;
+  missed += more.missed;
+  count();
+});
+
+pause.hidden = false;
+pause.addEventListener('click', () => {
+  paused = !paused;
+  pause.textContent = paused ? 'Go on' : 'Pause';
+  for (const d of waiting) add(d);
+  waiting = [];
+  state.textContent = paused ? 'Paused.' : 'Goes on.';
+});

@@ -1,0 +1,183 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/corsgate/corsgate/policy/browser"
+	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/server/live"
+)
+
+// The bounds of what is tried.
+const (
+	maxForm    = 16 << 20 // bytes
+	maxReports = 50
+)
+
+// tried is what was asked and its answers.
+type tried struct {
+	// Form is the question of the form, and Pasted the text of the other one.
+	Form   form   `json:"-"`
+	Pasted string `json:"-"`
+	// Error says what is wrong with the question; it is empty if nothing is.
+	Error string `json:"error,omitempty"`
+	// Reports are the answers. Left says which requests have none and why.
+	Reports []answer `json:"reports"`
+	Left    []string `json:"left,omitempty"`
+	// Fine are the requests of a recording that are allowed, if not all are shown.
+	Fine int `json:"fine,omitempty"`
+}
+
+// form are the fields of the form, as they were filled in.
+type form struct {
+	Origin, URL, Method, Headers, Credentials, Policy string
+	Upload                                            bool
+}
+
+func newForm(r *http.Request) form {
+	value := func(name string) string { return strings.TrimSpace(r.FormValue(name)) }
+	return form{
+		Origin: value("origin"), URL: value("url"), Method: value("method"), Headers: value("headers"),
+		Credentials: value("credentials"), Policy: value("policy"), Upload: value("upload") != "",
+	}
+}
+
+// isEmpty reports whether nothing was asked.
+func (f form) isEmpty() bool { return f.Origin == "" && f.URL == "" }
+
+// question returns what the form asks. A header is a line, as "name: value" or as the name
+// alone, which stands for a value that needs a preflight.
+func (f form) question() explain.Question {
+	q := explain.Question{
+		Origin: f.Origin, URL: f.URL, Method: f.Method, Policy: f.Policy,
+		Credentials: browser.Credentials(f.Credentials), Upload: f.Upload,
+	}
+	if !strings.Contains(q.URL, "://") {
+		q.URL = "https://" + q.URL
+	}
+	for line := range strings.Lines(f.Headers) {
+		name, value, hasValue := strings.Cut(strings.TrimSpace(line), ":")
+		if name == "" {
+			continue
+		}
+		h := browser.Header{Name: strings.TrimSpace(name), Value: strings.TrimSpace(value)}
+		if !hasValue {
+			h.Value = browser.UnsafeValue
+		}
+		q.Headers = append(q.Headers, h)
+	}
+	return q
+}
+
+// tryForm answers the question of the form if there is one.
+func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
+	t := tried{Form: newForm(r), Reports: []answer{}}
+	if t.Form.isEmpty() {
+		c.show(w, r, http.StatusOK, "try", "Try a request", t)
+		return
+	}
+	c.answer(w, r, &t, []explain.Question{t.Form.question()})
+}
+
+// tryPaste answers what was pasted: commands, or a recording.
+func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
+	t := tried{Reports: []answer{}}
+	text, err := pasted(w, r, "paste")
+	var questions []explain.Question
+	if err == nil {
+		questions, t.Left, err = c.Read(text)
+	}
+	if err != nil {
+		t.Pasted, t.Error = text, err.Error()
+		c.show(w, r, http.StatusBadRequest, "try", "Try a request", t)
+		return
+	}
+	t.Pasted = text
+	c.answer(w, r, &t, questions)
+}
+
+// pasted returns the text of a field of the form, or of the file that was chosen instead. A
+// program may send a file as the field itself.
+func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // the line above bounds it
+		return "", fmt.Errorf("the form cannot be read: %w", err)
+	}
+	for _, h := range slices.Concat(filesOf(r, field+"-file"), filesOf(r, field)) {
+		if text, err := contentOf(h); err != nil || len(text) > 0 {
+			return string(text), err
+		}
+	}
+	return r.FormValue(field), nil
+}
+
+// chosen returns the files of a field of the form, which pasted has read.
+func chosen(r *http.Request, field string) (files []live.File, err error) {
+	for _, h := range filesOf(r, field) {
+		text, err := contentOf(h)
+		if err != nil {
+			return nil, fmt.Errorf("the file %s cannot be read: %w", h.Filename, err)
+		}
+		files = append(files, live.File{Name: h.Filename, Data: text})
+	}
+	return files, nil
+}
+
+// filesOf returns the files that the form has in a field.
+func filesOf(r *http.Request, field string) []*multipart.FileHeader {
+	if r.MultipartForm == nil {
+		return nil // the form has no room for files
+	}
+	return r.MultipartForm.File[field]
+}
+
+func contentOf(h *multipart.FileHeader) ([]byte, error) {
+	f, err := h.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// answer answers the questions with what serves when it is its turn.
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, questions []explain.Question) {
+	if !c.work(w, r, func() { c.explain(r, t, questions) }) {
+		return
+	}
+	code := http.StatusOK
+	if t.Error != "" {
+		code = http.StatusBadRequest
+	}
+	c.show(w, r, code, "try", "Try a request", *t)
+}
+
+// explain answers the questions. Of several it leaves out what is allowed.
+func (c *Console) explain(r *http.Request, t *tried, questions []explain.Question) {
+	set := c.Set()
+	if set == nil {
+		t.Error = errNoPolicies.Error()
+		return
+	}
+	for _, q := range questions {
+		report, err := explain.Policies{Set: set}.Explain(q)
+		switch {
+		case err != nil && len(questions) == 1:
+			t.Error = err.Error()
+		case err != nil:
+			t.Left = append(t.Left, q.Method+" "+q.URL+": "+err.Error())
+		case report.Allowed && len(questions) > 1:
+			t.Fine++
+		case len(t.Reports) == maxReports || r.Context().Err() != nil:
+			t.Left = append(t.Left, q.Method+" "+q.URL+": too many requests are not allowed")
+		default:
+			t.Reports = append(t.Reports, newAnswer(set, report))
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package console_test
+
+import (
+	"bytes"
+	"cmp"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/corsgate/corsgate/policy/explain"
+)
+
+func TestTryDrawsWhatIsSent(t *testing.T) {
+	l := newLab(t, specs...)
+	wants(t, l.page(t, "/console/try"), "Describe a request", "Or paste what a browser copied")
+	text := l.page(t, "/console/try?"+url.Values{
+		"origin": {"https://app.test"}, "url": {"api.test/v1"}, "method": {"DELETE"}, "headers": {"x-trace\r\ncontent-type: text/plain\r\n"}, "credentials": {"include"},
+	}.Encode())
+	wants(t, text, "Blocked : DELETE https://api.test/v1 from https://app.test", "Policy api : its host is api.test",
+		"page → to Envoy OPTIONS https://api.test/v1 Origin: https://app.test Access-Control-Request-Method: DELETE Access-Control-Request-Headers: x-trace",
+		"corsgate → to Envoy policy api: preflight_method_denied", "Envoy → to page this fails 403 Forbidden", "No : there is no Access-Control-Allow-Origin", "( Fetch, #cors-check )",
+		"The request itself is not sent.", "Chrome Access to fetch at 'https://api.test/v1'", "Firefox Cross-Origin Request Blocked", "Safari",
+		`Policy api would need cors.allowMethods: [..., "DELETE"] cors.allowHeaders: [..., "x-trace"] cors.allowCredentials: true`, "Such a policy would be refused")
+	wants(t, l.page(t, "/console/try?url=closed.test&origin=https://app.test:8443"), `allowOrigins: [..., "https://app.test:8443"] This was tried`,
+		"Every page of https://app.test:8443 could then read whatever closed.test answers, with the cookies of its visitors.")
+	for path, opens := range map[string]string{
+		"origin=https://evil.test&url=api.test/v1":                      "Every page of https://evil.test could then read whatever api.test answers below /v1, but without the cookies of its visitors.",
+		"origin=https://app.test&url=api.test/v1&method=DELETE":         "Pages of each origin that the policy allows could then send that, too.",
+		"origin=https://app.test&url=nobody.test":                       "", // a policy of its own
+		"origin=https://app.test&url=api.test/v1":                       "", // it is allowed
+		"origin=https://evil.test&url=public.test/&credentials=include": "Every page of https://evil.test could then read whatever public.test answers, with the cookies of its visitors.",
+	} {
+		var tried struct{ Reports []struct{ Opens string } }
+		if l.json(t, "/console/try?"+path, &tried); len(tried.Reports) != 1 || tried.Reports[0].Opens != opens {
+			t.Errorf("%s: %+v, want %q", path, tried, opens)
+		}
+	}
+	text = l.page(t, "/console/try?url=https://public.test/&origin=https://any.test")
+	wants(t, text, "Allowed : GET", "Envoy → to application GET", "application → to Envoy its answer", "Envoy → to page 200 OK", "Yes: Access-Control-Allow-Origin is *")
+}
+
+func TestTryWarnsOfAStranger(t *testing.T) {
+	l := newLab(t, specs...)
+	const caution = "This origin is a stranger's"
+	wants(t, l.page(t, "/console/try?url=closed.test&origin=https://evil.example"), caution)
+	if text := l.page(t, "/console/try?url=closed.test&origin=https://app.test:8443"); bytes.Contains([]byte(text), []byte(caution)) {
+		t.Error("an origin of the same owner counts as a stranger's")
+	}
+}
+
+// post sends a form with a field and a file.
+func (l *lab) post(t *testing.T, path string, fields map[string]string, file, content string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for name, value := range fields {
+		if err := form.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if file != "" {
+		field, name, _ := strings.Cut(file, "=")
+		w, err := form.CreateFormFile(field, cmp.Or(name, "f"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(content))
+	}
+	form.Close()
+	return l.ask(t, "POST", path, body.String(), append(headers, "Content-Type: "+form.FormDataContentType())...)
+}
+
+const har = `{"log": {"entries": [
+	{"request": {"method": "GET", "url": "https://closed.test/a", "headers": [{"name": "Origin", "value": "https://evil.test"}]}, "response": {"status": 403, "headers": []}},
+	{"request": {"method": "GET", "url": "https://closed.test/b", "headers": [{"name": "Origin", "value": "https://app.test"}]}, "response": {"status": 200, "headers": []}},
+	{"request": {"method": "GET", "url": "ftp://closed.test/c", "headers": []}, "response": {"status": 0, "headers": []}}
+]}}`
+
+func TestTryReadsWhatIsPasted(t *testing.T) {
+	l := newLab(t, specs...)
+	for name, c := range map[string]struct {
+		fields        map[string]string
+		file, content string
+		status        int
+		want          []string
+	}{
+		"a curl command":      {map[string]string{"paste": "curl -X PUT -H 'Origin: https://evil.test' https://closed.test/"}, "", "", 200, []string{"Blocked : PUT https://closed.test/ from https://evil.test"}},
+		"a HAR":               {map[string]string{"paste": har}, "", "", 200, []string{"Blocked : GET https://closed.test/a", "1 request is allowed and not shown", "Left out: GET ftp://closed.test/c"}},
+		"a HAR file":          {map[string]string{"paste": ""}, "paste-file", "\ufeff" + har, 200, []string{"Blocked : GET https://closed.test/a"}},
+		"an empty file":       {map[string]string{"paste": har}, "paste-file", "", 200, []string{"Blocked : GET https://closed.test/a"}},
+		"nothing":             {nil, "", "", 400, []string{"that is not a curl command"}},
+		"no JSON":             {map[string]string{"paste": "{nothing"}, "", "", 400, []string{"read the HAR file", "{nothing"}},
+		"a HAR of no request": {map[string]string{"paste": `{"log": {"entries": []}}`}, "", "", 400, []string{"none of its 0 requests has an Origin"}},
+		"a command to nobody": {map[string]string{"paste": "curl -H 'Origin: https://a.test' ftp://x/"}, "", "", 400, []string{"it is not an http or https URL"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, body := l.post(t, "/console/try", c.fields, c.file, c.content)
+			if resp.StatusCode != c.status {
+				t.Errorf("%d, want %d", resp.StatusCode, c.status)
+			}
+			wants(t, textOf(t, body), c.want...)
+		})
+	}
+}
+
+func TestTryHasTheReportsAsJSON(t *testing.T) {
+	l := newLab(t, specs...)
+	var got struct{ Reports []explain.Report }
+	l.json(t, "/console/try?url=closed.test&origin=https://evil.example", &got)
+	if len(got.Reports) != 1 || got.Reports[0].Allowed || got.Reports[0].Policy.Name != "closed" || got.Reports[0].Request.Reason != "request_blocked" {
+		t.Errorf("%+v", got)
+	}
+	if resp, body := l.ask(t, "GET", "/console/try?url=%25&origin=x", "", "Accept: application/json"); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+	if resp, body := newLab(t).ask(t, "GET", "/console/try?url=a.test&origin=https://a.test", ""); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("no policies: %d %s", resp.StatusCode, body)
+	}
+}
