@@ -128,13 +128,6 @@ func (s *server) isLost(owner *server) bool {
 	return owner.allows() && s.answers() != owner.answers()
 }
 
-func named(lost []string) string {
-	if lost[0] == "" {
-		return "_"
-	}
-	return lost[0]
-}
-
 // ignore takes names away that another server has on the same address ("conflicting server
 // name").
 func (r *reader) ignore(servers []*server) {
