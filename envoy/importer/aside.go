@@ -114,21 +114,21 @@ const besideCondition = "a policy is chosen by host and path alone: requests tha
 // may answer.
 func (c *chart) instead(l *lane) (others []*lane) {
 	add := func(host, path string) {
-		if other := c.found(scope{host, path}); c.mayAnswer(l, host, path) && !slices.Contains(others, other) {
+		if !c.mayAnswer(l, host, path) {
+			return
+		}
+		if other := c.found(scope{host, path}); !slices.Contains(others, other) {
 			others = append(others, other)
 		}
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			paths := append(p.witnesses(), anyBelow(p.Text.Text))
-			for _, path := range paths {
+			own := append(p.witnesses(), anyBelow(p.Text.Text))
+			for _, path := range own {
 				add(h, path)
 			}
-			for _, s := range c.order {
-				if !slices.Contains(covering(s.host), h) && !slices.Contains(covering(h), s.host) {
-					continue
-				}
-				for _, path := range append(paths, s.path, anyBelow(s.path)) {
+			for _, s := range c.near(h, p) {
+				for _, path := range append(own, s.path, anyBelow(s.path)) {
 					add(s.host, path)
 					add(h, path)
 				}
@@ -136,6 +136,43 @@ func (c *chart) instead(l *lane) (others []*lane) {
 		}
 	}
 	return others
+}
+
+// near returns the scopes of policies that cover requests of a host and path, or some of them.
+func (c *chart) near(host string, p path) (all []scope) {
+	for _, h := range append(covering(host), c.below(host)...) {
+		for _, text := range c.paths[h] {
+			s := scope{h, text}
+			if _, ok := c.owners[s]; ok && (p.matches(text) || p.matches(anyBelow(text)) || covers(text, p.start())) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// covers reports whether a path of a policy covers what begins with a text.
+func covers(path, start string) bool {
+	rest, ok := strings.CutPrefix(start, strings.TrimRight(path, "/"))
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// below returns the hosts of policies that a host of more hosts covers.
+func (c *chart) below(host string) []string {
+	if c.narrower == nil {
+		c.narrower = map[string][]string{}
+		known := map[string]bool{}
+		for _, s := range c.order {
+			if known[s.host] {
+				continue
+			}
+			known[s.host] = true
+			for _, wide := range covering(s.host)[1:] {
+				c.narrower[wide] = append(c.narrower[wide], s.host)
+			}
+		}
+	}
+	return c.narrower[host]
 }
 
 func likeOther(l *lane) string {

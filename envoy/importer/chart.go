@@ -23,6 +23,8 @@ type chart struct {
 	order  []scope             // of owners
 	paths  map[string][]string // of owners :: host
 	aside  []*lane             // with conditions besides host and path
+
+	narrower map[string][]string // see below
 }
 
 // newChart returns the lanes of the configurations.
@@ -267,8 +269,8 @@ func (c *chart) within(scopes []scope) (all []scope) {
 // cover is hosts and paths of one policy; empty lists are every host and every path.
 type cover struct{ hosts, paths []string }
 
-// covers returns scopes as policies have them. Hosts with the same paths come together.
-func covers(scopes []scope) (all []cover) {
+// coversOf returns scopes as policies have them. Hosts with the same paths come together.
+func coversOf(scopes []scope) (all []cover) {
 	paths := map[string][]string{} // :: host
 	var hosts []string
 	for _, s := range scopes {
