@@ -227,11 +227,12 @@ func (c *chart) thin() {
 	c.order = kept
 }
 
-// isNeedless reports whether requests of s would be answered alike without its owner.
+// isNeedless reports whether requests of s would be answered alike without its owner, also if a
+// policy that only counts, or is off, is switched on.
 func (c *chart) isNeedless(s scope) bool {
 	own := c.owners[s]
 	return !slices.ContainsFunc(c.around(s), func(l *lane) bool {
-		return own != l && (own.answer != nil || l.acts())
+		return own != l && (own.answer != nil || l != nil && l.answer != nil)
 	})
 }
 
