@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +57,9 @@ var specs = []policy.Spec{
 	{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://next.test"}}},
 	{Name: "closed", Hosts: []string{"closed.test"}, DeniedRequests: policy.DeniedBlock, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowCredentials: true}},
 }
+
+// off is a policy that is not in force.
+var off = policy.Spec{Name: "off", Mode: policy.ModeOff, Hosts: []string{"off.test", "xn--bcher-kva.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}
 
 func newLab(t *testing.T, specs ...policy.Spec) *lab {
 	t.Helper()
@@ -234,13 +239,13 @@ func TestOverviewShowsTheFleet(t *testing.T) {
 }
 
 func TestPoliciesAreFound(t *testing.T) {
-	l := newLab(t, specs...)
+	l := newLab(t, append([]policy.Spec{off}, specs...)...)
 	for name, c := range map[string]struct {
 		query string
 		names string
 		text  string
 	}{
-		"all":                                    {"", "api public next closed", "4 policies of 4"},
+		"all":                                    {"", "off api public next closed", "5 policies of 5"},
 		"by URL, with the shadow's":              {"?url=api.test/v1/x", "api next", "Policy api decides about api.test/v1/x ."},
 		"by a whole URL with port and query":     {"?url=https://API.test:8443/v1%3Fq=1", "api next", "Policy api decides"},
 		"by a URL that only the shadow covers":   {"?url=api.test/v2", "next", "No policy in force decides about"},
@@ -248,6 +253,11 @@ func TestPoliciesAreFound(t *testing.T) {
 		"by origin":                              {"?origin=https://app.test", "api public closed", "may read ( request_allowed )"},
 		"by an origin of a star":                 {"?origin=https://a.apps.test", "api public", "may read"},
 		"by URL and origin, which is denied":     {"?url=closed.test&origin=https://evil.test", "closed", "may not read ( request_blocked )"},
+		"by a page":                              {"?origin=https://App.test/index.html%3Fx", "api public closed", "may read ( request_allowed )"},
+		"by a host as people write it":           {"?url=b%C3%BCcher.test", "off", "Policy off decides"},
+		"by a URL and a page of its own":         {"?url=closed.test/&origin=https://closed.test", "closed", "may read ( same_origin )"},
+		"by a URL of a policy that is off":       {"?url=off.test&origin=https://evil.test", "off", "is left to the application ( policy_off )"},
+		"by a path with several readings":        {"?url=api.test/v1%252Fx", "api next", "The path can be read in more than one way"},
 		"by an origin that a shadow would allow": {"?origin=https://next.test", "public next", "shadow"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -262,6 +272,75 @@ func TestPoliciesAreFound(t *testing.T) {
 			}
 			wants(t, l.page(t, "/console/policies"+c.query), c.text)
 		})
+	}
+}
+
+// TestTheSearchAgreesWithDecide asks about each URL for each origin.
+func TestTheSearchAgreesWithDecide(t *testing.T) {
+	wide := policy.Spec{Name: "wide", Hosts: []string{"*.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}}
+	l := newLab(t, append([]policy.Spec{wide, off}, specs...)...)
+	for _, host := range []string{"api.test", "public.test", "closed.test", "off.test", "other.test", "nobody.example"} {
+		for _, path := range []string{"", "/", "/v1", "/v1/x", "/v1%2Fx", "/v1/../v2", "/v2;/../v1", "/v1?x=/v2", "?x=1"} {
+			for _, origin := range []string{"https://app.test", "https://api.test", "https://next.test", "https://evil.test", "https://pr-7.test", "app://app.test", "null"} {
+				l.agrees(t, host, path, origin)
+			}
+		}
+	}
+}
+
+// agrees fails unless the search says what Decide does of a GET.
+func (l *lab) agrees(t *testing.T, host, path, origin string) {
+	t.Helper()
+	sent := path
+	if !strings.HasPrefix(sent, "/") {
+		sent = "/" + sent // as a browser does
+	}
+	r := get(origin, host, sent)
+	d := l.set.Decide(&r)
+	want := map[string]string{}
+	for _, v := range []policy.Verdict{d.Verdict, d.Shadow} {
+		if v.Policy != "" {
+			want[v.Policy] = v.Reason.String()
+		}
+	}
+	var f struct {
+		Chosen   string
+		Policies []struct {
+			Name, Reason string
+			Allowed      bool
+		}
+	}
+	l.json(t, "/console/policies?"+url.Values{"url": {host + path}, "origin": {origin}}.Encode(), &f)
+	got := map[string]string{}
+	for _, p := range f.Policies {
+		got[p.Name] = p.Reason
+		if reads := p.Reason == "request_allowed" || p.Reason == "same_origin"; p.Allowed != reads {
+			t.Errorf("%s%s from %s: allowed is %t with %s", host, path, origin, p.Allowed, p.Reason)
+		}
+	}
+	if !maps.Equal(got, want) || f.Chosen != d.Policy {
+		t.Errorf("%s%s from %s: %s decides, %v, want %s, %v", host, path, origin, f.Chosen, got, d.Policy, want)
+	}
+}
+
+func TestASearchSaysWhatToWrite(t *testing.T) {
+	l := newLab(t, specs...)
+	for query, want := range map[string]string{
+		"?origin=app.test":               `No browser sends the origin "app.test", write it as in https://app.example.com.`,
+		"?origin=https://APP.test/x/y":   "",
+		"?origin=null":                   "",
+		"?url=" + url.QueryEscape("a b"): "Read the URL",
+		"?url=ftp://api.test":            "write it as in https://api.example.com/v1",
+	} {
+		code := http.StatusOK
+		if want != "" {
+			code = http.StatusBadRequest
+		}
+		resp, body := l.ask(t, "GET", "/console/policies"+query, "")
+		if resp.StatusCode != code {
+			t.Errorf("%s: %d", query, resp.StatusCode)
+		}
+		wants(t, textOf(t, body), want)
 	}
 }
 

@@ -55,11 +55,8 @@ func (f form) isEmpty() bool { return f.Origin == "" && f.URL == "" }
 // alone, which stands for a value that needs a preflight.
 func (f form) question() explain.Question {
 	q := explain.Question{
-		Origin: f.Origin, URL: f.URL, Method: f.Method, Policy: f.Policy,
+		Origin: f.Origin, URL: withScheme(f.URL), Method: f.Method, Policy: f.Policy,
 		Credentials: browser.Credentials(f.Credentials), Upload: f.Upload,
-	}
-	if !strings.Contains(q.URL, "://") {
-		q.URL = "https://" + q.URL
 	}
 	for line := range strings.Lines(f.Headers) {
 		name, value, hasValue := strings.Cut(strings.TrimSpace(line), ":")
