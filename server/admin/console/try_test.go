@@ -3,8 +3,10 @@ package console_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -118,4 +120,28 @@ func TestTryHasTheReportsAsJSON(t *testing.T) {
 	if resp, body := newLab(t).ask(t, "GET", "/console/try?url=a.test&origin=https://a.test", ""); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("no policies: %d %s", resp.StatusCode, body)
 	}
+}
+
+// TestTryAnswersAFewOfMany pastes more denied requests than there are answers on a page.
+func TestTryAnswersAFewOfMany(t *testing.T) {
+	l := newLab(t, specs...)
+	entry := `, {"request": {"method": "GET", "url": "https://closed.test/", "headers": [{"name": "Origin", "value": "https://evil.test"}]}}`
+	long := `{"log": {"entries": [` + strings.Repeat(entry, 70)[2:] + `]}}`
+	resp, body := l.post(t, "/console/try", map[string]string{"paste": long}, "", "")
+	if resp.StatusCode != http.StatusOK || strings.Count(body, "<article") != 50 {
+		t.Errorf("%d: %d answers", resp.StatusCode, strings.Count(body, "<article"))
+	}
+	wants(t, textOf(t, body), "20 requests were not looked at")
+}
+
+// TestTryStopsWhenNobodyWaits pastes requests and leaves.
+func TestTryStopsWhenNobodyWaits(t *testing.T) {
+	l := newLab(t, specs...)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(gone, http.MethodPost, "/console/try", strings.NewReader(url.Values{"paste": {har}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	l.Config.Handler.ServeHTTP(w, r)
+	wants(t, textOf(t, w.Body.String()), "2 requests were not looked at")
 }
