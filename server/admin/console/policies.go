@@ -61,10 +61,13 @@ func newEntry(s *policy.Spec) entry {
 	}
 	return entry{
 		Name: s.Name, Mode: string(mode), Hosts: s.Hosts, Paths: s.Paths,
-		Origins:     len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes),
+		Origins:     entriesOf(s),
 		Credentials: s.CORS.AllowCredentials, Methods: s.CORS.AllowMethods,
 	}
 }
+
+// entriesOf counts the entries that allow origins.
+func entriesOf(s *policy.Spec) int { return len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes) }
 
 func (c *Console) policies(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
