@@ -212,11 +212,19 @@ func TestOverview(t *testing.T) {
 
 func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
 	l := newLab(t)
-	wants(t, l.page(t, "/console/"), "There are no policies", "Nothing was decided yet.")
+	wants(t, l.page(t, "/console/"), "There are no policies", "The last load There was none yet.", "Nothing is known to be decided yet.")
+	if _, body := l.ask(t, "GET", "/console/", "", "Accept: application/json"); !strings.Contains(body, `"rates": []`) {
+		t.Errorf("no list of no rates: %s", body)
+	}
 	l.status.LastError = &live.Failure{At: noon, Message: "refused <b>\x1b", Diagnostics: []policyfile.Diagnostic{
 		{File: "p.yaml", Line: 4, Column: 20, Level: policy.Error, Code: "origin-path", Field: "policies[0].cors", Value: "https://a.test/<i>", Reason: "it has a path", Hint: "write https://a.test"},
 	}}
 	wants(t, l.page(t, "/console/"), `refused <b>\x1b`, "p.yaml:4:20 error origin-path policies[0].cors : https://a.test/<i> : it has a path (write https://a.test)")
+	if strings.Contains(l.page(t, "/console/"), "goes on to serve") {
+		t.Error("nothing served before")
+	}
+	l.status.Ready = true
+	wants(t, l.page(t, "/console/"), "What served before goes on to serve.")
 }
 
 func TestOverviewShowsTheFleet(t *testing.T) {
