@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -374,6 +375,68 @@ func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
 	l.json(t, "/console/policies/api", &d)
 	if d.Policy.Name != "api" || len(d.Origins) != 4 || d.Origins[1].Used+d.Origins[0].Used < 3 || d.Use.Kept != 5 || time.Since(d.Use.Since) > time.Hour {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestUseIsOfTheEntriesThatAllow compares what is said of each entry with what a policy that
+// has no other decides.
+func TestUseIsOfTheEntriesThatAllow(t *testing.T) {
+	came := []string{"https://app.test", "https://a.apps.test", "https://apps.test", "http://app.test", "https://app.test:8443", "null", "file://", "app://localhost", "capacitor://localhost", "content://files", "content://files.more", "https://pr-7.test", "https://[::1]", "https://127.0.0.1"}
+	entries := []origin{
+		{"https://app.test", false}, {"https://*.apps.test", false}, {"http://*", false}, {"https://app.test:*", false}, {"null", false}, {"app://localhost", false}, {"capacitor://localhost", false}, {"content://files", false}, {"*", false}, {`https://pr-[0-9]+\.test`, true}, {".*", true}, {`https://\[::1\]`, true},
+	}
+	for _, credentials := range []bool{false, true} {
+		for _, e := range entries {
+			e.agrees(t, credentials, came)
+		}
+	}
+}
+
+// origin is an entry of a policy.
+type origin struct {
+	entry string
+	regex bool
+}
+
+// policies are one of the entry alone, and one of all else, too.
+func (o origin) policies(credentials bool) (alone, among policy.Spec) {
+	alone = policy.Spec{Name: "p", CORS: policy.CORS{AllowCredentials: credentials}, Dangerously: []policy.OptIn{
+		policy.OptInOriginRegex, policy.OptInAnyOriginWithCredentials, policy.OptInNullOrigin, policy.OptInInsecureOrigins, policy.OptInPublicSuffix}}
+	if o.regex {
+		alone.CORS.AllowOriginRegexes = []string{o.entry}
+	} else {
+		alone.CORS.AllowOrigins = []string{o.entry}
+	}
+	if among = alone; o.entry == "*" {
+		return alone, among // it stands alone
+	}
+	among.CORS.AllowOrigins = slices.Concat(alone.CORS.AllowOrigins, []string{"null", "app://localhost", "capacitor://localhost", "content://files", "https://*"})
+	return alone, among
+}
+
+func (o origin) agrees(t *testing.T, credentials bool, came []string) {
+	t.Helper()
+	alone, among := o.policies(credentials)
+	l, set := newLab(t, among), policytest.Compile(t, alone)
+	want := uint64(0)
+	for _, from := range came {
+		r := get(from, "api.test", "/")
+		l.decide(r)
+		if d := set.Decide(&r); d.Reason.Allows() {
+			want++
+		}
+	}
+	var d struct {
+		Origins []struct {
+			Entry string
+			Used  uint64
+		}
+	}
+	l.json(t, "/console/policies/p", &d)
+	for _, e := range d.Origins {
+		if e.Entry == o.entry && e.Used != want {
+			t.Errorf("%s, credentials %t: used %d times, want %d", e.Entry, credentials, e.Used, want)
+		}
 	}
 }
 

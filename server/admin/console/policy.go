@@ -96,7 +96,7 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 		} else {
 			o.Entry = s.CORS.AllowOrigins[i]
 		}
-		o.count(&use)
+		o.count(&use, s.CORS.AllowCredentials)
 		d.Origins = append(d.Origins, o)
 	}
 	if end < d.All {
@@ -106,8 +106,8 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 }
 
 // count adds up how often the origins that the entry allows were allowed.
-func (o *origin) count(use *recent.Use) {
-	allows := allows(o.Entry, o.Regex)
+func (o *origin) count(use *recent.Use, credentials bool) {
+	allows := allows(o.Entry, o.Regex, credentials)
 	for came, n := range use.Origins {
 		if allows(came) {
 			o.Used += n
@@ -115,18 +115,24 @@ func (o *origin) count(use *recent.Use) {
 	}
 }
 
-// allows returns what tells whether an entry allows an origin.
-func allows(entry string, regex bool) func(origin string) bool {
+// allows returns what tells whether an entry of a policy allows an origin.
+func allows(entry string, regex, credentials bool) func(origin string) bool {
+	if entry == "null" || entry == "*" && !credentials {
+		return func(origin string) bool { return entry == "*" || origin == "null" }
+	}
+	fits := fits(entry, regex)
+	return func(origin string) bool {
+		o, err := policy.ParseOrigin(origin)
+		return err == nil && fits(o)
+	}
+}
+
+// fits returns what tells whether an entry fits an origin.
+func fits(entry string, regex bool) func(policy.Origin) bool {
 	if regex {
 		re, err := policy.CompileRegex(entry)
-		return func(origin string) bool { return err == nil && re.MatchString(origin) }
+		return func(o policy.Origin) bool { return err == nil && !o.Anybodys() && re.MatchString(o.String()) }
 	}
 	p, err := policy.ParsePattern(entry)
-	return func(origin string) bool {
-		if origin == entry || entry == "*" {
-			return true
-		}
-		o, bad := policy.ParseOrigin(origin)
-		return err == nil && bad == nil && p.Matches(o)
-	}
+	return func(o policy.Origin) bool { return err == nil && p.Matches(o) }
 }
