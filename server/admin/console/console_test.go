@@ -440,6 +440,12 @@ func (o origin) agrees(t *testing.T, credentials bool, came []string) {
 	}
 }
 
+func TestNothingIsUnusedOfAPolicyThatIsOff(t *testing.T) {
+	l := newLab(t, off)
+	l.decide(get("https://app.test", "off.test", "/"))
+	wants(t, l.page(t, "/console/policies/off"), "Nothing is known about the use: the policy is off.", "https://app.test not known")
+}
+
 func TestALongPolicyHasPages(t *testing.T) {
 	s := policy.Spec{Name: "long", CORS: policy.CORS{}}
 	for i := range 450 {
@@ -488,4 +494,27 @@ func TestWhatIsNotThereSaysSo(t *testing.T) {
 		t.Errorf("no policies: %d", resp.StatusCode)
 	}
 	wants(t, body, "no policies yet")
+}
+
+func TestManyPoliciesHavePages(t *testing.T) {
+	l := newLab(t, manyPolicies(450)...)
+	seen := map[string]bool{}
+	for _, from := range []string{"-5", "x", "200", "400", "450"} {
+		var f struct {
+			Policies []struct{ Name string }
+			More     int
+		}
+		l.json(t, "/console/policies?origin=https://app.test&from="+from, &f)
+		for _, p := range f.Policies {
+			seen[p.Name] = true
+		}
+		if from == "200" && f.More != 50 || len(f.Policies) > 200 {
+			t.Errorf("from %s: %d, and %d more", from, len(f.Policies), f.More)
+		}
+	}
+	if len(seen) != 450 {
+		t.Errorf("%d policies on all pages", len(seen))
+	}
+	_, body := l.ask(t, "GET", "/console/policies?origin=https://app.test", "")
+	wants(t, body, `href="/console/policies?from=200&amp;origin=https%3A%2F%2Fapp.test&amp;url="`)
 }

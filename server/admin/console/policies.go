@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
@@ -29,11 +31,20 @@ type found struct {
 	Chosen   string  `json:"chosen,omitempty"`
 	Readings bool    `json:"readings,omitempty"`
 	Policies []entry `json:"policies"`
-	// More counts those that were found and are not shown, and All the policies that serve.
+	// From is the place of the first of them among those that were found, More counts those
+	// that come after this page, and All the policies that serve.
+	From int `json:"from,omitempty"`
 	More int `json:"more"`
 	All  int `json:"all"`
 	// Error says why nothing was looked for.
 	Error string `json:"error,omitempty"`
+
+	before int // how many come before this page
+}
+
+// Next is the address of the next page, as long as there is More.
+func (f found) Next() string {
+	return "/console/policies?" + url.Values{"url": {f.Search.URL}, "origin": {f.Search.Origin}, "from": {strconv.Itoa(f.From + len(f.Policies))}}.Encode()
 }
 
 // entry is a policy in a list.
@@ -81,8 +92,8 @@ func (c *Console) policies(w http.ResponseWriter, r *http.Request) {
 		c.show(w, r, http.StatusBadRequest, "policies", "Policies", found{Search: q, Policies: []entry{}, All: len(set.Specs()), Error: err.Error()})
 		return
 	}
-	var f found
-	if c.work(w, r, func() { f = find(set, q, asks) }) {
+	f := found{Search: q, Policies: []entry{}, All: len(set.Specs()), From: placeOfPage(r)}
+	if c.work(w, r, func() { f.find(set, asks) }) {
 		c.show(w, r, http.StatusOK, "policies", "Policies", f)
 	}
 }
@@ -110,8 +121,8 @@ func (q search) request() (r policy.Request, err error) {
 
 // find looks for the policies that decide about the URL, in force or in shadow, or else for
 // those that allow the origin. Of those of the URL it shows what they say of the origin.
-func find(set *policy.Set, q search, asks policy.Request) found {
-	f := found{Search: q, Policies: []entry{}, All: len(set.Specs())}
+func (f *found) find(set *policy.Set, asks policy.Request) {
+	q := f.Search
 	var d policy.Decision
 	if q.URL != "" {
 		d = set.Decide(&asks)
@@ -134,13 +145,14 @@ func find(set *policy.Set, q search, asks policy.Request) found {
 		}
 		f.add(e, fits)
 	}
-	return f
 }
 
 // add adds a policy that fits, as long as there is room.
 func (f *found) add(e entry, fits bool) {
 	switch {
 	case !fits:
+	case f.before < f.From:
+		f.before++
 	case len(f.Policies) == maxFound:
 		f.More++
 	default:
@@ -151,12 +163,18 @@ func (f *found) add(e entry, fits bool) {
 // nobody is an origin that nobody has (RFC 2606).
 const nobody = "https://corsgate.invalid"
 
+// placeOfPage returns where a page of a list begins; what is not a number is the beginning.
+func placeOfPage(r *http.Request) int {
+	from, _ := strconv.Atoi(r.FormValue("from"))
+	return max(from, 0)
+}
+
 // withScheme returns a URL as people write it with its scheme.
-func withScheme(url string) string {
-	if strings.Contains(url, "://") {
-		return url
+func withScheme(text string) string {
+	if strings.Contains(text, "://") {
+		return text
 	}
-	return "https://" + url
+	return "https://" + text
 }
 
 // ask asks a policy about a GET of the origin, wherever it goes.

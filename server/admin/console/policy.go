@@ -60,7 +60,13 @@ func (d detail) First() int { return d.From + 1 }
 func (d detail) Last() int { return d.From + len(d.Origins) }
 
 // Unused reports whether no origin of the entry came, as far as is known.
-func (d detail) Unused(o origin) bool { return o.Used == 0 && d.Use.Kept > 0 && d.Use.Others == 0 }
+func (d detail) Unused(o origin) bool { return d.Known() && o.Used == 0 && d.Use.Others == 0 }
+
+// Known reports whether anything is known about the use.
+func (d detail) Known() bool { return d.Use.Kept > 0 && !d.Off() }
+
+// Off reports whether the policy is off, so that it allows nothing whatever comes.
+func (d detail) Off() bool { return d.Policy.Mode == policy.ModeOff }
 
 func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
@@ -74,9 +80,8 @@ func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "No policy of that name serves now.")
 		return
 	}
-	from, _ := strconv.Atoi(r.FormValue("from")) // what is not a number is the beginning
 	var d detail
-	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], from) }) {
+	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], placeOfPage(r)) }) {
 		c.show(w, r, http.StatusOK, "policy", "Policy "+name, d)
 	}
 }
@@ -86,7 +91,7 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 	exact := len(s.CORS.AllowOrigins)
 	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes)}
 	d.Use = known{Since: use.Since, Seen: use.Seen, Kept: use.Kept, Others: use.Others}
-	d.From = min(max(from, 0), d.All)
+	d.From = min(from, d.All)
 	d.Policy.CORS.AllowOrigins, d.Policy.CORS.AllowOriginRegexes = nil, nil
 	end := min(d.From+perPage, d.All)
 	for i := d.From; i < end; i++ {
