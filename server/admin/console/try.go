@@ -20,6 +20,7 @@ import (
 // The bounds of what is tried.
 const (
 	maxForm    = 16 << 20 // bytes
+	maxForms   = 4        // at a time
 	maxReports = 50
 	answerTime = 30 * time.Second
 )
@@ -103,6 +104,19 @@ func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 		t.Left = left
 		return questions, err
 	})
+}
+
+// fewAtATime answers few forms at a time, since each may be large.
+func (c *Console) fewAtATime(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case c.forms <- struct{}{}:
+			defer func() { <-c.forms }()
+			answer(w, r)
+		default:
+			c.fail(w, r, http.StatusServiceUnavailable, "Too many forms are sent or answered already: try again later.")
+		}
+	}
 }
 
 // pasted returns the text of a field of the form, or of the file that was chosen instead. A

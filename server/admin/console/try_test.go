@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy/explain"
@@ -144,4 +146,39 @@ func TestTryStopsWhenNobodyWaits(t *testing.T) {
 	w := httptest.NewRecorder()
 	l.Config.Handler.ServeHTTP(w, r)
 	wants(t, textOf(t, w.Body.String()), "2 requests were not looked at")
+}
+
+// slow is a form that tells when it is read, and ends when it is freed.
+type slow struct{ read, freed chan struct{} }
+
+func (s slow) Read([]byte) (int, error) {
+	s.read <- struct{}{}
+	<-s.freed
+	return 0, io.EOF
+}
+
+func TestTryReadsFewFormsAtATime(t *testing.T) {
+	l := newLab(t, specs...)
+	form := slow{make(chan struct{}, 4), make(chan struct{})}
+	var sent sync.WaitGroup
+	for range 4 {
+		sent.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/console/draft", form)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			l.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+		})
+		<-form.read
+	}
+	paste := func() int {
+		resp, _ := l.post(t, "/console/try", map[string]string{"paste": har}, "", "")
+		return resp.StatusCode
+	}
+	if got := paste(); got != http.StatusServiceUnavailable {
+		t.Errorf("a form too many: %d", got)
+	}
+	close(form.freed)
+	sent.Wait()
+	if got := paste(); got != http.StatusOK {
+		t.Errorf("when there is room: %d", got)
+	}
 }
