@@ -123,7 +123,7 @@ func (c *Console) fewAtATime(answer http.HandlerFunc) http.HandlerFunc {
 // program may send a file as the field itself.
 func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // the line above bounds it
+	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return "", fmt.Errorf("the form cannot be read: %w", err)
 	}
 	for _, h := range slices.Concat(filesOf(r, field+"-file"), filesOf(r, field)) {
