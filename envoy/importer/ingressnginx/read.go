@@ -148,22 +148,24 @@ func (r *reader) all(ingresses []*ingress) {
 }
 
 // defaults reads the default backends: of a host, the first Ingress says what has the paths
-// that no other has.
+// that no other has. Without one, that is the controller's own, which has no CORS.
 func (r *reader) defaults(ingresses []*ingress) {
-	seen := map[string]bool{}
+	seen := map[string]bool{"": true}
 	for _, i := range ingresses {
+		hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
+			return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
+		})
 		for _, rule := range i.Rules {
 			host := hostOf(rule)
-			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
-				return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
-			})
-			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
-				route.Hosts = []string{host}
-				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
-				route.CORS, _ = r.cors(i)
-				r.add(route)
+			if seen[host] {
+				continue
 			}
 			seen[host] = true
+			route := source.Route{Name: i.name, Place: i.place(), Hosts: []string{host}, Paths: r.pathsOf(kubernetes.Rule{Host: rule.Host})}
+			if hasBackend {
+				route.CORS, _ = r.cors(i)
+			}
+			r.add(route)
 		}
 	}
 }
