@@ -24,7 +24,7 @@ const (
 // ingress controller or one that names its plugins, or a part of such a configuration.
 func Claims(doc tree.Node) bool {
 	if o, ok := tree.ObjectOf(doc); ok {
-		return strings.HasSuffix(o.Group, "konghq.com") || len(annotated(o)) > 0
+		return strings.HasSuffix(o.Group, "konghq.com") || len(references(o)) > 0
 	}
 	if doc.Field("_format_version").Exists() {
 		return true

@@ -1,6 +1,7 @@
 package kong
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,31 @@ func annotated(o tree.Object) []scope {
 }
 
 func pluginScope(namespace, name string) scope { return scope("KongPlugin " + namespace + "/" + name) }
+
+// extended returns the scopes of the plugins that the filters of a rule of a HTTPRoute are: of its
+// namespace alone, so that both that a name may stand for are the same.
+func extended(rule tree.Node, namespace string) (all []scope) {
+	for _, f := range rule.Field("filters").Items() {
+		if ref := f.Field("extensionRef"); isPluginRef(ref) {
+			s := pluginScope(namespace, ref.Field("name").String())
+			all = append(all, s, s)
+		}
+	}
+	return all
+}
+
+func isPluginRef(ref tree.Node) bool {
+	return strings.HasSuffix(ref.Field("group").String(), "konghq.com") && ref.Field("kind").String() == "KongPlugin"
+}
+
+// references returns the scopes of the plugins that an object names in any way, two for each name.
+func references(o tree.Object) []scope {
+	all := annotated(o)
+	for _, rule := range o.Field("spec", "rules").Items() {
+		all = append(all, extended(rule, o.Namespace)...)
+	}
+	return all
+}
 
 // IsPlugin reports whether a document is a cors plugin for objects of Kubernetes.
 func IsPlugin(doc tree.Node) bool {
@@ -63,28 +89,38 @@ func (c *config) missing(docs []tree.Node) {
 		if !ok {
 			continue
 		}
-		scopes := annotated(o)
-		has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(scopes, p.scope) })
-		for named := range slices.Chunk(scopes, 2) { // what a name may stand for
-			if !there[named[0]] && !there[named[1]] {
-				c.tellMissing(o, named[0], has)
-			}
+		own := annotated(o)
+		c.tellMissing(there, own, own, o.Field("metadata", "annotations", annotation))
+		for _, rule := range o.Field("spec", "rules").Items() {
+			scopes := extended(rule, o.Namespace)
+			c.tellMissing(there, scopes, append(scopes, own...), rule.Field("filters"))
 		}
 	}
 }
 
-func (c *config) tellMissing(o tree.Object, named scope, hasAnother bool) {
-	_, name, _ := strings.Cut(string(named), " ")
-	fidelity, hint := source.Decide, "give the KongPlugin, too"
-	what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
-	if hasAnother {
-		fidelity, hint = source.Dropped, ""
-		what += "the object has a cors plugin, so this is of another kind"
-	} else {
-		what += "if it is a cors plugin, what it does is not imported"
+// tellMissing tells of those of some scopes, two for each name, that are not there. all are those
+// of the same object.
+func (c *config) tellMissing(there map[scope]bool, scopes, all []scope, at tree.Node) {
+	has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(all, p.scope) })
+	for named := range slices.Chunk(scopes, 2) { // what a name may stand for
+		if there[named[0]] || there[named[1]] {
+			continue
+		}
+		_, name, _ := strings.Cut(string(named[0]), " ")
+		fidelity, hint := source.Decide, "give the KongPlugin, too"
+		what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
+		if has {
+			fidelity, hint = source.Dropped, ""
+			what += "the object has a cors plugin, so this is of another kind"
+		} else {
+			what += "if it is a cors plugin, what it does is not imported"
+		}
+		f := at.Finding(fidelity, what, hint)
+		if at.IsText() {
+			f.Field = annotation
+		}
+		c.result.Findings = append(c.result.Findings, f)
 	}
-	at := o.Field("metadata", "annotations", annotation)
-	c.result.Findings = append(c.result.Findings, source.Finding{Fidelity: fidelity, Place: at.Place(), Field: annotation, Value: at.String(), Message: what, Hint: hint})
 }
 
 // kubernetes reads the routes of objects. Those without a plugin count, too: a plugin of
@@ -184,14 +220,29 @@ func (annotations) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "
 
 // Answer returns what the plugins of a rule do.
 func (a annotations) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
-	l := lane{scopes: append(annotated(r.Route), everything)}
+	acting := a.acting(r)
+	answer := gatewayapi.Filters{}.Answer(r, at)
+	if acting[0] != nil {
+		route := a.with(source.Route{}, acting[0])
+		answer = gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}
+	}
+	if slices.ContainsFunc(acting, func(p *plugin) bool { return p != acting[0] }) {
+		answer.Findings = append(answer.Findings, r.Field("backendRefs").Finding(source.Decide,
+			"the services of this rule name different plugins, which Kong's controller refuses: the policy has what the first one says", ""))
+	}
+	return answer
+}
+
+// acting returns the plugin that holds for each backend of a rule, or without backends for the
+// rule: one of its filters or its route, of the service, or of everything.
+func (a annotations) acting(r gatewayapi.Rule) (all []*plugin) {
+	own := append(extended(r.Node, r.Route.Namespace), annotated(r.Route)...)
 	for _, backend := range r.Field("backendRefs").Items() {
-		l.scopes = append(l.scopes, a.services[r.Route.Namespace+"/"+backend.Field("name").String()]...)
+		service := cmp.Or(backend.Field("namespace").String(), r.Route.Namespace) + "/" + backend.Field("name").String()
+		all = append(all, a.effective(lane{scopes: slices.Concat(own, a.services[service], []scope{everything})}))
 	}
-	p := a.effective(l)
-	if p == nil {
-		return gatewayapi.Filters{}.Answer(r, at)
+	if len(all) == 0 {
+		all = append(all, a.effective(lane{scopes: append(own, everything)}))
 	}
-	route := a.with(source.Route{}, p)
-	return gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}
+	return all
 }
