@@ -3,6 +3,7 @@ package kong
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -131,6 +132,9 @@ func (c *config) kubernetes(docs []tree.Node) {
 		if o, ok := tree.ObjectOf(doc); ok && o.Group == "" && o.Kind == "Service" {
 			services[o.Namespace+"/"+o.Name] = annotated(o)
 		}
+		if o, ok := tree.ObjectOf(doc); ok && o.Kind == "KongIngress" {
+			c.overrides[o.Namespace+"/"+o.Name] = o
+		}
 	}
 	c.missing(docs)
 	if len(c.plugins) == 0 {
@@ -138,10 +142,10 @@ func (c *config) kubernetes(docs []tree.Node) {
 	}
 	ingresses := kubernetes.ServedBy(kubernetes.Kong, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
 	for _, i := range ingresses.Own {
-		c.lanes = append(c.lanes, lanesOf(i, services)...)
+		c.lanes = append(c.lanes, c.lanesOf(i, services)...)
 	}
 	for _, i := range ingresses.Others {
-		for _, l := range lanesOf(i, nil) {
+		for _, l := range c.lanesOf(i, nil) {
 			l.scopes = nil
 			c.lanes = append(c.lanes, l)
 		}
@@ -165,7 +169,7 @@ func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
 }
 
 // lanesOf returns the lanes of an Ingress, one for each path.
-func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
+func (c *config) lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
 	for _, rule := range i.Rules {
 		for _, p := range rule.Paths {
 			service := services[serviceOf(i, p)]
@@ -174,17 +178,59 @@ func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
 				l.route.Hosts = append([]string{host}, listed(i.Annotations.Field("konghq.com/host-aliases"))...)
 			}
 			l.route.Paths = ingressPath(p)
-			if m := i.Annotations.Field("konghq.com/methods"); m.Exists() {
-				l.condition(m, "methods "+m.String())
-			}
-			all = append(all, l)
+			all = append(all, c.conditional(l, i))
 		}
 	}
 	if backend := i.DefaultBackend(); backend.Exists() {
 		service := services[i.Namespace+"/"+kubernetes.ServiceOf(backend)]
-		all = append(all, lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)})
+		l := lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)}
+		all = append(all, c.conditional(l, i))
 	}
 	return all
+}
+
+// conditional returns a lane with the conditions of its Ingress: its annotations, and the
+// KongIngress that these name.
+func (c *config) conditional(l lane, i *kubernetes.Ingress) lane {
+	for _, f := range i.Annotations.Fields() {
+		name, own := strings.CutPrefix(f.Key.Text, kubernetes.Kong.Prefix)
+		header, isHeader := strings.CutPrefix(name, "headers.")
+		switch {
+		case name == "override" && own, f.Key.Text == "configuration.konghq.com":
+			c.override(&l, i, f)
+		case !own:
+		case name == "methods", name == "snis":
+			l.condition(f.Node, name+" "+f.String())
+		case isHeader:
+			l.condition(f.Node, "header "+header)
+		case name == "regex-priority":
+			c.setRegexPriority(&l, f.Node)
+		}
+	}
+	return l
+}
+
+// override reads the KongIngress that an Ingress names.
+func (c *config) override(l *lane, i *kubernetes.Ingress, named tree.Field) {
+	at, ok := c.overrides[i.Namespace+"/"+named.String()]
+	if !ok {
+		f := named.Finding(source.Decide, "this KongIngress is not in the input; if it has conditions for requests, the policy is for the others, too", "give it, too")
+		f.Field = named.Key.Text
+		l.route.Findings = append(l.route.Findings, f)
+		return
+	}
+	route := at.Field("route")
+	l.conditions(route)
+	c.setRegexPriority(l, route.Field("regex_priority"))
+}
+
+// setRegexPriority has the regexes of a lane count as a number says.
+func (c *config) setRegexPriority(l *lane, n tree.Node) {
+	for _, p := range l.route.Paths {
+		if priority, err := strconv.Atoi(n.String()); err == nil && isRegex(p) {
+			c.regexPriorities[p.Place] = priority
+		}
+	}
 }
 
 // listed returns the entries of a text with commas.
