@@ -3,7 +3,6 @@ package traefik
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -305,37 +304,20 @@ func (l *lane) matchesExprs(host string) bool {
 	return !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
 }
 
-// acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
-// goes before one for more hosts, whatever the priorities are.
+// acrossHosts adds lanes for several hosts to those hosts that others behind them list.
 func acrossHosts(lanes []*lane) (all []*lane) {
-	byHost := map[string][]int{}
-	for i, l := range lanes {
-		for _, host := range l.route.Hosts {
-			byHost[host] = append(byHost[host], i)
-		}
-	}
-	added := map[*lane][]string{}
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		own := byHost[host]
-		var wide []*lane
-		takes := false
-		for i, l := range lanes[:own[len(own)-1]] {
-			if l.isWide(host) {
-				wide = append(wide, l)
-				takes = takes || slices.ContainsFunc(own, func(k int) bool { return k > i && l.takesFrom(lanes[k]) })
-			}
-		}
-		for _, l := range wide {
-			if takes {
-				added[l] = append(added[l], host)
-			}
-		}
-	}
+	var hosts [][]string
 	for _, l := range lanes {
+		hosts = append(hosts, l.route.Hosts)
+	}
+	added := fields.AcrossHosts(hosts,
+		func(i int, host string, own []int) bool { return i < own[len(own)-1] && lanes[i].isWide(host) },
+		func(i, k int) bool { return k > i && lanes[i].takesFrom(lanes[k]) })
+	for i, l := range lanes {
 		all = append(all, l)
-		if added[l] != nil {
+		if added[i] != nil {
 			more := *l
-			more.route.Hosts, more.route.Findings = added[l], nil
+			more.route.Hosts, more.route.Findings = added[i], nil
 			more.route.Conditions = l.route.Conditions[:len(l.route.Conditions)-len(l.hostExprs)]
 			all = append(all, &more)
 		}
