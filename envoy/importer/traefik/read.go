@@ -159,12 +159,17 @@ func (r *reader) middleware(name, namespace string, spec tree.Node) {
 	r.middlewares = append(r.middlewares, m)
 }
 
-// reference returns the name that an object has across namespaces.
+// reference returns the name that an object has across namespaces, or one of another provider as
+// it is (makeMiddlewareKeys).
 func reference(n tree.Node, namespace string) string {
-	if n.IsText() {
+	name := n.Field("name").String()
+	switch {
+	case n.IsText():
 		return n.String()
+	case strings.Contains(name, "@"):
+		return name
 	}
-	return cmp.Or(n.Field("namespace").String(), namespace) + "-" + n.Field("name").String()
+	return cmp.Or(n.Field("namespace").String(), namespace) + "-" + name
 }
 
 func names(list tree.Node) (all []string) {
