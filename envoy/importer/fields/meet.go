@@ -1,6 +1,7 @@
 package fields
 
 import (
+	"maps"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -80,4 +81,37 @@ func IsWider(hosts []string, host string) bool {
 func covers(wide, host string) bool {
 	below, star := strings.CutPrefix(wide, "*")
 	return star && wide != host && strings.HasSuffix(host, below)
+}
+
+// AcrossHosts returns the hosts that routes have to have, too, by their indexes: a policy for a host
+// goes before one for more hosts, even if in the system a route for more hosts takes requests of
+// one that lists the host. hosts are those of each route. isWide says whether a route is for a
+// host and for more, and may go before one of own, which list the host; takes says whether it
+// takes requests from another one.
+func AcrossHosts(hosts [][]string, isWide func(i int, host string, own []int) bool, takes func(i, other int) bool) map[int][]string {
+	byHost := map[string][]int{}
+	for i, list := range hosts {
+		for _, host := range list {
+			byHost[host] = append(byHost[host], i)
+		}
+	}
+	added := map[int][]string{}
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		own := byHost[host]
+		var wide []int
+		taken := false
+		for i := range hosts {
+			if isWide(i, host, own) {
+				wide = append(wide, i)
+				taken = taken || slices.ContainsFunc(own, func(k int) bool { return takes(i, k) })
+			}
+		}
+		if !taken {
+			continue
+		}
+		for _, i := range wide {
+			added[i] = append(added[i], host)
+		}
+	}
+	return added
 }

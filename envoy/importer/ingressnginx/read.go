@@ -100,15 +100,15 @@ func Read(docs []tree.Node) source.Config {
 	for _, doc := range docs {
 		found := annotated(doc)
 		if len(found) == 0 && doc.Field("kind").String() == "Ingress" {
-			bare := &ingress{Ingress: kubernetes.Ingress{Annotations: doc.Field("metadata", "annotations")}, around: []tree.Node{doc}}
-			r.foreign(bare)
-			if r.served.Has(doc) {
-				ingresses = append(ingresses, bare)
-			}
+			annotations := doc.Field("metadata", "annotations")
+			r.foreign(&ingress{Ingress: kubernetes.Ingress{Annotations: annotations}, around: []tree.Node{doc}})
+			ingresses = append(ingresses, r.bare(doc, annotations)...)
 		}
 		for _, i := range found {
 			r.foreign(&i)
-			if !r.servedByOther(&i) {
+			if r.servedByOther(&i) {
+				ingresses = append(ingresses, r.bare(doc, tree.Node{})...)
+			} else {
 				ingresses = append(ingresses, &i)
 			}
 		}
@@ -119,6 +119,16 @@ func Read(docs []tree.Node) source.Config {
 	r.all(ingresses)
 	r.config.Findings = append(r.config.Findings, r.served.Beside("ingress-nginx", r.config.Routes)...)
 	return r.config
+}
+
+// bare returns the Ingress that a document is, if it is of the group, with annotations that are
+// not those of ingress-nginx.
+func (r *reader) bare(doc, annotations tree.Node) []*ingress {
+	of := r.served.Find(doc)
+	if of == nil {
+		return nil
+	}
+	return []*ingress{{Ingress: kubernetes.Ingress{Annotations: annotations, Rules: of.Rules}, around: []tree.Node{doc}}}
 }
 
 // all reads Ingresses. Of two with the same path, the older one has it.
@@ -138,22 +148,24 @@ func (r *reader) all(ingresses []*ingress) {
 }
 
 // defaults reads the default backends: of a host, the first Ingress says what has the paths
-// that no other has.
+// that no other has. Without one, that is the controller's own, which has no CORS.
 func (r *reader) defaults(ingresses []*ingress) {
-	seen := map[string]bool{}
+	seen := map[string]bool{"": true}
 	for _, i := range ingresses {
+		hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
+			return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
+		})
 		for _, rule := range i.Rules {
 			host := hostOf(rule)
-			hasBackend := slices.ContainsFunc(i.around, func(n tree.Node) bool {
-				return (&kubernetes.Ingress{Object: tree.Object{Node: n}}).DefaultBackend().Exists()
-			})
-			if route := (source.Route{Name: i.name, Place: i.place()}); !seen[host] && host != "" && hasBackend {
-				route.Hosts = []string{host}
-				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
-				route.CORS, _ = r.cors(i)
-				r.add(route)
+			if seen[host] {
+				continue
 			}
 			seen[host] = true
+			route := source.Route{Name: i.name, Place: i.place(), Hosts: []string{host}, Paths: r.pathsOf(kubernetes.Rule{Host: rule.Host})}
+			if hasBackend {
+				route.CORS, _ = r.cors(i)
+			}
+			r.add(route)
 		}
 	}
 }

@@ -42,12 +42,21 @@ func (r *reader) snippet(i *ingress, n tree.Node) {
 		r.tell(source.Decide, n, "this snippet and enable-cors both answer: the policy has what the annotations say, and not what the snippet adds", "write the headers of the snippet into the policy, or remove it")
 		return
 	}
-	r.config.Routes = slices.DeleteFunc(r.config.Routes, func(route source.Route) bool { return route.Place == i.place() && route.CORS == nil })
-	if len(config.Routes) > 0 {
-		r.tell(source.Differs, n, "the controller writes snippets into nginx.conf only if its option allow-snippet-annotations is on, which it is not by default since v1.9: taken for on", "")
+	if len(config.Routes) == 0 {
+		r.tell(source.Decide, n, "this adds no CORS headers; what it does with those of the application is not imported: here, the policies leave them alone", "have the application send none here if this removes them")
+		return
 	}
+	r.tell(source.Differs, n, "the controller writes snippets into nginx.conf only if its option allow-snippet-annotations is on, which it is not by default since v1.9: taken for on", "")
 	ofServer := strings.HasSuffix(n.Path(), "server-snippet")
+	if !ofServer { // the routes of the snippet have the paths of the Ingress
+		r.config.Routes = slices.DeleteFunc(r.config.Routes, func(route source.Route) bool { return route.Place == i.place() && route.CORS == nil })
+	}
 	for _, found := range config.Routes {
+		everywhere := ofServer && len(found.Paths) == 0
+		if everywhere && found.CORS == nil { // the Ingresses of the host say what its locations do
+			r.config.Findings = append(r.config.Findings, found.Findings...)
+			continue
+		}
 		for _, rule := range i.Rules {
 			route := found
 			route.Name = i.name
@@ -55,10 +64,10 @@ func (r *reader) snippet(i *ingress, n tree.Node) {
 			if host != "" {
 				route.Hosts = []string{host}
 			}
-			r.snippets[host] = r.snippets[host] || ofServer && route.CORS != nil
+			r.snippets[host] = r.snippets[host] || everywhere
 			switch {
 			case len(route.Paths) > 0:
-			case ofServer:
+			case everywhere:
 				route.Paths = r.pathsOf(kubernetes.Rule{Host: rule.Host})
 			default:
 				route.Paths = r.pathsOf(rule)

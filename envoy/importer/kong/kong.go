@@ -24,7 +24,7 @@ const (
 // ingress controller or one that names its plugins, or a part of such a configuration.
 func Claims(doc tree.Node) bool {
 	if o, ok := tree.ObjectOf(doc); ok {
-		return strings.HasSuffix(o.Group, "konghq.com") || len(annotated(o)) > 0
+		return strings.HasSuffix(o.Group, "konghq.com") || len(references(o)) > 0
 	}
 	if doc.Field("_format_version").Exists() {
 		return true
@@ -37,7 +37,7 @@ func Claims(doc tree.Node) bool {
 // Read returns what the cors plugins of the documents do.
 func Read(docs []tree.Node) source.Config {
 	docs = fields.Own(tree.Unlist(docs), Claims)
-	c := config{ranks: map[source.Place]rank{}, regexPriorities: map[source.Place]int{}, ages: map[source.Place]int{}}
+	c := config{overrides: map[string]tree.Object{}, ranks: map[source.Place]rank{}, regexPriorities: map[source.Place]int{}, ages: map[source.Place]int{}}
 	c.result.Choose = c.choose
 	for _, doc := range docs {
 		if o, ok := tree.ObjectOf(doc); ok {
@@ -80,6 +80,7 @@ type config struct {
 	plugins   []*plugin
 	lanes     []lane
 	ingresses kubernetes.Group
+	overrides map[string]tree.Object // KongIngresses, by namespace and name
 	result    source.Config
 	// ranks are those of Kong's own routes by place. regexPriorities are those of paths by
 	// place, and ages say which ones are older; a route without paths has its own place.

@@ -1,7 +1,9 @@
 package kong
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
@@ -28,6 +30,31 @@ func annotated(o tree.Object) []scope {
 }
 
 func pluginScope(namespace, name string) scope { return scope("KongPlugin " + namespace + "/" + name) }
+
+// extended returns the scopes of the plugins that the filters of a rule of a HTTPRoute are: of its
+// namespace alone, so that both that a name may stand for are the same.
+func extended(rule tree.Node, namespace string) (all []scope) {
+	for _, f := range rule.Field("filters").Items() {
+		if ref := f.Field("extensionRef"); isPluginRef(ref) {
+			s := pluginScope(namespace, ref.Field("name").String())
+			all = append(all, s, s)
+		}
+	}
+	return all
+}
+
+func isPluginRef(ref tree.Node) bool {
+	return strings.HasSuffix(ref.Field("group").String(), "konghq.com") && ref.Field("kind").String() == "KongPlugin"
+}
+
+// references returns the scopes of the plugins that an object names in any way, two for each name.
+func references(o tree.Object) []scope {
+	all := annotated(o)
+	for _, rule := range o.Field("spec", "rules").Items() {
+		all = append(all, extended(rule, o.Namespace)...)
+	}
+	return all
+}
 
 // IsPlugin reports whether a document is a cors plugin for objects of Kubernetes.
 func IsPlugin(doc tree.Node) bool {
@@ -63,28 +90,38 @@ func (c *config) missing(docs []tree.Node) {
 		if !ok {
 			continue
 		}
-		scopes := annotated(o)
-		has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(scopes, p.scope) })
-		for named := range slices.Chunk(scopes, 2) { // what a name may stand for
-			if !there[named[0]] && !there[named[1]] {
-				c.tellMissing(o, named[0], has)
-			}
+		own := annotated(o)
+		c.tellMissing(there, own, own, o.Field("metadata", "annotations", annotation))
+		for _, rule := range o.Field("spec", "rules").Items() {
+			scopes := extended(rule, o.Namespace)
+			c.tellMissing(there, scopes, append(scopes, own...), rule.Field("filters"))
 		}
 	}
 }
 
-func (c *config) tellMissing(o tree.Object, named scope, hasAnother bool) {
-	_, name, _ := strings.Cut(string(named), " ")
-	fidelity, hint := source.Decide, "give the KongPlugin, too"
-	what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
-	if hasAnother {
-		fidelity, hint = source.Dropped, ""
-		what += "the object has a cors plugin, so this is of another kind"
-	} else {
-		what += "if it is a cors plugin, what it does is not imported"
+// tellMissing tells of those of some scopes, two for each name, that are not there. all are those
+// of the same object.
+func (c *config) tellMissing(there map[scope]bool, scopes, all []scope, at tree.Node) {
+	has := slices.ContainsFunc(c.plugins, func(p *plugin) bool { return slices.Contains(all, p.scope) })
+	for named := range slices.Chunk(scopes, 2) { // what a name may stand for
+		if there[named[0]] || there[named[1]] {
+			continue
+		}
+		_, name, _ := strings.Cut(string(named[0]), " ")
+		fidelity, hint := source.Decide, "give the KongPlugin, too"
+		what := "the plugin " + strings.TrimPrefix(name, "/") + " is not in the input; "
+		if has {
+			fidelity, hint = source.Dropped, ""
+			what += "the object has a cors plugin, so this is of another kind"
+		} else {
+			what += "if it is a cors plugin, what it does is not imported"
+		}
+		f := at.Finding(fidelity, what, hint)
+		if at.IsText() {
+			f.Field = annotation
+		}
+		c.result.Findings = append(c.result.Findings, f)
 	}
-	at := o.Field("metadata", "annotations", annotation)
-	c.result.Findings = append(c.result.Findings, source.Finding{Fidelity: fidelity, Place: at.Place(), Field: annotation, Value: at.String(), Message: what, Hint: hint})
 }
 
 // kubernetes reads the routes of objects. Those without a plugin count, too: a plugin of
@@ -95,6 +132,9 @@ func (c *config) kubernetes(docs []tree.Node) {
 		if o, ok := tree.ObjectOf(doc); ok && o.Group == "" && o.Kind == "Service" {
 			services[o.Namespace+"/"+o.Name] = annotated(o)
 		}
+		if o, ok := tree.ObjectOf(doc); ok && o.Kind == "KongIngress" {
+			c.overrides[o.Namespace+"/"+o.Name] = o
+		}
 	}
 	c.missing(docs)
 	if len(c.plugins) == 0 {
@@ -102,10 +142,10 @@ func (c *config) kubernetes(docs []tree.Node) {
 	}
 	ingresses := kubernetes.ServedBy(kubernetes.Kong, docs, func(i *kubernetes.Ingress) bool { return namesPlugins(i, services) })
 	for _, i := range ingresses.Own {
-		c.lanes = append(c.lanes, lanesOf(i, services)...)
+		c.lanes = append(c.lanes, c.lanesOf(i, services)...)
 	}
 	for _, i := range ingresses.Others {
-		for _, l := range lanesOf(i, nil) {
+		for _, l := range c.lanesOf(i, nil) {
 			l.scopes = nil
 			c.lanes = append(c.lanes, l)
 		}
@@ -129,7 +169,7 @@ func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
 }
 
 // lanesOf returns the lanes of an Ingress, one for each path.
-func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
+func (c *config) lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
 	for _, rule := range i.Rules {
 		for _, p := range rule.Paths {
 			service := services[serviceOf(i, p)]
@@ -138,17 +178,59 @@ func lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
 				l.route.Hosts = append([]string{host}, listed(i.Annotations.Field("konghq.com/host-aliases"))...)
 			}
 			l.route.Paths = ingressPath(p)
-			if m := i.Annotations.Field("konghq.com/methods"); m.Exists() {
-				l.condition(m, "methods "+m.String())
-			}
-			all = append(all, l)
+			all = append(all, c.conditional(l, i))
 		}
 	}
 	if backend := i.DefaultBackend(); backend.Exists() {
 		service := services[i.Namespace+"/"+kubernetes.ServiceOf(backend)]
-		all = append(all, lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)})
+		l := lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)}
+		all = append(all, c.conditional(l, i))
 	}
 	return all
+}
+
+// conditional returns a lane with the conditions of its Ingress: its annotations, and the
+// KongIngress that these name.
+func (c *config) conditional(l lane, i *kubernetes.Ingress) lane {
+	for _, f := range i.Annotations.Fields() {
+		name, own := strings.CutPrefix(f.Key.Text, kubernetes.Kong.Prefix)
+		header, isHeader := strings.CutPrefix(name, "headers.")
+		switch {
+		case name == "override" && own, f.Key.Text == "configuration.konghq.com":
+			c.override(&l, i, f)
+		case !own:
+		case name == "methods", name == "snis":
+			l.condition(f.Node, name+" "+f.String())
+		case isHeader:
+			l.condition(f.Node, "header "+header)
+		case name == "regex-priority":
+			c.setRegexPriority(&l, f.Node)
+		}
+	}
+	return l
+}
+
+// override reads the KongIngress that an Ingress names.
+func (c *config) override(l *lane, i *kubernetes.Ingress, named tree.Field) {
+	at, ok := c.overrides[i.Namespace+"/"+named.String()]
+	if !ok {
+		f := named.Finding(source.Decide, "this KongIngress is not in the input; if it has conditions for requests, the policy is for the others, too", "give it, too")
+		f.Field = named.Key.Text
+		l.route.Findings = append(l.route.Findings, f)
+		return
+	}
+	route := at.Field("route")
+	l.conditions(route)
+	c.setRegexPriority(l, route.Field("regex_priority"))
+}
+
+// setRegexPriority has the regexes of a lane count as a number says.
+func (c *config) setRegexPriority(l *lane, n tree.Node) {
+	for _, p := range l.route.Paths {
+		if priority, err := strconv.Atoi(n.String()); err == nil && isRegex(p) {
+			c.regexPriorities[p.Place] = priority
+		}
+	}
 }
 
 // listed returns the entries of a text with commas.
@@ -184,14 +266,29 @@ func (annotations) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "
 
 // Answer returns what the plugins of a rule do.
 func (a annotations) Answer(r gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
-	l := lane{scopes: append(annotated(r.Route), everything)}
+	acting := a.acting(r)
+	answer := gatewayapi.Filters{}.Answer(r, at)
+	if acting[0] != nil {
+		route := a.with(source.Route{}, acting[0])
+		answer = gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}
+	}
+	if slices.ContainsFunc(acting, func(p *plugin) bool { return p != acting[0] }) {
+		answer.Findings = append(answer.Findings, r.Field("backendRefs").Finding(source.Decide,
+			"the services of this rule name different plugins, which Kong's controller refuses: the policy has what the first one says", ""))
+	}
+	return answer
+}
+
+// acting returns the plugin that holds for each backend of a rule, or without backends for the
+// rule: one of its filters or its route, of the service, or of everything.
+func (a annotations) acting(r gatewayapi.Rule) (all []*plugin) {
+	own := append(extended(r.Node, r.Route.Namespace), annotated(r.Route)...)
 	for _, backend := range r.Field("backendRefs").Items() {
-		l.scopes = append(l.scopes, a.services[r.Route.Namespace+"/"+backend.Field("name").String()]...)
+		service := cmp.Or(backend.Field("namespace").String(), r.Route.Namespace) + "/" + backend.Field("name").String()
+		all = append(all, a.effective(lane{scopes: slices.Concat(own, a.services[service], []scope{everything})}))
 	}
-	p := a.effective(l)
-	if p == nil {
-		return gatewayapi.Filters{}.Answer(r, at)
+	if len(all) == 0 {
+		all = append(all, a.effective(lane{scopes: append(own, everything)}))
 	}
-	route := a.with(source.Route{}, p)
-	return gatewayapi.Answer{CORS: route.CORS, Findings: route.Findings}
+	return all
 }

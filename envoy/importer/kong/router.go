@@ -2,7 +2,6 @@ package kong
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -91,36 +90,19 @@ func (c *config) rank(r *source.Route) rank {
 	return rankOf(r)
 }
 
-// acrossHosts adds routes for several hosts to those hosts that others list: a policy for a host
-// goes before one for more hosts, and in Kong a route with more fields does.
+// acrossHosts adds routes for several hosts to those hosts that others list.
 func (c *config) acrossHosts() {
 	routes := c.result.Routes
-	byHost := map[string][]int{}
+	var hosts [][]string
 	var reach [][]fields.Reach
-	for i, r := range routes {
-		reach = append(reach, fields.ReachOf(r.Paths))
-		for _, host := range r.Hosts {
-			byHost[host] = append(byHost[host], i)
-		}
+	for _, r := range routes {
+		hosts, reach = append(hosts, r.Hosts), append(reach, fields.ReachOf(r.Paths))
 	}
-	added := map[int][]string{}
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		var wide []int
-		takes := false
-		for i := range routes {
-			if fields.IsWider(routes[i].Hosts, host) {
-				wide = append(wide, i)
-				takes = takes || slices.ContainsFunc(byHost[host], func(k int) bool {
-					return c.takesFrom(&routes[i], &routes[k]) && fields.PathsMeet(reach[i], reach[k])
-				})
-			}
-		}
-		for _, i := range wide {
-			if takes {
-				added[i] = append(added[i], host)
-			}
-		}
-	}
+	added := fields.AcrossHosts(hosts,
+		func(i int, host string, _ []int) bool { return fields.IsWider(hosts[i], host) },
+		func(i, k int) bool {
+			return c.takesFrom(&routes[i], &routes[k]) && fields.PathsMeet(reach[i], reach[k])
+		})
 	var all []source.Route
 	for i, r := range routes {
 		all = append(all, r)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -163,15 +164,31 @@ func (c Classes) Serves(class string, by Controller) Serves {
 // Group is the Ingresses of the documents, by who serves them.
 type Group struct {
 	// Own are served by the controller: by their class, or since others of the same class, or
-	// of none, have its annotations. Others are perhaps not, or not. Those that the reader of
-	// another controller reads are in neither.
+	// of none, have its annotations. Others are perhaps not, or not: they are without the
+	// paths that Own have at the same host. Those that the reader of another controller reads
+	// are in neither.
 	Own, Others []*Ingress
 
-	places map[source.Place]bool
+	rivals []rival
 }
 
-// Has reports whether a document is one of the Ingresses.
-func (g Group) Has(doc tree.Node) bool { return g.places[doc.Place()] }
+// rival is one of Others, which has a host and a path that one of Own has.
+type rival struct {
+	*Ingress
+	own    *Ingress
+	host   string
+	serves Serves
+}
+
+// Find returns the Ingress that a document is, or nil if it is none of the group's.
+func (g Group) Find(doc tree.Node) *Ingress {
+	for _, i := range slices.Concat(g.Own, g.Others) {
+		if i.Place() == doc.Place() {
+			return i
+		}
+	}
+	return nil
+}
 
 // ServedBy groups the Ingresses of documents. mine reports whether one has annotations of the
 // controller that tell that it serves it.
@@ -183,20 +200,67 @@ func ServedBy(by Controller, docs []tree.Node, mine func(*Ingress) bool) (g Grou
 			used[class] = true
 		}
 	}
-	g.places = map[source.Place]bool{}
 	for _, i := range all {
 		class := i.Class().String()
 		switch serves := classes.Serves(class, by); {
 		case serves != Yes && i.isAnothers(by):
-			continue // the reader of the other one reads it
+			// The reader of the other one reads it.
 		case serves == Yes, serves == Maybe && used[class]:
 			g.Own = append(g.Own, i)
 		default:
 			g.Others = append(g.Others, i)
 		}
-		g.places[i.Place()] = true
 	}
+	g.separate(func(i *Ingress) Serves { return classes.Serves(i.Class().String(), by) })
 	return g
+}
+
+// location is a path of a host.
+type location struct {
+	host, path string
+	exact      bool
+}
+
+func locationOf(r Rule, p Path) location {
+	return location{strings.ToLower(r.Host.Text), strings.TrimRight(p.Text.Text, "/"), p.Kind == source.ExactPath}
+}
+
+// separate takes from Others the paths that Own have.
+func (g *Group) separate(serves func(*Ingress) Serves) {
+	own := map[location]*Ingress{}
+	for _, i := range slices.Backward(g.Own) {
+		for _, r := range i.Rules {
+			for _, p := range r.EachPath() {
+				own[locationOf(r, p)] = i
+			}
+		}
+	}
+	g.Others = slices.DeleteFunc(g.Others, func(i *Ingress) bool {
+		had := i.Rules
+		i.Rules = nil
+		for _, r := range had {
+			left := slices.DeleteFunc(slices.Clone(r.EachPath()), func(p Path) bool {
+				at := locationOf(r, p)
+				if own[at] != nil {
+					g.rivals = append(g.rivals, rival{i, own[at], at.host, serves(i)})
+				}
+				return own[at] != nil
+			})
+			i.Rules = append(i.Rules, r.with(left)...)
+		}
+		return len(had) > 0 && len(i.Rules) == 0
+	})
+}
+
+// with returns the rule with what is left of its paths, or nothing.
+func (r Rule) with(left []Path) []Rule {
+	if len(left) == 0 {
+		return nil
+	}
+	if len(r.Paths) > 0 {
+		r.Paths = left
+	}
+	return []Rule{r}
 }
 
 // isAnothers reports whether an Ingress has annotations of another controller, and none of this.
@@ -212,17 +276,47 @@ func (i *Ingress) HasAnnotations(of Controller) bool {
 // Beside tells of the Ingresses that the system perhaps does not serve, at hosts of routes that
 // have CORS: there, no policy may grant more than before.
 func (g Group) Beside(system string, routes []source.Route) (findings []source.Finding) {
-	granting := map[string]bool{}
-	for _, r := range routes {
-		for _, host := range r.Hosts {
-			granting[strings.ToLower(host)] = granting[strings.ToLower(host)] || r.CORS != nil
+	grants := granting(routes)
+	tell := func(f source.Finding) {
+		if !slices.Contains(findings, f) {
+			findings = append(findings, f)
 		}
 	}
 	for _, i := range g.Others {
-		if slices.ContainsFunc(i.Rules, func(r Rule) bool { return granting[strings.ToLower(r.Host.Text)] }) {
-			findings = append(findings, i.Class().Finding(source.Differs,
-				"its class does not say that "+system+" serves it, as it does others at the same host: its paths have no CORS", ""))
+		if slices.ContainsFunc(i.Rules, func(r Rule) bool { return grants(strings.ToLower(r.Host.Text)) }) {
+			tell(i.Class().Finding(source.Differs, "its class does not say that "+system+" serves it, as it does others at the same host: its paths have no CORS", ""))
+		}
+	}
+	for _, i := range g.rivals {
+		switch same := "the Ingress " + i.own.Name + " has the same host and path: the policy has what that one says"; {
+		case !grants(i.host):
+		case i.serves == No:
+			tell(i.Class().Finding(source.Dropped, "by its class another controller serves it, and "+same, ""))
+		default:
+			tell(i.Class().Finding(source.Decide, "its class does not say whether "+system+" serves it, and "+same, "if the system serves this one, too, the older of both has the path: write what that one says into the policy"))
 		}
 	}
 	return findings
+}
+
+// granting returns a function that reports whether one of the routes that have CORS is for a host,
+// of which "" is every one.
+func granting(routes []source.Route) func(host string) bool {
+	var hosts []string
+	for _, r := range routes {
+		switch {
+		case r.CORS == nil:
+		case len(r.Hosts) == 0:
+			return func(string) bool { return true }
+		default:
+			hosts = append(hosts, r.Hosts...)
+		}
+	}
+	if len(hosts) == 0 {
+		return func(string) bool { return false }
+	}
+	for k := range hosts {
+		hosts[k] = strings.ToLower(hosts[k])
+	}
+	return func(host string) bool { return host == "" || fields.HostsMeet(hosts, []string{host}) }
 }

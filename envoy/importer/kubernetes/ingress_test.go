@@ -54,8 +54,45 @@ func TestServedBy(t *testing.T) {
 	if others := names(g.Others); others != "other-class foreign" {
 		t.Error("others:", others)
 	}
-	if !g.Has(docs[0]) || g.Has(docs[7]) || g.Has(docs[8]) || g.Has(docs[9]) {
-		t.Error("Has does not fit the group")
+	if g.Find(docs[0]) == nil || g.Find(docs[7]) != nil || g.Find(docs[8]) != nil || g.Find(docs[9]) != nil {
+		t.Error("Find does not fit the group")
+	}
+}
+
+// TestRivals gives two Ingresses paths that one of the controller has, too.
+func TestRivals(t *testing.T) {
+	docs, err := tree.Parse(source.File{Path: "a.yaml", Text: []byte(`
+{kind: Ingress, metadata: {name: alb}, spec: {ingressClassName: alb, rules: [{host: A.test, http: {paths: [{path: /}, {path: /more}]}}]}}
+---
+{kind: Ingress, metadata: {name: unknown}, spec: {ingressClassName: internal, rules: [{host: a.test, http: {paths: [{path: /api/}]}}, {host: b.test}]}}
+---
+{kind: Ingress, metadata: {name: all-taken}, spec: {ingressClassName: internal, rules: [{host: c.test}]}}
+---
+{kind: Ingress, metadata: {name: own}, spec: {ingressClassName: kong, rules: [{host: a.test, http: {paths: [{path: /}, {path: /api, pathType: Prefix}]}}, {host: c.test, http: {paths: [{path: /}]}}]}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := kubernetes.ServedBy(kubernetes.Kong, docs, func(*kubernetes.Ingress) bool { return false })
+	if others := names(g.Others); others != "alb unknown" {
+		t.Fatal("others:", others)
+	}
+	if left := g.Others[0].Rules; len(left) != 1 || len(left[0].Paths) != 1 || left[0].Paths[0].Text.Text != "/more" {
+		t.Error("left of alb:", left)
+	}
+	if left := g.Others[1].Rules; len(left) != 1 || left[0].Host.Text != "b.test" || left[0].Paths != nil {
+		t.Error("left of unknown:", left)
+	}
+	for host, want := range map[string]string{
+		"a.test": "differs alb, dropped alb, decide internal", "c.test": "decide internal", "*.test": "differs alb, differs internal, dropped alb, decide internal, decide internal", "d.test": "",
+	} {
+		var got []string
+		for _, f := range g.Beside("Kong", []source.Route{{Hosts: []string{host}, CORS: &source.CORS{}}, {}}) {
+			got = append(got, string(f.Fidelity)+" "+f.Value)
+		}
+		if all := strings.Join(got, ", "); all != want {
+			t.Errorf("%s: %s, want %s", host, all, want)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *reader) ingresses(docs []tree.Node) kubernetes.Group {
 
 // ingress makes routers of an Ingress (loadConfigurationFromIngresses).
 func (r *reader) ingress(i *kubernetes.Ingress, bare bool) {
-	base := router{name: i.Name, place: i.Place(), ingress: i, bare: bare}
+	base := router{name: i.Name, place: i.Place(), provider: ofObjects, ingress: i, bare: bare}
 	if use := i.Annotations.Field(useAnnotation); use.Exists() {
 		base.place, base.middlewares = use.Place(), splitList(use.String())
 	}

@@ -125,7 +125,7 @@ func (l *labels) router(name, field string, value source.Text) {
 		}
 	}
 	if rt == nil {
-		rt = &router{name: name, place: value.Place, labels: true}
+		rt = &router{name: name, place: value.Place, provider: ofLabels}
 		l.routers = append(l.routers, rt)
 	}
 	switch field {
@@ -157,7 +157,7 @@ func (l *labels) middleware(name string, field []string, value source.Text) {
 		}
 	}
 	if m == nil {
-		m = &middleware{name: name, place: value.Place, headers: settings{}}
+		m = &middleware{name: name, place: value.Place, provider: ofLabels, headers: settings{}}
 		l.middlewares = append(l.middlewares, m)
 	}
 	switch {

@@ -30,6 +30,7 @@ type middleware struct {
 	headers         settings
 	chain           []string
 	redirects       bool // it is plain, and redirects to HTTPS
+	provider        provider
 }
 
 type reader struct {
@@ -116,8 +117,12 @@ func (r *reader) walk(n tree.Node, name string) {
 					middlewares: names(field(http, "middlewares")), redirects: field(http, "redirections").Exists(), byDefault: field(e.Node, "asDefault").True(),
 				}
 			}
-		case key == "spec":
+		case key == "spec": // a piece of an object
+			before := len(r.middlewares)
 			r.walk(f.Node, name)
+			for _, m := range r.middlewares[before:] {
+				m.provider = ofObjects
+			}
 		default:
 			r.walk(f.Node, f.Key.Text)
 		}
@@ -138,7 +143,7 @@ func field(n tree.Node, name string) tree.Node {
 }
 
 func (r *reader) middleware(name, namespace string, spec tree.Node) {
-	m := &middleware{name: name, namespace: namespace, place: spec.Place()}
+	m := &middleware{name: name, namespace: namespace, place: spec.Place(), provider: ofObjects}
 	switch chain := spec.Field("chain", "middlewares"); {
 	case chain.IsList():
 		for _, item := range chain.Items() {
@@ -154,12 +159,17 @@ func (r *reader) middleware(name, namespace string, spec tree.Node) {
 	r.middlewares = append(r.middlewares, m)
 }
 
-// reference returns the name that an object has across namespaces.
+// reference returns the name that an object has across namespaces, or one of another provider as
+// it is (makeMiddlewareKeys).
 func reference(n tree.Node, namespace string) string {
-	if n.IsText() {
+	name := n.Field("name").String()
+	switch {
+	case n.IsText():
 		return n.String()
+	case strings.Contains(name, "@"):
+		return name
 	}
-	return cmp.Or(n.Field("namespace").String(), namespace) + "-" + n.Field("name").String()
+	return cmp.Or(n.Field("namespace").String(), namespace) + "-" + name
 }
 
 func names(list tree.Node) (all []string) {
@@ -184,7 +194,7 @@ func splitList(text string) (all []string) {
 func (r *reader) ingressRoute(o tree.Object) {
 	for _, n := range o.Field("spec", "routes").Items() {
 		rt := &router{
-			name: o.Name, place: n.Place(), rule: n.Field("match").Text(),
+			name: o.Name, place: n.Place(), provider: ofObjects, rule: n.Field("match").Text(),
 			entryPoints: names(o.Field("spec", "entryPoints")), tls: o.Field("spec", "tls").Exists(), parents: parents(o.Field("spec", "parentRefs")),
 		}
 		for _, m := range n.Field("middlewares").Items() {
@@ -197,7 +207,7 @@ func (r *reader) ingressRoute(o tree.Object) {
 
 func (r *reader) fileRouter(f tree.Field) {
 	rt := &router{
-		name: f.Key.Text, place: f.Key.Place, rule: field(f.Node, "rule").Text(), middlewares: names(field(f.Node, "middlewares")),
+		name: f.Key.Text, place: f.Key.Place, provider: providerOf(f.Key.Text, ofFile), rule: field(f.Node, "rule").Text(), middlewares: names(field(f.Node, "middlewares")),
 		entryPoints: names(field(f.Node, "entryPoints")), tls: field(f.Node, "tls").Exists(), parents: parents(field(f.Node, "parentRefs")),
 	}
 	rt.rank(field(f.Node, "priority").String())
@@ -241,7 +251,7 @@ func (filters) Key(gatewayapi.Rule, gatewayapi.Attachment) string { return "" }
 
 // Answer returns what the middlewares of a rule do.
 func (f filters) Answer(rule gatewayapi.Rule, at gatewayapi.Attachment) gatewayapi.Answer {
-	a := f.answer(rule.Place(), extensions(rule.Node, rule.Route.Namespace))
+	a := f.answer(rule.Place(), extensions(rule.Node, rule.Route.Namespace), ofObjects)
 	if a.acting == nil {
 		standard := gatewayapi.Filters{}.Answer(rule, at)
 		return gatewayapi.Answer{CORS: standard.CORS, Findings: append(a.findings, standard.Findings...)}

@@ -3,7 +3,6 @@ package traefik
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,7 +22,7 @@ type router struct {
 	entryPoints []string // none: the default ones
 	tls         bool
 	parents     []source.Text // routers that come before it
-	labels      bool          // it is of the labels of a container
+	provider    provider
 	ingress     *kubernetes.Ingress
 	bare        bool // Traefik perhaps does not serve it
 }
@@ -40,15 +39,19 @@ func (rt *router) rank(text string) {
 type answer struct {
 	acting    *middleware // nil: nothing
 	redirects bool        // requests in plain text, to HTTPS
+	guessed   string      // the middleware that redirects, if that is known by its name alone
 	cors      *source.CORS
 	findings  []source.Finding
 }
 
 // answer finds out what the middlewares of a router, and those of its entry points, do.
-func (r *reader) answer(place source.Place, names []string) (a answer) {
+func (r *reader) answer(place source.Place, names []string, own provider) (a answer) {
 	var told []source.Finding
-	for _, s := range r.steps(names) {
+	for _, s := range r.steps(names, own) {
 		a.redirects = a.redirects || s.redirects
+		if s.isMissing && redirecting.MatchString(s.name) {
+			a.guessed = s.name
+		}
 		told = append(told, s.tell(place)...)
 		switch {
 		case s.with == nil, s.with == a.acting:
@@ -133,7 +136,7 @@ func (r *reader) route() {
 	slices.SortStableFunc(r.routers, func(a, b *router) int { return cmp.Compare(b.priority, a.priority) })
 	var lanes []*lane
 	for _, rt := range r.routers {
-		a := r.answer(rt.place, r.namesOf(rt))
+		a := r.answer(rt.place, r.namesOf(rt), rt.provider)
 		w, nowhere := r.worldsOf(rt)
 		switch route := (source.Route{Name: rt.name, Place: rt.place, CORS: a.cors, Findings: a.findings}); {
 		case nowhere:
@@ -186,7 +189,7 @@ func (r *reader) withoutRule(rt *router, route source.Route) {
 		return
 	}
 	what := "a rule"
-	if rt.labels {
+	if rt.provider == ofLabels {
 		what = "a rule, which Traefik makes of the container's name,"
 	}
 	r.nameless++
@@ -202,7 +205,7 @@ func (l *lane) differs(other *lane) bool {
 // compare tells where lanes differ by their entry points alone, of which policies know nothing,
 // or not even by these. There, what has no CORS goes before what has.
 func compare(lanes []*lane) []*lane {
-	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool { return l.onlyRedirects(lanes) })
+	lanes = slices.DeleteFunc(slices.Clone(lanes), func(l *lane) bool { return l.redirectsTo(lanes) })
 	for i, l := range lanes {
 		for k, other := range lanes {
 			if l.route.CORS != nil && l.router != other.router && l.differs(other) && overlap(l, other) {
@@ -213,12 +216,25 @@ func compare(lanes []*lane) []*lane {
 	return lanes
 }
 
-// onlyRedirects reports whether a lane redirects what another one, which has CORS, takes with TLS
-// or at another entry point.
-func (l *lane) onlyRedirects(lanes []*lane) bool {
-	return l.redirects && l.cors == nil && slices.ContainsFunc(lanes, func(other *lane) bool {
-		return other.cors != nil && l.apart(other.worlds) && overlap(l, other)
-	})
+// redirectsTo reports whether a lane redirects what another one, which has CORS, takes with TLS
+// or at another entry point. What there is to tell of it is told of that one.
+func (l *lane) redirectsTo(lanes []*lane) bool {
+	if l.cors != nil || !l.redirects && l.guessed == "" {
+		return false
+	}
+	k := slices.IndexFunc(lanes, func(other *lane) bool { return other.cors != nil && l.apart(other.worlds) && overlap(l, other) })
+	if k < 0 {
+		return false
+	}
+	to := &lanes[k].route
+	to.Findings = append(slices.Clone(to.Findings), l.route.Findings...)
+	if !l.redirects {
+		to.Findings = append(to.Findings, source.Finding{
+			Fidelity: source.Decide, Place: l.place, Field: "middlewares", Value: l.guessed,
+			Message: "this middleware is not in the input: by its name, it is taken to redirect all requests of the router " + l.router.name + " to HTTPS", Hint: "import it together with the router",
+		})
+	}
+	return true
 }
 
 // meet tells what comes of another lane that takes some of the same requests and answers
@@ -230,17 +246,27 @@ func (l *lane) meet(other *lane, otherFirst bool) {
 		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
 	case tie:
 		l.tell(other, "has the same priority, and other CORS: either of them takes a request")
+	case other.cors == nil && l.apart(other.worlds) && (!otherFirst || other.covers(l)):
+		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
 	case otherFirst && l.within(other.worlds):
 	case otherFirst && other.cors == nil:
 		l.tell(other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.worlds):
-	case other.cors == nil && l.apart(other.worlds):
-		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
 	default:
 		l.tell(other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
 	}
+}
+
+// covers reports whether a lane takes all that another one does, but for the entry points.
+func (l *lane) covers(other *lane) bool {
+	outside := func(host string) bool { return !slices.Contains(l.route.Hosts, host) && !l.isWide(host) }
+	hasPath := func(p source.Path) bool {
+		return slices.ContainsFunc(l.route.Paths, func(own source.Path) bool { return own.Text.Text == p.Text.Text && own.Kind == p.Kind })
+	}
+	return len(l.route.Conditions) == 0 && (len(l.route.Hosts) == 0 || len(other.route.Hosts) > 0 && !slices.ContainsFunc(other.route.Hosts, outside)) &&
+		(len(l.route.Paths) == 0 || len(other.route.Paths) > 0 && !slices.ContainsFunc(other.route.Paths, func(p source.Path) bool { return !hasPath(p) }))
 }
 
 // tell tells of the first of others.
@@ -278,37 +304,20 @@ func (l *lane) matchesExprs(host string) bool {
 	return !slices.ContainsFunc(l.hostExprs, func(e hostExpr) bool { return !e.MatchString(host) })
 }
 
-// acrossHosts adds lanes for several hosts to those hosts that others list: a policy for a host
-// goes before one for more hosts, whatever the priorities are.
+// acrossHosts adds lanes for several hosts to those hosts that others behind them list.
 func acrossHosts(lanes []*lane) (all []*lane) {
-	byHost := map[string][]int{}
-	for i, l := range lanes {
-		for _, host := range l.route.Hosts {
-			byHost[host] = append(byHost[host], i)
-		}
-	}
-	added := map[*lane][]string{}
-	for _, host := range slices.Sorted(maps.Keys(byHost)) {
-		own := byHost[host]
-		var wide []*lane
-		takes := false
-		for i, l := range lanes[:own[len(own)-1]] {
-			if l.isWide(host) {
-				wide = append(wide, l)
-				takes = takes || slices.ContainsFunc(own, func(k int) bool { return k > i && l.takesFrom(lanes[k]) })
-			}
-		}
-		for _, l := range wide {
-			if takes {
-				added[l] = append(added[l], host)
-			}
-		}
-	}
+	var hosts [][]string
 	for _, l := range lanes {
+		hosts = append(hosts, l.route.Hosts)
+	}
+	added := fields.AcrossHosts(hosts,
+		func(i int, host string, own []int) bool { return i < own[len(own)-1] && lanes[i].isWide(host) },
+		func(i, k int) bool { return k > i && lanes[i].takesFrom(lanes[k]) })
+	for i, l := range lanes {
 		all = append(all, l)
-		if added[l] != nil {
+		if added[i] != nil {
 			more := *l
-			more.route.Hosts, more.route.Findings = added[l], nil
+			more.route.Hosts, more.route.Findings = added[i], nil
 			more.route.Conditions = l.route.Conditions[:len(l.route.Conditions)-len(l.hostExprs)]
 			all = append(all, &more)
 		}
