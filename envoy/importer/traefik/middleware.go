@@ -43,6 +43,7 @@ type step struct {
 	others    []*middleware // that have the name, too
 	isMissing bool
 	redirects bool
+	names     *source.Finding // of a plugin
 }
 
 // steps returns what names lead to, outermost first. What a chain leads to comes once.
@@ -70,7 +71,7 @@ func (r *reader) steps(names []string) (all []step) {
 				walk(chain)
 				continue
 			case plain != nil:
-				s.redirects = plain.redirects
+				s.redirects, s.names = plain.redirects, plain.names
 			default:
 				s.isMissing, s.redirects = true, redirecting.MatchString(name)
 			}
@@ -98,6 +99,9 @@ func (s step) tell(place source.Place) (findings []source.Finding) {
 			f.Fidelity = source.Differs
 		}
 		findings = append(findings, f)
+	}
+	if s.names != nil {
+		findings = append(findings, *s.names)
 	}
 	for _, other := range s.others {
 		findings = append(findings, source.Finding{
