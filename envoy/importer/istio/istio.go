@@ -145,21 +145,6 @@ func (r *reader) virtualServices(objects []tree.Object) {
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(specific(b), specific(a)) })
 }
 
-// ownersOf returns the first object of each host, and the hosts that several have.
-func ownersOf(objects []tree.Object) (oldest map[string]tree.Object, shared map[string]bool) {
-	oldest, shared = map[string]tree.Object{}, map[string]bool{}
-	for _, o := range objects {
-		for _, h := range o.Field("spec", "hosts").Items() {
-			if _, again := oldest[h.String()]; again {
-				shared[h.String()] = true
-			} else {
-				oldest[h.String()] = o
-			}
-		}
-	}
-	return oldest, shared
-}
-
 // setDelegates finds the objects that others may delegate to, and those to which they do.
 func (r *reader) setDelegates(objects []tree.Object) {
 	r.delegates, r.delegated = map[string]tree.Object{}, map[string]bool{}
