@@ -42,8 +42,7 @@ func translate(c *source.CORS, o Options, proofs *proofs) *answer {
 	t.spec.CORS.AllowCredentials = c.Credentials
 	t.spec.Mode = c.Mode
 	t.origins()
-	t.methods()
-	t.headers()
+	t.granted()
 	t.expose()
 	t.maxAge()
 	t.otherwise()

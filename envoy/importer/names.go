@@ -69,6 +69,25 @@ func (t *translation) tellDropped(d dropped, field, reason string) {
 	t.tell(source.Dropped, source.Text{Place: d.texts[0].Place, Text: strings.Join(words, ", ")}, field, reason, "")
 }
 
+// granted translates the lists of methods and of request headers. With a name that is none in
+// one of them, a browser refuses the answer to every preflight (Fetch, #cors-preflight-fetch,
+// step 7.3): then neither has anything.
+func (t *translation) granted() {
+	for _, list := range []struct {
+		names source.Names
+		field string
+	}{{t.cors.Methods, methodsField}, {t.cors.Headers, headersField}} {
+		all := names(list.names)
+		if i := slices.IndexFunc(all, func(n source.Text) bool { return !policy.IsToken(n.Text) }); i >= 0 && !list.names.Echo {
+			t.tell(source.Decide, all[i], list.field, "this is not a name, and with it browsers refuse the answer to every preflight: no methods and headers are allowed",
+				"list in allowMethods and allowHeaders what was meant")
+			return
+		}
+	}
+	t.methods()
+	t.headers()
+}
+
 // methods translates the list of methods.
 func (t *translation) methods() {
 	list := &t.spec.CORS.AllowMethods
@@ -78,15 +97,13 @@ func (t *translation) methods() {
 	}
 	all := names(t.cors.Methods)
 	star := slices.ContainsFunc(all, isStar)
-	var options, never, covered dropped
+	var options, covered dropped
 	for _, m := range all {
 		normal := policy.NormaliseMethod(m.Text)
 		switch {
 		case m.Text == "*":
 			*list = append(*list, "*")
 			t.starWithCredentials(m, methodsField)
-		case !policy.IsToken(m.Text):
-			never.add(m)
 		case normal == "OPTIONS":
 			options.add(m)
 		case m.Text != normal && !policy.IsForbiddenMethod(m.Text): // a policy may list those that no page can send
@@ -99,7 +116,6 @@ func (t *translation) methods() {
 		}
 	}
 	t.tellDropped(options, methodsField, "a policy need not list OPTIONS: preflights are answered without it")
-	t.tellDropped(never, methodsField, "this is not a method")
 	t.tellDropped(covered, methodsField, `"*" allows it already`)
 	t.tellList(t.cors.Methods, methodsField, *list)
 }
@@ -134,7 +150,7 @@ func (t *translation) headers() {
 	}
 	all := names(t.cors.Headers)
 	star := slices.ContainsFunc(all, isStar)
-	var never, covered dropped
+	var covered dropped
 	seen := map[string]bool{}
 	for _, h := range all {
 		lower := strings.ToLower(h.Text)
@@ -142,8 +158,6 @@ func (t *translation) headers() {
 		case h.Text == "*":
 			*list = append(*list, "*")
 			t.starWithCredentials(h, headersField)
-		case !policy.IsToken(h.Text):
-			never.add(h)
 		case star && lower != "authorization":
 			covered.add(h)
 		case !seen[lower]:
@@ -156,7 +170,6 @@ func (t *translation) headers() {
 		t.tell(source.Differs, all[slices.IndexFunc(all, isStar)], headersField,
 			`for browsers of today "*" allows the authorization header, too, though not by the standard; for corsgate it does not`, "add authorization if clients send tokens")
 	}
-	t.tellDropped(never, headersField, "this is not a header name")
 	t.tellDropped(covered, headersField, `"*" allows it already`)
 	t.tellList(t.cors.Headers, headersField, *list)
 }

@@ -131,7 +131,7 @@ func (p proxy) tellScope(report *fields.Report) {
 	case !fqdn.Exists():
 		report.TellText(source.Differs, source.Text{Place: p.cors.Place()}, "hosts", "the input does not say for which host this is; the policy is for every host", "write hosts into the policy")
 	case strings.HasPrefix(fqdn.String(), "*."):
-		report.Tell(source.Differs, fqdn, "in Contour the star is one label, and a host with more is not found; the policy covers it, too", "")
+		report.Tell(source.Widened, fqdn, "in Contour the star is one label, and a host with more is not found; the policy covers it, too", "write a policy with mode: off for such hosts if there are any")
 	}
 	if p.spec.Field("tcpproxy").Exists() {
 		report.Tell(source.Differs, p.spec.Field("tcpproxy"), "connections with TLS go to the tcpproxy, and nothing answers CORS there; the policy holds where Envoy asks corsgate", "")

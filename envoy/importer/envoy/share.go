@@ -3,7 +3,6 @@ package envoyimport
 import (
 	"cmp"
 	"encoding/json"
-	"reflect"
 	"slices"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
@@ -82,24 +81,28 @@ func (r *reader) isTaken(name string, h *host) bool {
 }
 
 // answerAlike reports whether two virtual hosts answer alike.
-func answerAlike(a, b *host) bool { return reflect.DeepEqual(a.answers(), b.answers()) }
+func answerAlike(a, b *host) bool { return Answers(a.fold()) == Answers(b.fold()) }
 
-// answers are what h answers, without names and places.
-func (h *host) answers() any {
-	routes := h.fold()
+// Answers returns a text that is the same for all routes that answer alike, whatever their
+// names, hosts and places.
+func Answers(routes []source.Route) string {
+	routes = slices.Clone(routes)
 	for i := range routes {
-		routes[i].Name, routes[i].Findings = "", nil
+		routes[i].Name, routes[i].Hosts, routes[i].Findings = "", nil, nil
 	}
 	text, err := json.Marshal(routes)
 	if err != nil {
-		return err
+		return err.Error()
 	}
 	var plain any
 	if err := json.Unmarshal(text, &plain); err != nil {
-		return err
+		return err.Error()
 	}
 	removePlaces(plain)
-	return plain
+	if text, err = json.Marshal(plain); err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 func removePlaces(v any) {

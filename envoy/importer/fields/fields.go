@@ -187,6 +187,27 @@ func (r *Report) HeadersRemoved(list tree.Node) {
 	}
 }
 
+// NamesOfCORS returns what names a header of CORS at any depth of n: the texts of a script, and
+// the fields of a plugin.
+func NamesOfCORS(n tree.Node) (all []tree.Node) {
+	if mentions(n.String()) {
+		all = append(all, n)
+	}
+	for _, item := range n.Items() {
+		all = append(all, NamesOfCORS(item)...)
+	}
+	for _, f := range n.Fields() {
+		if mentions(f.Key.Text) {
+			all = append(all, f.Node)
+			continue
+		}
+		all = append(all, NamesOfCORS(f.Node)...)
+	}
+	return all
+}
+
+func mentions(text string) bool { return strings.Contains(strings.ToLower(text), "access-control-") }
+
 func isCORS(header string) bool {
 	return policy.IsCORSHeader(strings.ToLower(header))
 }

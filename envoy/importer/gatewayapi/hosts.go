@@ -61,7 +61,7 @@ func (g gateways) attachments(r Rule) []Attachment {
 // listener more closely (Listener, hostname). Of a gateway that is not in the input, every
 // host may come.
 func (r Rule) hosts(at, all []Attachment) (hosts []string, every bool) {
-	own := hostnames(r.spec.Field("hostnames"))
+	own := hostnames(r.hostnames())
 	for _, a := range at {
 		common, open := intersect(own, a.hostname())
 		every = every || open
@@ -104,6 +104,9 @@ func (a *Answer) tellHosts(r Rule, at []Attachment) {
 	}
 	a.Findings = append(a.Findings, f)
 }
+
+// hostnames are the hosts that the route names.
+func (r Rule) hostnames() tree.Node { return r.spec.Field("hostnames") }
 
 func hostnames(list tree.Node) []string {
 	var names []string

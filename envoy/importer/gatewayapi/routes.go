@@ -29,10 +29,15 @@ func Routes(docs []tree.Node, reader Reader) source.Config {
 	gateways := gatewaysOf(docs)
 	var all []match
 	var config source.Config
+	told := map[source.Place]bool{} // hostnames
 	for _, r := range rules(docs) {
 		answered := r.answered(gateways, reader)
-		if len(answered) == 0 {
+		switch {
+		case len(answered) == 0:
 			config.Findings = append(config.Findings, r.unattached()...)
+		case !told[r.hostnames().Place()] && slices.ContainsFunc(answered, match.allows):
+			told[r.hostnames().Place()] = true
+			config.Findings = append(config.Findings, r.untaken(gateways.attachments(r))...)
 		}
 		all = append(all, answered...)
 	}
@@ -82,6 +87,20 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 		all = append(all, r.matched(groups[key], hosts, a)...)
 	}
 	return all
+}
+
+// untaken tells of the hosts of the route that no listener has to which it is attached.
+func (r Rule) untaken(at []Attachment) (findings []source.Finding) {
+	for _, n := range r.hostnames().Entries() {
+		taken := slices.ContainsFunc(at, func(a Attachment) bool {
+			common, _ := intersect([]string{strings.ToLower(n.String())}, a.hostname())
+			return len(common) > 0
+		})
+		if !taken {
+			findings = append(findings, n.Finding(source.Dropped, "no listener that takes the route has this host", ""))
+		}
+	}
+	return findings
 }
 
 func (r Rule) matched(at []Attachment, hosts []string, a Answer) []match {
@@ -160,6 +179,8 @@ func (r Rule) matches() []match {
 	}
 	return all
 }
+
+func (m match) allows() bool { return m.route.CORS != nil }
 
 func (m *match) addPath(path source.Path, everywhere bool) {
 	if everywhere {

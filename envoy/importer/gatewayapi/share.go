@@ -45,6 +45,7 @@ func share(all []match) (findings []source.Finding) {
 	for _, h := range hosts {
 		first := slices.IndexFunc(byHost[h], func(m *match) bool { return m.route.CORS != nil })
 		if first < 0 {
+			findings = append(findings, shareOff(h, byHost)...)
 			continue
 		}
 		owner := byHost[h][first].at[0].socket()
@@ -93,10 +94,48 @@ func (m *match) otherwise(host string) []source.Finding {
 // elsewhere tells of the first route for more hosts that answers a host where its own do not.
 func elsewhere(host string, own, wide []*match) []source.Finding {
 	for _, m := range wide {
-		if slices.ContainsFunc(m.at, func(a Attachment) bool {
-			return !slices.ContainsFunc(own, func(o *match) bool { return o.answers(a.socket()) })
-		}) {
+		if m.isAlone(own) && !m.redirects {
 			return m.otherwise(host)
+		}
+	}
+	return nil
+}
+
+// isAlone reports whether m is at a socket where none of others is.
+func (m *match) isAlone(others []*match) bool {
+	return slices.ContainsFunc(m.at, func(a Attachment) bool {
+		return !slices.ContainsFunc(others, func(o *match) bool { return o.answers(a.socket()) })
+	})
+}
+
+// shareOff is share for a host for which none of its own routes allows anything. If they all
+// redirect, it is left to the routes for more hosts that allow something at another socket.
+func shareOff(host string, byHost map[string][]*match) []source.Finding {
+	own := byHost[host]
+	wide := allowing(host, byHost)
+	if wide == nil {
+		return nil
+	}
+	if slices.ContainsFunc(own, func(m *match) bool { return !m.redirects }) {
+		return []source.Finding{{
+			Fidelity: source.Differs, Place: wide.route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
+			Message: "at another listener or gateway, this allows something at the host; the policy is off there, as in its own route: policies know neither",
+		}}
+	}
+	for _, m := range own {
+		m.lose(host)
+	}
+	return nil
+}
+
+// allowing returns the first route for more hosts that allows something where a host's own
+// routes do not answer.
+func allowing(host string, byHost map[string][]*match) *match {
+	for _, wide := range wider(host) {
+		for _, m := range byHost[wide] {
+			if m.route.CORS != nil && m.isAlone(byHost[host]) {
+				return m
+			}
 		}
 	}
 	return nil

@@ -202,8 +202,9 @@ func (t *translation) list(name string, valid *regexp.Regexp, byDefault string) 
 		text = byDefault
 	}
 	for item := range strings.SplitSeq(text, ",") {
-		for _, part := range strings.Fields(item) {
-			names.Items = append(names.Items, source.Text{Place: names.Place, Text: part})
+		// The text is sent as it is: for a browser, names with blanks between them are one, which is no name.
+		if item = strings.TrimSpace(item); item != "" {
+			names.Items = append(names.Items, source.Text{Place: names.Place, Text: item})
 		}
 	}
 	return names

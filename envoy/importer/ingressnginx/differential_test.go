@@ -43,10 +43,10 @@ func random(r *rand.Rand) annotations {
 	for entry := range strings.SplitSeq(list, ",") {
 		a.origins = append(a.origins, strings.TrimSpace(entry))
 	}
-	a.methods = a.set(r, "cors-allow-methods", "GET, PUT, POST, DELETE, PATCH, OPTIONS", "GET, POST", "PUT", "GET,DELETE, OPTIONS")
-	a.headers = a.set(r, "cors-allow-headers", "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization", "X-Token", "Content-Type, Authorization")
+	a.methods = a.set(r, "cors-allow-methods", "GET, PUT, POST, DELETE, PATCH, OPTIONS", "GET, POST", "PUT", "GET,DELETE, OPTIONS", "GET PUT")
+	a.headers = a.set(r, "cors-allow-headers", "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization", "X-Token", "Content-Type, Authorization", "X-Token Content-Type")
 	a.credentials = a.set(r, "cors-allow-credentials", "true", "true", "false") == "true"
-	a.expose = a.set(r, "cors-expose-headers", "", "X-Total", "X-Page, X-Total")
+	a.expose = a.set(r, "cors-expose-headers", "", "X-Total", "X-Page, X-Total", "X-Page X-Total")
 	a.maxAge = a.set(r, "cors-max-age", "1728000", "600")
 	return a
 }

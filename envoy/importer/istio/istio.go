@@ -115,42 +115,34 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		return strings.Compare(a.Field("metadata", "creationTimestamp").String(), b.Field("metadata", "creationTimestamp").String())
 	})
 	r.setDelegates(objects)
-	oldest, shared := ownersOf(objects)
+	var all []*answering
 	for _, o := range objects {
 		if r.delegated[o.Namespace+"/"+o.Name] {
 			continue // read where it is delegated to
 		}
 		s := service{spec: o.Field("spec"), name: o.Name, namespace: o.Namespace, routes: o.Field("spec", "http").Items(), object: true}
-		for _, h := range s.spec.Field("hosts").Items() {
-			s.shares = s.shares || shared[h.String()]
-			if first := oldest[h.String()]; first.Place() != o.Place() {
-				r.tell(source.Decide, h, "the VirtualService "+first.Name+" has the same host: the routes of the older one come first, those for all requests last, as at a gateway", "")
-			}
-		}
-		r.service(s)
+		all = append(all, &answering{service: s, place: o.Place(), at: s.gateways()})
 	}
-	for _, o := range objects {
-		all := source.Route{Name: o.Name, Place: o.Place(), Hosts: service{spec: o.Field("spec"), namespace: o.Namespace}.hosts()}
-		r.Routes = append(r.Routes, envoyimport.Closing(r.Routes, all)...)
+	r.merge(all)
+	for _, a := range all {
+		before := len(r.Routes)
+		a.forwards = r.service(a.service)
+		a.routes = slices.Clone(r.Routes[before:])
+		a.answers = envoyimport.Answers(a.routes)
+		r.Routes = r.Routes[:before]
+	}
+	r.Findings = append(r.Findings, share(all)...)
+	for _, a := range all {
+		r.Routes = append(r.Routes, without(a.lost, a.routes)...)
+	}
+	for _, a := range all {
+		for _, rest := range without(a.lost, []source.Route{{Name: a.name, Place: a.place, Hosts: a.hosts()}}) {
+			r.Routes = append(r.Routes, envoyimport.Closing(r.Routes, rest)...)
+		}
 	}
 	// At a gateway, the routes that take all requests come last (SortVHostRoutes in Istio's route.go).
 	specific := func(route source.Route) int { return min(len(route.Paths)+len(route.Conditions), 1) }
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(specific(b), specific(a)) })
-}
-
-// ownersOf returns the first object of each host, and the hosts that several have.
-func ownersOf(objects []tree.Object) (oldest map[string]tree.Object, shared map[string]bool) {
-	oldest, shared = map[string]tree.Object{}, map[string]bool{}
-	for _, o := range objects {
-		for _, h := range o.Field("spec", "hosts").Items() {
-			if _, again := oldest[h.String()]; again {
-				shared[h.String()] = true
-			} else {
-				oldest[h.String()] = o
-			}
-		}
-	}
-	return oldest, shared
 }
 
 // setDelegates finds the objects that others may delegate to, and those to which they do.

@@ -17,7 +17,7 @@ type service struct {
 	routes          []tree.Node
 	// object tells that it is whole, and cut that an entry of http may have been cut.
 	object, cut bool
-	// shares tells that another VirtualService has one of the hosts.
+	// shares tells that another VirtualService has one of the hosts at one of the gateways.
 	shares bool
 }
 
@@ -36,12 +36,13 @@ func entryOf(n tree.Node) entry {
 	return e
 }
 
-// service adds the routes of s.
-func (r *reader) service(s service) {
+// service adds the routes of s, and reports whether some of them go to the application.
+func (r *reader) service(s service) (forwards bool) {
 	hosts := s.hosts()
 	r.tellService(s)
 	entries := r.entries(s)
 	for i, e := range entries {
+		forwards = forwards || !e.isLocal()
 		routes := e.routes(s)
 		for _, route := range routes {
 			route.Hosts = hosts
@@ -50,9 +51,10 @@ func (r *reader) service(s service) {
 		}
 		if catchesAll(routes) {
 			r.unreached(s, entries[i+1:])
-			return
+			break
 		}
 	}
+	return forwards
 }
 
 // tellService tells of hosts and gateways.
@@ -127,12 +129,17 @@ func name(s service, route source.Route, several bool) string {
 	return base
 }
 
+// hostOf returns an entry of hosts without its namespace.
+func hostOf(n tree.Node) string {
+	host := strings.ToLower(n.String())
+	return host[strings.IndexByte(host, '/')+1:]
+}
+
 // hosts returns the hosts of s as Envoy gets them.
 func (s service) hosts() []string {
 	var hosts []string
 	for _, n := range s.spec.Field("hosts").Entries() {
-		host := strings.ToLower(n.String())
-		host = host[strings.IndexByte(host, '/')+1:]
+		host := hostOf(n)
 		hosts = append(hosts, host)
 		if host != "*" && !strings.Contains(host, ".") && s.namespace != "" {
 			// Istio reads a short name as a service of the namespace.
@@ -189,10 +196,15 @@ func matching(base source.Route, matches []match, s service) []source.Route {
 	return routes
 }
 
+// isLocal reports whether Envoy answers by itself.
+func (e entry) isLocal() bool {
+	return e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
+}
+
 // base is a route with all but hosts, paths and conditions.
 func (e entry) base(s service) source.Route {
 	route := source.Route{Name: e.Field("name").String(), Place: e.Place(), Findings: told(e.Node)}
-	local := e.Field("redirect").Exists() || e.Proto("direct_response").Exists()
+	local := e.isLocal()
 	switch {
 	case !e.cors.Exists():
 	case local:

@@ -36,6 +36,8 @@ func (c *config) part(doc tree.Node) {
 		c.plugins = append(c.plugins, &plugin{config: doc.Field("config"), entity: doc})
 	case doc.Field("origins").Exists() && (doc.Field("methods").Exists() || doc.Field("credentials").Exists()):
 		c.plugins = append(c.plugins, &plugin{config: doc, entity: doc})
+	case doc.Field("name").Exists() && doc.Field("config").IsMapping():
+		d.plugin(doc, "") // another one
 	}
 }
 
@@ -76,7 +78,9 @@ func (d declarative) read(doc tree.Node) {
 			for _, p := range entity.Field("plugins").Items() {
 				if p.Field("name").String() == pluginName {
 					d.tell(source.Decide, p, "Kong refuses a cors plugin for a consumer: a preflight has none; it is left out", "")
+					continue
 				}
+				d.plugin(p, "")
 			}
 		}
 	}

@@ -99,14 +99,15 @@ func (c *config) plugin(p plugin) {
 	if p.object {
 		kind = p.entity.Field("plugin").String()
 	}
+	on := p.entity.Field("enabled")
+	off := on.Exists() && !on.True() || p.entity.Field("disabled").True()
 	switch {
-	case strings.HasPrefix(kind, "response-transformer"):
-		c.transformer(p.config)
+	case kind != pluginName && !off:
+		c.other(kind, p)
 		return
 	case kind != pluginName:
 		return
-	}
-	if on := p.entity.Field("enabled"); on.Exists() && !on.True() || p.entity.Field("disabled").True() {
+	case off:
 		c.tell(source.Dropped, p.entity, "the plugin is switched off, so it does nothing", "")
 		return
 	}
@@ -121,6 +122,19 @@ func (c *config) plugin(p plugin) {
 		return
 	}
 	c.plugins = append(c.plugins, &p)
+}
+
+// other tells of CORS headers that another plugin names: a function in Lua may write them.
+func (c *config) other(kind string, p plugin) {
+	const hint = "write a policy that says what is meant, and remove this"
+	switch named := fields.NamesOfCORS(p.config); {
+	case strings.HasPrefix(kind, "response-transformer"):
+		c.transformer(p.config)
+	case len(named) > 0:
+		c.tell(source.Decide, named[0], "the plugin "+kind+" names a header of CORS here: what it does is not imported", hint)
+	case strings.Contains(strings.ToLower(kind), pluginName):
+		c.tell(source.Decide, p.entity, "the plugin "+kind+" is not one of Kong's: what it does is not imported", hint)
+	}
 }
 
 // transformer tells of CORS headers that another plugin writes.

@@ -52,6 +52,7 @@ func (r *reader) ingress(i *kubernetes.Ingress, bare bool) {
 		for _, p := range rule.EachPath() {
 			rt := base
 			rt.rule = source.Text{Place: p.Text.Place, Text: ruleOf(i, rule.Host.Text, p)}
+			rt.oneLabel = strings.HasPrefix(rule.Host.Text, "*.")
 			rt.rank(i.Annotations.Field(prefix + "priority").String())
 			r.routers = append(r.routers, &rt)
 		}

@@ -163,6 +163,10 @@ func (l *labels) middleware(name string, field []string, value source.Text) {
 	switch {
 	case field[0] == "redirectscheme":
 		m.redirects = true
+	case field[0] == "plugin" && len(field) > 1:
+		if slices.ContainsFunc(field[1:], namesCORS) || strings.Contains(strings.ToLower(value.Text), "access-control-") {
+			m.tellPlugin(field[1], value)
+		}
 	case field[0] == "chain":
 		m.chain, m.headers = append(m.chain, splitList(value.Text)...), nil
 	case field[0] != "headers" || len(field) < 2:

@@ -75,6 +75,7 @@ type step struct {
 	isMissing bool
 	elsewhere *middleware // of another provider, if it is missing
 	redirects bool
+	names     *source.Finding // of a plugin
 }
 
 // steps returns what names lead to, outermost first. What a chain leads to comes once. own is the
@@ -119,7 +120,7 @@ func (r *reader) step(name string, of provider) step {
 	case s.with != nil:
 		r.used[s.with] = true
 	case plain != nil:
-		s.redirects = plain.redirects
+		s.redirects, s.names = plain.redirects, plain.names
 	default:
 		s.isMissing, s.elsewhere = true, find(r.middlewares, name)
 	}
@@ -146,6 +147,9 @@ func (s step) tell(place source.Place) (findings []source.Finding) {
 			f.Fidelity = source.Differs
 		}
 		findings = append(findings, f)
+	}
+	if s.names != nil {
+		findings = append(findings, *s.names)
 	}
 	for _, other := range s.others {
 		findings = append(findings, source.Finding{

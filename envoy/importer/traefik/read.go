@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/gatewayapi"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
@@ -29,7 +30,8 @@ type middleware struct {
 	place           source.Place
 	headers         settings
 	chain           []string
-	redirects       bool // it is plain, and redirects to HTTPS
+	redirects       bool            // it is plain, and redirects to HTTPS
+	names           *source.Finding // it is plain, and a plugin that names CORS
 	provider        provider
 }
 
@@ -101,7 +103,9 @@ func (r *reader) walk(n tree.Node, name string) {
 			r.middlewares = append(r.middlewares, &middleware{name: name, place: f.Place(), chain: names(field(f.Node, "middlewares"))})
 		case key == "middlewares" && f.IsMapping():
 			for _, m := range f.Fields() {
-				r.plain = append(r.plain, &middleware{name: m.Key.Text, redirects: field(m.Node, "redirectScheme").Exists()})
+				plain := &middleware{name: m.Key.Text, place: m.Place()}
+				plain.readPlain(m.Node)
+				r.plain = append(r.plain, plain)
 			}
 			r.walk(f.Node, f.Key.Text)
 		case key == "routers" && f.IsMapping():
@@ -152,11 +156,40 @@ func (r *reader) middleware(name, namespace string, spec tree.Node) {
 	case hasCORS(spec.Field("headers")):
 		m.headers, m.place = settingsOf(spec.Field("headers")), spec.Field("headers").Place()
 	default:
-		m.redirects = spec.Field("redirectScheme").Exists()
+		m.readPlain(spec)
 		r.plain = append(r.plain, m)
 		return
 	}
 	r.middlewares = append(r.middlewares, m)
+}
+
+// readPlain reads a middleware that has nothing to do with CORS, unless it is a plugin that does.
+func (m *middleware) readPlain(n tree.Node) {
+	m.redirects = field(n, "redirectScheme").Exists()
+	for _, p := range field(n, "plugin").Fields() {
+		named := fields.NamesOfCORS(p.Node)
+		for _, f := range append([]tree.Field{p}, p.Fields()...) {
+			if namesCORS(f.Key.Text) {
+				named = append(named, f.Node)
+			}
+		}
+		if len(named) > 0 {
+			m.tellPlugin(p.Key.Text, named[0].Text())
+		}
+	}
+}
+
+// namesCORS reports whether the name of a plugin, or of a field of one, tells that it is about CORS.
+func namesCORS(name string) bool {
+	plain := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
+	return slices.ContainsFunc([]string{"cors", "alloworigin", "allowedorigin", "accesscontrol"}, func(word string) bool { return strings.Contains(plain, word) })
+}
+
+func (m *middleware) tellPlugin(name string, at source.Text) {
+	m.names = &source.Finding{
+		Fidelity: source.Decide, Place: at.Place, Field: "plugin", Value: name,
+		Message: "this plugin is about CORS: what it does is not imported", Hint: "write a policy that says what is meant, and remove this",
+	}
 }
 
 // reference returns the name that an object has across namespaces, or one of another provider as

@@ -25,6 +25,7 @@ type router struct {
 	provider    provider
 	ingress     *kubernetes.Ingress
 	bare        bool // Traefik perhaps does not serve it
+	oneLabel    bool // its host is a star for one label (buildHostRule of the provider of Ingresses)
 }
 
 // rank is the priority: the length of the rule, if none is set.
@@ -137,6 +138,13 @@ func (r *reader) route() {
 	var lanes []*lane
 	for _, rt := range r.routers {
 		a := r.answer(rt.place, r.namesOf(rt), rt.provider)
+		if a.cors != nil && rt.oneLabel {
+			a.findings = append(a.findings, source.Finding{
+				Fidelity: source.Widened, Place: rt.rule.Place, Field: "host", Value: rt.rule.Text,
+				Message: "in Traefik the star of an Ingress is one label, and a host with more is not found; the policy covers it, too",
+				Hint:    "write a policy with mode: off for such hosts if there are any",
+			})
+		}
 		w, nowhere := r.worldsOf(rt)
 		switch route := (source.Route{Name: rt.name, Place: rt.place, CORS: a.cors, Findings: a.findings}); {
 		case nowhere:
