@@ -39,9 +39,10 @@ order, or switched off; others that answer or write CORS headers, too; how corsg
 asked, and whether it answers. It changes nothing. Envoys of Istio and Envoy Gateway are
 read, too. A note is no complaint.
 
-Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin listener
-answers to /config_dump, /clusters?format=json and /stats. One of them may be "-", which is
-standard input.
+Instead of a running Envoy it reads files: a BOOTSTRAP, with the files that it names of
+filters, routes, listeners and clusters; or what Envoy's admin listener answers to
+/config_dump, /clusters?format=json and /stats. One of them may be "-", which is standard
+input.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
 knows which hosts and paths matter, and what the filters of the profile no-trip should be:
@@ -156,6 +157,7 @@ func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input,
 	if f.envoy != "" {
 		err = f.askEnvoy(cmd.Context(), &in)
 	} else {
+		in.ReadFile = readNamed
 		err = f.readFiles(append(args, f.configDump)[0], cmd.InOrStdin(), &in)
 	}
 	if err == nil && f.policies != "" {
@@ -192,6 +194,11 @@ func readDump(path string, stdin io.Reader) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(stdin, doctor.MaxBytes+1))
 	}
+	return readNamed(path)
+}
+
+// readNamed reads a file, whatever its name.
+func readNamed(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, access.Explain(printable.Error(err), path)
