@@ -50,8 +50,9 @@ some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
-hundred at most, up to eight at once, and follows no redirect. An answer that is slow is
-not wrong: if there is no time for all of them, a note says how many there were.
+hundred at most, up to eight at once, and follows no redirect. The host has the port in a
+few of them, as browsers write it if they ask that listener themselves. An answer that is
+slow is not wrong: if there is no time for all of them, a note says how many there were.
 
 Exits 1 if there are errors; with --strict, if there are warnings, too. Exits 4 if Envoy or
 corsgate cannot be asked; without corsgate, it says what is wrong with Envoy all the same.
