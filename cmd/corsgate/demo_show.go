@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/corsgate/corsgate/policy/printable"
@@ -47,7 +48,7 @@ func (d *demo) guide(base, status string) {
 	if d.json() {
 		there := map[string]string{"envoy": base, "policies": file}
 		if status != "" {
-			there["status"] = status
+			there["status"], there["console"] = status, consoleBeside(status)
 		}
 		_ = json.NewEncoder(d.out).Encode(there)
 		return
@@ -58,13 +59,16 @@ func (d *demo) guide(base, status string) {
 	}
 	fmt.Fprintf(d.out, "Policy: %s (edit it, the change is live)\n", file)
 	if status != "" {
-		fmt.Fprintf(d.out, "Status: %s\n", status)
+		fmt.Fprintf(d.out, "Console: %s\nStatus: %s\n", consoleBeside(status), status)
 	}
 	for i, p := range demoProbes() {
 		fmt.Fprintf(d.out, "\n%d. %s\n\n   %s\n", i+1, p.title, p.curl(base))
 	}
 	fmt.Fprint(d.out, "\nThe decisions follow. Ctrl-C ends all of it.\n\n")
 }
+
+// consoleBeside returns the URL of the console on the listener that has the status.
+func consoleBeside(status string) string { return strings.TrimSuffix(status, "status") + "console/" }
 
 // follow prints each decision until ctx ends, for programs as a line of JSON.
 func (d *demo) follow(ctx context.Context, entries <-chan accessEntry) {

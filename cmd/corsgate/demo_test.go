@@ -260,7 +260,7 @@ func TestDemoAsJSONPrintsALineForTheAddressesAndOneForEachDecision(t *testing.T)
 	entries <- accessEntry{Method: "GET", Path: "/", Status: 200, Reason: "request_allowed"}
 	ended := make(chan struct{})
 	go func() { defer close(ended); d.follow(ctx, entries) }()
-	out.await(t, regexp.MustCompile(`^\{"envoy":"http://127.0.0.1:1","policies":"demo.yaml","status":"http://127.0.0.1:2/status"\}\n\{"method":"GET".*"request_allowed"\}\n$`), &errs)
+	out.await(t, regexp.MustCompile(`^\{"console":"http://127.0.0.1:2/console/","envoy":"http://127.0.0.1:1","policies":"demo.yaml","status":"http://127.0.0.1:2/status"\}\n\{"method":"GET".*"request_allowed"\}\n$`), &errs)
 	cancel()
 	<-ended
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -115,18 +116,13 @@ func (f *importFlags) options() importer.Options {
 }
 
 func (f *importFlags) run(cmd *cobra.Command, paths []string) error {
-	files, err := importer.Files(paths, cmd.InOrStdin())
+	if err := f.free(); err != nil {
+		return err
+	}
+	r, err := f.translate(cmd.Context(), paths, cmd.InOrStdin())
 	if err != nil {
-		return unreadable(err, "name files and folders that you may read, or - for standard input")
+		return err
 	}
-	configs, err := importer.Read(f.from.value, files)
-	if errors.Is(err, importer.ErrNothing) {
-		return unreadable(err, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
-	}
-	if err != nil {
-		return unreadable(err)
-	}
-	r := importer.Translate(f.options(), configs...)
 	written, err := f.write(r)
 	if err != nil {
 		return err
@@ -140,6 +136,64 @@ func (f *importFlags) run(cmd *cobra.Command, paths []string) error {
 	return nil
 }
 
+// translate reads and translates the input. It does not wait for that if ctx ends.
+func (f *importFlags) translate(ctx context.Context, paths []string, stdin io.Reader) (importer.Result, error) {
+	type outcome struct {
+		importer.Result
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		configs, err := f.read(paths, stdin)
+		if err != nil {
+			done <- outcome{err: err}
+			return
+		}
+		done <- outcome{Result: importer.Translate(f.options(), configs...)}
+	}()
+	select {
+	case o := <-done:
+		return o.Result, o.err
+	case <-ctx.Done():
+		return importer.Result{}, interrupted(ctx.Err())
+	}
+}
+
+func (f *importFlags) read(paths []string, stdin io.Reader) ([]source.Config, error) {
+	files, err := importer.Files(paths, stdin)
+	if err != nil {
+		return nil, unreadable(err, "name files and folders that you may read, or - for standard input")
+	}
+	configs, err := importer.Read(f.from.value, files)
+	switch {
+	case errors.Is(err, importer.ErrNothing):
+		return nil, unreadable(err, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
+	case err != nil:
+		return nil, unreadable(err)
+	}
+	return configs, nil
+}
+
+// free reports whether all files can be written that the flags ask for: all of them, or none.
+func (f *importFlags) free() error {
+	for _, name := range []string{inFolder(f.out), inFolder(f.cases), f.report} {
+		if name == "" || f.force {
+			continue
+		}
+		if _, err := os.Lstat(name); err == nil {
+			return &fault{err: fmt.Errorf("%s is there already", printable.Name(name)), code: exitUsage, hints: []string{"name another folder or file, or overwrite it with --force"}}
+		}
+	}
+	return nil
+}
+
+func inFolder(folder string) string {
+	if folder == "" {
+		return ""
+	}
+	return filepath.Join(folder, importedName)
+}
+
 // unreadable is for an input that cannot be read: 1 is for one that was.
 func unreadable(err error, hints ...string) error {
 	return &fault{err: err, code: exitUsage, hints: hints}
@@ -151,10 +205,10 @@ func (f *importFlags) write(r importer.Result) (written []string, err error) {
 		folder string
 		text   func() []byte
 	}{{f.out, r.Text}, {f.cases, r.Cases}} {
-		if file.folder == "" {
+		name := inFolder(file.folder)
+		if name == "" {
 			continue
 		}
-		name := filepath.Join(file.folder, importedName)
 		if err := f.place(name, file.text()); err != nil {
 			return nil, err
 		}
@@ -169,11 +223,8 @@ func (f *importFlags) write(r importer.Result) (written []string, err error) {
 	return written, nil
 }
 
-// place writes a file. It overwrites one only by force.
+// place writes a file.
 func (f *importFlags) place(name string, text []byte) error {
-	if _, err := os.Lstat(name); err == nil && !f.force {
-		return hinted(fmt.Errorf("%s is there already", printable.Name(name)), "name another folder or file, or overwrite it with --force")
-	}
 	err := os.MkdirAll(filepath.Dir(name), 0o755)
 	if err == nil {
 		err = os.WriteFile(name, text, 0o644)

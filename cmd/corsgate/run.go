@@ -36,8 +36,8 @@ CORSGATE_SOME_FLAG; the flag wins. Only the demo and import ignore these variabl
 
 Exit codes: 0 if all went well, 1 for findings and failures, 2 for a wrong command
 line, 3 if somebody else has pushed to a store in between, 4 if a store cannot be used
-or an Envoy cannot be asked, 130 for a demo, or work on a store, that a signal ended
-before it was done.`,
+or an Envoy cannot be asked, 130 for a demo, an import, or work on a store, that a
+signal ended before it was done.`,
 		Example: `  corsgate demo                                    # an Envoy, a policy, and what to try
   corsgate check policies/                         # are the policies right?
   corsgate serve --policies policies/ --ecds       # deliver them to Envoys

@@ -114,21 +114,21 @@ const besideCondition = "a policy is chosen by host and path alone: requests tha
 // may answer.
 func (c *chart) instead(l *lane) (others []*lane) {
 	add := func(host, path string) {
-		if other := c.found(scope{host, path}); c.mayAnswer(l, host, path) && !slices.Contains(others, other) {
+		if !c.mayAnswer(l, host, path) {
+			return
+		}
+		if other := c.found(scope{host, path}); !slices.Contains(others, other) {
 			others = append(others, other)
 		}
 	}
 	for _, h := range l.hosts {
 		for _, p := range l.paths {
-			paths := append(p.witnesses(), anyBelow(p.Text.Text))
-			for _, path := range paths {
+			own := append(p.witnesses(), anyBelow(p.Text.Text))
+			for _, path := range own {
 				add(h, path)
 			}
-			for _, s := range c.order {
-				if !slices.Contains(covering(s.host), h) && !slices.Contains(covering(h), s.host) {
-					continue
-				}
-				for _, path := range append(paths, s.path, anyBelow(s.path)) {
+			for _, s := range c.near(h, p) {
+				for _, path := range append(own, s.path, anyBelow(s.path)) {
 					add(s.host, path)
 					add(h, path)
 				}
@@ -136,6 +136,43 @@ func (c *chart) instead(l *lane) (others []*lane) {
 		}
 	}
 	return others
+}
+
+// near returns the scopes of policies that cover requests of a host and path, or some of them.
+func (c *chart) near(host string, p path) (all []scope) {
+	for _, h := range append(covering(host), c.below(host)...) {
+		for _, text := range c.paths[h] {
+			s := scope{h, text}
+			if _, ok := c.owners[s]; ok && (p.matches(text) || p.matches(anyBelow(text)) || covers(text, p.start())) {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
+}
+
+// covers reports whether a path of a policy covers what begins with a text.
+func covers(path, start string) bool {
+	rest, ok := strings.CutPrefix(start, strings.TrimRight(path, "/"))
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// below returns the hosts of policies that a host of more hosts covers.
+func (c *chart) below(host string) []string {
+	if c.narrower == nil {
+		c.narrower = map[string][]string{}
+		known := map[string]bool{}
+		for _, s := range c.order {
+			if known[s.host] {
+				continue
+			}
+			known[s.host] = true
+			for _, wide := range covering(s.host)[1:] {
+				c.narrower[wide] = append(c.narrower[wide], s.host)
+			}
+		}
+	}
+	return c.narrower[host]
 }
 
 func likeOther(l *lane) string {
@@ -148,6 +185,11 @@ func likeOther(l *lane) string {
 // excess is an example of what one answer allows and another does not.
 type excess struct{ origin, what string }
 
+// to adds what it is allowed to do.
+func (e *excess) to(do string) *excess {
+	return &excess{e.origin, strings.TrimSpace(e.what + " " + do)}
+}
+
 func (e *excess) String() string { return strings.TrimSpace(e.origin + " " + e.what) }
 
 // beyond returns an example of what the policy of l allows and that of other does not. If it
@@ -157,7 +199,7 @@ func (l *lane) beyond(other *lane) *excess {
 		return nil
 	}
 	a := &l.answer.spec
-	e := &excess{origin: firstOrigin(a)}
+	e := exampleOf(a)
 	if !other.acts() {
 		return e
 	}
@@ -174,19 +216,16 @@ func (l *lane) beyond(other *lane) *excess {
 		{"to read the header ", a.CORS.ExposeHeaders, b.CORS.ExposeHeaders},
 	} {
 		if i := slices.IndexFunc(list.a, func(name string) bool { return !hasName(list.b, name, b.CORS.AllowCredentials) }); i >= 0 {
-			e.what = list.what + list.a[i]
-			return e
+			return e.to(list.what + list.a[i])
 		}
 	}
 	switch {
 	case a.CORS.AllowCredentials && !b.CORS.AllowCredentials:
-		e.what = "to send credentials"
+		return e.to("to send credentials")
 	case a.AllowPrivateNetwork && !b.AllowPrivateNetwork:
-		e.what = "to reach a private network"
-	default:
-		return nil
+		return e.to("to reach a private network")
 	}
-	return e
+	return nil
 }
 
 // hasName reports whether a list has a name, or a star that stands for it.
@@ -196,12 +235,18 @@ func hasName(list []string, name string, credentials bool) bool {
 	})
 }
 
-func firstOrigin(s *policy.Spec) string {
-	if len(s.CORS.AllowOrigins) == 0 {
-		return ""
+// exampleOf returns an origin that a policy allows, or what its origins match.
+func exampleOf(s *policy.Spec) *excess {
+	switch {
+	case len(s.CORS.AllowOrigins) > 0:
+		return &excess{origin: sampleOf(s.CORS.AllowOrigins[0])}
+	case len(s.CORS.AllowOriginRegexes) > 0:
+		return &excess{what: matching(s.CORS.AllowOriginRegexes[0])}
 	}
-	return sampleOf(s.CORS.AllowOrigins[0])
+	return &excess{}
 }
+
+func matching(expr string) string { return "what matches " + strconv.Quote(expr) }
 
 // originBeyond returns an origin that a allows and b does not.
 func originBeyond(a, b policy.CORS) *excess {
@@ -218,7 +263,7 @@ func originBeyond(a, b policy.CORS) *excess {
 	}
 	for _, expr := range a.AllowOriginRegexes {
 		if !slices.Contains(b.AllowOriginRegexes, expr) && !slices.Contains(b.AllowOrigins, "*") {
-			return &excess{what: "what matches " + strconv.Quote(expr)}
+			return &excess{what: matching(expr)}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ type chart struct {
 	order  []scope             // of owners
 	paths  map[string][]string // of owners :: host
 	aside  []*lane             // with conditions besides host and path
+
+	narrower map[string][]string // see below
 }
 
 // newChart returns the lanes of the configurations.
@@ -224,11 +227,12 @@ func (c *chart) thin() {
 	c.order = kept
 }
 
-// isNeedless reports whether requests of s would be answered alike without its owner.
+// isNeedless reports whether requests of s would be answered alike without its owner, also if a
+// policy that only counts, or is off, is switched on.
 func (c *chart) isNeedless(s scope) bool {
 	own := c.owners[s]
 	return !slices.ContainsFunc(c.around(s), func(l *lane) bool {
-		return own != l && (own.answer != nil || l.acts())
+		return own != l && (own.answer != nil || l != nil && l.answer != nil)
 	})
 }
 
@@ -266,8 +270,8 @@ func (c *chart) within(scopes []scope) (all []scope) {
 // cover is hosts and paths of one policy; empty lists are every host and every path.
 type cover struct{ hosts, paths []string }
 
-// covers returns scopes as policies have them. Hosts with the same paths come together.
-func covers(scopes []scope) (all []cover) {
+// coversOf returns scopes as policies have them. Hosts with the same paths come together.
+func coversOf(scopes []scope) (all []cover) {
 	paths := map[string][]string{} // :: host
 	var hosts []string
 	for _, s := range scopes {
@@ -301,6 +305,7 @@ func everyPath(paths []string) []string {
 
 // compare tells where the policies choose another lane than the system.
 func (c *chart) compare(l *lane) {
+	c.tellLeft(l)
 	if slices.Contains(c.aside, l) {
 		c.compareAside(l)
 		return
@@ -318,6 +323,24 @@ func (c *chart) compare(l *lane) {
 		}
 	}
 }
+
+// tellLeft tells of the paths that are left out, and of one policy that decides about them.
+func (c *chart) tellLeft(l *lane) {
+	for _, p := range l.left {
+		start, _, _ := strings.Cut(strings.TrimPrefix(p.Text.Text, "^"), "*")
+		message := p.why + "the path is left out"
+		for _, h := range l.hosts {
+			if is := c.found(scope{h, beginning.FindString(start)}); is.acts() && is != l {
+				message += ", and what it matches is decided " + likeOther(is)
+				break
+			}
+		}
+		l.tell(source.Decide, p.Text, pathsField, message, p.hint)
+	}
+}
+
+// beginning finds whole segments without what makes a regex at the beginning of a path.
+var beginning = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+)*`)
 
 // isReached reports whether the system ever chooses l.
 func (c *chart) isReached(l *lane) bool {

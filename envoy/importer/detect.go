@@ -86,6 +86,9 @@ func Read(from string, files []source.File) ([]source.Config, error) {
 		case isPart:
 			bad = append(bad, d.addNginx(f))
 		case f.Again && d.from != nginxSystem: // it is read by its other name
+		case len(files) > 1 && d.isForeign(f):
+			d.told = append(d.told, source.Finding{Fidelity: source.Dropped, Place: source.Place{File: f.Path},
+				Message: "this is neither YAML nor JSON nor an nginx.conf, and has no word of CORS: it is not read"})
 		default:
 			bad = append(bad, d.add(f))
 		}
@@ -94,6 +97,15 @@ func Read(from string, files []source.File) ([]source.Config, error) {
 		return nil, err
 	}
 	return d.configs()
+}
+
+// isForeign reports whether a file is none that is understood, and is not about CORS.
+func (d *detector) isForeign(f source.File) bool {
+	if d.from == nginxSystem || aboutCORS.Match(f.Text) {
+		return false
+	}
+	_, _, err := documents(f)
+	return err != nil
 }
 
 // nginxFiles returns the files of nginx.conf: those that look like it, and what they include.

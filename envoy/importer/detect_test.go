@@ -332,3 +332,20 @@ func TestTemplates(t *testing.T) {
 		}
 	}
 }
+
+// A file beside others that nobody can read ends an import only if it is about CORS.
+func TestForeignFilesBesideOthers(t *testing.T) {
+	conf := source.File{Path: "nginx.conf", Text: []byte("server { add_header Access-Control-Allow-Origin https://a.example; }")}
+	params := source.File{Path: "fastcgi_params", Text: []byte("\nfastcgi_param  QUERY_STRING  $query_string;\nfastcgi_param  \"A: b\": c;\n")}
+	configs, err := importer.Read(importer.Auto, []source.File{conf, params})
+	if r := importer.Translate(importer.Options{}, configs...); err != nil || len(r.Policies) != 1 || !strings.Contains(r.Report(), "fastcgi_params: dropped: this is neither YAML") {
+		t.Errorf("%v\n%s", err, r.Report())
+	}
+	if _, err := importer.Read(importer.Auto, []source.File{params}); err == nil {
+		t.Error("a file alone is read")
+	}
+	params.Text = append(params.Text, "# CORS: x\n"...)
+	if _, err := importer.Read(importer.Auto, []source.File{conf, params}); err == nil {
+		t.Error("a file about CORS is not read, and that is no error")
+	}
+}

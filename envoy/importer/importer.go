@@ -130,7 +130,7 @@ func (w *writer) write(l *lane) {
 
 // add writes a policy for each group of scopes.
 func (w *writer) add(l *lane, spec policy.Spec, base string, scopes []scope) {
-	for _, c := range covers(scopes) {
+	for _, c := range coversOf(scopes) {
 		spec.Hosts, spec.Paths = c.hosts, c.paths
 		spec.Name = w.unique(base)
 		w.result.Policies = append(w.result.Policies, spec)

@@ -10,6 +10,7 @@ import (
 type index struct {
 	lanes  []*lane            // in the order of precedence
 	byText map[string][]match // :: the text of a path, in lower case if it is compared without case
+	dotted []match            // paths with dots that are any character
 }
 
 // match is a lane with one of its paths.
@@ -26,6 +27,10 @@ func (x *index) add(l *lane) {
 	}
 	x.lanes = append(x.lanes, l)
 	for _, p := range l.paths {
+		if len(p.dots) > 0 {
+			x.dotted = append(x.dotted, match{l, p})
+			continue
+		}
 		key := p.start()
 		x.byText[key] = append(x.byText[key], match{l, p})
 	}
@@ -39,19 +44,21 @@ func (x *index) matching(text string) (found []match) {
 	}
 	lower := strings.ToLower(text)
 	for i := range len(text) + 1 {
-		found = x.collect(found, text[:i], text)
+		found = collect(found, x.byText[text[:i]], text)
 		if lower[:i] != text[:i] {
-			found = x.collect(found, lower[:i], text)
+			found = collect(found, x.byText[lower[:i]], text)
 		}
 	}
+	found = collect(found, x.dotted, text)
 	slices.SortStableFunc(found, func(a, b match) int {
 		return cmp.Or(a.lane.rank-b.lane.rank, b.path.Length()-a.path.Length())
 	})
 	return slices.CompactFunc(found, func(a, b match) bool { return a.lane == b.lane })
 }
 
-func (x *index) collect(found []match, key, text string) []match {
-	for _, m := range x.byText[key] {
+// collect adds those of matches whose paths match.
+func collect(found, matches []match, text string) []match {
+	for _, m := range matches {
 		if m.path.matches(text) {
 			found = append(found, m)
 		}

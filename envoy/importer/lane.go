@@ -12,9 +12,10 @@ import (
 // lane is a route with the hosts and paths that corsgate can express.
 type lane struct {
 	route    *source.Route
-	config   int      // which configuration it is of
-	hosts    []string // in lower case; "" is every host
-	rank     int      // its place in the order of precedence
+	config   int       // which configuration it is of
+	hosts    []string  // in lower case; "" is every host
+	left     []leftOut // paths that no policy can have
+	rank     int       // its place in the order of precedence
 	paths    []path
 	answer   *answer  // nil if the system adds nothing
 	scopes   []scope  // where it answers
@@ -89,18 +90,23 @@ func (l *lane) addHost(text string) {
 	l.hosts = append(l.hosts, host)
 }
 
+// leftOut is a path that no policy can have, and why.
+type leftOut struct {
+	source.Path
+	why, hint string
+}
+
 func (l *lane) addPath(listed source.Path) {
 	p, ok := readPath(listed)
 	if !ok {
-		l.tell(source.Decide, listed.Text, pathsField, "a policy has no regex for paths: the path is left out",
-			"write the paths that are meant into the policy by hand: one covers all that is below it")
+		l.left = append(l.left, leftOut{listed, "a policy has no regex for paths: ", "write the paths that are meant into the policy by hand: one covers all that is below it"})
 		return
 	}
 	if p.Text.Text == "" {
 		p.Text.Text = "/"
 	}
 	if bad, refused := problem(policy.Spec{Paths: []string{p.Text.Text}}); refused {
-		l.tell(source.Decide, listed.Text, pathsField, "the path is left out: "+bad.Reason, bad.Hint)
+		l.left = append(l.left, leftOut{listed, bad.Reason + ": ", bad.Hint})
 		return
 	}
 	l.paths = append(l.paths, p)

@@ -13,6 +13,7 @@ type path struct {
 	source.Path             // not a regex
 	listed      source.Path // as the reader has it
 	except      []string    // paths that p does not match
+	dots        []int       // where any character may stand
 }
 
 // start returns what a text begins with that p matches, in lower case if p is compared
@@ -34,6 +35,7 @@ func (p path) matches(text string) bool {
 		return false
 	}
 	start := p.start()
+	text = p.dotted(text, ".")
 	if p.Fold {
 		text = strings.ToLower(text)
 	}
@@ -76,8 +78,15 @@ var searchTails = []regexTail{
 	{`/?`, source.StringPath, nil}, {``, source.StringPath, nil},
 }
 
-// unescape removes the backslashes before what a path may have.
-var unescape = strings.NewReplacer(`\/`, "/", `\.`, ".", `\-`, "-", `\_`, "_", `\~`, "~")
+// dotted returns a path with what stands where p takes any character replaced.
+func (p path) dotted(text, by string) string {
+	for _, at := range p.dots {
+		if at < len(text) {
+			text = text[:at] + by + text[at+1:]
+		}
+	}
+	return text
+}
 
 // readPath reads a path. Of a regex it reads a text with one of the tails.
 func readPath(p source.Path) (read path, ok bool) {
@@ -92,11 +101,12 @@ func readPath(p source.Path) (read path, ok bool) {
 		return read, false
 	}
 	for _, t := range tails {
-		literal, cut := strings.CutSuffix(expr, t.tail)
-		if literal = unescape.Replace(literal); !cut || !isPlain(literal) {
+		rest, cut := strings.CutSuffix(expr, t.tail)
+		literal, dots, plain := plainText(rest)
+		if !cut || !plain {
 			continue
 		}
-		read.Kind, read.Text.Text, read.Search = t.kind, literal, false
+		read.Kind, read.Text.Text, read.Search, read.dots = t.kind, literal, false, dots
 		for _, end := range t.except {
 			read.except = append(read.except, literal+end)
 		}
@@ -120,11 +130,24 @@ func withoutAnchors(expr string, search bool) (bare string, tails []regexTail, o
 	return bare, searchTails, begins || bare == "" || anything && !ends
 }
 
-// isPlain reports whether a text has nothing that a regex reads otherwise, but for dots, which
-// match themselves.
-func isPlain(text string) bool {
-	text = strings.ReplaceAll(text, ".", "")
-	return regexp.QuoteMeta(text) == text
+// plainText returns the text that a regex without operators matches, and where its dots are,
+// which match any character.
+func plainText(expr string) (text string, dots []int, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(expr); i++ {
+		c := expr[i]
+		switch {
+		case c == '.':
+			dots = append(dots, b.Len())
+		case c == '\\' && i+1 < len(expr) && strings.IndexByte(`/.-_~`, expr[i+1]) >= 0:
+			i++
+			c = expr[i]
+		case regexp.QuoteMeta(string(c)) != string(c):
+			return "", nil, false
+		}
+		b.WriteByte(c)
+	}
+	return b.String(), dots, true
 }
 
 // probe is how a path differs from a prefix of whole segments, and witnesses of that: one is
@@ -140,6 +163,7 @@ const (
 	asText      = "the source compares it as text, and a policy covers whole segments"
 	leavesOut   = "the source's regex does not match all that begins like that"
 	ofAnother   = "in the source another route takes what is below it, and a policy covers both"
+	anyAtDot    = "a dot of the source's regex is any character"
 	withoutCase = "the source compares it without case, and a policy as it is written"
 )
 
@@ -160,6 +184,9 @@ func (p path) probes() (all []probe) {
 	}
 	for _, text := range p.except {
 		all = append(all, probe{leavesOut, []string{text}})
+	}
+	if len(p.dots) > 0 {
+		all = append(all, probe{anyAtDot, []string{p.dotted(text, "-"), p.dotted(text, "x"), p.dotted(text, "/")}})
 	}
 	if p.Fold {
 		all = append(all, probe{withoutCase, []string{strings.ToUpper(text), strings.ToLower(text)}})

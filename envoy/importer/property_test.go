@@ -51,7 +51,7 @@ func (r random) path() source.Path {
 	p.Text.Text = pick(r, "/", "/a", "/a/b", "/ab", "/a/", "/c")
 	if p.Kind == source.RegexPath {
 		p.Search = r.IntN(2) == 0
-		p.Text.Text = pick(r, `/a(/.*)?`, `/x.*`, `/[0-9]+`, `.*`, `^/a/b$`, `/a(/|$)(.*)`, `/`, `^/a`, `^/a/`, `^/a/.+`, `/a(/.+)?`, `^/a(/|$)`, `/a(/|$)`, `^/(a|b)`, `/b$`, `(?i)/a.*`)
+		p.Text.Text = pick(r, `/a(/.*)?`, `/x.*`, `/[0-9]+`, `.*`, `^/a/b$`, `/a(/|$)(.*)`, `/`, `^/a`, `^/a/`, `^/a/.+`, `/a(/.+)?`, `^/a(/|$)`, `/a(/|$)`, `^/(a|b)`, `/b$`, `(?i)/a.*`, `^/a.b`, `/a.b(/.*)?`)
 	}
 	return p
 }
@@ -101,7 +101,7 @@ func exactOrigin(text string) source.Origin {
 func (r random) request() request {
 	q := request{
 		host: pick(r, "a.example", "b.example", "b.a.example", "other.test", "c.a.example"),
-		path: pick(r, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc", "/x", "/1", "/c/d", "/a/x"),
+		path: pick(r, "/", "/a", "/a/", "/a/b", "/a/b/c", "/ab", "/abc", "/x", "/1", "/c/d", "/a/x", "/a-b", "/axb/c"),
 		origin: pick(r, "https://app.example", "https://a.app.example", "http://app.example", "https://app.example:8443", "http://localhost:3000", "http://localhost",
 			"https://evilapp.example", "https://app.example.evil.test", "null", "https://x.github.io", "https://a.b.app.example", "capacitor://localhost", "https://www.app.example"),
 		preflight: r.IntN(3) > 0, method: pick(r, "GET", "PUT", "DELETE", "PATCH", "put", "SPECIAL"),
@@ -283,12 +283,13 @@ func lengthOf(p source.Path) int {
 }
 
 func matchesPath(p source.Path, text string) bool {
-	if p.Kind != source.RegexPath {
-		return path{Path: p}.matches(text)
-	}
-	expr := p.Text.Text
-	if !p.Search {
-		expr = `^(?:` + expr + `)$`
+	bare := regexp.QuoteMeta(strings.TrimRight(p.Text.Text, "/"))
+	expr := `^` + map[source.PathKind]string{
+		source.Segments: bare + `(/.*)?$`, source.StringPath: regexp.QuoteMeta(p.Text.Text), source.ExactPath: regexp.QuoteMeta(p.Text.Text) + `$`,
+		source.RegexPath: `(?:` + p.Text.Text + `)$`,
+	}[p.Kind]
+	if p.Search && p.Kind == source.RegexPath {
+		expr = p.Text.Text
 	}
 	if p.Fold {
 		expr = `(?i)` + expr

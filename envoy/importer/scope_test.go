@@ -135,6 +135,15 @@ func TestAShadowShieldsNothing(t *testing.T) {
 	}
 }
 
+// A hole in a policy that only counts stays one if somebody switches the policy on.
+func TestAHoleInAShadowIsKept(t *testing.T) {
+	c := configOf(false, "h.example / a", "h.example /x -")
+	c.Routes[0].CORS.Mode = policy.ModeShadow
+	if r := importer.Translate(importer.Options{}, c); len(r.Policies) != 2 || r.Policies[1].Mode != policy.ModeOff {
+		t.Errorf("%s\n%s", r.Text(), r.Report())
+	}
+}
+
 // Of two systems that answer for the same requests, the first one counts.
 func TestTwoSystems(t *testing.T) {
 	one, two := configOf(true, "h.example / a"), configOf(false, "h.example / b", "h.example /x c")

@@ -103,24 +103,52 @@ func read(q Question) (asked, error) {
 	if q.Origin == "" {
 		return asked{}, errors.New("the origin is missing: CORS is not about a request without Origin; give the page's, such as https://app.example.com")
 	}
-	u, err := url.Parse(q.URL)
+	u, target, err := parseURL(q.URL)
 	if err != nil {
-		return asked{}, fmt.Errorf("read the URL: %w", err)
+		return asked{}, err
 	}
-	if scheme, ok := webSocketSchemes[strings.ToLower(u.Scheme)]; ok {
-		u.Scheme, q.Mode = scheme, WebSocket
+	if u.socket {
+		q.Mode = WebSocket
 	}
-	target, err := originOf(u)
-	if err != nil {
-		return asked{}, fmt.Errorf("the URL %q: %w", q.URL, err)
-	}
-	u.Host = asciiHost(u) + portOf(u)
 	if err := cmp.Or(checkModes(&q), q.Upstream.check(), q.preflightUpstream().check()); err != nil {
 		return asked{}, err
 	}
-	a := asked{Question: q, url: u, target: target}
+	a := asked{Question: q, url: u.URL, target: target}
 	a.path, a.readings, a.tooMany = policy.ReadPath(u.RequestURI())
 	return fillIn(a), nil
+}
+
+// webURL is a URL of http or https, with its host as browsers send it. It may open a
+// WebSocket.
+type webURL struct {
+	*url.URL
+	socket bool
+}
+
+// parseURL reads a URL, and returns the origin of a page there, too.
+func parseURL(text string) (u webURL, origin string, err error) {
+	if u.URL, err = url.Parse(text); err != nil {
+		return webURL{}, "", fmt.Errorf("read the URL: %w", err)
+	}
+	var scheme string
+	if scheme, u.socket = webSocketSchemes[strings.ToLower(u.Scheme)]; u.socket {
+		u.Scheme = scheme
+	}
+	if origin, err = originOf(u.URL); err != nil {
+		return webURL{}, "", fmt.Errorf("the URL %q: %w", text, err)
+	}
+	u.Host = asciiHost(u.URL) + portOf(u.URL)
+	return u, origin, nil
+}
+
+// Place returns the authority and the path of a request for the URL, which choose its
+// policy.
+func Place(text string) (authority, path string, err error) {
+	u, _, err := parseURL(text)
+	if err != nil {
+		return "", "", err
+	}
+	return u.Host, u.RequestURI(), nil
 }
 
 // webSocketSchemes are the schemes of the requests that open a WebSocket

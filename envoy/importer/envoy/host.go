@@ -14,7 +14,9 @@ type host struct {
 	tree.Node // of its name and its domains
 	name      string
 	manager   *manager
-	above     levels // of the route configuration
+	above     levels          // of the route configuration
+	config    int             // which route configuration it is of; 0: not known
+	names     map[string]bool // the hosts of all virtual hosts of that
 	level     tree.Node
 	routes    []tree.Node // empty: one for all requests
 	scopes    []scope
@@ -60,6 +62,9 @@ func (h *host) setScopes(otherwise []string) (findings []source.Finding) {
 			findings = append(findings, d.Finding(source.Decide, "policies have no ports: this one covers the host on every port", ""))
 		}
 		h.addDomain(d, name)
+		if h.names != nil {
+			h.names[name] = true
+		}
 	}
 	return findings
 }
@@ -80,7 +85,8 @@ func (h *host) addDomain(d tree.Node, name string) {
 	}
 }
 
-var port = regexp.MustCompile(`:[0-9]+$`)
+// port finds a port, or every one: Envoy takes ":*" for a text that any text may follow.
+var port = regexp.MustCompile(`:([0-9]+|\*)$`)
 
 func cutPort(domain string) (name string, cut bool) {
 	name = port.ReplaceAllString(domain, "")
@@ -111,7 +117,11 @@ func (c *collection) virtualHosts() []*host {
 				continue
 			}
 			read[string(text)] = true
-			hosts = append(hosts, c.hostsOf(p)...)
+			names := map[string]bool{}
+			for _, h := range c.hostsOf(p) {
+				h.config, h.names = i+1, names
+				hosts = append(hosts, h)
+			}
 		case virtualHost:
 			hosts = append(hosts, hostOf(p.Node, p.manager, nil))
 		case route:

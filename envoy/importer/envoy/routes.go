@@ -35,6 +35,7 @@ func (c *collection) config() source.Config {
 	if !slices.ContainsFunc(hosts, func(h *host) bool { return h.allowing() != nil }) {
 		c.tellIdle(r)
 	}
+	r.tellWider(hosts)
 	r.share(hosts)
 	for _, h := range hosts {
 		r.addRoutes(h)

@@ -27,6 +27,34 @@ func (r *reader) share(hosts []*host) {
 	}
 }
 
+// tellWider tells of virtual hosts that allow something, if one of more hosts takes the same
+// requests in another listener or scope, and answers otherwise.
+func (r *reader) tellWider(hosts []*host) {
+	for _, h := range hosts {
+		if h.allowing() == nil || h.config == 0 {
+			continue
+		}
+		other := slices.IndexFunc(hosts, func(o *host) bool { return o.config != 0 && o.config != h.config && o.takesMoreThan(h) })
+		if other >= 0 && !answerAlike(h, hosts[other]) {
+			r.Findings = append(r.Findings, h.Finding(source.Decide, "the virtual host at "+hosts[other].Place().String()+
+				" takes the same requests in another listener or scope, and answers otherwise: policies know none of these, and this one decides there, too", ""))
+		}
+	}
+}
+
+// takesMoreThan reports whether h forwards requests for more hosts, a host of the other one among
+// them.
+func (h *host) takesMoreThan(other *host) bool {
+	if !slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local }) {
+		return false
+	}
+	return slices.ContainsFunc(other.scopes, func(s scope) bool {
+		return slices.ContainsFunc(s.hosts, func(name string) bool {
+			return !h.names[name] && slices.ContainsFunc(h.scopes, func(wide scope) bool { return wide.every() || wide.condition == nil && isBroader(wide.hosts, name) })
+		})
+	})
+}
+
 // allowing are the first of the entries that allow something.
 func (h *host) allowing() []entry {
 	i := slices.IndexFunc(h.entries, func(e entry) bool { return e.cors != nil })

@@ -39,12 +39,14 @@ func (k *kinds) see(d *directive) {
 	}
 }
 
-// compare notes that the origin that is asked for is compared with a text.
-func (k *kinds) compare(origin string, texts ...string) {
-	if origin != "" && slices.Contains(texts, origin) {
-		for _, text := range texts {
-			k.compared[text] = true
-		}
+// compare notes what the origin that is asked for is compared with.
+func (k *kinds) compare(origin, a, b string) {
+	switch origin {
+	case "":
+	case a:
+		k.compared[b] = true
+	case b:
+		k.compared[a] = true
 	}
 }
 

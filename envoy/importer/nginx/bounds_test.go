@@ -89,3 +89,15 @@ func TestManyOrigins(t *testing.T) {
 		t.Error("the configuration is not followed to its end")
 	}
 }
+
+// TestManyTargets has rewrites that may lead anywhere.
+func TestManyTargets(t *testing.T) {
+	var b strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&b, "location /%d { rewrite ^ /$arg_x last; add_header Access-Control-Allow-Origin https://%d.example; }\n", i, i)
+		fmt.Fprintf(&b, "location ~ %d(x|y) { add_header Access-Control-Allow-Origin $http_origin; }\n", i)
+	}
+	if told(t, b.String(), "takes too long to follow") != 1 {
+		t.Error("rewrites that may lead anywhere are not told")
+	}
+}

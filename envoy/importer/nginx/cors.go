@@ -20,7 +20,8 @@ func (f *findings) add(found source.Finding) {
 // entry is an origin that is allowed, and its answer.
 type entry struct {
 	source.Origin
-	answer answer
+	answer   answer
+	isUnsent bool // no browser sends it
 }
 
 // cors returns what a location does about CORS, or nil for nothing.
@@ -44,9 +45,25 @@ func (s *site) cors() *source.CORS {
 		return nil
 	}
 	refused := s.refused(paths, literals)
+	found := s.entries(paths, literals)
+	if len(found) == 0 {
+		s.early(paths)
+		s.onlyRefuses(refused)
+		return nil
+	}
+	c := s.make(found, paths)
+	// A policy that allows nobody is off, and refuses nothing.
+	refused.some = refused.some || !slices.ContainsFunc(found, func(e entry) bool { return !e.isUnsent })
+	c.Denied = s.denied(refused)
+	return c
+}
+
+// entries are the origins that are allowed.
+func (s *site) entries(paths []way, literals []literalEntry) []entry {
 	found := s.regexEntries(paths, literals)
 	for _, l := range literals {
 		if l.answer.verdict != denied {
+			l.isUnsent = !l.isSent()
 			found = append(found, l.entry)
 		}
 	}
@@ -65,14 +82,7 @@ func (s *site) cors() *source.CORS {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b entry) int { return a.Line - b.Line })
-	if len(found) == 0 {
-		s.early(paths)
-		s.onlyRefuses(refused)
-		return nil
-	}
-	c := s.make(found, paths)
-	c.Denied = s.denied(refused)
-	return c
+	return found
 }
 
 // place is where the location's Access-Control-Allow-Origin stands, else the location.

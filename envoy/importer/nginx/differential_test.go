@@ -74,7 +74,7 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 		switch {
 		case was == is && slices.Equal(saw, sees):
 			same++
-		case excuses(result, page, was, is), was == is && says(result, "exposeHeaders"):
+		case excuses(result, page, ask, was, is), was == is && says(result, "exposeHeaders"):
 			excused++
 		default:
 			t.Fatalf("%s %s%s of %s, %s, %v\nnginx allows it: %v %v; corsgate: %v %v\n%s\n%s%s",
@@ -85,14 +85,14 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 }
 
 // excuses reports whether the report has a word for a difference.
-func excuses(r importer.Result, page importertest.Page, was, is bool) bool {
+func excuses(r importer.Result, page importertest.Page, ask importertest.Send, was, is bool) bool {
 	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
 		decide := f.Fidelity == source.Decide
 		switch {
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
 		case is && !was:
-			return f.Fidelity == source.Widened || decide && f.Field == "listen" || isSentOn(f, page)
+			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && f.Field == "listen" || isOther(f, page, ask)
 		default:
 			return f.Fidelity == source.Narrowed || decide
 		}
@@ -106,11 +106,15 @@ func isAbout(path, of string) bool {
 	return strings.HasPrefix(of+"/", strings.TrimPrefix(path, "^")) || err == nil && re.MatchString(of)
 }
 
-// isSentOn reports whether a finding says that something else than the location answers: the
-// upstream preflights, or nginx itself.
-func isSentOn(f source.Finding, page importertest.Page) bool {
-	return browser.MakePlan(page.Request).Preflight && strings.Contains(f.Message, "sends preflights to the upstream") ||
-		f.Fidelity == source.Differs && (strings.Contains(f.Message, "if this holds, nginx answers with") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`))
+// isOther reports whether a finding says that something else than the location answers the page:
+// the upstream its preflight, or nginx itself the request.
+func isOther(f source.Finding, page importertest.Page, ask importertest.Send) bool {
+	plan := browser.MakePlan(page.Request)
+	if plan.Preflight && strings.Contains(f.Message, "sends preflights to the upstream") {
+		return ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status >= 300
+	}
+	itself := strings.Contains(f.Message, "if this holds, nginx answers with") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`)
+	return itself && f.Fidelity == source.Differs && ask(page.Method, page.Host, page.Path, browser.Headers{{Name: "Origin", Value: page.Origin}}).Status >= 300
 }
 
 // excusesRefusal reports whether the report has a word for a request that only nginx refuses,
@@ -121,7 +125,7 @@ func excusesRefusal(r importer.Result, page importertest.Page, nginxRefuses bool
 			return true
 		}
 		if nginxRefuses {
-			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen")
+			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen") || f.Field == "return" && f.Value == "403"
 		}
 		return f.Fidelity == source.Decide || f.Fidelity == source.Narrowed
 	})
@@ -198,7 +202,7 @@ func (r random) location(id string, maps *strings.Builder) string {
 
 // content writes where a location's answers come from, and what is within it.
 func (r random) content(id, path string, maps *strings.Builder) (b string) {
-	b = r.may(15, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last")+";\n")
+	b = r.may(30, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last")+";\n")
 	b += r.may(15, "    try_files "+pick(r, "$uri @app", "$uri $uri/ /api/x", "$uri =404", "$uri =418", "/docs/a.json @app", "$uri /exact?$args", "$uri/index.html $uri.json")+";\n")
 	if prefix, found := strings.CutPrefix(path, "/"); found && prefix != "" {
 		b += r.may(20, fmt.Sprintf("    location %s {\n  %s      proxy_pass UPSTREAM;\n    }\n", pick(r, "~ \\.json$", "~ x", "/"+prefix+"v1", "^~ /"+prefix+"deep"), r.cors(id, maps)))

@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -48,9 +49,9 @@ func isDefault(d *directive) bool {
 	})
 }
 
-// addresses are where a server listens.
-func (s *server) addresses() (found []string) {
-	for _, d := range all(s.block, "listen") {
+// addressesOf are where a server listens.
+func addressesOf(d *directive) (found []string) {
+	for _, d := range all(d.block, "listen") {
 		address := d.arg(0)
 		switch _, port, isV6 := strings.Cut(address, "]"); {
 		case strings.Trim(address, "0123456789") == "":
@@ -81,16 +82,39 @@ func (r *reader) share(servers []*server) {
 	for _, s := range servers {
 		for _, owner := range servers {
 			lost := s.drop(func(name string) bool { return owner != s && owners[name] == owner })
-			if len(lost) == 0 || !s.isLost(owner) {
-				continue
+			if len(lost) > 0 && s.isLost(owner) {
+				r.tellLost(s, owner, lost[0])
 			}
-			r.findings.add(source.Finding{
-				Fidelity: source.Decide, Place: s.Place, Field: "listen", Value: strings.Join(s.addresses(), " "),
-				Message: "the server at " + owner.Place.String() + " has the name " + named(lost) + ", too, on another address, and other answers: those are imported, since policies know no addresses",
-				Hint:    "write a policy for each of them if they are behind different listeners",
-			})
+			if name, covers := s.covers(owner); covers && s.isLost(owner) {
+				r.tellLost(s, owner, name)
+			}
 		}
 	}
+}
+
+// tellLost tells of a server that is not imported for a name, since the owner is.
+func (r *reader) tellLost(s, owner *server, name string) {
+	r.findings.add(source.Finding{
+		Fidelity: source.Decide, Place: s.Place, Field: "listen", Value: strings.Join(s.addresses, " "),
+		Message: "the server at " + owner.Place.String() + " answers for " + cmp.Or(name, "every name") + ", too, on another address, and otherwise: its answers are imported, since policies know no addresses",
+		Hint:    "write a policy for each of them if they are behind different listeners",
+	})
+}
+
+// covers returns a name of the owner that s answers for by a star, on an address of its own.
+func (s *server) covers(owner *server) (name string, covers bool) {
+	if s == owner || !slices.ContainsFunc(s.addresses, func(a string) bool { return !slices.Contains(owner.addresses, a) }) {
+		return "", false
+	}
+	i := slices.IndexFunc(owner.names, func(name string) bool {
+		return slices.ContainsFunc(s.names, func(star string) bool {
+			return strings.HasPrefix(star, "*.") && star != name && strings.HasSuffix(name, star[1:])
+		})
+	})
+	if i < 0 {
+		return "", false
+	}
+	return owner.names[i], true
 }
 
 // isLost reports whether something about s is lost if the other server is imported in its place.
@@ -104,13 +128,6 @@ func (s *server) isLost(owner *server) bool {
 	return owner.allows() && s.answers() != owner.answers()
 }
 
-func named(lost []string) string {
-	if lost[0] == "" {
-		return "_"
-	}
-	return lost[0]
-}
-
 // ignore takes names away that another server has on the same address ("conflicting server
 // name").
 func (r *reader) ignore(servers []*server) {
@@ -118,7 +135,7 @@ func (r *reader) ignore(servers []*server) {
 	for _, s := range servers {
 		lost := s.drop(func(name string) bool {
 			heard := false
-			for _, address := range s.addresses() {
+			for _, address := range s.addresses {
 				key := [2]string{name, address}
 				if first[key] == nil {
 					first[key] = s
@@ -130,7 +147,7 @@ func (r *reader) ignore(servers []*server) {
 		for _, name := range lost {
 			r.findings.add(source.Finding{
 				Fidelity: source.Dropped, Place: s.Place, Field: "server_name", Value: name,
-				Message: "nginx ignores this name, since the server at " + first[[2]string{name, s.addresses()[0]}].Place.String() + " has it on the same address: conflicting server name",
+				Message: "nginx ignores this name, since the server at " + first[[2]string{name, s.addresses[0]}].Place.String() + " has it on the same address: conflicting server name",
 			})
 		}
 	}

@@ -217,7 +217,7 @@ func starred(name string) string {
 // equal compares two values.
 func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	if v.String() == w.String() {
-		m.conf.compare(m.origin, v.String())
+		m.conf.compare(m.origin, v.String(), w.String())
 		return true
 	}
 	if w.is(varOrigin) {

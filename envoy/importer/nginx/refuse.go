@@ -38,16 +38,17 @@ func refusalOf(refused func(method string) bool) policy.DeniedRequests {
 // headers of the refusal are.
 func (s *site) refused(paths []way, literals []literalEntry) (found refusal) {
 	var answers []*answer
+	level := func(a answer) int { return slices.Index(refusals, a.refuses) }
+	least := len(refusals)
 	for i := range paths {
 		answers = append(answers, &paths[i].answer)
 	}
 	for i := range literals {
+		least = min(least, level(literals[i].answer))
 		if literals[i].isSent() {
 			answers = append(answers, &literals[i].answer)
 		}
 	}
-	level := func(a answer) int { return slices.Index(refusals, a.refuses) }
-	least := len(refusals)
 	for _, a := range answers {
 		least = min(least, level(*a))
 	}

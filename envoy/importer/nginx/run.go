@@ -65,6 +65,9 @@ func (m *machine) lookUpLocation() *location {
 	}
 	last := len(options) - 1
 	for _, l := range options[:last] {
+		if m.conf.spend() {
+			break
+		}
 		if m.choose(condition{Text: source.Text{Place: m.cause.Place, Text: m.uri.String() + " leads to location " + l.path}, field: m.cause.name}) {
 			return l
 		}

@@ -15,11 +15,12 @@ type server struct {
 	names     []string // the same, with "" for every host
 	told      []source.Finding
 	locations []*location // that requests may come to
+	addresses []string    // that it listens on
 }
 
 // server reads one server block. If policies can have none of its hosts, it returns nil.
 func (r *reader) server(outer *scope, d *directive) *server {
-	s := &server{directive: d}
+	s := &server{directive: d, addresses: addressesOf(d)}
 	s.hosts, s.names, s.told = hostsOf(d)
 	if len(s.names) == 0 {
 		r.findings.list = append(r.findings.list, s.told...)

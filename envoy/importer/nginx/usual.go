@@ -41,7 +41,11 @@ func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
 		return isEnded
 	})
 	for len(open) > 0 {
-		i := slices.IndexFunc(open, func(c condition) bool { return isNeedless(paths, c) })
+		i := slices.IndexFunc(open, func(c condition) bool { return s.isNeedless(paths, c) })
+		if s.conf.isSpent() {
+			s.tooMany()
+			return nil, false
+		}
 		if i < 0 {
 			s.findings.add(source.Finding{
 				Fidelity: source.Decide, Place: open[0].Place, Field: open[0].directive(), Value: open[0].Text.Text,
@@ -57,7 +61,13 @@ func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
 }
 
 // isNeedless reports whether the same origins get the same answers, whether c holds or not.
-func isNeedless(paths []way, c condition) bool {
+func (s *site) isNeedless(paths []way, c condition) bool {
+	for _, p := range paths {
+		s.conf.steps += len(p.asked)
+	}
+	if s.conf.isSpent() {
+		return false
+	}
 	no, yes := fork(paths, c)
 	if all := byKey(paths, func(way) string { return "" }); len(all[""]) == 1 {
 		return true

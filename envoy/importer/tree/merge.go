@@ -25,8 +25,13 @@ func merge(n *yaml.Node) {
 		}
 		own = append(own, n.Content[i], n.Content[i+1])
 	}
+	have := map[string]bool{}
+	for i := 0; i < len(own); i += 2 {
+		have[own[i].Value] = true
+	}
 	for i := 0; i+1 < len(merged); i += 2 {
-		if !hasKey(own, merged[i].Value) {
+		if key := merged[i].Value; !have[key] {
+			have[key] = true
 			own = append(own, merged[i], merged[i+1])
 		}
 	}
@@ -51,15 +56,6 @@ func sources(key, value *yaml.Node) (all []*yaml.Node) {
 		all = append(all, from.Content...)
 	}
 	return all
-}
-
-func hasKey(content []*yaml.Node, key string) bool {
-	for i := 0; i < len(content); i += 2 {
-		if content[i].Value == key {
-			return true
-		}
-	}
-	return false
 }
 
 // resolve resolves merge keys, and removes fields of the root that are only there for the

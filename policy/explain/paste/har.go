@@ -97,16 +97,30 @@ func join(entries []*harEntry) {
 	}
 }
 
+// maxApart bounds how many entries of a URL are looked at in search of the nearest one. A
+// page that asks again and again makes many.
+const maxApart = 1000
+
 // nearest returns the entry nearest to e that fits, or nil. If two are equally near, it
-// returns the earlier one.
-func (e *harEntry) nearest(among []*harEntry, fits func(*harEntry) bool) (found *harEntry) {
-	distance := func(other *harEntry) int { return max(other.place-e.place, e.place-other.place) }
-	for _, other := range among {
-		if fits(other) && (found == nil || distance(other) < distance(found)) {
-			found = other
+// returns the earlier one. The entries are in order, and e is among them.
+func (e *harEntry) nearest(among []*harEntry, fits func(*harEntry) bool) *harEntry {
+	at, _ := slices.BinarySearchFunc(among, e.place, func(o *harEntry, place int) int { return cmp.Compare(o.place, place) })
+	before, after := at-1, at+1
+	for range maxApart {
+		var next *harEntry
+		switch {
+		case before >= 0 && (after == len(among) || e.place-among[before].place <= among[after].place-e.place):
+			next, before = among[before], before-1
+		case after < len(among):
+			next, after = among[after], after+1
+		default:
+			return nil
+		}
+		if fits(next) {
+			return next
 		}
 	}
-	return found
+	return nil
 }
 
 // isPreflight reports whether e is a preflight (Fetch, #cors-preflight-request).

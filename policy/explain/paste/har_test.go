@@ -233,3 +233,25 @@ func TestHARRefuses(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 }
+
+// TestTheNearestIsNotSoughtFarAway bounds what a page costs that asks again and again.
+func TestTheNearestIsNotSoughtFarAway(t *testing.T) {
+	entries := make([]*harEntry, 10*maxApart)
+	for i := range entries {
+		entries[i] = &harEntry{place: 3 * i}
+	}
+	middle := entries[len(entries)/2]
+	asked := 0
+	if found := middle.nearest(entries, func(*harEntry) bool { asked++; return false }); found != nil || asked != maxApart {
+		t.Errorf("found %v of %d entries", found, asked)
+	}
+	for _, far := range []int{1, -1, maxApart / 2, -maxApart / 2} {
+		want := entries[len(entries)/2+far]
+		if found := middle.nearest(entries, func(e *harEntry) bool { return e == want }); found != want {
+			t.Errorf("the entry %d away is not found", far)
+		}
+	}
+	if found := middle.nearest(entries, func(*harEntry) bool { return true }); found != entries[len(entries)/2-1] {
+		t.Error("of two that are equally near, the later one is found")
+	}
+}

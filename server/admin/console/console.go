@@ -94,11 +94,12 @@ type Console struct {
 	handler http.Handler
 	rates   rates
 	watched watched
+	forms   chan struct{} // holds a value for each form that is read or answered
 }
 
 // New returns the console of what c has.
 func New(c Config) *Console {
-	con := &Console{Config: c, pages: map[string]func() *template.Template{}, watched: watched{ended: make(chan struct{})}}
+	con := &Console{Config: c, pages: map[string]func() *template.Template{}, watched: watched{ended: make(chan struct{})}, forms: make(chan struct{}, maxForms)}
 	for _, v := range views {
 		con.pages[v.name] = sync.OnceValue(func() *template.Template { return parse(v.name) })
 	}
@@ -127,9 +128,9 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET /console/policies/{name}", c.policy)
 	mux.HandleFunc("GET /console/denied", c.denied)
 	mux.HandleFunc("GET /console/try", c.tryForm)
-	mux.HandleFunc("POST /console/try", c.tryPaste)
+	mux.HandleFunc("POST /console/try", c.fewAtATime(c.tryPaste))
 	mux.HandleFunc("GET /console/draft", c.draftForm)
-	mux.HandleFunc("POST /console/draft", c.draftPaste)
+	mux.HandleFunc("POST /console/draft", c.fewAtATime(c.draftPaste))
 	mux.HandleFunc("GET /console/live", c.live)
 	mux.HandleFunc("GET /console/live/events", c.events)
 	static, err := fs.Sub(files, "static")

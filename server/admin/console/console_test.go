@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +58,9 @@ var specs = []policy.Spec{
 	{Name: "next", Hosts: []string{"api.test"}, Mode: policy.ModeShadow, CORS: policy.CORS{AllowOrigins: []string{"https://next.test"}}},
 	{Name: "closed", Hosts: []string{"closed.test"}, DeniedRequests: policy.DeniedBlock, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}, AllowCredentials: true}},
 }
+
+// off is a policy that is not in force.
+var off = policy.Spec{Name: "off", Mode: policy.ModeOff, Hosts: []string{"off.test", "xn--bcher-kva.test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}}
 
 func newLab(t *testing.T, specs ...policy.Spec) *lab {
 	t.Helper()
@@ -207,11 +213,19 @@ func TestOverview(t *testing.T) {
 
 func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
 	l := newLab(t)
-	wants(t, l.page(t, "/console/"), "There are no policies", "Nothing was decided yet.")
+	wants(t, l.page(t, "/console/"), "There are no policies", "The last load There was none yet.", "Nothing is known to be decided yet.")
+	if _, body := l.ask(t, "GET", "/console/", "", "Accept: application/json"); !strings.Contains(body, `"rates": []`) {
+		t.Errorf("no list of no rates: %s", body)
+	}
 	l.status.LastError = &live.Failure{At: noon, Message: "refused <b>\x1b", Diagnostics: []policyfile.Diagnostic{
 		{File: "p.yaml", Line: 4, Column: 20, Level: policy.Error, Code: "origin-path", Field: "policies[0].cors", Value: "https://a.test/<i>", Reason: "it has a path", Hint: "write https://a.test"},
 	}}
 	wants(t, l.page(t, "/console/"), `refused <b>\x1b`, "p.yaml:4:20 error origin-path policies[0].cors : https://a.test/<i> : it has a path (write https://a.test)")
+	if strings.Contains(l.page(t, "/console/"), "goes on to serve") {
+		t.Error("nothing served before")
+	}
+	l.status.Ready = true
+	wants(t, l.page(t, "/console/"), "What served before goes on to serve.")
 }
 
 func TestOverviewShowsTheFleet(t *testing.T) {
@@ -234,13 +248,13 @@ func TestOverviewShowsTheFleet(t *testing.T) {
 }
 
 func TestPoliciesAreFound(t *testing.T) {
-	l := newLab(t, specs...)
+	l := newLab(t, append([]policy.Spec{off}, specs...)...)
 	for name, c := range map[string]struct {
 		query string
 		names string
 		text  string
 	}{
-		"all":                                    {"", "api public next closed", "4 policies of 4"},
+		"all":                                    {"", "off api public next closed", "5 policies of 5"},
 		"by URL, with the shadow's":              {"?url=api.test/v1/x", "api next", "Policy api decides about api.test/v1/x ."},
 		"by a whole URL with port and query":     {"?url=https://API.test:8443/v1%3Fq=1", "api next", "Policy api decides"},
 		"by a URL that only the shadow covers":   {"?url=api.test/v2", "next", "No policy in force decides about"},
@@ -248,6 +262,11 @@ func TestPoliciesAreFound(t *testing.T) {
 		"by origin":                              {"?origin=https://app.test", "api public closed", "may read ( request_allowed )"},
 		"by an origin of a star":                 {"?origin=https://a.apps.test", "api public", "may read"},
 		"by URL and origin, which is denied":     {"?url=closed.test&origin=https://evil.test", "closed", "may not read ( request_blocked )"},
+		"by a page":                              {"?origin=https://App.test/index.html%3Fx", "api public closed", "may read ( request_allowed )"},
+		"by a host as people write it":           {"?url=b%C3%BCcher.test", "off", "Policy off decides"},
+		"by a URL and a page of its own":         {"?url=closed.test/&origin=https://closed.test", "closed", "may read ( same_origin )"},
+		"by a URL of a policy that is off":       {"?url=off.test&origin=https://evil.test", "off", "is left to the application ( policy_off )"},
+		"by a path with several readings":        {"?url=api.test/v1%252Fx", "api next", "The path can be read in more than one way"},
 		"by an origin that a shadow would allow": {"?origin=https://next.test", "public next", "shadow"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -262,6 +281,75 @@ func TestPoliciesAreFound(t *testing.T) {
 			}
 			wants(t, l.page(t, "/console/policies"+c.query), c.text)
 		})
+	}
+}
+
+// TestTheSearchAgreesWithDecide asks about each URL for each origin.
+func TestTheSearchAgreesWithDecide(t *testing.T) {
+	wide := policy.Spec{Name: "wide", Hosts: []string{"*.test"}, CORS: policy.CORS{AllowOrigins: []string{"*"}}}
+	l := newLab(t, append([]policy.Spec{wide, off}, specs...)...)
+	for _, host := range []string{"api.test", "public.test", "closed.test", "off.test", "other.test", "nobody.example"} {
+		for _, path := range []string{"", "/", "/v1", "/v1/x", "/v1%2Fx", "/v1/../v2", "/v2;/../v1", "/v1?x=/v2", "?x=1"} {
+			for _, origin := range []string{"https://app.test", "https://api.test", "https://next.test", "https://evil.test", "https://pr-7.test", "app://app.test", "null"} {
+				l.agrees(t, host, path, origin)
+			}
+		}
+	}
+}
+
+// agrees fails unless the search says what Decide does of a GET.
+func (l *lab) agrees(t *testing.T, host, path, origin string) {
+	t.Helper()
+	sent := path
+	if !strings.HasPrefix(sent, "/") {
+		sent = "/" + sent // as a browser does
+	}
+	r := get(origin, host, sent)
+	d := l.set.Decide(&r)
+	want := map[string]string{}
+	for _, v := range []policy.Verdict{d.Verdict, d.Shadow} {
+		if v.Policy != "" {
+			want[v.Policy] = v.Reason.String()
+		}
+	}
+	var f struct {
+		Chosen   string
+		Policies []struct {
+			Name, Reason string
+			Allowed      bool
+		}
+	}
+	l.json(t, "/console/policies?"+url.Values{"url": {host + path}, "origin": {origin}}.Encode(), &f)
+	got := map[string]string{}
+	for _, p := range f.Policies {
+		got[p.Name] = p.Reason
+		if reads := p.Reason == "request_allowed" || p.Reason == "same_origin"; p.Allowed != reads {
+			t.Errorf("%s%s from %s: allowed is %t with %s", host, path, origin, p.Allowed, p.Reason)
+		}
+	}
+	if !maps.Equal(got, want) || f.Chosen != d.Policy {
+		t.Errorf("%s%s from %s: %s decides, %v, want %s, %v", host, path, origin, f.Chosen, got, d.Policy, want)
+	}
+}
+
+func TestASearchSaysWhatToWrite(t *testing.T) {
+	l := newLab(t, specs...)
+	for query, want := range map[string]string{
+		"?origin=app.test":               `No browser sends the origin "app.test", write it as in https://app.example.com.`,
+		"?origin=https://APP.test/x/y":   "",
+		"?origin=null":                   "",
+		"?url=" + url.QueryEscape("a b"): "Read the URL",
+		"?url=ftp://api.test":            "write it as in https://api.example.com/v1",
+	} {
+		code := http.StatusOK
+		if want != "" {
+			code = http.StatusBadRequest
+		}
+		resp, body := l.ask(t, "GET", "/console/policies"+query, "")
+		if resp.StatusCode != code {
+			t.Errorf("%s: %d", query, resp.StatusCode)
+		}
+		wants(t, textOf(t, body), want)
 	}
 }
 
@@ -288,6 +376,74 @@ func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
 	if d.Policy.Name != "api" || len(d.Origins) != 4 || d.Origins[1].Used+d.Origins[0].Used < 3 || d.Use.Kept != 5 || time.Since(d.Use.Since) > time.Hour {
 		t.Errorf("%+v", d)
 	}
+}
+
+// TestUseIsOfTheEntriesThatAllow compares what is said of each entry with what a policy that
+// has no other decides.
+func TestUseIsOfTheEntriesThatAllow(t *testing.T) {
+	came := []string{"https://app.test", "https://a.apps.test", "https://apps.test", "http://app.test", "https://app.test:8443", "null", "file://", "app://localhost", "capacitor://localhost", "content://files", "content://files.more", "https://pr-7.test", "https://[::1]", "https://127.0.0.1"}
+	entries := []origin{
+		{"https://app.test", false}, {"https://*.apps.test", false}, {"http://*", false}, {"https://app.test:*", false}, {"null", false}, {"app://localhost", false}, {"capacitor://localhost", false}, {"content://files", false}, {"*", false}, {`https://pr-[0-9]+\.test`, true}, {".*", true}, {`https://\[::1\]`, true},
+	}
+	for _, credentials := range []bool{false, true} {
+		for _, e := range entries {
+			e.agrees(t, credentials, came)
+		}
+	}
+}
+
+// origin is an entry of a policy.
+type origin struct {
+	entry string
+	regex bool
+}
+
+// policies are one of the entry alone, and one of all else, too.
+func (o origin) policies(credentials bool) (alone, among policy.Spec) {
+	alone = policy.Spec{Name: "p", CORS: policy.CORS{AllowCredentials: credentials}, Dangerously: []policy.OptIn{
+		policy.OptInOriginRegex, policy.OptInAnyOriginWithCredentials, policy.OptInNullOrigin, policy.OptInInsecureOrigins, policy.OptInPublicSuffix}}
+	if o.regex {
+		alone.CORS.AllowOriginRegexes = []string{o.entry}
+	} else {
+		alone.CORS.AllowOrigins = []string{o.entry}
+	}
+	if among = alone; o.entry == "*" {
+		return alone, among // it stands alone
+	}
+	among.CORS.AllowOrigins = slices.Concat(alone.CORS.AllowOrigins, []string{"null", "app://localhost", "capacitor://localhost", "content://files", "https://*"})
+	return alone, among
+}
+
+func (o origin) agrees(t *testing.T, credentials bool, came []string) {
+	t.Helper()
+	alone, among := o.policies(credentials)
+	l, set := newLab(t, among), policytest.Compile(t, alone)
+	want := uint64(0)
+	for _, from := range came {
+		r := get(from, "api.test", "/")
+		l.decide(r)
+		if d := set.Decide(&r); d.Reason.Allows() {
+			want++
+		}
+	}
+	var d struct {
+		Origins []struct {
+			Entry string
+			Used  uint64
+		}
+	}
+	l.json(t, "/console/policies/p", &d)
+	for _, e := range d.Origins {
+		if e.Entry == o.entry && e.Used != want {
+			t.Errorf("%s, credentials %t: used %d times, want %d", e.Entry, credentials, e.Used, want)
+		}
+	}
+}
+
+func TestNothingIsUnusedOfAPolicyThatIsOff(t *testing.T) {
+	l := newLab(t, off)
+	l.decide(get("https://app.test", "off.test", "/"))
+	wants(t, l.page(t, "/console/policies/off"), "Nothing is known about the use: the policy is off.", "https://app.test not known")
 }
 
 func TestALongPolicyHasPages(t *testing.T) {
@@ -338,4 +494,27 @@ func TestWhatIsNotThereSaysSo(t *testing.T) {
 		t.Errorf("no policies: %d", resp.StatusCode)
 	}
 	wants(t, body, "no policies yet")
+}
+
+func TestManyPoliciesHavePages(t *testing.T) {
+	l := newLab(t, manyPolicies(450)...)
+	seen := map[string]bool{}
+	for _, from := range []string{"-5", "x", "200", "400", "450"} {
+		var f struct {
+			Policies []struct{ Name string }
+			More     int
+		}
+		l.json(t, "/console/policies?origin=https://app.test&from="+from, &f)
+		for _, p := range f.Policies {
+			seen[p.Name] = true
+		}
+		if from == "200" && f.More != 50 || len(f.Policies) > 200 {
+			t.Errorf("from %s: %d, and %d more", from, len(f.Policies), f.More)
+		}
+	}
+	if len(seen) != 450 {
+		t.Errorf("%d policies on all pages", len(seen))
+	}
+	_, body := l.ask(t, "GET", "/console/policies?origin=https://app.test", "")
+	wants(t, body, `href="/console/policies?from=200&amp;origin=https%3A%2F%2Fapp.test&amp;url="`)
 }

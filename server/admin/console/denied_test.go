@@ -10,7 +10,7 @@ import (
 
 func TestDeniedOffersALineOnlyForWhatIsNear(t *testing.T) {
 	l := newLab(t, specs...)
-	wants(t, l.page(t, "/console/denied"), "Nothing was denied.")
+	wants(t, l.page(t, "/console/denied"), "Nothing is known to be denied.", "tells only with --feed")
 	for range 3 {
 		l.decide(get("https://app.test:8443", "closed.test", "/"))
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
@@ -20,6 +21,13 @@ import (
 
 // draftName is the name of a pasted text in messages.
 const draftName = "pasted.yaml"
+
+// maxCompared bounds the origins of what is compared. A comparison takes up to a KiB for
+// each.
+const maxCompared = 250_000
+
+// maxChanges is how many changes a page has. JSON has all.
+const maxChanges = 200
 
 // maxLogLine bounds a line of a pasted decision log in bytes.
 const maxLogLine = 1 << 20
@@ -49,6 +57,11 @@ type draft struct {
 	Clipped  int `json:"clipped"`
 	// Report is what the text answers to a question, if one was asked.
 	Report *answer `json:"report,omitempty"`
+}
+
+// Changes are those that a page shows.
+func (d draft) Changes() []policydiff.Change {
+	return d.Diff.Changes[:min(len(d.Diff.Changes), maxChanges)]
 }
 
 // line is one of the text, for people who look for a mistake.
@@ -134,6 +147,10 @@ func (c *Console) compare(d *draft) {
 		return
 	}
 	now := policy.Compile(valid)
+	if n := originsOf(serves) + originsOf(now); n > maxCompared {
+		d.Error = fmt.Sprintf("what serves and the text have %d origins together, and more than %d are not compared here, since that could take the memory of the service: compare files with 'corsgate diff'", n, maxCompared)
+		return
+	}
 	comparison := policydiff.New(serves, now)
 	comparison.Probe()
 	for _, line := range c.Recent.From(0).Lines {
@@ -145,6 +162,14 @@ func (c *Console) compare(d *draft) {
 	if !d.Form.isEmpty() {
 		d.ask(now)
 	}
+}
+
+// originsOf counts the entries of all policies.
+func originsOf(set *policy.Set) (n int) {
+	for i := range set.Specs() {
+		n += entriesOf(&set.Specs()[i])
+	}
+	return n
 }
 
 // folder returns the text and the files of its groups as the folder that they are of.

@@ -2,10 +2,12 @@ package console_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policydiff"
 )
 
@@ -100,4 +102,46 @@ func TestADraftHasTheFilesOfItsGroups(t *testing.T) {
 	}
 	_, body = l.post(t, "/console/draft", map[string]string{"text": grouped}, "groups=pasted.yaml", "policies: []\n") // not instead of the text
 	wants(t, textOf(t, body), "lists/apps.txt", "file-unreadable")
+}
+
+// TestADraftShowsTheFirstOfManyChanges removes many policies, and one of many origins.
+func TestADraftShowsTheFirstOfManyChanges(t *testing.T) {
+	l := newLab(t, append(manyPolicies(300), manyOrigins(30))...)
+	_, body := l.post(t, "/console/draft", map[string]string{"text": "policies: []"}, "", "")
+	if _, rows, _ := strings.Cut(body, `<caption>`); strings.Count(rows, `<th scope="row"`) != 200 {
+		t.Errorf("%d changes are on the page", strings.Count(rows, `<th scope="row"`))
+	}
+	wants(t, textOf(t, body), "changes, what widens access first; the first 200 are here, and all in the JSON", "30 in all")
+	var got struct{ Diff policydiff.Report }
+	_, body = l.post(t, "/console/draft", map[string]string{"text": "policies: []"}, "", "", "Accept: application/json")
+	if err := json.Unmarshal([]byte(body), &got); err != nil || len(got.Diff.Changes) < 301 {
+		t.Errorf("%d changes are in the JSON, %v", len(got.Diff.Changes), err)
+	}
+}
+
+func TestADraftIsNotComparedIfThatTakesTooMuch(t *testing.T) {
+	l := newLab(t, manyOrigins(250_000))
+	resp, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "scope": "added"}, "", "", "Accept: application/json")
+	if resp.StatusCode != http.StatusBadRequest || strings.Contains(body, `"diff"`) {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	wants(t, body, "have 500002 origins together, and more than 250000 are not compared here", "corsgate diff")
+}
+
+// manyPolicies are n policies of different hosts.
+func manyPolicies(n int) (specs []policy.Spec) {
+	for i := range n {
+		name := fmt.Sprintf("p%d", i)
+		specs = append(specs, policy.Spec{Name: name, Hosts: []string{name + ".test"}, CORS: policy.CORS{AllowOrigins: []string{"https://app.test"}}})
+	}
+	return specs
+}
+
+// manyOrigins is a policy of n origins.
+func manyOrigins(n int) policy.Spec {
+	s := policy.Spec{Name: "many", Hosts: []string{"many.test"}}
+	for i := range n {
+		s.CORS.AllowOrigins = append(s.CORS.AllowOrigins, fmt.Sprintf("https://o%d.test", i))
+	}
+	return s
 }

@@ -1,10 +1,15 @@
 package console
 
 import (
+	"cmp"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
+	"github.com/corsgate/corsgate/policy/explain"
 )
 
 // maxFound is how many policies a search shows.
@@ -21,12 +26,25 @@ type search struct {
 // found are the policies that a search found.
 type found struct {
 	Search search `json:"search"`
-	// Chosen says which policy decides about the URL if one was looked for.
+	// Chosen says which policy decides about the URL if one was looked for. Readings says
+	// that its path can be read in more than one way, and that policies of each decide.
 	Chosen   string  `json:"chosen,omitempty"`
+	Readings bool    `json:"readings,omitempty"`
 	Policies []entry `json:"policies"`
-	// More counts those that were found and are not shown, and All the policies that serve.
+	// From is the place of the first of them among those that were found, More counts those
+	// that come after this page, and All the policies that serve.
+	From int `json:"from,omitempty"`
 	More int `json:"more"`
 	All  int `json:"all"`
+	// Error says why nothing was looked for.
+	Error string `json:"error,omitempty"`
+
+	before int // how many come before this page
+}
+
+// Next is the address of the next page, as long as there is More.
+func (f found) Next() string {
+	return "/console/policies?" + url.Values{"url": {f.Search.URL}, "origin": {f.Search.Origin}, "from": {strconv.Itoa(f.From + len(f.Policies))}}.Encode()
 }
 
 // entry is a policy in a list.
@@ -43,6 +61,8 @@ type entry struct {
 	// its page may read the answer. A policy in shadow is asked as if it were enforced.
 	Reason  string `json:"reason,omitempty"`
 	Allowed bool   `json:"allowed,omitempty"`
+	// Left says that this is left to the upstream.
+	Left bool `json:"left,omitempty"`
 }
 
 func newEntry(s *policy.Spec) entry {
@@ -52,10 +72,13 @@ func newEntry(s *policy.Spec) entry {
 	}
 	return entry{
 		Name: s.Name, Mode: string(mode), Hosts: s.Hosts, Paths: s.Paths,
-		Origins:     len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes),
+		Origins:     entriesOf(s),
 		Credentials: s.CORS.AllowCredentials, Methods: s.CORS.AllowMethods,
 	}
 }
+
+// entriesOf counts the entries that allow origins.
+func entriesOf(s *policy.Spec) int { return len(s.CORS.AllowOrigins) + len(s.CORS.AllowOriginRegexes) }
 
 func (c *Console) policies(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
@@ -64,66 +87,111 @@ func (c *Console) policies(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := search{URL: strings.TrimSpace(r.FormValue("url")), Origin: strings.TrimSpace(r.FormValue("origin"))}
-	var f found
-	if c.work(w, r, func() { f = find(set, q) }) {
+	asks, err := q.request()
+	if err != nil {
+		c.show(w, r, http.StatusBadRequest, "policies", "Policies", found{Search: q, Policies: []entry{}, All: len(set.Specs()), Error: err.Error()})
+		return
+	}
+	f := found{Search: q, Policies: []entry{}, All: len(set.Specs()), From: placeOfPage(r)}
+	if c.work(w, r, func() { f.find(set, asks) }) {
 		c.show(w, r, http.StatusOK, "policies", "Policies", f)
 	}
 }
 
-// find looks for the policies that decide about the URL, in force or in shadow, and allow the
-// origin. If both are given, it shows what the policies of the URL say of the origin.
-func find(set *policy.Set, q search) found {
-	f := found{Search: q, Policies: []entry{}, All: len(set.Specs())}
-	chosen, chosenShadow := q.chosen(set)
-	f.Chosen = chosen
-	specs := set.Specs()
-	for i := range specs {
-		s := &specs[i]
-		if q.URL != "" && s.Name != chosen && s.Name != chosenShadow {
-			continue
-		}
-		e := newEntry(s)
-		if q.Origin != "" {
-			e.ask(set, q.Origin)
-		}
-		switch {
-		case q.Origin != "" && q.URL == "" && !e.Allowed:
-		case len(f.Policies) == maxFound:
-			f.More++
-		default:
-			f.Policies = append(f.Policies, e)
+// request returns the request that q is about. A page is taken for its origin. The error
+// says what to write.
+func (q search) request() (r policy.Request, err error) {
+	r = policy.Request{Method: http.MethodGet, Origin: nobody}
+	if q.URL != "" {
+		if r.Authority, r.Path, err = explain.Place(withScheme(q.URL)); err != nil {
+			return r, err
 		}
 	}
-	return f
+	if q.Origin == "" {
+		return r, nil
+	}
+	if r.Origin = cmp.Or(explain.PageOrigin(q.Origin), q.Origin); r.Origin == "null" {
+		return r, nil
+	}
+	if _, err := policy.ParseOrigin(r.Origin); err != nil {
+		return r, fmt.Errorf("no browser sends the origin %q, write it as in https://app.example.com", q.Origin)
+	}
+	return r, nil
 }
 
-// chosen returns the policies that decide about the URL.
-func (q search) chosen(set *policy.Set) (enforced, shadow string) {
-	if q.URL == "" {
-		return "", ""
+// find looks for the policies that decide about the URL, in force or in shadow, or else for
+// those that allow the origin. Of those of the URL it shows what they say of the origin.
+func (f *found) find(set *policy.Set, asks policy.Request) {
+	q := f.Search
+	var d policy.Decision
+	if q.URL != "" {
+		d = set.Decide(&asks)
+		_, others, tooMany := policy.ReadPath(asks.Path)
+		f.Chosen, f.Readings = d.Policy, len(others) > 0 || tooMany
 	}
-	host, path, _ := strings.Cut(withoutScheme(q.URL), "/")
-	// The path's query does not choose, and an origin that no policy allows chooses as any.
-	d := set.Decide(&policy.Request{Method: http.MethodGet, Authority: host, Path: "/" + path, Origin: nobody})
-	return d.Policy, d.Shadow.Policy
+	specs := set.Specs()
+	for i := range specs {
+		e, fits := newEntry(&specs[i]), true
+		switch {
+		case q.URL == "":
+			e.take(q, ask(set, e.Name, asks.Origin))
+			fits = q.Origin == "" || e.Allowed
+		case e.Name == d.Policy:
+			e.take(q, &d.Verdict)
+		case e.Name == d.Shadow.Policy:
+			e.take(q, &d.Shadow)
+		default:
+			fits = false
+		}
+		f.add(e, fits)
+	}
+}
+
+// add adds a policy that fits, as long as there is room.
+func (f *found) add(e entry, fits bool) {
+	switch {
+	case !fits:
+	case f.before < f.From:
+		f.before++
+	case len(f.Policies) == maxFound:
+		f.More++
+	default:
+		f.Policies = append(f.Policies, e)
+	}
 }
 
 // nobody is an origin that nobody has (RFC 2606).
 const nobody = "https://corsgate.invalid"
 
-func withoutScheme(url string) string {
-	if _, rest, ok := strings.Cut(url, "://"); ok {
-		return rest
-	}
-	return url
+// placeOfPage returns where a page of a list begins; what is not a number is the beginning.
+func placeOfPage(r *http.Request) int {
+	from, _ := strconv.Atoi(r.FormValue("from"))
+	return max(from, 0)
 }
 
-// ask asks the policy about a GET of the origin.
-func (e *entry) ask(set *policy.Set, origin string) {
-	d := set.Decide(&policy.Request{Policy: e.Name, Method: http.MethodGet, Origin: origin})
-	v := d.Verdict
-	if d.Shadow.Policy == e.Name {
-		v = d.Shadow
+// withScheme returns a URL as people write it with its scheme.
+func withScheme(text string) string {
+	if strings.Contains(text, "://") {
+		return text
 	}
-	e.Reason, e.Allowed = v.Reason.String(), v.Reason.Allows()
+	return "https://" + text
+}
+
+// ask asks a policy about a GET of the origin, wherever it goes.
+func ask(set *policy.Set, name, origin string) *policy.Verdict {
+	d := set.Decide(&policy.Request{Policy: name, Method: http.MethodGet, Origin: origin})
+	if d.Shadow.Policy == name {
+		return &d.Shadow
+	}
+	return &d.Verdict
+}
+
+// take takes what is said of the origin if one was looked for.
+func (e *entry) take(q search, v *policy.Verdict) {
+	if q.Origin == "" {
+		return
+	}
+	e.Reason = v.Reason.String()
+	e.Allowed = v.Reason.Allows() || v.Reason == policy.ReasonSameOrigin
+	e.Left = !e.Allowed && !v.Reason.Denies()
 }

@@ -60,7 +60,13 @@ func (d detail) First() int { return d.From + 1 }
 func (d detail) Last() int { return d.From + len(d.Origins) }
 
 // Unused reports whether no origin of the entry came, as far as is known.
-func (d detail) Unused(o origin) bool { return o.Used == 0 && d.Use.Kept > 0 && d.Use.Others == 0 }
+func (d detail) Unused(o origin) bool { return d.Known() && o.Used == 0 && d.Use.Others == 0 }
+
+// Known reports whether anything is known about the use.
+func (d detail) Known() bool { return d.Use.Kept > 0 && !d.Off() }
+
+// Off reports whether the policy is off, so that it allows nothing whatever comes.
+func (d detail) Off() bool { return d.Policy.Mode == policy.ModeOff }
 
 func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
@@ -74,9 +80,8 @@ func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 		c.fail(w, r, http.StatusNotFound, "No policy of that name serves now.")
 		return
 	}
-	from, _ := strconv.Atoi(r.FormValue("from")) // what is not a number is the beginning
 	var d detail
-	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], from) }) {
+	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], placeOfPage(r)) }) {
 		c.show(w, r, http.StatusOK, "policy", "Policy "+name, d)
 	}
 }
@@ -86,7 +91,7 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 	exact := len(s.CORS.AllowOrigins)
 	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes)}
 	d.Use = known{Since: use.Since, Seen: use.Seen, Kept: use.Kept, Others: use.Others}
-	d.From = min(max(from, 0), d.All)
+	d.From = min(from, d.All)
 	d.Policy.CORS.AllowOrigins, d.Policy.CORS.AllowOriginRegexes = nil, nil
 	end := min(d.From+perPage, d.All)
 	for i := d.From; i < end; i++ {
@@ -96,7 +101,7 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 		} else {
 			o.Entry = s.CORS.AllowOrigins[i]
 		}
-		o.count(&use)
+		o.count(&use, s.CORS.AllowCredentials)
 		d.Origins = append(d.Origins, o)
 	}
 	if end < d.All {
@@ -106,8 +111,8 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 }
 
 // count adds up how often the origins that the entry allows were allowed.
-func (o *origin) count(use *recent.Use) {
-	allows := allows(o.Entry, o.Regex)
+func (o *origin) count(use *recent.Use, credentials bool) {
+	allows := allows(o.Entry, o.Regex, credentials)
 	for came, n := range use.Origins {
 		if allows(came) {
 			o.Used += n
@@ -115,18 +120,24 @@ func (o *origin) count(use *recent.Use) {
 	}
 }
 
-// allows returns what tells whether an entry allows an origin.
-func allows(entry string, regex bool) func(origin string) bool {
+// allows returns what tells whether an entry of a policy allows an origin.
+func allows(entry string, regex, credentials bool) func(origin string) bool {
+	if entry == "null" || entry == "*" && !credentials {
+		return func(origin string) bool { return entry == "*" || origin == "null" }
+	}
+	fits := fits(entry, regex)
+	return func(origin string) bool {
+		o, err := policy.ParseOrigin(origin)
+		return err == nil && fits(o)
+	}
+}
+
+// fits returns what tells whether an entry fits an origin.
+func fits(entry string, regex bool) func(policy.Origin) bool {
 	if regex {
 		re, err := policy.CompileRegex(entry)
-		return func(origin string) bool { return err == nil && re.MatchString(origin) }
+		return func(o policy.Origin) bool { return err == nil && !o.Anybodys() && re.MatchString(o.String()) }
 	}
 	p, err := policy.ParsePattern(entry)
-	return func(origin string) bool {
-		if origin == entry || entry == "*" {
-			return true
-		}
-		o, bad := policy.ParseOrigin(origin)
-		return err == nil && bad == nil && p.Matches(o)
-	}
+	return func(o policy.Origin) bool { return err == nil && p.Matches(o) }
 }

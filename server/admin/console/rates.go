@@ -81,6 +81,7 @@ type rate struct {
 func (rs *rates) list(now totals) (list []rate) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	list = []rate{}
 	for _, reason := range policy.Reasons() {
 		if now[reason] == 0 {
 			continue

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/server/live"
@@ -17,7 +20,9 @@ import (
 // The bounds of what is tried.
 const (
 	maxForm    = 16 << 20 // bytes
+	maxForms   = 4        // at a time
 	maxReports = 50
+	answerTime = 30 * time.Second
 )
 
 // tried is what was asked and its answers.
@@ -32,6 +37,9 @@ type tried struct {
 	Left    []string `json:"left,omitempty"`
 	// Fine are the requests of a recording that are allowed, if not all are shown.
 	Fine int `json:"fine,omitempty"`
+	// More counts the requests that nobody looked at, since there are enough reports, or
+	// since it took too long.
+	More int `json:"more,omitempty"`
 }
 
 // form are the fields of the form, as they were filled in.
@@ -55,11 +63,8 @@ func (f form) isEmpty() bool { return f.Origin == "" && f.URL == "" }
 // alone, which stands for a value that needs a preflight.
 func (f form) question() explain.Question {
 	q := explain.Question{
-		Origin: f.Origin, URL: f.URL, Method: f.Method, Policy: f.Policy,
+		Origin: f.Origin, URL: withScheme(f.URL), Method: f.Method, Policy: f.Policy,
 		Credentials: browser.Credentials(f.Credentials), Upload: f.Upload,
-	}
-	if !strings.Contains(q.URL, "://") {
-		q.URL = "https://" + q.URL
 	}
 	for line := range strings.Lines(f.Headers) {
 		name, value, hasValue := strings.Cut(strings.TrimSpace(line), ":")
@@ -82,31 +87,43 @@ func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
 		c.show(w, r, http.StatusOK, "try", "Try a request", t)
 		return
 	}
-	c.answer(w, r, &t, []explain.Question{t.Form.question()})
+	c.answer(w, r, &t, func() ([]explain.Question, error) { return []explain.Question{t.Form.question()}, nil })
 }
 
 // tryPaste answers what was pasted: commands, or a recording.
 func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 	t := tried{Reports: []answer{}}
 	text, err := pasted(w, r, "paste")
-	var questions []explain.Question
-	if err == nil {
-		questions, t.Left, err = c.Read(text)
-	}
-	if err != nil {
-		t.Pasted, t.Error = text, err.Error()
+	if t.Pasted = text; err != nil {
+		t.Error = err.Error()
 		c.show(w, r, http.StatusBadRequest, "try", "Try a request", t)
 		return
 	}
-	t.Pasted = text
-	c.answer(w, r, &t, questions)
+	c.answer(w, r, &t, func() ([]explain.Question, error) {
+		questions, left, err := c.Read(text)
+		t.Left = left
+		return questions, err
+	})
+}
+
+// fewAtATime answers few forms at a time, since each may be large.
+func (c *Console) fewAtATime(answer http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case c.forms <- struct{}{}:
+			defer func() { <-c.forms }()
+			answer(w, r)
+		default:
+			c.fail(w, r, http.StatusServiceUnavailable, "Too many forms are sent or answered already: try again later.")
+		}
+	}
 }
 
 // pasted returns the text of a field of the form, or of the file that was chosen instead. A
 // program may send a file as the field itself.
 func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) { //nolint:gosec // the line above bounds it
+	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return "", fmt.Errorf("the form cannot be read: %w", err)
 	}
 	for _, h := range slices.Concat(filesOf(r, field+"-file"), filesOf(r, field)) {
@@ -146,9 +163,20 @@ func contentOf(h *multipart.FileHeader) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// answer answers the questions with what serves when it is its turn.
-func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, questions []explain.Question) {
-	if !c.work(w, r, func() { c.explain(r, t, questions) }) {
+// answer reads the questions, and answers them with what serves, when it is its turn.
+func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, read func() ([]explain.Question, error)) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	answered := c.work(w, r, func() {
+		questions, err := read()
+		if err != nil {
+			t.Error = err.Error()
+			return
+		}
+		defer time.AfterFunc(answerTime, cancel).Stop()
+		t.explain(ctx, c.Set(), questions)
+	})
+	if !answered {
 		return
 	}
 	code := http.StatusOK
@@ -158,14 +186,17 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, quest
 	c.show(w, r, code, "try", "Try a request", *t)
 }
 
-// explain answers the questions. Of several it leaves out what is allowed.
-func (c *Console) explain(r *http.Request, t *tried, questions []explain.Question) {
-	set := c.Set()
+// explain answers the questions until ctx ends. Of several it leaves out what is allowed.
+func (t *tried) explain(ctx context.Context, set *policy.Set, questions []explain.Question) {
 	if set == nil {
 		t.Error = errNoPolicies.Error()
 		return
 	}
-	for _, q := range questions {
+	for i, q := range questions {
+		if len(t.Reports) == maxReports || ctx.Err() != nil {
+			t.More = len(questions) - i
+			return
+		}
 		report, err := explain.Policies{Set: set}.Explain(q)
 		switch {
 		case err != nil && len(questions) == 1:
@@ -174,8 +205,6 @@ func (c *Console) explain(r *http.Request, t *tried, questions []explain.Questio
 			t.Left = append(t.Left, q.Method+" "+q.URL+": "+err.Error())
 		case report.Allowed && len(questions) > 1:
 			t.Fine++
-		case len(t.Reports) == maxReports || r.Context().Err() != nil:
-			t.Left = append(t.Left, q.Method+" "+q.URL+": too many requests are not allowed")
 		default:
 			t.Reports = append(t.Reports, newAnswer(set, report))
 		}

@@ -3,10 +3,14 @@ package console_test
 import (
 	"bytes"
 	"cmp"
+	"context"
+	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/corsgate/corsgate/policy/explain"
@@ -117,5 +121,64 @@ func TestTryHasTheReportsAsJSON(t *testing.T) {
 	}
 	if resp, body := newLab(t).ask(t, "GET", "/console/try?url=a.test&origin=https://a.test", ""); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("no policies: %d %s", resp.StatusCode, body)
+	}
+}
+
+// TestTryAnswersAFewOfMany pastes more denied requests than there are answers on a page.
+func TestTryAnswersAFewOfMany(t *testing.T) {
+	l := newLab(t, specs...)
+	entry := `, {"request": {"method": "GET", "url": "https://closed.test/", "headers": [{"name": "Origin", "value": "https://evil.test"}]}}`
+	long := `{"log": {"entries": [` + strings.Repeat(entry, 70)[2:] + `]}}`
+	resp, body := l.post(t, "/console/try", map[string]string{"paste": long}, "", "")
+	if resp.StatusCode != http.StatusOK || strings.Count(body, "<article") != 50 {
+		t.Errorf("%d: %d answers", resp.StatusCode, strings.Count(body, "<article"))
+	}
+	wants(t, textOf(t, body), "20 requests were not looked at")
+}
+
+// TestTryStopsWhenNobodyWaits pastes requests and leaves.
+func TestTryStopsWhenNobodyWaits(t *testing.T) {
+	l := newLab(t, specs...)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(gone, http.MethodPost, "/console/try", strings.NewReader(url.Values{"paste": {har}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	l.Config.Handler.ServeHTTP(w, r)
+	wants(t, textOf(t, w.Body.String()), "2 requests were not looked at")
+}
+
+// slow is a form that tells when it is read, and ends when it is freed.
+type slow struct{ read, freed chan struct{} }
+
+func (s slow) Read([]byte) (int, error) {
+	s.read <- struct{}{}
+	<-s.freed
+	return 0, io.EOF
+}
+
+func TestTryReadsFewFormsAtATime(t *testing.T) {
+	l := newLab(t, specs...)
+	form := slow{make(chan struct{}, 4), make(chan struct{})}
+	var sent sync.WaitGroup
+	for range 4 {
+		sent.Go(func() {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/console/draft", form)
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			l.Config.Handler.ServeHTTP(httptest.NewRecorder(), r)
+		})
+		<-form.read
+	}
+	paste := func() int {
+		resp, _ := l.post(t, "/console/try", map[string]string{"paste": har}, "", "")
+		return resp.StatusCode
+	}
+	if got := paste(); got != http.StatusServiceUnavailable {
+		t.Errorf("a form too many: %d", got)
+	}
+	close(form.freed)
+	sent.Wait()
+	if got := paste(); got != http.StatusOK {
+		t.Errorf("when there is room: %d", got)
 	}
 }
