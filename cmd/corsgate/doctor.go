@@ -39,9 +39,10 @@ order, or switched off; others that answer or write CORS headers, too; how corsg
 asked, and whether it answers. It changes nothing. Envoys of Istio and Envoy Gateway are
 read, too. A note is no complaint.
 
-Instead of a running Envoy it reads files: a BOOTSTRAP, or what Envoy's admin listener
-answers to /config_dump, /clusters?format=json and /stats. One of them may be "-", which is
-standard input.
+Instead of a running Envoy it reads files: a BOOTSTRAP, with the files that it names of
+filters, routes, listeners and clusters; or what Envoy's admin listener answers to
+/config_dump, /clusters?format=json and /stats. One of them may be "-", which is standard
+input.
 
 With --admin it compares what Envoy has with what corsgate serves. With --policies it
 knows which hosts and paths matter, and what the filters of the profile no-trip should be:
@@ -49,8 +50,9 @@ some of these do not say themselves which policies they were compiled from.
 
 With --probe it sends requests to Envoy itself, for hosts and origins of --policies, and
 compares the answers with what the policies say. It sends OPTIONS, GET and HEAD, a few
-hundred at most, up to eight at once, and follows no redirect. An answer that is slow is
-not wrong: if there is no time for all of them, a note says how many there were.
+hundred at most, up to eight at once, and follows no redirect. The host has the port in a
+few of them, as browsers write it if they ask that listener themselves. An answer that is
+slow is not wrong: if there is no time for all of them, a note says how many there were.
 
 Exits 1 if there are errors; with --strict, if there are warnings, too. Exits 4 if Envoy or
 corsgate cannot be asked; without corsgate, it says what is wrong with Envoy all the same.
@@ -156,6 +158,7 @@ func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input,
 	if f.envoy != "" {
 		err = f.askEnvoy(cmd.Context(), &in)
 	} else {
+		in.ReadFile = readNamed
 		err = f.readFiles(append(args, f.configDump)[0], cmd.InOrStdin(), &in)
 	}
 	if err == nil && f.policies != "" {
@@ -192,6 +195,11 @@ func readDump(path string, stdin io.Reader) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(io.LimitReader(stdin, doctor.MaxBytes+1))
 	}
+	return readNamed(path)
+}
+
+// readNamed reads a file, whatever its name.
+func readNamed(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, access.Explain(printable.Error(err), path)

@@ -14,9 +14,9 @@ import (
 // TestDoctorAsksAnEnvoy generates an Envoy without a service, runs it, and has the command
 // read it and send requests to it.
 func TestDoctorAsksAnEnvoy(t *testing.T) {
-	folder, policies := t.TempDir(), filepath.Join(root, "envoy", "policies")
+	folder, listen, policies := t.TempDir(), envoytest.FreeAddress(), filepath.Join(root, "envoy", "policies")
 	var out, errs output
-	if code := run(t.Context(), []string{"envoy-config", "--policies", policies, "--out", folder, "--listen", "127.0.0.1:0", "--upstream", envoytest.FreeAddress()}, nil, &out, &errs); code != exitOK {
+	if code := run(t.Context(), []string{"envoy-config", "--policies", policies, "--out", folder, "--listen", listen, "--port", listen[strings.LastIndexByte(listen, ':')+1:], "--upstream", envoytest.FreeAddress()}, nil, &out, &errs); code != exitOK {
 		t.Fatal(code, errs.String())
 	}
 	bootstrap, err := os.ReadFile(filepath.Join(folder, "envoy.yaml"))

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -257,6 +258,9 @@ var brokens = []broken{
 		delete(a, "grpc_service")
 		a["http_service"] = object{"server_uri": object{"uri": "http://127.0.0.1:1", "cluster": "corsgate", "timeout": "1s"}}
 	}, false, []string{"not-grpc at " + chain}},
+	{"a file without the filter", fromFiles, func(b object) { overwrite(b, `{"version_info": "1", "resources": []}`) }, false,
+		[]string{"filter-not-delivered at " + chain + ", filter corsgate", "filter-refused at " + chain}},
+	{"a file that is no JSON", fromFiles, func(b object) { overwrite(b, "not json") }, false, []string{"filter-not-delivered at " + chain + ", filter corsgate", "?filter-refused at " + chain}},
 	{"the router first", delivered, func(b object) { slices.Reverse(envoytest.Manager(b)["http_filters"].([]any)) }, true,
 		[]string{"router-not-last at " + chain + ", filter envoy.filters.http.router"}},
 	{"no router", oneTrip, func(b object) { envoytest.Manager(b)["http_filters"] = filters(b) }, true, []string{"router-missing at " + chain}},
@@ -375,6 +379,13 @@ func addRoute(b object, prefix string) {
 	extra := envoytest.Clone(route(b))
 	extra["name"], extra["match"] = "extra", object{"prefix": prefix}
 	host(b)["routes"] = append(host(b)["routes"].([]any), extra)
+}
+
+// overwrite changes the file that the filter is read from.
+func overwrite(b object, text string) {
+	if err := os.WriteFile(find(filters(b)[0], "path")["path"].(string), []byte(text), 0o600); err != nil {
+		panic(err)
+	}
 }
 
 func perFilter(of object, name string, config object) {

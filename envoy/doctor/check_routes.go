@@ -138,6 +138,46 @@ func hostsNotRouted(f *facts, report report) {
 	}
 }
 
+// portsNotRouted notes virtual hosts that do not take requests whose host has the listener's
+// port, as browsers write it if they ask the listener themselves.
+func portsNotRouted(f *facts, report report) {
+	f.eachManager(func(m *manager) {
+		port := m.listener.GetAddress().GetSocketAddress().GetPortValue()
+		if port == 0 || port == 80 || port == 443 || m.GetStripAnyHostPort() || m.GetStripMatchingHostPort() {
+			return
+		}
+		for _, rc := range m.routes {
+			if !rc.GetIgnorePortInHostMatching() {
+				m.portlessHosts(rc, fmt.Sprintf(":%d", port), report)
+			}
+		}
+	})
+}
+
+func (m *manager) portlessHosts(rc *route.RouteConfiguration, port string, report report) {
+	for _, vh := range rc.GetVirtualHosts() {
+		for _, domain := range vh.GetDomains() {
+			if strings.Contains(domain, ":") || strings.HasSuffix(domain, "*") || slices.ContainsFunc(vh.GetDomains(), func(other string) bool { return takesHost(other, domain+port) }) {
+				continue
+			}
+			p := m.place
+			p.RouteConfig, p.VirtualHost = rc.GetName(), vh.GetName()
+			report(policy.Note, p, fmt.Sprintf("it takes %s, and not %s%s", domain, domain, port),
+				"browsers write the port, if they ask this listener themselves and no load balancer is in between: their requests get the routes of another virtual host, or 404",
+				"ignore_port_in_host_matching: true beside virtual_hosts")
+			break
+		}
+	}
+}
+
+// takesHost reports whether a domain of a virtual host takes a host, as Envoy compares them.
+func takesHost(domain, host string) bool {
+	domain, host = strings.ToLower(domain), strings.ToLower(host)
+	suffix, isSuffix := strings.CutPrefix(domain, "*")
+	prefix, isPrefix := strings.CutSuffix(domain, "*")
+	return domain == host || isSuffix && strings.HasSuffix(host, suffix) || isPrefix && strings.HasPrefix(host, prefix)
+}
+
 // mayServe reports whether a domain of a virtual host takes requests for a policy's host,
 // or some of them.
 func mayServe(domain, host string) bool {

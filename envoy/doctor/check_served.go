@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -34,27 +35,42 @@ func (f *facts) eachDelivered(visit func(p Place, name string, source *core.Exte
 
 // filterNotDelivered reports filters that Envoy has not got, so that it runs the default.
 func filterNotDelivered(f *facts, report report) {
-	if f.written {
-		return // nothing has been delivered to a file
-	}
 	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
-		if d == nil {
-			seen := "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
-			if source.GetDefaultConfig() == nil {
-				seen = "each request gets 500, since there is no default_config"
-			}
-			report(policy.Error, p, fmt.Sprintf("the filter %s has not been delivered", name), seen,
-				"\"corsgate serve --ecds\" where its cluster points to, or the file that its path names; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy")
+		refused, read := f.files[fileOf(source.GetConfigSource())]
+		if d != nil || f.written && !read {
+			return // a bootstrap alone has nothing that was delivered
 		}
+		what, seen := fmt.Sprintf("the filter %s has not been delivered", name), "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
+		write := ofSource(source, "\"corsgate serve --ecds\" where its cluster points to; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy", writeFile)
+		if read {
+			what += " by its file: " + cmp.Or(refused, "it has no filter of that name that can be read")
+		}
+		if source.GetDefaultConfig() == nil {
+			seen = "each request gets 500, since there is no default_config"
+		}
+		report(policy.Error, p, what, seen, write)
 	})
+}
+
+const (
+	logSays   = "Envoy's log says why; please report it"
+	writeFile = "Envoy's log says what is wrong with the file that its path names; write it with \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\", and change it no further"
+)
+
+// ofSource returns the text for a filter that a service delivers, or for one of a file.
+func ofSource(source *core.ExtensionConfigSource, service, file string) string {
+	if fileOf(source.GetConfigSource()) != "" {
+		return file
+	}
+	return service
 }
 
 // filterRefused reports versions of a filter that Envoy does not take.
 func filterRefused(f *facts, report report) {
-	f.eachDelivered(func(p Place, name string, _ *core.ExtensionConfigSource, d *delivery) {
+	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
 		n := f.stats["extension_config_discovery.http_filter."+name+".update_rejected"]
 		if d != nil && d.refused || n > 0 {
-			report(policy.Error, p, fmt.Sprintf("Envoy has refused a version of the filter %s", name), "it keeps what it had before: older policies, or the default", "Envoy's log says why; please report it")
+			report(policy.Error, p, fmt.Sprintf("Envoy has refused a version of the filter %s", name), "it keeps what it had before: older policies, or the default", ofSource(source, logSays, writeFile))
 		}
 	})
 }
@@ -65,13 +81,17 @@ const (
 )
 
 // filterOutOfDate compares what Envoy has with what corsgate serves, and with the policies:
-// by what corsgate has sent to this Envoy, by the hash of the set that stands in a filter of
-// a file, by what the policies compile into, and by the hosts of the policies, each of which
+// by what corsgate has sent to this Envoy, by what the policies compile into, by the hash of
+// the set that stands in a filter of a file, and by the hosts of the policies, each of which
 // a filter names.
 func filterOutOfDate(f *facts, report report) {
 	f.hostsUnknown(report)
 	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
-		switch sent, known := f.sent(name); {
+		sent, known := f.sent(name)
+		known = known && fileOf(source.GetConfigSource()) == ""
+		switch {
+		case d == nil && f.written && f.policies != nil && fileOf(source.GetConfigSource()) == "":
+			report(policy.Note, p, fmt.Sprintf("the filter %s is delivered once Envoy runs", name), "nothing is said here about whether it is what the policies compile into", "ask the Envoy that runs with --envoy")
 		case d == nil: // filter-not-delivered says it
 		case known && !slices.Contains(sent, d.version):
 			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), outOfDate,
@@ -90,10 +110,8 @@ func (f *facts) judgeOrigin(p Place, name string, source *core.ExtensionConfigSo
 	if f.status != nil {
 		served = f.status.Hash
 	}
-	from := stampOf(source, d)
-	if from == "" {
-		from = f.compiledFrom(name, d)
-	}
+	stamp := stampOf(source, d)
+	from := cmp.Or(f.compiledFrom(name, stamp, d), stamp)
 	other := fmt.Sprintf("the filter %s was compiled from other policies", name)
 	switch {
 	case from == "" && (f.policies != nil || served != ""):
@@ -151,7 +169,7 @@ var hash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // stands in what the filter keeps for the feed. That of a filter that is delivered is
 // another one.
 func stampOf(source *core.ExtensionConfigSource, d *delivery) (stamp string) {
-	if source.GetConfigSource().GetPathConfigSource() == nil {
+	if fileOf(source.GetConfigSource()) == "" {
 		return ""
 	}
 	walk(d.filter, func(m proto.Message) bool {
@@ -236,10 +254,13 @@ func (f *facts) counters() (rules []counterRule) {
 		rule(policy.Note, c+`upstream_cx_protocol_error`, "what answers there does not speak HTTP/2", "look whether the port is that of --grpc-listen, and whether both sides speak TLS")
 		rule(policy.Warning, c+`ssl\.(connection_error|fail_verify_error|fail_verify_san|fail_verify_no_cert)`, outage, "look at both certificates, and at the authority that each side trusts")
 	}
-	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
+	f.eachDelivered(func(_ Place, name string, source *core.ExtensionConfigSource, _ *delivery) {
 		d := `extension_config_discovery\.http_filter\.` + regexp.QuoteMeta(name) + `\.`
-		rule(policy.Note, d+`(update_failure|config_fail)`, "corsgate was not reached for a while: changes of the policies did not arrive", "look at corsgate's log")
-		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", "Envoy's log says why; please report it")
+		rule(policy.Note, d+`update_failure`, ofSource(source, "corsgate was not reached for a while: changes of the policies did not arrive", "Envoy has not found the file, or cannot read it: changes of it did not arrive"),
+			ofSource(source, "look at corsgate's log", writeFile))
+		rule(policy.Note, d+`config_fail`, ofSource(source, "Envoy has refused a version of the filter, or has started before corsgate was there: it kept what it had, or the default", "Envoy has refused what the file had: it kept what it had before, or the default"),
+			ofSource(source, "look at the counters update_rejected and init_fetch_timeout beside it, and at the logs of Envoy and corsgate", writeFile))
+		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", ofSource(source, logSays, writeFile))
 	})
 	rule(policy.Warning, `access_logs\.open_telemetry_access_log\.corsgate\.logs_dropped`, "requests are answered all the same; corsgate's metrics lack what was dropped", "look whether corsgate serves with --feed")
 	rule(policy.Warning, `listener\..+\.extension_config_missing`, "such requests got 500", "give the filter a default_config, as \"corsgate envoy-config\" does")

@@ -23,14 +23,15 @@ const unknownSet = "another set"
 
 // compiledFrom returns the hash of the policies if a filter is what they compile into,
 // unknownSet if it is not, or "" if that is not known.
-func (f *facts) compiledFrom(name string, d *delivery) string {
+// A stamp stands in filters of files that report to the feed.
+func (f *facts) compiledFrom(name, stamp string, d *delivery) string {
 	c, shard, err := envoy.ParseResourceName(name)
 	if f.policies == nil || err != nil {
 		return ""
 	}
 	o := optionsOf(d.filter)
 	o.Shards, o.Suffix = c.Compiled.Shards, strings.TrimPrefix(name, notrip.Options{Shards: c.Compiled.Shards}.ResourceName(shard))
-	o.Feed = c.Compiled.Feed > 0
+	o.Feed, o.StampSet = c.Compiled.Feed > 0 || stamp != "", stamp != ""
 	result := f.compile(o)
 	switch {
 	case result == nil:

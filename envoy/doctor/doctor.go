@@ -29,6 +29,7 @@ var checks = []check{
 	{"host-without-part", hostWithoutPart},
 	{"preflights-not-routed", preflightsNotRouted},
 	{"host-not-routed", hostsNotRouted},
+	{"port-not-routed", portsNotRouted},
 	{"names-no-filter", lostConfigs},
 	{"filter-before", filterBefore},
 	{"filter-between", filterBetween},
@@ -86,7 +87,7 @@ func Codes() (codes []string) {
 	for _, c := range checks {
 		codes = append(codes, c.code)
 	}
-	return append(codes, codeProbe, codeProbeFailed, codeProbeUnfinished)
+	return append(codes, codeProbe, codeProbePort, codeProbeFailed, codeProbeUnfinished)
 }
 
 // Examine judges what is known of an Envoy. It fails only if that is not an Envoy's

@@ -36,6 +36,7 @@ type facts struct {
 	scopes    map[string][]*route.ScopedRouteConfiguration // :: name of the scoped routes
 	clusters  map[string]*cluster.Cluster                  // :: name
 	delivered map[string]*delivery                         // :: name of a filter that was delivered
+	files     map[string]string                            // :: path of a file that was read; why Envoy does not take it, or ""
 	hosts     map[string][]endpoint                        // :: cluster; nil if not known
 	stats     map[string]uint64                            // :: name of a counter or gauge; nil if not known
 	status    *status                                      // nil if not known
@@ -112,9 +113,9 @@ func (f *facts) connectChain(l *listener.Listener, chain *listener.FilterChain, 
 		}
 		m := &manager{HttpConnectionManager: h, place: Place{Listener: l.GetName(), FilterChain: name}, listener: l}
 		m.routes, m.known = f.routesOf(h)
-		if !m.known && !f.written {
-			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not in the dump, or not all of them",
-				Seen: "nothing is said about virtual hosts and routes that are not there", Write: "take the dump once Envoy has its routes; those of an on_demand scope come with the first request for it"})
+		if !m.known {
+			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not there, or not all of them",
+				Seen: "nothing is said about virtual hosts and routes that are not there", Write: "take the dump of an Envoy that runs, once it has its routes; those of an on_demand scope come with the first request for it"})
 		}
 		m.places = m.findSpots()
 		for _, hf := range h.GetHttpFilters() {

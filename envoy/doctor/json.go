@@ -70,7 +70,7 @@ func nameKeys(n *yaml.Node) error {
 // inCamelCase finds the fields that are read by their names, as istioctl and other tools
 // write them: protojson knows both names of those in Envoy's own messages.
 var inCamelCase = regexp.MustCompile(`"(?:` + strings.Join([]string{
-	"staticResources", "layeredRuntime", "staticListeners", "dynamicListeners", "staticClusters", "dynamicActiveClusters", "dynamicWarmingClusters",
+	"staticResources", "dynamicResources", "ldsConfig", "cdsConfig", "layeredRuntime", "staticListeners", "dynamicListeners", "staticClusters", "dynamicActiveClusters", "dynamicWarmingClusters",
 	"staticRouteConfigs", "dynamicRouteConfigs", "routeConfig", "dynamicScopedRouteConfigs", "scopedRouteConfigs", "ecdsFilters", "ecdsFilter", "activeState", "warmingState", "errorState", "versionInfo",
 }, "|") + `)"\s*:`)
 

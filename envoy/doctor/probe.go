@@ -19,10 +19,11 @@ import (
 	"github.com/corsgate/corsgate/policy/respond"
 )
 
-// The codes of what requests find: an answer that is not what the policies say, a request
-// without an answer, and too little time for all of them.
+// The codes of what requests find: an answer that is not what the policies say, or only if
+// the host has a port; a request without an answer, and too little time for all of them.
 const (
 	codeProbe           = "probe"
+	codeProbePort       = "probe-port"
 	codeProbeFailed     = "probe-failed"
 	codeProbeUnfinished = "probe-unfinished"
 )
@@ -77,8 +78,23 @@ func (p Prober) Probe(ctx context.Context, r *Report) {
 	}
 	workers.Wait()
 	r.Probes += s.sent
-	found := append(s.unanswered(), slices.Concat(s.found...)...)
+	found := append(s.unanswered(), onePort(slices.Concat(s.found...))...)
 	r.Add(found[:min(len(found), maxSame)]...)
+}
+
+// onePort returns findings with at most one about ports, and none if that is not because of
+// the port.
+func onePort(found []Finding) []Finding {
+	isPort := func(f Finding) bool { return f.Code == codeProbePort }
+	others := slices.DeleteFunc(slices.Clone(found), isPort)
+	first := slices.IndexFunc(found, isPort)
+	if first < 0 || slices.ContainsFunc(others, func(f Finding) bool { return f.Level == policy.Error }) {
+		return others
+	}
+	if more := len(found) - len(others) - 1; more > 0 {
+		found[first].What += fmt.Sprintf(" (and %d more of this kind)", more)
+	}
+	return append(others, found[first])
 }
 
 // survey is a probe under way.
@@ -211,10 +227,13 @@ func (p Prober) requestsOf(s policy.Spec) (list []policy.Request) {
 	}
 	paths := sample(s.Paths, "/")
 	origins := append(sample(samples(s.CORS.AllowOrigins), stranger), stranger)
-	for _, host := range p.hosts(s) {
-		for _, origin := range slices.Compact(origins) {
+	for h, host := range p.hosts(s) {
+		for o, origin := range slices.Compact(origins) {
 			add(http.MethodOptions, host, paths[0], origin)
 			add(http.MethodGet, host, paths[0], origin)
+			if with := p.withPort(host); with != "" && h+o == 0 {
+				add(http.MethodOptions, with, paths[0], origin)
+			}
 		}
 		add(http.MethodGet, host, paths[0], "")
 		add(http.MethodHead, host, paths[len(paths)-1], origins[0])
@@ -252,6 +271,24 @@ func (p Prober) hosts(s policy.Spec) []string {
 	}
 	return list
 }
+
+// withPort returns a host as browsers write it if they ask this listener themselves (RFC
+// 9110, section 7.2), or "" if that has no port.
+func (p Prober) withPort(host string) string {
+	if p.URL.Port() == "" || p.URL.Port() == defaultPorts[p.URL.Scheme] || strings.Contains(host, ":") {
+		return ""
+	}
+	return host + ":" + p.URL.Port()
+}
+
+// hasPort reports whether a request is for what withPort returns.
+func (p Prober) hasPort(q policy.Request) bool {
+	host, _, found := strings.Cut(q.Authority, ":")
+	return found && q.Authority != p.URL.Host && q.Authority == p.withPort(host)
+}
+
+// defaultPorts are those that URLs leave out, by their scheme.
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
 
 // samples are origins that the patterns likely match.
 func samples(patterns []string) (origins []string) {
@@ -310,11 +347,7 @@ func (p Prober) ask(ctx context.Context, q policy.Request) (respond.Response, er
 
 // transport connects to Envoy's listener, whatever host is asked for.
 func (p Prober) transport() *http.Transport {
-	port := map[string]string{"http": "80", "https": "443"}[p.URL.Scheme]
-	if p.URL.Port() != "" {
-		port = p.URL.Port()
-	}
-	address := net.JoinHostPort(p.URL.Hostname(), port)
+	address := net.JoinHostPort(p.URL.Hostname(), cmp.Or(p.URL.Port(), defaultPorts[p.URL.Scheme]))
 	return &http.Transport{
 		DisableKeepAlives: true, TLSClientConfig: p.TLS, DisableCompression: true,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -340,6 +373,11 @@ func (p Prober) compare(q policy.Request, got respond.Response) []Finding {
 		return nil
 	}
 	level, of := policy.Error, "for the origin "+q.Origin
+	if p.hasPort(q) {
+		return []Finding{{Code: codeProbePort, Level: policy.Note, Place: p.place(q), What: "with the port in the host, " + of + ": " + strings.Join(differences, "; "),
+			Seen:  "browsers write the port, if they ask this listener themselves and no load balancer is in between: " + seen,
+			Write: "for that, --port " + p.URL.Port() + " where policies are compiled, and ignore_port_in_host_matching: true beside virtual_hosts"}}
+	}
 	if q.Origin == "" {
 		level, of, seen = policy.Warning, "for a request without an Origin", "a cache may hand this answer to a page, which then reads what it should not, or is blocked"
 	}
@@ -357,9 +395,9 @@ func differ(got, want respond.Response) (differences []string, seen string) {
 		add(statusSeen(got.Status, want.Status), "the status is %d, and should be %d", got.Status, want.Status)
 	}
 	have, should := corsOf(got.Headers), corsOf(want.Headers)
-	for _, name := range names(should) {
+	for _, name := range originFirst(should) {
 		if _, there := have[name]; !there {
-			add("browsers block what the policy allows", "%s is not there, and should be %q", name, should[name])
+			add(missingSeen(name), "%s is not there, and should be %q", name, should[name])
 		}
 	}
 	for _, name := range names(have) {
@@ -367,26 +405,74 @@ func differ(got, want respond.Response) (differences []string, seen string) {
 		case !there:
 			add("somebody else has written it, such as the upstream: a page may read what the policy does not let it", "%s is there, and should not be", name)
 		case have[name] != wanted:
-			add("browsers compare it with the page's origin or request, and may block or allow wrongly", "%s is %.200q, and should be %q", name, have[name], wanted)
+			add(wrongSeen(name), "%s is %.200q, and should be %q", name, have[name], wanted)
 		}
 	}
 	if varies(want.Headers) && !varies(got.Headers) {
 		add("a cache may hand this answer to a page of another origin, which browsers then block", "Vary has no Origin")
 	}
-	return differences, seen
+	return differences, cmp.Or(seen, takenSeen(got.Status, want.Status))
 }
 
+// takenSeen says what a user sees of another ok status with the right headers.
+func takenSeen(status, wanted int) string {
+	if status == http.StatusOK && wanted == http.StatusNoContent {
+		return "browsers take it, too: a compiled filter answers so if no route takes the request"
+	}
+	return "browsers take it, too, but something else answers than corsgate"
+}
+
+// originFirst returns the names of headers, the one first without which no page gets anything.
+func originFirst(headers map[string]string) []string {
+	list := names(headers)
+	slices.SortStableFunc(list, func(a, b string) int {
+		return cmp.Compare(strings.TrimPrefix(a, allowOrigin), strings.TrimPrefix(b, allowOrigin))
+	})
+	return list
+}
+
+// missingSeen says what a user sees if a header is not there that the policy has.
+func missingSeen(name string) string {
+	switch name {
+	case corsPrefix + "max-age", corsPrefix + "expose-headers":
+		return wrongSeen(name)
+	case corsPrefix + "allow-credentials":
+		return "browsers block requests with cookies or other credentials, which the policy allows"
+	case corsPrefix + "allow-methods", corsPrefix + "allow-headers":
+		return "browsers block requests with methods or headers that the policy allows"
+	}
+	return "browsers block what the policy allows"
+}
+
+// wrongSeen says what a user sees if a header has another value. Two of them only bound how
+// long a preflight lasts and what a page may read (Fetch, section "HTTP responses").
+func wrongSeen(name string) string {
+	switch name {
+	case corsPrefix + "max-age":
+		return "browsers send preflights more often or more seldom than the policy says"
+	case corsPrefix + "expose-headers":
+		return "pages can read other headers of answers than the policy says"
+	}
+	return "browsers compare it with the page's origin or request, and may block or allow wrongly"
+}
+
+// statusSeen says what a user sees of a wrong status, or "" if that depends on the headers:
+// browsers take each ok status for a preflight's answer (Fetch, section "CORS-preflight
+// fetch").
 func statusSeen(status, wanted int) string {
 	switch {
+	case isOK(status) && isOK(wanted):
+		return ""
 	case slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusFound}, status):
 		return "something refuses before corsgate answers, or Envoy has other policies; browsers block"
 	case status == http.StatusNotFound:
 		return "no route takes the request, or something else answers than corsgate"
-	case status == http.StatusOK && wanted == http.StatusNoContent:
-		return "browsers take it, too: a compiled filter answers so if no route takes the request"
 	}
 	return "something else answers than corsgate"
 }
+
+// isOK reports whether a status is an ok status (Fetch, section "Statuses").
+func isOK(status int) bool { return 200 <= status && status <= 299 }
 
 // corsOf returns the CORS headers, the lines of one name joined.
 func corsOf(h respond.Headers) map[string]string {

@@ -47,6 +47,8 @@ func startFront(t *testing.T, answer http.HandlerFunc) *front {
 	return f
 }
 
+func (f *front) port() string { return f.URL[strings.LastIndexByte(f.URL, ':')+1:] }
+
 func (f *front) probe(t *testing.T, text string, unsafe bool) (r doctor.Report) {
 	t.Helper()
 	p := f.prober(t, text)
@@ -106,14 +108,39 @@ func TestProbeFindsWrongAnswers(t *testing.T) {
 			w.Header().Set("Access-Control-Allow-Origin", "https://app.example")
 			w.Header().Set("Vary", "Origin")
 		}, "error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 200, and should be 204"},
+		{"a port that is not known", onePolicy, "browsers write the port, if they ask this listener themselves and no load balancer is in between: something refuses before corsgate answers, or Envoy has other policies; browsers block", func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Host, ":") {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			right(w, r)
+		}, "note [probe-port] OPTIONS https://example.com:PORT/: with the port in the host, for the origin https://app.example: the status is 403, and should be 204;"},
+		{"another answer with the right headers", onePolicy, "browsers take it, too, but something else answers than corsgate", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Access-Control-Allow-Origin", "https://app.example")
+			w.Header().Set("Vary", "Origin")
+			w.WriteHeader(206)
+		}, "error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 206, and should be 204\n"},
+		{"no cookies", strings.Replace(onePolicy, "]}", "], allowCredentials: true}", 1), "browsers block requests with cookies or other credentials, which the policy allows", right,
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: access-control-allow-credentials is not there"},
+		{"no methods", strings.Replace(onePolicy, "]}", "], allowMethods: [PUT]}", 1), "browsers block requests with methods or headers that the policy allows", right,
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: access-control-allow-methods is not there"},
+		{"nothing is exposed", strings.Replace(onePolicy, "]}", "], exposeHeaders: [etag]}", 1), "pages can read other headers of answers than the policy says", right,
+			"error [probe] GET https://example.com/: for the origin https://app.example: access-control-expose-headers is not there"},
+		{"preflights are not kept", strings.Replace(onePolicy, "]}", "], maxAge: 10m}", 1), "browsers send preflights more often or more seldom than the policy says", right,
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: access-control-max-age is not there"},
+		{"switched off", onePolicy, "browsers block what the policy allows", func(http.ResponseWriter, *http.Request) {},
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 200, and should be 204; access-control-allow-origin is not there"},
+		{"another answer to preflights", onePolicy, "browsers block what the policy allows", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206) },
+			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 206, and should be 204; access-control-allow-origin is not there"},
 		{"a redirect", onePolicy, "something refuses before corsgate answers, or Envoy has other policies; browsers block", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://elsewhere.invalid/", http.StatusFound)
 		},
 			"error [probe] OPTIONS https://example.com/: for the origin https://app.example: the status is 302, and should be 204;"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := startFront(t, test.answer).probe(t, test.policies, false)
-			if got := text(r); !strings.Contains("\n"+got, "\n"+test.want) {
+			f := startFront(t, test.answer)
+			r := f.probe(t, test.policies, false)
+			if got := strings.ReplaceAll(text(r), f.port(), "PORT"); !strings.Contains("\n"+got, "\n"+test.want) {
 				t.Errorf("found\n%s", got)
 			}
 			if !slices.ContainsFunc(r.Findings, func(f doctor.Finding) bool { return f.Seen == test.seen }) {
@@ -144,7 +171,7 @@ func TestProbeSendsWhatItSays(t *testing.T) {
 		for _, line := range f.asked {
 			method, rest, _ := strings.Cut(line, " ")
 			methods[method]++
-			if !strings.HasPrefix(rest, "example.com/") {
+			if !strings.HasPrefix(rest, "example.com/") && line != "OPTIONS "+"example.com:"+f.port()+"/ https://app.example" {
 				t.Errorf("it has asked %s", line)
 			}
 		}
@@ -214,8 +241,8 @@ func TestSlowAnswersAreNotAccused(t *testing.T) {
 		answered int
 		want     string
 	}{
-		{3, "note [probe-unfinished] URL: 3 of 7 requests were answered within 1m0s, and one may take a quarter of that\n"},
-		{0, "error [probe-failed] OPTIONS https://example.com/: none of the 7 requests was answered within 1m0s\n"},
+		{3, "note [probe-unfinished] URL: 3 of 8 requests were answered within 1m0s, and one may take a quarter of that\n"},
+		{0, "error [probe-failed] OPTIONS https://example.com/: none of the 8 requests was answered within 1m0s\n"},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var left atomic.Int32
@@ -244,6 +271,37 @@ func TestSlowAnswersAreNotAccused(t *testing.T) {
 		if slices.Contains(codes(r), "probe-unfinished") && r.Findings[0].Write != "--probe-timeout 5m0s" {
 			t.Errorf("it says to write %s", r.Findings[0].Write)
 		}
+	}
+}
+
+// TestPortIsNotAccused has a front door that is wrong for the host with the port, alone or
+// for the host without it, too.
+func TestPortIsNotAccused(t *testing.T) {
+	two := strings.Replace(onePolicy, "policies:", "policies:\n- {name: two, hosts: [two.example.com], cors: {allowOrigins: [https://app.example]}, deniedRequests: block}", 1)
+	for _, broken := range []bool{false, true} {
+		f := startFront(t, func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.Host, ":") || broken {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			right(w, r)
+		})
+		p := f.prober(t, two)
+		p.TLS.ServerName = "example.com"
+		var r doctor.Report
+		p.Probe(t.Context(), &r)
+		if noted := slices.Contains(codes(r), "probe-port"); noted == broken || noted && (len(r.Findings) != 1 || !strings.Contains(text(r), " (and 1 more of this kind)")) {
+			t.Errorf("broken %v: found %s", broken, text(r))
+		}
+	}
+}
+
+// TestPortOfTheListenerIsAsked has a policy without hosts: its requests have the listener's
+// own host, and are accused.
+func TestPortOfTheListenerIsAsked(t *testing.T) {
+	f := startFront(t, func(http.ResponseWriter, *http.Request) {})
+	if r := f.probe(t, strings.Replace(onePolicy, "  hosts: [example.com]\n", "", 1), false); !slices.Equal(codes(r), []string{"probe"}) || r.Errors == 0 {
+		t.Errorf("found %s", text(r))
 	}
 }
 

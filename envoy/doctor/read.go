@@ -37,6 +37,9 @@ type Input struct {
 	Policies *policy.Set
 	// Service is the name of a cluster that is corsgate, if nothing else tells.
 	Service string
+	// ReadFile reads a file that a bootstrap names, in which Envoy finds filters, routes,
+	// listeners or clusters; nil reads none. Its error says why there is none.
+	ReadFile func(path string) ([]byte, error)
 }
 
 // The bounds of what is read, in bytes. YAML is for bootstraps that people write.
@@ -48,6 +51,7 @@ const (
 // reader reads what Envoy tells into facts. What it cannot read becomes a note.
 type reader struct {
 	*facts
+	readFile func(path string) ([]byte, error)
 }
 
 // read returns the facts of an input. It fails only if the configuration is not Envoy's.
@@ -55,8 +59,11 @@ func read(in Input) (*facts, error) {
 	r := reader{&facts{
 		clusters: map[string]*cluster.Cluster{}, delivered: map[string]*delivery{}, routes: map[string]*route.RouteConfiguration{},
 		scopes:   map[string][]*route.ScopedRouteConfiguration{},
-		policies: in.Policies, compiled: map[string]*notrip.Result{}, service: in.Service,
-	}}
+		policies: in.Policies, compiled: map[string]*notrip.Result{}, service: in.Service, files: map[string]string{},
+	}, in.ReadFile}
+	if r.readFile == nil {
+		r.readFile = func(string) ([]byte, error) { return nil, errors.New("no files are read") }
+	}
 	if len(in.Config) > MaxBytes {
 		return nil, fmt.Errorf("the config dump has more than %d MiB", MaxBytes>>20)
 	}
@@ -108,6 +115,13 @@ type bootstrap struct {
 		Listeners []json.RawMessage `json:"listeners"`
 		Clusters  []json.RawMessage `json:"clusters"`
 	} `json:"static_resources"`
+	Dynamic dynamicResources `json:"dynamic_resources"`
+}
+
+// dynamicResources are the sources of what a bootstrap does not have itself.
+type dynamicResources struct {
+	Listeners json.RawMessage `json:"lds_config"`
+	Clusters  json.RawMessage `json:"cds_config"`
 }
 
 // held is one resource of a config dump, by the state that it is in.
@@ -173,6 +187,7 @@ func (r reader) readConfig(doc []byte) error {
 		for _, c := range d.Static.Clusters {
 			r.readCluster(c)
 		}
+		r.readFiles(d.Dynamic)
 	default:
 		return errors.New(`it is not a config dump of Envoy, which has "configs", nor a bootstrap with static_resources`)
 	}

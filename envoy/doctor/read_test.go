@@ -375,6 +375,48 @@ func TestHostsWithoutRoutesAreNoted(t *testing.T) {
 	}
 }
 
+// TestPortsOfListenersAreNoted has virtual hosts that do not take the listener's port.
+func TestPortsOfListenersAreNoted(t *testing.T) {
+	const code = "port-not-routed"
+	for _, test := range []struct {
+		name   string
+		change func(b object)
+		want   bool
+	}{
+		{"no port", func(object) {}, true},
+		{"one of two domains", func(b object) { host(b)["domains"] = []any{"api.test", "api.test:18200", "www.test"} }, true},
+		{"another port", func(b object) { host(b)["domains"] = []any{"api.test", "api.test:8443"} }, true},
+		{"names below one", func(b object) { host(b)["domains"] = []any{"*.test"} }, true},
+		{"another host takes all", func(b object) {
+			all := envoytest.Clone(host(b))
+			all["name"], all["domains"] = "rest", []any{"*"}
+			addHost(b, all)
+		}, true},
+		{"only the port", func(b object) { host(b)["domains"] = []any{"api.test:18200"} }, false},
+		{"both", func(b object) { host(b)["domains"] = []any{"API.test", "api.test:18200"} }, false},
+		{"each port", func(b object) { host(b)["domains"] = []any{"api.test", "api.test:*"} }, false},
+		{"each host with the port", func(b object) { host(b)["domains"] = []any{"api.test", "*:18200"} }, false},
+		{"everything", func(b object) { host(b)["domains"] = []any{"*"} }, false},
+		{"ports are ignored", func(b object) { envoytest.Manager(b)["route_config"].(object)["ignore_port_in_host_matching"] = true }, false},
+		{"ports are cut off", func(b object) { envoytest.Manager(b)["strip_any_host_port"] = true }, false},
+		{"the port is cut off", func(b object) { envoytest.Manager(b)["strip_matching_host_port"] = true }, false},
+		{"the default port", func(b object) { find(b["static_resources"].(object)["listeners"], "port_value")["port_value"] = 443 }, false},
+		{"a port that is not known", func(b object) { find(b["static_resources"].(object)["listeners"], "port_value")["port_value"] = 0 }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := written(t, oneTrip)
+			find(b["static_resources"].(object)["listeners"], "port_value")["port_value"] = 18200
+			delete(envoytest.Manager(b)["route_config"].(object), "ignore_port_in_host_matching")
+			host(b)["domains"] = []any{"api.test"}
+			test.change(b)
+			r := examine(t, doctor.Input{Config: encode(t, b)})
+			if slices.Contains(codes(r), code) != test.want || r.Errors+r.Warnings > 0 {
+				t.Errorf("found %s", text(r))
+			}
+		})
+	}
+}
+
 // TestCompiledAnswerWithoutRoute has a filter that answers by itself, with a status that
 // depends on whether there is a route.
 func TestCompiledAnswerWithoutRoute(t *testing.T) {
