@@ -316,15 +316,20 @@ func (r *reader) first(servers []*server) {
 // settle adds the servers that have nothing about CORS, if a policy for every host or for
 // a name with a star would have their requests.
 func (r *reader) settle() {
-	wide := slices.ContainsFunc(r.routes, func(route source.Route) bool {
-		return route.CORS != nil && (len(route.Hosts) == 0 || slices.ContainsFunc(route.Hosts, func(h string) bool { return strings.HasPrefix(h, "*") }))
-	})
-	if !wide {
-		return
+	every, wide := false, false
+	for _, route := range r.routes {
+		if route.CORS != nil {
+			every = every || len(route.Hosts) == 0
+			wide = wide || slices.ContainsFunc(route.Hosts, func(h string) bool { return strings.HasPrefix(h, "*") })
+		}
 	}
 	for _, silent := range r.silent {
+		if every { // else no policy is for the names that are left out
+			r.findings.list = append(r.findings.list, silent.Findings...)
+		}
+		silent.Findings = nil
 		taken := slices.ContainsFunc(r.routes, func(route source.Route) bool { return slices.Equal(route.Hosts, silent.Hosts) })
-		if len(silent.Hosts) > 0 && !taken {
+		if (every || wide) && len(silent.Hosts) > 0 && !taken {
 			r.routes = append(r.routes, silent)
 		}
 	}

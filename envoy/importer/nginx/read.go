@@ -112,9 +112,7 @@ func (r *reader) servers(outer *scope, list []*directive) {
 	}
 	r.share(servers, l)
 	for _, s := range servers {
-		if len(s.names) > 0 {
-			r.add(s)
-		}
+		r.add(s)
 	}
 	if len(servers) > 0 && servers[0].directive == list[0] {
 		r.first(servers)

@@ -95,7 +95,11 @@ func (r *reader) add(s *server) {
 	}
 	if !slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil || len(l.route.Findings) > 0 }) {
 		first := s.locations[0].route
-		r.silent = append(r.silent, source.Route{Place: first.Place, Name: first.Name, Hosts: s.hosts})
+		r.silent = append(r.silent, source.Route{Place: first.Place, Name: first.Name, Hosts: s.hosts, Findings: s.told})
+		return
+	}
+	if len(s.names) == 0 {
+		r.findings.list = append(r.findings.list, s.told...)
 		return
 	}
 	told := s.told
