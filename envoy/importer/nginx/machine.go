@@ -100,7 +100,11 @@ func (m *machine) variable(name string) value {
 	if d := m.conf.maps[name]; d != nil && m.depth < maxMapping {
 		m.depth++
 		defer func() { m.depth-- }()
-		return m.lookUp(d)
+		v := m.lookUp(d)
+		if !d.isVolatile {
+			m.vars[name] = v // nginx keeps it for the whole request
+		}
+		return v
 	}
 	if v, ok := m.captures[name]; ok {
 		return v
@@ -137,11 +141,13 @@ type mapping struct {
 	order          []string              // of texts
 	stars, regexes []*directive
 	byDefault      value
+	isVolatile     bool // it is looked up each time
 }
 
 func newMapping(d *directive) *mapping {
 	m := &mapping{directive: d, source: split(d.arg(0)), texts: map[string]*directive{}}
 	hostnames := len(all(d.block, "hostnames")) > 0
+	m.isVolatile = slices.ContainsFunc(all(d.block, "volatile"), func(e *directive) bool { return len(e.args) == 0 })
 	for _, e := range d.block {
 		switch {
 		case e.name == "default":
