@@ -300,14 +300,15 @@ func (s *server) answers() string {
 // first tells of the server that answers for every other host as well: the first one, if
 // none is the default_server.
 func (r *reader) first(servers []*server) {
-	if len(r.routes) == 0 || !slices.Equal(r.routes[0].Hosts, servers[0].hosts) || len(servers[0].told) > 0 {
+	i := slices.IndexFunc(r.routes, func(route source.Route) bool { return route.CORS != nil })
+	if i < 0 || !slices.Equal(r.routes[i].Hosts, servers[0].hosts) || len(servers[0].told) > 0 {
 		return
 	}
 	if slices.ContainsFunc(servers, func(s *server) bool { return len(s.hosts) == 0 }) {
 		return
 	}
 	names := all(servers[0].block, "server_name")[0]
-	r.routes[0].Findings = append(r.routes[0].Findings, source.Finding{
+	r.routes[i].Findings = append(r.routes[i].Findings, source.Finding{
 		Fidelity: source.Narrowed, Place: names.Place, Field: "server_name", Value: strings.Join(names.args, " "),
 		Message: "nginx answers requests for any other host with its first server, too; the policy has only this server's names",
 	})

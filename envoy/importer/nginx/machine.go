@@ -18,6 +18,7 @@ type condition struct {
 	regex prove.Regex // over the origin, if about is varOrigin
 	about string      // the variable that it is about; empty: something else
 	field string      // the directive that asks; empty: an if
+	lack  string      // the header of the request that is not there if it holds; empty: none that is known
 }
 
 func (c condition) key() string {
@@ -125,6 +126,9 @@ func (m *machine) variable(name string) value {
 			return literal(m.uri.begin)
 		}
 	default:
+		if m.preflight && headerOf(name) != "" {
+			return nil
+		}
 		if m.conf.set[name] { // nginx takes a variable that is not yet set for empty
 			return nil
 		}
@@ -241,7 +245,11 @@ func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	case isText && text == "" && knownFull(v), isText && v.isPath() && !m.uri.mayBe(text):
 		return false
 	}
-	return m.choose(condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}})
+	c := condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}}
+	if isText && text == "" && len(v) == 1 {
+		c.lack = headerOf(v[0].name)
+	}
+	return m.choose(c)
 }
 
 // knownFull reports whether v has text in any case.
