@@ -211,6 +211,9 @@ func TestFiles(t *testing.T) {
 	if files[len(files)-1].Path != "stdin" {
 		t.Error(files[len(files)-1].Path)
 	}
+	if files[4].Folder != dir || files[5].Folder != "" || files[6].Folder != "" {
+		t.Errorf("only a file of a folder that is named has that: %q", []string{files[4].Folder, files[5].Folder, files[6].Folder})
+	}
 	if _, err := importer.Files([]string{filepath.Join(dir, "none")}, nil); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Error(err)
 	}

@@ -182,7 +182,7 @@ func (t *folder) follow(path string) string {
 // list returns the files.
 func (t *folder) list() (files []source.File) {
 	for _, f := range t.found {
-		file := source.File{Path: f.path}
+		file := source.File{Path: f.path, Folder: t.root}
 		switch {
 		case !t.has(f.target):
 			file.Outside = f.target

@@ -107,16 +107,31 @@ func (s *site) answer(origin string, choose func(condition) bool) answer {
 // actual is the request that allows most: a GET, or a POST if only that is allowed.
 func (p page) actual() (exchange, verdict) {
 	get := p.ask("GET")
+	post := p.ask("POST")
 	if v := p.verdict(get, p.origin); v != denied {
+		p.withoutPost(get, post)
 		return get, v
 	}
-	post := p.ask("POST")
 	v := p.verdict(post, p.origin)
 	if v == denied {
 		return get, denied
 	}
 	p.tellAt(post, source.Widened, "GET and HEAD get no such header, and POST does: corsgate allows the three alike")
 	return post, v
+}
+
+// withoutPost tells if only GET has the header.
+func (p page) withoutPost(get, post exchange) {
+	switch {
+	case p.verdict(post, p.origin) != denied, post.refused(): // see refuses
+	case post.isEnded() && post.status >= 400:
+		p.findings.add(source.Finding{
+			Fidelity: source.Differs, Place: post.refusal().Place, Field: post.refusal().name, Value: strings.Join(post.refusal().args, " "),
+			Message: fmt.Sprintf("nginx answers POST with %d by itself, without the CORS headers; corsgate adds them to every answer", post.status),
+		})
+	default:
+		p.tellAt(get, source.Widened, "POST gets no such header, and GET does: corsgate always allows GET, HEAD and POST")
+	}
 }
 
 // refuses says which requests nginx refuses by itself, and by what.
@@ -162,6 +177,12 @@ func (p page) readPreflight(a *answer, pre, actual exchange, isStar bool) {
 	if a.forwards && !p.conf.supposed {
 		p.tellAt(pre, source.Differs, "nginx sends preflights to the upstream, whose status decides; corsgate answers those of allowed origins itself")
 	}
+	if d := pre.scope.switchedOn("auth_request"); d != nil {
+		p.findings.add(source.Finding{
+			Fidelity: source.Differs, Place: d.Place, Field: d.name, Value: d.arg(0),
+			Message: "this decides about preflights, too, which have no credentials; corsgate answers those of allowed origins itself",
+		})
+	}
 	if (p.credentials(pre) && !isStar) != a.credentials {
 		p.tellAt(actual, source.Decide, "only one of the answers to a preflight and to the request itself has Access-Control-Allow-Credentials: true, so some requests with cookies fail; the policy allows no credentials")
 		a.credentials = false
@@ -204,6 +225,9 @@ func (s *site) refusedPreflight(pre exchange) {
 	if by := pre.refusal(); by != nil {
 		f.Place, f.Field, f.Value = by.Place, by.name, strings.Join(by.args, " ")
 		f.Message = "nginx answers preflights here without Access-Control-Allow-Origin: of several ifs that hold, only the last one's headers are sent. So browsers refuse each request that needs a preflight, and lists of methods and headers do nothing; the policy allows no more"
+		if pre.status >= 400 {
+			f.Message = fmt.Sprintf("nginx answers preflights with %d here, and without Access-Control-Allow-Origin. So browsers refuse each request that needs a preflight, and lists of methods and headers do nothing; the policy allows no more", pre.status)
+		}
 	}
 	s.findings.add(f)
 }

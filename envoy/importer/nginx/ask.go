@@ -54,8 +54,11 @@ func (x exchange) get(name string) []header {
 	return slices.DeleteFunc(slices.Clone(x.found), func(h header) bool { return h.name != name })
 }
 
-// refused reports whether nginx refuses the request by itself. What fails does not.
-func (x exchange) refused() bool { return x.refusal() != nil && x.status/100 == 4 }
+// refused reports whether nginx refuses the request by itself. What fails does not, nor what a
+// gate refuses, whatever the origin is.
+func (x exchange) refused() bool {
+	return x.refusal() != nil && x.status/100 == 4 && !x.refusal().isGate()
+}
 
 // refusal is what answers instead of the files or the upstream.
 func (x exchange) refusal() *directive {

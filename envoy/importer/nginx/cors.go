@@ -49,6 +49,7 @@ func (s *site) cors() *source.CORS {
 	if len(found) == 0 {
 		s.early(paths)
 		s.onlyRefuses(refused)
+		s.never()
 		return nil
 	}
 	c := s.make(found, paths)
@@ -249,6 +250,18 @@ func (s *site) early(paths []way) {
 			})
 			return
 		}
+	}
+}
+
+// never tells of a header that no page gets, if nothing else is told of the location.
+func (s *site) never() {
+	list := s.location.scope.nearest(func(list []*directive) []*directive { return all(list, "add_header") })
+	i := slices.IndexFunc(list, func(d *directive) bool { return setsOrigin(d) && s.conf.sent[d] })
+	if i >= 0 && len(s.findings.list) == 0 {
+		s.findings.add(source.Finding{
+			Fidelity: source.Dropped, Place: list[i].Place, Field: list[i].name, Value: list[i].arg(0),
+			Message: "no answer gets this header: its value is empty whatever the origin is, or nginx adds it to other statuses only than those of its answers",
+		})
 	}
 }
 

@@ -8,41 +8,78 @@ import (
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
-// hostsOf returns the hosts of a server as policies have them, none for every host, and its
-// names, "" for every host.
-func hostsOf(d *directive) (hosts, names []string, told []source.Finding) {
-	tell := func(at *directive, value, message, hint string) {
-		told = append(told, source.Finding{Fidelity: source.Decide, Place: at.Place, Field: at.name, Value: value, Message: message, Hint: hint})
+// hostsOf returns the names of a server that policies can have, "" for every host. A name that
+// is no host's, as "_", stands for every host only if the server is the default of an address.
+func (l listening) hostsOf(d *directive) (names []string, told []source.Finding) {
+	tell := func(at *directive, fidelity source.Fidelity, value, message, hint string) {
+		told = append(told, source.Finding{Fidelity: fidelity, Place: at.Place, Field: at.name, Value: value, Message: message, Hint: hint})
 	}
-	every := len(all(d.block, "server_name")) == 0 || isDefault(d)
-	for _, names := range all(d.block, "server_name") {
-		for _, name := range names.args {
+	other := l.otherDefault(d)
+	every := other == nil && len(all(d.block, "server_name")) == 0 || isDefault(d)
+	if other != nil && len(all(d.block, "server_name")) == 0 {
+		tell(d, source.Dropped, "", noHost(other), "")
+	}
+	for _, at := range all(d.block, "server_name") {
+		for _, name := range at.args {
 			lower := strings.ToLower(name)
 			switch {
 			case lower == "_" || lower == "" || lower == "*":
-				every = true
+				if every = every || other == nil; !every {
+					tell(at, source.Dropped, name, noHost(other), "")
+				}
 			case strings.HasPrefix(lower, "~"):
-				tell(names, name, "a policy's hosts are names, not regexes: this name is left out", "")
+				tell(at, source.Decide, name, "a policy's hosts are names, not regexes: this name is left out", "")
 			case strings.HasSuffix(lower, ".*"):
-				tell(names, name, "a policy's hosts have no star at the end: this name is left out", "")
-			case strings.HasPrefix(lower, "."):
-				hosts = append(hosts, lower[1:], "*"+lower)
+				tell(at, source.Decide, name, "a policy's hosts have no star at the end: this name is left out", "")
 			case strings.Contains(name, "$"):
-				tell(names, name, "nginx takes this for a name as it is written: it is left out", "if it is a template, fill it in first, as in 'envsubst < FILE | corsgate import -'")
+				tell(at, source.Decide, name, "nginx takes this for a name as it is written: it is left out", "if it is a template, fill it in first, as in 'envsubst < FILE | corsgate import -'")
 			case strings.Contains(name, "/"):
-				tell(names, name, "this is not a host's name: it is left out", "")
+				tell(at, source.Decide, name, "this is not a host's name: it is left out", "")
 			default:
-				hosts = append(hosts, lower)
+				names = append(names, lower)
 			}
 		}
 	}
 	if every {
-		return nil, append(slices.Clone(hosts), ""), nil
+		return append(names, ""), nil
 	}
-	return hosts, hosts, told
+	return names, told
 }
 
-// isDefault reports whether a server answers for every other host.
+func noHost(other *directive) string {
+	return "no request comes here by this: nginx answers those for any other host with the server at " + other.Place.String() + ", the default of the address"
+}
+
+// listening are the servers of each address, in their order.
+type listening map[string][]*directive
+
+func listen(servers []*directive) listening {
+	l := listening{}
+	for _, d := range servers {
+		for _, address := range addressesOf(d) {
+			l[address] = append(l[address], d)
+		}
+	}
+	return l
+}
+
+// byDefault is the server that answers for every other host on an address.
+func (l listening) byDefault(address string) *directive {
+	servers := l[address]
+	return servers[max(slices.IndexFunc(servers, isDefault), 0)]
+}
+
+// otherDefault is the default of the server's addresses, nil if it is that itself on one of them.
+func (l listening) otherDefault(d *directive) (other *directive) {
+	for _, address := range addressesOf(d) {
+		if other = l.byDefault(address); other == d {
+			return nil
+		}
+	}
+	return other
+}
+
+// isDefault reports whether a server is marked as one that answers for every other host.
 func isDefault(d *directive) bool {
 	return slices.ContainsFunc(all(d.block, "listen"), func(listen *directive) bool {
 		return slices.Contains(listen.args, "default_server") || slices.Contains(listen.args, "default")
@@ -59,6 +96,9 @@ func addressesOf(d *directive) (found []string) {
 		case !strings.Contains(address, ":") || isV6 && port == "":
 			address += ":80"
 		}
+		if port, cut := strings.CutPrefix(address, "0.0.0.0:"); cut {
+			address = "*:" + port
+		}
 		found = append(found, address)
 	}
 	if found == nil {
@@ -69,8 +109,8 @@ func addressesOf(d *directive) (found []string) {
 
 // share leaves each name to one server: nginx knows one for an address, and policies know no
 // addresses.
-func (r *reader) share(servers []*server) {
-	r.ignore(servers)
+func (r *reader) share(servers []*server, l listening) {
+	r.ignore(servers, l)
 	owners := map[string]*server{}
 	for _, s := range servers {
 		for _, name := range s.names {
@@ -87,6 +127,9 @@ func (r *reader) share(servers []*server) {
 			}
 			if name, covers := s.covers(owner); covers && s.isLost(owner) {
 				r.tellLost(s, owner, name)
+			}
+			if owner == owners[""] && l.otherDefault(s.directive) == nil && owner.allows() && s.isLost(owner) {
+				r.tellLost(s, owner, "")
 			}
 		}
 	}
@@ -128,28 +171,86 @@ func (s *server) isLost(owner *server) bool {
 	return owner.allows() && s.answers() != owner.answers()
 }
 
-// ignore takes names away that another server has on the same address ("conflicting server
-// name").
-func (r *reader) ignore(servers []*server) {
-	first := map[[2]string]*server{} // :: name and address
+// ignore takes names away that are taken already on each of a server's addresses ("conflicting
+// server name").
+func (r *reader) ignore(servers []*server, l listening) {
+	t := taken{}
 	for _, s := range servers {
-		lost := s.drop(func(name string) bool {
-			heard := false
-			for _, address := range s.addresses {
-				key := [2]string{name, address}
-				if first[key] == nil {
-					first[key] = s
+		var heard []string
+		for _, name := range s.names {
+			if by := t.claim(s, name, l); by == nil {
+				heard = append(heard, name)
+			} else {
+				has := " has it"
+				if strings.HasPrefix(name, ".") {
+					has = " has a part of it"
 				}
-				heard = heard || first[key] == s
+				r.findings.add(source.Finding{
+					Fidelity: source.Dropped, Place: s.Place, Field: "server_name", Value: name,
+					Message: "nginx ignores this name, since the server at " + by.Place.String() + has + " on the same address: conflicting server name",
+				})
 			}
-			return !heard
-		})
-		for _, name := range lost {
-			r.findings.add(source.Finding{
-				Fidelity: source.Dropped, Place: s.Place, Field: "server_name", Value: name,
-				Message: "nginx ignores this name, since the server at " + first[[2]string{name, s.addresses[0]}].Place.String() + " has it on the same address: conflicting server name",
-			})
 		}
+		s.names = heard
+		s.expand()
+	}
+}
+
+// taken are the servers that have a name on an address.
+type taken map[[2]string]*server // :: address and name
+
+// claim takes a name on the addresses of a server. If none of them is left, it returns who has it.
+func (t taken) claim(s *server, name string, l listening) (by *server) {
+	isFree := name == "" // it is the default's
+	for _, address := range s.addresses {
+		// A server that is alone on its address gets every request.
+		if owner := t.claimAt(address, s, name); owner == nil || len(l[address]) == 1 {
+			isFree = true
+		} else {
+			by = owner
+		}
+	}
+	if isFree {
+		return nil
+	}
+	return by
+}
+
+// claimAt does what ngx_hash_add_key does: ".a" is the name "a" and a star, and if only the star
+// is taken, nobody gets the name.
+func (t taken) claimAt(address string, s *server, name string) (owner *server) {
+	bare := strings.TrimPrefix(strings.TrimPrefix(name, "*"), ".")
+	var keys []string
+	if !strings.HasPrefix(name, "*.") {
+		keys = append(keys, bare)
+	}
+	if bare != name {
+		keys = append(keys, "*."+bare)
+	}
+	for _, key := range keys {
+		at := [2]string{address, key}
+		if t[at] != nil {
+			return t[at]
+		}
+		t[at] = s
+	}
+	return nil
+}
+
+// expand writes names as policies have them.
+func (s *server) expand() {
+	var names []string
+	for _, name := range s.names {
+		if strings.HasPrefix(name, ".") {
+			names = append(names, name[1:])
+			name = "*" + name
+		}
+		names = append(names, name)
+	}
+	s.names = names
+	s.hosts = s.names
+	if slices.Contains(s.names, "") {
+		s.hosts = nil
 	}
 }
 
@@ -199,14 +300,15 @@ func (s *server) answers() string {
 // first tells of the server that answers for every other host as well: the first one, if
 // none is the default_server.
 func (r *reader) first(servers []*server) {
-	if len(r.routes) == 0 || !slices.Equal(r.routes[0].Hosts, servers[0].hosts) || len(servers[0].told) > 0 {
+	i := slices.IndexFunc(r.routes, func(route source.Route) bool { return route.CORS != nil })
+	if i < 0 || !slices.Equal(r.routes[i].Hosts, servers[0].hosts) || len(servers[0].told) > 0 {
 		return
 	}
 	if slices.ContainsFunc(servers, func(s *server) bool { return len(s.hosts) == 0 }) {
 		return
 	}
 	names := all(servers[0].block, "server_name")[0]
-	r.routes[0].Findings = append(r.routes[0].Findings, source.Finding{
+	r.routes[i].Findings = append(r.routes[i].Findings, source.Finding{
 		Fidelity: source.Narrowed, Place: names.Place, Field: "server_name", Value: strings.Join(names.args, " "),
 		Message: "nginx answers requests for any other host with its first server, too; the policy has only this server's names",
 	})
@@ -215,15 +317,20 @@ func (r *reader) first(servers []*server) {
 // settle adds the servers that have nothing about CORS, if a policy for every host or for
 // a name with a star would have their requests.
 func (r *reader) settle() {
-	wide := slices.ContainsFunc(r.routes, func(route source.Route) bool {
-		return route.CORS != nil && (len(route.Hosts) == 0 || slices.ContainsFunc(route.Hosts, func(h string) bool { return strings.HasPrefix(h, "*") }))
-	})
-	if !wide {
-		return
+	every, wide := false, false
+	for _, route := range r.routes {
+		if route.CORS != nil {
+			every = every || len(route.Hosts) == 0
+			wide = wide || slices.ContainsFunc(route.Hosts, func(h string) bool { return strings.HasPrefix(h, "*") })
+		}
 	}
 	for _, silent := range r.silent {
+		if every { // else no policy is for the names that are left out
+			r.findings.list = append(r.findings.list, silent.Findings...)
+		}
+		silent.Findings = nil
 		taken := slices.ContainsFunc(r.routes, func(route source.Route) bool { return slices.Equal(route.Hosts, silent.Hosts) })
-		if len(silent.Hosts) > 0 && !taken {
+		if (every || wide) && len(silent.Hosts) > 0 && !taken {
 			r.routes = append(r.routes, silent)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,8 @@ type loader struct {
 	again    map[string]bool   // names of files that have another one
 	files    map[string][]*directive
 	home     map[string]string // of a file that the user gave: the folder that its includes are relative to
+	folders  map[string]string // of a file that the user gave: the folder that was named, if one was
+	dumps    map[string]bool   // files that the user gave: what nginx -T prints
 	included map[string]bool
 	count    int
 	findings []source.Finding
@@ -32,6 +35,7 @@ type loader struct {
 func newLoader() *loader {
 	return &loader{
 		files: map[string][]*directive{}, home: map[string]string{}, included: map[string]bool{},
+		folders: map[string]string{}, dumps: map[string]bool{},
 		texts: map[string]string{}, again: map[string]bool{},
 	}
 }
@@ -97,7 +101,7 @@ func (l *loader) roots() (names []string) {
 		if isMain || !slices.ContainsFunc(folders, func(dir string) bool { return dir == "." || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/") }) {
 			return false
 		}
-		if !read[l.texts[name]] { // else it is read by another name, as sites-enabled has it
+		if !read[l.texts[name]] && l.mentions(name, map[string]bool{}) { // else it is read by another name, as sites-enabled has it
 			left = append(left, name)
 		}
 		return true
@@ -110,6 +114,21 @@ func (l *loader) roots() (names []string) {
 		})
 	}
 	return names
+}
+
+// aboutCORS finds words of CORS.
+var aboutCORS = regexp.MustCompile(`(?i)access-control-|http_origin|cors`)
+
+// mentions reports whether a file, or one that it includes, has a word of CORS.
+func (l *loader) mentions(name string, seen map[string]bool) (yes bool) {
+	if seen[name] || aboutCORS.MatchString(l.texts[name]) {
+		return !seen[name]
+	}
+	seen[name] = true
+	walk(l.files[name], func(d *directive) {
+		yes = yes || slices.ContainsFunc(l.named(d), func(named string) bool { return l.mentions(named, seen) })
+	})
+	return yes
 }
 
 // maxNames is how many files a finding names.
@@ -159,7 +178,11 @@ var begins = regexp.MustCompile(`(?m)^# configuration file (.+):\r?$`)
 func (l *loader) add(f source.File) error {
 	name, from := path.Clean(f.Path), 0
 	l.home[f.Path] = path.Dir(name)
+	if f.Folder != "" {
+		l.folders[f.Path] = path.Clean(f.Folder)
+	}
 	parts := begins.FindAllSubmatchIndex(f.Text, -1)
+	l.dumps[f.Path] = len(parts) > 0
 	for i, p := range append(parts, nil) {
 		to := len(f.Text)
 		if i < len(parts) {
@@ -211,8 +234,9 @@ func (l *loader) named(d *directive) []string {
 			}
 		}
 		_, rest, more := strings.Cut(pattern, "/")
-		// A pattern without a folder would find what is not meant.
-		if !path.IsAbs(d.arg(0)) || !more || !strings.Contains(rest, "/") && strings.ContainsAny(rest, "*?[") {
+		first, _, _ := strings.Cut(rest, "/")
+		// A pattern without the name of a folder would find what is not meant.
+		if !path.IsAbs(d.arg(0)) || !more || strings.ContainsAny(first, "*?[") {
 			return nil
 		}
 		pattern = rest
@@ -231,6 +255,55 @@ func (l *loader) glob(pattern string) (found []string) {
 
 // foreign are files that come with nginx and have nothing about CORS.
 var foreign = []string{"mime.types", "fastcgi_params", "fastcgi.conf", "uwsgi_params", "scgi_params", "proxy_params", "koi-utf", "koi-win", "win-utf"}
+
+// isForeign reports whether an include is of a file that comes with nginx, or of those that
+// distributions have for modules.
+func isForeign(pattern string) bool {
+	return slices.Contains(foreign, path.Base(pattern)) || strings.Contains(pattern, "modules-enabled") || strings.HasSuffix(pattern, "/modules/*.conf")
+}
+
+// prefixes are the folders of nginx.conf, as nginx is built and packaged.
+var prefixes = []string{"/etc/nginx", "/usr/local/nginx/conf", "/usr/local/etc/nginx", "/opt/homebrew/etc/nginx", "/usr/local/openresty/nginx/conf"}
+
+// findsNone reports whether nginx, too, finds no file for an include with a star, and takes it for
+// nothing: the input has all that nginx reads, or the whole folder that nginx looks in.
+func (l *loader) findsNone(d *directive) bool {
+	if !strings.ContainsAny(d.arg(0), "*?[") {
+		return false
+	}
+	if l.dumps[d.File] {
+		return true
+	}
+	prefix, found := l.prefix(d.File)
+	if !found {
+		return false
+	}
+	dir := path.Dir(path.Clean(d.arg(0)))
+	switch {
+	case !path.IsAbs(d.arg(0)):
+		return isBelow(path.Join(prefix, dir), l.folders[d.File])
+	case path.IsAbs(prefix):
+		return isBelow(dir, l.folders[d.File])
+	}
+	return slices.ContainsFunc(prefixes, func(usual string) bool { return isBelow(dir, usual) })
+}
+
+// prefix is the folder of the nginx.conf that a file belongs to, if the folder that the user named
+// has it.
+func (l *loader) prefix(file string) (dir string, found bool) {
+	for dir = path.Dir(path.Clean(file)); l.folders[file] != "" && isBelow(dir, l.folders[file]); dir = path.Dir(dir) {
+		if _, found = l.files[path.Join(dir, "nginx.conf")]; found || dir == path.Dir(dir) {
+			return dir, found
+		}
+	}
+	return "", false
+}
+
+// isBelow reports whether a path is a folder, or below it.
+func isBelow(name, folder string) bool {
+	rest, err := filepath.Rel(folder, name)
+	return err == nil && filepath.IsLocal(rest)
+}
 
 func (l *loader) expand(list []*directive, depth int) ([]*directive, error) {
 	var out []*directive
@@ -251,7 +324,7 @@ func (l *loader) expand(list []*directive, depth int) ([]*directive, error) {
 			return nil, fmt.Errorf("%s: the files include each other more than %d deep", d.Place, maxInclude)
 		}
 		names := l.named(d)
-		if names == nil && !slices.Contains(foreign, path.Base(d.arg(0))) && !strings.Contains(d.arg(0), "modules-enabled") {
+		if names == nil && !isForeign(d.arg(0)) && !l.findsNone(d) {
 			l.findings = append(l.findings, source.Finding{
 				Fidelity: source.Decide, Place: d.Place, Field: "include", Value: d.arg(0),
 				Message: "the included file is not in the input, so what it says about CORS is not known",

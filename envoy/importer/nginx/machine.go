@@ -18,6 +18,7 @@ type condition struct {
 	regex prove.Regex // over the origin, if about is varOrigin
 	about string      // the variable that it is about; empty: something else
 	field string      // the directive that asks; empty: an if
+	lack  string      // the header of the request that is not there if it holds; empty: none that is known
 }
 
 func (c condition) key() string {
@@ -100,7 +101,11 @@ func (m *machine) variable(name string) value {
 	if d := m.conf.maps[name]; d != nil && m.depth < maxMapping {
 		m.depth++
 		defer func() { m.depth-- }()
-		return m.lookUp(d)
+		v := m.lookUp(d)
+		if !d.isVolatile {
+			m.vars[name] = v // nginx keeps it for the whole request
+		}
+		return v
 	}
 	if v, ok := m.captures[name]; ok {
 		return v
@@ -121,6 +126,9 @@ func (m *machine) variable(name string) value {
 			return literal(m.uri.begin)
 		}
 	default:
+		if m.preflight && headerOf(name) != "" {
+			return nil
+		}
 		if m.conf.set[name] { // nginx takes a variable that is not yet set for empty
 			return nil
 		}
@@ -137,11 +145,13 @@ type mapping struct {
 	order          []string              // of texts
 	stars, regexes []*directive
 	byDefault      value
+	isVolatile     bool // it is looked up each time
 }
 
 func newMapping(d *directive) *mapping {
 	m := &mapping{directive: d, source: split(d.arg(0)), texts: map[string]*directive{}}
 	hostnames := len(all(d.block, "hostnames")) > 0
+	m.isVolatile = slices.ContainsFunc(all(d.block, "volatile"), func(e *directive) bool { return len(e.args) == 0 })
 	for _, e := range d.block {
 		switch {
 		case e.name == "default":
@@ -235,7 +245,11 @@ func (m *machine) equal(v, w value, fold bool, at source.Place) bool {
 	case isText && text == "" && knownFull(v), isText && v.isPath() && !m.uri.mayBe(text):
 		return false
 	}
-	return m.choose(condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}})
+	c := condition{Text: source.Text{Place: at, Text: v.String() + " = " + w.String()}}
+	if isText && text == "" && len(v) == 1 {
+		c.lack = headerOf(v[0].name)
+	}
+	return m.choose(c)
 }
 
 // knownFull reports whether v has text in any case.

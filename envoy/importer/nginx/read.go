@@ -104,16 +104,15 @@ func fragment(list []*directive) []*directive {
 
 func (r *reader) servers(outer *scope, list []*directive) {
 	var servers []*server
+	l := listen(list)
 	for _, d := range list {
-		if s := r.server(outer, d); s != nil {
+		if s := r.server(outer, d, l); s != nil {
 			servers = append(servers, s)
 		}
 	}
-	r.share(servers)
+	r.share(servers, l)
 	for _, s := range servers {
-		if len(s.names) > 0 {
-			r.add(s)
-		}
+		r.add(s)
 	}
 	if len(servers) > 0 && servers[0].directive == list[0] {
 		r.first(servers)

@@ -85,12 +85,17 @@ func (m *machine) enter(l *location) {
 		clear(m.captures) // of which the regex may set any
 	}
 	m.scope, m.moved = l.scope, false
-	m.exec(l.scope)
+	if except := l.except(m.method); except != nil {
+		m.scope = except
+	} else {
+		m.exec(l.scope)
+	}
 	switch {
 	case m.stopped != nil:
 		m.errorPage()
 	case m.moved:
 		m.enter(m.lookUpLocation())
+	case m.refuses():
 	default:
 		m.serve(l)
 	}

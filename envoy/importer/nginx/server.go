@@ -12,16 +12,16 @@ import (
 type server struct {
 	*directive
 	hosts     []string // as policies have them; none: every host
-	names     []string // the same, with "" for every host
+	names     []string // the same, with "" for every host; as they are written until they are shared
 	told      []source.Finding
 	locations []*location // that requests may come to
 	addresses []string    // that it listens on
 }
 
 // server reads one server block. If policies can have none of its hosts, it returns nil.
-func (r *reader) server(outer *scope, d *directive) *server {
+func (r *reader) server(outer *scope, d *directive, l listening) *server {
 	s := &server{directive: d, addresses: addressesOf(d)}
-	s.hosts, s.names, s.told = hostsOf(d)
+	s.names, s.told = l.hostsOf(d)
 	if len(s.names) == 0 {
 		r.findings.list = append(r.findings.list, s.told...)
 		walk(d.block, func(d *directive) { r.conf.sent[d] = true }) // it is told already
@@ -32,7 +32,7 @@ func (r *reader) server(outer *scope, d *directive) *server {
 		r.conf.seen, r.conf.isSeen = nil, map[[2]string]bool{}
 		told := findings{}
 		asked := site{conf: r.conf, server: root, location: l, findings: &told}
-		l.route = source.Route{Place: l.Place, Name: l.name(s.hosts)}
+		l.route = source.Route{Place: l.Place, Name: l.name(s.names)}
 		if !l.isPrefix() || l.path != "/" {
 			l.route.Paths = []source.Path{l.routePath()}
 		}
@@ -95,7 +95,11 @@ func (r *reader) add(s *server) {
 	}
 	if !slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil || len(l.route.Findings) > 0 }) {
 		first := s.locations[0].route
-		r.silent = append(r.silent, source.Route{Place: first.Place, Name: first.Name, Hosts: s.hosts})
+		r.silent = append(r.silent, source.Route{Place: first.Place, Name: first.Name, Hosts: s.hosts, Findings: s.told})
+		return
+	}
+	if len(s.names) == 0 {
+		r.findings.list = append(r.findings.list, s.told...)
 		return
 	}
 	told := s.told
@@ -110,10 +114,10 @@ func (r *reader) add(s *server) {
 }
 
 // name is what a policy for the location may be called.
-func (l *location) name(hosts []string) string {
+func (l *location) name(names []string) string {
 	name := ""
-	if len(hosts) > 0 {
-		name = strings.TrimPrefix(hosts[0], "*.")
+	if !slices.Contains(names, "") {
+		name = strings.TrimLeft(names[0], "*.")
 	}
 	if l.path == "/" {
 		return name

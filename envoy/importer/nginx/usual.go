@@ -33,10 +33,16 @@ func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
 		isEnded := ended(no, yes)
 		if isEnded {
 			paths = no
-			s.findings.add(source.Finding{
+			f := source.Finding{
 				Fidelity: source.Differs, Place: c.Place, Field: c.directive(), Value: c.Text.Text,
 				Message: endedMessage(yes[0].answer),
-			})
+			}
+			if c.lack != "" && yes[0].answer.verdict == denied && !slices.ContainsFunc(no, func(p way) bool { return p.answer.sends(c.lack) }) {
+				f.Fidelity = source.Widened
+				f.Message = fmt.Sprintf("if this holds, nginx answers with %d by itself, without the CORS headers, and no page that may read can make a browser send %s: none reads anything today; corsgate adds the headers to every answer", yes[0].answer.status, c.lack)
+				f.Hint = "leave the policy out if no page is meant to read"
+			}
+			s.findings.add(f)
 		}
 		return isEnded
 	})

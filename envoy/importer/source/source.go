@@ -38,6 +38,9 @@ type File struct {
 	Text []byte
 	// Again says that the input has the same file by another name, too: it is a link.
 	Again bool
+	// Folder is the folder that the user named and that has the file. If it is empty, the user named
+	// the file.
+	Folder string
 	// Outside is where a link leads that leaves its folder. It has no text then.
 	Outside string
 }
