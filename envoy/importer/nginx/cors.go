@@ -33,7 +33,7 @@ func (s *site) cors() *source.CORS {
 	}
 	s.isLocal = len(s.conf.seen)+len(regexes(paths)) == 0 && !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.key() != "" || p.answer.preflights })
 	every := paths
-	paths, ok := s.usual(paths, "nothing is imported")
+	paths, ok := s.usual(paths, "nothing is imported for "+s.location.what())
 	if !ok {
 		s.refusesToo(s.refused(every, nil))
 		return nil
