@@ -125,7 +125,7 @@ func excusesRefusal(r importer.Result, page importertest.Page, nginxRefuses bool
 			return true
 		}
 		if nginxRefuses {
-			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen") || f.Field == "return" && f.Value == "403"
+			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen" || f.Field == "server_name") || f.Field == "return" && f.Value == "403"
 		}
 		return f.Fidelity == source.Decide || f.Fidelity == source.Narrowed
 	})
