@@ -31,9 +31,9 @@ func (s *site) cors() *source.CORS {
 		s.tooMany()
 		return nil
 	}
-	s.isLocal = len(s.conf.seen)+len(regexes(paths)) == 0 && !slices.ContainsFunc(paths, func(p way) bool { return !p.answer.ended || p.answer.key() != "" || p.answer.preflights })
+	s.isLocal = s.answersAll(paths)
 	every := paths
-	paths, ok := s.usual(paths, "nothing is imported")
+	paths, ok := s.usual(paths, "nothing is imported for "+s.location.what())
 	if !ok {
 		s.refusesToo(s.refused(every, nil))
 		return nil
@@ -47,9 +47,7 @@ func (s *site) cors() *source.CORS {
 	refused := s.refused(paths, literals)
 	found := s.entries(paths, literals)
 	if len(found) == 0 {
-		s.early(paths)
-		s.onlyRefuses(refused)
-		s.never()
+		s.nobody(paths, refused)
 		return nil
 	}
 	c := s.make(found, paths)
@@ -57,6 +55,20 @@ func (s *site) cors() *source.CORS {
 	refused.some = refused.some || !slices.ContainsFunc(found, func(e entry) bool { return !e.isUnsent })
 	c.Denied = s.denied(refused)
 	return c
+}
+
+// answersAll reports whether nginx answers each request by itself, with nothing about CORS.
+func (s *site) answersAll(paths []way) bool {
+	return len(s.conf.seen)+len(regexes(paths)) == 0 && !slices.ContainsFunc(paths, func(p way) bool {
+		return !p.answer.ended || p.answer.key() != "" || p.answer.preflights
+	})
+}
+
+// nobody tells of a location that allows no origin.
+func (s *site) nobody(paths []way, refused refusal) {
+	s.early(paths)
+	s.onlyRefuses(refused)
+	s.never()
 }
 
 // entries are the origins that are allowed.

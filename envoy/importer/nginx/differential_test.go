@@ -92,7 +92,7 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
 		case is && !was:
-			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && f.Field == "listen" || isOther(f, page, ask)
+			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && (f.Field == "listen" || f.Field == "server_name") || isOther(f, page, ask)
 		default:
 			return f.Fidelity == source.Narrowed || decide
 		}
@@ -125,7 +125,7 @@ func excusesRefusal(r importer.Result, page importertest.Page, nginxRefuses bool
 			return true
 		}
 		if nginxRefuses {
-			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen") || f.Field == "return" && f.Value == "403"
+			return f.Fidelity == source.Decide && (f.Field == "deniedRequests" || f.Field == "listen" || f.Field == "server_name") || f.Field == "return" && f.Value == "403"
 		}
 		return f.Fidelity == source.Decide || f.Fidelity == source.Narrowed
 	})
@@ -167,6 +167,9 @@ func (r random) http() string {
 	if r.IntN(2) == 0 {
 		servers.WriteString(r.server(1, "b.test", "LISTEN;\n  listen OTHER", &maps))
 	}
+	if r.IntN(3) == 0 { // names that another server has, or a part of them
+		servers.WriteString(r.server(3, pick(r, "_", ".b.test", "*.b.test", "b.test x.b.test", "~^x"), "LISTEN;\n  listen OTHER", &maps))
+	}
 	return maps.String() + servers.String()
 }
 
@@ -195,9 +198,15 @@ func (r random) server(i int, name, listen string, maps *strings.Builder) string
 
 // location writes what a location does with requests of other origins, and says about CORS.
 func (r random) location(id string, maps *strings.Builder) string {
-	b := r.may(15, fmt.Sprintf("    if ($http_origin !~%s \"%s\") {\n      return 403;\n    }\n", r.may(50, "*"), pick(r, regexes...))) + r.cors(id, maps)
-	return b + r.may(15, "    if ("+pick(r, "$http_cookie ~ admin", "$arg_x = 1", "$request_uri ~ deep", "$uri ~ ^/api/deep", "$uri = /api")+") {\n      "+
+	b := r.may(10, "    auth_basic x;\n    auth_basic_user_file ROOT/index.html;\n") + r.may(10, "    limit_except "+pick(r, "GET", "GET POST", "PUT OPTIONS")+" {\n      "+pick(r, "auth_basic x;\n      auth_basic_user_file ROOT/index.html", "allow all")+";\n    }\n")
+	b += r.may(5, "    "+pick(r, "allow all", "allow unix:", "deny 10.0.0.0/8")+";\n")
+	return b + r.refuses() + r.cors(id, maps) + r.may(15, "    if ("+pick(r, "$http_cookie ~ admin", "$arg_x = 1", "$request_uri ~ deep", "$uri ~ ^/api/deep", "$uri = /api")+") {\n      "+
 		pick(r, "add_header X-More 1", "set $cors"+id+` ""`, "return 404", "rewrite ^ /api last", "set $cors"+id+` "*"`)+";\n    }\n")
+}
+
+// refuses writes what refuses requests of other origins.
+func (r random) refuses() string {
+	return r.may(15, fmt.Sprintf("    if ($http_origin !~%s \"%s\") {\n      return 403;\n    }\n", r.may(50, "*"), pick(r, regexes...)))
 }
 
 // content writes where a location's answers come from, and what is within it.
@@ -335,7 +344,7 @@ var paths = []string{
 }
 
 func (r random) page() importertest.Page {
-	p := importertest.Page{Host: pick(r, "a.test", "a.test", "b.test", "x.more0.test", "more0.test"), Path: pick(r, paths...)}
+	p := importertest.Page{Host: pick(r, "a.test", "a.test", "b.test", "x.more0.test", "more0.test", "x.b.test", "other.test"), Path: pick(r, paths...)}
 	p.Origin, p.Target = pick(r, origins...), "http://"+p.Host
 	p.Method = pick(r, "GET", "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH")
 	p.Credentials = pick(r, browser.Omit, browser.Include)

@@ -35,6 +35,8 @@ func (l listening) hostsOf(d *directive) (names []string, told []source.Finding)
 				tell(at, source.Decide, name, "nginx takes this for a name as it is written: it is left out", "if it is a template, fill it in first, as in 'envsubst < FILE | corsgate import -'")
 			case strings.Contains(name, "/"):
 				tell(at, source.Decide, name, "this is not a host's name: it is left out", "")
+			case !isHostname(lower):
+				tell(at, source.Decide, name, "nginx does not start with this: a star is the first part of a name, or its last one: it is left out", "")
 			default:
 				names = append(names, lower)
 			}

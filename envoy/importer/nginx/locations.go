@@ -67,6 +67,14 @@ func (l *location) isRegex() bool  { return strings.HasPrefix(l.modifier, "~") }
 func (l *location) isExact() bool  { return l.modifier == "=" }
 func (l *location) isPrefix() bool { return !l.isNamed() && !l.isRegex() && !l.isExact() }
 
+// what names the location in a message.
+func (l *location) what() string {
+	if l.parent != nil && l.directive == l.parent.directive {
+		return "paths that no location is for"
+	}
+	return "this location"
+}
+
 // uri is what the paths of the location's requests have in common.
 func (l *location) uri() uri {
 	switch {

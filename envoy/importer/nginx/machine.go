@@ -144,6 +144,7 @@ type mapping struct {
 	texts          map[string]*directive // by their lower case
 	order          []string              // of texts
 	stars, regexes []*directive
+	refused        []*directive // names that nginx does not start with
 	byDefault      value
 	isVolatile     bool // it is looked up each time
 }
@@ -159,6 +160,8 @@ func newMapping(d *directive) *mapping {
 		case (e.name == "hostnames" || e.name == "volatile") && len(e.args) == 0:
 		case strings.HasPrefix(e.name, "~"):
 			m.regexes = append(m.regexes, e)
+		case hostnames && !isHostname(e.name):
+			m.refused = append(m.refused, e)
 		case hostnames && isStarred(e.name):
 			m.stars = append(m.stars, e)
 		default:
@@ -210,6 +213,15 @@ func (m *machine) result(e *directive) value { return m.eval(split(e.arg(0)).fro
 
 func isStarred(name string) bool {
 	return strings.HasPrefix(name, "*.") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".*")
+}
+
+// isHostname reports whether a name has its star where nginx knows one (ngx_hash_add_key).
+func isHostname(name string) bool {
+	bare := strings.TrimPrefix(name, "*.")
+	if bare == name {
+		bare = strings.TrimSuffix(name, ".*")
+	}
+	return !strings.Contains(bare, "*") && !strings.Contains(name, "..")
 }
 
 // starred is the regex of a name with a star (ngx_hash_add_key).

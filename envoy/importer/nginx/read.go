@@ -50,6 +50,7 @@ func newReader(root []*directive, c chooser, b *budget) *reader {
 			m := newMapping(d)
 			r.conf.maps[strings.ToLower(strings.TrimPrefix(d.arg(1), "$"))] = m
 			r.conf.every = append(r.conf.every, m)
+			r.refused(m)
 		case "set":
 			r.conf.set[strings.ToLower(strings.TrimPrefix(d.arg(0), "$"))] = true
 		}

@@ -43,6 +43,17 @@ func (r *reader) unread(d *directive) {
 	}
 }
 
+// refused tells of names in a map that nginx does not start with.
+func (r *reader) refused(m *mapping) {
+	for _, e := range m.refused {
+		r.findings.add(source.Finding{
+			Fidelity: source.Decide, Place: e.Place, Field: "map", Value: e.name,
+			Message: "nginx does not start with this: in a map with hostnames, a star is the first part of a name, or its last one: it is left out",
+			Hint:    "write a regex, as in ~^https://[^.]+\\.example\\.com$, or list the origins",
+		})
+	}
+}
+
 func headerName(d *directive) string {
 	name := d.arg(0)
 	if d.name == "more_set_headers" {

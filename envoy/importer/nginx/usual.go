@@ -11,7 +11,7 @@ import (
 // tooMany tells of a location that is not followed to the end.
 func (s *site) tooMany() {
 	f := source.Finding{
-		Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported", maxPaths),
+		Fidelity: source.Decide, Place: s.place(), Message: fmt.Sprintf("more than %d combinations of conditions decide about CORS: nothing is imported for %s", maxPaths, s.location.what()),
 		Hint: "write the origins into one map of $http_origin",
 	}
 	switch {
