@@ -28,7 +28,7 @@ var (
 func trips() int {
 	number := 4
 	if os.Getenv("CORSGATE_TEST") == "full" {
-		number = 25
+		number = 12
 	}
 	return cmp.Or(*tripsSet, number)
 }
