@@ -11,7 +11,7 @@ import (
 
 // fuzzTime is how long each target is fed. By default it is a number of inputs,
 // for the end of a time may come as an error on a busy machine.
-var fuzzTime = flag.String("fuzz-time", "50000x", "how long TestFuzz feeds each fuzz target, as go test's -fuzztime")
+var fuzzTime = flag.String("fuzz-time", "20000x", "how long TestFuzz feeds each fuzz target, as go test's -fuzztime")
 
 // TestFuzz feeds what is made up to each fuzz target of the repository, one
 // after the other, as go test does for one alone.
