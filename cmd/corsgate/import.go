@@ -176,22 +176,31 @@ func (f *importFlags) read(paths []string, stdin io.Reader) ([]source.Config, er
 
 // free reports whether all files can be written that the flags ask for: all of them, or none.
 func (f *importFlags) free() error {
-	for _, name := range []string{inFolder(f.out), inFolder(f.cases), f.report} {
-		if name == "" || f.force {
-			continue
-		}
-		if _, err := os.Lstat(name); err == nil {
-			return &fault{err: fmt.Errorf("%s is there already", printable.Name(name)), code: exitUsage, hints: []string{"name another folder or file, or overwrite it with --force"}}
+	for _, o := range f.outputs() {
+		if _, err := os.Lstat(o.name); err == nil && !f.force {
+			return &fault{err: fmt.Errorf("%s is there already", printable.Name(o.name)), code: exitUsage, hints: []string{"name another folder or file, or overwrite it with --force"}}
 		}
 	}
 	return nil
 }
 
-func inFolder(folder string) string {
-	if folder == "" {
-		return ""
+// importedFile is a file that the flags ask for.
+type importedFile struct {
+	name string
+	text func(importer.Result) []byte
+}
+
+func (f *importFlags) outputs() (all []importedFile) {
+	if f.out != "" {
+		all = append(all, importedFile{filepath.Join(f.out, importedName), importer.Result.Text})
 	}
-	return filepath.Join(folder, importedName)
+	if f.cases != "" {
+		all = append(all, importedFile{filepath.Join(f.cases, importedName), importer.Result.Cases})
+	}
+	if f.report != "" {
+		all = append(all, importedFile{f.report, func(r importer.Result) []byte { return []byte(r.Report() + r.Summary() + "\n") }})
+	}
+	return all
 }
 
 // unreadable is for an input that cannot be read: 1 is for one that was.
@@ -201,24 +210,11 @@ func unreadable(err error, hints ...string) error {
 
 // write writes the files that the flags ask for, and returns their names.
 func (f *importFlags) write(r importer.Result) (written []string, err error) {
-	for _, file := range []struct {
-		folder string
-		text   func() []byte
-	}{{f.out, r.Text}, {f.cases, r.Cases}} {
-		name := inFolder(file.folder)
-		if name == "" {
-			continue
-		}
-		if err := f.place(name, file.text()); err != nil {
+	for _, o := range f.outputs() {
+		if err := f.place(o.name, o.text(r)); err != nil {
 			return nil, err
 		}
-		written = append(written, name)
-	}
-	if f.report != "" {
-		if err := f.place(f.report, []byte(r.Report()+r.Summary()+"\n")); err != nil {
-			return nil, err
-		}
-		written = append(written, f.report)
+		written = append(written, o.name)
 	}
 	return written, nil
 }

@@ -91,12 +91,19 @@ func (c *chart) claimBeside() {
 	for _, h := range c.hosts {
 		for _, l := range c.byHost[h].lanes {
 			for _, p := range l.paths {
-				for _, text := range c.elsewhere(h, p).paths {
-					if p.Kind == source.StringPath && !strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
-						c.claim(h, path{Path: source.Path{Text: source.Text{Text: text}}})
-					}
+				if p.Kind == source.StringPath {
+					c.claimTexts(h, p)
 				}
 			}
+		}
+	}
+}
+
+func (c *chart) claimTexts(host string, p path) {
+	segments := strings.TrimRight(p.Text.Text, "/") + "/"
+	for _, text := range c.elsewhere(host, p).paths {
+		if !strings.HasPrefix(text, segments) {
+			c.claim(host, path{Path: source.Path{Text: source.Text{Text: text}}})
 		}
 	}
 }

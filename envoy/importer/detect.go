@@ -99,7 +99,7 @@ func Read(from string, files []source.File) ([]source.Config, error) {
 	return d.configs()
 }
 
-// isForeign reports whether a file is none that is understood, and is not about CORS.
+// isForeign reports whether a file cannot be read, and is not about CORS.
 func (d *detector) isForeign(f source.File) bool {
 	if d.from == nginxSystem || aboutCORS.Match(f.Text) {
 		return false

@@ -58,25 +58,26 @@ type regexTail struct {
 	except []string
 }
 
-// wholeTails are those of regexes that match the whole path, the longest first.
-var wholeTails = []regexTail{
-	{`(?:/|$)(.*)`, source.Segments, nil}, {`(?:/|$).*`, source.Segments, nil}, {`(/|$)(.*)`, source.Segments, nil}, {`(/|$).*`, source.Segments, nil},
-	{`(?:/.*)?`, source.Segments, nil}, {`(/.*)?`, source.Segments, nil}, {`(/(.*))?`, source.Segments, nil}, {`(/.*|$)`, source.Segments, nil}, {`(/.+)?`, source.Segments, []string{"/"}},
+// openTails may stand at the end of each regex, the longest first.
+var openTails = []regexTail{
+	{`(?:/|$)(.*)`, source.Segments, nil}, {`(?:/|$).*`, source.Segments, nil}, {`(/|$)(.*)`, source.Segments, nil}, {`(/|$).*`, source.Segments, nil}, {`(/.*|$)`, source.Segments, nil},
 	{`/?(.*)`, source.StringPath, nil}, {`/?.*`, source.StringPath, nil},
 	{`(.*)`, source.StringPath, nil}, {`.*`, source.StringPath, nil}, {`(.+)`, source.StringPath, []string{""}}, {`.+`, source.StringPath, []string{""}},
-	{``, source.ExactPath, nil},
 }
+
+// wholeTails are those of regexes that match the whole path.
+var wholeTails = slices.Concat(openTails, []regexTail{
+	{`(?:/.*)?`, source.Segments, nil}, {`(/.*)?`, source.Segments, nil}, {`(/(.*))?`, source.Segments, nil}, {`(/.+)?`, source.Segments, []string{"/"}},
+	{``, source.ExactPath, nil},
+})
 
 // searchTails are those of regexes that are searched for and have a "^" and no "$": any text
 // may follow.
-var searchTails = []regexTail{
-	{`(?:/|$)(.*)`, source.Segments, nil}, {`(?:/|$).*`, source.Segments, nil}, {`(/|$)(.*)`, source.Segments, nil}, {`(/|$).*`, source.Segments, nil}, {`(/.*|$)`, source.Segments, nil},
+var searchTails = slices.Concat(openTails, []regexTail{
 	{`(?:/|$)`, source.Segments, nil}, {`(/|$)`, source.Segments, nil},
 	{`(?:/.*)?`, source.StringPath, nil}, {`(/.*)?`, source.StringPath, nil}, {`(/(.*))?`, source.StringPath, nil}, {`(/.+)?`, source.StringPath, nil},
-	{`/?(.*)`, source.StringPath, nil}, {`/?.*`, source.StringPath, nil},
-	{`(.*)`, source.StringPath, nil}, {`.*`, source.StringPath, nil}, {`(.+)`, source.StringPath, []string{""}}, {`.+`, source.StringPath, []string{""}},
 	{`/?`, source.StringPath, nil}, {``, source.StringPath, nil},
-}
+})
 
 // dotted returns a path with what stands where p takes any character replaced.
 func (p path) dotted(text, by string) string {

@@ -40,30 +40,47 @@ func nextName(name string) string { return name + "-next" }
 // rehearse adds the policies of next that are not those of r, in shadow. So are those that are
 // the same, if another one in shadow would take their requests.
 func (r *Result) rehearse(next *Result) {
-	same := func(p policy.Spec) bool {
-		return slices.ContainsFunc(r.Policies, func(q policy.Spec) bool { return reflect.DeepEqual(p, q) })
+	was := map[string]policy.Spec{}
+	for _, p := range r.Policies {
+		was[p.Name] = p
 	}
-	var changed []policy.Spec
-	for _, p := range next.Policies {
-		if !same(p) && enforces(p) {
-			changed = append(changed, p)
+	same := func(p policy.Spec) bool { return reflect.DeepEqual(p, was[p.Name]) }
+	changed := map[scope]int{} // the first policy that changes, by where it decides
+	for i, p := range slices.Backward(next.Policies) {
+		if same(p) || !enforces(p) {
+			continue
+		}
+		for _, s := range scopesOf(p) {
+			changed[s] = i
 		}
 	}
-	enforced := slices.Clone(r.Policies)
 	for i, p := range next.Policies {
-		under := slices.IndexFunc(changed, func(q policy.Spec) bool { return isAbove(q, p) })
+		over, under := shadowAbove(changed, p)
 		switch {
-		case enforces(p) && (!same(p) || under >= 0):
+		case enforces(p) && (!same(p) || under):
 			p.Name, p.Mode = nextName(p.Name), policy.ModeShadow
 			r.Policies = append(r.Policies, p)
 			r.places = append(r.places, next.places[i])
 		case p.Mode != policy.ModeOff:
-		case !same(p) && slices.ContainsFunc(enforced, func(q policy.Spec) bool { return q.Name == p.Name && enforces(q) }):
+		case !same(p) && was[p.Name].Name != "" && enforces(was[p.Name]):
 			r.notRehearsed(p.Name, next.places[i], "it would be off, which a policy in shadow cannot be")
-		case under >= 0:
-			r.notRehearsed(p.Name, next.places[i], "a policy in shadow cannot be off: "+nextName(changed[under].Name)+" counts differences here that will not come")
+		case under:
+			r.notRehearsed(p.Name, next.places[i], "a policy in shadow cannot be off: "+nextName(next.Policies[over].Name)+" counts differences here that will not come")
 		}
 	}
+}
+
+// shadowAbove returns the first of the policies that change that would decide about requests of p
+// if p were not there.
+func shadowAbove(changed map[scope]int, p policy.Spec) (first int, found bool) {
+	for _, s := range scopesOf(p) {
+		for _, over := range above(s) {
+			if i, ok := changed[over]; ok && (!found || i < first) {
+				first, found = i, true
+			}
+		}
+	}
+	return first, found
 }
 
 func (r *Result) notRehearsed(name string, at source.Place, message string) {
@@ -71,14 +88,6 @@ func (r *Result) notRehearsed(name string, at source.Place, message string) {
 }
 
 func enforces(p policy.Spec) bool { return p.Mode == "" || p.Mode == policy.ModeEnforce }
-
-// isAbove reports whether q would decide about requests of p if p were not there.
-func isAbove(q, p policy.Spec) bool {
-	wide := scopesOf(q)
-	return slices.ContainsFunc(scopesOf(p), func(s scope) bool {
-		return slices.ContainsFunc(above(s), func(over scope) bool { return slices.Contains(wide, over) })
-	})
-}
 
 // scopesOf returns the hosts and paths of a policy.
 func scopesOf(p policy.Spec) (all []scope) {

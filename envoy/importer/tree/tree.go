@@ -211,20 +211,15 @@ type Field struct {
 	Node
 }
 
-// Fields returns the fields of a mapping, in their order; of two with the same name the first.
+// Fields returns the fields of a mapping, in their order.
 func (n Node) Fields() []Field {
 	if !n.IsMapping() {
 		return nil
 	}
 	at := n.target()
 	var fields []Field
-	seen := map[string]bool{}
 	for i := 0; i+1 < len(at.Content); i += 2 {
 		key, value := at.Content[i], at.Content[i+1]
-		if seen[key.Value] {
-			continue
-		}
-		seen[key.Value] = true
 		fields = append(fields, Field{
 			Key:  source.Text{Place: source.Place{File: n.file, Line: key.Line, Column: key.Column}, Text: key.Value},
 			Node: Node{file: n.file, path: join(n.path, key.Value), node: value},
