@@ -21,6 +21,7 @@ type host struct {
 	routes    []tree.Node // empty: one for all requests
 	scopes    []scope
 	entries   []entry
+	answer    string // see answers
 }
 
 // matcher is the tree that chooses one of its routes; if there is one, routes have to be empty.

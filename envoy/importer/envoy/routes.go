@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 	"github.com/corsgate/corsgate/policy"
@@ -305,7 +306,7 @@ func Closing(routes []source.Route, all source.Route) []source.Route {
 		closed := slices.ContainsFunc(routes, func(r source.Route) bool {
 			return len(r.Paths)+len(r.Conditions) == 0 && slices.Contains(r.Hosts, host)
 		})
-		if !closed && slices.ContainsFunc(routes, func(r source.Route) bool { return isBroader(r.Hosts, host) }) {
+		if !closed && slices.ContainsFunc(routes, func(r source.Route) bool { return fields.Cover(r.Hosts, host) }) {
 			open = append(open, host)
 		}
 	}
@@ -314,14 +315,6 @@ func Closing(routes []source.Route, all source.Route) []source.Route {
 	}
 	all.Hosts = open
 	return []source.Route{all}
-}
-
-// isBroader reports whether hosts cover host, but not by its own name.
-func isBroader(hosts []string, host string) bool {
-	return len(hosts) == 0 || slices.ContainsFunc(hosts, func(h string) bool {
-		below, wild := strings.CutPrefix(h, "*")
-		return wild && h != host && strings.HasSuffix(host, below)
-	})
 }
 
 // fold makes one route of entries that follow each other and get the same answer.

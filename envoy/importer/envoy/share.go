@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
@@ -33,8 +34,10 @@ func (r *reader) tellWider(hosts []*host) {
 		if h.allowing() == nil || h.config == 0 {
 			continue
 		}
-		other := slices.IndexFunc(hosts, func(o *host) bool { return o.config != 0 && o.config != h.config && o.takesMoreThan(h) })
-		if other >= 0 && !answerAlike(h, hosts[other]) {
+		other := slices.IndexFunc(hosts, func(o *host) bool {
+			return o.config != 0 && o.config != h.config && o.takesMoreThan(h) && !answerAlike(h, o)
+		})
+		if other >= 0 {
 			r.Findings = append(r.Findings, h.Finding(source.Decide, "the virtual host at "+hosts[other].Place().String()+
 				" takes the same requests in another listener or scope, and answers otherwise: policies know none of these, and this one decides there, too", ""))
 		}
@@ -44,14 +47,16 @@ func (r *reader) tellWider(hosts []*host) {
 // takesMoreThan reports whether h forwards requests for more hosts, a host of the other one among
 // them.
 func (h *host) takesMoreThan(other *host) bool {
-	if !slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local }) {
-		return false
-	}
-	return slices.ContainsFunc(other.scopes, func(s scope) bool {
+	return h.forwards() && slices.ContainsFunc(other.scopes, func(s scope) bool {
 		return slices.ContainsFunc(s.hosts, func(name string) bool {
-			return !h.names[name] && slices.ContainsFunc(h.scopes, func(wide scope) bool { return wide.every() || wide.condition == nil && isBroader(wide.hosts, name) })
+			return !h.names[name] && slices.ContainsFunc(h.scopes, func(wide scope) bool { return wide.every() || wide.condition == nil && fields.Cover(wide.hosts, name) })
 		})
 	})
+}
+
+// forwards reports whether some of h's requests go to the upstream.
+func (h *host) forwards() bool {
+	return slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local })
 }
 
 // allowing are the first of the entries that allow something.
@@ -71,8 +76,7 @@ func (r *reader) isTaken(name string, h *host) bool {
 		r.owners[name] = h
 		return false
 	}
-	forwards := slices.ContainsFunc(h.entries, func(e entry) bool { return !e.local })
-	if owner.allowing() != nil && forwards && !answerAlike(owner, h) {
+	if owner.allowing() != nil && h.forwards() && !answerAlike(owner, h) {
 		f := h.Finding(source.Decide, "the virtual host at "+owner.Place().String()+" has the same host, on another port, listener or scope: that one is read, since policies know none of these", "")
 		f.Value = cmp.Or(name, "*")
 		r.Findings = append(r.Findings, f)
@@ -81,7 +85,14 @@ func (r *reader) isTaken(name string, h *host) bool {
 }
 
 // answerAlike reports whether two virtual hosts answer alike.
-func answerAlike(a, b *host) bool { return Answers(a.fold()) == Answers(b.fold()) }
+func answerAlike(a, b *host) bool { return a.answers() == b.answers() }
+
+func (h *host) answers() string {
+	if h.answer == "" {
+		h.answer = Answers(h.fold())
+	}
+	return h.answer
+}
 
 // Answers returns a text that is the same for all routes that answer alike, whatever their
 // names, hosts and places.

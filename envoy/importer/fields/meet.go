@@ -74,7 +74,13 @@ func meet[T any](a, b []T, fit func(x, y T) bool) bool {
 
 // IsWider reports whether a list of hosts has more hosts than one, and that one by these.
 func IsWider(hosts []string, host string) bool {
-	return !slices.Contains(hosts, host) && (len(hosts) == 0 || slices.ContainsFunc(hosts, func(h string) bool { return covers(h, host) }))
+	return !slices.Contains(hosts, host) && Cover(hosts, host)
+}
+
+// Cover reports whether a list of hosts, of which an empty one is every host, covers a host, and
+// not by its own name.
+func Cover(hosts []string, host string) bool {
+	return len(hosts) == 0 || slices.ContainsFunc(hosts, func(h string) bool { return covers(h, host) })
 }
 
 // covers reports whether a host with a star covers another one.
