@@ -151,12 +151,6 @@ func (c *chart) near(host string, p path) (all []scope) {
 	return all
 }
 
-// covers reports whether a path of a policy covers what begins with a text.
-func covers(path, start string) bool {
-	rest, ok := strings.CutPrefix(start, strings.TrimRight(path, "/"))
-	return ok && (rest == "" || rest[0] == '/')
-}
-
 // below returns the hosts of policies that a host of more hosts covers.
 func (c *chart) below(host string) []string {
 	if c.narrower == nil {

@@ -69,8 +69,8 @@ func (t *translation) tellDropped(d dropped, field, reason string) {
 	t.tell(source.Dropped, source.Text{Place: d.texts[0].Place, Text: strings.Join(words, ", ")}, field, reason, "")
 }
 
-// granted translates the lists of methods and of request headers. With a name that is none in
-// one of them, a browser refuses the answer to every preflight (Fetch, #cors-preflight-fetch,
+// granted translates the lists of methods and of request headers. If one of them has what is not
+// a name, a browser refuses the answer to every preflight (Fetch, #cors-preflight-fetch,
 // step 7.3): then neither has anything.
 func (t *translation) granted() {
 	for _, list := range []struct {

@@ -45,9 +45,14 @@ func (p path) matches(text string) bool {
 	case source.ExactPath:
 		return text == start
 	default:
-		rest, ok := strings.CutPrefix(text, start)
-		return ok && (rest == "" || rest[0] == '/')
+		return covers(start, text)
 	}
+}
+
+// covers reports whether a path of a policy covers another one.
+func covers(path, text string) bool {
+	rest, ok := strings.CutPrefix(text, strings.TrimRight(path, "/"))
+	return ok && (rest == "" || rest[0] == '/')
 }
 
 // regexTail is the end of a regex over paths that a policy can express, or nearly so.
