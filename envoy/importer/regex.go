@@ -64,13 +64,15 @@ func (t *translation) regex(o source.Origin) (meant []string) {
 // proofs are the verdicts on regexes. The same one is often there for many routes.
 type proofs struct {
 	known map[prove.Regex]proof
-	left  int // of the work of an import
+	left  *prove.Budget // for an import
 }
 
 // maxProofs bounds the proofs of an import. It takes about ten seconds.
 const maxProofs = 10 * prove.MaxWork
 
-func newProofs() *proofs { return &proofs{known: map[prove.Regex]proof{}, left: maxProofs} }
+func newProofs() *proofs {
+	return &proofs{known: map[prove.Regex]proof{}, left: prove.NewBudget(maxProofs)}
+}
 
 type proof struct {
 	prove.Verdict
@@ -80,10 +82,7 @@ type proof struct {
 func (ps *proofs) of(r prove.Regex) (prove.Verdict, error) {
 	p, known := ps.known[r]
 	if !known {
-		b := prove.NewBudget(min(ps.left, prove.MaxWork))
-		before := b.Left()
-		p.Verdict, p.err = b.Translate(r)
-		ps.left -= before - b.Left()
+		p.Verdict, p.err = ps.left.Within(prove.MaxWork, r)
 		ps.known[r] = p
 	}
 	return p.Verdict, p.err

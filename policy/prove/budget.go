@@ -20,6 +20,14 @@ func NewBudget(work int) *Budget { return &Budget{work} }
 // Left returns what is left.
 func (b *Budget) Left() int { return max(0, b.left) }
 
+// part does work with at most so much of what is left.
+func (b *Budget) part(most int, work func(*Budget)) {
+	most = min(most, b.Left())
+	p := NewBudget(most)
+	work(p)
+	b.left -= most - p.Left()
+}
+
 // spend reports whether there was enough left. Once nothing is left, results mean
 // nothing.
 func (b *Budget) spend(n int) bool {

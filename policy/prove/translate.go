@@ -21,12 +21,17 @@ func (b *Budget) Translate(r Regex) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, err
 	}
-	half := NewBudget(b.left / 2)
-	v, err := half.translate(r, tree, maxNames)
-	b.left -= b.left/2 - half.Left()
+	var v Verdict
+	b.part(b.left/2, func(half *Budget) { v, err = half.translate(r, tree, maxNames) })
 	if errors.Is(err, ErrTooBig) { // then what a class leaves open is not listed
 		return b.translate(r, tree, 1)
 	}
+	return v, err
+}
+
+// Within is Translate with at most so much of the budget.
+func (b *Budget) Within(most int, r Regex) (v Verdict, err error) {
+	b.part(most, func(part *Budget) { v, err = part.Translate(r) })
 	return v, err
 }
 

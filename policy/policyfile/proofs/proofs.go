@@ -41,14 +41,14 @@ var aboutRegex = map[string]policy.OptIn{
 
 // proofs are those for a list of findings.
 type proofs struct {
-	left     int                      // work
+	left     *prove.Budget
 	verdicts map[string]prove.Verdict // :: regex -> what is proved; without patterns if none is good
 }
 
 // Hint replaces the hints of findings about regexes by the patterns that are proved to
 // allow the same, or less, and by what to write instead of what RE2 has not.
 func Hint(found []policyfile.Diagnostic) {
-	p := proofs{left: maxProofs, verdicts: map[string]prove.Verdict{}}
+	p := proofs{left: prove.NewBudget(maxProofs), verdicts: map[string]prove.Verdict{}}
 	for i, d := range found {
 		if len(d.Value) < maxValue {
 			p.hint(&found[i])
@@ -96,10 +96,7 @@ func (p *proofs) verdict(expr string) prove.Verdict {
 }
 
 func (p *proofs) prove(expr string) prove.Verdict {
-	b := prove.NewBudget(min(p.left, maxProof))
-	before := b.Left()
-	v, err := b.Translate(prove.Regex{Expr: expr})
-	p.left -= before - b.Left()
+	v, err := p.left.Within(maxProof, prove.Regex{Expr: expr})
 	if err != nil || len(v.Patterns) > maxPatterns || len(printable.List(v.Patterns)) > maxProposed || isQuestionable(v.Patterns) {
 		v.Patterns = nil
 	}
