@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -164,9 +163,7 @@ var port = regexp.MustCompile(`:[0-9]+$`)
 func (l *lane) host(n tree.Node) {
 	name := port.ReplaceAllString(n.String(), "")
 	if name != n.String() {
-		report := fields.Report{System: system}
-		report.Tell(source.Decide, n, "the route takes this port of the host alone, and a policy covers every port", "")
-		l.route.Findings = append(l.route.Findings, report.Findings...)
+		l.route.Findings = append(l.route.Findings, n.Finding(source.Decide, "the route takes this port of the host alone, and a policy covers every port", ""))
 	}
 	l.route.Hosts = append(l.route.Hosts, name)
 }
