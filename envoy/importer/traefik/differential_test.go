@@ -182,7 +182,7 @@ var routedMiddlewares = map[string]string{
 	"everyone": "{accessControlAllowOriginList: ['*'], accessControlAllowMethods: [GET]}",
 }
 
-var rooms = []string{"web", "websecure"}
+var bothEntryPoints = []string{"web", "websecure"}
 
 func (r random) router(n int) routed {
 	rt := routed{name: fmt.Sprintf("r%d", n), middleware: pick(r, "app", "everyone", "", "", "redirect")}
@@ -198,7 +198,7 @@ func (r random) router(n int) routed {
 	if r.IntN(3) == 0 {
 		rt.priority = 1 + r.IntN(60)
 	}
-	rt.entryPoints = pick(r, nil, nil, []string{"web"}, []string{"websecure"}, rooms)
+	rt.entryPoints = pick(r, nil, nil, []string{"web"}, []string{"websecure"}, bothEntryPoints)
 	return rt
 }
 
@@ -277,10 +277,10 @@ func TestRoutersDifferential(t *testing.T) {
 			routers = append(routers, r.router(n))
 		}
 		all = append(all, routers)
-		for _, room := range rooms {
-			fmt.Fprintf(&input, "  %d %s:\n", seed, room)
+		for _, entryPoint := range bothEntryPoints {
+			fmt.Fprintf(&input, "  %d %s:\n", seed, entryPoint)
 			for _, rt := range routers {
-				if rt.entryPoints == nil || slices.Contains(rt.entryPoints, room) {
+				if rt.entryPoints == nil || slices.Contains(rt.entryPoints, entryPoint) {
 					input.WriteString(rt.program())
 				}
 			}
@@ -316,9 +316,9 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 	result := importer.Translate(importer.Options{}, config)
 	through := importertest.Through(t, result.Policies, importertest.Application)
 	for range 60 {
-		room := pick(r, rooms...)
+		entryPoint := pick(r, bothEntryPoints...)
 		enter := func(method, host, path string, headers browser.Headers) browser.Response {
-			return ask(method, host, path, append(slices.Clone(headers), browser.Header{Name: "X-Muxer", Value: fmt.Sprintf("%d %s", seed, room)}))
+			return ask(method, host, path, append(slices.Clone(headers), browser.Header{Name: "X-Muxer", Value: fmt.Sprintf("%d %s", seed, entryPoint)}))
 		}
 		page := importertest.Page{Host: pick(r, "a.test", "a.test", "b.test", "c.test"), Path: pick(r, "/", "/x", "/api", "/api/", "/api/x", "/apix", "/api/v1", "/API/v1", "/api/v1/x", "/admin", "/admin/x", "/adminx", "/x/admin", "/adm", "/b", "/xv1/v1/y")}
 		page.Origin, page.Target, page.Method = pick(r, "https://app.example.com", "https://other.test"), "http://"+page.Host, pick(r, "GET", "PUT")
@@ -333,7 +333,7 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 		case excusesRouter(result, routers, page, is):
 			excused++
 		default:
-			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, room, was, is, text, result.Text(), result.Report())
+			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, entryPoint, was, is, text, result.Text(), result.Report())
 		}
 	}
 	return same, excused
