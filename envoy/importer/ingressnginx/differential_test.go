@@ -27,7 +27,7 @@ type annotations struct {
 	written                          string
 }
 
-// pick returns one of some, and writes an annotation unless it is the default.
+// set returns one of some values, and writes an annotation unless it is the default.
 func (a *annotations) set(r *rand.Rand, name, byDefault string, of ...string) string {
 	if r.IntN(3) == 0 {
 		return byDefault

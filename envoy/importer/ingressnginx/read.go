@@ -295,7 +295,7 @@ func choose(matching []source.Match) int {
 }
 
 // enforceRegexes finds the hosts whose paths nginx takes for regexes, since one of their
-// locations has them (enforceRegexModifier). A path that an older Ingress has is no location.
+// locations has them (enforceRegexModifier). A path that an older Ingress has is not a location.
 func (r *reader) enforceRegexes(ingresses []*ingress) {
 	type location struct {
 		host, path string

@@ -168,7 +168,7 @@ func (l *lane) host(n tree.Node) {
 	l.route.Hosts = append(l.route.Hosts, name)
 }
 
-// plainPath is a path that was no regex before Kong 3.
+// plainPath is a path that was not a regex before Kong 3.
 var plainPath = regexp.MustCompile(`^[a-zA-Z0-9._~/%-]*$`)
 
 // path reads a path: a prefix as a text, or behind "~" a regex for its beginning.
@@ -189,7 +189,7 @@ func regexPath(at source.Text, expr string) source.Path {
 }
 
 // conditions reads what a route wants besides host and path. Its protocols and what it does
-// with the request are none.
+// with the request are not conditions.
 func (l *lane) conditions(r tree.Node) {
 	for _, name := range []string{"methods", "snis", "sources", "destinations"} {
 		var values []string
