@@ -93,12 +93,7 @@ func TestPrecedence(t *testing.T) {
 			text += "}\n"
 		}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			config, err := importertest.Documents(kong.Read)([]source.File{{Path: "kong.yaml", Text: []byte(text)}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			result := importer.Translate(importer.Options{}, config)
-			through := importertest.Through(t, result.Policies, importertest.Application)
+			result, through := importertest.Import(t, kong.Read, text)
 			for _, host := range []string{"a.test", "b.test", "c.test"} {
 				for _, path := range []string{"/", "/x", "/api", "/api/", "/apix", "/api/v1", "/api/v1/x", "/admin", "/admin/x", "/adminx", "/b"} {
 					answer := through(http.MethodGet, host, path, browser.Headers{{Name: "Origin", Value: "https://app.example.com"}})

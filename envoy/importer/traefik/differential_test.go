@@ -120,12 +120,7 @@ func TestDifferential(t *testing.T) {
 func differ(t *testing.T, r random, ask importertest.Send, i int, settings string) (same, excused int) {
 	host := fmt.Sprintf("%d.test", i)
 	text := "http:\n  middlewares:\n    cors:\n      headers: " + settings + "\n  routers:\n    r: {rule: 'Host(`" + host + "`)', middlewares: [cors]}\n"
-	config, err := importertest.Documents(traefik.Read)([]source.File{{Path: "dynamic.yaml", Text: []byte(text)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
-	through := importertest.Through(t, result.Policies, importertest.Application)
+	result, through := importertest.Import(t, traefik.Read, text)
 	for range 60 {
 		page := importertest.Page{Host: host, Path: "/x"}
 		page.Origin = pick(r, "https://app.example.com", "https://www.example.com", "http://localhost:3000", "https://a.b.example.com", "https://app.example.org", "https://example.com", "null", "https://other.test")
@@ -309,12 +304,7 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 	for _, name := range []string{"app", "everyone"} {
 		text += "    " + name + ": {headers: " + routedMiddlewares[name] + "}\n"
 	}
-	config, err := importertest.Documents(traefik.Read)([]source.File{{Path: "dynamic.yaml", Text: []byte(text)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
-	through := importertest.Through(t, result.Policies, importertest.Application)
+	result, through := importertest.Import(t, traefik.Read, text)
 	for range 60 {
 		entryPoint := pick(r, bothEntryPoints...)
 		enter := func(method, host, path string, headers browser.Headers) browser.Response {
