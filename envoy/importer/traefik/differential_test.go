@@ -106,18 +106,14 @@ func TestDifferential(t *testing.T) {
 		all = append(all, r.settings())
 	}
 	ask := start(t, "settings:\n- "+strings.Join(all, "\n- ")+"\n")
-	same, excused := 0, 0
+	var tally importertest.Tally
 	for i, settings := range all {
-		s, e := differ(t, r, ask, i, settings)
-		same, excused = same+s, excused+e
+		differ(t, r, ask, i, settings, &tally)
 	}
-	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
-	if !t.Failed() && same < 10*excused {
-		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
-	}
+	tally.Check(t, 10)
 }
 
-func differ(t *testing.T, r random, ask importertest.Send, i int, settings string) (same, excused int) {
+func differ(t *testing.T, r random, ask importertest.Send, i int, settings string, tally *importertest.Tally) {
 	host := fmt.Sprintf("%d.test", i)
 	text := "http:\n  middlewares:\n    cors:\n      headers: " + settings + "\n  routers:\n    r: {rule: 'Host(`" + host + "`)', middlewares: [cors]}\n"
 	result, through := importertest.Import(t, traefik.Read, text)
@@ -133,15 +129,14 @@ func differ(t *testing.T, r random, ask importertest.Send, i int, settings strin
 		is, sees := page.Reads(through)
 		switch {
 		case was == is && slices.Equal(saw, sees):
-			same++
+			tally.Same++
 		case excuses(result, was, is):
-			excused++
+			tally.Excused++
 		default:
 			t.Fatalf("%s of %s, %s, %v\nTraefik allows it: %v %v; corsgate: %v %v\n%s\n%s%s",
 				page.Method, page.Origin, page.Credentials, page.Headers, was, saw, is, sees, settings, result.Text(), result.Report())
 		}
 	}
-	return same, excused
 }
 
 // excuses reports whether the report has a word for a difference.
@@ -282,20 +277,16 @@ func TestRoutersDifferential(t *testing.T) {
 		}
 	}
 	ask := start(t, input.String())
-	same, excused := 0, 0
+	var tally importertest.Tally
 	for seed, routers := range all {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s, e := differRouters(t, random{rand.New(rand.NewPCG(uint64(seed), 4))}, ask, seed, routers)
-			same, excused = same+s, excused+e
+			differRouters(t, random{rand.New(rand.NewPCG(uint64(seed), 4))}, ask, seed, routers, &tally)
 		})
 	}
-	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
-	if !t.Failed() && same < 4*excused {
-		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
-	}
+	tally.Check(t, 4)
 }
 
-func differRouters(t *testing.T, r random, ask importertest.Send, seed int, routers []routed) (same, excused int) {
+func differRouters(t *testing.T, r random, ask importertest.Send, seed int, routers []routed, tally *importertest.Tally) {
 	text := "http:\n  routers:\n"
 	for _, rt := range routers {
 		text += rt.file()
@@ -319,14 +310,13 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 		is, _ := page.Reads(through)
 		switch {
 		case was == is:
-			same++
+			tally.Same++
 		case excusesRouter(result, routers, page, is):
-			excused++
+			tally.Excused++
 		default:
 			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, entryPoint, was, is, text, result.Text(), result.Report())
 		}
 	}
-	return same, excused
 }
 
 // excusesRouter reports whether the report has a word for a difference, about one of the routers
