@@ -158,9 +158,10 @@ func (c *config) kubernetes(docs []tree.Node) {
 
 // namesPlugins reports whether an Ingress or one of its services names plugins.
 func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {
-	return len(annotated(i.Object)) > 0 || slices.ContainsFunc(i.Rules, func(rule kubernetes.Rule) bool {
-		return slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return len(services[serviceOf(i, p.Item.Field("backend"))]) > 0 })
-	})
+	return len(annotated(i.Object)) > 0 || len(services[serviceOf(i, i.DefaultBackend())]) > 0 ||
+		slices.ContainsFunc(i.Rules, func(rule kubernetes.Rule) bool {
+			return slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return len(services[serviceOf(i, p.Item.Field("backend"))]) > 0 })
+		})
 }
 
 // serviceOf returns the namespace and the name of the service that a backend of an Ingress is.
