@@ -43,7 +43,7 @@ func share(all []match) (findings []source.Finding) {
 		}
 	}
 	for _, h := range hosts {
-		first := slices.IndexFunc(byHost[h], func(m *match) bool { return m.route.CORS != nil })
+		first := slices.IndexFunc(byHost[h], (*match).allows)
 		if first < 0 {
 			findings = append(findings, shareOff(h, byHost)...)
 			continue
@@ -101,7 +101,7 @@ func elsewhere(host string, own, wide []*match) []source.Finding {
 	return nil
 }
 
-// isAlone reports whether m is at a socket where none of others is.
+// isAlone reports whether m is at a socket at which none of the others is.
 func (m *match) isAlone(others []*match) bool {
 	return slices.ContainsFunc(m.at, func(a Attachment) bool {
 		return !slices.ContainsFunc(others, func(o *match) bool { return o.answers(a.socket()) })
@@ -133,7 +133,7 @@ func shareOff(host string, byHost map[string][]*match) []source.Finding {
 func allowing(host string, byHost map[string][]*match) *match {
 	for _, wide := range wider(host) {
 		for _, m := range byHost[wide] {
-			if m.route.CORS != nil && m.isAlone(byHost[host]) {
+			if m.allows() && m.isAlone(byHost[host]) {
 				return m
 			}
 		}

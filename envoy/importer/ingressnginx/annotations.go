@@ -202,7 +202,7 @@ func (t *translation) list(name string, valid *regexp.Regexp, byDefault string) 
 		text = byDefault
 	}
 	for item := range strings.SplitSeq(text, ",") {
-		// The text is sent as it is: for a browser, names with blanks between them are one, which is no name.
+		// The text is sent as it is: for a browser, names with blanks between them are one, which is not a name.
 		if item = strings.TrimSpace(item); item != "" {
 			names.Items = append(names.Items, source.Text{Place: names.Place, Text: item})
 		}

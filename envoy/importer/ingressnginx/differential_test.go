@@ -27,7 +27,7 @@ type annotations struct {
 	written                          string
 }
 
-// pick returns one of some, and writes an annotation unless it is the default.
+// set returns one of some values, and writes an annotation unless it is the default.
 func (a *annotations) set(r *rand.Rand, name, byDefault string, of ...string) string {
 	if r.IntN(3) == 0 {
 		return byDefault
@@ -90,14 +90,9 @@ func TestDifferential(t *testing.T) {
 func differ(t *testing.T, r *rand.Rand, a annotations) {
 	input := "kind: Ingress\nmetadata:\n  name: shop\n  annotations:\n" + a.written +
 		"spec:\n  rules:\n  - host: a.test\n    http:\n      paths:\n      - {path: /api, pathType: Prefix}\n"
-	config, err := importertest.Documents(ingressnginx.Read)([]source.File{{Path: "ingress.yaml", Text: []byte(input)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
+	result, through := importertest.Import(t, ingressnginx.Read, input)
 	location := a.render() + "proxy_pass UPSTREAM;\n}\n"
 	ask := nginxtest.Start(t, "server {\nlisten LISTEN;\nserver_name a.test;\nlocation \"/api/\" {\n"+location+"location = \"/api\" {\n"+location+"location / { proxy_pass UPSTREAM; }\n}\nserver {\nlisten LISTEN;\nserver_name other.test;\nlocation / { proxy_pass UPSTREAM; }\n}\n")
-	through := importertest.Through(t, result.Policies, importertest.Application)
 	pick := func(of ...string) string { return pick(r, of...) }
 	for range 100 {
 		page := importertest.Page{Host: pick("a.test", "a.test", "other.test"), Path: pick("/api", "/api/x", "/apix", "/")}
@@ -262,14 +257,9 @@ func several(t *testing.T, r *rand.Rand) {
 		all = append(all, s)
 		input.WriteString(s.text())
 	}
-	config, err := importertest.Documents(ingressnginx.Read)([]source.File{{Path: "ingress.yaml", Text: []byte(input.String())}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
+	result, through := importertest.Import(t, ingressnginx.Read, input.String())
 	conf := server(locations(all))
 	ask := nginxtest.Start(t, conf)
-	through := importertest.Through(t, result.Policies, importertest.Application)
 	for range 60 {
 		page := importertest.Page{Host: "a.test", Path: pick(r, "/", "/x", "/api", "/api/", "/api/x", "/apix", "/api/v1", "/api/v1/x", "/api/v1/x/y", "/API", "/admin", "/admin/x", "/Admin/x", "/ap", "/ap/x", "/v1", "/b", "/b/", "/b/x", "/exact", "/exact/x", "/api/exact")}
 		page.Origin, page.Target = pick(r, "https://app.example.com", "http://localhost:3000", "https://x.example.com", "https://app.example.org", "https://other.test"), "http://"+page.Host

@@ -66,10 +66,8 @@ func (r *reader) servedByOther(i *ingress) bool {
 // annotated returns the mappings within n that have annotations of ingress-nginx, with
 // what is around each.
 func annotated(n tree.Node) (found []ingress) {
-	for _, f := range n.Fields() {
-		if strings.HasPrefix(f.Key.Text, prefix) {
-			return []ingress{{Ingress: kubernetes.Ingress{Annotations: n}}}
-		}
+	if i := (kubernetes.Ingress{Annotations: n}); i.HasAnnotations(kubernetes.Nginx) {
+		return []ingress{{Ingress: i}}
 	}
 	for _, f := range n.Fields() {
 		for _, i := range annotated(f.Node) {
@@ -295,7 +293,7 @@ func choose(matching []source.Match) int {
 }
 
 // enforceRegexes finds the hosts whose paths nginx takes for regexes, since one of their
-// locations has them (enforceRegexModifier). A path that an older Ingress has is no location.
+// locations has them (enforceRegexModifier). A path that an older Ingress has is not a location.
 func (r *reader) enforceRegexes(ingresses []*ingress) {
 	type location struct {
 		host, path string

@@ -47,11 +47,10 @@ func (r *reader) merge(all []*answering) {
 			var older *answering
 			for _, g := range a.at {
 				key := at{hostOf(h), g}
-				switch first := oldest[key]; first {
-				case nil:
+				if oldest[key] == nil {
 					oldest[key] = a
-				case a:
-				default:
+				}
+				if first := oldest[key]; first != a {
 					first.shares, a.shares, older = true, true, first
 				}
 			}
@@ -80,7 +79,7 @@ func (a *answering) allows() bool {
 
 func (a *answering) isAt(gateway string) bool { return slices.Contains(a.at, gateway) }
 
-// isAlone reports whether a is at a gateway where none of others is.
+// isAlone reports whether a is at a gateway at which none of the others is.
 func (a *answering) isAlone(others []*answering) bool {
 	return slices.ContainsFunc(a.at, func(g string) bool { return countAt(g, others) == 0 })
 }

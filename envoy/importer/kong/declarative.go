@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -164,14 +163,12 @@ var port = regexp.MustCompile(`:[0-9]+$`)
 func (l *lane) host(n tree.Node) {
 	name := port.ReplaceAllString(n.String(), "")
 	if name != n.String() {
-		report := fields.Report{System: system}
-		report.Tell(source.Decide, n, "the route takes this port of the host alone, and a policy covers every port", "")
-		l.route.Findings = append(l.route.Findings, report.Findings...)
+		l.route.Findings = append(l.route.Findings, n.Finding(source.Decide, "the route takes this port of the host alone, and a policy covers every port", ""))
 	}
 	l.route.Hosts = append(l.route.Hosts, name)
 }
 
-// plainPath is a path that was no regex before Kong 3.
+// plainPath is a path that was not a regex before Kong 3.
 var plainPath = regexp.MustCompile(`^[a-zA-Z0-9._~/%-]*$`)
 
 // path reads a path: a prefix as a text, or behind "~" a regex for its beginning.
@@ -192,7 +189,7 @@ func regexPath(at source.Text, expr string) source.Path {
 }
 
 // conditions reads what a route wants besides host and path. Its protocols and what it does
-// with the request are none.
+// with the request are not conditions.
 func (l *lane) conditions(r tree.Node) {
 	for _, name := range []string{"methods", "snis", "sources", "destinations"} {
 		var values []string

@@ -62,7 +62,8 @@ func IsPlugin(doc tree.Node) bool {
 	return ok && strings.HasSuffix(o.Group, "konghq.com") && o.Field("plugin").String() == pluginName
 }
 
-// object reads a KongPlugin, or tells of an object of Kong that it does not know.
+// object reads a KongPlugin, keeps a KongIngress, or tells of an object of Kong that it does not
+// know.
 func (c *config) object(o tree.Object) {
 	switch o.Kind {
 	case "KongPlugin", "KongClusterPlugin":
@@ -71,6 +72,8 @@ func (c *config) object(o tree.Object) {
 			p.scope = everything
 		}
 		c.plugin(p)
+	case "KongIngress":
+		c.overrides[o.Namespace+"/"+o.Name] = o
 	case "KongPluginBinding":
 		c.tell(source.Decide, o.Node, "a KongPluginBinding is not read: what it binds is imported without hosts and paths", "write them into the policies")
 	}
@@ -132,9 +135,6 @@ func (c *config) kubernetes(docs []tree.Node) {
 		if o, ok := tree.ObjectOf(doc); ok && o.Group == "" && o.Kind == "Service" {
 			services[o.Namespace+"/"+o.Name] = annotated(o)
 		}
-		if o, ok := tree.ObjectOf(doc); ok && o.Kind == "KongIngress" {
-			c.overrides[o.Namespace+"/"+o.Name] = o
-		}
 	}
 	c.missing(docs)
 	if len(c.plugins) == 0 {
@@ -158,22 +158,28 @@ func (c *config) kubernetes(docs []tree.Node) {
 
 // namesPlugins reports whether an Ingress or one of its services names plugins.
 func namesPlugins(i *kubernetes.Ingress, services map[string][]scope) bool {
-	return len(annotated(i.Object)) > 0 || slices.ContainsFunc(i.Rules, func(rule kubernetes.Rule) bool {
-		return slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return len(services[serviceOf(i, p)]) > 0 })
-	})
+	return len(annotated(i.Object)) > 0 || len(services[serviceOf(i, i.DefaultBackend())]) > 0 ||
+		slices.ContainsFunc(i.Rules, func(rule kubernetes.Rule) bool {
+			return slices.ContainsFunc(rule.Paths, func(p kubernetes.Path) bool { return len(services[serviceOf(i, p.Item.Field("backend"))]) > 0 })
+		})
 }
 
-// serviceOf returns the namespace and the name of the service behind a path of an Ingress.
-func serviceOf(i *kubernetes.Ingress, p kubernetes.Path) string {
-	return i.Namespace + "/" + kubernetes.ServiceOf(p.Item.Field("backend"))
+// serviceOf returns the namespace and the name of the service that a backend of an Ingress is.
+func serviceOf(i *kubernetes.Ingress, backend tree.Node) string {
+	return i.Namespace + "/" + kubernetes.ServiceOf(backend)
 }
 
-// lanesOf returns the lanes of an Ingress, one for each path.
+// lanesOf returns the lanes of an Ingress: one for each path, and one for its default backend.
 func (c *config) lanesOf(i *kubernetes.Ingress, services map[string][]scope) (all []lane) {
+	laneAt := func(at, backend tree.Node) lane {
+		return lane{
+			route:  source.Route{Name: i.Name, Place: at.Place()},
+			scopes: slices.Concat(annotated(i.Object), services[serviceOf(i, backend)], []scope{everything}),
+		}
+	}
 	for _, rule := range i.Rules {
 		for _, p := range rule.Paths {
-			service := services[serviceOf(i, p)]
-			l := lane{route: source.Route{Name: i.Name, Place: p.Item.Place()}, scopes: append(append(annotated(i.Object), service...), everything)}
+			l := laneAt(p.Item, p.Item.Field("backend"))
 			if host := rule.Host.Text; host != "" {
 				l.route.Hosts = append([]string{host}, listed(i.Annotations.Field("konghq.com/host-aliases"))...)
 			}
@@ -182,9 +188,7 @@ func (c *config) lanesOf(i *kubernetes.Ingress, services map[string][]scope) (al
 		}
 	}
 	if backend := i.DefaultBackend(); backend.Exists() {
-		service := services[i.Namespace+"/"+kubernetes.ServiceOf(backend)]
-		l := lane{route: source.Route{Name: i.Name, Place: backend.Place()}, scopes: append(append(annotated(i.Object), service...), everything)}
-		all = append(all, c.conditional(l, i))
+		all = append(all, c.conditional(laneAt(backend, backend), i))
 	}
 	return all
 }

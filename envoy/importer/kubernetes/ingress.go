@@ -180,7 +180,7 @@ type rival struct {
 	serves Serves
 }
 
-// Find returns the Ingress that a document is, or nil if it is none of the group's.
+// Find returns the Ingress that a document is, or nil if it is not one of the group's.
 func (g Group) Find(doc tree.Node) *Ingress {
 	for _, i := range slices.Concat(g.Own, g.Others) {
 		if i.Place() == doc.Place() {

@@ -28,22 +28,16 @@ var (
 // configurations. They may differ only if the report says so.
 func TestDifferential(t *testing.T) {
 	nginxtest.Missing(t)
-	same, excused := 0, 0
+	var tally importertest.Tally
 	for seed := *first; seed < *first+*seeds; seed++ {
 		r := random{rand.New(rand.NewPCG(seed, 1))}
 		text := r.http()
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s, e := differ(t, r, text)
-			same, excused = same+s, excused+e
-		})
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { differ(t, r, text, &tally) })
 	}
-	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
-	if !t.Failed() && same < 5*excused {
-		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
-	}
+	tally.Check(t, 5)
 }
 
-func differ(t *testing.T, r random, text string) (same, excused int) {
+func differ(t *testing.T, r random, text string, tally *importertest.Tally) {
 	config, err := nginx.Read([]source.File{{Path: "nginx.conf", Text: []byte("http {\n" + text + "\n}\n")}})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -73,15 +67,14 @@ func differ(t *testing.T, r random, text string) (same, excused int) {
 		}
 		switch {
 		case was == is && slices.Equal(saw, sees):
-			same++
+			tally.Same++
 		case excuses(result, page, ask, was, is), was == is && says(result, "exposeHeaders"):
-			excused++
+			tally.Excused++
 		default:
 			t.Fatalf("%s %s%s of %s, %s, %v\nnginx allows it: %v %v; corsgate: %v %v\n%s\n%s%s",
 				page.Method, page.Host, page.Path, page.Origin, page.Credentials, page.Headers, was, saw, is, sees, text, result.Text(), result.Report())
 		}
 	}
-	return same, excused
 }
 
 // excuses reports whether the report has a word for a difference.

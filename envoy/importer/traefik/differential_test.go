@@ -106,26 +106,17 @@ func TestDifferential(t *testing.T) {
 		all = append(all, r.settings())
 	}
 	ask := start(t, "settings:\n- "+strings.Join(all, "\n- ")+"\n")
-	same, excused := 0, 0
+	var tally importertest.Tally
 	for i, settings := range all {
-		s, e := differ(t, r, ask, i, settings)
-		same, excused = same+s, excused+e
+		differ(t, r, ask, i, settings, &tally)
 	}
-	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
-	if !t.Failed() && same < 10*excused {
-		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
-	}
+	tally.Check(t, 10)
 }
 
-func differ(t *testing.T, r random, ask importertest.Send, i int, settings string) (same, excused int) {
+func differ(t *testing.T, r random, ask importertest.Send, i int, settings string, tally *importertest.Tally) {
 	host := fmt.Sprintf("%d.test", i)
 	text := "http:\n  middlewares:\n    cors:\n      headers: " + settings + "\n  routers:\n    r: {rule: 'Host(`" + host + "`)', middlewares: [cors]}\n"
-	config, err := importertest.Documents(traefik.Read)([]source.File{{Path: "dynamic.yaml", Text: []byte(text)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
-	through := importertest.Through(t, result.Policies, importertest.Application)
+	result, through := importertest.Import(t, traefik.Read, text)
 	for range 60 {
 		page := importertest.Page{Host: host, Path: "/x"}
 		page.Origin = pick(r, "https://app.example.com", "https://www.example.com", "http://localhost:3000", "https://a.b.example.com", "https://app.example.org", "https://example.com", "null", "https://other.test")
@@ -138,15 +129,14 @@ func differ(t *testing.T, r random, ask importertest.Send, i int, settings strin
 		is, sees := page.Reads(through)
 		switch {
 		case was == is && slices.Equal(saw, sees):
-			same++
+			tally.Same++
 		case excuses(result, was, is):
-			excused++
+			tally.Excused++
 		default:
 			t.Fatalf("%s of %s, %s, %v\nTraefik allows it: %v %v; corsgate: %v %v\n%s\n%s%s",
 				page.Method, page.Origin, page.Credentials, page.Headers, was, saw, is, sees, settings, result.Text(), result.Report())
 		}
 	}
-	return same, excused
 }
 
 // excuses reports whether the report has a word for a difference.
@@ -182,7 +172,7 @@ var routedMiddlewares = map[string]string{
 	"everyone": "{accessControlAllowOriginList: ['*'], accessControlAllowMethods: [GET]}",
 }
 
-var rooms = []string{"web", "websecure"}
+var bothEntryPoints = []string{"web", "websecure"}
 
 func (r random) router(n int) routed {
 	rt := routed{name: fmt.Sprintf("r%d", n), middleware: pick(r, "app", "everyone", "", "", "redirect")}
@@ -198,7 +188,7 @@ func (r random) router(n int) routed {
 	if r.IntN(3) == 0 {
 		rt.priority = 1 + r.IntN(60)
 	}
-	rt.entryPoints = pick(r, nil, nil, []string{"web"}, []string{"websecure"}, rooms)
+	rt.entryPoints = pick(r, nil, nil, []string{"web"}, []string{"websecure"}, bothEntryPoints)
 	return rt
 }
 
@@ -277,30 +267,26 @@ func TestRoutersDifferential(t *testing.T) {
 			routers = append(routers, r.router(n))
 		}
 		all = append(all, routers)
-		for _, room := range rooms {
-			fmt.Fprintf(&input, "  %d %s:\n", seed, room)
+		for _, entryPoint := range bothEntryPoints {
+			fmt.Fprintf(&input, "  %d %s:\n", seed, entryPoint)
 			for _, rt := range routers {
-				if rt.entryPoints == nil || slices.Contains(rt.entryPoints, room) {
+				if rt.entryPoints == nil || slices.Contains(rt.entryPoints, entryPoint) {
 					input.WriteString(rt.program())
 				}
 			}
 		}
 	}
 	ask := start(t, input.String())
-	same, excused := 0, 0
+	var tally importertest.Tally
 	for seed, routers := range all {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			s, e := differRouters(t, random{rand.New(rand.NewPCG(uint64(seed), 4))}, ask, seed, routers)
-			same, excused = same+s, excused+e
+			differRouters(t, random{rand.New(rand.NewPCG(uint64(seed), 4))}, ask, seed, routers, &tally)
 		})
 	}
-	t.Logf("%d questions answered alike, %d otherwise, as the reports say", same, excused)
-	if !t.Failed() && same < 4*excused {
-		t.Errorf("%d questions answered alike, and %d otherwise: the reports excuse too much", same, excused)
-	}
+	tally.Check(t, 4)
 }
 
-func differRouters(t *testing.T, r random, ask importertest.Send, seed int, routers []routed) (same, excused int) {
+func differRouters(t *testing.T, r random, ask importertest.Send, seed int, routers []routed, tally *importertest.Tally) {
 	text := "http:\n  routers:\n"
 	for _, rt := range routers {
 		text += rt.file()
@@ -309,16 +295,11 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 	for _, name := range []string{"app", "everyone"} {
 		text += "    " + name + ": {headers: " + routedMiddlewares[name] + "}\n"
 	}
-	config, err := importertest.Documents(traefik.Read)([]source.File{{Path: "dynamic.yaml", Text: []byte(text)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	result := importer.Translate(importer.Options{}, config)
-	through := importertest.Through(t, result.Policies, importertest.Application)
+	result, through := importertest.Import(t, traefik.Read, text)
 	for range 60 {
-		room := pick(r, rooms...)
+		entryPoint := pick(r, bothEntryPoints...)
 		enter := func(method, host, path string, headers browser.Headers) browser.Response {
-			return ask(method, host, path, append(slices.Clone(headers), browser.Header{Name: "X-Muxer", Value: fmt.Sprintf("%d %s", seed, room)}))
+			return ask(method, host, path, append(slices.Clone(headers), browser.Header{Name: "X-Muxer", Value: fmt.Sprintf("%d %s", seed, entryPoint)}))
 		}
 		page := importertest.Page{Host: pick(r, "a.test", "a.test", "b.test", "c.test"), Path: pick(r, "/", "/x", "/api", "/api/", "/api/x", "/apix", "/api/v1", "/API/v1", "/api/v1/x", "/admin", "/admin/x", "/adminx", "/x/admin", "/adm", "/b", "/xv1/v1/y")}
 		page.Origin, page.Target, page.Method = pick(r, "https://app.example.com", "https://other.test"), "http://"+page.Host, pick(r, "GET", "PUT")
@@ -329,14 +310,13 @@ func differRouters(t *testing.T, r random, ask importertest.Send, seed int, rout
 		is, _ := page.Reads(through)
 		switch {
 		case was == is:
-			same++
+			tally.Same++
 		case excusesRouter(result, routers, page, is):
-			excused++
+			tally.Excused++
 		default:
-			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, room, was, is, text, result.Text(), result.Report())
+			t.Fatalf("%s %s%s of %s at %s\nTraefik allows it: %v; corsgate: %v\n%s\n%s%s", page.Method, page.Host, page.Path, page.Origin, entryPoint, was, is, text, result.Text(), result.Report())
 		}
 	}
-	return same, excused
 }
 
 // excusesRouter reports whether the report has a word for a difference, about one of the routers

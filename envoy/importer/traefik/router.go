@@ -75,60 +75,60 @@ type lane struct {
 	*router
 	answer
 	alternative
-	worlds
+	entrance
 	reach []fields.Reach
 	told  bool // of another lane
 }
 
-// worlds are where a router takes requests: at some entry points, with or without TLS. A nil
+// entrance is where a router takes requests: at some entry points, with or without TLS. A nil
 // list is all of them.
-type worlds struct {
+type entrance struct {
 	entryPoints []string
 	tls         bool
 }
 
-// within reports whether all that w takes is where the other takes requests, too.
-func (w worlds) within(other worlds) bool {
-	if w.tls != other.tls && (w.entryPoints == nil || other.entryPoints == nil) {
+// within reports whether all that e takes is where the other takes requests, too.
+func (e entrance) within(other entrance) bool {
+	if e.tls != other.tls && (e.entryPoints == nil || other.entryPoints == nil) {
 		return false
 	}
-	return other.entryPoints == nil || w.entryPoints != nil && !slices.ContainsFunc(w.entryPoints, func(name string) bool { return !slices.Contains(other.entryPoints, name) })
+	return other.entryPoints == nil || e.entryPoints != nil && !slices.ContainsFunc(e.entryPoints, func(name string) bool { return !slices.Contains(other.entryPoints, name) })
 }
 
 // apart reports whether no request comes to both.
-func (w worlds) apart(other worlds) bool {
-	if w.entryPoints == nil || other.entryPoints == nil {
-		return w.tls != other.tls
+func (e entrance) apart(other entrance) bool {
+	if e.entryPoints == nil || other.entryPoints == nil {
+		return e.tls != other.tls
 	}
-	return !slices.ContainsFunc(w.entryPoints, func(name string) bool { return slices.Contains(other.entryPoints, name) })
+	return !slices.ContainsFunc(e.entryPoints, func(name string) bool { return slices.Contains(other.entryPoints, name) })
 }
 
-// besides says where w takes requests and the other does not.
-func (w worlds) besides(other worlds) string {
-	left := slices.DeleteFunc(slices.Clone(w.entryPoints), func(name string) bool { return slices.Contains(other.entryPoints, name) })
+// besides says where e takes requests and the other does not.
+func (e entrance) besides(other entrance) string {
+	left := slices.DeleteFunc(slices.Clone(e.entryPoints), func(name string) bool { return slices.Contains(other.entryPoints, name) })
 	switch {
 	case len(left) > 0:
 		return "at the entry point " + strings.Join(left, ", ")
-	case w.tls != other.tls && w.tls:
+	case e.tls != other.tls && e.tls:
 		return "with TLS"
-	case w.tls != other.tls:
+	case e.tls != other.tls:
 		return "without TLS"
 	}
 	return "at other entry points"
 }
 
-// worldsOf returns where a router takes requests. nowhere says that all its entry points
+// entranceOf returns where a router takes requests. nowhere says that all its entry points
 // redirect.
-func (r *reader) worldsOf(rt *router) (w worlds, nowhere bool) {
-	w = worlds{rt.entryPoints, rt.tls}
-	if w.entryPoints == nil {
-		w.entryPoints = r.entryPoints.byDefault()
+func (r *reader) entranceOf(rt *router) (e entrance, nowhere bool) {
+	e = entrance{rt.entryPoints, rt.tls}
+	if e.entryPoints == nil {
+		e.entryPoints = r.entryPoints.byDefault()
 	}
-	if w.entryPoints == nil {
-		return w, false
+	if e.entryPoints == nil {
+		return e, false
 	}
-	w.entryPoints = slices.DeleteFunc(slices.Clone(w.entryPoints), func(name string) bool { return r.entryPoints[name].redirects })
-	return w, len(w.entryPoints) == 0
+	e.entryPoints = slices.DeleteFunc(slices.Clone(e.entryPoints), func(name string) bool { return r.entryPoints[name].redirects })
+	return e, len(e.entryPoints) == 0
 }
 
 // route makes routes of the routers: of those that match, Traefik takes the one with the
@@ -145,7 +145,7 @@ func (r *reader) route() {
 				Hint:    "write a policy with mode: off for such hosts if there are any",
 			})
 		}
-		w, nowhere := r.worldsOf(rt)
+		entrance, nowhere := r.entranceOf(rt)
 		switch route := (source.Route{Name: rt.name, Place: rt.place, CORS: a.cors, Findings: a.findings}); {
 		case nowhere:
 			r.tell(source.Dropped, rt.rule, "entryPoints", "each of its entry points redirects all requests, so this does nothing", "")
@@ -154,7 +154,7 @@ func (r *reader) route() {
 		default:
 			route.Conditions = rt.parents
 			for _, alternative := range routesOf(route, rt.rule) {
-				lanes = append(lanes, &lane{rt, a, alternative, w, fields.ReachOf(alternative.route.Paths), false})
+				lanes = append(lanes, &lane{rt, a, alternative, entrance, fields.ReachOf(alternative.route.Paths), false})
 			}
 		}
 	}
@@ -230,7 +230,7 @@ func (l *lane) redirectsTo(lanes []*lane) bool {
 	if l.cors != nil || !l.redirects && l.guessed == "" {
 		return false
 	}
-	k := slices.IndexFunc(lanes, func(other *lane) bool { return other.cors != nil && l.apart(other.worlds) && overlap(l, other) })
+	k := slices.IndexFunc(lanes, func(other *lane) bool { return other.cors != nil && l.apart(other.entrance) && overlap(l, other) })
 	if k < 0 {
 		return false
 	}
@@ -248,22 +248,22 @@ func (l *lane) redirectsTo(lanes []*lane) bool {
 // meet tells what comes of another lane that takes some of the same requests and answers
 // otherwise.
 func (l *lane) meet(other *lane, otherFirst bool) {
-	tie := l.priority == other.priority && !l.apart(other.worlds)
+	tie := l.priority == other.priority && !l.apart(other.entrance)
 	switch {
 	case tie && other.cors == nil:
 		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
 	case tie:
 		l.tell(other, "has the same priority, and other CORS: either of them takes a request")
-	case other.cors == nil && l.apart(other.worlds) && (!otherFirst || other.covers(l)):
-		l.off(other, "takes requests like these "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
-	case otherFirst && l.within(other.worlds):
+	case other.cors == nil && l.apart(other.entrance) && (!otherFirst || other.covers(l)):
+		l.off(other, "takes requests like these "+other.besides(l.entrance)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
+	case otherFirst && l.within(other.entrance):
 	case otherFirst && other.cors == nil:
-		l.tell(other, "goes before this "+other.besides(l.worlds)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(other, "goes before this "+other.besides(l.entrance)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
 	case otherFirst:
 		// The other lane tells.
-	case other.within(l.worlds):
+	case other.within(l.entrance):
 	default:
-		l.tell(other, "takes requests like these "+other.besides(l.worlds)+", without this CORS: policies do not know entry points, so that they have it, too")
+		l.tell(other, "takes requests like these "+other.besides(l.entrance)+", without this CORS: policies do not know entry points, so that they have it, too")
 	}
 }
 
