@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
 )
@@ -35,7 +36,7 @@ func anyBelow(path string) string { return strings.TrimRight(path, "/") + "/\x00
 
 // mayAnswer reports whether the system may choose a lane with conditions for a host and a path.
 func (c *chart) mayAnswer(l *lane, host, path string) bool {
-	for _, h := range covering(host) {
+	for _, h := range fields.Covering(host) {
 		if m, ok := l.match(path); ok && slices.Contains(l.hosts, h) {
 			return c.goesBefore(m, h, path)
 		}
@@ -140,7 +141,7 @@ func (c *chart) instead(l *lane) (others []*lane) {
 
 // near returns the scopes of policies that cover requests of a host and path, or some of them.
 func (c *chart) near(host string, p path) (all []scope) {
-	for _, h := range append(covering(host), c.below(host)...) {
+	for _, h := range append(fields.Covering(host), c.below(host)...) {
 		for _, text := range c.paths[h] {
 			s := scope{h, text}
 			if _, ok := c.owners[s]; ok && (p.matches(text) || p.matches(anyBelow(text)) || covers(text, p.start())) {
@@ -161,7 +162,7 @@ func (c *chart) below(host string) []string {
 				continue
 			}
 			known[s.host] = true
-			for _, wide := range covering(s.host)[1:] {
+			for _, wide := range fields.Covering(s.host)[1:] {
 				c.narrower[wide] = append(c.narrower[wide], s.host)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
@@ -136,7 +137,7 @@ func (l *lane) listsBelow(text string) bool {
 
 // at returns the lane that answers, as the systems choose it. If there is none, it returns nil.
 func (c *chart) at(host, path string) *lane {
-	for _, h := range covering(host) {
+	for _, h := range fields.Covering(host) {
 		if l := c.winner(h, path); l != nil {
 			return l
 		}
@@ -179,24 +180,10 @@ func (c *chart) choose(matching []match) match {
 	return matching[c.rules[matching[0].lane.config](list)]
 }
 
-// covering returns the entries of hosts that cover a host, itself first.
-func covering(host string) []string {
-	if host == "" {
-		return []string{""}
-	}
-	all := []string{host}
-	_, parent, found := strings.Cut(strings.TrimPrefix(host, "*."), ".")
-	for found {
-		all = append(all, "*."+parent)
-		_, parent, found = strings.Cut(parent, ".")
-	}
-	return append(all, "")
-}
-
 // above returns the scopes that cover s, the closest first, s itself among them.
 func above(s scope) []scope {
 	var all []scope
-	for _, h := range covering(s.host) {
+	for _, h := range fields.Covering(s.host) {
 		path := s.path
 		for path != "" && path != "/" {
 			all = append(all, scope{h, path})
@@ -254,7 +241,7 @@ func (c *chart) around(s scope) []*lane {
 			break
 		}
 	}
-	for _, h := range covering(s.host)[1:] {
+	for _, h := range fields.Covering(s.host)[1:] {
 		for _, path := range c.paths[h] {
 			if path != s.path && strings.HasPrefix(path, strings.TrimRight(s.path, "/")+"/") {
 				lanes = append(lanes, c.owners[scope{h, path}])
@@ -385,7 +372,7 @@ func (c *chart) tellUnreached(l *lane) {
 // elsewhere returns paths that less specific hosts list, and that p is about, or that a policy
 // for it covers.
 func (c *chart) elsewhere(host string, p path) (q probe) {
-	for _, h := range covering(host)[1:] {
+	for _, h := range fields.Covering(host)[1:] {
 		for _, text := range c.paths[h] {
 			if p.matches(text) || p.Kind == source.ExactPath && strings.HasPrefix(text, strings.TrimRight(p.Text.Text, "/")+"/") {
 				q.paths = append(q.paths, text)

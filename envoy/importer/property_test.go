@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policyfile"
@@ -195,7 +196,7 @@ func tellsOfCondition(result Result, c *source.Route, by string) bool {
 
 // conditional returns the routes with conditions that may answer for a host and path.
 func conditional(configs []source.Config, host, path string) (all []*source.Route) {
-	for _, entry := range covering(host) {
+	for _, entry := range fields.Covering(host) {
 		taken := false
 		for i := range configs {
 			for k := range configs[i].Routes {
@@ -215,7 +216,7 @@ func conditional(configs []source.Config, host, path string) (all []*source.Rout
 // routeOf returns the route that answers for a host and path. The most specific host comes
 // first; then each configuration's own rule counts, and between them the longest path.
 func routeOf(configs []source.Config, host, path string) *source.Route {
-	for _, entry := range covering(host) {
+	for _, entry := range fields.Covering(host) {
 		var best *source.Route
 		longest := -1
 		for _, c := range configs {

@@ -83,6 +83,20 @@ func Cover(hosts []string, host string) bool {
 	return len(hosts) == 0 || slices.ContainsFunc(hosts, func(h string) bool { return covers(h, host) })
 }
 
+// Covering returns the entries that cover a host, itself first, and last "", which is every host.
+func Covering(host string) []string {
+	if host == "" {
+		return []string{""}
+	}
+	all := []string{host}
+	_, parent, found := strings.Cut(strings.TrimPrefix(host, "*."), ".")
+	for found {
+		all = append(all, "*."+parent)
+		_, parent, found = strings.Cut(parent, ".")
+	}
+	return append(all, "")
+}
+
 // covers reports whether a host with a star covers another one.
 func covers(wide, host string) bool {
 	below, star := strings.CutPrefix(wide, "*")

@@ -3,8 +3,8 @@ package gatewayapi
 import (
 	"cmp"
 	"slices"
-	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
@@ -54,7 +54,7 @@ func share(all []match) (findings []source.Finding) {
 				findings = append(findings, m.lose(h)...)
 			}
 		}
-		for _, wide := range wider(h) {
+		for _, wide := range fields.Covering(h)[1:] {
 			findings = append(findings, elsewhere(h, byHost[h], byHost[wide])...)
 		}
 	}
@@ -131,7 +131,7 @@ func shareOff(host string, byHost map[string][]*match) []source.Finding {
 // allowing returns the first route for more hosts that allows something where a host's own
 // routes do not answer.
 func allowing(host string, byHost map[string][]*match) *match {
-	for _, wide := range wider(host) {
+	for _, wide := range fields.Covering(host)[1:] {
 		for _, m := range byHost[wide] {
 			if m.allows() && m.isAlone(byHost[host]) {
 				return m
@@ -139,17 +139,4 @@ func allowing(host string, byHost map[string][]*match) *match {
 		}
 	}
 	return nil
-}
-
-// wider returns the hosts with a star that cover a host, and "".
-func wider(host string) (all []string) {
-	_, parent, found := strings.Cut(strings.TrimPrefix(host, "*."), ".")
-	for found {
-		all = append(all, "*."+parent)
-		_, parent, found = strings.Cut(parent, ".")
-	}
-	if host != "" {
-		all = append(all, "")
-	}
-	return all
 }
