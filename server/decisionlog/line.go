@@ -81,24 +81,33 @@ func appendDifferences(b []byte, list policy.Differences) []byte {
 	return append(b, `"]`...)
 }
 
-// appendField appends a member of an object. A value is clipped; one that is
-// more than printable ASCII, or has a quote or a backslash, stands in quotes of
-// its own and escaped as Go does it, for a request's bytes may be anything.
+// appendField appends a member of an object.
 func appendField(b []byte, key, value string) []byte {
 	if value == "" {
 		return b
 	}
 	b = append(append(append(b, `,"`...), key...), `":"`...)
-	return append(appendText(b, printable.Clip(value)), '"')
+	if text := Text(value); isQuoted(text) {
+		b = appendEscaped(b, text)
+	} else {
+		b = append(b, text...)
+	}
+	return append(b, '"')
 }
 
-// appendText appends s as the inside of a JSON string.
-func appendText(b []byte, s string) []byte {
-	if printable.IsPlain(s) {
-		return append(b, s...)
+// Text returns a value as an [Entry] has it. It is clipped; one that is more than
+// printable ASCII, or has a quote or a backslash, stands in quotes of its own and escaped
+// as Go does it, for a request's bytes may be anything.
+func Text(value string) string {
+	clipped := printable.Clip(value)
+	if printable.IsPlain(clipped) {
+		return clipped
 	}
-	return appendEscaped(b, strconv.QuoteToASCII(s))
+	return strconv.QuoteToASCII(clipped)
 }
+
+// isQuoted reports whether a text of a line stands in quotes of its own.
+func isQuoted(text string) bool { return strings.HasPrefix(text, `"`) }
 
 // appendEscaped appends printable ASCII as the inside of a JSON string.
 func appendEscaped(b []byte, s string) []byte {

@@ -3,7 +3,6 @@ package decisionlog
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -49,7 +48,7 @@ func (e *Entry) Request() policy.Request {
 
 // unquoted returns the bytes of a value that the log has quoted as Go does.
 func unquoted(s string) string {
-	if !strings.HasPrefix(s, `"`) {
+	if !isQuoted(s) {
 		return s
 	}
 	if text, err := strconv.Unquote(s); err == nil {

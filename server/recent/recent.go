@@ -2,6 +2,7 @@ package recent
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,8 +13,8 @@ import (
 
 // The bounds of what is kept.
 const (
-	// Lines is how many decisions are kept.
-	Lines = 1024
+	// Most is how many decisions are kept.
+	Most = 1024
 	// PerSecond is how many decisions a second are kept at most.
 	PerSecond = 200
 	// ticks is in how many parts a second's share is given out.
@@ -29,7 +30,7 @@ type Decisions struct {
 
 	mu      sync.Mutex
 	kept    uint64          // guarded by mu; how many were ever kept
-	lines   [Lines][]byte   // guarded by mu; line n stands at n % Lines
+	last    [Most]Decision  // guarded by mu; decision n stands at n % Most
 	uses    map[string]*use // guarded by mu; :: policy
 	counted int             // guarded by mu; the origins of all uses
 }
@@ -74,10 +75,10 @@ func (ds *Decisions) observe(ctx context.Context, r *policy.Request, d *policy.D
 	if ds.taken.Load() >= most || ds.taken.Add(1) > most {
 		return
 	}
-	line := decisionlog.Append(ctx, nil, time.Now(), r, d, compiled)
+	kept := newDecision(ctx, r, d, compiled)
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	ds.lines[ds.kept%Lines] = line
+	ds.last[ds.kept%Most] = kept
 	ds.kept++
 	ds.count(r.Origin, &d.Verdict)
 	if d.Shadow.Answer != nil {
@@ -85,11 +86,31 @@ func (ds *Decisions) observe(ctx context.Context, r *policy.Request, d *policy.D
 	}
 }
 
+// Decision is a decision that is kept.
+type Decision struct {
+	// Line is that of the decision log. The caller must not change it.
+	Line []byte
+	// What the line says, too, so that nobody has to read it to choose decisions.
+	Policy, Reason             string
+	ShadowPolicy, ShadowReason string
+	Origin                     string // as in a [decisionlog.Entry]
+}
+
+func newDecision(ctx context.Context, r *policy.Request, d *policy.Decision, compiled bool) Decision {
+	kept := Decision{
+		Line:   decisionlog.Append(ctx, nil, time.Now(), r, d, compiled),
+		Policy: d.Policy, Reason: d.Reason.String(), Origin: strings.Clone(decisionlog.Text(r.Origin)),
+	}
+	if d.Shadow.Answer != nil {
+		kept.ShadowPolicy, kept.ShadowReason = d.Shadow.Policy, d.Shadow.Reason.String()
+	}
+	return kept
+}
+
 // Tail are kept decisions from a place on.
 type Tail struct {
-	// Lines are those of the decision log, the oldest first. The caller must not change
-	// them.
-	Lines [][]byte
+	// Decisions are in the order in which they were kept.
+	Decisions []Decision
 	// Next is the place after them, and Lost is how many were forgotten before they were
 	// read.
 	Next, Lost uint64
@@ -101,12 +122,15 @@ func (ds *Decisions) From(place uint64) Tail {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	t := Tail{Next: ds.kept}
-	oldest := ds.kept - min(ds.kept, Lines)
+	oldest := ds.kept - min(ds.kept, Most)
 	if place < oldest {
 		t.Lost, place = oldest-place, oldest
 	}
+	if place < ds.kept {
+		t.Decisions = make([]Decision, 0, ds.kept-place)
+	}
 	for ; place < ds.kept; place++ {
-		t.Lines = append(t.Lines, ds.lines[place%Lines])
+		t.Decisions = append(t.Decisions, ds.last[place%Most])
 	}
 	return t
 }

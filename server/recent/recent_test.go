@@ -9,8 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/policytest"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/servertest"
 )
@@ -39,21 +42,29 @@ func TestLinesAreThoseOfTheDecisionLog(t *testing.T) {
 	d := set.Decide(&r)
 	ds.Compiled().Observe(t.Context(), &r, &d)
 	tail := ds.From(0)
-	if len(tail.Lines) != 2 || tail.Next != 2 || tail.Lost != 0 {
+	if len(tail.Decisions) != 2 || tail.Next != 2 || tail.Lost != 0 {
 		t.Fatalf("%+v", tail)
 	}
-	first, _ := decisionlog.Read(tail.Lines[0])
-	second, _ := decisionlog.Read(tail.Lines[1])
+	first, _ := decisionlog.Read(tail.Decisions[0].Line)
+	second, _ := decisionlog.Read(tail.Decisions[1].Line)
 	if first.Policy != "api" || first.Reason != "request_origin_malformed" || first.Path != "/p" || first.Request().Origin != "https://a\x00<b>.test" {
 		t.Errorf("%+v", first)
 	}
 	if second.Decided != "compiled" || second.Origin != "https://app.test" || second.ShadowPolicy != "next" {
 		t.Errorf("%+v", second)
 	}
-	if tail = ds.From(tail.Next); tail.Lines != nil || tail.Next != 2 {
+	ds.decide(set, "api.test", "https://"+strings.Repeat("é", 2*printable.MaxBytes))
+	for _, kept := range ds.From(0).Decisions {
+		e, _ := decisionlog.Read(kept.Line)
+		want := Decision{Line: kept.Line, Policy: e.Policy, Reason: e.Reason, ShadowPolicy: e.ShadowPolicy, ShadowReason: e.ShadowReason, Origin: e.Origin}
+		if diff := cmp.Diff(want, kept); diff != "" {
+			t.Errorf("it is not what its line says: %s", diff)
+		}
+	}
+	if tail = ds.From(ds.From(0).Next); tail.Decisions != nil || tail.Next != 3 {
 		t.Errorf("afterwards: %+v", tail)
 	}
-	if tail = ds.From(1 << 40); tail.Lines != nil || tail.Next != 2 {
+	if tail = ds.From(1 << 40); tail.Decisions != nil || tail.Next != 3 {
 		t.Errorf("a place that is not there: %+v", tail)
 	}
 }
@@ -86,8 +97,8 @@ func TestAFloodIsSampledAndForgotten(t *testing.T) {
 		if seen != 404_000 || kept != 10*PerSecond+PerSecond/ticks {
 			t.Errorf("after ten seconds: %d of %d", kept, seen)
 		}
-		if tail := ds.From(20); len(tail.Lines) != Lines || tail.Lost != kept-Lines-20 || tail.Next != kept {
-			t.Errorf("%d lines, %d lost, next %d", len(tail.Lines), tail.Lost, tail.Next)
+		if tail := ds.From(20); len(tail.Decisions) != Most || tail.Lost != kept-Most-20 || tail.Next != kept {
+			t.Errorf("%d decisions, %d lost, next %d", len(tail.Decisions), tail.Lost, tail.Next)
 		}
 		stop()
 	})

@@ -153,8 +153,8 @@ func (c *Console) compare(d *draft) {
 	}
 	comparison := policydiff.New(serves, now)
 	comparison.Probe()
-	for _, line := range c.Recent.From(0).Lines {
-		d.replay(comparison, line)
+	for _, kept := range c.Recent.From(0).Decisions {
+		d.replay(comparison, kept.Line)
 	}
 	d.replayLog(comparison)
 	report := comparison.Report()

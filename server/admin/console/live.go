@@ -38,10 +38,10 @@ func newFilter(r *http.Request) filter {
 
 // chooses reports whether the policy in force or in shadow, the reason of either, and the
 // origin are as the filter says.
-func (f filter) chooses(e *decisionlog.Entry) bool {
-	return (f.Policy == "" || f.Policy == e.Policy || f.Policy == e.ShadowPolicy) &&
-		(f.Reason == "" || f.Reason == e.Reason || f.Reason == e.ShadowReason) &&
-		strings.Contains(e.Origin, f.Origin)
+func (f filter) chooses(d *recent.Decision) bool {
+	return (f.Policy == "" || f.Policy == d.Policy || f.Policy == d.ShadowPolicy) &&
+		(f.Reason == "" || f.Reason == d.Reason || f.Reason == d.ShadowReason) &&
+		strings.Contains(d.Origin, f.Origin)
 }
 
 // decisions are the last ones, the newest first.
@@ -79,9 +79,10 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	d.Seen, d.Kept = c.Recent.Share()
 	tail := c.Recent.From(0)
 	d.Next = tail.Next
-	for i := len(tail.Lines) - 1; i >= 0 && len(d.Decisions) < maxShown; i-- {
-		if e, ok := decisionlog.Read(tail.Lines[i]); ok && d.Filter.chooses(&e) {
-			d.Decisions = append(d.Decisions, e)
+	for i := len(tail.Decisions) - 1; i >= 0 && len(d.Decisions) < maxShown; i-- {
+		if kept := &tail.Decisions[i]; d.Filter.chooses(kept) {
+			entry, _ := decisionlog.Read(kept.Line)
+			d.Decisions = append(d.Decisions, entry)
 		}
 	}
 	c.show(w, r, http.StatusOK, "live", "Live", d)
@@ -192,9 +193,9 @@ func (s *stream) next() string {
 	var b strings.Builder
 	tail := s.recent.From(s.place)
 	s.place = tail.Next
-	for _, line := range tail.Lines {
-		if e, ok := decisionlog.Read(line); ok && s.filter.chooses(&e) {
-			fmt.Fprintf(&b, "data: %s\n\n", strings.TrimSpace(string(line)))
+	for i := range tail.Decisions {
+		if d := &tail.Decisions[i]; s.filter.chooses(d) {
+			fmt.Fprintf(&b, "data: %s\n", d.Line)
 		}
 	}
 	seen, kept := s.recent.Share()

@@ -215,13 +215,13 @@ func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
 				time.Sleep(time.Second / (recent.PerSecond / 2)) // so that all are kept
 			}
 		}
-		decide(2 * recent.Lines)
+		decide(2 * recent.Most)
 		before := heap()
-		decide(20 * recent.Lines)
+		decide(20 * recent.Most)
 		if more := heap() - before; more > 1<<20 {
-			t.Errorf("%d decisions more take %d bytes more", 20*recent.Lines, more)
+			t.Errorf("%d decisions more take %d bytes more", 20*recent.Most, more)
 		}
-		if _, kept := ds.Share(); kept != 22*recent.Lines {
+		if _, kept := ds.Share(); kept != 22*recent.Most {
 			t.Errorf("%d decisions were kept", kept)
 		}
 		close(freed)

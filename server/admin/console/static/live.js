@@ -30,7 +30,7 @@ function add(d) {
   cell(row, 'word', '', ...reason);
   cell(row, '', 'Policy', ['span', d.policy ?? '']);
   cell(row, 'wide', 'Origin', ['code', d.origin ?? '']);
-  const request = [['code', `${d.method} ${d.host}${d.path ?? ''}`]];
+  const request = [['code', `${d.method ?? ''} ${d.host ?? ''}${d.path ?? ''}`]];
   if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
   if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
   cell(row, 'wide', '', ...request);
