@@ -294,6 +294,7 @@ func TestConsole(t *testing.T) {
 			t.Run(v.name, func(t *testing.T) { c.view(t, v.name, v.path, v.shows) })
 		}
 		t.Run("decisions come", c.decisionsCome)
+		t.Run("a hidden page waits", c.hiddenWaits)
 		t.Run("too many watch", c.tooManyWatch)
 		t.Run("what was denied", c.explainDenied)
 		t.Run("a pasted command", c.pasteCommand)
@@ -423,10 +424,52 @@ func (c *consoleTab) decisionsCome(t *testing.T) {
 	}
 }
 
-// tooManyWatch has a page find no place, and say so.
-func (c *consoleTab) tooManyWatch(t *testing.T) {
-	c.show(t, "")
-	for taken := false; !taken; {
+// hiddenWaits has the live view be hidden, so that it leaves its connection to other pages,
+// and be shown again, so that it goes on where it was.
+func (c *consoleTab) hiddenWaits(t *testing.T) {
+	hide := func(hidden bool) {
+		c.ask(t, fmt.Sprintf(`(() => {
+			Object.defineProperty(document, 'hidden', {value: %t, configurable: true});
+			document.dispatchEvent(new Event('visibilitychange'));
+		})()`, hidden))
+	}
+	c.show(t, "live?origin=app.example")
+	c.await(t, "Connected.")
+	hide(true)
+	waitFor(t, "places of which the page has none", func() string {
+		places, free := c.takePlaces(t)
+		free()
+		if places < watchers {
+			return ""
+		}
+		return "all"
+	})
+	for i := range 3 {
+		c.send(t, "GET", "api.example.com", fmt.Sprintf("/v1/hidden-%d-%s", i, c.name), "Origin: https://app.example.com")
+	}
+	if c.has(t, "/v1/hidden-") != "" {
+		t.Error("a hidden page goes on")
+	}
+	hide(false)
+	c.await(t, "/v1/hidden-2-"+string(c.name))
+	if got := c.ask(t, "document.getElementById('decisions').textContent.match(/.v1.hidden-[0-9]/g)"); got != "/v1/hidden-2,/v1/hidden-1,/v1/hidden-0" {
+		t.Errorf("the page shows %s", got)
+	}
+}
+
+// watchers is how many may watch decisions at a time.
+const watchers = 16
+
+// takePlaces takes all places of those who watch decisions that are free, until free.
+func (c *consoleTab) takePlaces(t *testing.T) (places int, free func()) {
+	t.Helper()
+	var bodies []io.Closer
+	free = func() {
+		for _, b := range bodies {
+			b.Close()
+		}
+	}
+	for {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.operated.console+"live/events", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -435,9 +478,19 @@ func (c *consoleTab) tooManyWatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer resp.Body.Close()
-		taken = resp.StatusCode == http.StatusServiceUnavailable
+		bodies = append(bodies, resp.Body)
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			return places, free
+		}
+		places++
 	}
+}
+
+// tooManyWatch has a page find no place, and say so.
+func (c *consoleTab) tooManyWatch(t *testing.T) {
+	c.show(t, "")
+	_, free := c.takePlaces(t)
+	defer free()
 	c.show(t, "live")
 	c.await(t, "close other pages that watch")
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -164,13 +165,13 @@ type stream struct {
 
 // run sends events until the page is gone, or the service ends.
 func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
-	tick := time.NewTicker(pause)
+	tick := time.NewTicker(1 + rand.N(pause)) // so that pages that were opened together do not write together
 	defer tick.Stop()
 	last := time.Time{}
 	for {
 		text := s.next()
 		if text == "" && time.Since(last) > quiet {
-			text = ": still there\n\n"
+			text = ": still there\n" + s.tell(0, 0)
 		}
 		if text != "" {
 			last = time.Now()
@@ -184,31 +185,35 @@ func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
 		case <-ended:
 			return
 		case <-tick.C:
+			tick.Reset(pause)
 		}
 	}
 }
 
-// next returns the events that came since the last time.
+// next returns the events that came since the last time. The id of each is the place after
+// it, so that a page that was away goes on there.
 func (s *stream) next() string {
 	var b strings.Builder
 	tail := s.recent.From(s.place)
-	s.place = tail.Next
+	s.place = tail.Next - uint64(len(tail.Decisions))
 	for i := range tail.Decisions {
+		s.place++
 		if d := &tail.Decisions[i]; s.filter.chooses(d) {
-			fmt.Fprintf(&b, "data: %s\n", d.Line)
+			fmt.Fprintf(&b, "id: %d\ndata: %s\n", s.place, d.Line)
 		}
 	}
 	seen, kept := s.recent.Share()
 	// A decision that is about to be kept counts as left out, until the next one is.
 	if left := seen - kept; left > s.left || tail.Lost > 0 {
-		sampled := left - min(left, s.left)
+		b.WriteString(s.tell(left-min(left, s.left), tail.Lost))
 		s.left = max(left, s.left)
-		fmt.Fprintf(&b, "event: left\ndata: {\"sampled\": %d, \"missed\": %d}\n\n", sampled, tail.Lost)
 	}
-	if b.Len() == 0 {
-		return ""
-	}
-	return fmt.Sprintf("id: %d\n", s.place) + b.String()
+	return b.String()
+}
+
+// tell returns the event that says how many decisions were left out, and missed.
+func (s *stream) tell(sampled, missed uint64) string {
+	return fmt.Sprintf("id: %d\nevent: left\ndata: {\"sampled\": %d, \"missed\": %d}\n\n", s.place, sampled, missed)
 }
 
 // send reports whether the page is still there.

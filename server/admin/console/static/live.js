@@ -9,6 +9,8 @@ let paused = false;
 let waiting = [];
 let sampled = 0;
 let missed = 0;
+let events;
+let last = ''; // the id of the last event
 
 function cell(row, kind, label, ...parts) {
   const td = row.insertCell();
@@ -40,28 +42,42 @@ function add(d) {
 function count() {
   const parts = [];
   if (sampled > 0) parts.push(`${sampled} decisions were left out, since there are too many a second.`);
-  if (missed > 0) parts.push(`${missed} were missed, since this page was slow.`);
+  if (missed > 0) parts.push(`${missed} were missed, since this page was slow or hidden.`);
   left.textContent = parts.join(' ');
 }
 
-const events = new EventSource(live.dataset.events);
-events.onopen = () => state.textContent = 'Connected.';
-events.onerror = () => {
-  const ended = events.readyState === EventSource.CLOSED; // it does not try again
-  state.textContent = ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.';
-};
-events.onmessage = (e) => {
-  const d = JSON.parse(e.data);
-  if (!paused) return add(d);
-  waiting.push(d);
-  if (waiting.length > most) waiting.shift();
-};
-events.addEventListener('left', (e) => {
-  const more = JSON.parse(e.data);
-  sampled += more.sampled;
-  missed += more.missed;
-  count();
+// connect takes one of the few connections that a browser opens to a host.
+function connect() {
+  const from = new URL(live.dataset.events, location.href);
+  if (last) from.searchParams.set('from', last);
+  events = new EventSource(from);
+  events.onopen = () => state.textContent = 'Connected.';
+  events.onerror = () => {
+    const ended = events.readyState === EventSource.CLOSED; // it does not try again
+    state.textContent = ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.';
+  };
+  events.onmessage = (e) => {
+    last = e.lastEventId;
+    const d = JSON.parse(e.data);
+    if (!paused) return add(d);
+    waiting.push(d);
+    if (waiting.length > most) waiting.shift();
+  };
+  events.addEventListener('left', (e) => {
+    last = e.lastEventId;
+    const more = JSON.parse(e.data);
+    sampled += more.sampled;
+    missed += more.missed;
+    count();
+  });
+}
+
+// A hidden page leaves its connection to others, and goes on where it was when it is shown.
+document.addEventListener('visibilitychange', () => {
+  events?.close();
+  if (!document.hidden) connect();
 });
+if (!document.hidden) connect();
 
 pause.hidden = false;
 pause.addEventListener('click', () => {
