@@ -445,14 +445,14 @@ func (c *consoleTab) hiddenWaits(t *testing.T) {
 		return "all"
 	})
 	for i := range 3 {
-		c.send(t, "GET", "api.example.com", fmt.Sprintf("/v1/hidden-%d-%s", i, c.name), "Origin: https://app.example.com")
+		c.send(t, "GET", "api.example.com", fmt.Sprintf("/v1/away-%s-%d", c.name, i), "Origin: https://app.example.com")
 	}
-	if c.has(t, "/v1/hidden-") != "" {
+	if c.has(t, "/v1/away-"+string(c.name)) != "" {
 		t.Error("a hidden page goes on")
 	}
 	hide(false)
-	c.await(t, "/v1/hidden-2-"+string(c.name))
-	if got := c.ask(t, "document.getElementById('decisions').textContent.match(/.v1.hidden-[0-9]/g)"); got != "/v1/hidden-2,/v1/hidden-1,/v1/hidden-0" {
+	c.await(t, fmt.Sprintf("/v1/away-%s-2", c.name))
+	if got := c.ask(t, fmt.Sprintf("document.getElementById('decisions').textContent.match(/away-%s-[0-9]/g).map(w => w.at(-1))", c.name)); got != "2,1,0" {
 		t.Errorf("the page shows %s", got)
 	}
 }
