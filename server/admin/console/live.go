@@ -165,7 +165,7 @@ type stream struct {
 
 // run sends events until the page is gone, or the service ends.
 func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
-	tick := time.NewTicker(1 + rand.N(pause)) // so that pages that were opened together do not write together
+	tick := time.NewTicker(1 + rand.N(pause)) //nolint:gosec // spreads the writes of pages that were opened together; it need not be secret
 	defer tick.Stop()
 	last := time.Time{}
 	for {
@@ -203,7 +203,6 @@ func (s *stream) next() string {
 		}
 	}
 	seen, kept := s.recent.Share()
-	// A decision that is about to be kept counts as left out, until the next one is.
 	if left := seen - kept; left > s.left || tail.Lost > 0 {
 		b.WriteString(s.tell(left-min(left, s.left), tail.Lost))
 		s.left = max(left, s.left)
