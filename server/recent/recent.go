@@ -15,7 +15,8 @@ import (
 const (
 	// Most is how many decisions are kept.
 	Most = 1024
-	// PerSecond is how many decisions a second are kept at most.
+	// PerSecond is how many decisions a second are kept of those that come for long. As many
+	// may come at once, as when a page loads, and all are kept.
 	PerSecond = 200
 	// ticks is in how many parts a second's share is given out.
 	ticks = 10
@@ -25,8 +26,8 @@ const (
 // keep the first decisions before Run. They are safe for concurrent use, must not be copied,
 // and implement server.Observer and live.Sink.
 type Decisions struct {
-	seen  atomic.Uint64
-	taken atomic.Int64 // since the last tick
+	left  atomic.Uint64 // how many were not kept
+	taken atomic.Int64  // how many of the share are; each tick gives some back
 
 	mu      sync.Mutex
 	kept    uint64          // guarded by mu; how many were ever kept
@@ -44,7 +45,7 @@ func (ds *Decisions) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			ds.taken.Store(0)
+			ds.taken.Add(-min(ds.taken.Load(), PerSecond/ticks))
 		}
 	}
 }
@@ -70,9 +71,8 @@ func (ds *Decisions) observe(ctx context.Context, r *policy.Request, d *policy.D
 	if r.Origin == "" {
 		return
 	}
-	ds.seen.Add(1)
-	const most = PerSecond / ticks
-	if ds.taken.Load() >= most || ds.taken.Add(1) > most {
+	if !ds.take() {
+		ds.left.Add(1)
 		return
 	}
 	kept := newDecision(ctx, r, d, compiled)
@@ -83,6 +83,19 @@ func (ds *Decisions) observe(ctx context.Context, r *policy.Request, d *policy.D
 	ds.count(r.Origin, &d.Verdict)
 	if d.Shadow.Answer != nil {
 		ds.count(r.Origin, &d.Shadow)
+	}
+}
+
+// take takes a part of the share, unless there is none.
+func (ds *Decisions) take() bool {
+	for {
+		taken := ds.taken.Load()
+		if taken >= PerSecond {
+			return false
+		}
+		if ds.taken.CompareAndSwap(taken, taken+1) {
+			return true
+		}
 	}
 }
 
@@ -136,8 +149,12 @@ func (ds *Decisions) From(place uint64) Tail {
 }
 
 // Share says how many decisions there were since the start, and how many of them were kept.
+// One that is about to be kept does not count yet.
 func (ds *Decisions) Share() (seen, kept uint64) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	return ds.seen.Load(), ds.kept
+	return ds.seen(), ds.kept
 }
+
+// seen returns how many decisions there were. The caller holds the lock.
+func (ds *Decisions) seen() uint64 { return ds.kept + ds.left.Load() }

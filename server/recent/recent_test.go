@@ -85,7 +85,7 @@ func TestAFloodIsSampledAndForgotten(t *testing.T) {
 			all.Wait()
 		}
 		flood()
-		if seen, kept := ds.Share(); seen != 4000 || kept != PerSecond/ticks {
+		if seen, kept := ds.Share(); seen != 4000 || kept != PerSecond {
 			t.Errorf("at first: %d of %d", kept, seen)
 		}
 		for range 10 * ticks {
@@ -94,14 +94,47 @@ func TestAFloodIsSampledAndForgotten(t *testing.T) {
 			flood()
 		}
 		seen, kept := ds.Share()
-		if seen != 404_000 || kept != 10*PerSecond+PerSecond/ticks {
+		if seen != 404_000 || kept != PerSecond+10*PerSecond {
 			t.Errorf("after ten seconds: %d of %d", kept, seen)
 		}
 		if tail := ds.From(20); len(tail.Decisions) != Most || tail.Lost != kept-Most-20 || tail.Next != kept {
 			t.Errorf("%d decisions, %d lost, next %d", len(tail.Decisions), tail.Lost, tail.Next)
 		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		flood()
+		if _, again := ds.Share(); again != kept+PerSecond {
+			t.Errorf("after a pause: %d", again-kept)
+		}
 		stop()
 	})
+}
+
+// whileAsked is a context that calls itself when a decision is asked for its values.
+type whileAsked struct {
+	context.Context
+	call func()
+}
+
+func (c whileAsked) Value(key any) any {
+	c.call()
+	return c.Context.Value(key)
+}
+
+func TestADecisionThatIsAboutToBeKeptIsNotLeftOut(t *testing.T) {
+	ds, set := &Decisions{}, compile(t, "https://app.test")
+	asked := false
+	ctx := whileAsked{t.Context(), func() {
+		asked = true
+		if seen, kept := ds.Share(); seen != kept {
+			t.Errorf("%d of %d are kept", kept, seen)
+		}
+	}}
+	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
+	d := set.Decide(&r)
+	if ds.Observe(ctx, &r, &d); !asked {
+		t.Error("nobody asked for the values of the context")
+	}
 }
 
 func TestUseIsOfThePolicyAsItServes(t *testing.T) {

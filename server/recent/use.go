@@ -54,7 +54,7 @@ func (ds *Decisions) keep(set *policy.Set) {
 		p, _ := set.Policy(name)
 		u := ds.uses[name]
 		if u == nil || u.hash != p.Hash {
-			u = &use{hash: p.Hash, since: now, seen: ds.seen.Load(), kept: ds.kept}
+			u = &use{hash: p.Hash, since: now, seen: ds.seen(), kept: ds.kept}
 		}
 		next[name] = u
 		ds.counted += len(u.origins)
@@ -92,7 +92,7 @@ func (ds *Decisions) Use(name string) (u Use, ok bool) {
 		return Use{}, false
 	}
 	return Use{
-		Since: of.since.UTC(), Seen: ds.seen.Load() - of.seen, Kept: ds.kept - of.kept,
+		Since: of.since.UTC(), Seen: ds.seen() - of.seen, Kept: ds.kept - of.kept,
 		Origins: maps.Clone(of.origins), Others: of.others,
 	}, true
 }
