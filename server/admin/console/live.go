@@ -52,7 +52,7 @@ type decisions struct {
 	Seen uint64 `json:"seen"`
 	Kept uint64 `json:"kept"`
 	// Next is the place after the last decision, for /console/live/events?from=.
-	Next      uint64              `json:"next"`
+	Next      place               `json:"next"`
 	Decisions []decisionlog.Entry `json:"decisions"`
 	Reasons   []string            `json:"-"`
 	PerSecond int                 `json:"perSecond"`
@@ -61,7 +61,7 @@ type decisions struct {
 // Events returns the address of the decisions that come after these.
 func (d decisions) Events() string {
 	return "/console/live/events?" + url.Values{
-		"from": {strconv.FormatUint(d.Next, 10)}, "policy": {d.Filter.Policy}, "reason": {d.Filter.Reason}, "origin": {d.Filter.Origin},
+		"from": {d.Next.String()}, "policy": {d.Filter.Policy}, "reason": {d.Filter.Reason}, "origin": {d.Filter.Origin},
 	}.Encode()
 }
 
@@ -79,7 +79,7 @@ func (c *Console) live(w http.ResponseWriter, r *http.Request) {
 	d := decisions{Filter: newFilter(r), Decisions: []decisionlog.Entry{}, Reasons: reasonWords(), PerSecond: recent.PerSecond}
 	d.Seen, d.Kept = c.Recent.Share()
 	tail := c.Recent.From(0)
-	d.Next = tail.Next
+	d.Next = place{tail.Next, d.Seen - d.Kept}
 	for i := len(tail.Decisions) - 1; i >= 0 && len(d.Decisions) < maxShown; i-- {
 		if kept := &tail.Decisions[i]; d.Filter.chooses(kept) {
 			entry, _ := decisionlog.Read(kept.Line)
@@ -133,24 +133,51 @@ func (c *Console) events(w http.ResponseWriter, r *http.Request) {
 	}
 	defer c.watched.leave()
 	w.Header().Set("Content-Type", "text/event-stream")
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	if r.Method == http.MethodHead {
+		return
+	}
 	s := stream{out: w, control: http.NewResponseController(w), recent: c.Recent, filter: newFilter(r), place: placeIn(r, c.Recent)}
-	seen, kept := c.Recent.Share()
-	s.left = seen - kept
-	s.run(ctx, c.watched.ended)
+	s.run(r.Context(), c.watched.ended)
 }
 
+// place is how far a page is: how many decisions it has passed that were kept, and of how
+// many that were not it was told. As a text, it is the id of an event.
+type place struct{ kept, left uint64 }
+
+func (p place) String() string { return fmt.Sprintf("%d.%d", p.kept, p.left) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (p place) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // placeIn returns where a page goes on: after the last event that it got, or where it was
-// made, or at the end.
-func placeIn(r *http.Request, ds *recent.Decisions) uint64 {
+// made, or at the end. A place that is not yet there is one of a process before this one, all
+// of whose decisions are new to the page.
+func placeIn(r *http.Request, ds *recent.Decisions) place {
+	seen, kept := ds.Share()
+	now := place{kept, seen - kept}
 	for _, text := range []string{r.Header.Get("Last-Event-ID"), r.FormValue("from")} {
-		if place, err := strconv.ParseUint(text, 10, 64); err == nil {
-			return place
+		p, ok := parsePlace(text, now.left)
+		switch {
+		case !ok:
+		case p.kept > now.kept || p.left > now.left:
+			return place{}
+		default:
+			return p
 		}
 	}
-	_, kept := ds.Share()
-	return kept
+	return now
+}
+
+// parsePlace reads a place. Without the second number it is told of none before now that was
+// not kept.
+func parsePlace(text string, left uint64) (p place, ok bool) {
+	kept, rest, both := strings.Cut(text, ".")
+	p.left = left
+	var err error
+	if p.kept, err = strconv.ParseUint(kept, 10, 64); err == nil && both {
+		p.left, err = strconv.ParseUint(rest, 10, 64)
+	}
+	return p, err == nil
 }
 
 // stream is what one page gets.
@@ -159,8 +186,7 @@ type stream struct {
 	control *http.ResponseController
 	recent  *recent.Decisions
 	filter  filter
-	place   uint64
-	left    uint64 // how many decisions were not looked at, when the page was told last
+	place   place
 }
 
 // run sends events until the page is gone, or the service ends.
@@ -191,28 +217,34 @@ func (s *stream) run(ctx context.Context, ended <-chan struct{}) {
 }
 
 // next returns the events that came since the last time. The id of each is the place after
-// it, so that a page that was away goes on there.
+// it, and that of the last the place of s, so that a page that was away goes on there.
 func (s *stream) next() string {
 	var b strings.Builder
-	tail := s.recent.From(s.place)
-	s.place = tail.Next - uint64(len(tail.Decisions))
+	tail := s.recent.From(s.place.kept)
+	s.place.kept = tail.Next - uint64(len(tail.Decisions))
+	if tail.Lost > 0 {
+		b.WriteString(s.tell(0, tail.Lost))
+	}
+	passed := false // whether the page does not know of the last decision
 	for i := range tail.Decisions {
-		s.place++
-		if d := &tail.Decisions[i]; s.filter.chooses(d) {
-			fmt.Fprintf(&b, "id: %d\ndata: %s\n", s.place, d.Line)
+		s.place.kept++
+		d := &tail.Decisions[i]
+		if passed = !s.filter.chooses(d); !passed {
+			fmt.Fprintf(&b, "id: %s\ndata: %s\n", s.place, d.Line)
 		}
 	}
 	seen, kept := s.recent.Share()
-	if left := seen - kept; left > s.left || tail.Lost > 0 {
-		b.WriteString(s.tell(left-min(left, s.left), tail.Lost))
-		s.left = max(left, s.left)
+	left := seen - kept
+	if sampled := left - s.place.left; sampled > 0 || passed {
+		s.place.left = left
+		b.WriteString(s.tell(sampled, 0))
 	}
 	return b.String()
 }
 
 // tell returns the event that says how many decisions were left out, and missed.
 func (s *stream) tell(sampled, missed uint64) string {
-	return fmt.Sprintf("id: %d\nevent: left\ndata: {\"sampled\": %d, \"missed\": %d}\n\n", s.place, sampled, missed)
+	return fmt.Sprintf("id: %s\nevent: left\ndata: {\"sampled\": %d, \"missed\": %d}\n\n", s.place, sampled, missed)
 }
 
 // send reports whether the page is still there.

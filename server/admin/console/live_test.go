@@ -3,6 +3,7 @@ package console_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/admin/console"
 	"github.com/corsgate/corsgate/server/decisionlog"
 	"github.com/corsgate/corsgate/server/live"
@@ -106,10 +108,10 @@ func TestEventsAreDecisionsThatTheFilterChooses(t *testing.T) {
 		t.Errorf("got\n%s", read)
 	}
 	lines, _ = watch(t, l.URL+"/console/live/events?from=1")
-	if read := until(t, lines, "/after"); !strings.Contains(read, "/another") || strings.Contains(read, "/before") || !strings.Contains(read, "id: 3") {
+	if read := until(t, lines, "/after"); !strings.Contains(read, "/another") || strings.Contains(read, "/before") || !strings.Contains(read, "id: 3.0") {
 		t.Errorf("from the second on\n%s", read)
 	}
-	lines, _ = watch(t, l.URL+"/console/live/events?from=0", "Last-Event-ID: 2")
+	lines, _ = watch(t, l.URL+"/console/live/events?from=0", "Last-Event-ID: 2.0")
 	if read := until(t, lines, "/after"); strings.Contains(read, "/another") {
 		t.Errorf("after it was away\n%s", read)
 	}
@@ -174,6 +176,154 @@ func TestEventsOutliveTheTimeoutsOfTheListener(t *testing.T) {
 	stop()
 	for range lines { // until the service ends it
 	}
+}
+
+// reader is a page that reads what it gets.
+type reader struct {
+	header http.Header
+	mu     sync.Mutex
+	text   strings.Builder // guarded by mu
+}
+
+func (p *reader) Header() http.Header              { return p.header }
+func (p *reader) WriteHeader(int)                  {}
+func (p *reader) SetWriteDeadline(time.Time) error { return nil }
+func (p *reader) Flush()                           {}
+
+func (p *reader) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.text.Write(b)
+}
+
+// read says what the page got: the paths of decisions, how many it was told were left out and
+// missed, and the last id.
+func (p *reader) read(t *testing.T) (paths []string, sampled, missed uint64, id string) {
+	t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for line := range strings.Lines(p.text.String()) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch name {
+		case "id":
+			id = value
+		case "data":
+			var d struct {
+				Path            string
+				Sampled, Missed uint64
+			}
+			if err := json.Unmarshal([]byte(value), &d); err != nil {
+				t.Error(err)
+			}
+			if d.Path != "" {
+				paths = append(paths, d.Path)
+			}
+			sampled, missed = sampled+d.Sampled, missed+d.Missed
+		}
+	}
+	return paths, sampled, missed, id
+}
+
+// service is a console in a test whose time is not real.
+type service struct {
+	set    *policy.Set
+	recent *recent.Decisions
+	*console.Console
+}
+
+func newService(t *testing.T, set *policy.Set) service {
+	t.Helper()
+	s := service{set: set, recent: &recent.Decisions{}}
+	s.Console = console.New(console.Config{Recent: s.recent, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
+	servertest.Run(t, s.recent.Run)
+	return s
+}
+
+// watch opens the page, and returns what closes it.
+func (s service) watch(t *testing.T, query string) (p *reader, leave func()) {
+	t.Helper()
+	p = &reader{header: http.Header{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.ServeHTTP(p, httptest.NewRequestWithContext(ctx, http.MethodGet, "/console/live/events?"+query, nil))
+	}()
+	time.Sleep(time.Second)
+	return p, func() { cancel(); <-ended }
+}
+
+// decide has n requests decided, as slowly as it takes to keep all.
+func (s service) decide(t *testing.T, n int, host, path string) {
+	t.Helper()
+	for range n {
+		s.decideAtOnce(t, 1, host, path)
+		time.Sleep(time.Second / (recent.PerSecond / 2))
+	}
+	time.Sleep(time.Second) // until pages were told
+}
+
+func (s service) decideAtOnce(t *testing.T, n int, host, path string) {
+	t.Helper()
+	for range n {
+		r := get("https://app.test", host, path)
+		d := s.set.Decide(&r)
+		s.recent.Observe(t.Context(), &r, &d)
+	}
+}
+
+// TestAPageThatWasAwayGoesOnWhereItWas has a page that shows few of the decisions be away.
+func TestAPageThatWasAwayGoesOnWhereItWas(t *testing.T) {
+	set := newLab(t, specs...).set
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, set)
+		p, leave := s.watch(t, "policy=closed")
+		s.decide(t, recent.Most, "public.test", "/other")
+		leave()
+		_, _, _, id := p.read(t)
+		s.decide(t, 10, "public.test", "/other")
+		s.decide(t, 1, "closed.test", "/away")
+		p, leave = s.watch(t, "policy=closed&from="+id)
+		s.decide(t, 1, "closed.test", "/back")
+		if paths, sampled, missed, _ := p.read(t); strings.Join(paths, " ") != "/away /back" || sampled != 0 || missed != 0 {
+			t.Errorf("%s, %d left out and %d missed", paths, sampled, missed)
+		}
+		leave()
+		_, _, _, id = p.read(t)
+
+		s.decideAtOnce(t, 10*recent.PerSecond, "closed.test", "/flood")
+		time.Sleep(time.Second)
+		s.decide(t, recent.Most, "closed.test", "/late")
+		p, leave = s.watch(t, "from="+id)
+		leave()
+		seen, kept := s.recent.Share()
+		if paths, sampled, missed, _ := p.read(t); len(paths) != recent.Most || sampled != seen-kept || missed != recent.PerSecond {
+			t.Errorf("%d decisions, %d of %d left out and %d missed", len(paths), sampled, seen-kept, missed)
+		}
+		_, _, _, id = p.read(t)
+
+		s = newService(t, set)
+		s.decide(t, 1, "closed.test", "/new")
+		p, leave = s.watch(t, "from="+id)
+		leave()
+		if paths, _, missed, _ := p.read(t); strings.Join(paths, " ") != "/new" || missed != 0 {
+			t.Errorf("of a new process: %s, %d missed", paths, missed)
+		}
+	})
+}
+
+func TestWhoAsksForTheHeadOfTheEventsDoesNotWatch(t *testing.T) {
+	set := newLab(t, specs...).set
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, set)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		p := &reader{header: http.Header{}}
+		s.ServeHTTP(p, httptest.NewRequestWithContext(ctx, http.MethodHead, "/console/live/events", nil))
+		if ctx.Err() != nil || p.header.Get("Content-Type") != "text/event-stream" {
+			t.Errorf("%v, %s", ctx.Err(), p.header)
+		}
+	})
 }
 
 // stuck is the connection of a page that reads nothing: a write blocks until it is freed.

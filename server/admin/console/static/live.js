@@ -39,11 +39,18 @@ function add(d) {
   while (rows.rows.length > most) rows.deleteRow(-1);
 }
 
+// count says how much of all decisions, whatever the filter chooses, is not here.
 function count() {
   const parts = [];
-  if (sampled > 0) parts.push(`${sampled} decisions were left out, since there are too many a second.`);
-  if (missed > 0) parts.push(`${missed} were missed, since this page was slow or hidden.`);
+  if (sampled > 0) parts.push(`Left out of all decisions, since too many came a second: ${sampled}.`);
+  if (missed > 0) parts.push(`Missed of all decisions, since this page was slow or hidden: ${missed}.`);
   left.textContent = parts.join(' ');
+}
+
+// tell says how the page stands, and nothing again that it says already.
+function tell(text) {
+  const whole = paused ? `${text} Paused.` : text;
+  if (state.textContent !== whole) state.textContent = whole;
 }
 
 // connect takes one of the few connections that a browser opens to a host.
@@ -51,10 +58,10 @@ function connect() {
   const from = new URL(live.dataset.events, location.href);
   if (last) from.searchParams.set('from', last);
   events = new EventSource(from);
-  events.onopen = () => state.textContent = 'Connected.';
+  events.onopen = () => tell('Connected.');
   events.onerror = () => {
     const ended = events.readyState === EventSource.CLOSED; // it does not try again
-    state.textContent = ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.';
+    tell(ended ? 'Not connected: close other pages that watch, and load this one again.' : 'Not connected, trying again.');
   };
   events.onmessage = (e) => {
     last = e.lastEventId;
@@ -66,6 +73,7 @@ function connect() {
   events.addEventListener('left', (e) => {
     last = e.lastEventId;
     const more = JSON.parse(e.data);
+    if (more.sampled + more.missed === 0) return;
     sampled += more.sampled;
     missed += more.missed;
     count();
