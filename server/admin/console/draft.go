@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/corsgate/corsgate/policy"
-	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/policydiff"
 	"github.com/corsgate/corsgate/policy/policyfile"
 	"github.com/corsgate/corsgate/policy/printable"
@@ -223,11 +222,13 @@ func (d *draft) merge(serves, text *policy.Set) *policy.Valid {
 			specs = append(specs, s)
 		}
 	}
-	return policyfile.Examine(append(specs, text.Specs()...), func(p policy.Problem) {
+	valid := policyfile.Examine(append(specs, text.Specs()...), func(p policy.Problem) {
 		if p.Level == policy.Error {
 			d.Problems = append(d.Problems, p.String())
 		}
 	})
+	d.Problems = few(d.Problems)
+	return valid
 }
 
 // replay asks both sets about a recorded decision.
@@ -256,11 +257,10 @@ func (d *draft) replayLog(c *policydiff.Comparison) {
 
 // ask asks the set about the question of the form.
 func (d *draft) ask(set *policy.Set) {
-	report, err := explain.Policies{Set: set}.Explain(d.Form.question())
+	a, err := answerTo(set, d.Form.question())
 	if err != nil {
 		d.Error = err.Error()
 		return
 	}
-	a := newAnswer(set, report)
 	d.Report = &a
 }

@@ -128,6 +128,21 @@ func TestADraftIsNotComparedIfThatTakesTooMuch(t *testing.T) {
 	wants(t, body, "have 500002 origins together, and more than 250000 are not compared here", "corsgate diff")
 }
 
+func TestADraftNamesAFewOfManyProblems(t *testing.T) {
+	l := newLab(t, manyPolicies(300)...)
+	var text strings.Builder
+	text.WriteString("policies:\n")
+	for i := range 300 {
+		fmt.Fprintf(&text, "- {name: q%d, hosts: [p%[1]d.test], cors: {allowOrigins: ['https://app.test']}}\n", i)
+	}
+	_, body := l.post(t, "/console/draft", map[string]string{"text": text.String(), "scope": "added"}, "", "")
+	page := textOf(t, body)
+	wants(t, page, "Together with what serves: 250 others")
+	if got := strings.Count(page, "Together with what serves:"); got != 51 {
+		t.Errorf("%d are named", got)
+	}
+}
+
 // manyPolicies are n policies of different hosts.
 func manyPolicies(n int) (specs []policy.Spec) {
 	for i := range n {

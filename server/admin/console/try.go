@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,15 +15,18 @@ import (
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/policy/browser"
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/policy/printable"
 	"github.com/corsgate/corsgate/server/live"
 )
 
 // The bounds of what is tried.
 const (
-	maxForm    = 16 << 20 // bytes
-	maxForms   = 4        // at a time
-	maxReports = 50
-	answerTime = 30 * time.Second
+	maxForm     = 16 << 20 // bytes
+	maxForms    = 4        // at a time
+	maxQuestion = 64 << 10 // bytes as JSON; an Envoy takes no more, unless it is told to
+	maxReports  = 50
+	maxTexts    = 50 // of what is left out, or wrong
+	answerTime  = 30 * time.Second
 )
 
 // tried is what was asked and its answers.
@@ -94,7 +98,8 @@ func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
 func (c *Console) tryPaste(w http.ResponseWriter, r *http.Request) {
 	t := tried{Reports: []answer{}}
 	text, err := pasted(w, r, "paste")
-	if t.Pasted = text; err != nil {
+	t.Pasted = r.FormValue("paste") // and not a file, which is long and may have cookies
+	if err != nil {
 		t.Error = err.Error()
 		c.show(w, r, http.StatusBadRequest, "try", "Try a request", t)
 		return
@@ -176,6 +181,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, t *tried, read 
 		defer time.AfterFunc(answerTime, cancel).Stop()
 		t.explain(ctx, c.Set(), questions)
 	})
+	t.Left = few(t.Left)
 	if !answered {
 		return
 	}
@@ -197,16 +203,36 @@ func (t *tried) explain(ctx context.Context, set *policy.Set, questions []explai
 			t.More = len(questions) - i
 			return
 		}
-		report, err := explain.Policies{Set: set}.Explain(q)
+		a, err := answerTo(set, q)
 		switch {
 		case err != nil && len(questions) == 1:
 			t.Error = err.Error()
 		case err != nil:
-			t.Left = append(t.Left, q.Method+" "+q.URL+": "+err.Error())
-		case report.Allowed && len(questions) > 1:
+			t.Left = append(t.Left, printable.Clip(q.Method+" "+q.URL)+": "+err.Error())
+		case a.Allowed && len(questions) > 1:
 			t.Fine++
 		default:
-			t.Reports = append(t.Reports, newAnswer(set, report))
+			t.Reports = append(t.Reports, a)
 		}
 	}
+}
+
+// answerTo explains a question with a set. The error says what to write.
+func answerTo(set *policy.Set, q explain.Question) (answer, error) {
+	if text, err := json.Marshal(q); err != nil || len(text) > maxQuestion {
+		return answer{}, fmt.Errorf("the request has more than %d bytes and is not explained here: leave out what is long, such as its query and cookies", maxQuestion)
+	}
+	report, err := explain.Policies{Set: set}.Explain(q)
+	if err != nil {
+		return answer{}, err
+	}
+	return newAnswer(set, report), nil
+}
+
+// few returns the first of many texts, and how many others there are.
+func few(texts []string) []string {
+	if more := len(texts) - maxTexts; more > 0 {
+		return append(texts[:maxTexts], printable.Counted(more, "other", "others"))
+	}
+	return texts
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -134,6 +135,53 @@ func TestTryAnswersAFewOfMany(t *testing.T) {
 		t.Errorf("%d: %d answers", resp.StatusCode, strings.Count(body, "<article"))
 	}
 	wants(t, textOf(t, body), "20 requests were not looked at")
+}
+
+func TestTryAnswersNoRequestThatIsTooLong(t *testing.T) {
+	l := newLab(t, specs...)
+	const ask, want = "curl -H 'Origin: https://evil.test' 'https://closed.test/", "the request has more than 65536 bytes and is not explained here: leave out"
+	long := ask + strings.Repeat("a", 1<<20)
+	for name, command := range map[string]string{
+		"a URL":   long + "'",
+		"headers": ask + "'" + strings.Repeat(" -H 'x: 1'", 10_000),
+	} {
+		resp, body := l.post(t, "/console/try", map[string]string{"paste": command}, "", "", "Accept: application/json")
+		if resp.StatusCode != http.StatusBadRequest || len(body) > 1000 {
+			t.Errorf("%s: %d, %d bytes", name, resp.StatusCode, len(body))
+		}
+		wants(t, body, want)
+	}
+	_, body := l.post(t, "/console/try", map[string]string{"paste": ask + "'\n" + long + "'"}, "", "", "Accept: application/json")
+	wants(t, body, want, `"cause"`)
+	if len(body) > 10_000 {
+		t.Errorf("%d bytes", len(body))
+	}
+	resp, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "https://evil.test", "url": "closed.test/" + strings.Repeat("a", 1<<20)}, "", "", "Accept: application/json")
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a draft: %d", resp.StatusCode)
+	}
+	wants(t, body, want)
+}
+
+func TestTryNamesAFewOfManyThatHaveNoAnswer(t *testing.T) {
+	l := newLab(t, specs...)
+	many := strings.Repeat("curl -H 'Origin: https://evil.test' ftp://closed.test/\n", 300)
+	_, body := l.post(t, "/console/try", map[string]string{"paste": many}, "", "")
+	text := textOf(t, body)
+	wants(t, text, "Left out: 250 others.")
+	if got := strings.Count(text, "Left out:"); got != 51 {
+		t.Errorf("%d are named", got)
+	}
+}
+
+// TestAFileStaysOutOfTheForm chooses a file that may have cookies.
+func TestAFileStaysOutOfTheForm(t *testing.T) {
+	l := newLab(t, specs...)
+	_, body := l.post(t, "/console/try", nil, "paste-file", har)
+	wants(t, textOf(t, body), "Blocked : GET https://closed.test/a")
+	if strings.Contains(html.UnescapeString(body), `"entries"`) {
+		t.Error("the form has the text of the file")
+	}
 }
 
 // TestTryStopsWhenNobodyWaits pastes requests and leaves.
