@@ -51,9 +51,11 @@ type draft struct {
 	// Diff is what changes; nil if that is not known.
 	Diff *policydiff.Report `json:"diff,omitempty"`
 	// Replayed counts the recorded decisions that were compared, and Clipped those that
-	// could not be, since the log cuts long values.
+	// could not be, since the log cuts long values. Unread counts the lines of the log that
+	// are no decisions.
 	Replayed int `json:"replayed"`
 	Clipped  int `json:"clipped"`
+	Unread   int `json:"unread,omitempty"`
 	// Report is what the text answers to a question, if one was asked.
 	Report *answer `json:"report,omitempty"`
 }
@@ -235,6 +237,7 @@ func (d *draft) merge(serves, text *policy.Set) *policy.Valid {
 func (d *draft) replay(c *policydiff.Comparison, line []byte) {
 	switch e, ok := decisionlog.Read(line); {
 	case !ok:
+		d.Unread++
 	case e.Clipped:
 		d.Clipped++
 	default:
@@ -248,7 +251,9 @@ func (d *draft) replayLog(c *policydiff.Comparison) {
 	lines := bufio.NewScanner(strings.NewReader(d.Log))
 	lines.Buffer(nil, maxLogLine)
 	for lines.Scan() {
-		d.replay(c, bytes.TrimSpace(lines.Bytes()))
+		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
+			d.replay(c, line)
+		}
 	}
 	if err := lines.Err(); err != nil {
 		d.Error = "the decision log cannot be read: " + err.Error()

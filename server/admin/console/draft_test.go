@@ -60,21 +60,25 @@ func TestADraftIsAskedAndComparedWithALog(t *testing.T) {
 	l := newLab(t, specs...)
 	const log = `{"method":"GET","host":"closed.test","path":"/p","origin":"https://new.test"}
 {"method":"GET","host":"closed.test","origin":"https://cut","clipped":true}
+
 another line
 `
 	resp, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "scope": "added", "log": log, "url": "closed.test", "origin": "https://new.test"}, "", "", "Accept: application/json")
 	var d struct {
 		Added             bool
 		Replayed, Clipped int
+		Unread            int
 		Diff              policydiff.Report
 		Report            struct{ Allowed bool }
 	}
 	if err := json.Unmarshal([]byte(body), &d); err != nil || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %v\n%s", resp.StatusCode, err, body)
 	}
-	if !d.Added || d.Replayed != 1 || d.Clipped != 1 || !d.Diff.Widens() || !d.Report.Allowed {
+	if !d.Added || d.Replayed != 1 || d.Clipped != 1 || d.Unread != 1 || !d.Diff.Widens() || !d.Report.Allowed {
 		t.Errorf("%s", body)
 	}
+	_, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "scope": "added", "log": log}, "", "")
+	wants(t, textOf(t, body), "1 line of the log is not a decision")
 	resp, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "url": "%", "origin": "x"}, "", "")
 	if resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("%d %s", resp.StatusCode, body)

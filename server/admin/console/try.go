@@ -128,8 +128,8 @@ func (c *Console) fewAtATime(answer http.HandlerFunc) http.HandlerFunc {
 // program may send a file as the field itself.
 func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseMultipartForm(maxForm); err != nil && !errors.Is(err, http.ErrNotMultipart) {
-		return "", fmt.Errorf("the form cannot be read: %w", err)
+	if err := readForm(r); err != nil {
+		return "", err
 	}
 	for _, h := range slices.Concat(filesOf(r, field+"-file"), filesOf(r, field)) {
 		if text, err := contentOf(h); err != nil || len(text) > 0 {
@@ -137,6 +137,21 @@ func pasted(w http.ResponseWriter, r *http.Request, field string) (string, error
 		}
 	}
 	return r.FormValue(field), nil
+}
+
+// readForm reads a form, with files or without. The error says what to do.
+func readForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		err = r.ParseMultipartForm(maxForm)
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return fmt.Errorf("the form has more than %d MiB: send less, or have 'corsgate explain' or 'corsgate diff' read the file", maxForm>>20)
+	}
+	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
+		return fmt.Errorf("the form cannot be read: %w", err)
+	}
+	return nil
 }
 
 // chosen returns the files of a field of the form, which pasted has read.

@@ -163,6 +163,23 @@ func TestTryAnswersNoRequestThatIsTooLong(t *testing.T) {
 	wants(t, body, want)
 }
 
+func TestAFormThatIsTooLargeSaysSo(t *testing.T) {
+	l := newLab(t, specs...)
+	large := strings.Repeat("a", 17<<20)
+	for name, send := range map[string]func() (*http.Response, string){
+		"with files": func() (*http.Response, string) { return l.post(t, "/console/try", nil, "paste-file", large) },
+		"without files": func() (*http.Response, string) {
+			return l.ask(t, "POST", "/console/draft", "text="+large, "Content-Type: application/x-www-form-urlencoded")
+		},
+	} {
+		resp, body := send()
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, resp.StatusCode)
+		}
+		wants(t, textOf(t, body), "the form has more than 16 MiB: send less, or have 'corsgate explain'")
+	}
+}
+
 func TestTryNamesAFewOfManyThatHaveNoAnswer(t *testing.T) {
 	l := newLab(t, specs...)
 	many := strings.Repeat("curl -H 'Origin: https://evil.test' ftp://closed.test/\n", 300)
