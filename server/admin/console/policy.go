@@ -1,9 +1,9 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/corsgate/corsgate/policy"
@@ -36,12 +36,17 @@ type known struct {
 	Others uint64 `json:"others"`
 }
 
-// Percent is the part of the decisions that was looked at.
+// Percent is the part of the decisions that was looked at. It is never rounded up: a part is
+// not called all.
 func (k known) Percent() string {
-	if k.Seen == 0 {
+	if k.Kept == 0 {
 		return "0"
 	}
-	return strconv.FormatFloat(100*float64(k.Kept)/float64(k.Seen), 'f', 1, 64)
+	tenths := k.Kept * 1000 / k.Seen
+	if tenths == 0 {
+		return "less than 0.1"
+	}
+	return fmt.Sprintf("%d.%d", tenths/10, tenths%10)
 }
 
 // origin is an entry of allowOrigins or allowOriginRegexes.

@@ -26,7 +26,7 @@ func TestTryDrawsWhatIsSent(t *testing.T) {
 	wants(t, text, "Blocked : DELETE https://api.test/v1 from https://app.test", "Policy api : its host is api.test",
 		"page → to Envoy OPTIONS https://api.test/v1 Origin: https://app.test Access-Control-Request-Method: DELETE Access-Control-Request-Headers: x-trace",
 		"corsgate → to Envoy policy api: preflight_method_denied", "Envoy → to page this fails 403 Forbidden", "No : there is no Access-Control-Allow-Origin", "( Fetch, #cors-check )",
-		"The request itself is not sent.", "Chrome Access to fetch at 'https://api.test/v1'", "Firefox Cross-Origin Request Blocked", "Safari",
+		"The request itself is not sent.", "An Envoy that has compiled policies decides the same by itself", "Chrome Access to fetch at 'https://api.test/v1'", "Firefox Cross-Origin Request Blocked", "Safari",
 		`Policy api would need cors.allowMethods: [..., "DELETE"] cors.allowHeaders: [..., "x-trace"] cors.allowCredentials: true`, "Such a policy would be refused")
 	wants(t, l.page(t, "/console/try?url=closed.test&origin=https://app.test:8443"), `allowOrigins: [..., "https://app.test:8443"] This was tried`,
 		"Every page of https://app.test:8443 could then read whatever closed.test answers, with the cookies of its visitors.")
