@@ -72,15 +72,18 @@ func busier(a, b decided) int {
 }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	o := overview{Status: c.Status(), Policies: []decided{}, Rates: c.rates.list(c.totals()), Place: c.Place}
+	o := overview{Status: c.Status(), Policies: []decided{}, Place: c.Place}
 	if o.Status.Ready {
 		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
 	}
+	var now totals
 	for n := range c.Counts() {
+		now.add(&n)
 		if d := countOf(&n); d.Policy != "" || d != (decided{}) {
 			o.Policies = append(o.Policies, d)
 		}
 	}
+	o.Rates = c.rates.list(now)
 	slices.SortFunc(o.Policies, busier)
 	o.More = max(len(o.Policies)-maxBusy, 0)
 	o.Policies = o.Policies[:len(o.Policies)-o.More]

@@ -23,11 +23,15 @@ type totals [policy.NumReasons]uint64
 // totals adds up what all policies have decided.
 func (c *Console) totals() (sum totals) {
 	for n := range c.Counts() {
-		for reason, k := range n.Decided {
-			sum[reason] += k
-		}
+		sum.add(&n)
 	}
 	return sum
+}
+
+func (t *totals) add(n *Count) {
+	for reason, k := range n.Decided {
+		t[reason] += k
+	}
 }
 
 // sample is the totals at a time.
