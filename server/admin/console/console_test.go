@@ -364,8 +364,9 @@ func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
 	var d struct {
 		Policy  policy.Spec
 		Origins []struct {
-			Entry string
-			Used  uint64
+			Entry  string
+			Used   uint64
+			Unused bool
 		}
 		Use struct {
 			Since      time.Time
@@ -375,6 +376,11 @@ func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
 	l.json(t, "/console/policies/api", &d)
 	if d.Policy.Name != "api" || len(d.Origins) != 4 || d.Origins[1].Used+d.Origins[0].Used < 3 || d.Use.Kept != 5 || time.Since(d.Use.Since) > time.Hour {
 		t.Errorf("%+v", d)
+	}
+	for _, o := range d.Origins {
+		if o.Unused != (o.Entry == "https://idle.test") {
+			t.Errorf("%+v", o)
+		}
 	}
 }
 

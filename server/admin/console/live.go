@@ -52,11 +52,20 @@ type decisions struct {
 	Seen uint64 `json:"seen"`
 	Kept uint64 `json:"kept"`
 	// Next is the place after the last decision, for /console/live/events?from=.
-	Next      place               `json:"next"`
-	Decisions []decisionlog.Entry `json:"decisions"`
-	Reasons   []string            `json:"-"`
-	PerSecond int                 `json:"perSecond"`
+	Next      place    `json:"next"`
+	Decisions []logged `json:"decisions"`
+	Reasons   []string `json:"-"`
+	PerSecond int      `json:"perSecond"`
 }
+
+// logged is a line of the decision log.
+type logged struct {
+	decisionlog.Entry
+	line []byte
+}
+
+// MarshalJSON implements json.Marshaler: programs get the line itself, which has more.
+func (l logged) MarshalJSON() ([]byte, error) { return l.line, nil }
 
 // Events returns the address of the decisions that come after these.
 func (d decisions) Events() string {
@@ -76,14 +85,14 @@ func reasonWords() (words []string) {
 }
 
 func (c *Console) live(w http.ResponseWriter, r *http.Request) {
-	d := decisions{Filter: newFilter(r), Decisions: []decisionlog.Entry{}, Reasons: reasonWords(), PerSecond: recent.PerSecond}
+	d := decisions{Filter: newFilter(r), Decisions: []logged{}, Reasons: reasonWords(), PerSecond: recent.PerSecond}
 	d.Seen, d.Kept = c.Recent.Share()
 	tail := c.Recent.From(0)
 	d.Next = place{tail.Next, d.Seen - d.Kept}
 	for i := len(tail.Decisions) - 1; i >= 0 && len(d.Decisions) < maxShown; i-- {
 		if kept := &tail.Decisions[i]; d.Filter.chooses(kept) {
 			entry, _ := decisionlog.Read(kept.Line)
-			d.Decisions = append(d.Decisions, entry)
+			d.Decisions = append(d.Decisions, logged{entry, kept.Line})
 		}
 	}
 	c.show(w, r, http.StatusOK, "live", "Live", d)

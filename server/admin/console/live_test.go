@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -43,6 +44,22 @@ func TestLiveShowsTheLastDecisions(t *testing.T) {
 		if got := strings.Join(paths, " "); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
+	}
+}
+
+func TestTheJSONOfADecisionIsItsLine(t *testing.T) {
+	l := newLab(t, specs...)
+	r := get("https://app.test", "api.test", "/v1")
+	r.Route = "to-api"
+	l.decide(r)
+	var d struct{ Decisions []map[string]any }
+	l.json(t, "/console/live", &d)
+	var want map[string]any
+	if err := json.Unmarshal(l.recent.From(0).Decisions[0].Line, &want); err != nil || want["route"] != "to-api" || want["shadow_differences"] == nil {
+		t.Fatalf("%v, %v", want, err)
+	}
+	if len(d.Decisions) != 1 || !reflect.DeepEqual(d.Decisions[0], want) {
+		t.Errorf("%v, want %v", d.Decisions, want)
 	}
 }
 

@@ -56,6 +56,8 @@ type origin struct {
 	// Used counts the allowed requests and preflights, of those that were looked at, of
 	// origins that the entry allows. Another entry may allow them, too.
 	Used uint64 `json:"used"`
+	// Unused says that no origin of the entry came, as far as is known.
+	Unused bool `json:"unused,omitempty"`
 }
 
 // First and Last are the numbers of the entries of this page.
@@ -63,9 +65,6 @@ func (d detail) First() int { return d.From + 1 }
 
 // Last is First's partner.
 func (d detail) Last() int { return d.From + len(d.Origins) }
-
-// Unused reports whether no origin of the entry came, as far as is known.
-func (d detail) Unused(o origin) bool { return d.Known() && o.Used == 0 && d.Use.Others == 0 }
 
 // Known reports whether anything is known about the use.
 func (d detail) Known() bool { return d.Use.Kept > 0 && !d.Off() }
@@ -107,6 +106,7 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 			o.Entry = s.CORS.AllowOrigins[i]
 		}
 		o.count(&use, s.CORS.AllowCredentials)
+		o.Unused = d.Known() && o.Used == 0 && d.Use.Others == 0
 		d.Origins = append(d.Origins, o)
 	}
 	if end < d.All {
