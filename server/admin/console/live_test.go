@@ -134,18 +134,18 @@ func TestEventsAreDecisionsThatTheFilterChooses(t *testing.T) {
 	}
 }
 
-func TestEventsSayWhatIsMissing(t *testing.T) {
-	l := newLab(t, specs...)
-	lines, _ := watch(t, l.URL+"/console/live/events")
-	until(t, lines, "still there")
-	for range 10 * recent.PerSecond { // nobody runs the sampling, so few are kept
-		l.decide(get("https://app.test", "closed.test", "/flood"))
-	}
-	until(t, lines, `"sampled": `)
-	seen, kept := l.recent.Share()
-	if seen != 10*recent.PerSecond || kept > recent.PerSecond {
-		t.Errorf("%d of %d", kept, seen)
-	}
+func TestEventsSayHowManyDecisionsAreLeftOut(t *testing.T) {
+	set := newLab(t, specs...).set
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, set)
+		p, leave := s.watch(t, "")
+		s.decideAtOnce(t, 10*recent.PerSecond, get("https://app.test", "closed.test", "/flood"))
+		time.Sleep(time.Second)
+		leave()
+		if paths, sampled, missed, _ := p.read(t); len(paths) != recent.PerSecond || sampled != 9*recent.PerSecond || missed != 0 {
+			t.Errorf("%d decisions, %d left out and %d missed", len(paths), sampled, missed)
+		}
+	})
 }
 
 func TestAFewPagesWatchAndLeave(t *testing.T) {
@@ -270,20 +270,20 @@ func (s service) watch(t *testing.T, query string) (p *reader, leave func()) {
 	return p, func() { cancel(); <-ended }
 }
 
-// decide has n requests decided, as slowly as it takes to keep all.
-func (s service) decide(t *testing.T, n int, host, path string) {
+// decide has a request decided n times, as slowly as it takes to keep all.
+func (s service) decide(t *testing.T, n int, r policy.Request) {
 	t.Helper()
 	for range n {
-		s.decideAtOnce(t, 1, host, path)
+		s.decideAtOnce(t, 1, r)
 		time.Sleep(time.Second / (recent.PerSecond / 2))
 	}
 	time.Sleep(time.Second) // until pages were told
 }
 
-func (s service) decideAtOnce(t *testing.T, n int, host, path string) {
+func (s service) decideAtOnce(t *testing.T, n int, r policy.Request) {
 	t.Helper()
+	synctest.Wait() // for a part of the share that is given out now
 	for range n {
-		r := get("https://app.test", host, path)
 		d := s.set.Decide(&r)
 		s.recent.Observe(t.Context(), &r, &d)
 	}
@@ -295,22 +295,22 @@ func TestAPageThatWasAwayGoesOnWhereItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, set)
 		p, leave := s.watch(t, "policy=closed")
-		s.decide(t, recent.Most, "public.test", "/other")
+		s.decide(t, recent.Most, get("https://app.test", "public.test", "/other"))
 		leave()
 		_, _, _, id := p.read(t)
-		s.decide(t, 10, "public.test", "/other")
-		s.decide(t, 1, "closed.test", "/away")
+		s.decide(t, 10, get("https://app.test", "public.test", "/other"))
+		s.decide(t, 1, get("https://app.test", "closed.test", "/away"))
 		p, leave = s.watch(t, "policy=closed&from="+id)
-		s.decide(t, 1, "closed.test", "/back")
+		s.decide(t, 1, get("https://app.test", "closed.test", "/back"))
 		if paths, sampled, missed, _ := p.read(t); strings.Join(paths, " ") != "/away /back" || sampled != 0 || missed != 0 {
 			t.Errorf("%s, %d left out and %d missed", paths, sampled, missed)
 		}
 		leave()
 		_, _, _, id = p.read(t)
 
-		s.decideAtOnce(t, 10*recent.PerSecond, "closed.test", "/flood")
+		s.decideAtOnce(t, 10*recent.PerSecond, get("https://app.test", "closed.test", "/flood"))
 		time.Sleep(time.Second)
-		s.decide(t, recent.Most, "closed.test", "/late")
+		s.decide(t, recent.Most, get("https://app.test", "closed.test", "/late"))
 		p, leave = s.watch(t, "from="+id)
 		leave()
 		seen, kept := s.recent.Share()
@@ -320,7 +320,7 @@ func TestAPageThatWasAwayGoesOnWhereItWas(t *testing.T) {
 		_, _, _, id = p.read(t)
 
 		s = newService(t, set)
-		s.decide(t, 1, "closed.test", "/new")
+		s.decide(t, 1, get("https://app.test", "closed.test", "/new"))
 		p, leave = s.watch(t, "from="+id)
 		leave()
 		if paths, _, missed, _ := p.read(t); strings.Join(paths, " ") != "/new" || missed != 0 {
@@ -363,32 +363,23 @@ func (s *stuck) Write([]byte) (int, error) {
 func TestAPageThatReadsNothingHoldsUpNobody(t *testing.T) {
 	set := newLab(t, specs...).set
 	synctest.Test(t, func(t *testing.T) {
-		ds := &recent.Decisions{}
-		con := console.New(console.Config{Recent: ds, Status: func() live.Status { return live.Status{} }, Counts: noCounts})
-		servertest.Run(t, ds.Run)
+		s := newService(t, set)
 		freed := make(chan struct{})
 		var pages sync.WaitGroup
 		for range 16 {
 			pages.Go(func() {
-				con.ServeHTTP(&stuck{header: http.Header{}, freed: freed}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
+				s.ServeHTTP(&stuck{header: http.Header{}, freed: freed}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/console/live/events", nil))
 			})
 		}
 		synctest.Wait() // until each is stuck
-		decide := func(lines int) {
-			for ; lines > 0; lines-- {
-				r := get("https://"+strings.Repeat("a", 1000)+".test", "closed.test", "/")
-				d := set.Decide(&r)
-				ds.Observe(t.Context(), &r, &d)
-				time.Sleep(time.Second / (recent.PerSecond / 2)) // so that all are kept
-			}
-		}
-		decide(2 * recent.Most)
+		long := get("https://"+strings.Repeat("a", 1000)+".test", "closed.test", "/")
+		s.decide(t, 2*recent.Most, long)
 		before := heap()
-		decide(20 * recent.Most)
+		s.decide(t, 20*recent.Most, long)
 		if more := heap() - before; more > 1<<20 {
 			t.Errorf("%d decisions more take %d bytes more", 20*recent.Most, more)
 		}
-		if _, kept := ds.Share(); kept != 22*recent.Most {
+		if _, kept := s.recent.Share(); kept != 22*recent.Most {
 			t.Errorf("%d decisions were kept", kept)
 		}
 		close(freed)
