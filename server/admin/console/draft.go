@@ -60,6 +60,9 @@ type draft struct {
 	Report *answer `json:"report,omitempty"`
 }
 
+// Asked reports whether the form has a question.
+func (d draft) Asked() bool { return !d.Form.isEmpty() }
+
 // Changes are those that a page shows.
 func (d draft) Changes() []policydiff.Change {
 	return d.Diff.Changes[:min(len(d.Diff.Changes), maxChanges)]
@@ -160,7 +163,7 @@ func (c *Console) compare(d *draft) {
 	d.replayLog(comparison)
 	report := comparison.Report()
 	d.Diff = &report
-	if !d.Form.isEmpty() {
+	if d.Asked() {
 		d.ask(now)
 	}
 }

@@ -171,7 +171,7 @@ func placeOfPage(r *http.Request) int {
 
 // withScheme returns a URL as people write it with its scheme.
 func withScheme(text string) string {
-	if strings.Contains(text, "://") {
+	if text == "" || strings.Contains(text, "://") {
 		return text
 	}
 	return "https://" + text

@@ -61,7 +61,7 @@ func newForm(r *http.Request) form {
 }
 
 // isEmpty reports whether nothing was asked.
-func (f form) isEmpty() bool { return f.Origin == "" && f.URL == "" }
+func (f form) isEmpty() bool { return f == form{} }
 
 // question returns what the form asks. A header is a line, as "name: value" or as the name
 // alone, which stands for a value that needs a preflight.

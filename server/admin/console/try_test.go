@@ -125,6 +125,24 @@ func TestTryHasTheReportsAsJSON(t *testing.T) {
 	}
 }
 
+func TestTrySaysWhatIsMissing(t *testing.T) {
+	l := newLab(t, specs...)
+	for query, want := range map[string]string{
+		"method=PUT":            "the origin is missing",
+		"origin=https://a.test": `the URL ""`,
+		"url=closed.test":       "the origin is missing",
+	} {
+		resp, body := l.ask(t, "GET", "/console/try?"+query, "")
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", query, resp.StatusCode)
+		}
+		wants(t, textOf(t, body), want)
+	}
+	_, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "https://a.test"}, "", "")
+	wants(t, textOf(t, body), `the URL ""`)
+	wants(t, body, "<details open>")
+}
+
 // TestTryAnswersAFewOfMany pastes more denied requests than there are answers on a page.
 func TestTryAnswersAFewOfMany(t *testing.T) {
 	l := newLab(t, specs...)
