@@ -21,9 +21,12 @@ import (
 // draftName is the name of a pasted text in messages.
 const draftName = "pasted.yaml"
 
-// maxCompared bounds the origins of what is compared. A comparison takes up to a KiB for
-// each.
-const maxCompared = 250_000
+// The bounds of what is compared. A comparison takes up to a KiB for each origin, and up to
+// 20 for each policy that changes.
+const (
+	maxCompared = 250_000 // origins
+	maxChanged  = 10_000  // policies
+)
 
 // maxChanges is how many changes a page has. JSON has all.
 const maxChanges = 200
@@ -151,8 +154,8 @@ func (c *Console) compare(d *draft) {
 		return
 	}
 	now := policy.Compile(valid)
-	if n := originsOf(serves) + originsOf(now); n > maxCompared {
-		d.Error = fmt.Sprintf("what serves and the text have %d origins together, and more than %d are not compared here, since that could take the memory of the service: compare files with 'corsgate diff'", n, maxCompared)
+	if err := checkSize(serves, now); err != nil {
+		d.Error = err.Error()
 		return
 	}
 	comparison := policydiff.New(serves, now)
@@ -166,6 +169,34 @@ func (c *Console) compare(d *draft) {
 	if d.Asked() {
 		d.ask(now)
 	}
+}
+
+// checkSize returns why two sets are not compared here, if they are not.
+func checkSize(serves, now *policy.Set) error {
+	const why = "are not compared here, since that could take the memory of the service: compare files with 'corsgate diff'"
+	if n := originsOf(serves) + originsOf(now); n > maxCompared {
+		return fmt.Errorf("what serves and the text have %d origins together, and more than %d %s", n, maxCompared, why)
+	}
+	if n := changed(serves, now); n > maxChanged {
+		return fmt.Errorf("%d policies change, and more than %d %s", n, maxChanged, why)
+	}
+	return nil
+}
+
+// changed counts the policies that one of two sets has, and the other has not like that.
+func changed(old, now *policy.Set) (n int) {
+	for _, name := range old.Names() {
+		was, _ := old.Policy(name)
+		if is, ok := now.Policy(name); !ok || is.Hash != was.Hash {
+			n++
+		}
+	}
+	for _, name := range now.Names() {
+		if _, ok := old.Policy(name); !ok {
+			n++
+		}
+	}
+	return n
 }
 
 // originsOf counts the entries of all policies.

@@ -130,6 +130,15 @@ func TestADraftIsNotComparedIfThatTakesTooMuch(t *testing.T) {
 		t.Errorf("%d", resp.StatusCode)
 	}
 	wants(t, body, "have 500002 origins together, and more than 250000 are not compared here", "corsgate diff")
+	l = newLab(t, manyPolicies(10_000)...)
+	resp, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore}, "", "", "Accept: application/json")
+	if resp.StatusCode != http.StatusBadRequest || strings.Contains(body, `"diff"`) {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	wants(t, body, "10001 policies change, and more than 10000 are not compared here", "corsgate diff")
+	if resp, _ := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "scope": "added"}, "", ""); resp.StatusCode != http.StatusOK {
+		t.Errorf("one of many changes: %d", resp.StatusCode)
+	}
 }
 
 func TestADraftNamesAFewOfManyProblems(t *testing.T) {
