@@ -37,6 +37,9 @@ type deniedOrigin struct {
 	Try string `json:"try,omitempty"`
 }
 
+// Preflight reports whether a preflight was denied. What else it asks for is not known.
+func (d deniedOrigin) Preflight() bool { return strings.HasPrefix(d.Reason, "preflight_") }
+
 func (c *Console) denied(w http.ResponseWriter, r *http.Request) {
 	var list deniedList
 	if c.work(w, r, func() { list = c.deniedList() }) {

@@ -19,7 +19,7 @@ func TestDeniedOffersALineOnlyForWhatIsNear(t *testing.T) {
 	l.decide(policy.Request{Policy: "gone", Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://app.test"})
 	wants(t, l.page(t, "/console/denied"), "Denials: 4", "https://app.test:8443 request_blocked 3",
 		`This line would allow it: allowOrigins: [..., "https://app.test:8443"] . Every page of https://app.test:8443 could then read whatever closed.test answers, with the cookies`,
-		"A policy that does not exist", "no file has it", `asked for x-a,x-b`, `[..., "x-a", "x-b"] . Pages of each origin that the policy allows could then send that, too.`)
+		"A policy that does not exist", "no file has it", `asked for x-a,x-b`, `This line would allow it, apart from what else the preflight asks for: allowHeaders: [..., "x-a", "x-b"] . Pages of each origin that the policy allows could then send that, too.`)
 	var list struct {
 		Policies []struct {
 			Policy  string
