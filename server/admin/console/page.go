@@ -60,11 +60,11 @@ func shownTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 
 
 // clock returns the time of day of a line of the decision log, to the millisecond.
 func clock(logged string) string {
-	const from, to = len("2006-01-02T"), len("2006-01-02T15:04:05.000")
-	if len(logged) < to {
+	t, err := time.Parse(time.RFC3339, logged)
+	if err != nil {
 		return logged
 	}
-	return strings.TrimSuffix(logged[from:to], "Z")
+	return t.UTC().Format("15:04:05.000")
 }
 
 // show answers with a view, or with its data as JSON.

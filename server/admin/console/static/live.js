@@ -26,7 +26,7 @@ function cell(row, kind, label, ...parts) {
 
 function add(d) {
   const row = rows.insertRow(0);
-  cell(row, 'word', '', ['time', d.time.slice(11, 23)]);
+  cell(row, 'word', '', ['time', new Date(d.time).toISOString().slice(11, 23)]);
   const reason = [['code', d.reason]];
   if (d.shadow_reason) reason.push(['br', ''], ['small', 'in shadow '], ['small', d.shadow_reason, 'code']);
   cell(row, 'word', '', ...reason);
