@@ -16,9 +16,16 @@ import (
 // powerShell finds the text that "Copy as PowerShell" gives.
 var powerShell = regexp.MustCompile(`(?i)\b(invoke-(webrequest|restmethod)|new-object microsoft\.powershell)\b`)
 
+// maxCommand is how many bytes Command reads: a shell's syntax tree takes some 40 times as
+// much memory.
+const maxCommand = 4 << 20
+
 // Command reads one or several curl commands, for a shell or for Windows' cmd, or calls of
 // fetch. The error says what to copy instead.
 func Command(text string) ([]explain.Question, error) {
+	if len(text) > maxCommand {
+		return nil, fmt.Errorf(`the commands have more than %d MiB: copy fewer requests, or save all of them as a HAR file`, maxCommand>>20)
+	}
 	text = strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(text, byteOrderMark), "\r\n", "\n"))
 	switch {
 	case fetchCall.MatchString(text):

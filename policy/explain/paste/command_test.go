@@ -110,6 +110,7 @@ func TestCommandRefuses(t *testing.T) {
 		{"options of fetch by hand", `fetch("https://a.test", {method: "PUT"})`, "with JSON for the options"},
 		{"a call of fetch that is cut", `fetch("https://a.te`, "read the call of fetch"},
 		{"nothing", "", "not a curl command"},
+		{"very many", strings.Repeat("curl https://a.test\n", 1<<18), "more than 4 MiB: copy fewer"},
 		{"no URL", "curl -s", "no URL"},
 		{"an option without its value", "curl https://a.test -H", "-H of the curl command has no value"},
 		{"the last of a word without its value", "curl https://a.test -sX", "-X of the curl command has no value"},
