@@ -38,7 +38,7 @@ type Input struct {
 	// Service is the name of a cluster that is corsgate, if nothing else tells.
 	Service string
 	// ReadFile reads a file that a bootstrap names, in which Envoy finds filters, routes,
-	// listeners or clusters; nil reads none. Its error says why there is none.
+	// listeners or clusters. A note repeats its error. If it is nil, no file is read.
 	ReadFile func(path string) ([]byte, error)
 }
 
