@@ -3,6 +3,9 @@ package servertest
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,6 +33,35 @@ func Await(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("%s: waited in vain", what)
 		}
 	}
+}
+
+// Ask makes a request, and returns the answer and its body. A header is "name: value"; an
+// empty one is left out, and Host replaces the URL's.
+func Ask(t testing.TB, method, url, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		switch name, value, _ := strings.Cut(h, ": "); name {
+		case "":
+		case "Host":
+			r.Host = value
+		default:
+			r.Header.Set(name, value)
+		}
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(got)
 }
 
 // Run has a service run until stop is called, which waits for its end, or the
