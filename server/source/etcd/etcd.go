@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -251,32 +253,40 @@ func modified(version string) int64 {
 // Get is store.Backend's.
 func (b *Backend) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
 	var objects []store.Object
-	for len(keys) > 0 {
-		n := min(len(keys), maxOps)
-		var ops []clientv3.Op
-		for _, key := range keys[:n] {
-			ops = append(ops, clientv3.OpGet(b.prefix+key))
-		}
-		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
-			res, err := c.Txn(ctx).Then(ops...).Commit()
-			if err != nil {
-				return err
-			}
-			for _, r := range res.Responses {
-				for _, kv := range r.GetResponseRange().Kvs {
-					objects = append(objects, store.Object{
-						Key: strings.TrimPrefix(string(kv.Key), b.prefix), Value: kv.Value, Version: versionOf(kv.ModRevision),
-					})
-				}
-			}
-			return nil
-		})
+	for part := range slices.Chunk(keys, maxOps) {
+		found, err := b.getPart(ctx, part)
 		if err != nil {
 			return nil, err
 		}
-		keys = keys[n:]
+		objects = append(objects, found...)
 	}
 	return objects, nil
+}
+
+// getPart gets what one transaction can get.
+func (b *Backend) getPart(ctx context.Context, keys []string) (objects []store.Object, err error) {
+	var ops []clientv3.Op
+	for _, key := range keys {
+		ops = append(ops, clientv3.OpGet(b.prefix+key))
+	}
+	err = b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		res, err := c.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return err
+		}
+		for _, r := range res.Responses {
+			for _, kv := range r.GetResponseRange().Kvs {
+				objects = append(objects, b.object(kv))
+			}
+		}
+		return nil
+	})
+	return objects, err
+}
+
+// object returns an object as etcd has it.
+func (b *Backend) object(kv *mvccpb.KeyValue) store.Object {
+	return store.Object{Key: strings.TrimPrefix(string(kv.Key), b.prefix), Value: kv.Value, Version: versionOf(kv.ModRevision)}
 }
 
 // pageSize is how many keys are listed at once.
@@ -293,7 +303,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]store.Object, erro
 				return err
 			}
 			for _, kv := range res.Kvs {
-				objects = append(objects, store.Object{Key: strings.TrimPrefix(string(kv.Key), b.prefix), Version: versionOf(kv.ModRevision)})
+				objects = append(objects, b.object(kv))
 				from = string(kv.Key) + "\x00"
 			}
 			more = res.More

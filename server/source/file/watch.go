@@ -66,7 +66,7 @@ type follower struct {
 
 	settle time.Duration
 	timer  *time.Timer // until a burst of notices has settled
-	end    time.Time   // of the burst at the latest; zero when there is none
+	end    time.Time   // of the burst at the latest; zero if there is no burst
 	seen   string      // the difference at the last look; empty when there was none
 	looks  int         // how often in a row it was that
 }
