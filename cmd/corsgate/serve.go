@@ -167,7 +167,8 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	return s, nil
 }
 
-// openState opens the folder of the last known good policies; it is nil if there is none.
+// openState opens the folder of the last known good policies; it is nil without
+// --state-dir.
 func (c *serveConfig) openState(log *slog.Logger) (*state.Dir, error) {
 	if c.stateDir == "" {
 		return nil, nil
