@@ -4,11 +4,16 @@ package servertest
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/live"
@@ -62,6 +67,22 @@ func Ask(t testing.TB, method, url, body string, headers ...string) (*http.Respo
 		t.Fatal(err)
 	}
 	return resp, string(got)
+}
+
+// Dial connects to a listener in memory, without TLS unless options say so. The connection
+// is closed when the test ends.
+func Dial(t testing.TB, l *bufconn.Listener, options ...grpc.DialOption) *grpc.ClientConn {
+	t.Helper()
+	own := []grpc.DialOption{
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+	}
+	conn, err := grpc.NewClient("passthrough:///bufconn", append(own, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // Run has a service run until stop is called, which waits for its end, or the
