@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -166,11 +167,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if s.Listener != nil {
 		return s.Listener, nil
 	}
-	address := s.Address
-	if address == "" {
-		address = DefaultAddress
-	}
-	return server.Listen(address, 0)
+	return server.Listen(cmp.Or(s.Address, DefaultAddress), 0)
 }
 
 func (s *Server) logger() *slog.Logger {

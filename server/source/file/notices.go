@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -33,7 +34,7 @@ func (s *Source) startWatches() *watches {
 	}
 	watcher, err := newWatcher()
 	if err != nil {
-		w.log.Warn("no notices of file changes, comparing the content instead", "every", orDefault(s.Poll, DefaultPoll), "error", err)
+		w.log.Warn("no notices of file changes, comparing the content instead", "every", cmp.Or(s.Poll, DefaultPoll), "error", err)
 		return w
 	}
 	w.watcher, w.events, w.errors = watcher, watcher.Events, watcher.Errors
