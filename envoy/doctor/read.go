@@ -42,10 +42,11 @@ type Input struct {
 	ReadFile func(path string) ([]byte, error)
 }
 
-// The bounds of what is read, in bytes. YAML is for bootstraps that people write.
 const (
+	// MaxBytes bounds Input.Config. Whoever reads an input needs to read only a byte more.
 	MaxBytes = 256 << 20
-	maxYAML  = 16 << 20
+	// maxYAML bounds YAML, which is for bootstraps that people write.
+	maxYAML = 16 << 20
 )
 
 // reader reads what Envoy tells into facts. What it cannot read becomes a note.

@@ -81,7 +81,7 @@ func Dial(t testing.TB, l *bufconn.Listener, options ...grpc.DialOption) *grpc.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 

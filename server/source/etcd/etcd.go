@@ -64,7 +64,7 @@ func Open(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{fleet: a.fleet, prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
+	b := &Backend{prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
 	config := clientv3.Config{
 		Endpoints: a.endpoints, DialTimeout: authTimeout,
 		// etcd ends a connection that is asked so while it has no stream.
@@ -114,10 +114,9 @@ func (c Config) credentials() (user, password string, err error) {
 	return c.User, password, nil
 }
 
-// Backend is a store in etcd.
+// Backend is a store in etcd. Open makes one; it is safe for concurrent use.
 type Backend struct {
-	fleet  string
-	prefix string
+	prefix string // of the fleet's keys
 	config clientv3.Config
 
 	turn   chan struct{} // has a value while nobody connects
@@ -131,9 +130,6 @@ type Backend struct {
 }
 
 var _ store.Backend = (*Backend)(nil)
-
-// Fleet returns the fleet's name.
-func (b *Backend) Fleet() string { return b.fleet }
 
 // Close is store.Backend's.
 func (b *Backend) Close() error {
