@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -357,9 +358,4 @@ func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 }
 
 // log returns the Logger, or one that discards everything.
-func (r *Reloader) log() *slog.Logger {
-	if r.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return r.Logger
-}
+func (r *Reloader) log() *slog.Logger { return cmp.Or(r.Logger, slog.New(slog.DiscardHandler)) }

@@ -24,10 +24,7 @@ type watches struct {
 }
 
 func (s *Source) startWatches() *watches {
-	w := &watches{log: s.Logger, folders: map[string]fs.FileInfo{}}
-	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
-	}
+	w := &watches{log: cmp.Or(s.Logger, slog.New(slog.DiscardHandler)), folders: map[string]fs.FileInfo{}}
 	newWatcher := s.newWatcher
 	if newWatcher == nil {
 		newWatcher = fsnotify.NewWatcher
