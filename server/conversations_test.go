@@ -262,7 +262,7 @@ func namingConversations() []conversation {
 			want: []string{lines("request continue", `metadata corsgate: apply=replace origin="https://app.example.com" reason=policy_unknown`)},
 		},
 		{
-			name: "a name that is none is a denial, not the absence of a name",
+			name: "a name that is not a text is a denial, not the absence of a name",
 			send: messages{withMetadata(get("list.test", app), true)},
 			want: []string{lines("request continue", `metadata corsgate: apply=replace origin="https://app.example.com" reason=policy_unknown`)},
 		},

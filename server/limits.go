@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"sync/atomic"
 	"time"
@@ -55,8 +56,8 @@ const (
 // limits returns the options that bound what a client may cost.
 func (s *Server) limits() []grpc.ServerOption {
 	options := []grpc.ServerOption{
-		grpc.MaxRecvMsgSize(orDefault(s.MaxMessage, DefaultMaxMessage)),
-		grpc.MaxConcurrentStreams(orDefault(s.MaxStreams, DefaultMaxStreams)),
+		grpc.MaxRecvMsgSize(cmp.Or(s.MaxMessage, DefaultMaxMessage)),
+		grpc.MaxConcurrentStreams(cmp.Or(s.MaxStreams, DefaultMaxStreams)),
 		grpc.MaxHeaderListSize(MaxHeaderBytes),
 		grpc.ConnectionTimeout(handshakeTimeout),
 		grpc.InitialWindowSize(window),
@@ -96,7 +97,7 @@ func (s *Server) hurry(ctx context.Context) context.Context {
 		return ctx
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	timer := time.AfterFunc(orDefault(s.FirstMessage, DefaultFirstMessage), cancel)
+	timer := time.AfterFunc(cmp.Or(s.FirstMessage, DefaultFirstMessage), cancel)
 	return context.WithValue(ctx, firstKey{}, timer)
 }
 

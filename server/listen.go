@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,10 +47,7 @@ func listenUnix(path string, mode fs.FileMode) (net.Listener, error) {
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
-	if mode == 0 {
-		mode = DefaultSocketMode
-	}
-	return listenSocket(path, mode)
+	return listenSocket(path, cmp.Or(mode, DefaultSocketMode))
 }
 
 // removeStale removes a socket that nobody listens on, and nothing else.

@@ -170,7 +170,7 @@ func TestTheWordsOfTheMeterAreClosedLists(t *testing.T) {
 		t.Errorf("the words are %v", seen)
 	}
 	if server.PassThroughs.String() != "unknown" || wire.Kinds.String() != "unknown" || server.Misuses.String() != "unknown" {
-		t.Error("what is none has a word")
+		t.Error("a number beyond the last one has a word")
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"runtime/debug"
@@ -24,12 +25,7 @@ func (os Observers) Observe(ctx context.Context, r *policy.Request, d *policy.De
 }
 
 // orDiscard lets a nil Logger mean silence.
-func orDiscard(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return l
-}
+func orDiscard(l *slog.Logger) *slog.Logger { return cmp.Or(l, slog.New(slog.DiscardHandler)) }
 
 // logPanic logs a recovered panic; it is called by the deferred function.
 func logPanic(l *slog.Logger, where string, value any) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -98,7 +99,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l = netutil.LimitListener(l, orDefault(s.MaxConnections, DefaultMaxConnections))
+	l = netutil.LimitListener(l, cmp.Or(s.MaxConnections, DefaultMaxConnections))
 	hs := health.NewServer()
 	s.setHealth(hs, healthv1.HealthCheckResponse_NOT_SERVING)
 	srv := s.newGRPC(hs)
@@ -125,7 +126,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if s.Listener != nil {
 		return s.Listener, nil
 	}
-	return Listen(orDefault(s.Address, DefaultAddress), s.SocketMode)
+	return Listen(cmp.Or(s.Address, DefaultAddress), s.SocketMode)
 }
 
 func (s *Server) newGRPC(hs *health.Server) *grpc.Server {
@@ -195,7 +196,7 @@ func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct
 		defer close(graceful)
 		srv.GracefulStop()
 	}()
-	timeout := orDefault(s.DrainTimeout, DefaultDrainTimeout)
+	timeout := cmp.Or(s.DrainTimeout, DefaultDrainTimeout)
 	select {
 	case <-graceful:
 	case <-time.After(timeout):
@@ -203,12 +204,4 @@ func (s *Server) drain(srv *grpc.Server, hs *health.Server, served <-chan struct
 		srv.Stop()
 		<-graceful
 	}
-}
-
-func orDefault[T comparable](v, fallback T) T {
-	var zero T
-	if v == zero {
-		return fallback
-	}
-	return v
 }

@@ -65,7 +65,7 @@ func runInMemory(t *testing.T, s *server.Server) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{stop: cancel, ended: make(chan error, 1)}
 	go func() { r.ended <- s.Run(ctx) }()
-	r.conn = dial(t, l)
+	r.conn = servertest.Dial(t, l)
 	t.Cleanup(func() { r.conn.Close(); cancel() })
 	return r
 }
@@ -183,15 +183,7 @@ func TestServerTakesEnvoysPings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- (&server.Server{Handler: testHandler(t, nil), Listener: l}).Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}()
+	servertest.Run(t, (&server.Server{Handler: testHandler(t, nil), Listener: l}).Run)
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -67,9 +67,7 @@ what is "seen" because of it, and what to "write".`,
   corsgate doctor envoy.yaml
   kubectl exec deploy/edge -- curl -s localhost:15000/config_dump | corsgate doctor --config-dump -`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.run(cmd, args)
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.define(cmd)
 	return cmd
@@ -162,13 +160,9 @@ func (f *doctorFlags) input(cmd *cobra.Command, args []string) (in doctor.Input,
 		err = f.readFiles(append(args, f.configDump)[0], cmd.InOrStdin(), &in)
 	}
 	if err == nil && f.policies != "" {
-		in.Policies, err = f.loadPolicies(cmd)
+		in.Policies, err = loadSet(cmd.Context(), cmd.ErrOrStderr(), f.policies, sourceOf(f.policies), exitUsage)
 	}
 	return in, err
-}
-
-func (f *doctorFlags) loadPolicies(cmd *cobra.Command) (*policy.Set, error) {
-	return loadSet(cmd.Context(), cmd.ErrOrStderr(), f.policies, sourceOf(f.policies), exitUsage)
 }
 
 // readFiles reads what Envoy has answered before.

@@ -66,26 +66,29 @@ of Istio; the output says what is lost.`,
   corsgate envoy-config --format envoy-gateway --gateway default/edge > corsgate.yaml
   corsgate envoy-config --format istio --workload istio-system/istio=ingressgateway`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.chooseECDS(cmd.Flags())
-			if err := f.check(cmd.Flags()); err != nil {
-				return err
-			}
-			if f.target.isMeant(f.format) {
-				return f.printManifest(cmd)
-			}
-			c, err := f.envoy(cmd.Flags())
-			if err != nil {
-				return err
-			}
-			if f.out != "" && !f.ecds {
-				return f.write(cmd, c)
-			}
-			return f.print(cmd, c)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	f.define(cmd)
 	return cmd
+}
+
+// run prints or writes what the flags ask for.
+func (f *envoyConfigFlags) run(cmd *cobra.Command) error {
+	f.chooseECDS(cmd.Flags())
+	if err := f.check(cmd.Flags()); err != nil {
+		return err
+	}
+	if f.target.isMeant(f.format) {
+		return f.printManifest(cmd)
+	}
+	c, err := f.envoy(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	if f.out != "" && !f.ecds {
+		return f.write(cmd, c)
+	}
+	return f.print(cmd, c)
 }
 
 // profileChoice returns the --profile of commands that configure an Envoy.

@@ -61,18 +61,11 @@ func (f *envoyConfigFlags) write(cmd *cobra.Command, c envoy.Config) error {
 	if err != nil { // before anything is written
 		return asFault(err, exitUsage, "see 'corsgate envoy-config --help'")
 	}
-	r, err := f.load(cmd)
+	filters, found, err := f.compileWhole(cmd, c)
 	if err != nil {
 		return err
 	}
-	filters, found, err := compileFor(c, r)
-	if err != nil {
-		return err
-	}
-	if err := needService(cmd.ErrOrStderr(), found); err != nil {
-		return err
-	}
-	report := &folderReport{Policies: len(r.Policies.Specs()), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
+	report := &folderReport{Policies: len(filters.Policies()), Findings: found, Bytes: filters.Size(), Budget: c.Compiled.Budget}
 	if err := f.place(report, filters, doc); err != nil {
 		return hinted(printable.Error(err), "name another folder, that you may write to, with --out DIR")
 	}
@@ -86,6 +79,20 @@ func (f *envoyConfigFlags) document(c envoy.Config) ([]byte, error) {
 		return f.printer(c)()
 	}
 	return c.YAML()
+}
+
+// compileWhole compiles the policies, and says what Envoy asks about. If there is no
+// service, it is an error if Envoy would have to ask.
+func (f *envoyConfigFlags) compileWhole(cmd *cobra.Command, c envoy.Config) (*notrip.Result, []policyfile.Diagnostic, error) {
+	r, err := f.load(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	filters, found, err := compileFor(c, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return filters, found, needService(cmd.ErrOrStderr(), found)
 }
 
 // load loads the policies. Their mistakes go to standard error, as check prints

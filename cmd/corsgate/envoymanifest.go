@@ -78,7 +78,7 @@ func (f *envoyConfigFlags) printManifest(cmd *cobra.Command) error {
 	}
 	var filters *notrip.Result
 	if c.Compiled.Inline {
-		if filters, err = f.compileWhole(cmd, c); err != nil {
+		if filters, _, err = f.compileWhole(cmd, c); err != nil {
 			return err
 		}
 	}
@@ -88,18 +88,4 @@ func (f *envoyConfigFlags) printManifest(cmd *cobra.Command) error {
 	}
 	_, err = cmd.OutOrStdout().Write(doc)
 	return err
-}
-
-// compileWhole compiles the policies. If there is no service, it is an error if Envoy would
-// have to ask.
-func (f *envoyConfigFlags) compileWhole(cmd *cobra.Command, c envoy.Config) (*notrip.Result, error) {
-	r, err := f.load(cmd)
-	if err != nil {
-		return nil, err
-	}
-	filters, found, err := compileFor(c, r)
-	if err != nil {
-		return nil, err
-	}
-	return filters, needService(cmd.ErrOrStderr(), found)
 }

@@ -58,8 +58,8 @@ func printHistory(out io.Writer, releases []store.Info) error {
 	return nil
 }
 
-// shownOr returns a text of somebody else's as a terminal may have it, or what stands
-// for none.
+// shownOr returns a text of somebody else's as a terminal may have it, or none
+// for an empty text.
 func shownOr(text, none string) string {
 	if text == "" {
 		return none

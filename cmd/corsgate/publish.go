@@ -71,6 +71,11 @@ type publication struct {
 	base *uint64
 }
 
+// publication returns that of policies in a store. Its make and its check are still to be set.
+func (f *publishFlags) publication(cmd *cobra.Command, b store.Backend, next *policy.Set) publication {
+	return publication{publishFlags: f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next}
+}
+
 // run publishes, and prints what came of it, if that is known.
 func (p *publication) run(ctx context.Context) error {
 	r, err := p.publish(ctx)

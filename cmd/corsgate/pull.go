@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
@@ -20,10 +22,15 @@ type pulled struct {
 	Files []string `json:"files"`
 }
 
+// pullFlags are the flags of pull.
+type pullFlags struct {
+	storeFlags
+	revision uint64
+	folder   string
+}
+
 func newPull() *cobra.Command {
-	var f storeFlags
-	var revision uint64
-	var folder string
+	var f pullFlags
 	cmd := &cobra.Command{
 		Use:   "pull",
 		Short: "Write a release of a store into a folder",
@@ -36,34 +43,37 @@ DIR is made if it is not there; else it has to be empty.`,
   corsgate pull --store etcd://127.0.0.1:2379/edge --rev 40 --out old/ && corsgate diff old/ policies/`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if folder == "" {
+			if f.folder == "" {
 				return misused("name the folder: corsgate pull --out DIR", "no --out given")
 			}
-			return f.with(func(b store.Backend) error {
-				release, err := store.Pull(cmd.Context(), b, revision)
-				if err != nil {
-					return err
-				}
-				if err := writeFolder(folder, release.Files); err != nil {
-					return hinted(printable.Error(err), "name a new or empty folder, that you may write to, with --out DIR")
-				}
-				p := pulled{Release: release.Info}
-				for _, file := range release.Files {
-					p.Files = append(p.Files, file.Name)
-				}
-				if f.format.value == "json" {
-					return writeJSON(cmd.OutOrStdout(), p)
-				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "revision %d is in %s: %s\n", release.Revision, printable.Name(folder),
-					printable.Counted(release.Units, "policy or group", "policies and groups"))
-				return err
-			})
+			return f.with(func(b store.Backend) error { return f.pull(cmd.Context(), cmd.OutOrStdout(), b) })
 		},
 	}
 	f.define(cmd, "what was written")
-	cmd.Flags().Uint64Var(&revision, "rev", 0, "`REV` to write; the one that serves by default")
-	cmd.Flags().StringVar(&folder, "out", "", "`DIR` to write it into; required")
+	cmd.Flags().Uint64Var(&f.revision, "rev", 0, "`REV` to write; the one that serves by default")
+	cmd.Flags().StringVar(&f.folder, "out", "", "`DIR` to write it into; required")
 	return cmd
+}
+
+// pull writes a release into the folder, and prints what it has written.
+func (f *pullFlags) pull(ctx context.Context, out io.Writer, b store.Backend) error {
+	release, err := store.Pull(ctx, b, f.revision)
+	if err != nil {
+		return err
+	}
+	if err := writeFolder(f.folder, release.Files); err != nil {
+		return hinted(printable.Error(err), "name a new or empty folder, that you may write to, with --out DIR")
+	}
+	p := pulled{Release: release.Info}
+	for _, file := range release.Files {
+		p.Files = append(p.Files, file.Name)
+	}
+	if f.format.value == "json" {
+		return writeJSON(out, p)
+	}
+	_, err = fmt.Fprintf(out, "revision %d is in %s: %s\n", release.Revision, printable.Name(f.folder),
+		printable.Counted(release.Units, "policy or group", "policies and groups"))
+	return err
 }
 
 // writeFolder writes files into a folder that has none.

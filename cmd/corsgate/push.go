@@ -14,9 +14,14 @@ import (
 	"github.com/corsgate/corsgate/server/store"
 )
 
+// pushFlags are the flags of push.
+type pushFlags struct {
+	publishFlags
+	base uint64
+}
+
 func newPush() *cobra.Command {
-	var f publishFlags
-	var base uint64
+	var f pushFlags
 	cmd := &cobra.Command{
 		Use:   "push PATH",
 		Short: "Have a fleet serve the policies of a file or folder",
@@ -44,28 +49,31 @@ somebody else was faster; 4 if the store cannot be used.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			return f.with(func(b store.Backend) error {
-				units, next, err := cutRelease(cmd.Context(), cmd.ErrOrStderr(), paths[0], sourceOf(paths[0]))
-				if err != nil {
-					return err
-				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
-				if cmd.Flags().Changed("base") {
-					p.base = &base
-				}
-				if err := p.follow(cmd.Context()); err != nil {
-					return err
-				}
-				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
-					return store.Push(ctx, b, units, meta)
-				}
-				return p.run(cmd.Context())
-			})
+			return f.with(func(b store.Backend) error { return f.push(cmd, b, paths[0]) })
 		},
 	}
 	f.define(cmd)
-	cmd.Flags().Uint64Var(&base, "base", 0, "`REV` that has to serve until then")
+	cmd.Flags().Uint64Var(&f.base, "base", 0, "`REV` that has to serve until then")
 	return cmd
+}
+
+// push publishes the policies of a file or folder.
+func (f *pushFlags) push(cmd *cobra.Command, b store.Backend, path string) error {
+	units, next, err := cutRelease(cmd.Context(), cmd.ErrOrStderr(), path, sourceOf(path))
+	if err != nil {
+		return err
+	}
+	p := f.publication(cmd, b, next.set)
+	if cmd.Flags().Changed("base") {
+		p.base = &f.base
+	}
+	if err := p.follow(cmd.Context()); err != nil {
+		return err
+	}
+	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
+		return store.Push(ctx, b, units, meta)
+	}
+	return p.run(cmd.Context())
 }
 
 // checked are policies that may be published.

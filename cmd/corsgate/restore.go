@@ -88,7 +88,7 @@ func (f *restoreFlags) restore(cmd *cobra.Command, b store.Backend) error {
 	if err != nil {
 		return err
 	}
-	p := publication{publishFlags: &f.publishFlags, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr(), next: next.set}
+	p := f.publication(cmd, b, next.set)
 	p.check = func(was *current) error {
 		if err := f.checkNeeded(cmd.Context(), b, &fleet, was, served); err != nil {
 			return err
@@ -171,7 +171,7 @@ func (f *restoreFlags) findLost(fleet *store.Fleet, known live.Release) (store.L
 }
 
 // newestLost returns the highest revision that an instance serves of each epoch of which
-// the store does not have it any more. If there is none, it returns what the store has: that
+// the store does not have it any more. If it has all of them, what it has itself counts: that
 // may be damaged without being lost.
 func newestLost(fleet *store.Fleet) map[string]uint64 {
 	newest := map[string]uint64{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,9 +10,14 @@ import (
 	"github.com/corsgate/corsgate/server/store"
 )
 
+// rollbackFlags are the flags of rollback.
+type rollbackFlags struct {
+	publishFlags
+	to uint64
+}
+
 func newRollback() *cobra.Command {
-	var f publishFlags
-	var to uint64
+	var f rollbackFlags
 	cmd := &cobra.Command{
 		Use:   "rollback",
 		Short: "Have a fleet serve an earlier release again",
@@ -25,35 +31,37 @@ somebody else was faster; 4 if the store cannot be used.`,
   corsgate rollback --store etcd://127.0.0.1:2379/edge --to 40 -m "the shop is closed"`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(func(b store.Backend) error {
-				revision, err := earlier(cmd.Context(), b, to)
-				if err != nil {
-					return err
-				}
-				p := publication{publishFlags: &f, backend: b, out: cmd.OutOrStdout(), note: cmd.ErrOrStderr()}
-				release, err := store.Pull(cmd.Context(), b, revision)
-				if err != nil {
-					return err
-				}
-				if p.next, err = policiesOf(release, f.url); err != nil {
-					return hinted(err, "go back to another one with --to REV, or push what is right")
-				}
-				if f.message == "" {
-					f.message = fmt.Sprintf("rollback to revision %d", revision)
-				}
-				if err := p.follow(cmd.Context()); err != nil {
-					return err
-				}
-				p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
-					return store.Rollback(ctx, b, revision, meta)
-				}
-				return p.run(cmd.Context())
-			})
+			return f.with(func(b store.Backend) error { return f.rollback(cmd, b) })
 		},
 	}
 	f.define(cmd)
-	cmd.Flags().Uint64Var(&to, "to", 0, "`REV` whose policies are to serve; the one before that which serves by default")
+	cmd.Flags().Uint64Var(&f.to, "to", 0, "`REV` whose policies are to serve; the one before that which serves by default")
 	return cmd
+}
+
+// rollback publishes an earlier release again.
+func (f *rollbackFlags) rollback(cmd *cobra.Command, b store.Backend) error {
+	revision, err := earlier(cmd.Context(), b, f.to)
+	if err != nil {
+		return err
+	}
+	release, err := store.Pull(cmd.Context(), b, revision)
+	if err != nil {
+		return err
+	}
+	next, err := policiesOf(release, f.url)
+	if err != nil {
+		return hinted(err, "go back to another one with --to REV, or push what is right")
+	}
+	f.message = cmp.Or(f.message, fmt.Sprintf("rollback to revision %d", revision))
+	p := f.publication(cmd, b, next)
+	if err := p.follow(cmd.Context()); err != nil {
+		return err
+	}
+	p.make = func(ctx context.Context, meta store.Meta) (store.Pushed, error) {
+		return store.Rollback(ctx, b, revision, meta)
+	}
+	return p.run(cmd.Context())
 }
 
 // earlier returns the revision to go back to: to, or the one before that which serves.

@@ -9,8 +9,8 @@ import (
 
 // run executes the command line args and returns the exit code of the process: 0 if all
 // went well, 1 for findings and failures, 2 for a wrong command line, 3 if somebody else
-// has pushed in between, 4 if a store, or what doctor asks, cannot be used. When ctx has ended, it returns once
-// all that it started has ended, too.
+// has pushed in between, 4 if a store, or what doctor asks, cannot be used, 130 if a signal
+// has ended the work. When ctx has ended, it returns once all that it started has ended, too.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)

@@ -167,7 +167,8 @@ func (c *serveConfig) build(log *slog.Logger, hangups <-chan os.Signal) (*wired,
 	return s, nil
 }
 
-// openState opens the folder of the last known good policies; it is nil if there is none.
+// openState opens the folder of the last known good policies; it is nil without
+// --state-dir.
 func (c *serveConfig) openState(log *slog.Logger) (*state.Dir, error) {
 	if c.stateDir == "" {
 		return nil, nil
@@ -238,7 +239,9 @@ func (c *serveConfig) listen(log *slog.Logger) (l listeners, err error) {
 	return l, nil
 }
 
-// listenAdmin opens the admin listener, with TLS if the flags say so.
+// listenAdmin opens the admin listener, with TLS if the flags say so. It speaks HTTP/1.1
+// alone: that is enough for its pages, and HTTP/2 would need bounds of its own, such as of
+// the requests on a connection.
 func (c *serveConfig) listenAdmin(log *slog.Logger) (net.Listener, error) {
 	config, err := c.transport.adminTLS.config(log, "http/1.1")
 	if err != nil {

@@ -85,16 +85,7 @@ store has then.`,
 				return misused("write 0 for any number, or one such as 1", "--envoys %d is negative", f.envoys)
 			}
 			f.waiting = cmd.Flags().Changed("wait")
-			return f.with(func(b store.Backend) error {
-				r, err := f.await(cmd.Context(), b, cmd.ErrOrStderr())
-				if err != nil {
-					return err
-				}
-				if err := r.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil || r.All {
-					return err
-				}
-				return errFindings
-			})
+			return f.with(func(b store.Backend) error { return f.status(cmd, b) })
 		},
 	}
 	f.define(cmd, "the instances")
@@ -103,6 +94,18 @@ store has then.`,
 	cmd.Flags().IntVar(&f.envoys, "envoys", 0, "the `NUMBER` of Envoys that each instance has at least")
 	cmd.Flags().DurationVar(&f.timeout, "timeout", time.Minute, "how long --wait looks")
 	return cmd
+}
+
+// status prints how the fleet stands. The error is errFindings if that is not as wanted.
+func (f *statusFlags) status(cmd *cobra.Command, b store.Backend) error {
+	r, err := f.await(cmd.Context(), b, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if err := r.print(cmd.OutOrStdout(), cmd.ErrOrStderr(), f.format.value); err != nil || r.All {
+		return err
+	}
+	return errFindings
 }
 
 // await looks at the fleet, and with --wait until all is as wanted or the time is over.

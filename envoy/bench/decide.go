@@ -38,11 +38,7 @@ const asked = 1024
 
 // playDecide answers with the cost of each decision in nanoseconds, by case and
 // then by round, as one JSON object.
-func playDecide(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j decideJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playDecide(ctx context.Context, j decideJob, in *bufio.Scanner, out io.Writer) error {
 	calls, err := decideCalls(j.Sizes)
 	if err != nil {
 		return err

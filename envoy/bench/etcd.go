@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // etcdMembers is how many members the store has.
@@ -86,32 +84,6 @@ func freeAddresses(n int) (list []string, err error) {
 		list = append(list, l.Addr().String())
 	}
 	return list, nil
-}
-
-// awaitOK waits until a page is answered with 200.
-func awaitOK(ctx context.Context, url string) error {
-	return await(ctx, url, func() bool {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return false
-		}
-		resp, err := http.DefaultClient.Do(req)
-		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
-	})
-}
-
-// await asks until it is ok.
-func await(ctx context.Context, what string, ok func() bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, askFor, fmt.Errorf("%s: waited in vain for %v", what, askFor))
-	defer cancel()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(probeEvery):
-		}
-	}
-	return nil
 }
 
 // makeFolder makes a folder in the benchmark's.

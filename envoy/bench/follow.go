@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -34,33 +33,19 @@ type followed struct {
 	Requests int64
 }
 
-// The load: the number of connections and how often each sends a request; how often the
-// probe asks; how long the load lasts without an edit.
+// The load: the number of connections and how often each sends a request; how long the
+// load lasts without an edit.
 const (
 	followConnections = 4
 	followEvery       = 2 * time.Millisecond
-	probeEvery        = time.Millisecond
 	quiet             = 3 * time.Second
 )
 
 // playFollow says that it is ready, makes the load, makes the edit when it is told to, and
 // answers with the result.
-func playFollow(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j followJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playFollow(ctx context.Context, j followJob, in *bufio.Scanner, out io.Writer) error {
 	fmt.Fprintln(out, "ready")
-	for in.Scan() {
-		f, err := j.run(ctx)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(out).Encode(f); err != nil {
-			return err
-		}
-	}
-	return nil
+	return answerEach(in, out, func(string) (any, error) { return j.run(ctx) })
 }
 
 func (j *followJob) run(ctx context.Context) (f followed, err error) {
@@ -124,15 +109,6 @@ func (j *followJob) edit(ctx context.Context) (time.Duration, error) {
 	if err := os.Rename(j.From, j.To); err != nil {
 		return 0, fmt.Errorf("edit the policies: %w", err)
 	}
-	probe := requestsJob{Address: j.Address, Request: j.Probe, Status: j.Live, Connections: 1, Total: 1}
-	ctx, cancel := context.WithTimeoutCause(ctx, askFor, fmt.Errorf("the edit is not served after %v", askFor))
-	defer cancel()
-	for probe.once(ctx) != nil {
-		select {
-		case <-ctx.Done():
-			return 0, context.Cause(ctx)
-		case <-time.After(probeEvery):
-		}
-	}
-	return time.Since(begin), nil
+	err := awaitAnswer(ctx, j.Address, j.Probe, j.Live, probeEvery)
+	return time.Since(begin), err
 }

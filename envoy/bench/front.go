@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +21,15 @@ type front struct {
 	address, admin string // of the traffic listener and of its own
 	pid            int
 	stop           func() error
+}
+
+// startGenerated runs an Envoy with the bootstrap that generated returns for c.
+func startGenerated(ctx context.Context, binary string, c envoy.Config) (*front, error) {
+	p, err := generated(c)
+	if err != nil {
+		return nil, err
+	}
+	return startFront(ctx, binary, p.bootstrap)
 }
 
 // startFront runs an Envoy with one worker until ctx ends or stop is called.
@@ -79,16 +86,7 @@ func envoyAt(admin string) (int, error) {
 
 // counter reads one of Envoy's counters. A counter that does not exist yet is 0.
 func (f *front) counter(ctx context.Context, name string) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.admin+"/stats?filter=^"+name+"$", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("read envoy's counters: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	text, err := get(ctx, "http://"+f.admin+"/stats?filter=^"+name+"$")
 	if err != nil {
 		return 0, fmt.Errorf("read envoy's counters: %w", err)
 	}

@@ -205,9 +205,9 @@ func TestOptions(t *testing.T) {
 		args []string
 		want string // part of the error
 	}{
-		{"a part that is none", []string{"--parts", "decide,nothing"}, `no part "nothing"`},
+		{"an unknown part", []string{"--parts", "decide,nothing"}, `no part "nothing"`},
 		{"no round", []string{"--rounds", "0"}, "write 5 or more"},
-		{"a flag that is none", []string{"--slow"}, "slow"},
+		{"an unknown flag", []string{"--slow"}, "slow"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var stderr bytes.Buffer

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -55,11 +54,7 @@ func (noop) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse,
 }
 
 // playNoop serves noop.
-func playNoop(_ context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j listenJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playNoop(_ context.Context, j listenJob, in *bufio.Scanner, out io.Writer) error {
 	l, err := server.Listen(j.Listen, 0)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -31,11 +30,7 @@ type paced struct{ Median, Slow float64 }
 const paceConnections = 10
 
 // playPace says that it is ready, and makes the load whenever it is told to.
-func playPace(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j paceJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playPace(ctx context.Context, j paceJob, in *bufio.Scanner, out io.Writer) error {
 	load := requestsJob{Address: j.Address, Connections: paceConnections}
 	conns, err := load.dial(ctx)
 	if err != nil {
@@ -43,16 +38,7 @@ func playPace(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer)
 	}
 	defer closeAll(conns)
 	fmt.Fprintln(out, "ready")
-	for in.Scan() {
-		p, err := j.run(conns)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(out).Encode(p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return answerEach(in, out, func(string) (any, error) { return j.run(conns) })
 }
 
 // run makes the load once.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -19,11 +18,7 @@ type pagesJob struct {
 }
 
 // playPages opens the pages, says that it is ready, and closes them at the end.
-func playPages(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j pagesJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playPages(ctx context.Context, j pagesJob, in *bufio.Scanner, out io.Writer) error {
 	for range j.Pages {
 		conn, err := j.open(ctx)
 		if err != nil {

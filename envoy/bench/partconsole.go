@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -51,11 +50,7 @@ func (b *bench) console(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.service.stop()) }()
-	generated, err := generated(envoy.Config{Profile: envoy.OneTrip, Upstream: b.upstream.address, Service: s.service.address})
-	if err != nil {
-		return err
-	}
-	f, err := startFront(ctx, b.binary, generated.bootstrap)
+	f, err := startGenerated(ctx, b.binary, envoy.Config{Profile: envoy.OneTrip, Upstream: b.upstream.address, Service: s.service.address})
 	if err != nil {
 		return err
 	}
@@ -104,12 +99,8 @@ func (s stage) perform() (w watched, err error) {
 	if err != nil {
 		return w, err
 	}
-	answer, err := s.load.ask("go")
-	if err != nil {
+	if err := s.load.askJSON("go", &w.paced); err != nil {
 		return w, err
-	}
-	if err := json.Unmarshal([]byte(answer), &w.paced); err != nil {
-		return w, fmt.Errorf("read %q: %w", answer, err)
 	}
 	after, err := cpuTime(s.service.pid)
 	if err != nil {

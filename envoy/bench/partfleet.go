@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/corsgate/corsgate/envoy"
 	"github.com/corsgate/corsgate/envoy/bench/plot"
 	"github.com/corsgate/corsgate/envoy/bench/sample"
 	"github.com/corsgate/corsgate/policy"
@@ -95,13 +93,9 @@ func (b *bench) fanOutTo(ctx context.Context, url string, n int) (f fanOut, err 
 			return f, err
 		}
 		f.acknowledged = append(f.acknowledged, milliseconds(took))
-		answer, err := watchers.ask(strconv.FormatUint(revision, 10))
-		if err != nil {
-			return f, err
-		}
 		var times []int64
-		if err := json.Unmarshal([]byte(answer), &times); err != nil {
-			return f, fmt.Errorf("read %q: %w", answer, err)
+		if err := watchers.askJSON(strconv.FormatUint(revision, 10), &times); err != nil {
+			return f, err
 		}
 		for _, at := range times {
 			f.read = append(f.read, milliseconds(time.Unix(0, at).Sub(begin)))
@@ -194,20 +188,11 @@ func (b *bench) followLarge(ctx context.Context, url string, l *largeFleet, push
 		return err
 	}
 	defer func() { err = errors.Join(err, service.stop()) }()
-	generated, err := generated(envoy.Config{
-		Profile: envoy.NoTrip, Upstream: b.upstream.address, Service: service.address, Compiled: envoy.Compiled{ECDS: true, Shards: pushShards},
-	})
-	if err != nil {
-		return err
-	}
-	f, err := startFront(ctx, b.binary, generated.bootstrap)
+	f, err := b.startDelivered(ctx, service, pushShards)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.awaitDelivery(ctx, pushShards); err != nil {
-		return err
-	}
 	for k := range b.changesOf() {
 		begin := time.Now()
 		revision, took, err := push(k + 1)
@@ -236,7 +221,7 @@ func (b *bench) startInstance(ctx context.Context, url, state string) (*process,
 func awaitChange(ctx context.Context, service *process, f *front, revision uint64, number int) (served, answered time.Time, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		err := await(ctx, "the release", func() bool {
+		err := await(ctx, "the release", probeEvery, func(ctx context.Context) bool {
 			s, err := statusOf(ctx, service)
 			return err == nil && s.Release.Revision == revision
 		})
@@ -244,8 +229,7 @@ func awaitChange(ctx context.Context, service *process, f *front, revision uint6
 		return err
 	})
 	g.Go(func() error {
-		probe := requestsJob{Address: f.address, Request: preflightOf(numberedOrigin(number)).request(), Status: preflight.upstreamStatus, Connections: 1, Total: 1}
-		err := await(ctx, "Envoy's answer", func() bool { return probe.once(ctx) == nil })
+		err := awaitAnswer(ctx, f.address, preflightOf(numberedOrigin(number)).request(), preflight.upstreamStatus, probeEvery)
 		answered = time.Now()
 		return err
 	})
@@ -255,16 +239,11 @@ func awaitChange(ctx context.Context, service *process, f *front, revision uint6
 
 // statusOf reads the status of a corsgate.
 func statusOf(ctx context.Context, service *process) (s live.Status, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+service.admin+"/status", nil)
+	text, err := get(ctx, "http://"+service.admin+"/status")
 	if err != nil {
 		return s, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return s, err
-	}
-	defer resp.Body.Close()
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	return s, json.Unmarshal(text, &s)
 }
 
 // startLarge measures starts: of instances that have nothing, and, once the store is away,
@@ -311,7 +290,7 @@ func (b *bench) timeStart(ctx context.Context, url, state string) (took float64,
 		return 0, err
 	}
 	took = milliseconds(time.Since(begin))
-	return took, await(ctx, "the state", func() bool {
+	return took, await(ctx, "the state", probeEvery, func(ctx context.Context) bool {
 		s, err := statusOf(ctx, service)
 		return err == nil && !s.StateAt.IsZero()
 	})

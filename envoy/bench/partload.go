@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -76,11 +75,7 @@ func (b *bench) read(ctx context.Context, set compiledSet) (r readings, err erro
 	if err := envoy.WriteFilters(c.Compiled.Folder, before); err != nil {
 		return r, err
 	}
-	p, err := generated(c)
-	if err != nil {
-		return r, err
-	}
-	f, err := startFront(ctx, b.binary, p.bootstrap)
+	f, err := startGenerated(ctx, b.binary, c)
 	if err != nil {
 		return r, err
 	}
@@ -127,9 +122,10 @@ func (f *front) read(ctx context.Context, c envoy.Config, before, after *notrip.
 	if err := envoy.WriteFilters(c.Compiled.Folder, after); err != nil {
 		return r, err
 	}
-	if err := f.await(ctx, k); err != nil {
+	if err := awaitAnswer(ctx, f.address, k.request(), k.upstreamStatus, askEvery); err != nil {
 		return r, err
 	}
+	time.Sleep(goOn)
 	cpuAfter, err := cpuTime(f.pid)
 	if err != nil {
 		return r, err
@@ -139,31 +135,8 @@ func (f *front) read(ctx context.Context, c envoy.Config, before, after *notrip.
 	return r, err
 }
 
-// How often await asks, for how long, and how long Envoy may still work to remove what it
-// has replaced.
-const (
-	askEvery = 50 * time.Millisecond
-	askFor   = 2 * time.Minute
-	goOn     = 200 * time.Millisecond
-)
-
-// await waits until a request of k is answered as a preflight that is allowed.
-func (f *front) await(ctx context.Context, k kind) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, askFor, fmt.Errorf("the filters do not serve after %v", askFor))
-	defer cancel()
-	tick := time.NewTicker(askEvery)
-	defer tick.Stop()
-	job := requestsJob{Address: f.address, Request: k.request(), Status: k.upstreamStatus, Connections: 1, Total: 1}
-	for job.once(ctx) != nil {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-	time.Sleep(goOn)
-	return nil
-}
+// goOn is how long Envoy may still work to remove what it has replaced.
+const goOn = 200 * time.Millisecond
 
 const (
 	mega = 1e6

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,20 +158,11 @@ func (b *bench) pushOnce(ctx context.Context, e edit) (p pushed, err error) {
 		return p, err
 	}
 	defer func() { err = errors.Join(err, service.stop()) }()
-	generated, err := generated(envoy.Config{
-		Profile: envoy.NoTrip, Upstream: b.upstream.address, Service: service.address, Compiled: envoy.Compiled{ECDS: true, Shards: e.shards},
-	})
-	if err != nil {
-		return p, err
-	}
-	f, err := startFront(ctx, b.binary, generated.bootstrap)
+	f, err := b.startDelivered(ctx, service, e.shards)
 	if err != nil {
 		return p, err
 	}
 	defer func() { err = errors.Join(err, f.stop()) }()
-	if err := f.awaitDelivery(ctx, e.shards); err != nil {
-		return p, err
-	}
 	job := followJob{Address: f.address, Request: allowed.request(), Status: allowed.upstreamStatus, Probe: preflightOf(added).request(), Live: preflight.upstreamStatus}
 	if e.after != nil {
 		if job.From, job.To, err = writeEdit(folder, e.after); err != nil {
@@ -204,12 +193,8 @@ func (f *front) follow(ctx context.Context, service *process, job followJob) (p 
 	if err := resetPeak(f.pid); err != nil {
 		return p, err
 	}
-	answer, err := load.ask("go")
-	if err != nil {
+	if err := load.askJSON("go", &p.followed); err != nil {
 		return p, err
-	}
-	if err := json.Unmarshal([]byte(answer), &p.followed); err != nil {
-		return p, fmt.Errorf("read %q: %w", answer, err)
 	}
 	time.Sleep(goOn)
 	after, err := f.state(ctx, service.pid)
@@ -244,36 +229,27 @@ func (f *front) state(ctx context.Context, service int) (s followState, err erro
 	return s, err
 }
 
-// awaitDelivery waits until the Envoy has that many filters.
-func (f *front) awaitDelivery(ctx context.Context, filters int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, askFor, fmt.Errorf("the filters are not delivered after %v", askFor))
-	defer cancel()
-	for {
-		n, err := f.delivered(ctx)
-		if err == nil && n == filters {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(askEvery):
-		}
+// startDelivered starts an Envoy to which a corsgate delivers the policies in that many
+// filters, and waits until it has them.
+func (b *bench) startDelivered(ctx context.Context, service *process, filters int) (*front, error) {
+	f, err := startGenerated(ctx, b.binary, envoy.Config{
+		Profile: envoy.NoTrip, Upstream: b.upstream.address, Service: service.address, Compiled: envoy.Compiled{ECDS: true, Shards: filters},
+	})
+	if err != nil {
+		return nil, err
 	}
+	if err := f.awaitDelivery(ctx, filters); err != nil {
+		return nil, errors.Join(err, f.stop())
+	}
+	return f, nil
 }
 
-// delivered counts the filters that were delivered to the Envoy.
-func (f *front) delivered(ctx context.Context) (n int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.admin+"/config_dump?resource=ecds_filters&mask=ecds_filter.name", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("read envoy's filters: %w", err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	return strings.Count(string(text), `"name"`), err
+// awaitDelivery waits until the Envoy has that many filters.
+func (f *front) awaitDelivery(ctx context.Context, filters int) error {
+	return await(ctx, "the filters", askEvery, func(ctx context.Context) bool {
+		text, err := get(ctx, "http://"+f.admin+"/config_dump?resource=ecds_filters&mask=ecds_filter.name")
+		return err == nil && strings.Count(string(text), `"name"`) == filters
+	})
 }
 
 // perFile is how many policies a file has: files have at most 8 MiB.

@@ -37,19 +37,30 @@ type process struct {
 // ends with in.
 type role func(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error
 
+// roleOf is the role that play plays, whose job is a J.
+func roleOf[J any](play func(ctx context.Context, job J, in *bufio.Scanner, out io.Writer) error) role {
+	return func(ctx context.Context, encoded []byte, in *bufio.Scanner, out io.Writer) error {
+		var job J
+		if err := json.Unmarshal(encoded, &job); err != nil {
+			return fmt.Errorf("read the job: %w", err)
+		}
+		return play(ctx, job, in, out)
+	}
+}
+
 // roles are all roles, by the word on the command line.
 func roles() map[string]role {
 	return map[string]role{
-		"play-noop":     playNoop,
-		"play-upstream": playUpstream,
-		"play-service":  playService,
-		"play-requests": playRequests,
-		"play-streams":  playStreams,
-		"play-decide":   playDecide,
-		"play-follow":   playFollow,
-		"play-watch":    playWatch,
-		"play-pace":     playPace,
-		"play-pages":    playPages,
+		"play-noop":     roleOf(playNoop),
+		"play-upstream": roleOf(playUpstream),
+		"play-service":  roleOf(playService),
+		"play-requests": roleOf(playRequests),
+		"play-streams":  roleOf(playStreams),
+		"play-decide":   roleOf(playDecide),
+		"play-follow":   roleOf(playFollow),
+		"play-watch":    roleOf(playWatch),
+		"play-pace":     roleOf(playPace),
+		"play-pages":    roleOf(playPages),
 	}
 }
 
@@ -105,6 +116,18 @@ func (p *process) ask(line string) (string, error) {
 	return p.read()
 }
 
+// askJSON sends a line and reads the answer, which is JSON, into what answer points to.
+func (p *process) askJSON(line string, answer any) error {
+	text, err := p.ask(line)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(text), answer); err != nil {
+		return fmt.Errorf("read %q: %w", text, err)
+	}
+	return nil
+}
+
 func (p *process) read() (string, error) {
 	line, err := p.lines.ReadString('\n')
 	if err != nil {
@@ -144,6 +167,20 @@ func play(ctx context.Context, args []string) (found bool, err error) {
 		return false, nil
 	}
 	return true, r(ctx, []byte(args[1]), bufio.NewScanner(os.Stdin), os.Stdout)
+}
+
+// answerEach answers each line with what answer returns for it, as JSON.
+func answerEach(in *bufio.Scanner, out io.Writer, answer func(line string) (any, error)) error {
+	for in.Scan() {
+		a, err := answer(in.Text())
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(out).Encode(a); err != nil {
+			return fmt.Errorf("answer: %w", err)
+		}
+	}
+	return nil
 }
 
 // untilEOF returns when the benchmark wants the role to end.

@@ -142,11 +142,7 @@ func healthy() healthv1.HealthServer {
 // record makes one request of each kind through an Envoy with c. The recorder
 // lets preflights through, so the upstream answers them.
 func (r *recorder) record(ctx context.Context, binary string, c envoy.Config, kinds []kind) (_ map[string]replay.Stream, err error) {
-	p, err := generated(c)
-	if err != nil {
-		return nil, err
-	}
-	f, err := startFront(ctx, binary, p.bootstrap)
+	f, err := startGenerated(ctx, binary, c)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +26,7 @@ type requestsJob struct {
 }
 
 // playRequests warms up, says that it is ready, and makes the load when it is told to.
-func playRequests(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j requestsJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playRequests(ctx context.Context, j requestsJob, in *bufio.Scanner, out io.Writer) error {
 	conns, err := j.dial(ctx)
 	if err != nil {
 		return err

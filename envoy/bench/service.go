@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +30,7 @@ const (
 
 // playService serves policies as "corsgate serve" does, counts what it
 // allocates, and profiles itself.
-func playService(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) error {
-	var j serviceJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playService(ctx context.Context, j serviceJob, in *bufio.Scanner, out io.Writer) error {
 	l, err := server.Listen(j.Listen, 0)
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,11 +30,7 @@ const perConnection = 900
 
 // playStreams warms up, parks streams, says that it is ready, and makes the load when it
 // is told to.
-func playStreams(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) (err error) {
-	var j streamsJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playStreams(ctx context.Context, j streamsJob, in *bufio.Scanner, out io.Writer) (err error) {
 	clients, err := j.dial(ctx)
 	defer func() {
 		for _, c := range clients {

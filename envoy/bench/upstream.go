@@ -13,7 +13,7 @@ import (
 
 // playUpstream serves the application behind Envoy: net/http with a short JSON answer. It
 // answers preflights that reach it. A path under /vary/ says which Vary its answer has.
-func playUpstream(_ context.Context, _ []byte, in *bufio.Scanner, out io.Writer) error {
+func playUpstream(_ context.Context, _ struct{}, in *bufio.Scanner, out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("upstream: %w", err)

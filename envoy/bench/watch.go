@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,11 +35,7 @@ const connectAtOnce = 50
 
 // playWatch says that it is ready once all watchers have read what is there. It answers a
 // revision with the times at which they have read it, in nanoseconds since 1970.
-func playWatch(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer) (err error) {
-	var j watchJob
-	if err := json.Unmarshal(job, &j); err != nil {
-		return fmt.Errorf("read the job: %w", err)
-	}
+func playWatch(ctx context.Context, j watchJob, in *bufio.Scanner, out io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	g, watching := errgroup.WithContext(ctx)
 	defer func() {
@@ -52,20 +47,13 @@ func playWatch(ctx context.Context, job []byte, in *bufio.Scanner, out io.Writer
 		return err
 	}
 	fmt.Fprintln(out, "ready")
-	for in.Scan() {
-		revision, err := strconv.ParseUint(in.Text(), 10, 64)
+	return answerEach(in, out, func(line string) (any, error) {
+		revision, err := strconv.ParseUint(line, 10, 64)
 		if err != nil {
-			return fmt.Errorf("read a revision: %w", err)
+			return nil, fmt.Errorf("read a revision: %w", err)
 		}
-		times, err := timesOf(ctx, watchers, revision)
-		if err != nil {
-			return err
-		}
-		if err := json.NewEncoder(out).Encode(times); err != nil {
-			return err
-		}
-	}
-	return nil
+		return timesOf(ctx, watchers, revision)
+	})
 }
 
 // connect makes the watchers, each of which has read what is there.
@@ -135,7 +123,7 @@ func (w *watcher) when(revision uint64) (time.Time, bool) {
 // timesOf waits until all watchers have read a revision, and returns when they have.
 func timesOf(ctx context.Context, watchers []*watcher, revision uint64) (times []int64, err error) {
 	for i, w := range watchers {
-		err := await(ctx, fmt.Sprintf("watcher %d, revision %d", i, revision), func() bool {
+		err := await(ctx, fmt.Sprintf("watcher %d, revision %d", i, revision), probeEvery, func(context.Context) bool {
 			at, found := w.when(revision)
 			if found {
 				times = append(times, at.UnixNano())

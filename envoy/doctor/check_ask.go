@@ -35,7 +35,7 @@ func (m *manager) modes(a *ask, visit func(Place, *proc.ProcessingMode)) {
 		return
 	}
 	visit(a.place, a.proc.GetProcessingMode())
-	for _, s := range m.spots() {
+	for _, s := range m.spots {
 		if mode := overrides(s.says[0], a.place.Filter).GetProcessingMode(); mode != nil {
 			visit(s.place.filter(a.place.Filter), mode)
 		}
@@ -373,7 +373,7 @@ func failureModesDiffer(f *facts, report report) {
 		case a.failsOpen() != first.failsOpen():
 			reportMode(a.place, a.failsOpen(), first.place, report)
 		}
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			if v := overrides(s.says[0], a.place.Filter).GetFailureModeAllow(); v != nil && v.GetValue() != a.failsOpen() {
 				reportMode(s.place.filter(a.place.Filter), v.GetValue(), a.place, report)
 			}

@@ -15,13 +15,13 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// asked is a cluster that is corsgate, with a filter that asks it.
+// asked is a cluster that is corsgate, with a filter that asks it or gets filters from it.
 type asked struct {
 	name string
 	by   Place
 	// seldom says that it is only asked about what a compiled filter does not decide.
 	seldom           bool
-	*cluster.Cluster // nil if there is none
+	*cluster.Cluster // nil if Envoy has no such cluster
 }
 
 // services returns the clusters that are asked or that deliver, each once.
@@ -36,14 +36,22 @@ func (f *facts) services() (list []asked) {
 			for _, a := range fl.asks {
 				add(a.cluster(), a.place, a.inside)
 			}
-			for _, source := range fl.sources {
-				for _, s := range source.GetConfigSource().GetApiConfigSource().GetGrpcServices() {
-					add(s.GetEnvoyGrpc().GetClusterName(), fl.place, true)
-				}
+			for _, name := range fl.deliverers() {
+				add(name, fl.place, true)
 			}
 		}
 	})
 	return list
+}
+
+// deliverers returns the clusters from which a filter has what is delivered.
+func (fl *filter) deliverers() (clusters []string) {
+	for _, name := range names(fl.sources) {
+		for _, s := range fl.sources[name].GetConfigSource().GetApiConfigSource().GetGrpcServices() {
+			clusters = append(clusters, s.GetEnvoyGrpc().GetClusterName())
+		}
+	}
+	return clusters
 }
 
 // existing calls visit for the services that have a cluster.
@@ -72,7 +80,7 @@ func clusterMissing(f *facts, report report) {
 		}
 	}
 	f.eachAsk(func(m *manager, a *ask) {
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			name := overrides(s.says[0], a.place.Filter).GetGrpcService().GetEnvoyGrpc().GetClusterName()
 			if name != "" && f.clusters[name] == nil {
 				missing(s.place.filter(a.place.Filter), name)

@@ -83,18 +83,23 @@ var applied = []policy.Apply{policy.ApplyReplace, policy.ApplyDefer, policy.Appl
 func applyIncomplete(f *facts, report report) {
 	f.eachManager(func(m *manager) {
 		for _, fl := range m.with(roleApply) {
-			var missing []string
-			for _, word := range applied {
-				if !slices.Contains(fl.words(), string(word)) {
-					missing = append(missing, string(word))
-				}
-			}
-			if missing != nil {
+			if missing := fl.missingWords(); missing != nil {
 				report(policy.Error, fl.place, "it has no branch for "+strings.Join(missing, ", "), "answers with such a decision keep the upstream's CORS headers, and get none of corsgate's",
 					"the filter corsgate.apply as \"corsgate envoy-config\" prints it")
 			}
 		}
 	})
+}
+
+// missingWords returns the words of applied that a filter's matchers do not look for.
+func (fl *filter) missingWords() (missing []string) {
+	words := fl.words()
+	for _, word := range applied {
+		if !slices.Contains(words, string(word)) {
+			missing = append(missing, string(word))
+		}
+	}
+	return missing
 }
 
 // words returns the words of metadata that a filter's matchers look for.

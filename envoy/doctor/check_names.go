@@ -34,7 +34,7 @@ func policyUnknown(f *facts, report report) {
 		return
 	}
 	f.eachManager(func(m *manager) {
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			name := s.named()
 			if _, known := f.policies.Policy(name); name != "" && !known {
 				report(policy.Error, s.place, fmt.Sprintf("its metadata names the policy %q, and there is no such policy", name),
@@ -47,11 +47,11 @@ func policyUnknown(f *facts, report report) {
 // nameNotSent reports names of policies of which corsgate is not told.
 func nameNotSent(f *facts, report report) {
 	f.eachManager(func(m *manager) {
-		i := slices.IndexFunc(m.spots(), func(s spot) bool { return s.named() != "" })
+		i := slices.IndexFunc(m.spots, func(s spot) bool { return s.named() != "" })
 		if i < 0 {
 			return
 		}
-		s := m.spots()[i]
+		s := m.spots[i]
 		for _, fl := range m.decides() {
 			if write := fl.ignoresNames(s.route != nil); write != "" {
 				report(policy.Warning, s.place, fmt.Sprintf("its metadata names a policy, and %s does not look at that", fl.GetName()),
@@ -90,7 +90,7 @@ func (fl *filter) ignoresNames(ofRoute bool) (write string) {
 // lostConfigs reports configuration of a filter that there is not: Envoy ignores it.
 func lostConfigs(f *facts, report report) {
 	f.eachManager(func(m *manager) {
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			for _, name := range names(s.says[0]) {
 				there := slices.ContainsFunc(m.filters, func(fl *filter) bool { return fl.GetName() == name })
 				if isOurs(name) && !there {

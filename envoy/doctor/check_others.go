@@ -39,7 +39,7 @@ func nativeCORS(f *facts, report report) {
 		if native < m.first() || m.keepsOthers() {
 			level, seen = policy.Error, "the native filter answers preflights by its own list, and its headers stay in answers that corsgate denies"
 		}
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			if s.runs(fl) && s.saysNative(fl.GetName()) {
 				report(level, s.place, "Envoy's own cors filter has a policy here", seen,
 					"take it away ("+fl.GetName()+" in typed_per_filter_config, or the field cors), and write its origins into corsgate's policy")
@@ -98,7 +98,7 @@ func (m *manager) routesAdding(report report) {
 		where.RouteConfig = rc.GetName()
 		m.addedBy(where, rc.GetResponseHeadersToAdd(), report)
 	}
-	for _, s := range m.spots() {
+	for _, s := range m.spots {
 		if s.route == nil {
 			m.addedBy(s.place, s.host.GetResponseHeadersToAdd(), report)
 		}
@@ -142,7 +142,7 @@ func (m *manager) filtersAdding(report report) {
 			continue
 		}
 		configs := []proto.Message{fl.config}
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			configs = append(configs, s.says[0].of(fl.GetName()))
 		}
 		for _, c := range configs {
@@ -222,9 +222,7 @@ func originChanged(f *facts, report report) {
 			case *headers.HeaderMutation:
 				changesOrigin(fl.place, c.GetMutations().GetRequestMutations(), report)
 			case *lua.Lua:
-				if changed := luaChange.FindStringSubmatch(codeOf(c)); changed != nil {
-					report(policy.Warning, fl.place, "its code changes the header "+strings.ToLower(changed[1])+", and stands before corsgate's filters", decidedOtherwise, "take that line away, or move the filter behind corsgate's")
-				}
+				codeChangesOrigin(fl.place, codeOf(c), report)
 			}
 		}
 	})
@@ -239,6 +237,12 @@ var luaChange = regexp.MustCompile(`(?i):(?:remove|replace|add)\(\s*["'](origin|
 // codeOf returns the code that a Lua filter runs unless a route says otherwise.
 func codeOf(c *lua.Lua) string {
 	return c.GetDefaultSourceCode().GetInlineString() + c.GetInlineCode() //nolint:staticcheck // what is deprecated still acts
+}
+
+func codeChangesOrigin(p Place, code string, report report) {
+	if changed := luaChange.FindStringSubmatch(code); changed != nil {
+		report(policy.Warning, p, "its code changes the header "+strings.ToLower(changed[1])+", and stands before corsgate's filters", decidedOtherwise, "take that line away, or move the filter behind corsgate's")
+	}
 }
 
 func changesOrigin(p Place, list []*mutation.HeaderMutation, report report) {

@@ -123,8 +123,7 @@ func neverEnabled(f *facts, report report) {
 			return
 		}
 		for _, fl := range m.with(roleCompiled, roleDecide, roleApply, roleStatic, roleDefault) {
-			on := slices.ContainsFunc(m.spots(), func(s spot) bool { return s.runs(fl) })
-			if !fl.waits() || on {
+			if !fl.waits() || m.anywhere(fl) {
 				continue
 			}
 			level, seen := policy.Error, "no request is decided: preflights reach the upstream, and pages get its own CORS headers, or none"
@@ -166,7 +165,7 @@ func (m *manager) undecided(fl *filter) (list []spot) {
 		}
 	}
 	whole := map[*route.VirtualHost]bool{}
-	for _, s := range m.spots() {
+	for _, s := range m.spots {
 		switch {
 		case s.runs(fl) || off[s.host] == 0 && !s.part:
 		case s.route == nil && off[s.host] == len(s.host.GetRoutes()):
@@ -181,14 +180,14 @@ func (m *manager) undecided(fl *filter) (list []spot) {
 
 // anywhere reports whether a filter runs for any route.
 func (m *manager) anywhere(fl *filter) bool {
-	return slices.ContainsFunc(m.spots(), func(s spot) bool { return s.runs(fl) })
+	return slices.ContainsFunc(m.spots, func(s spot) bool { return s.runs(fl) })
 }
 
 // decidedBefore reports whether a route of the same host that stands earlier, and is for
 // requests with an Origin, takes them first: so "corsgate envoy-config --match-by route"
 // has each route twice.
 func (m *manager) decidedBefore(fl *filter, s spot) bool {
-	for _, other := range m.spots() {
+	for _, other := range m.spots {
 		switch {
 		case other.host != s.host, other.route == nil, other.part:
 		case other.route == s.route:
@@ -219,24 +218,24 @@ func halfSwitchedOff(f *facts, report report) {
 		if len(decides) == 0 {
 			return
 		}
-		for _, s := range m.spots() {
+		for _, s := range m.spots {
 			for _, partner := range partners {
-				if s.runs(partner) == s.runs(decides[0]) || s.route != nil && s.saysNothing(partner, decides[0]) {
-					continue
-				}
-				on, off := decides[0], partner
-				if s.runs(partner) {
-					on, off = partner, decides[0]
-				}
-				seen := "pages get no CORS header of corsgate's, and the upstream's own stay"
-				if off == decides[0] {
-					seen = "corsgate is not asked, and what its other filters do does not fit"
-				}
-				report(policy.Error, s.place, fmt.Sprintf("%s runs here, and %s does not", on.GetName(), off.GetName()), seen,
-					"enable or disable these filters together")
+				s.judgePair(decides[0], partner, report)
 			}
 		}
 	})
+}
+
+// judgePair reports a place where only one of two filters runs that belong together.
+func (s spot) judgePair(decide, partner *filter, report report) {
+	if s.runs(partner) == s.runs(decide) || s.route != nil && s.saysNothing(partner, decide) {
+		return
+	}
+	on, off, seen := decide, partner, "pages get no CORS header of corsgate's, and the upstream's own stay"
+	if s.runs(partner) {
+		on, off, seen = partner, decide, "corsgate is not asked, and what its other filters do does not fit"
+	}
+	report(policy.Error, s.place, fmt.Sprintf("%s runs here, and %s does not", on.GetName(), off.GetName()), seen, "enable or disable these filters together")
 }
 
 // saysNothing reports whether a place leaves filters as the place above it has them.
@@ -264,10 +263,10 @@ func (m *manager) hostsWithout(f *facts, fl *filter, report report) {
 		return
 	}
 	enabled := map[*route.VirtualHost]bool{}
-	for _, s := range m.spots() {
+	for _, s := range m.spots {
 		enabled[s.host] = enabled[s.host] || s.runs(fl)
 	}
-	for _, s := range m.spots() {
+	for _, s := range m.spots {
 		level, replaces := f.replaces(s.host)
 		if s.route == nil && !enabled[s.host] && replaces {
 			report(level, s.place, fl.GetName()+" is enabled on other virtual hosts, and not on this one",
@@ -382,7 +381,7 @@ var harmless = []string{
 
 // acts reports whether a filter that may refuse does so for anybody.
 func (m *manager) acts(fl *filter) bool {
-	perRoute := slices.ContainsFunc(m.spots(), func(s spot) bool { return s.config(fl.GetName()) != nil && s.runs(fl) })
+	perRoute := slices.ContainsFunc(m.spots, func(s spot) bool { return s.config(fl.GetName()) != nil && s.runs(fl) })
 	switch c := fl.config.(type) {
 	case *jwt.JwtAuthentication:
 		return perRoute || !fl.GetDisabled() && (len(c.GetRules()) > 0 || c.GetFilterStateRules() != nil)

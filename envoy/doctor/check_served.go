@@ -272,16 +272,15 @@ func (f *facts) counters() (rules []counterRule) {
 func (f *facts) statPrefix(kind string) string {
 	patterns := []string{contract.Namespace + `\.`}
 	f.eachManager(func(m *manager) {
-		for _, fl := range m.decides() {
-			for _, a := range fl.asks {
-				prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
-				switch {
-				case a.kind() != kind:
-				case prefix != "":
-					patterns = append(patterns, regexp.QuoteMeta(prefix)+`\.`)
-				case !slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") }):
-					patterns = append(patterns, "")
-				}
+		shared := slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") })
+		for _, a := range m.asks() {
+			prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
+			switch {
+			case a.kind() != kind:
+			case prefix != "":
+				patterns = append(patterns, regexp.QuoteMeta(prefix)+`\.`)
+			case !shared:
+				patterns = append(patterns, "")
 			}
 		}
 	})

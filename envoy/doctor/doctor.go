@@ -137,11 +137,9 @@ func (f *facts) eachManager(visit func(*manager)) {
 // filter, which corsgate itself has written.
 func (f *facts) eachAsk(visit func(*manager, *ask)) {
 	f.eachManager(func(m *manager) {
-		for _, fl := range m.decides() {
-			for _, a := range fl.asks {
-				if !a.inside {
-					visit(m, a)
-				}
+		for _, a := range m.asks() {
+			if !a.inside {
+				visit(m, a)
 			}
 		}
 	})

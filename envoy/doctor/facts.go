@@ -78,7 +78,9 @@ type manager struct {
 	// routes are several if they are scoped. known says that these are all.
 	routes []*route.RouteConfiguration
 	known  bool
-	places []spot
+	// spots are the virtual hosts, their routes, and the weighted clusters of these that
+	// configure filters.
+	spots []spot
 }
 
 // connect finds the connection managers, and what belongs to them.
@@ -117,7 +119,9 @@ func (f *facts) connectChain(l *listener.Listener, chain *listener.FilterChain, 
 			f.unread = append(f.unread, Finding{Place: m.place, What: "the routes are not there, or not all of them",
 				Seen: "nothing is said about virtual hosts and routes that are not there", Write: "take the dump of an Envoy that runs, once it has its routes; those of an on_demand scope come with the first request for it"})
 		}
-		m.places = m.findSpots()
+		for _, rc := range m.routes {
+			m.spots = append(m.spots, m.spotsOf(rc)...)
+		}
 		for _, hf := range h.GetHttpFilters() {
 			m.filters = append(m.filters, f.newFilter(m, hf))
 		}

@@ -240,6 +240,14 @@ func (m *manager) with(roles ...role) (list []*filter) {
 // decides returns the filters that decide, by asking or by themselves.
 func (m *manager) decides() []*filter { return m.with(roleCompiled, roleDecide) }
 
+// asks returns the filters that ask corsgate, at any depth.
+func (m *manager) asks() (list []*ask) {
+	for _, fl := range m.decides() {
+		list = append(list, fl.asks...)
+	}
+	return list
+}
+
 // first returns the index of the first filter that is corsgate's, or -1.
 func (m *manager) first() int {
 	return slices.IndexFunc(m.filters, func(f *filter) bool { return f.role == roleCompiled || f.role == roleDecide })
@@ -267,18 +275,7 @@ type spot struct {
 	says  []perFilter
 }
 
-// spots returns the virtual hosts of a connection manager, their routes, and the weighted
-// clusters of these that configure filters.
-func (m *manager) spots() []spot { return m.places }
-
-// findSpots makes what spots returns.
-func (m *manager) findSpots() (list []spot) {
-	for _, rc := range m.routes {
-		list = append(list, m.spotsOf(rc)...)
-	}
-	return list
-}
-
+// spotsOf returns the spots of a route configuration.
 func (m *manager) spotsOf(rc *route.RouteConfiguration) (list []spot) {
 	for _, vh := range rc.GetVirtualHosts() {
 		p := m.place
@@ -288,14 +285,21 @@ func (m *manager) spotsOf(rc *route.RouteConfiguration) (list []spot) {
 		for i, rt := range vh.GetRoutes() {
 			p.Route = cmp.Or(rt.GetName(), routeName(rt, i))
 			ofRoute := append([]perFilter{rt.GetTypedPerFilterConfig()}, above...)
-			list = append(list, spot{place: p, host: vh, route: rt, says: ofRoute})
-			for _, w := range rt.GetRoute().GetWeightedClusters().GetClusters() {
-				if says := w.GetTypedPerFilterConfig(); len(says) > 0 {
-					ofCluster := p
-					ofCluster.Cluster = w.GetName()
-					list = append(list, spot{place: ofCluster, host: vh, route: rt, part: true, says: append([]perFilter{says}, ofRoute...)})
-				}
-			}
+			one := spot{place: p, host: vh, route: rt, says: ofRoute}
+			list = append(append(list, one), one.parts()...)
+		}
+	}
+	return list
+}
+
+// parts returns the weighted clusters of a route that configure filters.
+func (s spot) parts() (list []spot) {
+	for _, w := range s.route.GetRoute().GetWeightedClusters().GetClusters() {
+		if says := w.GetTypedPerFilterConfig(); len(says) > 0 {
+			part := s
+			part.place.Cluster, part.part = w.GetName(), true
+			part.says = append([]perFilter{says}, s.says...)
+			list = append(list, part)
 		}
 	}
 	return list
@@ -303,7 +307,7 @@ func (m *manager) spotsOf(rc *route.RouteConfiguration) (list []spot) {
 
 // routeSpots returns the spots that are routes.
 func (m *manager) routeSpots() []spot {
-	return slices.DeleteFunc(slices.Clone(m.spots()), func(s spot) bool { return s.route == nil || s.part })
+	return slices.DeleteFunc(slices.Clone(m.spots), func(s spot) bool { return s.route == nil || s.part })
 }
 
 // routeName names a route without a name by what it matches.

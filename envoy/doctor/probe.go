@@ -53,19 +53,22 @@ const (
 
 // Prober sends requests to Envoy, and compares the answers with what policies say.
 type Prober struct {
-	// URL is Envoy's listener. Requests for every host go there.
-	URL      *url.URL
+	// URL is Envoy's listener; required. Requests for every host go there.
+	URL *url.URL
+	// Policies are what Envoy should decide by; required.
 	Policies *policy.Set
-	TLS      *tls.Config
+	// TLS is for a URL of https; nil means Go's defaults.
+	TLS *tls.Config
 	// Unsafe sends POST, too, of an origin that is not allowed.
 	Unsafe bool
 	// Timeout bounds all requests together; 0 means ProbeTimeout.
 	Timeout time.Duration
-	// Progress, if set, is called after each request.
+	// Progress, if set, is called after each request, one call at a time.
 	Progress func(done, all int)
 }
 
-// Probe sends the requests, some of them at once, and adds what they find.
+// Probe sends the requests, some of them at once, and adds what they find. It returns when
+// all have ended: answered, failed, or cut off by ctx or by the time.
 func (p Prober) Probe(ctx context.Context, r *Report) {
 	p.Timeout = cmp.Or(p.Timeout, ProbeTimeout)
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)

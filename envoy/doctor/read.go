@@ -38,14 +38,15 @@ type Input struct {
 	// Service is the name of a cluster that is corsgate, if nothing else tells.
 	Service string
 	// ReadFile reads a file that a bootstrap names, in which Envoy finds filters, routes,
-	// listeners or clusters; nil reads none. Its error says why there is none.
+	// listeners or clusters. A note repeats its error. If it is nil, no file is read.
 	ReadFile func(path string) ([]byte, error)
 }
 
-// The bounds of what is read, in bytes. YAML is for bootstraps that people write.
 const (
+	// MaxBytes bounds Input.Config. Whoever reads an input needs to read only a byte more.
 	MaxBytes = 256 << 20
-	maxYAML  = 16 << 20
+	// maxYAML bounds YAML, which is for bootstraps that people write.
+	maxYAML = 16 << 20
 )
 
 // reader reads what Envoy tells into facts. What it cannot read becomes a note.

@@ -49,7 +49,7 @@ func TestParseSaysWhatToWrite(t *testing.T) {
 		{"no port", "127.0.0.1:", "has no port from 0 to 65535"},
 		{"a socket that no terminal may see", "unix:///run/\x1b[2J.sock", "choose another address"},
 		{"a zone that no terminal may see", "[fe80::1%\u202e]:1", "choose another address"},
-		{"a host that is none", "no host:9001", "has no host: write an IP address or a host name"},
+		{"a text that is not a host", "no host:9001", "has no host: write an IP address or a host name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got, err := addr.Parse(c.text); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -165,19 +167,10 @@ func (s *Server) listen() (net.Listener, error) {
 	if s.Listener != nil {
 		return s.Listener, nil
 	}
-	address := s.Address
-	if address == "" {
-		address = DefaultAddress
-	}
-	return server.Listen(address, 0)
+	return server.Listen(cmp.Or(s.Address, DefaultAddress), 0)
 }
 
-func (s *Server) logger() *slog.Logger {
-	if s.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Logger
-}
+func (s *Server) logger() *slog.Logger { return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)) }
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeText(w, http.StatusOK, "alive")
@@ -280,11 +273,9 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 // allow answers other methods than these with 405.
 func allow(h http.HandlerFunc, methods ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		for _, m := range methods {
-			if r.Method == m {
-				h(w, r)
-				return
-			}
+		if slices.Contains(methods, r.Method) {
+			h(w, r)
+			return
 		}
 		for _, m := range methods {
 			w.Header().Add("Allow", m)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +17,7 @@ import (
 	"github.com/corsgate/corsgate/server"
 	"github.com/corsgate/corsgate/server/admin"
 	"github.com/corsgate/corsgate/server/live"
+	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
@@ -43,20 +43,11 @@ func newPage(t *testing.T) *page {
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	p.stop = func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-		ended <- nil
-	}
+	p.stop = servertest.Run(t, r.Run)
 	p.ready.Store(true)
 	misused := func() []server.MisuseStatus { return []server.MisuseStatus{{Kind: "no_responses", Streams: 7}} }
 	p.Server = httptest.NewServer((&admin.Server{Reloader: r, Ready: p.ready.Load, Misused: misused}).Handler())
-	t.Cleanup(func() { p.Close(); p.stop() })
+	t.Cleanup(p.Close)
 	return p
 }
 
@@ -71,24 +62,8 @@ func (p *page) write(t *testing.T, content string) {
 // "name: value".
 func (p *page) ask(t *testing.T, method, path string, headers ...string) (int, http.Header, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
-	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(body)
+	resp, body := servertest.Ask(t, method, p.URL+path, "", headers...)
+	return resp.StatusCode, resp.Header, body
 }
 
 func TestPages(t *testing.T) {
@@ -208,22 +183,11 @@ func TestRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &admin.Server{Listener: l, Reloader: idle, Ready: func() bool { return false }}
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx) }()
-		resp, err := http.Get("http://" + l.Addr().String() + "/readyz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		if resp.StatusCode != 503 {
+		stop := servertest.Run(t, s.Run)
+		if resp, _ := servertest.Ask(t, "GET", "http://"+l.Addr().String()+"/readyz", ""); resp.StatusCode != 503 {
 			t.Errorf("got %s", resp.Status)
 		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		stop()
 		if conn, err := net.Dial("tcp", l.Addr().String()); err == nil {
 			conn.Close()
 			t.Error("still listening")

@@ -2,7 +2,6 @@ package admin_test
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/policytest"
 	"github.com/corsgate/corsgate/server/admin"
+	"github.com/corsgate/corsgate/server/servertest"
 )
 
 // explainPage serves POST /explain of these specs; of none before the first
@@ -29,26 +29,8 @@ func explainPage(t *testing.T, specs []policy.Spec) *httptest.Server {
 
 func post(t *testing.T, s *httptest.Server, body string, headers ...string) (int, string) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/explain", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		if name != "" {
-			r.Header.Set(name, value)
-		}
-	}
-	resp, err := s.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(answer)
+	resp, answer := servertest.Ask(t, http.MethodPost, s.URL+"/explain", body, headers...)
+	return resp.StatusCode, answer
 }
 
 var apiSpecs = []policy.Spec{{Name: "api", CORS: policy.CORS{AllowOrigins: []string{"https://app.example.com"}}}}

@@ -2,7 +2,6 @@ package admin_test
 
 import (
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -34,7 +33,7 @@ func TestLoopbackAnswersToNoNameButItsOwn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, ask := range []struct{ method, path string }{{"GET", "/status"}, {"POST", "/-/reload"}, {"GET", "/healthz"}} {
-				status, body := askAs(t, ask.method, p.URL+ask.path, c.host)
+				status, _, body := p.ask(t, ask.method, ask.path, "Host: "+c.host)
 				if status != c.status {
 					t.Errorf("%s %s: %d, want %d", ask.method, ask.path, status, c.status)
 				}
@@ -57,24 +56,4 @@ func TestOtherAddressesAnswerToEveryName(t *testing.T) {
 	if w.Code != http.StatusOK {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
-}
-
-// askAs asks with another Host than the URL's.
-func askAs(t *testing.T, method, url, host string) (int, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Host = host
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
 }

@@ -37,17 +37,7 @@ func TestMetricsListenerHasNoOtherPage(t *testing.T) {
 		{"GET", "/debug/pprof/", "", 404},
 		{"GET", "/metrics", "evil.example", 403}, // a web page's name for this machine
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), tc.method, "http://"+l.Addr().String()+tc.path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Host = tc.host
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != tc.want {
+		if resp, _ := servertest.Ask(t, tc.method, "http://"+l.Addr().String()+tc.path, "", "Host: "+tc.host); resp.StatusCode != tc.want {
 			t.Errorf("%s %s: %d, want %d", tc.method, tc.path, resp.StatusCode, tc.want)
 		}
 	}

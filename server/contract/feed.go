@@ -3,7 +3,8 @@ package contract
 // DecisionState is the key of Envoy's filter state under which a compiled filter keeps
 // what it has decided, until the access log hands it to the feed: a JSON object whose
 // members are texts. Three of them are known when policies are compiled: FedSet, the
-// stamp of what it was compiled from or the hash of the set, and Policy and Reason. The others are FedInputs.
+// stamp of what it was compiled from or the hash of the set, and Policy and Reason. The
+// others are FedInputs.
 const (
 	DecisionState = "corsgate.decision"
 	FedSet        = "set"

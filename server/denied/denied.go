@@ -156,11 +156,7 @@ func (t *Tracker) keep(names map[string]bool) {
 // Run logs the most frequent origins that were denied since the last time. It
 // does so from time to time until ctx ends, and then once more.
 func (t *Tracker) Run(ctx context.Context) error {
-	every := t.Every
-	if every == 0 {
-		every = DefaultEvery
-	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(cmp.Or(t.Every, DefaultEvery))
 	defer tick.Stop()
 	for {
 		select {

@@ -273,20 +273,17 @@ func TestRunTellsFromTimeToTimeAndAtItsEnd(t *testing.T) {
 	set := compile(t, "api")
 	lines := make(chan string, 10)
 	tr := Tracker{Logger: slog.New(slog.NewTextHandler(lineWriter(lines), nil)), Every: 5 * time.Millisecond}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- tr.Run(ctx) }()
+	stop := servertest.Run(t, tr.Run)
 	ask(&tr, set, get("api.test", "https://one.test"))
 	if line := <-lines; !strings.Contains(line, "https://one.test") {
 		t.Error(line)
 	}
+	stop()
+	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 	late := Tracker{Logger: slog.New(slog.NewTextHandler(lineWriter(lines), nil))}
 	ask(&late, set, get("api.test", "https://two.test"))
-	if err := late.Run(ctx); err != nil {
+	if err := late.Run(ended); err != nil {
 		t.Error(err)
 	}
 	if line := <-lines; !strings.Contains(line, "https://two.test") {

@@ -12,8 +12,8 @@ import (
 // ErrNoLocks is for systems on which files cannot be locked.
 var ErrNoLocks = errors.New("this system has no locks of files")
 
-// MakeFolder makes a folder, and those above it, unless they are there. What it has made
-// survives a crash of the machine.
+// MakeFolder makes a folder, and those above it, with that mode, unless they are there.
+// What it has made survives a crash of the machine. Several may call it at the same time.
 func MakeFolder(path string, mode fs.FileMode) error {
 	path = filepath.Clean(path)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {

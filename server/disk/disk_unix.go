@@ -9,7 +9,7 @@ import (
 )
 
 // TryLock opens a file, which it makes if necessary, and locks it until it is closed, or
-// its process ends. It returns nil if somebody else holds the lock.
+// its process ends. It returns nil, and no error, if somebody else holds the lock.
 func TryLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

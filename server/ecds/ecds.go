@@ -10,6 +10,7 @@
 package ecds
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -215,9 +216,4 @@ func (s *Server) admit(ctx context.Context) error {
 	return status.Error(codes.PermissionDenied, "none of the client certificate's names may have the compiled policies")
 }
 
-func (s *Server) log() *slog.Logger {
-	if s.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Logger
-}
+func (s *Server) log() *slog.Logger { return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -76,24 +75,12 @@ func start(t testing.TB, e *ecds.Server, config *tls.Config, client credentials.
 	l := bufconn.Listen(1 << 20)
 	desc, impl := s.Service()
 	srv := &server.Server{Listener: l, Handler: handler, Services: []server.Service{{Desc: desc, Impl: impl}}, TLS: config}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Run(ctx) }()
-	var err error
-	s.conn, err = grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(client),
-		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+	s.conn = servertest.Dial(t, l, grpc.WithTransportCredentials(client), grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window))
+	end := servertest.Run(t, srv.Run)
+	s.stop = func() {
+		end()
 		s.conn.Close()
-	})
-	t.Cleanup(s.stop)
+	}
 	return s
 }
 

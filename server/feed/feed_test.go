@@ -116,7 +116,7 @@ func TestDecisionsAreDecidedAgain(t *testing.T) {
 		{"wrong by the set before", told(before), Disagreed, `api request_allowed request "https://app.example"`},
 		{"another reason", told(set, "reason", "request_origin_denied"), Disagreed, `api request_origin_denied request "https://app.example"`},
 		{"another policy", told(set, "policy", "api-rest"), Disagreed, `api-rest request_allowed request "https://app.example"`},
-		{"a policy that is none", told(set, "policy", "x\xff"), Disagreed, ` request_allowed request "https://app.example"`},
+		{"a policy that no set has", told(set, "policy", "x\xff"), Disagreed, ` request_allowed request "https://app.example"`},
 		{"no policy", told(set, "policy", "", "host", "b.test", "reason", "no_policy"), Agreed, ` no_policy request "https://app.example"`},
 		{"a preflight", told(set, "method", "OPTIONS", "request_method", "PUT", "reason", "preflight_method_denied"), Agreed,
 			`api preflight_method_denied preflight "https://app.example"`},

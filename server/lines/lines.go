@@ -53,7 +53,7 @@ func New(w io.Writer) *Queue {
 // Written returns how many lines were written.
 func (q *Queue) Written() uint64 { return q.written.Load() }
 
-// Dropped returns how many lines were not: the writer was too slow, or failed.
+// Dropped returns how many lines were not written: the writer was too slow, or failed.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
 // Write takes a line, or several, that end with a newline. It never blocks and

@@ -90,7 +90,7 @@ func TestWhatWasKeptServesUntilTheSourceIsGood(t *testing.T) {
 				t.Errorf("the watchers are told of %+v", l)
 			}
 
-			start(t, r) // which loads at once
+			servertest.Run(t, r.Run) // which loads at once
 			servertest.Await(t, "the log", func() bool {
 				return strings.Contains(log.String(), "level=ERROR") && strings.Contains(log.String(), "the last known good ones serve, of 2026-03-01T12:00:00Z")
 			})
@@ -117,7 +117,7 @@ func TestWhatWasKeptServesBeforeTheSourceAnswers(t *testing.T) {
 	if err := r.Load(t.Context()); err != nil || servedMaxAge(t, keptBy(r)) != "1" {
 		t.Fatalf("Load: %v, %+v", err, r.Status())
 	}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	src.end <- struct{}{}
 	servertest.Await(t, "the source", func() bool { return r.Status().ServedFrom == live.FromSource })
 	if got := servedMaxAge(t, keptBy(r)); got != "2" {

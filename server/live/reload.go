@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -154,8 +155,9 @@ func (r *Reloader) gather() []chan<- verdict {
 
 // Load loads what the source has now. Call it before Run, so that a service does not
 // start without policies. If nothing serves yet, what the Keeper has may serve instead; then
-// it has Run load the source at once. It does not log a refusal, which the caller reports: the error is a *LoadError. If ctx has
-// ended, an error says nothing about the policies, and is not a refusal.
+// it has Run load the source at once. The error is a *LoadError, which the caller reports:
+// Load does not log it. If ctx has ended, an error says nothing about the policies, and is
+// not a refusal.
 func (r *Reloader) Load(ctx context.Context) error {
 	r.setup()
 	r.loading.Lock()
@@ -357,9 +359,4 @@ func (r *Reloader) logDiagnostics(ds []policyfile.Diagnostic) {
 }
 
 // log returns the Logger, or one that discards everything.
-func (r *Reloader) log() *slog.Logger {
-	if r.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return r.Logger
-}
+func (r *Reloader) log() *slog.Logger { return cmp.Or(r.Logger, slog.New(slog.DiscardHandler)) }

@@ -21,20 +21,6 @@ import (
 	"github.com/corsgate/corsgate/server/source/file"
 )
 
-// start runs r until the test ends.
-func start(t *testing.T, r *live.Reloader) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-}
-
 // servedMaxAge asks the store as a browser would.
 func servedMaxAge(t *testing.T, store *kept) string {
 	t.Helper()
@@ -100,7 +86,7 @@ func TestReloadKeepsTheLastGoodSet(t *testing.T) {
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	first := r.Status()
 	if !first.Ready || first.Generation != 1 || first.Policies != 1 || first.Hash != keptBy(r).Load().Hash() || first.Version != "v1.2.3" || first.LoadedAt.IsZero() {
 		t.Errorf("status after the first load: %+v", first)
@@ -138,7 +124,7 @@ func TestReloadOfTheSameContentIsNoNewGeneration(t *testing.T) {
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	set := keptBy(r).Load()
 	src.set("# a comment\n" + policyFile(1))
 	before := r.Status()
@@ -167,7 +153,7 @@ func TestReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 func testReloadReportsALoadThatBeganAfterTheCall(t *testing.T) {
 	src := newSteered(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	(<-src.changed)()
 	<-src.begun // a load is under way and has read version 1
 	src.set(policyFile(2))
@@ -202,7 +188,7 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 	src := newSteered(policyFile(1))
 	close(src.end)
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}, Signals: signals}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	changed := <-src.changed
 	for i, notice := range []func(){changed, func() { signals <- syscall.SIGHUP }, changed} {
 		src.set(policyFile(i + 10))
@@ -214,7 +200,7 @@ func TestReloadOnNoticesAndSignals(t *testing.T) {
 func TestReloadOfABurstIsFewLoads(t *testing.T) {
 	src := newSteered(policyFile(1))
 	r := &live.Reloader{Source: src, Sinks: []live.Sink{&kept{}}}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	changed := <-src.changed
 	for range 50 {
 		changed()
@@ -328,7 +314,7 @@ func TestReloadOfFilesWhileDeciding(t *testing.T) {
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	start(t, r)
+	servertest.Run(t, r.Run)
 	done := make(chan struct{})
 	var deciding sync.WaitGroup
 	defer deciding.Wait()

@@ -25,7 +25,7 @@ type Keeper interface {
 	// Keep takes what serves now. It must not block.
 	Keep(r Reading)
 	// Read judges the copy that was there at the start, until the first Keep; the error
-	// is fs.ErrNotExist if there is none.
+	// is fs.ErrNotExist if there was no copy.
 	Reader
 	// Kept returns when the copy was made, or the zero time if there is none.
 	Kept() time.Time

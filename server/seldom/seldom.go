@@ -10,14 +10,14 @@ import (
 const Interval = 10 * time.Second
 
 // Log logs one kind of thing at most once in each Interval, with how many times it was
-// not logged since. It is safe for concurrent use.
+// not logged since. The zero Log is ready, and is safe for concurrent use.
 type Log struct {
 	mu      sync.Mutex
 	last    time.Time // zero before the first
 	skipped uint64
 }
 
-// Tell logs by a method of a logger, if it is time to.
+// Tell logs by a method of a logger, if it is time to. It adds how often it was not.
 func (l *Log) Tell(log func(message string, args ...any), message string, args ...any) {
 	if skipped, ok := l.due(time.Now()); ok {
 		log(message, append(args, "not_logged_before", skipped)...)

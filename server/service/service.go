@@ -4,6 +4,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -100,9 +101,7 @@ type Service struct {
 
 // New wires a service. Nothing runs yet; whoever does not call Run calls Close.
 func New(c Config) *Service {
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	handler := &wire.Handler{}
 	s := &Service{grpc: c.GRPC, admin: c.Admin, metrics: metrics.New(c.Version)}
 	s.denied = &denied.Tracker{Logger: c.Logger, Advise: advice.From(handler.Set)}

@@ -21,9 +21,9 @@ import (
 
 // The bounds of what is kept.
 const (
-	// MaxFiles is how many files it has.
+	// MaxFiles is how many files a set has.
 	MaxFiles = 1_000_000
-	// MaxBytes is how many bytes they have together.
+	// MaxBytes is how many bytes these have together.
 	MaxBytes = 2 << 30
 	// maxGeneration is the size of a generation. It is never reached: a generation ends
 	// at twice the size that it began with.

@@ -191,7 +191,8 @@ func TestALossIsKept(t *testing.T) {
 	expect(true)
 }
 
-// TestACopyIsOnlyRead has a folder that an instance uses, and one that is none.
+// TestACopyIsOnlyRead has a folder that an instance uses, and one that has
+// no state.
 func TestACopyIsOnlyRead(t *testing.T) {
 	path := t.TempDir()
 	keep(t, path, reading(1, numbered(1)))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,9 +54,7 @@ type Dir struct {
 // error says what to do. What cannot be read is logged; log may be nil. The folder is
 // unlocked by the end of Run, or by Close.
 func Open(path string, log *slog.Logger) (*Dir, error) {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+	log = cmp.Or(log, slog.New(slog.DiscardHandler))
 	if err := disk.MakeFolder(path, 0o700); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ type Collected struct {
 }
 
 // GC deletes what the newest releases do not need; keep is their number, at least 1. If
-// dry is set it only counts.
+// dry is set it only counts. It may run beside pushes: then Pushing is set. The error is a
+// *live.Fault with one of Codes, or is about keep.
 func GC(ctx context.Context, b Backend, keep int, dry bool) (Collected, error) {
 	if keep < 1 {
 		return Collected{}, errors.New("the release that serves cannot be collected: keep at least 1")

@@ -13,7 +13,7 @@ func empty() error {
 }
 
 // Current returns the release that serves, without its files. The revision is 0 if
-// nothing was pushed.
+// nothing was pushed. The error is a *live.Fault with one of Codes.
 func Current(ctx context.Context, b Backend) (Info, error) {
 	infos, err := History(ctx, b, 1)
 	if live.CodeOf(err) == CodeEmpty {
@@ -26,7 +26,8 @@ func Current(ctx context.Context, b Backend) (Info, error) {
 }
 
 // History returns the newest releases of the present epoch, the newest first: at most
-// that many, or all that are left if most is 0.
+// that many, or all that are left if most is 0. The error is a *live.Fault with one of Codes:
+// CodeEmpty if nothing was pushed.
 func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 	r := newReader(b)
 	t, _, err := r.readHead(ctx)
@@ -51,7 +52,8 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 	return infos, nil
 }
 
-// Pull returns the release of a revision, every hash checked; 0 is the one that serves.
+// Pull returns the release of a revision, every hash checked; 0 is the one that serves. The
+// error is a *live.Fault with one of Codes, or says that there is no such revision.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
 	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)

@@ -64,7 +64,8 @@ type report struct {
 	Instance
 }
 
-// Instances returns what the instances report, sorted by name.
+// Instances returns what the instances report, sorted by name. The error is for a store
+// that does not answer.
 func Instances(ctx context.Context, b Backend) ([]Instance, error) {
 	r := newReader(b)
 	if err := r.probe(ctx); err != nil {
@@ -141,7 +142,8 @@ func readReport(name string, data []byte) Instance {
 	return r.Instance
 }
 
-// Forget forgets instances that are silent. One that reports itself is there again.
+// Forget forgets instances that are silent. One that reports itself is there again. The
+// error is for a store that does not answer.
 func Forget(ctx context.Context, b Backend, names ...string) error {
 	var objects []Object
 	for _, name := range names {
@@ -150,10 +152,13 @@ func Forget(ctx context.Context, b Backend, names ...string) error {
 	return newReader(b).delete(ctx, objects)
 }
 
-// Reporter reports an instance: after each change of it, and as long as it runs.
+// Reporter reports an instance: after each change of it, and as long as it runs. Its fields
+// are not to be changed after Run has begun.
 type Reporter struct {
+	// Backend is the store; required.
 	Backend Backend
-	// Report returns what to report. It is called often, and its Name does not change.
+	// Report returns what to report; required. It is called often, by the goroutine of Run,
+	// and its Name does not change.
 	Report func() Instance
 	// Jitter is within which time a change is reported, so that a fleet does not do so at
 	// once, and how far reports of changes are apart; 0 means DefaultJitter, and less than
@@ -179,7 +184,7 @@ const (
 	// known then.
 	reportTTL   = time.Minute
 	rememberTTL = 24 * time.Hour
-	// MaxOutdated is how long an outdated report can stay.
+	// MaxOutdated is how long an outdated report can stay, see Instance.Outdated.
 	MaxOutdated = reportTTL + reportEvery
 	// reportEvery is how often a report is renewed.
 	reportEvery = 20 * time.Second
@@ -189,7 +194,8 @@ const (
 	reportLook = 100 * time.Millisecond
 )
 
-// Run reports until ctx ends. Then it withdraws the report, unless that takes long.
+// Run reports until ctx ends. Then it withdraws the report, unless that takes long, and
+// returns nil. It may be called once.
 func (r *Reporter) Run(ctx context.Context) error {
 	look := time.NewTicker(reportLook)
 	defer look.Stop()

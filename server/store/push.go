@@ -77,7 +77,8 @@ func (c *Conflict) Error() string {
 
 // Push has the fleet serve the units, which Cut made, as a new release. If an answer of
 // the store was lost, it looks whether its release serves; if that is not known either,
-// the same push may be made again: it makes no second revision.
+// the same push may be made again: it makes no second revision. The error is a *Conflict if
+// somebody else was faster, a *live.Fault with one of Codes, or says what to change.
 func Push(ctx context.Context, b Backend, units []policyfile.Unit, meta Meta) (Pushed, error) {
 	p := newPushing(b, meta)
 	return p.run(ctx, p.begin, func(context.Context) error { return p.take(units) })
@@ -85,7 +86,7 @@ func Push(ctx context.Context, b Backend, units []policyfile.Unit, meta Meta) (P
 
 // Rollback has the fleet serve what the release of a revision said, as a new release;
 // revision 0 is the one before that which serves. Only releases of the present epoch
-// that were not collected are found.
+// that were not collected are found. The errors are those of Push.
 func Rollback(ctx context.Context, b Backend, revision uint64, meta Meta) (Pushed, error) {
 	p := newPushing(b, meta)
 	return p.run(ctx, p.begin, func(ctx context.Context) error { return p.takeBack(ctx, revision) })
@@ -104,7 +105,7 @@ const maxLost = maxRevision / 1000
 // Restore has the fleet serve the units as the first release of a new epoch, after the
 // store has lost releases. Instances follow it that serve a release of the epoch that
 // was lost, or of the one that the store has now. What the store holds need not be
-// whole. It looks at no base.
+// whole. It looks at no base. The errors are those of Push.
 func Restore(ctx context.Context, b Backend, units []policyfile.Unit, lost Lost, meta Meta) (Pushed, error) {
 	if !isEpoch(lost.Epoch) {
 		return Pushed{}, fmt.Errorf("%q is not an epoch: write the one that the instances serve, as their status shows it", lost.Epoch)

@@ -28,7 +28,7 @@ type Info struct {
 	Removed []Name `json:"removed,omitempty"`
 }
 
-// Ref returns the record's.
+// Ref names the release's record.
 func (i Info) Ref() Ref { return Ref{i.Revision, i.Hash} }
 
 // Name names a unit: "policy" or "group", and its name.
@@ -37,7 +37,7 @@ type Name struct {
 	Name string `json:"name"`
 }
 
-// String returns "policy api".
+// String returns both with a space between them, such as "policy api".
 func (n Name) String() string { return n.Kind + " " + n.Name }
 
 // Release is a release with all that it says.

@@ -23,14 +23,15 @@ const (
 	maxPause   = 5 * time.Second
 )
 
-// Source serves what a store holds. It satisfies live.Source and live.Confirmer; its
-// fields are not to be changed after the first call.
+// Source serves what a store holds. It satisfies live.Source and live.Confirmer, and is safe
+// for concurrent use; its fields are not to be changed after the first call.
 //
 // A release is read as a whole, and every hash in it checked. If anything is wrong the
 // error is a *live.Fault with one of Codes, and what was read last goes on to serve. It
 // never goes back by itself: a lower revision of the same epoch, or an epoch that does
 // not restore the one that was read, is refused.
 type Source struct {
+	// Backend is the store; required.
 	Backend Backend
 	// Place is put before the names of files in diagnostics.
 	Place string

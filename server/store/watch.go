@@ -167,9 +167,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *Source) log() *slog.Logger {
-	if s.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Logger
-}
+func (s *Source) log() *slog.Logger { return cmp.Or(s.Logger, slog.New(slog.DiscardHandler)) }

@@ -4,6 +4,7 @@ package tlsfile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -107,12 +108,7 @@ func (f *Files) refuse(content [3][]byte, err error) {
 	f.logger().Error("certificates refused, the last good ones stay", "error", err)
 }
 
-func (f *Files) logger() *slog.Logger {
-	if f.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return f.Logger
-}
+func (f *Files) logger() *slog.Logger { return cmp.Or(f.Logger, slog.New(slog.DiscardHandler)) }
 
 func same(a, b [3][]byte) bool { return slices.EqualFunc(a[:], b[:], bytes.Equal) }
 

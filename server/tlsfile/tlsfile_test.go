@@ -187,8 +187,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		{"a missing certificate", &tlsfile.Files{Cert: "missing", Key: good.Key}, "missing"},
 		{"a missing key", &tlsfile.Files{Cert: good.Cert, Key: "missing"}, "missing"},
-		{"a key that is none", &tlsfile.Files{Cert: good.Cert, Key: text}, text},
-		{"an authority that is none", &tlsfile.Files{Cert: good.Cert, Key: good.Key, ClientCA: text}, text},
+		{"a text instead of a key", &tlsfile.Files{Cert: good.Cert, Key: text}, text},
+		{"a text instead of an authority", &tlsfile.Files{Cert: good.Cert, Key: good.Key, ClientCA: text}, text},
 		{"names without an authority", &tlsfile.Files{Cert: good.Cert, Key: good.Key, AllowedSANs: []string{"a"}}, "client CA"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

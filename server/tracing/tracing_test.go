@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -89,24 +87,12 @@ func serve(t testing.TB, s *server.Server) (conn *grpc.ClientConn, stop func()) 
 	t.Helper()
 	l := bufconn.Listen(1 << 20)
 	s.Listener = l
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	conn, err := grpc.NewClient("passthrough:///bufconn",
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	stop = sync.OnceFunc(func() {
+	end := servertest.Run(t, s.Run)
+	conn = servertest.Dial(t, l)
+	return conn, func() {
 		conn.Close()
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return conn, stop
+		end()
+	}
 }
 
 // with returns s with a tracer, or without when it is nil.
@@ -116,20 +102,6 @@ func with(s *server.Server, tr *tracing.Tracer) *server.Server {
 		s.Interceptors = server.Interceptors{Stream: tr.Stream, Unary: tr.Unary}
 	}
 	return s
-}
-
-// run runs tr until stop is called, which waits for its last spans.
-func run(t testing.TB, tr *tracing.Tracer) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- tr.Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	}
 }
 
 func traced(ctx context.Context, parent string) context.Context {
@@ -173,7 +145,7 @@ func process(ctx context.Context, conn *grpc.ClientConn, origin string) error {
 func TestSpansContinueTheCallersTrace(t *testing.T) {
 	c := tracingtest.Start(t)
 	tr := tracing.New("http://"+c.Address, "v", slog.New(slog.DiscardHandler))
-	sent := run(t, tr)
+	sent := servertest.Run(t, tr.Run)
 	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))
 	warmUps := func() []string { return all(c, true) }
 	await(t, 1, warmUps, func() error { return process(traced(t.Context(), sampled), conn, "https://app.test") })
@@ -224,7 +196,7 @@ func TestWithoutACollectorRequestsGoOnAndTheLogSaysSoOnce(t *testing.T) {
 	l.Close()
 	var log linestest.Buffer
 	tr := tracing.New(nobody, "v", slog.New(slog.NewTextHandler(&log, nil)))
-	sent := run(t, tr)
+	sent := servertest.Run(t, tr.Run)
 	conn, stop := serve(t, with(&server.Server{Handler: testHandler(t, nil)}, tr))
 	for range 3 {
 		if err := process(traced(t.Context(), sampled), conn, "https://app.test"); err != nil {
@@ -259,7 +231,7 @@ func BenchmarkTracing(b *testing.B) {
 			var tr *tracing.Tracer
 			if c.endpoint != "" {
 				tr = tracing.New("http://"+tracingtest.Start(b).Address, "v", slog.New(slog.DiscardHandler))
-				defer run(b, tr)()
+				servertest.Run(b, tr.Run)
 			}
 			conn, stop := serve(b, with(&server.Server{Handler: testHandler(b, nil)}, tr))
 			defer stop()

@@ -129,7 +129,7 @@ func (m *incoming) readHeader(b []byte) {
 	m.request.add(fieldOf(key), value)
 }
 
-// attribute returns the value of that expression, or nothing if there is none.
+// attribute returns the value of that expression, or "" if Envoy has not sent it.
 // Other data planes may use another filter name than Envoy. If several have
 // the value, the first in the order of names counts.
 func (m *incoming) attribute(expression string) string {

@@ -51,7 +51,7 @@ func (x *Exchange) Kind() Kind { return kindOf(x.in.kind) }
 
 // UpstreamCORS reports whether the message that was last given to Process was a
 // response with CORS headers (Fetch, #http-responses) of the upstream's own,
-// and which policy decided; it is empty when there is none.
+// and which policy decided; name is empty if no policy did.
 func (x *Exchange) UpstreamCORS() (name string, sent bool) {
 	return x.decision.Policy, x.in.kind == inResponseHeaders && x.in.response.cors
 }

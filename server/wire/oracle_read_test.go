@@ -184,7 +184,7 @@ func applyOf(d *policy.Decision) policy.Apply {
 // under the name of the filter that asked.
 type attributes map[string]*structpb.Struct
 
-// text returns the value of that expression, empty when there is none. Envoy's
+// text returns the value of that expression, or "" without one. Envoy's
 // filter has one name; another data plane's may have another, and if
 // several answer, the first in the order of names does.
 func (a attributes) text(expression string) string {

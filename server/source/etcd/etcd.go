@@ -12,12 +12,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
@@ -62,7 +64,7 @@ func Open(c Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{fleet: a.fleet, prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
+	b := &Backend{prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
 	config := clientv3.Config{
 		Endpoints: a.endpoints, DialTimeout: authTimeout,
 		// etcd ends a connection that is asked so while it has no stream.
@@ -112,10 +114,9 @@ func (c Config) credentials() (user, password string, err error) {
 	return c.User, password, nil
 }
 
-// Backend is a store in etcd.
+// Backend is a store in etcd. Open makes one; it is safe for concurrent use.
 type Backend struct {
-	fleet  string
-	prefix string
+	prefix string // of the fleet's keys
 	config clientv3.Config
 
 	turn   chan struct{} // has a value while nobody connects
@@ -129,9 +130,6 @@ type Backend struct {
 }
 
 var _ store.Backend = (*Backend)(nil)
-
-// Fleet returns the fleet's name.
-func (b *Backend) Fleet() string { return b.fleet }
 
 // Close is store.Backend's.
 func (b *Backend) Close() error {
@@ -251,32 +249,40 @@ func modified(version string) int64 {
 // Get is store.Backend's.
 func (b *Backend) Get(ctx context.Context, keys ...string) ([]store.Object, error) {
 	var objects []store.Object
-	for len(keys) > 0 {
-		n := min(len(keys), maxOps)
-		var ops []clientv3.Op
-		for _, key := range keys[:n] {
-			ops = append(ops, clientv3.OpGet(b.prefix+key))
-		}
-		err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
-			res, err := c.Txn(ctx).Then(ops...).Commit()
-			if err != nil {
-				return err
-			}
-			for _, r := range res.Responses {
-				for _, kv := range r.GetResponseRange().Kvs {
-					objects = append(objects, store.Object{
-						Key: strings.TrimPrefix(string(kv.Key), b.prefix), Value: kv.Value, Version: versionOf(kv.ModRevision),
-					})
-				}
-			}
-			return nil
-		})
+	for part := range slices.Chunk(keys, maxOps) {
+		found, err := b.getPart(ctx, part)
 		if err != nil {
 			return nil, err
 		}
-		keys = keys[n:]
+		objects = append(objects, found...)
 	}
 	return objects, nil
+}
+
+// getPart gets what one transaction can get.
+func (b *Backend) getPart(ctx context.Context, keys []string) (objects []store.Object, err error) {
+	var ops []clientv3.Op
+	for _, key := range keys {
+		ops = append(ops, clientv3.OpGet(b.prefix+key))
+	}
+	err = b.call(ctx, func(ctx context.Context, c *clientv3.Client) error {
+		res, err := c.Txn(ctx).Then(ops...).Commit()
+		if err != nil {
+			return err
+		}
+		for _, r := range res.Responses {
+			for _, kv := range r.GetResponseRange().Kvs {
+				objects = append(objects, b.object(kv))
+			}
+		}
+		return nil
+	})
+	return objects, err
+}
+
+// object returns an object as etcd has it.
+func (b *Backend) object(kv *mvccpb.KeyValue) store.Object {
+	return store.Object{Key: strings.TrimPrefix(string(kv.Key), b.prefix), Value: kv.Value, Version: versionOf(kv.ModRevision)}
 }
 
 // pageSize is how many keys are listed at once.
@@ -293,7 +299,7 @@ func (b *Backend) List(ctx context.Context, prefix string) ([]store.Object, erro
 				return err
 			}
 			for _, kv := range res.Kvs {
-				objects = append(objects, store.Object{Key: strings.TrimPrefix(string(kv.Key), b.prefix), Version: versionOf(kv.ModRevision)})
+				objects = append(objects, b.object(kv))
 				from = string(kv.Key) + "\x00"
 			}
 			more = res.More

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -23,17 +24,14 @@ type watches struct {
 }
 
 func (s *Source) startWatches() *watches {
-	w := &watches{log: s.Logger, folders: map[string]fs.FileInfo{}}
-	if w.log == nil {
-		w.log = slog.New(slog.DiscardHandler)
-	}
+	w := &watches{log: cmp.Or(s.Logger, slog.New(slog.DiscardHandler)), folders: map[string]fs.FileInfo{}}
 	newWatcher := s.newWatcher
 	if newWatcher == nil {
 		newWatcher = fsnotify.NewWatcher
 	}
 	watcher, err := newWatcher()
 	if err != nil {
-		w.log.Warn("no notices of file changes, comparing the content instead", "every", orDefault(s.Poll, DefaultPoll), "error", err)
+		w.log.Warn("no notices of file changes, comparing the content instead", "every", cmp.Or(s.Poll, DefaultPoll), "error", err)
 		return w
 	}
 	w.watcher, w.events, w.errors = watcher, watcher.Events, watcher.Errors

@@ -209,11 +209,11 @@ func (h *hasher) write(to io.Writer, r root, name string) error {
 	return nil
 }
 
-// endsInLine reports whether a file ends in the middle of a line, or is empty:
+// endsMidLine reports whether a file ends in the middle of a line, or is empty:
 // then it may be cut off, or about to be written. A file with a single value in
 // brackets is complete without an end of its last line; if it were cut off
 // before its bracket, it would be refused.
-func (r root) endsInLine(name string) bool {
+func (r root) endsMidLine(name string) bool {
 	f, fi, err := r.open(name)
 	if err != nil {
 		return false

@@ -201,7 +201,7 @@ func (s *snapshot) unchanged(ctx context.Context) bool {
 
 // rest waits until no file that was read is younger than maxYoung.
 func (s *snapshot) rest(ctx context.Context) {
-	young := min(maxYoung, orDefault(s.source.Settle, DefaultSettle))
+	young := min(maxYoung, cmp.Or(s.source.Settle, DefaultSettle))
 	wait := time.Duration(0)
 	for _, l := range s.lookups() {
 		if l.list {
@@ -234,7 +234,7 @@ func (s *snapshot) difference() (now string, cut bool) {
 	h := newHasher(s.source.seed)
 	now = describe(r, err, asked, func(l lookup) string {
 		fingerprint := r.fingerprint(l, h)
-		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsInLine(l.name)
+		cut = cut || fingerprint != s.answer(l) && !l.list && r.endsMidLine(l.name)
 		return fingerprint
 	})
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -28,12 +29,12 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 func (s *Source) follow(ctx context.Context, w *watches, changed func()) {
 	f := follower{
 		source: s, changed: changed, watches: w,
-		settle: orDefault(s.Settle, DefaultSettle), timer: time.NewTimer(time.Hour),
+		settle: cmp.Or(s.Settle, DefaultSettle), timer: time.NewTimer(time.Hour),
 	}
 	f.timer.Stop()
 	defer f.timer.Stop()
 	f.compare() // for what changed since it was read
-	poll := time.NewTicker(orDefault(s.Poll, DefaultPoll))
+	poll := time.NewTicker(cmp.Or(s.Poll, DefaultPoll))
 	defer poll.Stop()
 	for {
 		select {
@@ -66,7 +67,7 @@ type follower struct {
 
 	settle time.Duration
 	timer  *time.Timer // until a burst of notices has settled
-	end    time.Time   // of the burst at the latest; zero when there is none
+	end    time.Time   // of the burst at the latest; zero if there is no burst
 	seen   string      // the difference at the last look; empty when there was none
 	looks  int         // how often in a row it was that
 }
@@ -125,11 +126,4 @@ func (f *follower) look() {
 	}
 	f.seen = ""
 	f.changed()
-}
-
-func orDefault(d, fallback time.Duration) time.Duration {
-	if d == 0 {
-		return fallback
-	}
-	return d
 }

@@ -271,7 +271,7 @@ func (c *Cluster) copy(from, to string) {
 	}
 }
 
-// Leader returns the member that is the leader, nil if there is none.
+// Leader returns the member that is the leader, nil if no member is.
 func (c *Cluster) Leader(ctx context.Context) *Member {
 	c.t.Helper()
 	client := c.Client()
