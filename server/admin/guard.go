@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// localOnly refuses requests on a loopback address whose Host is neither an IP address
-// nor localhost. A web site can give its own name the address of this machine (DNS
-// rebinding), so that its pages could read the answers. But they cannot choose another
-// Host than that name.
+// localOnly refuses requests without TLS on a loopback address whose Host is neither an IP
+// address nor localhost. A web site can give its own name the address of this machine (DNS
+// rebinding), so that its pages could read the answers. But they cannot choose another Host
+// than that name, and with TLS a name that the certificate does not have reaches nobody.
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if onLoopback(r) && !isLocalName(r.Host) {
+		if r.TLS == nil && onLoopback(r) && !isLocalName(r.Host) {
 			writeText(w, http.StatusForbidden, "this listener answers to no name but localhost: ask by IP address, or send the header \"Host: localhost\"")
 			return
 		}
@@ -22,9 +22,8 @@ func localOnly(next http.Handler) http.Handler {
 	})
 }
 
-// byKnownName refuses requests without TLS whose Host is neither an IP address nor localhost,
-// on any address: DNS rebinding reaches addresses of a local network, too. With TLS a name
-// that the certificate does not have reaches nobody.
+// byKnownName refuses what localOnly refuses, on any address: DNS rebinding reaches addresses
+// of a local network, too.
 func byKnownName(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS == nil && !isLocalName(r.Host) {

@@ -45,15 +45,23 @@ func TestLoopbackAnswersToNoNameButItsOwn(t *testing.T) {
 	}
 }
 
-// TestOtherAddressesAnswerToEveryName is for the listeners that others may
-// reach on purpose: a page could ask them by their own name as well.
-func TestOtherAddressesAnswerToEveryName(t *testing.T) {
+// TestSomeListenersAnswerToEveryName is for those that others may reach on purpose, where a
+// page could ask them by their own name as well, and for those whose certificate must have
+// the name.
+func TestSomeListenersAnswerToEveryName(t *testing.T) {
 	s := &admin.Server{Reloader: &live.Reloader{}, Ready: func() bool { return true }}
-	r := httptest.NewRequest(http.MethodGet, "http://corsgate.example/healthz", nil)
-	local := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9002}
-	w := httptest.NewRecorder()
-	s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, local)))
-	if w.Code != http.StatusOK {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	for _, c := range []struct {
+		url string
+		ip  net.IP
+	}{
+		{"http://corsgate.example/healthz", net.IPv4(192, 0, 2, 1)},
+		{"https://corsgate.example/healthz", net.IPv4(127, 0, 0, 1)},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.url, nil) // with TLS for https
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r.WithContext(context.WithValue(t.Context(), http.LocalAddrContextKey, &net.TCPAddr{IP: c.ip, Port: 9002})))
+		if w.Code != http.StatusOK {
+			t.Errorf("%s: got %d %s", c.url, w.Code, w.Body)
+		}
 	}
 }
