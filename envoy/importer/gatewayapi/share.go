@@ -54,8 +54,9 @@ func share(all []match) (findings []source.Finding) {
 				findings = append(findings, m.lose(h)...)
 			}
 		}
-		for _, wide := range fields.Covering(h)[1:] {
-			findings = append(findings, elsewhere(h, byHost[h], byHost[wide])...)
+		wide := elsewhere(h, byHost)
+		if i := slices.IndexFunc(wide, func(m *match) bool { return !m.redirects }); i >= 0 {
+			findings = append(findings, wide[i].otherwise(h)...)
 		}
 	}
 	return findings
@@ -91,14 +92,10 @@ func (m *match) otherwise(host string) []source.Finding {
 	}}
 }
 
-// elsewhere tells of the first route for more hosts that answers a host where its own do not.
-func elsewhere(host string, own, wide []*match) []source.Finding {
-	for _, m := range wide {
-		if m.isAlone(own) && !m.redirects {
-			return m.otherwise(host)
-		}
-	}
-	return nil
+// elsewhere returns the routes for more hosts that answer a host where no route for a closer
+// one does.
+func elsewhere(host string, byHost map[string][]*match) []*match {
+	return fields.Elsewhere(host, fields.Covering(host)[1:], byHost, (*match).isAlone)
 }
 
 // isAlone reports whether m is at a socket at which none of the others is.
@@ -112,31 +109,19 @@ func (m *match) isAlone(others []*match) bool {
 // redirect, it is left to the routes for more hosts that allow something at another socket.
 func shareOff(host string, byHost map[string][]*match) []source.Finding {
 	own := byHost[host]
-	wide := allowing(host, byHost)
-	if wide == nil {
+	wide := elsewhere(host, byHost)
+	first := slices.IndexFunc(wide, (*match).allows)
+	if first < 0 {
 		return nil
 	}
 	if slices.ContainsFunc(own, func(m *match) bool { return !m.redirects }) {
 		return []source.Finding{{
-			Fidelity: source.Differs, Place: wide.route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
+			Fidelity: source.Differs, Place: wide[first].route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
 			Message: "at another listener or gateway, this allows something at the host; the policy is off there, as in its own route: policies know neither",
 		}}
 	}
 	for _, m := range own {
 		m.lose(host)
-	}
-	return nil
-}
-
-// allowing returns the first route for more hosts that allows something where a host's own
-// routes do not answer.
-func allowing(host string, byHost map[string][]*match) *match {
-	for _, wide := range fields.Covering(host)[1:] {
-		for _, m := range byHost[wide] {
-			if m.allows() && m.isAlone(byHost[host]) {
-				return m
-			}
-		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 )
 
@@ -179,22 +180,15 @@ func (s *sharing) shareOff(host string) {
 	}
 }
 
-// elsewhere returns those that answer a host by a star, at gateways where none has it by name.
-func (s *sharing) elsewhere(host string) (all []*answering) {
-	closer := slices.Clone(s.byHost[host])
+// elsewhere returns those that answer a host by a star, at gateways where none has a closer host.
+func (s *sharing) elsewhere(host string) []*answering {
+	var wide []string
 	for i := 1; i <= len(host); i++ {
-		wide := "*" + host[i:]
-		if wide == host {
-			continue
+		if entry := "*" + host[i:]; entry != host {
+			wide = append(wide, entry)
 		}
-		for _, a := range s.byHost[wide] {
-			if a.isAlone(closer) {
-				all = append(all, a)
-			}
-		}
-		closer = append(closer, s.byHost[wide]...)
 	}
-	return all
+	return fields.Elsewhere(host, wide, s.byHost, (*answering).isAlone)
 }
 
 // tell tells once that a answers a host otherwise than the one that is read.
