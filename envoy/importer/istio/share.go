@@ -6,6 +6,7 @@ import (
 
 	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
 // mesh stands for the proxies within the mesh among gateways.
@@ -13,12 +14,22 @@ const mesh = "mesh"
 
 // gateways returns the gateways of s, each with its namespace.
 func (s service) gateways() []string {
-	var names []string
-	for _, n := range s.spec.Field("gateways").Entries() {
-		names = append(names, gatewayName(n.String(), s.namespace))
+	if names := gateways(s.spec, s.namespace); names != nil {
+		return names
 	}
-	if names == nil {
-		return []string{mesh}
+	return []string{mesh}
+}
+
+// knowsGateways reports whether s says where it holds. A part of a VirtualService, and one that
+// others delegate to, may leave it open.
+func (s service) knowsGateways() bool {
+	return gateways(s.spec, s.namespace) != nil || s.object && s.spec.Field("hosts").Exists()
+}
+
+// gateways returns those that n names, each with its namespace.
+func gateways(n tree.Node, namespace string) (names []string) {
+	for _, g := range n.Field("gateways").Entries() {
+		names = append(names, gatewayName(g.String(), namespace))
 	}
 	return names
 }
