@@ -105,8 +105,8 @@ func (m *match) isAlone(others []*match) bool {
 	})
 }
 
-// shareOff is share for a host for which none of its own routes allows anything. If they all
-// redirect, it is left to the routes for more hosts that allow something at another socket.
+// shareOff is share for a host if its own routes allow nothing. If they all redirect, it is left
+// to the routes for more hosts that allow something at another socket.
 func shareOff(host string, byHost map[string][]*match) []source.Finding {
 	own := byHost[host]
 	wide := elsewhere(host, byHost)

@@ -173,7 +173,7 @@ func (s *sharing) share(host string) {
 	}
 }
 
-// shareOff is share for a host for which none that has it allows anything.
+// shareOff is share for a host if no VirtualService that has it allows anything.
 func (s *sharing) shareOff(host string) {
 	own := s.byHost[host]
 	wide := slices.DeleteFunc(s.elsewhere(host), func(a *answering) bool { return !a.allows() })
