@@ -78,10 +78,12 @@ func conflict(root, sub request) bool {
 			}
 		}
 	}
-	for _, name := range []string{"port", "source_namespace"} {
-		if valueConflict(root.Proto(name), sub.Proto(name)) {
-			return true
-		}
+	if valueConflict(root.Field("port"), sub.Field("port")) {
+		return true
+	}
+	// A delegate has to repeat the namespace.
+	if of := root.Proto("source_namespace").String(); of != "" && of != sub.Proto("source_namespace").String() {
+		return true
 	}
 	for _, f := range sub.Proto("source_labels").Fields() {
 		if valueConflict(root.Proto("source_labels").Field(f.Key.Text), f.Node) {
