@@ -20,8 +20,30 @@ func FuzzRead(f *testing.F) {
 
 // TestPlaces makes up routes at gateways and at listeners of them.
 func TestPlaces(t *testing.T) {
-	importertest.Places(t, []string{"public", "public/http", "public/https", "internal"}, gatewayapi.Read, httpRoutes)
+	places := []string{"public", "public/http", "public/https", "internal"}
+	t.Run("unknown gateways", func(t *testing.T) {
+		asked := map[string]string{"public/http": "", "public/https": "", "public/other": "", "internal": ""}
+		importertest.Places(t, places, asked, gatewayapi.Read, httpRoutes)
+	})
+	t.Run("known gateways", func(t *testing.T) {
+		asked := map[string]string{"public/http": "", "public/https": "*.b.example", "internal/http": ""}
+		importertest.Places(t, places, asked, gatewayapi.Read, func(r *rand.Rand, routes []importertest.Placed) string {
+			return gateways + httpRoutes(r, routes)
+		})
+	})
 }
+
+const gateways = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: public}
+spec: {listeners: [{name: http, port: 80}, {name: https, port: 443, hostname: "*.b.example"}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: internal}
+spec: {listeners: [{name: http, port: 80}]}
+`
 
 func httpRoutes(_ *rand.Rand, routes []importertest.Placed) string {
 	var b strings.Builder

@@ -21,7 +21,8 @@ var gatewayNames = map[string][]string{
 
 // TestPlaces makes up VirtualServices at several gateways.
 func TestPlaces(t *testing.T) {
-	importertest.Places(t, []string{"public", "internal", "mesh"}, istio.Read, virtualServices)
+	places := []string{"public", "internal", "mesh"}
+	importertest.Places(t, places, map[string]string{"public": "", "internal": "", "mesh": ""}, istio.Read, virtualServices)
 }
 
 func virtualServices(r *rand.Rand, routes []importertest.Placed) string {
