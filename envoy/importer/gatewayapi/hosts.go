@@ -56,26 +56,25 @@ func (g gateways) attachments(r Rule) []Attachment {
 	return all
 }
 
-// hosts returns the hosts of the rule at some listeners, of all that its route is attached
-// to: those of its route that a listener has, too (HTTPRouteSpec, hostnames), and no other
-// listener more closely (Listener, hostname). Of a gateway that is not in the input, every
-// host may come.
-func (r Rule) hosts(at, all []Attachment) (hosts []string, every bool) {
+// hosts returns the hosts of the rule at some listeners, each with those that take it; "" is every
+// host. all are all that its route is attached to. The hosts are those of its route that a
+// listener has, too (HTTPRouteSpec, hostnames), and no other listener more closely (Listener,
+// hostname). Of a gateway that is not in the input, every host may come.
+func (r Rule) hosts(at, all []Attachment) map[string][]Attachment {
 	own := hostnames(r.hostnames())
+	taken := map[string][]Attachment{}
 	for _, a := range at {
 		common, open := intersect(own, a.hostname())
-		every = every || open
+		if open {
+			common = []string{""}
+		}
 		for _, host := range common {
 			if !slices.ContainsFunc(all, func(b Attachment) bool { return b.closer(a, host) }) {
-				hosts = append(hosts, host)
+				taken[host] = append(taken[host], a)
 			}
 		}
 	}
-	if every {
-		return nil, true
-	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts), false
+	return taken
 }
 
 func (a Attachment) hostname() string { return strings.ToLower(a.Listener.Field("hostname").String()) }
@@ -84,7 +83,7 @@ func (a Attachment) hostname() string { return strings.ToLower(a.Listener.Field(
 func (a Attachment) closer(b Attachment, host string) bool {
 	one, two := a.hostname(), b.hostname()
 	sameSocket := a.Gateway.Exists() && a.Gateway.Place() == b.Gateway.Place() && a.Listener.Field("port").String() == b.Listener.Field("port").String()
-	covers := one == host || below(one, host)
+	covers := one != "" && (one == host || below(one, host))
 	return sameSocket && covers && (two == "" || below(two, one))
 }
 

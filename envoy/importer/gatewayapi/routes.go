@@ -2,10 +2,12 @@ package gatewayapi
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -41,6 +43,7 @@ func Routes(docs []tree.Node, reader Reader) source.Config {
 		}
 		all = append(all, answered...)
 	}
+	all = needed(all)
 	slices.SortStableFunc(all, precedence)
 	config.Findings = append(config.Findings, share(all)...)
 	for _, m := range all {
@@ -77,16 +80,45 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 	var all []match
 	for _, key := range keys {
 		a := reader.Answer(r, groups[key][0])
-		hosts, every := r.hosts(groups[key], attachments)
-		if len(hosts) == 0 && !every {
+		at := r.hosts(groups[key], attachments)
+		if len(at) == 0 {
 			continue
 		}
-		if every {
+		if at[""] != nil {
 			a.tellHosts(r, groups[key])
 		}
-		all = append(all, r.matched(groups[key], hosts, a)...)
+		all = append(all, r.parts(at, a)...)
 	}
 	return all
+}
+
+// parts returns the matches of the rule. If it is for every host at one listener, and for some
+// hosts at another one, these are parts of their own.
+func (r Rule) parts(at map[string][]Attachment, a Answer) []match {
+	every := at[""]
+	if every == nil || len(at) == 1 {
+		return r.matched(at, a)
+	}
+	all := r.matched(map[string][]Attachment{"": every}, a)
+	delete(at, "")
+	for _, m := range r.matched(at, a) {
+		m.besides, m.route.Findings = true, nil // told once
+		all = append(all, m)
+	}
+	return all
+}
+
+// needed removes the parts besides those for every host if no other route may be for their hosts.
+func needed(all []match) []match {
+	var listed []string
+	for _, m := range all {
+		if !m.besides {
+			listed = append(listed, m.route.Hosts...)
+		}
+	}
+	return slices.DeleteFunc(all, func(m match) bool {
+		return m.besides && (len(listed) == 0 || !fields.HostsMeet(m.route.Hosts, listed))
+	})
 }
 
 // untaken tells of the hosts of the route that no listener has to which it is attached.
@@ -103,8 +135,13 @@ func (r Rule) untaken(at []Attachment) (findings []source.Finding) {
 	return findings
 }
 
-func (r Rule) matched(at []Attachment, hosts []string, a Answer) []match {
+// matched returns the matches of the rule for some hosts, or for every host if "" is the only one.
+func (r Rule) matched(at map[string][]Attachment, a Answer) []match {
 	all := r.matches()
+	var hosts []string
+	if at[""] == nil {
+		hosts = slices.Sorted(maps.Keys(at))
+	}
 	for i := range all {
 		all[i].at = at
 		all[i].route.Hosts, all[i].route.CORS = hosts, a.CORS
@@ -119,11 +156,14 @@ type match struct {
 	exact, method    int
 	headers, queries int
 	created, key     string
-	// at is where its rule is attached, with the answer of the route.
-	at []Attachment
+	// at is where its rule is attached, with the answer of the route, for each of its hosts; "" is
+	// every host.
+	at map[string][]Attachment
 	// redirects tells that it does not go to the application, and taken that the hosts of
 	// the route are all another listener's.
 	redirects, taken bool
+	// besides tells that its rule is for every host at another listener.
+	besides bool
 }
 
 // precedence orders matches of the same path (HTTPRouteRule, matches): the exact path, a

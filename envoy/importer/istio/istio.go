@@ -131,6 +131,7 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		a.answers = envoyimport.Answers(a.routes)
 		r.Routes = r.Routes[:before]
 	}
+	all = slices.DeleteFunc(all, r.isEmpty)
 	r.Findings = append(r.Findings, share(all)...)
 	for _, a := range all {
 		r.Routes = append(r.Routes, without(a.lost, a.routes)...)
@@ -143,6 +144,17 @@ func (r *reader) virtualServices(objects []tree.Object) {
 	// At a gateway, the routes that take all requests come last (SortVHostRoutes in Istio's route.go).
 	specific := func(route source.Route) int { return min(len(route.Paths)+len(route.Conditions), 1) }
 	slices.SortStableFunc(r.Routes, func(a, b source.Route) int { return cmp.Compare(specific(b), specific(a)) })
+}
+
+// isEmpty reports whether Istio makes no route of a, so that others answer its hosts. What is
+// delegated to is taken to have some if it is not in the input.
+func (r *reader) isEmpty(a *answering) bool {
+	unknown := func(n tree.Node) bool {
+		d := n.Field("delegate")
+		_, known := r.delegates[delegateName(d, a.namespace)]
+		return d.Exists() && !known
+	}
+	return len(a.routes) == 0 && !slices.ContainsFunc(a.service.routes, unknown)
 }
 
 // setDelegates finds the objects that others may delegate to, and those to which they do.

@@ -12,7 +12,15 @@ import (
 
 // match is a HTTPMatchRequest. That of a delegate comes before that of its root, which says
 // what it leaves open.
-type match []tree.Node
+type match []request
+
+// request is what a VirtualService of a namespace asks for.
+type request struct {
+	tree.Node
+	namespace string
+}
+
+func (r request) gateways() []string { return gateways(r.Node, r.namespace) }
 
 func (m match) first(name string) tree.Node {
 	for _, n := range m {
@@ -57,7 +65,7 @@ func merge(root, sub entry) (merged entry, ok bool) {
 }
 
 // conflict reports whether a match of a delegate is not within one of its root (hasConflict).
-func conflict(root, sub tree.Node) bool {
+func conflict(root, sub request) bool {
 	for _, name := range []string{"uri", "scheme", "method", "authority"} {
 		if textConflict(root.Field(name), sub.Field(name)) {
 			return true
@@ -70,17 +78,19 @@ func conflict(root, sub tree.Node) bool {
 			}
 		}
 	}
-	for _, name := range []string{"port", "source_namespace"} {
-		if valueConflict(root.Proto(name), sub.Proto(name)) {
-			return true
-		}
+	if valueConflict(root.Field("port"), sub.Field("port")) {
+		return true
+	}
+	// A delegate has to repeat the namespace.
+	if of := root.Proto("source_namespace").String(); of != "" && of != sub.Proto("source_namespace").String() {
+		return true
 	}
 	for _, f := range sub.Proto("source_labels").Fields() {
 		if valueConflict(root.Proto("source_labels").Field(f.Key.Text), f.Node) {
 			return true
 		}
 	}
-	if of := sub.Field("gateways"); of.Exists() && root.Field("gateways").Exists() && !coversGateways(root.Field("gateways"), of) {
+	if of := root.gateways(); len(of) > 0 && !covers(of, sub.gateways()) {
 		return true
 	}
 	return root.Proto("ignore_uri_case").True() != sub.Proto("ignore_uri_case").True()
@@ -105,6 +115,16 @@ func textConflict(root, sub tree.Node) bool {
 	default:
 		return true
 	}
+}
+
+// gateways returns the gateways that a match asks for; without any, it holds at all.
+func (m match) gateways() []string {
+	for _, n := range m {
+		if names := n.gateways(); len(names) > 0 {
+			return names
+		}
+	}
+	return nil
 }
 
 // path returns the path that a match asks for.
@@ -143,13 +163,14 @@ func (m match) conditions(s service) []source.Text {
 	return list
 }
 
-func conditionsOf(n tree.Node, s service) []source.Text {
+func conditionsOf(n request, s service) []source.Text {
 	var list []source.Text
 	for _, f := range n.ProtoOthers(pathFields...) {
 		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
 		switch f.Key.Text {
 		case "gateways":
-			if coversGateways(f.Node, s.spec.Field("gateways")) {
+			names := n.gateways()
+			if len(names) == 0 || s.knowsGateways() && covers(names, s.gateways()) {
 				continue
 			}
 		case "headers", "withoutHeaders", "queryParams":
@@ -167,16 +188,7 @@ func conditionsOf(n tree.Node, s service) []source.Text {
 // upper finds the capitals of a name in camel case.
 var upper = regexp.MustCompile(`[A-Z]`)
 
-// coversGateways reports whether a match names all gateways of its VirtualService.
-func coversGateways(match, all tree.Node) bool {
-	var names []string
-	for _, n := range match.Entries() {
-		names = append(names, n.String())
-	}
-	for _, n := range all.Entries() {
-		if !slices.Contains(names, n.String()) {
-			return false
-		}
-	}
-	return all.Exists()
+// covers reports whether all names are among some.
+func covers(some, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(some, n) })
 }

@@ -28,10 +28,10 @@ type entry struct {
 	cors    tree.Node
 }
 
-func entryOf(n tree.Node) entry {
+func entryOf(n tree.Node, namespace string) entry {
 	e := entry{Node: n, cors: n.Proto("cors_policy")}
 	for _, m := range n.Field("match").Entries() {
-		e.matches = append(e.matches, match{m})
+		e.matches = append(e.matches, match{{m, namespace}})
 	}
 	return e
 }
@@ -96,7 +96,7 @@ func (r *reader) entries(s service) []entry {
 	for _, n := range s.routes {
 		d := n.Field("delegate")
 		if !d.Exists() {
-			entries = append(entries, entryOf(n))
+			entries = append(entries, entryOf(n, s.namespace))
 			continue
 		}
 		r.Findings = append(r.Findings, told(n)...)
@@ -106,7 +106,7 @@ func (r *reader) entries(s service) []entry {
 			continue
 		}
 		for _, sub := range o.Field("spec", "http").Items() {
-			merged, ok := merge(entryOf(n), entryOf(sub))
+			merged, ok := merge(entryOf(n, s.namespace), entryOf(sub, o.Namespace))
 			if !ok {
 				r.tell(source.Dropped, sub, "Istio ignores this entry: what it matches is not within what "+s.name+" delegates here", "")
 				continue
@@ -114,7 +114,35 @@ func (r *reader) entries(s service) []entry {
 			entries = append(entries, merged)
 		}
 	}
-	return entries
+	return r.held(s, entries)
+}
+
+// held removes the matches that hold only at other gateways than those of s. Istio makes no routes
+// of them (sourceMatchHTTP in its route.go).
+func (r *reader) held(s service, entries []entry) (kept []entry) {
+	for _, e := range entries {
+		var matches []match
+		for _, m := range e.matches {
+			if s.isElsewhere(m) {
+				r.tell(source.Dropped, m[0].Node, "it is never reached: the VirtualService "+s.name+" is at other gateways", "")
+				continue
+			}
+			matches = append(matches, m)
+		}
+		if len(matches) > 0 || len(e.matches) == 0 {
+			e.matches = matches
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// isElsewhere reports whether a match holds only at other gateways than those of s. Without a
+// namespace, it is not known which gateway a name means.
+func (s service) isElsewhere(m match) bool {
+	names := m.gateways()
+	return len(names) > 0 && s.namespace != "" && s.knowsGateways() &&
+		!slices.ContainsFunc(names, func(n string) bool { return slices.Contains(s.gateways(), n) })
 }
 
 // name is that of s, with the first path of the route if there are several.

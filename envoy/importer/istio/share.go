@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
+	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
 
 // mesh stands for the proxies within the mesh among gateways.
@@ -12,12 +14,22 @@ const mesh = "mesh"
 
 // gateways returns the gateways of s, each with its namespace.
 func (s service) gateways() []string {
-	var names []string
-	for _, n := range s.spec.Field("gateways").Entries() {
-		names = append(names, gatewayName(n.String(), s.namespace))
+	if names := gateways(s.spec, s.namespace); names != nil {
+		return names
 	}
-	if names == nil {
-		return []string{mesh}
+	return []string{mesh}
+}
+
+// knowsGateways reports whether s says where it holds. A part of a VirtualService, and one that
+// others delegate to, may leave it open.
+func (s service) knowsGateways() bool {
+	return gateways(s.spec, s.namespace) != nil || s.object && s.spec.Field("hosts").Exists()
+}
+
+// gateways returns those that n names, each with its namespace.
+func gateways(n tree.Node, namespace string) (names []string) {
+	for _, g := range n.Field("gateways").Entries() {
+		names = append(names, gatewayName(g.String(), namespace))
 	}
 	return names
 }
@@ -161,7 +173,7 @@ func (s *sharing) share(host string) {
 	}
 }
 
-// shareOff is share for a host for which none that has it allows anything.
+// shareOff is share for a host if no VirtualService that has it allows anything.
 func (s *sharing) shareOff(host string) {
 	own := s.byHost[host]
 	wide := slices.DeleteFunc(s.elsewhere(host), func(a *answering) bool { return !a.allows() })
@@ -179,22 +191,15 @@ func (s *sharing) shareOff(host string) {
 	}
 }
 
-// elsewhere returns those that answer a host by a star, at gateways where none has it by name.
-func (s *sharing) elsewhere(host string) (all []*answering) {
-	closer := slices.Clone(s.byHost[host])
+// elsewhere returns those that answer a host by a star, at gateways where none has a closer host.
+func (s *sharing) elsewhere(host string) []*answering {
+	var wide []string
 	for i := 1; i <= len(host); i++ {
-		wide := "*" + host[i:]
-		if wide == host {
-			continue
+		if entry := "*" + host[i:]; entry != host {
+			wide = append(wide, entry)
 		}
-		for _, a := range s.byHost[wide] {
-			if a.isAlone(closer) {
-				all = append(all, a)
-			}
-		}
-		closer = append(closer, s.byHost[wide]...)
 	}
-	return all
+	return fields.Elsewhere(host, wide, s.byHost, (*answering).isAlone)
 }
 
 // tell tells once that a answers a host otherwise than the one that is read.

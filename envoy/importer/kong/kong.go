@@ -238,7 +238,7 @@ func (c *config) kindOf(paths []source.Path) (k pathKind) {
 	return k
 }
 
-// add adds a route with the plugin that holds for it, which may be none.
+// add adds a route with the plugin that holds for it, if there is one.
 func (c *config) add(r source.Route, p *plugin) {
 	c.result.Routes = append(c.result.Routes, c.with(r, p))
 }

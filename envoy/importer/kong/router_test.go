@@ -23,7 +23,7 @@ type routed struct {
 	cors         bool
 }
 
-// weigh is get_priority of kong/router/transform.lua for one of the paths of a route; "" is none.
+// weigh is get_priority of kong/router/transform.lua for one of the paths of a route, or for "" if it has no paths.
 func (r routed) weigh(path string) uint64 {
 	var weight, priority uint64
 	for _, list := range [][]string{r.hosts, r.paths} {

@@ -163,10 +163,10 @@ func (c Classes) Serves(class string, by Controller) Serves {
 
 // Group is the Ingresses of the documents, by who serves them.
 type Group struct {
-	// Own are served by the controller: by their class, or since others of the same class, or
-	// of none, have its annotations. Others are perhaps not, or not: they are without the
-	// paths that Own have at the same host. Those that the reader of another controller reads
-	// are in neither.
+	// Own are served by the controller: their class says so, or others of the same class have
+	// its annotations; those without a class count as one. Others are perhaps not, or not: they
+	// are without the paths that Own have at the same host. Those that the reader of another
+	// controller reads are in neither.
 	Own, Others []*Ingress
 
 	rivals []rival
@@ -263,7 +263,7 @@ func (r Rule) with(left []Path) []Rule {
 	return []Rule{r}
 }
 
-// isAnothers reports whether an Ingress has annotations of another controller, and none of this.
+// isAnothers reports whether an Ingress has annotations of another controller, and not of this one.
 func (i *Ingress) isAnothers(by Controller) bool {
 	return !i.HasAnnotations(by) && slices.ContainsFunc([]Controller{Nginx, Traefik, Kong}, i.HasAnnotations)
 }

@@ -19,7 +19,7 @@ const (
 // Finding is one line of the report.
 type Finding struct {
 	Fidelity Fidelity `json:"fidelity"`
-	// Policy is the policy that it is about; empty: none.
+	// Policy is the policy that it is about; it is empty if there is no such policy.
 	Policy string `json:"policy,omitempty"`
 	Place
 	// Field is the field that it is about, as the input or the policy names it, and Value

@@ -21,47 +21,61 @@ func (r random) virtualServices() []object {
 	hosts := []string{"a.example", "b.example", "*.a.example", "c.example", "*"}
 	var list []object
 	for i := range 1 + r.IntN(4) {
-		spec := object{"hosts": append([]string{pick(r, hosts...)}, some(r, 1, "d.example")...), "gateways": []string{"edge/public"}}
+		namespace := r.namespace()
+		spec := object{"hosts": append([]string{pick(r, hosts...)}, some(r, 1, "d.example")...), "gateways": []string{r.gateway(namespace)}}
 		var routes []any
 		for k := range 1 + r.IntN(4) {
-			route := r.httpRoute(fmt.Sprintf("service%d-%d", i, k))
+			route := r.httpRoute(fmt.Sprintf("service%d-%d", i, k), namespace)
 			if r.oneIn(5) {
-				name := fmt.Sprintf("delegate%d-%d", i, k)
-				list = append(list, r.delegate(name))
+				name, of := fmt.Sprintf("delegate%d-%d", i, k), r.namespace()
+				list = append(list, r.delegate(name, of))
 				delete(route, "route")
 				delete(route, "redirect")
 				delete(route, "directResponse")
-				route["delegate"] = object{"name": name}
+				route["delegate"] = object{"name": name, "namespace": of}
 			}
 			routes = append(routes, route)
 		}
 		spec["http"] = routes
 		list = append(list, object{
 			"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "spec": spec,
-			"metadata": object{"name": fmt.Sprintf("service%d", i), "namespace": "shop", "creationTimestamp": fmt.Sprintf("2025-01-0%dT00:00:00Z", 9-i)},
+			"metadata": object{"name": fmt.Sprintf("service%d", i), "namespace": namespace, "creationTimestamp": fmt.Sprintf("2025-01-0%dT00:00:00Z", 9-i)},
 		})
 	}
 	return list
 }
 
+// publicGateway is the gateway of all that is made up.
+const publicGateway = "edge/public"
+
+func (r random) namespace() string { return pick(r, "shop", "edge") }
+
+// gateway returns one of the names of the gateway in a namespace.
+func (r random) gateway(namespace string) string {
+	if namespace == "edge" && r.oneIn(2) {
+		return pick(r, "public", "./public")
+	}
+	return pick(r, publicGateway, "public.edge", "public.edge.svc.cluster.local")
+}
+
 // delegate makes up an object without hosts.
-func (r random) delegate(name string) object {
+func (r random) delegate(name, namespace string) object {
 	var routes []any
 	for k := range 1 + r.IntN(3) {
-		routes = append(routes, r.httpRoute(fmt.Sprintf("%s-%d", name, k)))
+		routes = append(routes, r.httpRoute(fmt.Sprintf("%s-%d", name, k), namespace))
 	}
 	return object{
 		"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "spec": object{"http": routes},
-		"metadata": object{"name": name, "namespace": "shop", "creationTimestamp": "2025-02-01T00:00:00Z"},
+		"metadata": object{"name": name, "namespace": namespace, "creationTimestamp": "2025-02-01T00:00:00Z"},
 	}
 }
 
-func (r random) httpRoute(name string) object {
+func (r random) httpRoute(name, namespace string) object {
 	route := object{"name": name}
 	if !r.oneIn(4) {
 		var matches []any
 		for range 1 + r.IntN(2) {
-			matches = append(matches, r.httpMatch())
+			matches = append(matches, r.httpMatch(namespace))
 		}
 		route["match"] = matches
 	}
@@ -79,7 +93,7 @@ func (r random) httpRoute(name string) object {
 	return route
 }
 
-func (r random) httpMatch() object {
+func (r random) httpMatch(namespace string) object {
 	match := object{}
 	switch r.IntN(6) {
 	case 0:
@@ -97,6 +111,9 @@ func (r random) httpMatch() object {
 	}
 	if r.oneIn(20) {
 		match["queryParams"] = object{"v": object{"exact": "1"}}
+	}
+	if r.oneIn(4) {
+		match["gateways"] = append(some(r, 2, "mesh", "shop/public", "./public"), r.gateway(namespace))[r.IntN(2):]
 	}
 	return match
 }
@@ -145,7 +162,7 @@ func (r random) istioPolicy() object {
 // (BuildHTTPRoutesForVirtualService, TranslateRouteMatch, TranslateCORSPolicy and
 // SortVHostRoutes in its route.go).
 func gatewayRoutes(services []object) object {
-	services = slices.Clone(services)
+	services = withGatewaysOf(services)
 	age := func(s object) string { return s["metadata"].(object)["creationTimestamp"].(string) }
 	slices.SortStableFunc(services, func(a, b object) int { return cmp.Compare(age(a), age(b)) })
 	routes := map[string][]any{}
@@ -153,15 +170,75 @@ func gatewayRoutes(services []object) object {
 		spec := s["spec"].(object)
 		hosts, _ := spec["hosts"].([]string)
 		for _, host := range hosts {
-			routes[host] = append(routes[host], routesOf(resolved(spec, services))...)
+			// A host without any route is left out.
+			if list := routesOf(resolved(spec, services)); list != nil {
+				routes[host] = append(routes[host], list...)
+			}
 		}
 	}
 	var hosts []any
-	for host, list := range routes {
+	for _, host := range slices.Sorted(maps.Keys(routes)) {
+		list := routes[host]
 		slices.SortStableFunc(list, func(a, b any) int { return cmp.Compare(lastOf(a), lastOf(b)) })
 		hosts = append(hosts, object{"name": host, "domains": []string{host}, "routes": list})
 	}
 	return object{"name": "http.80", "virtual_hosts": hosts}
+}
+
+// withGatewaysOf returns services with whole names of gateways in their matches
+// (ResolveVirtualServiceShortnames in Istio's virtualservice.go).
+func withGatewaysOf(services []object) (list []object) {
+	for _, s := range services {
+		namespace := s["metadata"].(object)["namespace"].(string)
+		s = copied(s).(object)
+		for _, http := range s["spec"].(object)["http"].([]any) {
+			matches, _ := http.(object)["match"].([]any)
+			for _, m := range matches {
+				names, _ := m.(object)["gateways"].([]string)
+				for i, name := range names {
+					names[i] = gatewayOf(name, namespace)
+				}
+			}
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// copied returns a copy of a value of a configuration, with copies of all in it.
+func copied(v any) any {
+	switch v := v.(type) {
+	case object:
+		all := object{}
+		for name, value := range v {
+			all[name] = copied(value)
+		}
+		return all
+	case []any:
+		var all []any
+		for _, value := range v {
+			all = append(all, copied(value))
+		}
+		return all
+	case []string:
+		return slices.Clone(v)
+	}
+	return v
+}
+
+// gatewayOf is resolveGatewayName in Istio's config.go.
+func gatewayOf(name, namespace string) string {
+	before, after, whole := strings.Cut(name, "/")
+	labels := strings.Split(name, ".")
+	switch {
+	case name == "mesh", whole && before != ".":
+		return name
+	case whole:
+		return namespace + "/" + after
+	case len(labels) > 1:
+		return labels[1] + "/" + labels[0]
+	}
+	return namespace + "/" + name
 }
 
 // lastOf is 1 for a route that takes all requests, else 0.
@@ -230,6 +307,11 @@ func mergeMatch(root, sub object) object {
 	if (root["ignoreUriCase"] == true) != (sub["ignoreUriCase"] == true) || !isWithin(sub["uri"].(object), root["uri"].(object)) {
 		return nil
 	}
+	of, _ := root["gateways"].([]string)
+	names, _ := sub["gateways"].([]string)
+	if len(of) > 0 && slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(of, n) }) {
+		return nil
+	}
 	merged := maps.Clone(root)
 	maps.Copy(merged, sub)
 	return merged
@@ -256,6 +338,9 @@ func routesOf(entries []object) (list []any) {
 			matches = []any{object{}}
 		}
 		for _, m := range matches {
+			if names, _ := m.(object)["gateways"].([]string); len(names) > 0 && !slices.Contains(names, publicGateway) {
+				continue
+			}
 			route := routeOf(http, m.(object))
 			list = append(list, route)
 			if lastOf(route) == 1 {
@@ -350,7 +435,7 @@ func TestIstio(t *testing.T) {
 			t.Fatal(err)
 		}
 		imp := importOf(t, importertest.Documents(istio.Read), source.File{Path: "services.json", Text: text})
-		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, domainsOf(configs[i]), string(text))
+		total.compare(t, *firstSeed+uint64(i), n.send(t, i), imp, append(domainsOf(configs[i]), "a.example"), string(text))
 	}
 	total.report(t)
 }
