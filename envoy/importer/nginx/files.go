@@ -72,7 +72,7 @@ var handlers = []string{"content_by_lua", "content_by_lua_block", "content_by_lu
 
 // indexes are the files that answer for a folder.
 func (s *scope) indexes() []*directive {
-	found := s.nearest(func(list []*directive) []*directive { return all(list, "index") })
+	found := s.nearest("index")
 	if found == nil {
 		return []*directive{{name: "index", args: []string{"index.html"}}}
 	}
