@@ -1,13 +1,13 @@
 package nginx
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
-	"github.com/corsgate/corsgate/policy"
 )
 
 // verdict is what a browser makes of an Access-Control-Allow-Origin.
@@ -38,7 +38,7 @@ type answer struct {
 	// everyStatus says that answers get the headers whatever their status is.
 	everyStatus bool
 	// refuses says which requests nginx refuses by itself, and by what.
-	refuses policy.DeniedRequests
+	refuses methodSet
 	by      *directive
 	// early says that only the preflight's answer has an Access-Control-Allow-Origin.
 	early *source.Place
@@ -135,12 +135,14 @@ func (p page) withoutPost(get, post exchange) {
 }
 
 // refuses says which requests nginx refuses by itself, and by what.
-func (p page) refuses() (kind policy.DeniedRequests, by *directive) {
-	kind = refusalOf(func(method string) bool { return p.ask(method).refused() })
-	if kind != "" {
-		by = p.ask("POST").refusal()
+func (p page) refuses() (found methodSet, by *directive) {
+	for i, method := range deniable {
+		if x := p.ask(method); x.refused() {
+			found |= 1 << i
+			by = cmp.Or(by, x.refusal())
+		}
 	}
-	return kind, by
+	return found, by
 }
 
 // answersOptions reports whether nginx answers each OPTIONS request itself, and tells it.
