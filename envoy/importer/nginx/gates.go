@@ -148,10 +148,11 @@ func (m *machine) isRefused(g gate) {
 
 // except returns the limit_except of a location that the method falls under. Nothing of the
 // location's rewrite phase is done then.
-func (l *location) except(method string) *scope {
+func (m *machine) except(l *location) *scope {
 	for _, d := range all(l.scope.list, "limit_except") {
-		listed := slices.ContainsFunc(d.args, func(m string) bool {
-			return strings.EqualFold(m, method) || strings.EqualFold(m, "GET") && method == "HEAD"
+		m.readsMethod = true
+		listed := slices.ContainsFunc(d.args, func(method string) bool {
+			return strings.EqualFold(method, m.method) || strings.EqualFold(method, "GET") && m.method == "HEAD"
 		})
 		if !listed {
 			return &scope{list: d.block, parent: l.scope, isIf: true}

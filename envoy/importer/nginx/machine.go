@@ -69,6 +69,7 @@ type machine struct {
 	// stopped is what answered the request, or nil, and ended what did before an error_page.
 	stopped, ended *directive
 	failed         bool // an error_page was followed
+	readsMethod    bool // something depends on the method
 	// others are directives about Access-Control-Allow-Origin that hold for other statuses, or not for them.
 	others []*directive
 }
@@ -116,6 +117,7 @@ func (m *machine) variable(name string) value {
 			return literal(m.origin)
 		}
 	case varMethod:
+		m.readsMethod = true
 		return literal(m.method)
 	case varRequestedMethod, varRequestedHeaders:
 		if !m.preflight {

@@ -83,7 +83,7 @@ func (m *machine) enter(l *location) {
 		clear(m.captures) // of which the regex may set any
 	}
 	m.scope, m.moved = l.scope, false
-	if except := l.except(m.method); except != nil {
+	if except := m.except(l); except != nil {
 		m.scope = except
 	} else {
 		m.exec(l.scope)
