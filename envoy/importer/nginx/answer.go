@@ -359,11 +359,7 @@ func (s *site) names(x exchange, name string) (n source.Names) {
 		text, isText := h.value.isLiteral()
 		switch {
 		case isText:
-			for item := range strings.SplitSeq(text, ",") {
-				if item = strings.TrimSpace(item); item != "" {
-					n.Items = append(n.Items, source.Text{Place: h.Place, Text: item})
-				}
-			}
+			n.Items = append(n.Items, items(text, h.Place)...)
 		case h.value.is(varRequestedHeaders), h.value.is(varRequestedMethod):
 			n.Echo = true
 		default:
@@ -374,6 +370,15 @@ func (s *site) names(x exchange, name string) (n source.Names) {
 		}
 	}
 	return n
+}
+
+func items(text string, at source.Place) (found []source.Text) {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			found = append(found, source.Text{Place: at, Text: item})
+		}
+	}
+	return found
 }
 
 func (s *site) maxAge(x exchange) *source.MaxAge {

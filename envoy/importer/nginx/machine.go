@@ -111,6 +111,11 @@ func (m *machine) variable(name string) value {
 	if v, ok := m.captures[name]; ok {
 		return v
 	}
+	return m.ofRequest(name)
+}
+
+// ofRequest is the value of a variable that nothing in the configuration sets.
+func (m *machine) ofRequest(name string) value {
 	switch name {
 	case varOrigin:
 		if m.origin != "" {
