@@ -193,7 +193,34 @@ func (p page) readPreflight(a *answer, pre, actual exchange, isStar bool) {
 	a.headers = p.names(pre, "access-control-allow-headers")
 	a.maxAge = p.maxAge(pre)
 	a.private = p.isTrue(pre, "access-control-allow-private-network")
+	p.tellEveryMethod(a.methods)
 	a.methods.Items = slices.DeleteFunc(a.methods.Items, func(item source.Text) bool { return !p.answers(item) })
+}
+
+// tellEveryMethod tells of methods whose own answers lack the header, if preflights grant every method.
+func (p page) tellEveryMethod(n source.Names) {
+	isStar := func(item source.Text) bool { return item.Text == "*" }
+	if !n.Echo && !slices.ContainsFunc(n.Items, isStar) {
+		return
+	}
+	var lacking []string
+	fidelity := source.Differs
+	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
+		x := p.ask(method)
+		if p.verdict(x, p.origin) != denied {
+			continue
+		}
+		lacking = append(lacking, method)
+		if !x.isEnded() || x.status < 400 {
+			fidelity = source.Widened
+		}
+	}
+	if lacking != nil {
+		p.findings.add(source.Finding{
+			Fidelity: fidelity, Place: n.Place, Field: "Access-Control-Allow-Methods",
+			Message: "the preflight's answer grants every method, and answers to " + strings.Join(lacking, " and ") + " get no Access-Control-Allow-Origin; corsgate adds it to every answer",
+		})
+	}
 }
 
 // answers reports whether a method that a preflight grants gets the header in its own answer,
