@@ -178,7 +178,7 @@ func (s *server) isLost(owner *server) bool {
 	switch {
 	case s.isLocal():
 		return false
-	case s.isOpen() && !owner.isOpen():
+	case s.open() != "" && s.open() != owner.open():
 		return true
 	}
 	return owner.allows() && s.answers() != owner.answers()
@@ -289,11 +289,17 @@ func (s *server) allows() bool {
 	return slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil })
 }
 
-// isOpen reports whether something about the server is to be decided.
-func (s *server) isOpen() bool {
-	return slices.ContainsFunc(s.locations, func(l *location) bool {
-		return slices.ContainsFunc(l.route.Findings, func(f source.Finding) bool { return f.Fidelity == source.Decide })
-	})
+// open is what about the server is to be decided, wherever it stands.
+func (s *server) open() string {
+	var all []string
+	for _, l := range s.locations {
+		for _, f := range l.route.Findings {
+			if f.Fidelity == source.Decide {
+				all = append(all, l.modifier, l.path, f.Field, f.Value)
+			}
+		}
+	}
+	return strings.Join(all, "\x00")
 }
 
 // isLocal reports whether the server answers every request by itself, as one that redirects. What
