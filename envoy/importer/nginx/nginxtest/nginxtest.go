@@ -39,9 +39,14 @@ func Missing(t testing.TB) {
 // files are in the folder that ROOT stands for.
 var files = []string{"index.html", "docs/index.html", "docs/in/index.html", "docs/a.json", "api/a.json"}
 
+// Authorization is what the user in ROOT/users sends.
+const Authorization = "Basic dTpw"
+
+const users = "u:{PLAIN}p\n"
+
 // Start starts an nginx whose http block is text, and ends it with the test. In the text,
 // LISTEN stands for where a server has to listen, UPSTREAM for an upstream that answers every
-// request with 200 and no CORS headers, and ROOT for a folder with the files.
+// request with 200 and no CORS headers, and ROOT for a folder with the files and users.
 func Start(t testing.TB, text string) importertest.Send {
 	t.Helper()
 	send, _ := StartBoth(t, text)
@@ -68,6 +73,7 @@ func StartBoth(t testing.TB, text string) (listen, other importertest.Send) {
 	for _, name := range files {
 		write(t, filepath.Join(root, name), name)
 	}
+	write(t, filepath.Join(root, "users"), users)
 
 	listen = importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", conf), socket)
 	for strings.Contains(text, "OTHER") {
