@@ -60,7 +60,7 @@ func (s *scope) switchedOn(name string) *directive {
 type addresses struct {
 	// allow and deny are the first rules that let a request pass, or refuse it; nil: no rule does.
 	allow, deny *directive
-	// any says that a rule is for any address; the first one of the two is, then.
+	// any says that a rule is for every address; those after it do nothing.
 	any bool
 }
 
