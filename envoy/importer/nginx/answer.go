@@ -1,13 +1,13 @@
 package nginx
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/corsgate/corsgate/envoy/importer/source"
-	"github.com/corsgate/corsgate/policy"
 )
 
 // verdict is what a browser makes of an Access-Control-Allow-Origin.
@@ -38,7 +38,7 @@ type answer struct {
 	// everyStatus says that answers get the headers whatever their status is.
 	everyStatus bool
 	// refuses says which requests nginx refuses by itself, and by what.
-	refuses policy.DeniedRequests
+	refuses methodSet
 	by      *directive
 	// early says that only the preflight's answer has an Access-Control-Allow-Origin.
 	early *source.Place
@@ -135,12 +135,14 @@ func (p page) withoutPost(get, post exchange) {
 }
 
 // refuses says which requests nginx refuses by itself, and by what.
-func (p page) refuses() (kind policy.DeniedRequests, by *directive) {
-	kind = refusalOf(func(method string) bool { return p.ask(method).refused() })
-	if kind != "" {
-		by = p.ask("POST").refusal()
+func (p page) refuses() (found methodSet, by *directive) {
+	for i, method := range deniable {
+		if x := p.ask(method); x.refused() {
+			found |= 1 << i
+			by = cmp.Or(by, x.refusal())
+		}
 	}
-	return kind, by
+	return found, by
 }
 
 // answersOptions reports whether nginx answers each OPTIONS request itself, and tells it.
@@ -191,7 +193,34 @@ func (p page) readPreflight(a *answer, pre, actual exchange, isStar bool) {
 	a.headers = p.names(pre, "access-control-allow-headers")
 	a.maxAge = p.maxAge(pre)
 	a.private = p.isTrue(pre, "access-control-allow-private-network")
+	p.tellEveryMethod(a.methods)
 	a.methods.Items = slices.DeleteFunc(a.methods.Items, func(item source.Text) bool { return !p.answers(item) })
+}
+
+// tellEveryMethod tells of methods whose own answers lack the header, if preflights grant every method.
+func (p page) tellEveryMethod(n source.Names) {
+	isStar := func(item source.Text) bool { return item.Text == "*" }
+	if !n.Echo && !slices.ContainsFunc(n.Items, isStar) {
+		return
+	}
+	var lacking []string
+	fidelity := source.Differs
+	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
+		x := p.ask(method)
+		if p.verdict(x, p.origin) != denied {
+			continue
+		}
+		lacking = append(lacking, method)
+		if !x.isEnded() || x.status < 400 {
+			fidelity = source.Widened
+		}
+	}
+	if lacking != nil {
+		p.findings.add(source.Finding{
+			Fidelity: fidelity, Place: n.Place, Field: "Access-Control-Allow-Methods",
+			Message: "the preflight's answer grants every method, and answers to " + strings.Join(lacking, " and ") + " get no Access-Control-Allow-Origin; corsgate adds it to every answer",
+		})
+	}
 }
 
 // answers reports whether a method that a preflight grants gets the header in its own answer,
@@ -357,11 +386,7 @@ func (s *site) names(x exchange, name string) (n source.Names) {
 		text, isText := h.value.isLiteral()
 		switch {
 		case isText:
-			for item := range strings.SplitSeq(text, ",") {
-				if item = strings.TrimSpace(item); item != "" {
-					n.Items = append(n.Items, source.Text{Place: h.Place, Text: item})
-				}
-			}
+			n.Items = append(n.Items, items(text, h.Place)...)
 		case h.value.is(varRequestedHeaders), h.value.is(varRequestedMethod):
 			n.Echo = true
 		default:
@@ -372,6 +397,15 @@ func (s *site) names(x exchange, name string) (n source.Names) {
 		}
 	}
 	return n
+}
+
+func items(text string, at source.Place) (found []source.Text) {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			found = append(found, source.Text{Place: at, Text: item})
+		}
+	}
+	return found
 }
 
 func (s *site) maxAge(x exchange) *source.MaxAge {

@@ -22,8 +22,10 @@ type page struct {
 	*site
 	origin string
 	choose func(condition) bool
-	asked  map[string]exchange // :: method
+	asked  map[string]exchange // :: method, or anyMethod if nothing depends on it
 }
+
+const anyMethod = "*"
 
 // exchange is one request and what nginx does with it.
 type exchange struct {
@@ -32,11 +34,16 @@ type exchange struct {
 }
 
 func (p page) ask(method string) exchange {
-	x, known := p.asked[method]
-	if !known {
-		x = p.send(request{origin: p.origin, method: method, fails: p.fails})
-		p.asked[method] = x
+	for _, key := range []string{method, anyMethod} {
+		if x, known := p.asked[key]; known {
+			return x
+		}
 	}
+	x := p.send(request{origin: p.origin, method: method, fails: p.fails})
+	if !x.readsMethod {
+		method = anyMethod
+	}
+	p.asked[method] = x
 	return x
 }
 

@@ -19,11 +19,18 @@ func (c chooser) choose(matching []source.Match) int {
 	for _, m := range matching {
 		locations = append(locations, c[keyOf(m.Route)])
 	}
+	among := func(_ uri, l *location) certainty {
+		if slices.Contains(locations, l) {
+			return surely
+		}
+		return never
+	}
 	for _, l := range locations {
-		if l != nil {
-			if found, _ := choose(l.server(), locations); found != nil {
-				return slices.Index(locations, found)
-			}
+		if l == nil {
+			continue
+		}
+		if i := slices.Index(locations, l.server().find(uri{}, among)[0].location); i >= 0 {
+			return i
 		}
 	}
 	return 0
@@ -35,37 +42,4 @@ func (l *location) server() *location {
 		l = l.parent
 	}
 	return l
-}
-
-// choose returns which of the locations that match is taken, of those within one. If it is taken
-// for good, the regexes around it are not asked.
-func choose(within *location, matching []*location) (found *location, forGood bool) {
-	var prefix *location
-	var regexes []*location
-	for _, l := range matching {
-		switch {
-		case l == nil || l.parent != within:
-		case l.isExact():
-			return l, true
-		case l.isRegex():
-			regexes = append(regexes, l)
-		case prefix == nil || len(l.path) > len(prefix.path):
-			prefix = l
-		}
-	}
-	if prefix != nil {
-		if found, forGood = choose(prefix, matching); forGood {
-			return found, true
-		}
-		if found == nil {
-			found = prefix
-		}
-	}
-	if len(regexes) == 0 || prefix != nil && prefix.modifier == "^~" {
-		return found, false
-	}
-	if inner, _ := choose(regexes[0], matching); inner != nil {
-		return inner, true
-	}
-	return regexes[0], true
 }

@@ -267,7 +267,7 @@ func (s *site) early(paths []way) {
 
 // never tells of a header that no page gets, if nothing else is told of the location.
 func (s *site) never() {
-	list := s.location.scope.nearest(func(list []*directive) []*directive { return all(list, "add_header") })
+	list := s.location.scope.nearest("add_header")
 	i := slices.IndexFunc(list, func(d *directive) bool { return setsOrigin(d) && s.conf.sent[d] })
 	if i >= 0 && len(s.findings.list) == 0 {
 		s.findings.add(source.Finding{

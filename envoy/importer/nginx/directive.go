@@ -29,10 +29,10 @@ func (d *directive) arg(i int) string {
 	return ""
 }
 
-// all returns the directives of that name that stand directly in list.
-func all(list []*directive, name string) (found []*directive) {
+// all returns the directives of these names that stand directly in list.
+func all(list []*directive, names ...string) (found []*directive) {
 	for _, d := range list {
-		if d.name == name {
+		if slices.Contains(names, d.name) {
 			found = append(found, d)
 		}
 	}

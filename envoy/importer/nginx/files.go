@@ -18,7 +18,7 @@ func (m *machine) serve(l *location) {
 			return
 		}
 	}
-	if m.scope.isStatic() && (m.uri.from == l || m.uri.whole) {
+	if m.scope.isStatic() {
 		_ = slices.ContainsFunc(m.scope.indexes(), func(d *directive) bool { return m.index(l, d) })
 	}
 }
@@ -72,7 +72,7 @@ var handlers = []string{"content_by_lua", "content_by_lua_block", "content_by_lu
 
 // indexes are the files that answer for a folder.
 func (s *scope) indexes() []*directive {
-	found := s.nearest(func(list []*directive) []*directive { return all(list, "index") })
+	found := s.nearest("index")
 	if found == nil {
 		return []*directive{{name: "index", args: []string{"index.html"}}}
 	}
@@ -99,10 +99,11 @@ func (m *machine) index(l *location, d *directive) (moved bool) {
 // indexOf returns the paths that a file of an index may have. A try_files may have put the slash
 // behind the folder.
 func (m *machine) indexOf(l *location, name string) (found []uri) {
-	if strings.HasPrefix(name, "/") {
+	isAbsolute := strings.HasPrefix(name, "/")
+	switch {
+	case isAbsolute && (m.uri.end == "" || strings.HasSuffix(m.uri.end, "/")):
 		return []uri{m.uriOf(name)}
-	}
-	if strings.Contains(name, "$") {
+	case isAbsolute, strings.Contains(name, "$"), !m.uri.whole && m.uri.from != l:
 		return nil
 	}
 	if !m.uri.whole {

@@ -1,6 +1,7 @@
 package nginx
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -24,17 +25,18 @@ func (d *directive) isGate() bool {
 	return slices.Contains(logins, d.name) || d.name == "deny" || d.name == "auth_request"
 }
 
-// gates are those that a request comes to. Those that depend on it may let it pass.
+// gates are those that ask who a request is from. Those that depend on it may let it pass.
 func (m *machine) gates() (found []gate) {
-	rules := m.scope.nearest(func(list []*directive) []*directive {
-		return slices.DeleteFunc(slices.Clone(list), func(d *directive) bool { return d.name != "allow" && d.name != "deny" })
-	})
-	if g, refuses := addressGate(rules); refuses {
-		found = append(found, g)
-	}
 	for _, name := range logins {
 		d := m.scope.switchedOn(name)
-		if d != nil && (name != "auth_basic" || m.scope.switchedOn("auth_basic_user_file") != nil) { // nginx ignores it without
+		if d == nil || name == "auth_basic" && m.scope.switchedOn("auth_basic_user_file") == nil { // nginx ignores it without
+			continue
+		}
+		switch realm, isText := m.eval(split(d.arg(0))).isLiteral(); {
+		case realm == "off":
+		case !isText:
+			found = append(found, gate{directive: d, status: 401})
+		default:
 			// A preflight has no credentials (Fetch, CORS-preflight fetch).
 			found = append(found, gate{d, 401, m.preflight, "authorization"})
 		}
@@ -47,58 +49,83 @@ func (m *machine) gates() (found []gate) {
 
 // switchedOn returns a directive, unless it is off.
 func (s *scope) switchedOn(name string) *directive {
-	found := s.nearest(func(list []*directive) []*directive { return all(list, name) })
+	found := s.nearest(name)
 	if found == nil || found[0].arg(0) == "off" {
 		return nil
 	}
 	return found[0]
 }
 
-// addressGate is what the first rule that has an address does with it (ngx_http_access_handler).
-func addressGate(rules []*directive) (g gate, refuses bool) {
-	allows := false
-	for _, d := range rules {
-		isAll := d.arg(0) == "all"
-		switch {
-		case d.name == "allow" && isAll:
-			return g, refuses
-		case d.name == "allow":
-			allows = true
-		default:
-			if !refuses {
-				g, refuses = gate{directive: d, status: 403, surely: isAll && !allows}, true
-			}
-			if isAll {
-				return g, true
-			}
-		}
-	}
-	return g, refuses
+// addresses is what the rules for addresses do with requests (ngx_http_access_handler).
+type addresses struct {
+	// allow and deny are the first rules that let a request pass, or refuse it; nil: no rule does.
+	allow, deny *directive
+	// any says that a rule is for every address; those after it do nothing.
+	any bool
 }
 
-// refuses does the phase in which gates refuse requests, and reports whether one does.
-func (m *machine) refuses() bool {
-	gates := m.gates()
-	open := slices.DeleteFunc(slices.Clone(gates), func(g gate) bool { return g.surely })
-	satisfy := m.scope.nearest(func(list []*directive) []*directive { return all(list, "satisfy") })
-	isAny := satisfy != nil && satisfy[0].arg(0) == "any"
-	switch {
-	case len(gates) == 0:
-		return false
-	case len(open) == 0, !isAny && len(open) < len(gates):
-		i := slices.IndexFunc(gates, func(g gate) bool { return g.surely })
-		m.isRefused(gates[i])
-		return true
-	case isAny:
-		open = open[len(open)-1:] // the others refuse, too, then
-	}
-	for _, g := range open {
-		if m.mayRefuse(g) {
-			m.isRefused(g)
-			return true
+func (s *scope) addresses() (a addresses) {
+	for _, d := range s.nearest("allow", "deny") {
+		if d.name == "allow" {
+			a.allow = cmp.Or(a.allow, d)
+		} else {
+			a.deny = cmp.Or(a.deny, d)
+		}
+		if d.arg(0) == "all" {
+			a.any = true
+			break
 		}
 	}
-	return false
+	return a
+}
+
+// allAllowed reports whether the rules let each request pass, and allDenied whether they refuse each.
+func (a addresses) allAllowed() bool { return a.any && a.deny == nil }
+func (a addresses) allDenied() bool  { return a.any && a.allow == nil }
+
+// refuses does the phase in which gates refuse requests, and reports whether one does
+// (ngx_http_core_access_phase).
+func (m *machine) refuses() bool {
+	gates, from := m.gates(), m.scope.addresses()
+	satisfy := m.scope.nearest("satisfy")
+	switch {
+	case satisfy != nil && satisfy[0].arg(0) == "any" && len(gates) > 0:
+		return m.refuseAll(gates, from)
+	case from.deny != nil:
+		gates = slices.Insert(gates, 0, gate{directive: from.deny, status: 403, surely: from.allDenied()})
+	}
+	if i := slices.IndexFunc(gates, func(g gate) bool { return g.surely }); i >= 0 {
+		m.isRefused(gates[i])
+		return true
+	}
+	i := slices.IndexFunc(gates, m.mayRefuse)
+	if i >= 0 {
+		m.isRefused(gates[i])
+	}
+	return i >= 0
+}
+
+// refuseAll reports whether each gate refuses the request, and no rule for addresses lets it pass.
+func (m *machine) refuseAll(gates []gate, from addresses) bool {
+	if from.allAllowed() {
+		return false
+	}
+	by := gates[len(gates)-1]
+	if from.allow != nil {
+		gates = slices.Insert(gates, 0, gate{directive: from.allow})
+	}
+	open := slices.DeleteFunc(slices.Clone(gates), func(g gate) bool { return g.surely })
+	if len(open) > 0 {
+		last := open[len(open)-1] // if it refuses, so do the others
+		if len(gates) > 1 {
+			last.lack = "" // the others may let the request pass without
+		}
+		if !m.mayRefuse(last) {
+			return false
+		}
+	}
+	m.isRefused(by)
+	return true
 }
 
 // mayRefuse asks whether a gate refuses the request. What an auth_request says of preflights is
@@ -107,7 +134,11 @@ func (m *machine) mayRefuse(g gate) bool {
 	if g.name == "auth_request" && m.preflight {
 		return false
 	}
-	return m.choose(condition{Text: source.Text{Place: g.Place, Text: strings.Join(g.args, " ") + " refuses the request"}, field: g.name, lack: g.lack})
+	does := " refuses the request"
+	if g.name == "allow" {
+		does = " is not the client's address"
+	}
+	return m.choose(condition{Text: source.Text{Place: g.Place, Text: strings.Join(g.args, " ") + does}, field: g.name, lack: g.lack})
 }
 
 func (m *machine) isRefused(g gate) {
@@ -117,10 +148,11 @@ func (m *machine) isRefused(g gate) {
 
 // except returns the limit_except of a location that the method falls under. Nothing of the
 // location's rewrite phase is done then.
-func (l *location) except(method string) *scope {
+func (m *machine) except(l *location) *scope {
 	for _, d := range all(l.scope.list, "limit_except") {
-		listed := slices.ContainsFunc(d.args, func(m string) bool {
-			return strings.EqualFold(m, method) || strings.EqualFold(m, "GET") && method == "HEAD"
+		m.readsMethod = true
+		listed := slices.ContainsFunc(d.args, func(method string) bool {
+			return strings.EqualFold(method, m.method) || strings.EqualFold(method, "GET") && m.method == "HEAD"
 		})
 		if !listed {
 			return &scope{list: d.block, parent: l.scope, isIf: true}

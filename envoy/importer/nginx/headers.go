@@ -34,7 +34,7 @@ func (m *machine) has(statuses []int) bool {
 
 // headers returns the CORS headers of the answer; what the upstream's has is not known.
 func (m *machine) headers() (found []header) {
-	for _, d := range m.added() {
+	for _, d := range m.scope.added() {
 		m.conf.sent[d] = true
 		h := header{Place: d.Place, name: strings.ToLower(d.arg(0)), only: plain}
 		if d.arg(2) == "always" {
@@ -57,17 +57,18 @@ func (m *machine) headers() (found []header) {
 	return found
 }
 
-// added returns the add_header directives that hold.
-func (m *machine) added() []*directive {
-	var found []*directive
-	for s := m.scope; s != nil; s = s.parent {
-		found = append(all(s.list, "add_header"), found...)
-		inherit := all(s.list, "add_header_inherit")
-		merges := len(inherit) > 0 && inherit[0].arg(0) == "merge"
-		off := len(inherit) > 0 && inherit[0].arg(0) == "off"
-		if off || len(found) > 0 && !merges {
-			break
-		}
+// added returns the add_header directives that hold in a scope (ngx_http_headers_merge_conf). How
+// they are inherited is itself inherited.
+func (s *scope) added() []*directive {
+	if s == nil {
+		return nil
+	}
+	found, how := all(s.list, "add_header"), "on"
+	if inherit := s.nearest("add_header_inherit"); inherit != nil {
+		how = inherit[0].arg(0)
+	}
+	if how == "merge" || how == "on" && found == nil {
+		found = append(s.parent.added(), found...)
 	}
 	return found
 }
@@ -76,13 +77,7 @@ func (m *machine) added() []*directive {
 // others, and outer ones before inner ones.
 func (m *machine) more() (found []*directive) {
 	for s := m.scope; s != nil; s = s.parent {
-		var here []*directive
-		for _, d := range s.list {
-			if d.name == "more_set_headers" || d.name == "more_clear_headers" {
-				here = append(here, d)
-			}
-		}
-		found = append(here, found...)
+		found = append(all(s.list, "more_set_headers", "more_clear_headers"), found...)
 	}
 	return found
 }
@@ -188,14 +183,7 @@ func (o options) isAboutCORS() bool { return slices.ContainsFunc(known, o.isAbou
 // hidesUpstream reports whether the upstream's own Access-Control-Allow-Origin is removed
 // or replaced for a request that nginx sets none for.
 func (m *machine) hidesUpstream() bool {
-	hide := m.scope.nearest(func(list []*directive) (found []*directive) {
-		for _, d := range list {
-			if strings.HasSuffix(d.name, "_hide_header") {
-				found = append(found, d)
-			}
-		}
-		return found
-	})
+	hide := m.scope.nearest("proxy_hide_header", "fastcgi_hide_header", "uwsgi_hide_header", "scgi_hide_header", "grpc_hide_header")
 	if slices.ContainsFunc(hide, func(d *directive) bool { return strings.EqualFold(d.arg(0), allowOrigin) }) {
 		return true
 	}

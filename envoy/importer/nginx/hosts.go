@@ -22,21 +22,15 @@ func (l listening) hostsOf(d *directive) (names []string, told []source.Finding)
 	for _, at := range all(d.block, "server_name") {
 		for _, name := range at.args {
 			lower := strings.ToLower(name)
+			isNone := lower == "_" || lower == "" || lower == "*"
+			every = every || isNone && other == nil
+			message, hint := unfit(lower)
 			switch {
-			case lower == "_" || lower == "" || lower == "*":
-				if every = every || other == nil; !every {
-					tell(at, source.Dropped, name, noHost(other), "")
-				}
-			case strings.HasPrefix(lower, "~"):
-				tell(at, source.Decide, name, "a policy's hosts are names, not regexes: this name is left out", "")
-			case strings.HasSuffix(lower, ".*"):
-				tell(at, source.Decide, name, "a policy's hosts have no star at the end: this name is left out", "")
-			case strings.Contains(name, "$"):
-				tell(at, source.Decide, name, "nginx takes this for a name as it is written: it is left out", "if it is a template, fill it in first, as in 'envsubst < FILE | corsgate import -'")
-			case strings.Contains(name, "/"):
-				tell(at, source.Decide, name, "this is not a host's name: it is left out", "")
-			case !isHostname(lower):
-				tell(at, source.Decide, name, "nginx does not start with this: a star is the first part of a name, or its last one: it is left out", "")
+			case isNone && !every:
+				tell(at, source.Dropped, name, noHost(other), "")
+			case isNone:
+			case message != "":
+				tell(at, source.Decide, name, message+": this name is left out", hint)
 			default:
 				names = append(names, lower)
 			}
@@ -46,6 +40,23 @@ func (l listening) hostsOf(d *directive) (names []string, told []source.Finding)
 		return append(names, ""), nil
 	}
 	return names, told
+}
+
+// unfit says why a name in lower case is no policy's host, or nothing if it may be.
+func unfit(name string) (message, hint string) {
+	switch {
+	case strings.HasPrefix(name, "~"):
+		message = "a policy's hosts are names, not regexes"
+	case strings.HasSuffix(name, ".*"):
+		message = "a policy's hosts have no star at the end"
+	case strings.Contains(name, "$"):
+		message, hint = "nginx takes this for a name as it is written", "if it is a template, fill it in first, as in 'envsubst < FILE | corsgate import -'"
+	case strings.Contains(name, "/"):
+		message = "this is not a host's name"
+	case !isHostname(name):
+		message = "nginx does not start with this: a star is the first part of a name, or its last one"
+	}
+	return message, hint
 }
 
 func noHost(other *directive) string {
@@ -167,7 +178,7 @@ func (s *server) isLost(owner *server) bool {
 	switch {
 	case s.isLocal():
 		return false
-	case s.isOpen() && !owner.isOpen():
+	case s.open() != "" && s.open() != owner.open():
 		return true
 	}
 	return owner.allows() && s.answers() != owner.answers()
@@ -180,18 +191,19 @@ func (r *reader) ignore(servers []*server, l listening) {
 	for _, s := range servers {
 		var heard []string
 		for _, name := range s.names {
-			if by := t.claim(s, name, l); by == nil {
+			by := t.claim(s, name, l)
+			if by == nil {
 				heard = append(heard, name)
-			} else {
-				has := " has it"
-				if strings.HasPrefix(name, ".") {
-					has = " has a part of it"
-				}
-				r.findings.add(source.Finding{
-					Fidelity: source.Dropped, Place: s.Place, Field: "server_name", Value: name,
-					Message: "nginx ignores this name, since the server at " + by.Place.String() + has + " on the same address: conflicting server name",
-				})
+				continue
 			}
+			has := " has it"
+			if strings.HasPrefix(name, ".") {
+				has = " has a part of it"
+			}
+			r.findings.add(source.Finding{
+				Fidelity: source.Dropped, Place: s.Place, Field: "server_name", Value: name,
+				Message: "nginx ignores this name, since the server at " + by.Place.String() + has + " on the same address: conflicting server name",
+			})
 		}
 		s.names = heard
 		s.expand()
@@ -277,11 +289,17 @@ func (s *server) allows() bool {
 	return slices.ContainsFunc(s.locations, func(l *location) bool { return l.route.CORS != nil })
 }
 
-// isOpen reports whether something about the server is to be decided.
-func (s *server) isOpen() bool {
-	return slices.ContainsFunc(s.locations, func(l *location) bool {
-		return slices.ContainsFunc(l.route.Findings, func(f source.Finding) bool { return f.Fidelity == source.Decide })
-	})
+// open is what about the server is to be decided, wherever it stands.
+func (s *server) open() string {
+	var all []string
+	for _, l := range s.locations {
+		for _, f := range l.route.Findings {
+			if f.Fidelity == source.Decide {
+				all = append(all, l.modifier, l.path, f.Field, f.Value)
+			}
+		}
+	}
+	return strings.Join(all, "\x00")
 }
 
 // isLocal reports whether the server answers every request by itself, as one that redirects. What

@@ -149,18 +149,14 @@ func Included(conf, others []source.File) (found []source.File) {
 		l.files[path.Clean(f.Path)] = nil
 	}
 	for len(conf) > 0 {
-		named := map[string]bool{}
+		var names []string
 		for _, f := range conf {
 			_ = l.add(f)
-			walk(l.files[path.Clean(f.Path)], func(d *directive) {
-				for _, name := range l.named(d) {
-					named[name] = true
-				}
-			})
+			walk(l.files[path.Clean(f.Path)], func(d *directive) { names = append(names, l.named(d)...) })
 		}
 		conf = nil
 		others = slices.DeleteFunc(slices.Clone(others), func(f source.File) bool {
-			if !named[path.Clean(f.Path)] {
+			if !slices.Contains(names, path.Clean(f.Path)) {
 				return false
 			}
 			conf = append(conf, f)

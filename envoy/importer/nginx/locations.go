@@ -102,35 +102,41 @@ type reached struct {
 	forGood bool
 }
 
+// matcher says whether a path of which u is known matches a location's, by itself.
+type matcher func(u uri, l *location) certainty
+
 // find returns the locations below l that may answer requests with that path, and l if it may
 // be that none does (ngx_http_core_find_location).
-func (l *location) find(u uri) (found []reached) {
+func (l *location) find(u uri, is matcher) (found []reached) {
 	if u.from != nil && u.end == "" {
 		return []reached{{u.from, true}}
 	}
 	for _, e := range l.within {
-		if e.isExact() && u.mayBe(e.path) {
+		if !e.isExact() {
+			continue
+		}
+		matches := is(u, e)
+		if matches != never {
 			found = append(found, reached{e, true})
-			if u.whole {
-				return found
-			}
+		}
+		if matches == surely {
+			return found
 		}
 	}
-	for _, p := range l.prefixes(u) {
-		below := []reached{{l, false}}
-		if p != l {
-			v := u
-			if len(p.path) > len(u.begin) {
-				v.begin = p.path
-			}
-			below = p.find(v)
+	for _, p := range l.prefixes(u, is) {
+		if p == l {
+			found = append(found, l.regexes(u, is, reached{l, false})...)
+			continue
 		}
-		for _, r := range below {
-			switch {
-			case r.forGood || p.modifier == "^~" && p != l:
+		v := u
+		if len(p.path) > len(u.begin) {
+			v.begin = p.path
+		}
+		for _, r := range p.find(v, is) {
+			if r.forGood || p.modifier == "^~" {
 				found = append(found, r)
-			default:
-				found = append(found, l.regexes(u, r)...)
+			} else {
+				found = append(found, l.regexes(u, is, r)...)
 			}
 		}
 	}
@@ -139,16 +145,18 @@ func (l *location) find(u uri) (found []reached) {
 
 // prefixes returns the prefixes within l that may be the longest one that matches, or l if none
 // has to.
-func (l *location) prefixes(u uri) (found []*location) {
+func (l *location) prefixes(u uri, is matcher) (found []*location) {
 	best := l
 	for _, p := range l.within {
-		switch {
-		case !p.isPrefix():
-		case strings.HasPrefix(u.begin, p.path):
+		if !p.isPrefix() {
+			continue
+		}
+		switch is(u, p) {
+		case surely:
 			if best == l || len(p.path) > len(best.path) {
 				best = p
 			}
-		case !u.whole && strings.HasPrefix(p.path, u.begin):
+		case maybe:
 			found = append(found, p)
 		}
 	}
@@ -156,19 +164,19 @@ func (l *location) prefixes(u uri) (found []*location) {
 }
 
 // regexes returns the regexes within l that may match, and otherwise if none has to.
-func (l *location) regexes(u uri, otherwise reached) (found []reached) {
+func (l *location) regexes(u uri, is matcher, otherwise reached) (found []reached) {
 	for _, r := range l.within {
 		if !r.isRegex() {
 			continue
 		}
-		is := u.matches(r.regex)
-		if is == never {
+		matches := is(u, r)
+		if matches == never {
 			continue
 		}
-		for _, below := range r.find(u) {
+		for _, below := range r.find(u, is) {
 			found = append(found, reached{below.location, true})
 		}
-		if is == surely {
+		if matches == surely {
 			return found
 		}
 	}
@@ -181,7 +189,7 @@ func (l *location) leadsTo(u uri) []*location {
 	if known {
 		return found
 	}
-	for _, r := range l.find(u) {
+	for _, r := range l.find(u, uri.isFor) {
 		if !slices.Contains(found, r.location) && l.isNear(u, r.location) {
 			found = append(found, r.location)
 		}
@@ -230,7 +238,7 @@ func (l *location) isWithin(other *location) bool {
 
 // takes returns the location that answers a path, if that is known.
 func (l *location) takes(path string) *location {
-	if found := l.find(uri{begin: path, whole: true}); len(found) == 1 {
+	if found := l.find(uri{begin: path, whole: true}, uri.isFor); len(found) == 1 {
 		return found[0].location
 	}
 	return nil

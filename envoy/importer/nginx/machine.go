@@ -69,6 +69,7 @@ type machine struct {
 	// stopped is what answered the request, or nil, and ended what did before an error_page.
 	stopped, ended *directive
 	failed         bool // an error_page was followed
+	readsMethod    bool // something depends on the method
 	// others are directives about Access-Control-Allow-Origin that hold for other statuses, or not for them.
 	others []*directive
 }
@@ -110,12 +111,18 @@ func (m *machine) variable(name string) value {
 	if v, ok := m.captures[name]; ok {
 		return v
 	}
+	return m.ofRequest(name)
+}
+
+// ofRequest is the value of a variable that nothing in the configuration sets.
+func (m *machine) ofRequest(name string) value {
 	switch name {
 	case varOrigin:
 		if m.origin != "" {
 			return literal(m.origin)
 		}
 	case varMethod:
+		m.readsMethod = true
 		return literal(m.method)
 	case varRequestedMethod, varRequestedHeaders:
 		if !m.preflight {

@@ -17,15 +17,13 @@ type scope struct {
 	isIf   bool
 }
 
-// nearest returns what the innermost scope has that has any of it: lists of directives
+// nearest returns the directives of these names in the innermost scope that has any of them: they
 // are inherited whole or not at all (ngx_conf_merge_ptr_value).
-func (s *scope) nearest(find func([]*directive) []*directive) []*directive {
-	for ; s != nil; s = s.parent {
-		if found := find(s.list); found != nil {
-			return found
-		}
+func (s *scope) nearest(names ...string) (found []*directive) {
+	for ; s != nil && found == nil; s = s.parent {
+		found = all(s.list, names...)
 	}
-	return nil
+	return found
 }
 
 // maxJumps is how often nginx lets a request go to another location (NGX_HTTP_MAX_URI_CHANGES).
@@ -85,7 +83,7 @@ func (m *machine) enter(l *location) {
 		clear(m.captures) // of which the regex may set any
 	}
 	m.scope, m.moved = l.scope, false
-	if except := l.except(m.method); except != nil {
+	if except := m.except(l); except != nil {
 		m.scope = except
 	} else {
 		m.exec(l.scope)
@@ -243,7 +241,7 @@ func (m *machine) errorPage() {
 }
 
 func (s *scope) errorPages() []*directive {
-	return s.nearest(func(list []*directive) []*directive { return all(list, "error_page") })
+	return s.nearest("error_page")
 }
 
 // isFor reports whether an error_page is about a status.

@@ -44,6 +44,19 @@ const (
 	surely
 )
 
+// isFor says whether the path matches that of a location.
+func (u uri) isFor(l *location) certainty {
+	switch {
+	case l.isRegex():
+		return u.matches(l.regex)
+	case l.isPrefix() && strings.HasPrefix(u.begin, l.path), l.isExact() && u.whole && l.path == u.begin:
+		return surely
+	case l.isPrefix() && !u.whole && strings.HasPrefix(l.path, u.begin), l.isExact() && u.mayBe(l.path):
+		return maybe
+	}
+	return never
+}
+
 // matches says whether a regex matches somewhere in the path.
 func (u uri) matches(r *pathRegex) certainty {
 	switch {

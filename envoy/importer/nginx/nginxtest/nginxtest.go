@@ -2,7 +2,6 @@
 package nginxtest
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"net/http"
@@ -40,9 +39,14 @@ func Missing(t testing.TB) {
 // files are in the folder that ROOT stands for.
 var files = []string{"index.html", "docs/index.html", "docs/in/index.html", "docs/a.json", "api/a.json"}
 
+// Authorization is what the user in ROOT/users sends.
+const Authorization = "Basic dTpw"
+
+const users = "u:{PLAIN}p\n"
+
 // Start starts an nginx whose http block is text, and ends it with the test. In the text,
 // LISTEN stands for where a server has to listen, UPSTREAM for an upstream that answers every
-// request with 200 and no CORS headers, and ROOT for a folder with the files.
+// request with 200 and no CORS headers, and ROOT for a folder with the files and users.
 func Start(t testing.TB, text string) importertest.Send {
 	t.Helper()
 	send, _ := StartBoth(t, text)
@@ -62,27 +66,16 @@ func StartBoth(t testing.TB, text string) (listen, other importertest.Send) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Total", "1") }))
 	t.Cleanup(upstream.Close)
 
-	var conf bytes.Buffer
-	conf.WriteString("load_module " + headersMore + ";\ndaemon off;\nmaster_process off;\npid " + folder + "/pid;\nerror_log stderr error;\nevents {}\nhttp {\naccess_log off;\n")
-	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		conf.WriteString(temp + "_temp_path " + folder + "/" + temp + ";\n")
-	}
 	root := filepath.Join(folder, "html")
-	for _, name := range files {
-		file := filepath.Join(root, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(name), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
 	replace := strings.NewReplacer("LISTEN", "unix:"+socket, "OTHER", "unix:"+socket+"2", "UPSTREAM", upstream.URL, "ROOT", root)
-	conf.WriteString(replace.Replace(text))
-	conf.WriteString("\n}\n")
-	file := filepath.Join(folder, "nginx.conf")
-	if err := os.WriteFile(file, conf.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
+	conf := filepath.Join(folder, "nginx.conf")
+	write(t, conf, configuration(folder, replace.Replace(text)))
+	for _, name := range files {
+		write(t, filepath.Join(root, name), name)
 	}
+	write(t, filepath.Join(root, "users"), users)
 
-	listen = importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", file), socket)
+	listen = importertest.Serve(t, exec.Command("nginx", "-p", folder, "-e", "stderr", "-c", conf), socket)
 	for strings.Contains(text, "OTHER") {
 		if c, err := net.Dial("unix", socket+"2"); err == nil {
 			c.Close()
@@ -91,4 +84,21 @@ func StartBoth(t testing.TB, text string) (listen, other importertest.Send) {
 		time.Sleep(time.Millisecond)
 	}
 	return listen, importertest.Dial(t, socket+"2")
+}
+
+// configuration is an nginx.conf around an http block, which writes below the folder only.
+func configuration(folder, text string) string {
+	var b strings.Builder
+	b.WriteString("load_module " + headersMore + ";\ndaemon off;\nmaster_process off;\npid " + folder + "/pid;\nerror_log stderr error;\nevents {}\nhttp {\naccess_log off;\n")
+	for _, temp := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		b.WriteString(temp + "_temp_path " + folder + "/" + temp + ";\n")
+	}
+	return b.String() + text + "\n}\n"
+}
+
+func write(t testing.TB, file, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 }
