@@ -491,6 +491,43 @@ func TestNothingIsUnusedIfEnvoysDoNotTell(t *testing.T) {
 	}
 }
 
+func TestPoliciesSayHowManyEntriesAreUnused(t *testing.T) {
+	l := newLab(t, append([]policy.Spec{off, manyOrigins(201)}, specs...)...)
+	l.decide(get("https://app.test", "api.test", "/v1"))
+	check := func(want map[string]int) {
+		t.Helper()
+		var f struct {
+			Policies []struct {
+				Name   string
+				Unused *int
+				Use    struct {
+					Since time.Time
+					Doubt string
+				}
+			}
+		}
+		l.json(t, "/console/policies", &f)
+		got := map[string]int{}
+		for _, p := range f.Policies {
+			if p.Unused != nil {
+				got[p.Name] = *p.Unused
+			}
+			if p.Use.Since.IsZero() || (p.Use.Doubt == "") != (p.Unused != nil || p.Name == "many" && want != nil) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	check(nil) // no Envoy tells
+	wants(t, l.page(t, "/console/policies"), "api.test /v1 4 not known", "many.test every 201 not known")
+	l.tell("https://other.test", "public.test")
+	check(map[string]int{"api": 3, "public": 0, "next": 1, "closed": 1})
+	text := l.page(t, "/console/policies")
+	wants(t, text, "api.test /v1 4 3 since 20", "in 100.0 % of the decisions that this instance knows", "201 not counted", "off.test , xn--bcher-kva.test every 1 not known")
+}
+
 func TestNothingIsUnusedOfAPolicyThatIsOff(t *testing.T) {
 	l := newLab(t, off)
 	l.decide(get("https://app.test", "off.test", "/"))

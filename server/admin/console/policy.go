@@ -87,6 +87,16 @@ func (d detail) First() int { return d.From + 1 }
 // Last is First's partner.
 func (d detail) Last() int { return d.From + len(d.Origins) }
 
+// unused counts the entries of this page that are called unused.
+func (d detail) unused() (n int) {
+	for _, o := range d.Origins {
+		if o.Unused {
+			n++
+		}
+	}
+	return n
+}
+
 func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
 	if set == nil {
