@@ -28,6 +28,7 @@ const (
 type Decisions struct {
 	left  atomic.Uint64 // how many were not kept
 	taken atomic.Int64  // how many of the share are; each tick gives some back
+	told  atomic.Bool   // whether an Envoy told a decision of its own
 
 	mu      sync.Mutex
 	kept    uint64          // guarded by mu; how many were ever kept
@@ -63,8 +64,15 @@ type Compiled struct{ *Decisions }
 
 // Observe implements server.Observer.
 func (ds Compiled) Observe(ctx context.Context, r *policy.Request, d *policy.Decision) {
+	if !ds.told.Load() { // a write each time would slow the others
+		ds.told.Store(true)
+	}
 	ds.observe(ctx, r, d, true)
 }
+
+// Told reports whether an Envoy ever told a decision that it took by itself, be it kept or
+// not.
+func (ds *Decisions) Told() bool { return ds.told.Load() }
 
 // observe keeps a decision if it is time to. Requests without an Origin do not count.
 func (ds *Decisions) observe(ctx context.Context, r *policy.Request, d *policy.Decision, compiled bool) {

@@ -38,10 +38,16 @@ func TestLinesAreThoseOfTheDecisionLog(t *testing.T) {
 	servertest.Prepare(t, ds, set)()
 	ds.decide(set, "api.test", "https://a\x00<b>.test")
 	ds.decide(set, "api.test", "") // no Origin: does not count
+	if ds.Told() {
+		t.Error("an Envoy asked, and told nothing")
+	}
 	r := policy.Request{Method: "GET", Authority: "api.test", Path: "/", Origin: "https://app.test"}
 	d := set.Decide(&r)
 	ds.Compiled().Observe(t.Context(), &r, &d)
 	tail := ds.From(0)
+	if !ds.Told() {
+		t.Error("no Envoy told of a decision")
+	}
 	if len(tail.Decisions) != 2 || tail.Next != 2 || tail.Lost != 0 {
 		t.Fatalf("%+v", tail)
 	}

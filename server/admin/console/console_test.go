@@ -110,6 +110,13 @@ func (l *lab) decide(r policy.Request) {
 	l.observers.Observe(context.Background(), &r, &d)
 }
 
+// tell has a request decided and observed as one of which an Envoy tells.
+func (l *lab) tell(origin, host string) {
+	r := get(origin, host, "/")
+	d := l.set.Decide(&r)
+	l.recent.Compiled().Observe(context.Background(), &r, &d)
+}
+
 // get is a simple request of an origin.
 func get(origin, host, path string) policy.Request {
 	return policy.Request{Method: "GET", Authority: host, Path: path, Origin: origin}
@@ -355,12 +362,15 @@ func TestASearchSaysWhatToWrite(t *testing.T) {
 
 func TestAPolicySaysWhichEntriesAreUsed(t *testing.T) {
 	l := newLab(t, specs...)
-	wants(t, l.page(t, "/console/policies/api"), "PUT", "Nothing is known about the use", "https://idle.test not known")
+	l.tell("https://app.test", "public.test")
+	servertest.Prepare(t, l.recent, policytest.Compile(t))()
+	servertest.Prepare(t, l.recent, l.set)() // since now
+	wants(t, l.page(t, "/console/policies/api"), "PUT", "It is not known which entries are unused: no decision was looked at since 20", "https://idle.test not known")
 	for _, origin := range []string{"https://app.test", "https://a.apps.test", "https://b.apps.test", "https://evil.test", "https://pr-7.test"} {
 		l.decide(get(origin, "api.test", "/v1"))
 	}
 	text := l.page(t, "/console/policies/api")
-	wants(t, text, "of 5 of 5 decisions (100.0 %)", "https://app.test 1", "https://*.apps.test 2", "https://idle.test unused since 20", "in 100.0 % of the decisions", "(regex) 1")
+	wants(t, text, "Of the decisions that this instance knows since 20", "5 of 5 were looked at (100.0 %)", "https://app.test 1", "https://*.apps.test 2", "https://idle.test unused since 20", "in 100.0 % of the decisions that this instance knows", "(regex) 1")
 	var d struct {
 		Policy  policy.Spec
 		Origins []struct {
@@ -446,10 +456,82 @@ func (o origin) agrees(t *testing.T, credentials bool, came []string) {
 	}
 }
 
+// TestNothingIsUnusedIfEnvoysDoNotTell has Envoys that decide by themselves, and ask about
+// one request.
+func TestNothingIsUnusedIfEnvoysDoNotTell(t *testing.T) {
+	l := newLab(t, specs...)
+	l.decide(get("https://app.test", "api.test", "/v1"))
+	type answer struct {
+		Origins []struct {
+			Entry  string
+			Used   uint64
+			Unused bool
+		}
+		Use struct{ Doubt string }
+	}
+	check := func(doubted bool) {
+		t.Helper()
+		var a answer
+		l.json(t, "/console/policies/api", &a)
+		if strings.Contains(a.Use.Doubt, "--feed") != doubted || a.Origins[0].Used != 1 || a.Origins[0].Unused {
+			t.Errorf("%+v", a)
+		}
+		for _, o := range a.Origins[1:] {
+			if o.Unused == doubted {
+				t.Errorf("%+v", o)
+			}
+		}
+	}
+	check(true)
+	wants(t, l.page(t, "/console/policies/api"), "It is not known which entries are unused: Envoys get compiled policies", "https://app.test 1", "https://idle.test not known")
+	l.tell("https://next.test", "public.test")
+	check(false)
+	if text := l.page(t, "/console/policies/api"); strings.Contains(text, "not known") {
+		t.Error(text)
+	}
+}
+
+func TestPoliciesSayHowManyEntriesAreUnused(t *testing.T) {
+	l := newLab(t, append([]policy.Spec{off, manyOrigins(201)}, specs...)...)
+	l.decide(get("https://app.test", "api.test", "/v1"))
+	check := func(want map[string]int) {
+		t.Helper()
+		var f struct {
+			Policies []struct {
+				Name   string
+				Unused *int
+				Use    struct {
+					Since time.Time
+					Doubt string
+				}
+			}
+		}
+		l.json(t, "/console/policies", &f)
+		got := map[string]int{}
+		for _, p := range f.Policies {
+			if p.Unused != nil {
+				got[p.Name] = *p.Unused
+			}
+			if p.Use.Since.IsZero() || (p.Use.Doubt == "") != (p.Unused != nil || p.Name == "many" && want != nil) {
+				t.Errorf("%+v", p)
+			}
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	check(nil) // no Envoy tells
+	wants(t, l.page(t, "/console/policies"), "api.test /v1 4 not known", "many.test every 201 not known")
+	l.tell("https://other.test", "public.test")
+	check(map[string]int{"api": 3, "public": 0, "next": 1, "closed": 1})
+	text := l.page(t, "/console/policies")
+	wants(t, text, "api.test /v1 4 3 since 20", "in 100.0 % of the decisions that this instance knows", "201 not counted", "off.test , xn--bcher-kva.test every 1 not known")
+}
+
 func TestNothingIsUnusedOfAPolicyThatIsOff(t *testing.T) {
 	l := newLab(t, off)
 	l.decide(get("https://app.test", "off.test", "/"))
-	wants(t, l.page(t, "/console/policies/off"), "Nothing is known about the use: the policy is off.", "https://app.test not known")
+	wants(t, l.page(t, "/console/policies/off"), "It is not known which entries are unused: the policy is off, and allows nothing.", "https://app.test not known")
 }
 
 func TestALongPolicyHasPages(t *testing.T) {

@@ -43,7 +43,10 @@ type draft struct {
 	// Added says that the text has only some policies, which are added to those that serve
 	// or replace those of the same name.
 	Added bool `json:"added"`
-	Form  form `json:"-"`
+	// Gone counts the policies that serve and are not in the text, unless it is Added to
+	// them: they would serve no longer.
+	Gone int  `json:"gone,omitempty"`
+	Form form `json:"-"`
 	// Error says why nothing was compared, apart from the Diagnostics; it is empty if
 	// nothing but those says so.
 	Error string `json:"error,omitempty"`
@@ -154,6 +157,7 @@ func (c *Console) compare(d *draft) {
 		return
 	}
 	now := policy.Compile(valid)
+	d.Gone = missing(serves, now)
 	if err := checkSize(serves, now); err != nil {
 		d.Error = err.Error()
 		return
@@ -191,8 +195,13 @@ func changed(old, now *policy.Set) (n int) {
 			n++
 		}
 	}
-	for _, name := range now.Names() {
-		if _, ok := old.Policy(name); !ok {
+	return n + missing(now, old)
+}
+
+// missing counts the policies of a set of whose names the other set has none.
+func missing(of, from *policy.Set) (n int) {
+	for _, name := range of.Names() {
+		if _, ok := from.Policy(name); !ok {
 			n++
 		}
 	}

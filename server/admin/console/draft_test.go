@@ -32,8 +32,18 @@ func TestADraftIsComparedWithWhatServes(t *testing.T) {
 	}
 	_, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "scope": "all"}, "", "")
 	wants(t, textOf(t, body), "loses read", "public, now none")
+	const gone = "3 policies that serve are not in the text, and would be gone. If the text is one file of several, choose below that it stands for some policies"
+	if before, _, _ := strings.Cut(textOf(t, body), "What would change"); !strings.Contains(before, gone) {
+		t.Errorf("%q is not before the changes:\n%s", gone, before)
+	}
+	if _, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore}, "", "", "Accept: application/json"); !strings.Contains(body, `"gone": 3`) {
+		t.Error(body)
+	}
 	_, body = l.post(t, "/console/draft", map[string]string{"scope": "added", "log": ""}, "text-file", strings.ReplaceAll(closedWithMore, `, "https://new.test"`, ""))
 	wants(t, textOf(t, body), "No decision changes.")
+	if strings.Contains(body, "would be gone") {
+		t.Error("a text that is added removes policies")
+	}
 }
 
 func TestADraftSaysWhatIsWrongAtItsPlace(t *testing.T) {

@@ -42,6 +42,9 @@ type found struct {
 	before int // how many come before this page
 }
 
+// PerPage is of how many entries at most the unused ones are counted.
+func (found) PerPage() int { return perPage }
+
 // Next is the address of the next page, as long as there is More.
 func (f found) Next() string {
 	return "/console/policies?" + url.Values{"url": {f.Search.URL}, "origin": {f.Search.Origin}, "from": {strconv.Itoa(f.From + len(f.Policies))}}.Encode()
@@ -54,6 +57,10 @@ type entry struct {
 	Hosts   []string `json:"hosts,omitempty"` // empty: every host
 	Paths   []string `json:"paths,omitempty"` // empty: every path
 	Origins int      `json:"origins"`
+	// Unused counts the entries that are called unused. It is nil if that is not known, as
+	// Use says, or if there are more than perPage entries.
+	Unused *int  `json:"unused,omitempty"`
+	Use    known `json:"use"`
 	// Credentials and Methods are what allowed origins may use besides GET, HEAD and POST.
 	Credentials bool     `json:"credentials"`
 	Methods     []string `json:"methods,omitempty"`
@@ -63,6 +70,8 @@ type entry struct {
 	Allowed bool   `json:"allowed,omitempty"`
 	// Left says that this is left to the upstream.
 	Left bool `json:"left,omitempty"`
+
+	spec *policy.Spec
 }
 
 func newEntry(s *policy.Spec) entry {
@@ -74,6 +83,7 @@ func newEntry(s *policy.Spec) entry {
 		Name: s.Name, Mode: string(mode), Hosts: s.Hosts, Paths: s.Paths,
 		Origins:     entriesOf(s),
 		Credentials: s.CORS.AllowCredentials, Methods: s.CORS.AllowMethods,
+		spec: s,
 	}
 }
 
@@ -93,7 +103,7 @@ func (c *Console) policies(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := found{Search: q, Policies: []entry{}, All: len(set.Specs()), From: placeOfPage(r)}
-	if c.work(w, r, func() { f.find(set, asks) }) {
+	if c.work(w, r, func() { f.find(set, asks); c.countUnused(f.Policies) }) {
 		c.show(w, r, http.StatusOK, "policies", "Policies", f)
 	}
 }
@@ -144,6 +154,19 @@ func (f *found) find(set *policy.Set, asks policy.Request) {
 			fits = false
 		}
 		f.add(e, fits)
+	}
+}
+
+// countUnused counts the unused entries of the policies that a page has. It leaves out
+// policies of many entries, which would take long.
+func (c *Console) countUnused(page []entry) {
+	for i := range page {
+		e := &page[i]
+		if e.Use, _ = c.use(e.spec); e.Use.Doubt == "" && e.Origins <= perPage {
+			d := c.detail(e.spec, 0)
+			n := d.unused()
+			e.Use, e.Unused = d.Use, &n
+		}
 	}
 }
 

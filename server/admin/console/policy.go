@@ -34,6 +34,26 @@ type known struct {
 	Kept  uint64    `json:"kept"`
 	// Others counts what came from origins that are not counted one by one.
 	Others uint64 `json:"others"`
+	// Doubt says why no entry is called unused; it is empty if one may be.
+	Doubt string `json:"doubt,omitempty"`
+}
+
+// use returns how much is known about the use of a policy's origins, and the use.
+func (c *Console) use(s *policy.Spec) (known, *recent.Use) {
+	u, _ := c.Recent.Use(s.Name)
+	k := known{Since: u.Since, Seen: u.Seen, Kept: u.Kept, Others: u.Others}
+	switch {
+	case s.Mode == policy.ModeOff:
+		k.Doubt = "the policy is off, and allows nothing"
+	case c.Envoys != nil && !c.Recent.Told():
+		k.Doubt = "Envoys get compiled policies and decide by themselves, and none has told this instance what it decided. " +
+			"Unless both have it, give --feed to 'corsgate serve' and to 'corsgate envoy-config'"
+	case k.Kept == 0:
+		k.Doubt = "no decision was looked at since " + shownTime(k.Since)
+	case k.Others > 0:
+		k.Doubt = fmt.Sprintf("of the decisions looked at, %d came from origins that are not counted one by one", k.Others)
+	}
+	return k, &u
 }
 
 // Percent is the part of the decisions that was looked at. It is never rounded up: a part is
@@ -56,7 +76,8 @@ type origin struct {
 	// Used counts the allowed requests and preflights, of those that were looked at, of
 	// origins that the entry allows. Another entry may allow them, too.
 	Used uint64 `json:"used"`
-	// Unused says that no origin of the entry came, as far as is known.
+	// Unused says that no origin of the entry came, as far as is known. If Used is 0, and
+	// Unused false, the use is not known.
 	Unused bool `json:"unused,omitempty"`
 }
 
@@ -66,11 +87,15 @@ func (d detail) First() int { return d.From + 1 }
 // Last is First's partner.
 func (d detail) Last() int { return d.From + len(d.Origins) }
 
-// Known reports whether anything is known about the use.
-func (d detail) Known() bool { return d.Use.Kept > 0 && !d.Off() }
-
-// Off reports whether the policy is off, so that it allows nothing whatever comes.
-func (d detail) Off() bool { return d.Policy.Mode == policy.ModeOff }
+// unused counts the entries of this page that are called unused.
+func (d detail) unused() (n int) {
+	for _, o := range d.Origins {
+		if o.Unused {
+			n++
+		}
+	}
+	return n
+}
 
 func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 	set := c.Set()
@@ -91,10 +116,10 @@ func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) detail(s *policy.Spec, from int) detail {
-	use, _ := c.Recent.Use(s.Name)
 	exact := len(s.CORS.AllowOrigins)
 	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes)}
-	d.Use = known{Since: use.Since, Seen: use.Seen, Kept: use.Kept, Others: use.Others}
+	k, use := c.use(s)
+	d.Use = k
 	d.From = min(from, d.All)
 	d.Policy.CORS.AllowOrigins, d.Policy.CORS.AllowOriginRegexes = nil, nil
 	end := min(d.From+perPage, d.All)
@@ -105,8 +130,8 @@ func (c *Console) detail(s *policy.Spec, from int) detail {
 		} else {
 			o.Entry = s.CORS.AllowOrigins[i]
 		}
-		o.count(&use, s.CORS.AllowCredentials)
-		o.Unused = d.Known() && o.Used == 0 && d.Use.Others == 0
+		o.count(use, s.CORS.AllowCredentials)
+		o.Unused = k.Doubt == "" && o.Used == 0
 		d.Origins = append(d.Origins, o)
 	}
 	if end < d.All {
