@@ -228,6 +228,27 @@ func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
 	wants(t, l.page(t, "/console/"), "What served before goes on to serve.")
 }
 
+func TestOverviewWarnsOfTheLastKnownGood(t *testing.T) {
+	l := newLab(t, specs...)
+	l.status.ServedFrom, l.status.StateAt = live.FromState, noon
+	warning := "What serves are the last known good policies, of 2026-03-01 12:00:00 UTC. They may be older than what policies/ has: "
+	for why, last := range map[string]*live.Failure{
+		"it was not read yet.":                          nil,
+		"it was not read, or is refused: etcd is away.": {At: noon, Message: "etcd is away"},
+	} {
+		l.status.LastError = last
+		text := l.page(t, "/console/")
+		wants(t, text, warning+why, "Found in the state, a copy of what served before the start")
+		if strings.Contains(text, "Accepted") {
+			t.Errorf("a load is said to be accepted\n%s", text)
+		}
+		var o struct{ Warning string }
+		if l.json(t, "/console/", &o); o.Warning != warning+why {
+			t.Errorf("the JSON warns %q", o.Warning)
+		}
+	}
+}
+
 func TestOverviewShowsTheFleet(t *testing.T) {
 	l := newLab(t, specs...)
 	l.fleet = console.Fleet{Revision: 7, At: noon, By: "ann <b>", Message: "new shop\x1b", Instances: []console.Instance{
