@@ -38,9 +38,10 @@ func overviewOf(t *testing.T, address, accept string) string {
 
 // fleetSeen is what the console says of a fleet.
 type fleetSeen struct {
-	Status  live.Status
-	Fleet   *console.Fleet
-	Unheard string
+	Status   live.Status
+	Instance string
+	Fleet    *console.Fleet
+	Unheard  string
 }
 
 func seenAt(t *testing.T, address string) (seen fleetSeen) {
@@ -94,6 +95,11 @@ func TestTheConsoleShowsAFleet(t *testing.T) {
 		}
 	}
 	show(1, "alice", "the <first> one")
+	for n, name := range []string{"gw-1", "gw-2"} {
+		if text := overviewOf(t, consoles[n], "text/html"); seenAt(t, consoles[n]).Instance != name || !strings.Contains(text, "<title>Overview – "+name+" –") {
+			t.Errorf("the console does not say that it is of %s\n%s", name, text)
+		}
+	}
 	if text := overviewOf(t, consoles[0], "text/html"); !strings.Contains(text, "pushed by <b>alice</b>: the &lt;first&gt; one") {
 		t.Errorf("the page does not say who pushed\n%s", text)
 	}

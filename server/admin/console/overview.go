@@ -27,6 +27,8 @@ type overview struct {
 	Age   string `json:"age,omitempty"`
 	// Warning says that what serves may be older than what the place has; empty if it is not.
 	Warning string `json:"warning,omitempty"`
+	// Instance is the name of this instance, as Fleet has it; empty without a store.
+	Instance string `json:"instance,omitempty"`
 	// Fleet is nil without a store, or if the store does not say; Unheard says why.
 	Fleet   *Fleet `json:"fleet,omitempty"`
 	Unheard string `json:"unheard,omitempty"`
@@ -75,7 +77,7 @@ func busier(a, b decided) int {
 }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	o := overview{Status: c.Status(), Policies: []decided{}, Place: c.Place}
+	o := overview{Status: c.Status(), Policies: []decided{}, Place: c.Place, Instance: c.Instance}
 	if o.Status.Ready {
 		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
 	}
