@@ -38,9 +38,10 @@ func overviewOf(t *testing.T, address, accept string) string {
 
 // fleetSeen is what the console says of a fleet.
 type fleetSeen struct {
-	Status  live.Status
-	Fleet   *console.Fleet
-	Unheard string
+	Status   live.Status
+	Instance string
+	Fleet    *console.Fleet
+	Unheard  string
 }
 
 func seenAt(t *testing.T, address string) (seen fleetSeen) {
@@ -94,13 +95,18 @@ func TestTheConsoleShowsAFleet(t *testing.T) {
 		}
 	}
 	show(1, "alice", "the <first> one")
+	for n, name := range []string{"gw-1", "gw-2"} {
+		if text := overviewOf(t, consoles[n], "text/html"); seenAt(t, consoles[n]).Instance != name || !strings.Contains(text, "<title>Overview – "+name+" –") {
+			t.Errorf("the console does not say that it is of %s\n%s", name, text)
+		}
+	}
 	if text := overviewOf(t, consoles[0], "text/html"); !strings.Contains(text, "pushed by <b>alice</b>: the &lt;first&gt; one") {
 		t.Errorf("the page does not say who pushed\n%s", text)
 	}
 
 	// Without the store the page says so, and what serves.
 	c.Members[0].Kill()
-	if seen := seenAt(t, consoles[0]); seen.Unheard == "" || seen.Fleet != nil || !seen.Status.Ready || seen.Status.Release.Revision != 1 {
+	if seen := seenAt(t, consoles[0]); !strings.Contains(seen.Unheard, "connection refused; check its address") || seen.Fleet != nil || !seen.Status.Ready || seen.Status.Release.Revision != 1 {
 		t.Errorf("without the store the console shows %+v", seen)
 	}
 	if text := overviewOf(t, consoles[1], "text/html"); !strings.Contains(text, "The store does not say how its instances stand") || !strings.Contains(text, "revision 1 of") {

@@ -74,6 +74,7 @@ func (s *wired) reportTo(b store.Backend, f *instanceFlags, config *service.Conf
 	refusals := &lastRefusal{}
 	config.Watchers, config.Codes = append(config.Watchers, refusals), store.Codes()
 	name := cmp.Or(f.name, nameOf(s.grpc.Listener.Addr()))
+	config.Instance = name
 	config.Fleet = func(ctx context.Context) (console.Fleet, error) { return fleetOf(ctx, b) }
 	s.reporter = &store.Reporter{
 		Backend: b,

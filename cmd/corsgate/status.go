@@ -301,13 +301,16 @@ func (i fleetInstance) standing() string {
 	return "not ready"
 }
 
+// toTheMinute is how a time is shown of which the seconds are not known (ISO 8601).
+const toTheMinute = "2006-01-02T15:04Z"
+
 // details says what else an instance reports.
 func (i fleetInstance) details() (texts []string) {
 	if i.Unreadable != "" {
 		texts = append(texts, printable.Text(i.Unreadable))
 	}
 	if (i.Silent || i.Outdated()) && !i.At.IsZero() {
-		texts = append(texts, "last report "+i.At.Format(time.RFC3339))
+		texts = append(texts, "last report "+i.At.UTC().Format(toTheMinute))
 	}
 	if i.LastKnownGood {
 		texts = append(texts, "last known good")

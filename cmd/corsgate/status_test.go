@@ -106,8 +106,8 @@ i-unreachable  2  refused: store_unreachable
 	}
 	heard := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for want, i := range map[string]store.Instance{
-		"gone  2  silent  last report 2026-03-01T12:00:00Z": {Name: "gone", Silent: true, Serves: at(2), Ready: true, At: heard},
-		"old  2  ready  last report 2026-03-01T12:00:00Z":   {Name: "old", Serves: at(2), Ready: true, At: heard},
+		"gone  2  silent  last report 2026-03-01T12:00Z": {Name: "gone", Silent: true, Serves: at(2), Ready: true, At: heard},
+		"old  2  ready  last report 2026-03-01T12:00Z":   {Name: "old", Serves: at(2), Ready: true, At: heard},
 		"new  2  ready":            {Name: "new", Serves: at(2), Ready: true, At: time.Now()},
 		"twin  2  shares its name": {Name: "twin", Serves: at(2), Ready: true, Shared: true},
 	} {

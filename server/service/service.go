@@ -78,10 +78,12 @@ type Config struct {
 	LogDropped func() uint64
 	// Version is the program's version.
 	Version string
-	// Place is where the policies come from, and Fleet returns how the instances stand that
-	// follow the same store; for the console. Both may be missing.
-	Place string
-	Fleet func(context.Context) (console.Fleet, error)
+	// Place is where the policies come from, Instance the name of this one in its fleet, and
+	// Fleet returns how the instances stand that follow the same store; for the console. All
+	// may be missing.
+	Place    string
+	Instance string
+	Fleet    func(context.Context) (console.Fleet, error)
 }
 
 // Service is a corsgate that New has wired. It is safe for concurrent use.
@@ -143,7 +145,7 @@ func New(c Config) *Service {
 // addConsole adds the console to the admin listener.
 func (s *Service) addConsole(config *Config, set func() *policy.Set) {
 	c := console.Config{
-		Place: config.Place, Fleet: config.Fleet,
+		Place: config.Place, Instance: config.Instance, Fleet: config.Fleet,
 		Status: s.Reloader.Status, Set: set, Counts: s.counts, Denied: s.denied.List, Recent: s.recent, Read: paste.Any, Work: s.admin.Work,
 	}
 	if s.admin.Envoys != nil {

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/corsgate/corsgate/server/live"
 	"github.com/corsgate/corsgate/server/store"
@@ -135,4 +138,27 @@ func TestFleetsSayHowInstancesStand(t *testing.T) {
 	away.Lost.Store(true)
 	_, err = store.ReadFleet(t.Context(), away)
 	expectCode(t, "of a store that is away", err, store.CodeUnreachable)
+}
+
+// slow is a backend that does not answer, and knows why.
+type slow struct{ store.Backend }
+
+func (slow) Get(ctx context.Context, _ ...string) ([]store.Object, error) {
+	<-ctx.Done()
+	return nil, fmt.Errorf("%w: connection refused", ctx.Err())
+}
+
+func TestADeadlineDoesNotHideWhyTheStoreIsAway(t *testing.T) {
+	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := store.ReadFleet(late, slow{})
+	expectCode(t, "ReadFleet with a deadline", err, store.CodeUnreachable)
+	if !strings.Contains(err.Error(), "connection refused; check its address") {
+		t.Errorf("it does not say why: %v", err)
+	}
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := store.ReadFleet(left, slow{}); err != context.Canceled { //nolint:errorlint // it is that alone
+		t.Errorf("ReadFleet of who has left: %v", err)
+	}
 }

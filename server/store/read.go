@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 )
@@ -17,9 +18,10 @@ type reader struct {
 
 func newReader(b Backend) *reader { return &reader{b, newCodec()} }
 
-// unreachable returns why a store has not done what it was asked for: the end of ctx itself, or a fault.
+// unreachable returns why a store has not done what it was asked for: that ctx was cancelled,
+// or a fault. A deadline of ctx is a fault, too: err says what kept the store until then.
 func unreachable(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil {
+	if err == nil || errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
 	return fault(CodeUnreachable, "the store cannot be used: %w; check its address, that it runs, and what its user may do", err)

@@ -25,11 +25,13 @@ import (
 //go:embed pages static
 var files embed.FS
 
-// Config is what the console shows. Place, Envoys and Fleet may be missing; all else is
-// required.
+// Config is what the console shows. Place, Instance, Envoys and Fleet may be missing; all else
+// is required.
 type Config struct {
 	// Place is where the policies come from, as the operator said it.
 	Place string
+	// Instance is the name of the instance in its fleet; empty without a store.
+	Instance string
 	// Status says which set serves.
 	Status func() live.Status
 	// Set returns the set that serves now, or nil before the first one.

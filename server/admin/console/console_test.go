@@ -43,6 +43,7 @@ type lab struct {
 	observers server.Observers
 	recent    *recent.Decisions
 	envoys    []ecds.Envoy
+	con       *console.Console
 	fleet     console.Fleet
 	unheard   error // of Fleet
 	busy      error // of Work
@@ -75,7 +76,7 @@ func newLab(t *testing.T, specs ...policy.Spec) *lab {
 			servertest.Prepare(t, s, l.set)()
 		}
 	}
-	con := console.New(console.Config{
+	l.con = console.New(console.Config{
 		Status: func() live.Status { return l.status }, Set: func() *policy.Set { return l.set },
 		Counts: func() iter.Seq[console.Count] {
 			return func(yield func(console.Count) bool) {
@@ -95,8 +96,8 @@ func newLab(t *testing.T, specs ...policy.Spec) *lab {
 			return l.busy
 		},
 	})
-	servertest.Run(t, con.Run)
-	l.Server = httptest.NewServer(con)
+	servertest.Run(t, l.con.Run)
+	l.Server = httptest.NewServer(l.con)
 	t.Cleanup(l.Close)
 	return l
 }
@@ -235,6 +236,27 @@ func TestOverviewShowsARefusedLoadWithItsMistakes(t *testing.T) {
 	wants(t, l.page(t, "/console/"), "What served before goes on to serve.")
 }
 
+func TestOverviewWarnsOfTheLastKnownGood(t *testing.T) {
+	l := newLab(t, specs...)
+	l.status.ServedFrom, l.status.StateAt = live.FromState, noon
+	warning := "What serves are the last known good policies, of 2026-03-01 12:00:00 UTC. They may be older than what policies/ has: "
+	for why, last := range map[string]*live.Failure{
+		"it was not read yet.":                          nil,
+		"it was not read, or is refused: etcd is away.": {At: noon, Message: "etcd is away"},
+	} {
+		l.status.LastError = last
+		text := l.page(t, "/console/")
+		wants(t, text, warning+why, "Found in the state, a copy of what served before the start")
+		if strings.Contains(text, "Accepted") {
+			t.Errorf("a load is said to be accepted\n%s", text)
+		}
+		var o struct{ Warning string }
+		if l.json(t, "/console/", &o); o.Warning != warning+why {
+			t.Errorf("the JSON warns %q", o.Warning)
+		}
+	}
+}
+
 func TestOverviewShowsTheFleet(t *testing.T) {
 	l := newLab(t, specs...)
 	l.fleet = console.Fleet{Revision: 7, At: noon, By: "ann <b>", Message: "new shop\x1b", Instances: []console.Instance{
@@ -252,6 +274,22 @@ func TestOverviewShowsTheFleet(t *testing.T) {
 	wants(t, l.page(t, "/console/"), "Nothing was pushed", "No instance reports itself.")
 	l.unheard = errors.New("etcd is away")
 	wants(t, l.page(t, "/console/"), "The store does not say how its instances stand: etcd is away.")
+}
+
+func TestPagesSayOfWhichInstanceTheyAre(t *testing.T) {
+	l := newLab(t, specs...)
+	if text := l.page(t, "/console/"); strings.Contains(text, "(this one)") || !strings.HasPrefix(text, "Overview – corsgate Skip") {
+		t.Errorf("an instance without a name has one\n%s", text)
+	}
+	l.con.Instance = "gw-2<b>"
+	l.fleet = console.Fleet{Instances: []console.Instance{{Name: "gw-1"}, {Name: "gw-2<b>"}}}
+	text := l.page(t, "/console/")
+	wants(t, text, "Overview – gw-2<b> – corsgate", "corsgate gw-2<b> Overview", "gw-2<b> (this one) none no", "gw-1 none no")
+	wants(t, l.page(t, "/console/denied"), "Denied – gw-2<b> – corsgate")
+	var o struct{ Instance string }
+	if l.json(t, "/console/", &o); o.Instance != "gw-2<b>" {
+		t.Errorf("the JSON is of %q", o.Instance)
+	}
 }
 
 func TestPoliciesAreFound(t *testing.T) {

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -24,6 +25,10 @@ type overview struct {
 	// Place is where the policies come from, and Age how long they serve.
 	Place string `json:"place,omitempty"`
 	Age   string `json:"age,omitempty"`
+	// Warning says that what serves may be older than what the place has; empty if it is not.
+	Warning string `json:"warning,omitempty"`
+	// Instance is the name of this instance, as Fleet has it; empty without a store.
+	Instance string `json:"instance,omitempty"`
 	// Fleet is nil without a store, or if the store does not say; Unheard says why.
 	Fleet   *Fleet `json:"fleet,omitempty"`
 	Unheard string `json:"unheard,omitempty"`
@@ -72,10 +77,11 @@ func busier(a, b decided) int {
 }
 
 func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
-	o := overview{Status: c.Status(), Policies: []decided{}, Place: c.Place}
+	o := overview{Status: c.Status(), Policies: []decided{}, Place: c.Place, Instance: c.Instance}
 	if o.Status.Ready {
 		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
 	}
+	o.Warning = o.warning()
 	var now totals
 	for n := range c.Counts() {
 		now.add(&n)
@@ -94,6 +100,19 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 		o.hear(r.Context(), c.Fleet)
 	}
 	c.show(w, r, http.StatusOK, "overview", "Overview", o)
+}
+
+// warning says of when the last known good policies are, if these serve, and why.
+func (o *overview) warning() string {
+	if o.Status.ServedFrom != live.FromState {
+		return ""
+	}
+	why := "it was not read yet"
+	if o.Status.LastError != nil {
+		why = "it was not read, or is refused: " + o.Status.LastError.Message
+	}
+	return fmt.Sprintf("What serves are the last known good policies, of %s. They may be older than what %s has: %s.",
+		shownTime(o.Status.StateAt), cmp.Or(o.Place, "the source"), why)
 }
 
 // hear asks the store how the fleet stands. The page does not wait long for that.

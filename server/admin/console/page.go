@@ -21,8 +21,10 @@ var errNoPolicies = errors.New("There are no policies yet: the overview says why
 type page struct {
 	View  string
 	Title string
-	Nav   []view
-	Data  any
+	// Instance is the name of the instance that the page is of, if it has one.
+	Instance string
+	Nav      []view
+	Data     any
 }
 
 // parse reads the template of a view, and the frame of all pages. Its own files are good, as
@@ -80,7 +82,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, code int, name, t
 		body.Write(append(printable.JSON(text), '\n'))
 		w.Header().Set("Content-Type", "application/json")
 	} else {
-		if err := c.pages[name]().Execute(&body, page{name, title, nav(), data}); err != nil {
+		if err := c.pages[name]().Execute(&body, page{name, title, c.Instance, nav(), data}); err != nil {
 			http.Error(w, "the page could not be made", http.StatusInternalServerError)
 			return
 		}
