@@ -46,6 +46,11 @@ type tried struct {
 	More int `json:"more,omitempty"`
 }
 
+// LacksAnswer reports whether an answer of the upstream decides that is not known.
+func (t tried) LacksAnswer() bool {
+	return slices.ContainsFunc(t.Reports, func(a answer) bool { return a.Undecided })
+}
+
 // form are the fields of the form, as they were filled in.
 type form struct {
 	Origin, URL, Method, Headers, Credentials, Policy string

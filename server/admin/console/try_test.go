@@ -46,6 +46,22 @@ func TestTryDrawsWhatIsSent(t *testing.T) {
 	wants(t, text, "Allowed : GET", "Envoy → to application GET", "application → to Envoy its answer", "Envoy → to page 200 OK", "Yes: Access-Control-Allow-Origin is *")
 }
 
+// TestTrySaysOnceHowToGiveTheAnswerThatDecides asks about a policy in shadow, whose upstream
+// decides in each browser.
+func TestTrySaysOnceHowToGiveTheAnswerThatDecides(t *testing.T) {
+	l := newLab(t, specs...)
+	const path, how = "/console/try?url=api.test&origin=https://app.test&policy=next", "If the upstream's answer decides, paste a HAR file below, which has the answer."
+	text := l.page(t, path)
+	wants(t, text, "Undecided : GET", how)
+	_, inJSON := l.ask(t, "GET", path, "", "Accept: application/json")
+	if strings.Count(text, "paste a HAR file") != 1 || strings.Contains(text+inJSON, "--upstream") {
+		t.Errorf("it is said more than once, or flags are named:\n%s\n%s", text, inJSON)
+	}
+	if text := l.page(t, "/console/try?url=closed.test&origin=https://app.test"); strings.Contains(text, how) {
+		t.Errorf("it is said of what is decided:\n%s", text)
+	}
+}
+
 func TestTryWarnsOfAStranger(t *testing.T) {
 	l := newLab(t, specs...)
 	const caution = "This origin is a stranger's"
