@@ -102,7 +102,7 @@ func newDenied(s *policy.Spec, o denied.Origin) deniedOrigin {
 func tryDenied(s *policy.Spec, o denied.Origin) string {
 	origin, err := strconv.Unquote(o.Origin)
 	asked, clipped := strconv.Unquote(cmp.Or(o.Asked, `""`))
-	if err != nil || clipped != nil || o.Reason == policy.ReasonPathAmbiguous.String() {
+	if err != nil || clipped != nil || !hasScheme(origin) || o.Reason == policy.ReasonPathAmbiguous.String() {
 		return ""
 	}
 	q := url.Values{"origin": {origin}, "policy": {s.Name}, "url": {placeOf(s)}}

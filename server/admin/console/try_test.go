@@ -144,11 +144,14 @@ func TestTryHasTheReportsAsJSON(t *testing.T) {
 func TestTrySaysWhatIsMissing(t *testing.T) {
 	l := newLab(t, specs...)
 	for query, want := range map[string]string{
-		"method=PUT":            "the origin is missing",
-		"origin=https://a.test": `the URL ""`,
-		"url=closed.test":       "the origin is missing",
+		"method=PUT":                      "the origin is missing",
+		"origin=https://a.test":           `the URL ""`,
+		"url=closed.test":                 "the origin is missing",
+		"origin=https://a.test&url=/n/1":  `the URL "/n/1": its host is missing, write it as in https://api.example.com/v1`,
+		"origin=app.test&url=closed.test": `the origin "app.test" has no scheme: write https://app.test`,
+		"origin=app test&url=closed.test": `the origin "app test" has no scheme: write it as in https://app.example.com`,
 	} {
-		resp, body := l.ask(t, "GET", "/console/try?"+query, "")
+		resp, body := l.ask(t, "GET", "/console/try?"+strings.ReplaceAll(query, " ", "%20"), "")
 		if resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, resp.StatusCode)
 		}
@@ -156,6 +159,8 @@ func TestTrySaysWhatIsMissing(t *testing.T) {
 	}
 	_, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "https://a.test"}, "", "")
 	wants(t, textOf(t, body), `the URL ""`)
+	_, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "app.test", "url": "closed.test"}, "", "")
+	wants(t, textOf(t, body), `the origin "app.test" has no scheme: write https://app.test`)
 	wants(t, body, "<details open>")
 }
 
