@@ -412,8 +412,8 @@ func TestQuestionsThatCannotBeRead(t *testing.T) {
 		want string
 	}{
 		{"no origin", explain.Question{URL: "https://a.test"}, "the origin is missing"},
-		{"no URL", explain.Question{Origin: app}, "with a host"},
-		{"no host", explain.Question{Origin: app, URL: "https:///x"}, "with a host"},
+		{"no URL", explain.Question{Origin: app}, "its host is missing, write it as in https"},
+		{"no host", explain.Question{Origin: app, URL: "https:///x"}, "its host is missing, write it as in https"},
 		{"another scheme", explain.Question{Origin: app, URL: "ftp://a.test"}, "http or https"},
 		{"no URL at all", explain.Question{Origin: app, URL: "https://a.test:b"}, "read the URL"},
 		{"a credentials mode", explain.Question{Origin: app, URL: "https://a.test", Credentials: "always"}, "write omit, same-origin or include"},

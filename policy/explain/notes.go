@@ -19,7 +19,7 @@ func notes(q Question, a asked, t trip) (list []string) {
 		list = append(list, redirectNotes(t)...)
 	}
 	if t.allowed && t.request.defers && !a.Upstream.known() && t.plan.Checks() {
-		list = append(list, "explain assumes that the upstream sends no Access-Control-Allow-Origin of its own, which would stay: if it does, give its answer with --upstream-header")
+		list = append(list, "this holds if the upstream sends no Access-Control-Allow-Origin of its own, which would stay: if it does, explain a HAR file, which has its answer")
 	}
 	if t.hidesCause() {
 		list = append(list, "no console names the cause: a 403 without CORS headers looks as if the origin were denied (with debug: true in the policy they could tell)")

@@ -236,6 +236,9 @@ func requestedNames(preflight browser.Headers) (names []string) {
 // "Origin"; Fetch, #origin-header).
 func originOf(u *url.URL) (string, error) {
 	scheme := strings.ToLower(u.Scheme)
+	if u.Host == "" && u.Opaque == "" {
+		return "", errors.New("its host is missing, write it as in https://api.example.com/v1")
+	}
 	if scheme != "http" && scheme != "https" || u.Hostname() == "" {
 		return "", errors.New("it is not an http or https URL with a host, write it as in https://api.example.com/v1")
 	}

@@ -163,7 +163,7 @@ func (ts trips) names(verdict int) string {
 	return strings.Join(names, " and ")
 }
 
-// dependence says which answer decides.
+// dependence says which answer decides. How to give it depends on who reads this.
 func (t *trip) dependence() string {
 	answer := "the upstream's answer"
 	if t.last() == t.preflight {
@@ -173,7 +173,7 @@ func (t *trip) dependence() string {
 	if t.last().Status != 0 {
 		missing = "whose headers are not known"
 	}
-	return fmt.Sprintf("it depends on %s, %s (%s): give its headers (--upstream-header) and status (--upstream-status)", answer, missing, t.last().Reason)
+	return fmt.Sprintf("it depends on %s, %s (%s)", answer, missing, t.last().Reason)
 }
 
 // failure says which answer fails, and at which check.

@@ -80,6 +80,9 @@ func TestTheUpstreamDecides(t *testing.T) {
 		if verdict != c.verdict || !strings.Contains(r.Because, c.because) || (consoles(r) > 0) != (verdict == "blocked") || (r.Cause == "") != r.Allowed {
 			t.Errorf("%s: %s: %s, %q, %+v", name, verdict, r.Because, r.Cause, r.Engines)
 		}
+		if strings.Contains(r.Because+r.Engines[0].Because, "--") {
+			t.Errorf("%s: it names a flag, which not every reader has: %+v", name, r)
+		}
 		if r.Undecided && (r.Request.Status != c.upstream.Status || r.Remedy == nil) {
 			t.Errorf("%s: %+v %+v %+v", name, r.Preflight, r.Request, r.Remedy)
 		}
@@ -95,7 +98,7 @@ func TestAnEngineThatDoesNotNeedTheUpstreamIsNamed(t *testing.T) {
 
 func TestWhatTheUpstreamIsTakenToSendIsSaid(t *testing.T) {
 	q := explain.Question{Origin: app, URL: "https://defer.example.com/"}
-	if r := ask(t, q); !r.Allowed || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the upstream sends no Access-Control-Allow-Origin") {
+	if r := ask(t, q); !r.Allowed || len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "the upstream sends no Access-Control-Allow-Origin") || strings.Contains(r.Notes[0], "--") {
 		t.Errorf("%+v", r)
 	}
 	q.Upstream = answered()

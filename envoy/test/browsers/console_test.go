@@ -416,11 +416,18 @@ func (c *consoleTab) decisionsCome(t *testing.T) {
 	c.await(t, "Connected.")
 	c.send(t, "GET", "api.example.com", "/v1/later-"+string(c.name), "Origin: https://app.example.com")
 	c.send(t, "GET", "api.example.com", "/v1/hidden", "Origin: https://other.example")
+	c.send(t, "OPTIONS", "api.example.com", "/v1/last-asked-"+string(c.name), "Origin: https://app.example.com", "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x-a,x-b")
 	c.send(t, "GET", "api.example.com", "/v1/last-"+string(c.name), "Origin: https://app.example.com")
 	c.await(t, "/v1/last-"+string(c.name))
 	text := c.ask(t, "document.getElementById('decisions').textContent")
 	if !strings.Contains(text, "/v1/later-"+string(c.name)) || strings.Contains(text, "/v1/hidden") {
 		t.Errorf("the page shows %s", text)
+	}
+	links := fmt.Sprintf(`[...document.querySelectorAll('#decisions tr')].filter(r => /(later|last|asked)-%s/.test(r.textContent)).flatMap(r => [...r.querySelectorAll('a')].map(a => a.pathname + a.search + ' ' + a.textContent))`, c.name)
+	came := c.ask(t, links)
+	c.show(t, "live?origin=app.example")
+	if page := c.ask(t, links); came != page || strings.Count(came, "Explain it for https://app.example.com") != 3 || !strings.Contains(came, "/console/policies/") {
+		t.Errorf("the links of what came are\n%s\nthose of the page are\n%s", came, page)
 	}
 }
 

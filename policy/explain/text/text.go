@@ -82,12 +82,20 @@ func (t *writer) report(r *explain.Report) {
 		t.row("note", "%s", printable.Text(n))
 	}
 	t.line("")
-	t.line("%s", printable.Text(r.Because))
+	t.line("%s", printable.Text(because(r)))
 	t.consoles(r.Engines)
 	if r.Cause != "" {
 		t.line("%s", printable.Text(r.Cause))
 	}
 	t.remedy(r)
+}
+
+// because says why, and with which flags to give an answer that decides.
+func because(r *explain.Report) string {
+	if r.Undecided {
+		return r.Because + ": give its headers (--upstream-header) and status (--upstream-status)"
+	}
+	return r.Because
 }
 
 // consoles writes what each browser's console says.

@@ -73,3 +73,14 @@ func TestExplainTextSaysWhoAnswers(t *testing.T) {
 		})
 	}
 }
+
+func TestExplainTextSaysWithWhichFlagsToGiveAnAnswer(t *testing.T) {
+	const flags = "it depends: give its headers (--upstream-header) and status (--upstream-status)\n"
+	for _, r := range []explain.Report{{Undecided: true, Because: "it depends"}, {Because: "it depends"}} {
+		text := writer{}
+		text.report(&r)
+		if strings.Contains(text.String(), flags) != r.Undecided {
+			t.Errorf("undecided %t: %s", r.Undecided, &text)
+		}
+	}
+}

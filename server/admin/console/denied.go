@@ -12,7 +12,8 @@ import (
 	"github.com/corsgate/corsgate/server/denied"
 )
 
-// deniedList is what was denied, the policies that deny most first.
+// deniedList is what was denied: the policies in force come before those in shadow, whose
+// denials change nothing, and of both the ones that deny most come first.
 type deniedList struct {
 	Policies []deniedPolicy `json:"policies"`
 	// Untracked counts the denials of policies that are not listed.
@@ -25,6 +26,16 @@ type deniedPolicy struct {
 	Shadow  bool           `json:"shadow,omitempty"`
 	Denied  uint64         `json:"denied"`
 	Origins []deniedOrigin `json:"origins"`
+}
+
+func (p deniedPolicy) compare(other deniedPolicy) int {
+	switch {
+	case p.Shadow == other.Shadow:
+		return cmp.Compare(other.Denied, p.Denied)
+	case p.Shadow:
+		return 1
+	}
+	return -1
 }
 
 // deniedOrigin is a denied origin.
@@ -59,7 +70,7 @@ func (c *Console) deniedList() deniedList {
 		}
 		list.Policies = append(list.Policies, with)
 	}
-	slices.SortStableFunc(list.Policies, func(a, b deniedPolicy) int { return cmp.Compare(b.Denied, a.Denied) })
+	slices.SortStableFunc(list.Policies, deniedPolicy.compare)
 	return list
 }
 
@@ -82,7 +93,7 @@ func newDenied(s *policy.Spec, o denied.Origin) deniedOrigin {
 	}
 	d.Try = tryDenied(s, o)
 	if o.Allow != "" {
-		d.Opens = opens(s, o)
+		d.Opens = onceEnforced(s, opens(s, o))
 	}
 	return d
 }
@@ -91,7 +102,7 @@ func newDenied(s *policy.Spec, o denied.Origin) deniedOrigin {
 func tryDenied(s *policy.Spec, o denied.Origin) string {
 	origin, err := strconv.Unquote(o.Origin)
 	asked, clipped := strconv.Unquote(cmp.Or(o.Asked, `""`))
-	if err != nil || clipped != nil || o.Reason == policy.ReasonPathAmbiguous.String() {
+	if err != nil || clipped != nil || !hasScheme(origin) || o.Reason == policy.ReasonPathAmbiguous.String() {
 		return ""
 	}
 	q := url.Values{"origin": {origin}, "policy": {s.Name}, "url": {placeOf(s)}}

@@ -57,3 +57,27 @@ func TestAnOriginThatIsAllowedByNowIsLeftOut(t *testing.T) {
 	l.set = newLab(t, s).set
 	wants(t, l.page(t, "/console/denied"), "All of it is allowed by now.")
 }
+
+func TestDeniedSaysThatAPolicyInShadowOpensNothingYet(t *testing.T) {
+	l := newLab(t, specs...)
+	for range 3 {
+		l.decide(get("https://next.test:8443", "api.test", "/"))
+	}
+	l.decide(get("https://app.test:8443", "closed.test", "/"))
+	const yet = "The policy is in shadow, so this changes nothing yet. Once it is enforced: every page of https://next.test:8443 could then read whatever api.test answers, but without the cookies of its visitors."
+	text := l.page(t, "/console/denied")
+	wants(t, text, yet)
+	if strings.Count(text, "in shadow, so") != 1 {
+		t.Errorf("it is said of a policy in force, too:\n%s", text)
+	}
+	var list struct {
+		Policies []struct {
+			Policy  string
+			Origins []struct{ Opens string }
+		}
+	}
+	l.json(t, "/console/denied", &list)
+	if len(list.Policies) != 2 || list.Policies[0].Policy != "closed" || list.Policies[1].Policy != "next" || list.Policies[1].Origins[0].Opens != yet {
+		t.Errorf("the policy in force is not the first: %+v", list)
+	}
+}

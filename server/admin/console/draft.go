@@ -305,7 +305,11 @@ func (d *draft) replayLog(c *policydiff.Comparison) {
 
 // ask asks the set about the question of the form.
 func (d *draft) ask(set *policy.Set) {
-	a, err := answerTo(set, d.Form.question())
+	q, err := d.Form.question()
+	var a answer
+	if err == nil {
+		a, err = answerTo(set, q)
+	}
 	if err != nil {
 		d.Error = err.Error()
 		return

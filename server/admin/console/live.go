@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,6 +68,24 @@ type logged struct {
 
 // MarshalJSON implements json.Marshaler: programs get the line itself, which has more.
 func (l logged) MarshalJSON() ([]byte, error) { return l.line, nil }
+
+// Try returns the address of the page that explains the request, as live.js does. It is empty
+// if the line does not have all that the page needs.
+func (l logged) Try() string {
+	values := []string{l.Origin, l.Method, l.Host, l.RequestMethod, l.RequestHeaders, l.NamedPolicy}
+	quoted := slices.ContainsFunc(values, func(v string) bool { return strings.HasPrefix(v, `"`) })
+	if quoted || l.Clipped || l.Upgrade != "" || l.Protocol != "" || !hasScheme(l.Origin) || !strings.HasPrefix(l.Path, "/") {
+		return ""
+	}
+	q := url.Values{"origin": {l.Origin}, "url": {"https://" + l.Host + l.Path}, "method": {cmp.Or(l.RequestMethod, l.Method)}}
+	if l.RequestHeaders != "" {
+		q.Set("headers", strings.ReplaceAll(l.RequestHeaders, ",", "\n"))
+	}
+	if l.NamedPolicy != "" { // the host and the path choose any other
+		q.Set("policy", l.NamedPolicy)
+	}
+	return "/console/try?" + q.Encode()
+}
 
 // Events returns the address of the decisions that come after these.
 func (d decisions) Events() string {

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"github.com/corsgate/corsgate/policy"
 	"github.com/corsgate/corsgate/server/admin/console"
 	"github.com/corsgate/corsgate/server/decisionlog"
@@ -44,6 +46,59 @@ func TestLiveShowsTheLastDecisions(t *testing.T) {
 		if got := strings.Join(paths, " "); got != want {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
+	}
+}
+
+// linksOf returns the addresses of a page's links that begin so.
+func linksOf(t *testing.T, body, beginning string) (links []string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range doc.Descendants() {
+		for _, a := range n.Attr {
+			if a.Key == "href" && strings.HasPrefix(a.Val, beginning) {
+				links = append(links, a.Val)
+			}
+		}
+	}
+	return links
+}
+
+func TestLiveLeadsToThePolicyAndToAnExplanation(t *testing.T) {
+	for name, c := range map[string]struct {
+		r    policy.Request
+		want string // of the explanation; empty if there is no link
+	}{
+		"a request":         {get("https://evil.test", "closed.test", "/b"), "Blocked : GET https://closed.test/b from https://evil.test"},
+		"one of nobody":     {get("null", "closed.test", "/b"), "Blocked : GET https://closed.test/b from null"},
+		"a preflight":       {policy.Request{Method: "OPTIONS", Authority: "api.test", Path: "/v1", Origin: "https://app.test", RequestMethod: "PUT", RequestHeaders: "x-a,x-b"}, `allowHeaders: [..., "x-a", "x-b"]`},
+		"a named policy":    {policy.Request{Policy: "closed", Method: "GET", Authority: "api.test", Path: "/v1", Origin: "https://evil.test"}, "Policy closed"},
+		"a clipped path":    {get("https://evil.test", "closed.test", "/"+strings.Repeat("a", 1000)), ""},
+		"a quoted origin":   {get("https://\xff", "closed.test", "/"), ""},
+		"a quoted path":     {get("https://evil.test", "closed.test", "/\xff"), ""},
+		"no path":           {policy.Request{Method: "OPTIONS", Authority: "closed.test", Path: "*", Origin: "https://evil.test"}, ""},
+		"an origin of none": {get("evil.test", "closed.test", "/"), ""},
+		"a WebSocket":       {policy.Request{Method: "GET", Authority: "closed.test", Path: "/", Origin: "https://evil.test", Upgrade: "websocket"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, specs...)
+			l.decide(c.r)
+			_, body := l.ask(t, "GET", "/console/live", "", "Accept: text/html")
+			if policies := linksOf(t, body, "/console/policies/"); len(policies) != 1 || len(l.page(t, policies[0])) == 0 {
+				t.Errorf("the policies are %q", policies)
+			}
+			links := linksOf(t, body, "/console/try?")
+			switch {
+			case len(links) != 0 && c.want == "":
+				t.Errorf("it can be tried: %q", links)
+			case c.want != "" && len(links) != 1:
+				t.Errorf("the explanations are %q", links)
+			case c.want != "":
+				wants(t, l.page(t, links[0]), c.want)
+			}
+		})
 	}
 }
 

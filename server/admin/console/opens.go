@@ -54,6 +54,14 @@ func opensChanges(s *policy.Spec, origin string, changes []explain.Change) strin
 	return ""
 }
 
+// onceEnforced says when a sentence about what a line opens becomes true.
+func onceEnforced(s *policy.Spec, opens string) string {
+	if s.Mode != policy.ModeShadow {
+		return opens
+	}
+	return "The policy is in shadow, so this changes nothing yet. Once it is enforced: " + strings.ToLower(opens[:1]) + opens[1:]
+}
+
 // opensOrigin says what the origin opens.
 func opensOrigin(s *policy.Spec, origin string, credentials bool) string {
 	what := "whatever " + listOr(s.Hosts, "every host") + " answers"

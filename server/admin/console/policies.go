@@ -192,9 +192,10 @@ func placeOfPage(r *http.Request) int {
 	return max(from, 0)
 }
 
-// withScheme returns a URL as people write it with its scheme.
+// withScheme returns a URL as people write it with its scheme. A path alone has no host, and
+// stays as it is.
 func withScheme(text string) string {
-	if text == "" || strings.Contains(text, "://") {
+	if text == "" || text[0] == '/' || strings.Contains(text, "://") {
 		return text
 	}
 	return "https://" + text

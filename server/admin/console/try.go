@@ -46,6 +46,11 @@ type tried struct {
 	More int `json:"more,omitempty"`
 }
 
+// LacksAnswer reports whether an answer of the upstream decides that is not known.
+func (t tried) LacksAnswer() bool {
+	return slices.ContainsFunc(t.Reports, func(a answer) bool { return a.Undecided })
+}
+
 // form are the fields of the form, as they were filled in.
 type form struct {
 	Origin, URL, Method, Headers, Credentials, Policy string
@@ -64,8 +69,11 @@ func newForm(r *http.Request) form {
 func (f form) isEmpty() bool { return f == form{} }
 
 // question returns what the form asks. A header is a line, as "name: value" or as the name
-// alone, which stands for a value that needs a preflight.
-func (f form) question() explain.Question {
+// alone, which stands for a value that needs a preflight. The error says what to write.
+func (f form) question() (explain.Question, error) {
+	if f.Origin != "" && !hasScheme(f.Origin) {
+		return explain.Question{}, errScheme(f.Origin)
+	}
 	q := explain.Question{
 		Origin: f.Origin, URL: withScheme(f.URL), Method: f.Method, Policy: f.Policy,
 		Credentials: browser.Credentials(f.Credentials), Upload: f.Upload,
@@ -81,7 +89,18 @@ func (f form) question() explain.Question {
 		}
 		q.Headers = append(q.Headers, h)
 	}
-	return q
+	return q, nil
+}
+
+// hasScheme reports whether the origin is one as browsers send it, as far as its scheme goes.
+func hasScheme(origin string) bool { return origin == "null" || strings.Contains(origin, "://") }
+
+func errScheme(origin string) error {
+	instead := "https://" + origin
+	if _, err := policy.ParseOrigin(instead); err != nil {
+		instead = "it as in https://app.example.com"
+	}
+	return fmt.Errorf("the origin %q has no scheme: write %s", printable.Clip(origin), instead)
 }
 
 // tryForm answers the question of the form if there is one.
@@ -91,7 +110,10 @@ func (c *Console) tryForm(w http.ResponseWriter, r *http.Request) {
 		c.show(w, r, http.StatusOK, "try", "Try a request", t)
 		return
 	}
-	c.answer(w, r, &t, func() ([]explain.Question, error) { return []explain.Question{t.Form.question()}, nil })
+	c.answer(w, r, &t, func() ([]explain.Question, error) {
+		q, err := t.Form.question()
+		return []explain.Question{q}, err
+	})
 }
 
 // tryPaste answers what was pasted: commands, or a recording.

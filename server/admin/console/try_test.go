@@ -46,6 +46,22 @@ func TestTryDrawsWhatIsSent(t *testing.T) {
 	wants(t, text, "Allowed : GET", "Envoy → to application GET", "application → to Envoy its answer", "Envoy → to page 200 OK", "Yes: Access-Control-Allow-Origin is *")
 }
 
+// TestTrySaysOnceHowToGiveTheAnswerThatDecides asks about a policy in shadow, whose upstream
+// decides in each browser.
+func TestTrySaysOnceHowToGiveTheAnswerThatDecides(t *testing.T) {
+	l := newLab(t, specs...)
+	const path, how = "/console/try?url=api.test&origin=https://app.test&policy=next", "If the upstream's answer decides, paste a HAR file below, which has the answer."
+	text := l.page(t, path)
+	wants(t, text, "Undecided : GET", how)
+	_, inJSON := l.ask(t, "GET", path, "", "Accept: application/json")
+	if strings.Count(text, "paste a HAR file") != 1 || strings.Contains(text+inJSON, "--upstream") {
+		t.Errorf("it is said more than once, or flags are named:\n%s\n%s", text, inJSON)
+	}
+	if text := l.page(t, "/console/try?url=closed.test&origin=https://app.test"); strings.Contains(text, how) {
+		t.Errorf("it is said of what is decided:\n%s", text)
+	}
+}
+
 func TestTryWarnsOfAStranger(t *testing.T) {
 	l := newLab(t, specs...)
 	const caution = "This origin is a stranger's"
@@ -128,11 +144,14 @@ func TestTryHasTheReportsAsJSON(t *testing.T) {
 func TestTrySaysWhatIsMissing(t *testing.T) {
 	l := newLab(t, specs...)
 	for query, want := range map[string]string{
-		"method=PUT":            "the origin is missing",
-		"origin=https://a.test": `the URL ""`,
-		"url=closed.test":       "the origin is missing",
+		"method=PUT":                      "the origin is missing",
+		"origin=https://a.test":           `the URL ""`,
+		"url=closed.test":                 "the origin is missing",
+		"origin=https://a.test&url=/n/1":  `the URL "/n/1": its host is missing, write it as in https://api.example.com/v1`,
+		"origin=app.test&url=closed.test": `the origin "app.test" has no scheme: write https://app.test`,
+		"origin=app test&url=closed.test": `the origin "app test" has no scheme: write it as in https://app.example.com`,
 	} {
-		resp, body := l.ask(t, "GET", "/console/try?"+query, "")
+		resp, body := l.ask(t, "GET", "/console/try?"+strings.ReplaceAll(query, " ", "%20"), "")
 		if resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d", query, resp.StatusCode)
 		}
@@ -140,6 +159,8 @@ func TestTrySaysWhatIsMissing(t *testing.T) {
 	}
 	_, body := l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "https://a.test"}, "", "")
 	wants(t, textOf(t, body), `the URL ""`)
+	_, body = l.post(t, "/console/draft", map[string]string{"text": closedWithMore, "origin": "app.test", "url": "closed.test"}, "", "")
+	wants(t, textOf(t, body), `the origin "app.test" has no scheme: write https://app.test`)
 	wants(t, body, "<details open>")
 }
 

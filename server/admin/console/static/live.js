@@ -16,12 +16,38 @@ function cell(row, kind, label, ...parts) {
   const td = row.insertCell();
   td.className = kind;
   if (label) td.dataset.label = label;
-  for (const [tag, text, inner] of parts) {
-    const part = document.createElement(tag);
-    const holder = inner ? part.appendChild(document.createElement(inner)) : part;
-    holder.textContent = text;
-    td.append(part);
-  }
+  for (const part of parts) td.append(part instanceof Node ? part : element(...part));
+}
+
+function element(tag, text, inner) {
+  const made = document.createElement(tag);
+  const holder = inner ? made.appendChild(document.createElement(inner)) : made;
+  holder.textContent = text;
+  return made;
+}
+
+function link(address, text) {
+  const a = element('a', text);
+  a.href = address;
+  return a;
+}
+
+// explanation returns a link to the page that explains the request, as Try of live.go does. It
+// is null if the line does not have all that the page needs.
+function explanation(d) {
+  const {origin = '', path = '', named_policy: named} = d;
+  const values = [origin, d.method, d.host, d.request_method, d.request_headers, named];
+  const hasScheme = origin === 'null' || origin.includes('://');
+  if (values.some((v) => v?.startsWith('"')) || d.clipped || d.upgrade || d.protocol || !hasScheme || !path.startsWith('/')) return null;
+  const asks = new URLSearchParams({origin, url: `https://${d.host ?? ''}${path}`, method: d.request_method ?? d.method});
+  if (d.request_headers) asks.set('headers', d.request_headers.replaceAll(',', '\n'));
+  if (named) asks.set('policy', named); // the host and the path choose any other
+  asks.sort();
+  const a = link(`/console/try?${asks}`, 'Explain it');
+  const whose = element('span', ` for ${origin}`);
+  whose.className = 'hidden';
+  a.append(whose);
+  return a;
 }
 
 function add(d) {
@@ -30,11 +56,13 @@ function add(d) {
   const reason = [['code', d.reason]];
   if (d.shadow_reason) reason.push(['br', ''], ['small', 'in shadow '], ['small', d.shadow_reason, 'code']);
   cell(row, 'word', '', ...reason);
-  cell(row, '', 'Policy', ['span', d.policy ?? '']);
+  cell(row, '', 'Policy', d.policy ? link(`/console/policies/${encodeURIComponent(d.policy)}`, d.policy) : ['span', '']);
   cell(row, 'wide', 'Origin', ['code', d.origin ?? '']);
   const request = [['code', `${d.method ?? ''} ${d.host ?? ''}${d.path ?? ''}`]];
   if (d.request_method) request.push(['span', ' for '], ['code', d.request_method]);
   if (d.request_headers) request.push(['span', ' with '], ['code', d.request_headers]);
+  const explains = explanation(d);
+  if (explains) request.push(['br', ''], explains);
   cell(row, 'wide', '', ...request);
   while (rows.rows.length > most) rows.deleteRow(-1);
 }
