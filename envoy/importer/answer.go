@@ -17,10 +17,11 @@ type answer struct {
 // live reports whether the answer grants anything to anybody.
 func (a *answer) live() bool { return a.spec.Mode == "" || a.spec.Mode == policy.ModeEnforce }
 
-// same reports whether two lanes answer alike.
+// same reports whether two lanes answer alike. A policy that is off until somebody decides
+// about it is not like one that is off in the source.
 func same(a, b *lane) bool {
 	if !a.acts() || !b.acts() {
-		return a.acts() == b.acts()
+		return a.acts() == b.acts() && a.waits() == b.waits()
 	}
 	return reflect.DeepEqual(a.answer.spec, b.answer.spec)
 }

@@ -30,6 +30,11 @@ func (l *lane) grants() bool { return l != nil && l.route.CORS != nil && l.route
 // acts reports whether a policy grants something there.
 func (l *lane) acts() bool { return l != nil && l.answer != nil && l.answer.live() }
 
+// waits reports whether its policy is off, and has what was likely meant.
+func (l *lane) waits() bool {
+	return l != nil && l.answer != nil && !l.answer.live() && len(l.answer.spec.CORS.AllowOrigins) > 0
+}
+
 // isPiece reports whether a lane is of a piece of a configuration, which has neither hosts
 // nor a name, and nobody has told that.
 func (l *lane) isPiece() bool {
