@@ -563,7 +563,7 @@ func TestPoliciesSayHowManyEntriesAreUnused(t *testing.T) {
 	l.tell("https://other.test", "public.test")
 	check(map[string]int{"api": 3, "public": 0, "next": 1, "closed": 1})
 	text := l.page(t, "/console/policies")
-	wants(t, text, "api.test /v1 4 3 since 20", "in 100.0 % of the decisions that this instance knows", "201 not counted", "off.test , xn--bcher-kva.test every 1 not known")
+	wants(t, text, "api.test /v1 4 3 since 20", "in 100.0 % of the decisions", "those that this instance knows", "201 not counted", "off.test , xn--bcher-kva.test every 1 not known")
 }
 
 func TestNothingIsUnusedOfAPolicyThatIsOff(t *testing.T) {
