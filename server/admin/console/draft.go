@@ -58,7 +58,7 @@ type draft struct {
 	Diff *policydiff.Report `json:"diff,omitempty"`
 	// Replayed counts the recorded decisions that were compared, and Clipped those that
 	// could not be, since the log cuts long values. Unread counts the lines of the log that
-	// are no decisions.
+	// are not decisions.
 	Replayed int `json:"replayed"`
 	Clipped  int `json:"clipped"`
 	Unread   int `json:"unread,omitempty"`

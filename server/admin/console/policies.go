@@ -162,10 +162,10 @@ func (f *found) find(set *policy.Set, asks policy.Request) {
 func (c *Console) countUnused(page []entry) {
 	for i := range page {
 		e := &page[i]
-		if e.Use, _ = c.use(e.spec); e.Use.Doubt == "" && e.Origins <= perPage {
-			d := c.detail(e.spec, 0)
-			n := d.unused()
-			e.Use, e.Unused = d.Use, &n
+		k, use := c.use(e.spec)
+		if e.Use = k; k.Doubt == "" && e.Origins <= perPage {
+			n := newDetail(e.spec, 0, k, use).unused()
+			e.Unused = &n
 		}
 	}
 }

@@ -110,16 +110,20 @@ func (c *Console) policy(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var d detail
-	if c.work(w, r, func() { d = c.detail(&set.Specs()[i], placeOfPage(r)) }) {
+	answered := c.work(w, r, func() {
+		s := &set.Specs()[i]
+		k, use := c.use(s)
+		d = newDetail(s, placeOfPage(r), k, use)
+	})
+	if answered {
 		c.show(w, r, http.StatusOK, "policy", "Policy "+name, d)
 	}
 }
 
-func (c *Console) detail(s *policy.Spec, from int) detail {
+// newDetail returns a page of a policy, with the use of its origins.
+func newDetail(s *policy.Spec, from int, k known, use *recent.Use) detail {
 	exact := len(s.CORS.AllowOrigins)
-	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes)}
-	k, use := c.use(s)
-	d.Use = k
+	d := detail{Policy: *s, Origins: []origin{}, All: exact + len(s.CORS.AllowOriginRegexes), Use: k}
 	d.From = min(from, d.All)
 	d.Policy.CORS.AllowOrigins, d.Policy.CORS.AllowOriginRegexes = nil, nil
 	end := min(d.From+perPage, d.All)
