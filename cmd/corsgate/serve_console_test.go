@@ -5,14 +5,11 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/tlsfile/tlstest"
@@ -27,24 +24,10 @@ type remoteConsole struct {
 
 func serveRemoteConsole(t *testing.T) *remoteConsole {
 	t.Helper()
-	folder, authority := t.TempDir(), tlstest.New(t)
-	in := func(name string) string { return filepath.Join(folder, name) }
-	authority.Write(t, in("tls.crt"), in("tls.key"), "127.0.0.1")
-	c := serveConfig{
-		policies: filepath.Join(root, "envoy", "policies"), grpcListen: "127.0.0.1:0", adminListen: "0.0.0.0:0",
-		poll: time.Hour, // the files do not change
-		transport: transport{adminTLS: tlsFlags{
-			cert: in("tls.crt"), key: in("tls.key"), clientCA: authority.WriteCA(t, in("ca.crt")), allowed: []string{"ops.example"},
-		}},
-	}
-	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := svc.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Run(t, svc.Run)
+	svc, authority := serveMutual(t, func(c *serveConfig, own tlsFlags) {
+		own.allowed = []string{"ops.example"}
+		c.adminListen, c.transport.adminTLS = "0.0.0.0:0", own
+	})
 	_, port, err := net.SplitHostPort(svc.admin.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

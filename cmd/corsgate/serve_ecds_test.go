@@ -26,15 +26,27 @@ import (
 // client of a name.
 func mutual(t *testing.T, set func(*serveConfig)) (svc *wired, as func(name string) credentials.TransportCredentials) {
 	t.Helper()
+	svc, authority := serveMutual(t, func(c *serveConfig, own tlsFlags) {
+		c.transport.grpcTLS = own
+		set(c)
+	})
+	return svc, func(name string) credentials.TransportCredentials {
+		return credentials.NewTLS(&tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{*authority.Client(t, name)}})
+	}
+}
+
+// serveMutual serves what the flags of set say, which may use those of mTLS with a
+// certificate of an authority's.
+func serveMutual(t *testing.T, set func(c *serveConfig, own tlsFlags)) (*wired, *tlstest.Authority) {
+	t.Helper()
 	folder, authority := t.TempDir(), tlstest.New(t)
 	in := func(name string) string { return filepath.Join(folder, name) }
 	authority.Write(t, in("tls.crt"), in("tls.key"), "localhost", "127.0.0.1")
 	c := serveConfig{
 		policies: filepath.Join(root, "envoy", "policies"), grpcListen: "127.0.0.1:0", adminListen: "127.0.0.1:0",
-		poll:      time.Hour, // the files do not change
-		transport: transport{grpcTLS: tlsFlags{cert: in("tls.crt"), key: in("tls.key"), clientCA: authority.WriteCA(t, in("ca.crt"))}},
+		poll: time.Hour, // the files do not change
 	}
-	set(&c)
+	set(&c, tlsFlags{cert: in("tls.crt"), key: in("tls.key"), clientCA: authority.WriteCA(t, in("ca.crt"))})
 	svc, err := c.build(slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -43,9 +55,7 @@ func mutual(t *testing.T, set func(*serveConfig)) (svc *wired, as func(name stri
 		t.Fatal(err)
 	}
 	servertest.Run(t, svc.Run)
-	return svc, func(name string) credentials.TransportCredentials {
-		return credentials.NewTLS(&tls.Config{RootCAs: authority.Pool(), Certificates: []tls.Certificate{*authority.Client(t, name)}})
-	}
+	return svc, authority
 }
 
 // TestECDSDeliversToAllowedClients has the compiled policies asked for over mTLS.
