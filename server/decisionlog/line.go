@@ -87,7 +87,7 @@ func appendField(b []byte, key, value string) []byte {
 		return b
 	}
 	b = append(append(append(b, `,"`...), key...), `":"`...)
-	if text := Text(value); isQuoted(text) {
+	if text := Text(value); IsQuoted(text) {
 		b = appendEscaped(b, text)
 	} else {
 		b = append(b, text...)
@@ -106,8 +106,8 @@ func Text(value string) string {
 	return strconv.QuoteToASCII(clipped)
 }
 
-// isQuoted reports whether a text of a line stands in quotes of its own.
-func isQuoted(text string) bool { return strings.HasPrefix(text, `"`) }
+// IsQuoted reports whether a text of an [Entry] is quoted, as Text does it.
+func IsQuoted(text string) bool { return strings.HasPrefix(text, `"`) }
 
 // appendEscaped appends printable ASCII as the inside of a JSON string.
 func appendEscaped(b []byte, s string) []byte {

@@ -48,7 +48,7 @@ func (e *Entry) Request() policy.Request {
 
 // unquoted returns the bytes of a value that the log has quoted as Go does.
 func unquoted(s string) string {
-	if !isQuoted(s) {
+	if !IsQuoted(s) {
 		return s
 	}
 	if text, err := strconv.Unquote(s); err == nil {

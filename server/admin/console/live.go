@@ -73,7 +73,7 @@ func (l logged) MarshalJSON() ([]byte, error) { return l.line, nil }
 // if the line does not have all that the page needs.
 func (l logged) Try() string {
 	values := []string{l.Origin, l.Method, l.Host, l.RequestMethod, l.RequestHeaders, l.NamedPolicy}
-	quoted := slices.ContainsFunc(values, func(v string) bool { return strings.HasPrefix(v, `"`) })
+	quoted := slices.ContainsFunc(values, decisionlog.IsQuoted)
 	if quoted || l.Clipped || l.Upgrade != "" || l.Protocol != "" || !hasScheme(l.Origin) || !strings.HasPrefix(l.Path, "/") {
 		return ""
 	}
