@@ -55,6 +55,9 @@ const (
 	authTimeout = 5 * time.Second
 	// tryTimeout is how long one server may take to do what another one can do as well.
 	tryTimeout = 3 * time.Second
+	// retryPause is how long to wait before what has failed is tried again. An election
+	// takes about a second or two.
+	retryPause = 100 * time.Millisecond
 )
 
 // Open returns a backend; it does not wait for a server. The error says what is wrong
@@ -155,7 +158,7 @@ func (b *Backend) connect(ctx context.Context) (*clientv3.Client, error) {
 	}
 	client, err := clientv3.New(b.config)
 	if err != nil {
-		return nil, b.explain(err)
+		return nil, err
 	}
 	b.client = client
 	return client, nil
@@ -204,28 +207,69 @@ func (b *Backend) note(ctx context.Context, method string, req, reply any, conn 
 
 // explain is explain, and says why no server was reached in time.
 func (b *Backend) explain(err error) error {
-	late := errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded
-	if trouble := b.trouble.Load(); late && trouble != nil {
+	if trouble := b.trouble.Load(); trouble != nil && isLate(err) {
 		return fmt.Errorf("%w: %w", err, *trouble)
 	}
 	return explain(err)
 }
 
-// call makes a call, and makes it again if a server does not answer in time: then it goes
-// to another one. So it is for calls that may be made twice.
+// call makes a call, and makes it again as long as mayPass says that this may help. So it
+// is for calls that may be made twice. The error has what a server said last, if the time
+// is over.
 func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
+	var said error
+	for {
+		err := b.try(ctx, call)
+		if err == nil || !mayPass(err) {
+			return b.explain(err)
+		}
+		if !isLate(err) {
+			said = err
+		}
+		if !wait(ctx, retryPause) {
+			return b.explain(cmp.Or(said, err))
+		}
+	}
+}
+
+// try makes a call once. Its time being over is context.DeadlineExceeded, however the
+// server says so.
+func (b *Backend) try(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
 	client, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, tryTimeout)
-		err = call(try, client)
-		hung := try.Err() != nil
-		cancel()
-		if err == nil || !hung || ctx.Err() != nil {
-			return b.explain(err)
-		}
+	limited, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	if err := call(limited, client); err != nil {
+		return cmp.Or(limited.Err(), err)
+	}
+	return nil
+}
+
+// mayPass tells whether another server, or a later try, may do what has failed: a server
+// hangs or is gone, or says that it cannot for now, as while a leader is elected. etcd's
+// client makes again by itself what only reads, but no transaction.
+func mayPass(err error) bool {
+	code := status.Code(err)
+	if said, ok := errors.AsType[rpctypes.EtcdError](err); ok {
+		code = said.Code()
+	}
+	return code == codes.Unavailable || isLate(err)
+}
+
+// isLate tells whether something has not answered in time.
+func isLate(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded
+}
+
+// wait waits, and tells whether ctx goes on after that.
+func wait(ctx context.Context, pause time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(pause):
+		return true
 	}
 }
 
@@ -345,7 +389,7 @@ func (b *Backend) Put(ctx context.Context, objects []store.Object) error {
 func (b *Backend) Swap(ctx context.Context, objects []store.Object) (ok bool, err error) {
 	client, err := b.connect(ctx)
 	if err != nil {
-		return false, err
+		return false, b.explain(err)
 	}
 	first := objects[0]
 	res, err := client.Txn(ctx).

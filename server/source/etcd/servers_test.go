@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -113,6 +114,35 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	case <-time.After(servertest.Patience):
 		t.Error("Watch of a server alone goes on")
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // for more than one try
+	defer cancel()
+	if _, err := alone.Get(ctx, "w/target"); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+		t.Errorf("Get of a server alone: %v, want that it tries until the time is over", err)
+	}
+}
+
+// TestPushWhileALeaderIsElected kills the leader of three just before each push, of
+// which each begins with a connection of its own, as the command's do.
+func TestPushWhileALeaderIsElected(t *testing.T) {
+	for name, passwords := range map[string]bool{"without users": false, "with passwords": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := etcdtest.Start(t, 3)
+			config := etcd.Config{URL: newFleet(c)}
+			if passwords {
+				requirePasswords(t, c)
+				config.User, config.Password = "root", "secret"
+			}
+			push(t, openUntilEnd(t, config), 1)
+			for age := 2; age <= 5; age++ {
+				leader := c.Leader(servertest.Context(t))
+				leader.Kill()
+				push(t, openUntilEnd(t, config), age)
+				leader.Start()
+				c.Await()
+			}
+		})
+	}
 }
 
 // TestAServerThatIsAwayAtTheStart is also about a password, which is checked when it is
@@ -121,16 +151,15 @@ func TestAServerThatIsAwayAtTheStart(t *testing.T) {
 	c := etcdtest.Start(t, 1)
 	ctx, client := servertest.Context(t), c.Client()
 	for _, err := range []error{
-		errOf(client.RoleAdd(ctx, "root")), errOf(client.UserAdd(ctx, "root", "secret")), errOf(client.UserGrantRole(ctx, "root", "root")),
 		errOf(client.RoleAdd(ctx, "instance")), errOf(client.UserAdd(ctx, "gw", "word")), errOf(client.UserGrantRole(ctx, "gw", "instance")),
 		errOf(client.RoleGrantPermission(ctx, "instance", "/corsgate/v1/edge/", clientv3.GetPrefixRangeEnd("/corsgate/v1/edge/"), clientv3.PermissionType(clientv3.PermRead))),
 		errOf(client.RoleGrantPermission(ctx, "instance", "/corsgate/v1/edge/i/", clientv3.GetPrefixRangeEnd("/corsgate/v1/edge/i/"), clientv3.PermissionType(clientv3.PermReadWrite))),
-		errOf(client.AuthEnable(ctx)),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
+	requirePasswords(t, c)
 	file := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(file, []byte("word\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -163,6 +192,20 @@ func TestAServerThatIsAwayAtTheStart(t *testing.T) {
 	nobody := openUntilEnd(t, etcd.Config{URL: url})
 	if _, err := nobody.Get(ctx, "w/target"); err == nil || !strings.Contains(err.Error(), "give a user and a password") {
 		t.Errorf("Get without a user: %v", err)
+	}
+}
+
+// requirePasswords has an etcd know only those who give a password, such as root.
+func requirePasswords(t *testing.T, c *etcdtest.Cluster) {
+	t.Helper()
+	ctx, client := servertest.Context(t), c.Client()
+	for _, err := range []error{
+		errOf(client.RoleAdd(ctx, "root")), errOf(client.UserAdd(ctx, "root", "secret")), errOf(client.UserGrantRole(ctx, "root", "root")),
+		errOf(client.AuthEnable(ctx)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
