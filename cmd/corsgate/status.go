@@ -246,7 +246,7 @@ func (r *fleetReport) summary() string {
 	text := fmt.Sprintf("%d of %s serving revision %d", r.Serving, printable.Counted(len(r.Instances), "instance", "instances"), r.Wanted)
 	count := map[string]int{}
 	for _, i := range r.Instances {
-		if why := i.hindrance(); why != "" && !i.ServesWanted {
+		if why := i.hindrance(); why != "" {
 			count[why]++
 		}
 	}
@@ -256,9 +256,12 @@ func (r *fleetReport) summary() string {
 	return text
 }
 
-// hindrance says why an instance may not serve what is wanted; empty if it is about to.
+// hindrance says why an instance does not serve what is wanted; empty if it does, or is
+// about to.
 func (i fleetInstance) hindrance() string {
 	switch {
+	case i.ServesWanted: // a refusal is from before
+		return ""
 	case i.Silent:
 		return "silent"
 	case i.Unreadable != "":
@@ -311,6 +314,9 @@ func (i fleetInstance) details() (texts []string) {
 	}
 	if (i.Silent || i.Outdated()) && !i.At.IsZero() {
 		texts = append(texts, "last report "+i.At.UTC().Format(toTheMinute))
+	}
+	if i.Refused != "" && i.ServesWanted {
+		texts = append(texts, "last refused: "+printable.Text(i.Refused))
 	}
 	if i.LastKnownGood {
 		texts = append(texts, "last known good")

@@ -97,7 +97,7 @@ g-refused  2  with Envoys that refuse it  last known good  Envoys: 1 refused
 gw-1  2  ready
 h-good  2  ready  Envoys: 3 current  zone=e\x1bu
 h-idle  2  ready  Envoys: none
-i-unreachable  2  refused: store_unreachable
+i-unreachable  2  ready  last refused: store_unreachable
 `; out.String() != want {
 		t.Errorf("status prints\n%s\nwant\n%s", &out, want)
 	}

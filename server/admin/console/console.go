@@ -160,5 +160,5 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // watch decisions.
 func (c *Console) Run(ctx context.Context) error {
 	defer c.watched.end()
-	return c.rates.run(ctx, c.totals)
+	return c.rates.run(ctx, c.Counts)
 }

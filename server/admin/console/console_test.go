@@ -182,7 +182,7 @@ func TestOverview(t *testing.T) {
 	l.decide(get("https://evil.test", "api.test", "/v1"))
 	l.decide(get("https://evil.test", "closed.test", "/"))
 	wants(t, l.page(t, "/console/"), "Generation 3", l.set.Hash(), "2026-03-01 12:00:00 UTC", "the source", "Accepted.",
-		"What policies decided that are gone does not count", "request_allowed", "request_blocked", "api 1 1 0 0 0 0", "closed 0 0 1 0 0 0", "next 0 0 0 0 2 1", "edge-1 192.0.2.1:7 waiting")
+		"request_allowed", "request_blocked", "api 1 1 0 0 0 0", "closed 0 0 1 0 0 0", "next 0 0 0 0 2 1", "edge-1 192.0.2.1:7 waiting")
 	var o struct {
 		Status live.Status
 		Rates  []struct {

@@ -82,14 +82,12 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
 	}
 	o.Warning = o.warning()
-	var now totals
 	for n := range c.Counts() {
-		now.add(&n)
 		if d := countOf(&n); d.Policy != "" || d != (decided{}) {
 			o.Policies = append(o.Policies, d)
 		}
 	}
-	o.Rates = c.rates.list(now)
+	o.Rates = c.rates.list(c.Counts())
 	slices.SortFunc(o.Policies, busier)
 	o.More = max(len(o.Policies)-maxBusy, 0)
 	o.Policies = o.Policies[:len(o.Policies)-o.More]

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"iter"
 	"sync"
 	"time"
 
@@ -17,21 +18,30 @@ const (
 	idle = 100
 )
 
-// totals are the decisions of all policies by reason.
+// totals are decisions by reason.
 type totals [policy.NumReasons]uint64
 
-// totals adds up what all policies have decided.
-func (c *Console) totals() (sum totals) {
-	for n := range c.Counts() {
-		sum.add(&n)
-	}
-	return sum
+// tally adds up what policies decide, also those that are gone since. The zero tally has
+// counted nothing.
+type tally struct {
+	counted map[string]totals // :: name of a policy that serves
+	totals
 }
 
-func (t *totals) add(n *Count) {
-	for reason, k := range n.Decided {
-		t[reason] += k
+// take adds what was decided since the last time.
+func (t *tally) take(counts iter.Seq[Count]) {
+	counted := make(map[string]totals, len(t.counted))
+	for n := range counts {
+		before := t.counted[n.Policy]
+		for reason, k := range n.Decided {
+			if k < before[reason] {
+				before[reason] = 0 // it was gone meanwhile, and counts anew
+			}
+			t.totals[reason] += k - before[reason]
+		}
+		counted[n.Policy] = n.Decided
 	}
+	t.counted = counted
 }
 
 // sample is the totals at a time.
@@ -42,12 +52,13 @@ type sample struct {
 
 // rates are the samples of the last minutes. The zero rates are empty.
 type rates struct {
-	mu      sync.Mutex
-	samples []sample // guarded by mu; the oldest first
+	mu      sync.Mutex // guards what follows
+	tally   tally
+	samples []sample // the oldest first
 }
 
 // run takes samples until ctx ends.
-func (rs *rates) run(ctx context.Context, count func() totals) error {
+func (rs *rates) run(ctx context.Context, counts func() iter.Seq[Count]) error {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	for {
@@ -56,25 +67,27 @@ func (rs *rates) run(ctx context.Context, count func() totals) error {
 			return nil
 		case <-wait.C:
 			begin := time.Now()
-			rs.add(sample{begin, count()})
+			rs.sample(begin, counts())
 			wait.Reset(max(step, idle*time.Since(begin)))
 		}
 	}
 }
 
-func (rs *rates) add(s sample) {
+// sample takes one.
+func (rs *rates) sample(at time.Time, counts iter.Seq[Count]) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if len(rs.samples) > points {
 		rs.samples = append(rs.samples[:0], rs.samples[1:]...)
 	}
-	rs.samples = append(rs.samples, s)
+	rs.tally.take(counts)
+	rs.samples = append(rs.samples, sample{at, rs.tally.totals})
 }
 
 // rate is how often a reason came.
 type rate struct {
 	Reason string `json:"reason"`
-	// Total counts since the start; the decisions of policies that are gone do not count.
+	// Total counts since the start.
 	Total uint64 `json:"total"`
 	// PerSecond are the rates of the last minutes, the oldest first. Now is the last of them.
 	PerSecond []float64 `json:"perSecond"`
@@ -82,9 +95,11 @@ type rate struct {
 }
 
 // list returns the rates of the reasons that came.
-func (rs *rates) list(now totals) (list []rate) {
+func (rs *rates) list(counts iter.Seq[Count]) (list []rate) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	rs.tally.take(counts)
+	now := rs.tally.totals
 	list = []rate{}
 	for _, reason := range policy.Reasons() {
 		if now[reason] == 0 {
@@ -100,11 +115,7 @@ func (rs *rates) list(now totals) (list []rate) {
 	return list
 }
 
-// since returns how often a second a reason came between two samples. What policies counted
-// that are gone is missing in the later one.
+// since returns how often a second a reason came between two samples.
 func (s *sample) since(before *sample, r policy.Reason) float64 {
-	if s.totals[r] < before.totals[r] {
-		return 0
-	}
 	return float64(s.totals[r]-before.totals[r]) / s.at.Sub(before.at).Seconds()
 }
