@@ -31,7 +31,7 @@ func (f *facts) services() (list []asked) {
 			list = append(list, asked{name, by, seldom, f.clusters[name]})
 		}
 	}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.decides() {
 			for _, a := range fl.asks {
 				add(a.cluster(), a.place, a.inside)
@@ -40,7 +40,7 @@ func (f *facts) services() (list []asked) {
 				add(name, fl.place, true)
 			}
 		}
-	})
+	}
 	return list
 }
 

@@ -59,12 +59,12 @@ func filtersMissing(f *facts, report report) {
 func chainUnguarded(f *facts, report report) {
 	guarded := map[*listener.Listener]bool{}
 	reached := map[string]bool{}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		guarded[m.listener] = true
 		for _, name := range m.targets() {
 			reached[name] = true
 		}
-	})
+	}
 	if len(guarded) == 0 {
 		return // filters-missing says it
 	}
@@ -118,9 +118,9 @@ func (m *manager) targets() (list []string) {
 func (f *filter) waits() bool { return f.GetDisabled() }
 
 func neverEnabled(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		if !m.known {
-			return
+			continue
 		}
 		for _, fl := range m.with(roleCompiled, roleDecide, roleApply, roleStatic, roleDefault) {
 			if !fl.waits() || m.anywhere(fl) {
@@ -133,15 +133,15 @@ func neverEnabled(f *facts, report report) {
 			report(level, fl.place, "it is disabled, and no virtual host and no route enables it", seen,
 				"typed_per_filter_config: {"+fl.GetName()+": {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}} on each virtual host")
 		}
-	})
+	}
 }
 
 // switchedOff reports virtual hosts and routes on which no filter of corsgate's decides.
 func switchedOff(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		fl := m.decides()[0]
 		if fl.waits() && !m.anywhere(fl) {
-			return // never-enabled says it
+			continue // never-enabled says it
 		}
 		for _, s := range m.undecided(fl) {
 			what := fl.GetName() + " is switched off here"
@@ -152,7 +152,7 @@ func switchedOff(f *facts, report report) {
 				"preflights of these requests reach the upstream, and pages get its own CORS headers, or none",
 				"if that is not meant, take its typed_per_filter_config away, or enable it there: {\"@type\": type.googleapis.com/envoy.config.route.v3.FilterConfig, config: {}}")
 		}
-	})
+	}
 }
 
 // undecided returns the virtual hosts on none of whose routes a filter runs, and the other
@@ -213,17 +213,17 @@ func samePath(a, b *route.Route) bool {
 
 // halfSwitchedOff reports places where corsgate is asked, and its answer is not applied.
 func halfSwitchedOff(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		decides, partners := m.with(roleDecide), m.with(roleApply, roleDefault)
 		if len(decides) == 0 {
-			return
+			continue
 		}
 		for _, s := range m.spots {
 			for _, partner := range partners {
 				s.judgePair(decides[0], partner, report)
 			}
 		}
-	})
+	}
 }
 
 // judgePair reports a place where only one of two filters runs that belong together.
@@ -246,7 +246,7 @@ func (s spot) saysNothing(filters ...*filter) bool {
 // hostWithoutPart reports virtual hosts that lack what others have. Without the policies it
 // is not known whether a host has one, so it is a note, and none for every other host.
 func hostWithoutPart(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.with(roleStatic) {
 			m.hostsWithout(f, fl, report)
 		}
@@ -255,7 +255,7 @@ func hostWithoutPart(f *facts, report report) {
 				m.hostsWithoutContext(report)
 			}
 		}
-	})
+	}
 }
 
 func (m *manager) hostsWithout(f *facts, fl *filter, report report) {
@@ -404,7 +404,7 @@ func sometimes(p *core.RuntimeFractionalPercent) bool {
 
 // filterBefore reports what stands before corsgate's first filter.
 func filterBefore(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		first := m.filters[m.first()]
 		for _, fl := range m.filters[:m.first()] {
 			if fl.role != "" {
@@ -412,7 +412,7 @@ func filterBefore(f *facts, report report) {
 			}
 			m.judgeBefore(fl, first, report)
 		}
-	})
+	}
 }
 
 func (m *manager) judgeBefore(fl, first *filter, report report) {
@@ -436,11 +436,11 @@ func (m *manager) judgeBefore(fl, first *filter, report report) {
 // edits: Envoy runs responses backwards through the filters, so what it writes comes after
 // the edit.
 func filterBetween(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		decide := slices.IndexFunc(m.filters, func(fl *filter) bool { return fl.role == roleDecide })
 		apply := slices.IndexFunc(m.filters, func(fl *filter) bool { return fl.role == roleApply })
 		if decide < 0 || apply < decide {
-			return
+			continue
 		}
 		for _, fl := range m.filters[decide+1 : apply] {
 			if fl.role == "" {
@@ -449,13 +449,13 @@ func filterBetween(f *facts, report report) {
 					fmt.Sprintf("move it behind %s, which must stand directly after the filter that decides", m.filters[apply].GetName()))
 			}
 		}
-	})
+	}
 }
 
 // wrongOrder reports corsgate's own filters in another order than they are printed in.
 func wrongOrder(f *facts, report report) {
 	order := []role{roleDefault, roleDecide, roleApply} // corsgate.static may stand anywhere
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		var last *filter
 		for _, fl := range m.with(order...) {
 			if last != nil && slices.Index(order, fl.role) < slices.Index(order, last.role) {
@@ -465,16 +465,16 @@ func wrongOrder(f *facts, report report) {
 			}
 			last = fl
 		}
-	})
+	}
 }
 
 func askedTwice(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.decides()[1:] {
 			report(policy.Warning, fl.place, fmt.Sprintf("%s decides, and so does %s before it", fl.GetName(), m.decides()[0].GetName()),
 				"each request is decided twice, which takes longer, and the two may not agree", "remove one of them")
 		}
-	})
+	}
 }
 
 // routerMissing is for configuration that no Envoy has accepted yet.

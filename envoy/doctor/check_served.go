@@ -21,7 +21,7 @@ import (
 // was, or with nil.
 func (f *facts) eachDelivered(visit func(p Place, name string, source *core.ExtensionConfigSource, d *delivery)) {
 	seen := map[string]bool{}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.decides() {
 			for _, name := range names(fl.sources) {
 				if !seen[name] {
@@ -30,7 +30,7 @@ func (f *facts) eachDelivered(visit func(p Place, name string, source *core.Exte
 				seen[name] = true
 			}
 		}
-	})
+	}
 }
 
 // filterNotDelivered reports filters that Envoy has not got, so that it runs the default.
@@ -271,7 +271,7 @@ func (f *facts) counters() (rules []counterRule) {
 // corsgate. A filter without a stat_prefix shares its counters with others of its kind.
 func (f *facts) statPrefix(kind string) string {
 	patterns := []string{contract.Namespace + `\.`}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		shared := slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") })
 		for _, a := range m.asks() {
 			prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
@@ -283,7 +283,7 @@ func (f *facts) statPrefix(kind string) string {
 				patterns = append(patterns, "")
 			}
 		}
-	})
+	}
 	return "(?:" + strings.Join(patterns, "|") + ")"
 }
 

@@ -124,23 +124,24 @@ func (c check) run(f *facts) (list []Finding) {
 	return list
 }
 
-// eachManager calls visit for the connection managers that have corsgate's filters.
-func (f *facts) eachManager(visit func(*manager)) {
+// guarded returns the connection managers that have corsgate's filters.
+func (f *facts) guarded() (list []*manager) {
 	for _, m := range f.managers {
 		if len(m.decides()) > 0 {
-			visit(m)
+			list = append(list, m)
 		}
 	}
+	return list
 }
 
 // eachAsk calls visit for the filters that ask corsgate, but for those within a compiled
 // filter, which corsgate itself has written.
 func (f *facts) eachAsk(visit func(*manager, *ask)) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, a := range m.asks() {
 			if !a.inside {
 				visit(m, a)
 			}
 		}
-	})
+	}
 }
