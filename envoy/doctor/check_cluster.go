@@ -54,13 +54,9 @@ func (fl *filter) deliverers() (clusters []string) {
 	return clusters
 }
 
-// existing calls visit for the services that have a cluster.
-func (f *facts) existing(visit func(asked)) {
-	for _, a := range f.services() {
-		if a.Cluster != nil {
-			visit(a)
-		}
-	}
+// existing returns the services that have a cluster.
+func (f *facts) existing() []asked {
+	return slices.DeleteFunc(f.services(), func(a asked) bool { return a.Cluster == nil })
 }
 
 // byControlPlane reports whether a control plane has written the cluster: it gives it a
@@ -79,14 +75,14 @@ func clusterMissing(f *facts, report report) {
 			missing(a.by, a.name)
 		}
 	}
-	f.eachAsk(func(m *manager, a *ask) {
+	for m, a := range f.asks() {
 		for _, s := range m.spots {
 			name := overrides(s.says[0], a.place.Filter).GetGrpcService().GetEnvoyGrpc().GetClusterName()
 			if name != "" && f.clusters[name] == nil {
 				missing(s.place.filter(a.place.Filter), name)
 			}
 		}
-	})
+	}
 }
 
 // protocol returns what Envoy speaks to the cluster's hosts.
@@ -115,20 +111,20 @@ func http2(c *cluster.Cluster) (o *core.Http2ProtocolOptions, spoken bool) {
 }
 
 func clusterNotHTTP2(f *facts, report report) {
-	f.existing(func(a asked) {
+	for _, a := range f.existing() {
 		if _, spoken := http2(a.Cluster); !spoken {
 			report(policy.Error, at(a), "Envoy speaks HTTP/1 to it, and gRPC needs HTTP/2", "nothing is answered: each request with an Origin gets no grant, or an error if it fails closed",
 				`typed_extension_protocol_options: {envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {"@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions, explicit_http_config: {http2_protocol_options: {}}}}`)
 		}
-	})
+	}
 }
 
 // clusterUnhealthy reports hosts that are down, as /clusters tells.
 func clusterUnhealthy(f *facts, report report) {
-	f.existing(func(a asked) {
+	for _, a := range f.existing() {
 		hosts, known := f.hosts[a.name]
 		if !known {
-			return
+			continue
 		}
 		var down []string
 		for _, h := range hosts {
@@ -150,13 +146,13 @@ func clusterUnhealthy(f *facts, report report) {
 			report(policy.Warning, at(a), fmt.Sprintf("%d of %d hosts are not healthy: %s", len(down), len(hosts), strings.Join(down, ", ")),
 				"the others answer; if they go, too, nothing does", "start corsgate there, or take the addresses away")
 		}
-	})
+	}
 }
 
 // clusterHealthCheck judges how dead hosts are found. corsgate knows three names of
 // services, and Envoy drops a host at once that does not know the name.
 func clusterHealthCheck(f *facts, report report) {
-	f.existing(func(a asked) {
+	for _, a := range f.existing() {
 		checks := a.GetHealthChecks()
 		if len(checks) == 0 {
 			level := policy.Warning
@@ -176,7 +172,7 @@ func clusterHealthCheck(f *facts, report report) {
 				report(policy.Error, at(a), "it is checked by HTTP, and corsgate's port speaks gRPC", "Envoy takes every host of it for dead", "grpc_health_check: {} instead of http_health_check")
 			}
 		}
-	})
+	}
 }
 
 // defaultRequests is how many requests to a cluster may be open if nothing is said.
@@ -184,7 +180,7 @@ const defaultRequests = 1024
 
 // clusterLimits judges how many questions may be open, and wait, at once.
 func clusterLimits(f *facts, report report) {
-	f.existing(func(a asked) {
+	for _, a := range f.existing() {
 		most := uint32(defaultRequests)
 		for _, t := range a.GetCircuitBreakers().GetThresholds() {
 			if t.GetPriority() == core.RoutingPriority_DEFAULT {
@@ -192,7 +188,7 @@ func clusterLimits(f *facts, report report) {
 			}
 		}
 		if most > defaultRequests {
-			return
+			continue
 		}
 		level := policy.Warning
 		if a.byControlPlane() && most == defaultRequests {
@@ -200,7 +196,7 @@ func clusterLimits(f *facts, report report) {
 		}
 		report(level, at(a), fmt.Sprintf("at most %d questions may be open, or wait, at once", most), "under load Envoy does not ask, and such requests get no grant, or an error if it fails closed",
 			"circuit_breakers: {thresholds: [{max_pending_requests: 100000, max_requests: 100000, max_retries: 1000}]}")
-	})
+	}
 }
 
 // limit returns a limit, or Envoy's default.
@@ -215,11 +211,11 @@ func limit(v *wrapperspb.UInt32Value) uint32 {
 const shortestPing = 500 * time.Millisecond
 
 func clusterKeepalive(f *facts, report report) {
-	f.existing(func(a asked) {
+	for _, a := range f.existing() {
 		o, _ := http2(a.Cluster)
 		if every := o.GetConnectionKeepalive().GetInterval(); every != nil && every.AsDuration() < shortestPing {
 			report(policy.Warning, at(a), fmt.Sprintf("it is pinged every %v", every.AsDuration()), "corsgate ends connections that are pinged more often than twice a second, and with them the questions that are open",
 				"connection_keepalive: {interval: 5s, timeout: 2s}")
 		}
-	})
+	}
 }

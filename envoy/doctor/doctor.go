@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -134,13 +135,15 @@ func (f *facts) guarded() (list []*manager) {
 	return list
 }
 
-// eachAsk calls visit for the filters that ask corsgate, but for those within a compiled
-// filter, which corsgate itself has written.
-func (f *facts) eachAsk(visit func(*manager, *ask)) {
-	for _, m := range f.guarded() {
-		for _, a := range m.asks() {
-			if !a.inside {
-				visit(m, a)
+// asks ranges over the filters that ask corsgate, but for those within a compiled filter,
+// which corsgate itself has written.
+func (f *facts) asks() iter.Seq2[*manager, *ask] {
+	return func(yield func(*manager, *ask) bool) {
+		for _, m := range f.guarded() {
+			for _, a := range m.asks() {
+				if !a.inside && !yield(m, a) {
+					return
+				}
 			}
 		}
 	}
