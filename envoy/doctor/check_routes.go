@@ -38,7 +38,7 @@ func preflightsNotRouted(f *facts, report report) {
 func (f *facts) withoutRoute(fl *filter) (level policy.Level, seen string) {
 	const lost = "corsgate is not asked about preflights: they get 404, so browsers block the requests behind them"
 	switch {
-	case fl.waits():
+	case fl.GetDisabled():
 		return policy.Error, lost
 	case fl.role == roleCompiled && f.repliesByAuthz(fl):
 		return policy.Note, "preflights get 200 instead of 204, which browsers take, too"

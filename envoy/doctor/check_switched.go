@@ -13,16 +13,15 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// waits reports whether a filter is off until a virtual host or route enables it.
-func (f *filter) waits() bool { return f.GetDisabled() }
-
+// neverEnabled reports filters that wait for a virtual host or route to enable them, which
+// none does.
 func neverEnabled(f *facts, report report) {
 	for _, m := range f.guarded() {
 		if !m.known {
 			continue
 		}
 		for _, fl := range m.with(roleCompiled, roleDecide, roleApply, roleStatic, roleDefault) {
-			if !fl.waits() || m.anywhere(fl) {
+			if !fl.GetDisabled() || m.anywhere(fl) {
 				continue
 			}
 			level, seen := policy.Error, "no request is decided: preflights reach the upstream, and pages get its own CORS headers, or none"
@@ -39,12 +38,12 @@ func neverEnabled(f *facts, report report) {
 func switchedOff(f *facts, report report) {
 	for _, m := range f.guarded() {
 		fl := m.decides()[0]
-		if fl.waits() && !m.anywhere(fl) {
+		if fl.GetDisabled() && !m.anywhere(fl) {
 			continue // never-enabled says it
 		}
 		for _, s := range m.undecided(fl) {
 			what := fl.GetName() + " is switched off here"
-			if fl.waits() && s.config(fl.GetName()) == nil {
+			if fl.GetDisabled() && s.config(fl.GetName()) == nil {
 				what = fl.GetName() + " is disabled, and not enabled here, as it is elsewhere"
 			}
 			report(policy.Warning, s.place, what,
@@ -158,7 +157,7 @@ func hostWithoutPart(f *facts, report report) {
 }
 
 func (m *manager) hostsWithout(f *facts, fl *filter, report report) {
-	if !fl.waits() || !m.anywhere(fl) {
+	if !fl.GetDisabled() || !m.anywhere(fl) {
 		return
 	}
 	enabled := map[*route.VirtualHost]bool{}
