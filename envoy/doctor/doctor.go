@@ -103,7 +103,7 @@ func Examine(in Input) (Report, error) {
 		r.Envoy = f.version.String()
 	}
 	for _, c := range checks {
-		r.Add(c.run(f)...)
+		r.add(c.run(f)...)
 	}
 	return r, nil
 }

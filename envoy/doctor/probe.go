@@ -73,7 +73,7 @@ func (p Prober) Probe(ctx context.Context, r *Report) {
 	workers.Wait()
 	r.Probes += s.sent
 	found := append(s.unanswered(), onePort(slices.Concat(s.found...))...)
-	r.Add(found[:min(len(found), maxSame)]...)
+	r.add(found[:min(len(found), maxSame)]...)
 }
 
 // onePort returns findings with at most one about ports, and none if that is not because of
