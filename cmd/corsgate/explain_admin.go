@@ -26,11 +26,8 @@ func askAdmin(address string) (explainer, error) {
 		return nil, err
 	}
 	page := u.JoinPath("/explain")
-	// A client of its own: the default one would go through a proxy that the
-	// environment names.
-	client := &http.Client{Transport: &http.Transport{}, Timeout: adminTimeout}
 	return func(ctx context.Context, q explain.Question) (explain.Report, error) {
-		return postQuestion(ctx, client, page, q)
+		return postQuestion(ctx, page, q)
 	}, nil
 }
 
@@ -46,7 +43,9 @@ func adminURL(flag, address, example string) (*url.URL, error) {
 	return u, nil
 }
 
-func postQuestion(ctx context.Context, client *http.Client, page *url.URL, q explain.Question) (r explain.Report, err error) {
+func postQuestion(ctx context.Context, page *url.URL, q explain.Question) (r explain.Report, err error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return r, err
@@ -56,7 +55,7 @@ func postQuestion(ctx context.Context, client *http.Client, page *url.URL, q exp
 		return r, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return r, asFault(fmt.Errorf("cannot ask %s: %w", page.Redacted(), err), exitUsage, "is 'corsgate serve' running, and is --admin its --admin-listen?")
 	}
