@@ -54,12 +54,7 @@ Envoy must ask about a policy. The other flags describe the Envoy, as they do fo
 		Example: `  corsgate check policies/
   corsgate check --strict --format json cors.yaml
   corsgate check --profile no-trip --without-service policies/`,
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a policy file or folder: corsgate check PATH", "no PATH given")
-			}
-			return nil
-		},
+		Args: someArguments("name a policy file or folder: corsgate check PATH", "no PATH given"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := f.check(cmd); err != nil {
 				return err

@@ -36,21 +36,6 @@ func plainFlagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// noArguments refuses arguments. An argument may be meant as the value of a flag that needs
-// none, and that takes a value only after "=".
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := "see '" + cmd.CommandPath() + " --help'"
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.NoOptDefVal != "" && (f.Value.Type() != "bool" || f.Value.Set(args[0]) == nil) {
-			hint = fmt.Sprintf("if it is the value of --%s, write --%s=%s", f.Name, f.Name, args[0])
-		}
-	})
-	return misused(hint, "%q is an argument, and %s takes none", args[0], cmd.CommandPath())
-}
-
 // status is a flag that takes a status of HTTP; 0 means that it is not given.
 type status int
 

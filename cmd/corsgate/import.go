@@ -78,13 +78,8 @@ if the input cannot be read, or nothing in it is about CORS.`,
   corsgate import --from istio --format json virtualservice.yaml
   helm template my-chart | corsgate import -`,
 		Annotations: map[string]string{withoutVariables: "--upstream is about headers here, and an address elsewhere"},
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a file or folder, or - for standard input: corsgate import PATH", "nothing to import is named")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
+		Args:        someArguments("name a file or folder, or - for standard input: corsgate import PATH", "nothing to import is named"),
+		RunE:        func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
 	}
 	f.define(cmd)
 	return cmd
