@@ -48,13 +48,9 @@ func playDecide(ctx context.Context, j decideJob, in *bufio.Scanner, out io.Writ
 		n := calibrate(c.do, j.Slice)
 		cases = append(cases, sample.Case[float64]{Name: c.name, Run: func(context.Context) (float64, error) { return perCall(c.do, n) }})
 	}
-	got, err := sample.Interleave(ctx, j.Rounds, cases)
+	byName, err := measure(ctx, j.Rounds, cases)
 	if err != nil {
 		return err
-	}
-	byName := map[string][]float64{}
-	for i, c := range cases {
-		byName[c.Name] = got[i]
 	}
 	fmt.Fprintln(out, "ready")
 	if err := json.NewEncoder(out).Encode(byName); err != nil {
