@@ -80,13 +80,11 @@ func calibrate(do func(int), slice time.Duration) int {
 // perCall returns the CPU time of one of n calls in nanoseconds, including the garbage
 // collector's.
 func perCall(do func(int), n int) (float64, error) {
-	before, err := cpuTime(os.Getpid())
-	if err != nil {
-		return 0, err
-	}
-	do(n)
-	after, err := cpuTime(os.Getpid())
-	return float64(after-before) / float64(n), err
+	took, err := cpuWhile(os.Getpid(), func() error {
+		do(n)
+		return nil
+	})
+	return float64(took) / float64(n), err
 }
 
 // decideCalls returns all cases.
