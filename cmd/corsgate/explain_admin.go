@@ -8,15 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/printable"
 )
-
-// adminTimeout bounds one answer of a service; it may have a million origins.
-const adminTimeout = 30 * time.Second
 
 // askAdmin returns an explainer that asks the admin listener at address, a URL or
 // HOST:PORT.
@@ -29,18 +24,6 @@ func askAdmin(address string) (explainer, error) {
 	return func(ctx context.Context, q explain.Question) (explain.Report, error) {
 		return postQuestion(ctx, page, q)
 	}, nil
-}
-
-// adminURL reads the address of an admin listener that a flag has, a URL or HOST:PORT.
-func adminURL(flag, address, example string) (*url.URL, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, misused("write it as in "+flag+" "+example, "invalid %s %q", flag, address)
-	}
-	return u, nil
 }
 
 func postQuestion(ctx context.Context, page *url.URL, q explain.Question) (r explain.Report, err error) {
