@@ -25,7 +25,11 @@ func ReadFleet(ctx context.Context, b Backend) (Fleet, error) {
 		return Fleet{}, err
 	}
 	f := Fleet{Instances: instances}
-	rec, _, err := r.headRecord(ctx, nil)
+	var rec *record
+	err = again(func() (err error) {
+		rec, _, err = r.headRecord(ctx, nil)
+		return err
+	})
 	if damage, ok := errors.AsType[*live.Fault](err); ok && damage.Code != CodeUnreachable {
 		f.Damaged = damage
 		return f, nil

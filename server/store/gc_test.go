@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -200,6 +201,54 @@ func takesNothingOfAPush(t *testing.T, last string) {
 		}
 	}
 	t.Error("GC does not end")
+}
+
+// TestGCTakesNothingOfAReader has a collection come before each call of who reads what
+// stays, and who begins with what goes.
+func TestGCTakesNothingOfAReader(t *testing.T) {
+	whole, _ := long(t)
+	base, err := store.Current(t.Context(), whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]func(b store.Backend) error{
+		"Pull":    func(b store.Backend) error { _, err := store.Pull(t.Context(), b, base.Revision-1); return err },
+		"History": func(b store.Backend) error { _, err := store.History(t.Context(), b, 0); return err },
+		"ReadFleet": func(b store.Backend) error {
+			f, err := store.ReadFleet(t.Context(), b)
+			return cmp.Or(err, damageOf(f))
+		},
+		"Rollback": func(b store.Backend) error {
+			p, err := store.Rollback(t.Context(), b, base.Revision-1, store.Meta{})
+			return cmp.Or(err, p.Checkpoint)
+		},
+	} {
+		for stop := 1; ; stop++ {
+			m, calls := whole.Copy(), 0
+			b := &tampered{Backend: m, before: func(string) error {
+				if calls++; calls == stop {
+					for _, key := range keys(t, m, "p/") { // which it may have looked for before
+						remove(t, m, key)
+					}
+					collect(t, m, 2)
+				}
+				return nil
+			}}
+			if err := read(b); err != nil {
+				t.Errorf("%s with a collection before call %d: %v", name, stop, err)
+			}
+			if calls < stop {
+				break
+			}
+		}
+	}
+}
+
+func damageOf(f store.Fleet) error {
+	if f.Damaged == nil {
+		return nil
+	}
+	return f.Damaged
 }
 
 // TestGCBesidePushes has both go on at the same time.

@@ -28,8 +28,16 @@ func Current(ctx context.Context, b Backend) (Info, error) {
 // History returns the newest releases of the present epoch, the newest first: at most
 // that many, or all that are left if most is 0. The error is a *live.Fault with one of Codes:
 // CodeEmpty if nothing was pushed.
-func History(ctx context.Context, b Backend, most int) ([]Info, error) {
+func History(ctx context.Context, b Backend, most int) (infos []Info, err error) {
 	r := newReader(b)
+	err = again(func() (err error) {
+		infos, err = r.history(ctx, most)
+		return err
+	})
+	return infos, err
+}
+
+func (r *reader) history(ctx context.Context, most int) ([]Info, error) {
 	t, _, err := r.readHead(ctx)
 	switch {
 	case err != nil:
@@ -56,26 +64,35 @@ func History(ctx context.Context, b Backend, most int) ([]Info, error) {
 // error is a *live.Fault with one of Codes, or says that there is no such revision.
 func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 	r := newReader(b)
-	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)
-	switch {
-	case err != nil:
-		return nil, err
-	case l == nil:
-		return nil, empty()
-	}
-	if revision != 0 {
-		if l, err = r.find(ctx, l, revision); err == nil {
-			err = r.fill(ctx, l, nil)
-		}
-	}
+	var l *loaded
+	err := again(func() (err error) {
+		l, err = r.pull(ctx, revision)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Release{l.info(), l.files()}, nil
 }
 
+func (r *reader) pull(ctx context.Context, revision uint64) (*loaded, error) {
+	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)
+	switch {
+	case err != nil:
+		return nil, err
+	case l == nil:
+		return nil, empty()
+	case revision == 0:
+		return l, nil
+	}
+	if l, err = r.find(ctx, l, revision); err == nil {
+		err = r.fill(ctx, l, nil)
+	}
+	return l, err
+}
+
 // find returns the release of a revision before l; 0 is the one before.
-func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded, error) {
+func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (old *loaded, err error) {
 	switch {
 	case revision == l.Rev:
 		return l, nil
@@ -84,20 +101,28 @@ func (r *reader) find(ctx context.Context, l *loaded, revision uint64) (*loaded,
 	case l.Parent == Ref{}:
 		return nil, before(revision, l.record)
 	}
+	err = again(func() (err error) {
+		old, err = r.earlier(ctx, l, revision)
+		return err
+	})
+	return old, gone(cmp.Or(revision, l.Parent.Revision), err)
+}
+
+// earlier returns the release of a revision before l, which has a parent; 0 is that.
+func (r *reader) earlier(ctx context.Context, l *loaded, revision uint64) (*loaded, error) {
 	parent, err := r.record(ctx, l.Epoch, l.Parent)
 	if err != nil {
-		return nil, gone(l.Parent.Revision, err)
+		return nil, err
 	}
 	chain, err := r.chain(ctx, parent, func(rec *record) (bool, error) { return rec.Rev == cmp.Or(revision, rec.Rev), nil })
 	if err != nil {
-		return nil, gone(revision, err)
+		return nil, err
 	}
 	found := chain[len(chain)-1]
 	if revision != 0 && found.Rev != revision {
 		return nil, before(revision, found)
 	}
-	old, err := r.read(ctx, found, nil)
-	return old, gone(found.Rev, err)
+	return r.read(ctx, found, nil)
 }
 
 // before says that a history has no revision before its first one; 0 is any.

@@ -205,6 +205,8 @@ func (r *Reporter) Run(ctx context.Context) error {
 			err := r.announce(ctx, report)
 			if err == nil {
 				s.reported(time.Now(), report, r.jitter())
+			} else {
+				s.failed(time.Now())
 			}
 			if failing != (err != nil) && ctx.Err() == nil && r.Failed != nil {
 				r.Failed(err)
@@ -246,6 +248,11 @@ func (s *schedule) due(now time.Time, report Instance, jitter time.Duration) boo
 
 func (s *schedule) reported(now time.Time, report Instance, jitter time.Duration) {
 	s.last, s.other, s.pause = report, false, now.Add(jitter)
+}
+
+// failed has the report be tried again soon: somebody may wait for it.
+func (s *schedule) failed(now time.Time) {
+	s.next = now.Add(maxPause/2 + random(maxPause/2))
 }
 
 // random returns a part of d.

@@ -101,7 +101,7 @@ func TestAnInstanceThatDoesNotReportIsSilentForADay(t *testing.T) {
 			t.Error("nobody was told that reports fail")
 		}
 		lost.Store(false)
-		time.Sleep(time.Minute)
+		time.Sleep(5 * time.Second)
 		expectReported(t, "when it is back", m, "gw 2 true false false")
 		lost.Store(true)
 		r.stop()

@@ -22,20 +22,29 @@ type loaded struct {
 	base Ref
 }
 
-// maxReads is how often a release is read of which something is missing: a collection
-// may have deleted it since the target was read.
+// maxReads is how often something is read of which a part is missing.
 const maxReads = 3
+
+// again reads, and does so again if something is missing: a collection may have deleted it
+// since the read began.
+func again(read func() error) (err error) {
+	for range maxReads {
+		err = read()
+		if code := live.CodeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
+			break
+		}
+	}
+	return err
+}
 
 // latest returns the release that serves, nil if there is none, and the target's object.
 // known is as for read. accept may refuse the release by its record, which is nil if there
 // is none. Its texts are only read if that is asked for.
 func (r *reader) latest(ctx context.Context, known *loaded, accept func(*record) error, texts bool) (l *loaded, head Object, err error) {
-	for range maxReads {
+	err = again(func() (err error) {
 		l, head, err = r.latestOnce(ctx, known, accept, texts)
-		if code := live.CodeOf(err); code != CodeRecordMissing && code != CodeUnitMissing && code != CodeCheckpoint {
-			break
-		}
-	}
+		return err
+	})
 	return l, head, err
 }
 

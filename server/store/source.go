@@ -18,7 +18,7 @@ const (
 	// settle is how long changes of the target are gathered.
 	settle = 20 * time.Millisecond
 	// firstPause and maxPause are how long it takes at least and at most until a watch
-	// that has ended begins again.
+	// that has ended begins again. One that goes on for maxPause is steady.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 5 * time.Second
 )

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +30,40 @@ type follower struct {
 	notices chan struct{} // has a value if there is something to tell
 	broken  chan struct{} // has a value if an audit does not bear the watch out
 	// heard is the target that the watch has told; nil if it has told none yet.
-	heard atomic.Pointer[[]byte]
-	// away tells that the store cannot be watched, or does not answer an audit, and that
-	// this was logged.
-	away atomic.Bool
+	heard  atomic.Pointer[[]byte]
+	outage outage
+}
+
+// outage is that the store cannot be watched, or does not answer an audit. What passes
+// soon, such as the election of a leader, is not logged. It is safe for concurrent use.
+type outage struct {
+	mu     sync.Mutex
+	since  time.Time // zero while there is none
+	logged bool
+}
+
+// goesOn notes an outage that has begun at that time, unless an earlier one has not ended.
+// It reports whether it is to be logged.
+func (o *outage) goesOn(since time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() {
+		o.since = since
+	}
+	if o.logged || time.Since(o.since) < patience {
+		return false
+	}
+	o.logged = true
+	return true
+}
+
+// end ends it, and reports whether it was logged.
+func (o *outage) end() (logged bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	logged = o.logged
+	o.since, o.logged = time.Time{}, false
+	return logged
 }
 
 // see takes the target that the store has.
@@ -73,33 +104,37 @@ func (f *follower) tell(ctx context.Context, changed func()) {
 func (f *follower) watch(ctx context.Context) {
 	pause := firstPause
 	for ctx.Err() == nil {
-		err := f.watchOnce(ctx, func(target []byte) {
-			if f.away.Swap(false) {
-				f.log().Info("the store is watched again")
-			}
-			pause = firstPause
-			f.heard.Store(&target)
-			f.see(target)
-		})
+		begun := time.Now()
+		steady, err := f.watchOnce(ctx)
+		if steady {
+			pause, begun = firstPause, time.Now()
+		}
 		if err != nil {
-			f.lost(ctx, err)
+			f.lost(ctx, begun, err)
 		}
 		sleep(ctx, pause/2+random(pause/2))
 		pause = min(2*pause, maxPause)
 	}
 }
 
-// lost logs why the store cannot be watched, once until it is watched again.
-func (f *follower) lost(ctx context.Context, err error) {
-	if ctx.Err() == nil && !f.away.Swap(true) {
+// lost logs why the store cannot be watched since some time, once until it is watched again.
+func (f *follower) lost(ctx context.Context, since time.Time, err error) {
+	if ctx.Err() == nil && f.outage.goesOn(since) {
 		f.log().Warn("the store cannot be watched, the policies go on to serve and it is tried again", "error", err)
+	}
+}
+
+// found logs that the store is watched again, if it was logged that it is not.
+func (f *follower) found() {
+	if f.outage.end() {
+		f.log().Info("the store is watched again")
 	}
 }
 
 // watchOnce watches the target until that ends, or an audit does not bear it out: the
 // watch may be of a server that hangs, or wait for a revision that an etcd which was set
-// back will not have for long.
-func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
+// back will not have for long. steady tells that it went on for a while.
+func (f *follower) watchOnce(ctx context.Context) (steady bool, err error) {
 	select {
 	case <-f.broken: // it is about a watch before
 	default:
@@ -114,16 +149,25 @@ func (f *follower) watchOnce(ctx context.Context, tell func([]byte)) error {
 			cancel()
 		}
 	}()
-	return f.Backend.Watch(watching, targetKey, tell)
+	var told *time.Timer
+	err = f.Backend.Watch(watching, targetKey, func(target []byte) {
+		if told == nil {
+			told = time.AfterFunc(maxPause, f.found)
+		}
+		f.heard.Store(&target)
+		f.see(target)
+	})
+	return told != nil && !told.Stop(), err
 }
 
 // audit asks for the target at intervals.
 func (f *follower) audit(ctx context.Context) {
 	interval := cmp.Or(f.Audit, DefaultAudit)
 	for sleep(ctx, interval*3/4+random(interval/2)) {
+		begun := time.Now()
 		found, err := f.reader.get(ctx, targetKey)
 		if err != nil {
-			f.lost(ctx, err)
+			f.lost(ctx, begun, err)
 			signal(f.broken)
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/corsgate/corsgate/server/lines/linestest"
 	"github.com/corsgate/corsgate/server/servertest"
 	"github.com/corsgate/corsgate/server/store"
 	"github.com/corsgate/corsgate/server/store/storetest"
@@ -331,5 +332,47 @@ func TestAStoreThatHangsIsLoggedOnce(t *testing.T) {
 		if got, want := strings.Join(failed, ","), "store_unreachable,,store_unreachable,"; got != want {
 			t.Errorf("the reporter tells %q, want %q", got, want)
 		}
+	})
+}
+
+// TestWhatPassesIsNotLogged has watches end, and nothing but one that never lasts is worth a
+// line.
+func TestWhatPassesIsNotLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory(t, 1)
+		var lasts atomic.Int64
+		lasts.Store(int64(time.Minute))
+		b := &watched{tampered: &tampered{Backend: m}}
+		b.watch = func(ctx context.Context, key string, tell func([]byte)) error {
+			limited, cancel := context.WithTimeout(ctx, time.Duration(lasts.Load()))
+			defer cancel()
+			if err := m.Watch(limited, key, tell); err != nil || ctx.Err() != nil {
+				return err
+			}
+			return errors.New("no leader")
+		}
+		var text linestest.Buffer
+		s := &store.Source{Backend: b, Logger: slog.New(slog.NewTextHandler(&text, nil))}
+		read(t, s)
+		told, stop := follow(t, s)
+		defer stop()
+		expect := func(what string, lines int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := int64(strings.Count(text.String(), "\n")); got != lines {
+				t.Errorf("%s, the log says\n%s", what, &text)
+			}
+		}
+		time.Sleep(time.Hour)
+		expect("after watches of a minute", 0)
+		lasts.Store(int64(time.Millisecond))
+		time.Sleep(time.Hour)
+		expect("after watches that do not last", 1)
+		push(t, m, policies(t, 2), store.Meta{})
+		time.Sleep(10 * time.Second)
+		expectToldOf(t, "while no watch lasts", told)
+		lasts.Store(int64(time.Minute))
+		time.Sleep(time.Hour)
+		expect("after watches that last again", 2)
 	})
 }

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
@@ -18,8 +20,9 @@ import (
 )
 
 const (
-	// tryTimeout is how long one server may take to do what another one can do as well.
-	tryTimeout = 3 * time.Second
+	// tryTimeout is how long one server may take at first to do what another one can do as
+	// well. Each try may take twice as long as the one before, for what does take long.
+	tryTimeout = 2 * time.Second
 	// retryPause is how long to wait before what has failed is tried again. An election
 	// takes about a second or two.
 	retryPause = 100 * time.Millisecond
@@ -30,8 +33,8 @@ const (
 // is over.
 func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
 	var said error
-	for {
-		err := b.try(ctx, call)
+	for limit := tryTimeout; ; limit *= 2 {
+		err := b.try(ctx, limit, call)
 		if err == nil || !mayPass(err) {
 			return b.explain(err)
 		}
@@ -44,35 +47,58 @@ func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3
 	}
 }
 
-// try makes a call once. Its time being over is context.DeadlineExceeded, however the
-// server says so.
-func (b *Backend) try(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
-	client, err := b.connect(ctx)
-	if err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, tryTimeout)
+// try makes a call once, and the connection if there is none. Its time being over is
+// context.DeadlineExceeded, however the server says so.
+func (b *Backend) try(ctx context.Context, limit time.Duration, call func(context.Context, *clientv3.Client) error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err := call(limited, client); err != nil {
+	client, err := b.connect(limited)
+	if err != nil {
 		return cmp.Or(limited.Err(), err)
 	}
-	return nil
+	err = call(limited, client)
+	if errors.Is(err, errToken) {
+		b.leave(client)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case isLate(err):
+		return context.DeadlineExceeded
+	case b.client.Load() != client: // which somebody has left meanwhile
+		err = errToken
+	}
+	return cmp.Or(limited.Err(), err)
 }
+
+// errToken is for a client whose token no server knows any more, such as after a restart of
+// all of them. etcd's client sends it also where it asks for another one, and old servers
+// refuse that; so nothing but another client helps.
+var errToken = errors.New("the servers do not know the token any more that they have given")
 
 // mayPass tells whether another server, or a later try, may do what has failed: a server
 // hangs or is gone, or says that it cannot for now, as while a leader is elected. etcd's
 // client makes again by itself what only reads, but no transaction.
 func mayPass(err error) bool {
-	code := status.Code(err)
+	code, text := status.Code(err), status.Convert(err).Message()
 	if said, ok := errors.AsType[rpctypes.EtcdError](err); ok {
 		code = said.Code()
 	}
-	return code == codes.Unavailable || isLate(err)
+	return code == codes.Unavailable || isLate(err) || errors.Is(err, errToken) || slices.Contains(passing, text)
 }
 
-// isLate tells whether something has not answered in time.
+// passing are errors of etcd that pass although their codes do not say so.
+var passing = []string{
+	"raft proposal dropped", // while the leader hands its leadership over
+	rpctypes.ErrorDesc(rpctypes.ErrGRPCRequestTooManyRequests),
+	rpctypes.ErrorDesc(rpctypes.ErrGRPCNotCapable),             // a server that has just begun
+	rpctypes.ErrorDesc(rpctypes.ErrGRPCNotSupportedForLearner), // one that does not belong to the cluster yet
+}
+
+// isLate tells whether something has not answered in time. A server that says so itself
+// may do so without a code.
 func isLate(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded
+	return err != nil && (status.Code(err) == codes.DeadlineExceeded || strings.HasSuffix(err.Error(), context.DeadlineExceeded.Error()))
 }
 
 // wait waits, and tells whether ctx goes on after that.
@@ -85,12 +111,16 @@ func wait(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// explain is explain, and says why no server was reached in time.
+// explain is explain, and says why no server was reached, or has answered, in time.
 func (b *Backend) explain(err error) error {
-	if trouble := b.trouble.Load(); trouble != nil && isLate(err) {
-		return fmt.Errorf("%w: %w", err, *trouble)
+	trouble := b.trouble.Load()
+	switch {
+	case !isLate(err):
+		return explain(err)
+	case trouble == nil: // one is connected
+		return fmt.Errorf("%w; %s", err, noMajority)
 	}
-	return explain(err)
+	return fmt.Errorf("%w: %w", err, *trouble)
 }
 
 // explain adds what to do about an error of etcd, if that is known.
@@ -102,6 +132,12 @@ func explain(err error) error {
 		rpctypes.ErrUserEmpty:        "give a user and a password",
 		rpctypes.ErrRequestTooLarge:  "start it with --max-request-bytes 1572864 or more, which is its default",
 		rpctypes.ErrTooManyOps:       "start it with --max-txn-ops 128 or more, which is its default",
+
+		rpctypes.ErrNoLeader:                   noMajority,
+		rpctypes.ErrLeaderChanged:              noMajority,
+		rpctypes.ErrTimeout:                    noMajority,
+		rpctypes.ErrTimeoutDueToLeaderFail:     noMajority,
+		rpctypes.ErrTimeoutDueToConnectionLost: noMajority,
 	} {
 		if errors.Is(err, known) {
 			return fmt.Errorf("%w; %s", err, advice)
@@ -109,6 +145,8 @@ func explain(err error) error {
 	}
 	return err
 }
+
+const noMajority = "most of its servers have to run and to reach one another"
 
 // dial connects, and remembers why that failed: etcd's client tries again until the time
 // is over, and then says no more than that.
@@ -122,7 +160,9 @@ func (b *Backend) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, err
 }
 
-// note remembers why a call has no connection, such as an answer without TLS.
+// note remembers why a call has no connection, such as an answer without TLS. It names the
+// error of a token that is refused where another one is asked for: of that, etcd's client
+// would ask for one again and again.
 func (b *Backend) note(ctx context.Context, method string, req, reply any, conn *grpc.ClientConn, call grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	err := call(ctx, method, req, reply, conn, opts...)
 	if _, why, found := strings.Cut(status.Convert(err).Message(), "connection error: desc = "); found {
@@ -130,6 +170,9 @@ func (b *Backend) note(ctx context.Context, method string, req, reply any, conn 
 			trouble := errors.New(strings.TrimPrefix(why, "transport: "))
 			b.trouble.Store(&trouble)
 		}
+	}
+	if method == etcdserverpb.Auth_Authenticate_FullMethodName && errors.Is(rpctypes.Error(err), rpctypes.ErrInvalidAuthToken) {
+		return errToken
 	}
 	return err
 }

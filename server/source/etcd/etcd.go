@@ -6,6 +6,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,8 @@ const (
 	// keepaliveTimeout how long it may take to say so.
 	keepaliveTime    = 10 * time.Second // grpc-go asks no more often
 	keepaliveTimeout = 3 * time.Second
-	// authTimeout is how long a server may take to take a password.
-	authTimeout = 5 * time.Second
+	// connectTimeout is how long a server may take at least until it is connected.
+	connectTimeout = 3 * time.Second
 )
 
 // Open returns a backend; it does not wait for a server. The error says what is wrong
@@ -56,7 +57,7 @@ func Open(c Config) (*Backend, error) {
 	}
 	b := &Backend{prefix: keyPrefix + a.fleet + "/", turn: make(chan struct{}, 1), leases: map[string]lease{}}
 	config := clientv3.Config{
-		Endpoints: a.endpoints, DialTimeout: authTimeout,
+		Endpoints: a.endpoints,
 		// etcd ends a connection that is asked so while it has no stream.
 		DialKeepAliveTime: keepaliveTime, DialKeepAliveTimeout: keepaliveTimeout,
 		Logger:             zap.NewNop(), // each error comes back to the caller
@@ -64,7 +65,7 @@ func Open(c Config) (*Backend, error) {
 		// After an outage, nobody waits for minutes.
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 200 * time.Millisecond, Multiplier: 1.6, Jitter: 0.3, MaxDelay: 3 * time.Second},
-			MinConnectTimeout: tryTimeout,
+			MinConnectTimeout: connectTimeout,
 		}), grpc.WithContextDialer(b.dial), grpc.WithChainUnaryInterceptor(b.note)},
 	}
 	if a.tls {
@@ -110,7 +111,7 @@ type Backend struct {
 	config clientv3.Config
 
 	turn   chan struct{} // has a value while nobody connects
-	client *clientv3.Client
+	client atomic.Pointer[clientv3.Client]
 
 	// trouble is why the last connection was not made; nil if it was.
 	trouble atomic.Pointer[error]
@@ -125,14 +126,21 @@ var _ store.Backend = (*Backend)(nil)
 func (b *Backend) Close() error {
 	<-b.turn
 	defer func() { b.turn <- struct{}{} }()
-	if b.client == nil {
-		return nil
+	if client := b.client.Load(); client != nil {
+		return client.Close()
 	}
-	return b.client.Close()
+	return nil
+}
+
+// leave ends a client, and has the next call make another one.
+func (b *Backend) leave(client *clientv3.Client) {
+	if b.client.CompareAndSwap(client, nil) {
+		_ = client.Close() // nothing is lost with it
+	}
 }
 
 // connect returns the client. With a password the first connection has to stand before
-// there is one, so that this is tried until it does.
+// there is one, so that this is tried until it does, or ctx ends.
 func (b *Backend) connect(ctx context.Context) (*clientv3.Client, error) {
 	select {
 	case <-ctx.Done():
@@ -140,13 +148,22 @@ func (b *Backend) connect(ctx context.Context) (*clientv3.Client, error) {
 	case <-b.turn:
 	}
 	defer func() { b.turn <- struct{}{} }()
-	if b.client != nil || ctx.Err() != nil {
-		return b.client, ctx.Err()
+	if client := b.client.Load(); client != nil || ctx.Err() != nil {
+		return client, ctx.Err()
 	}
-	client, err := clientv3.New(b.config)
-	if err != nil {
-		return nil, err
+	// What the client is made with ends it, and ctx must not do so later.
+	life, end := context.WithCancel(context.Background())
+	goOn := context.AfterFunc(ctx, end)
+	config := b.config
+	config.Context = life
+	client, err := clientv3.New(config)
+	if goOn() && err == nil {
+		b.client.Store(client)
+		return client, nil
 	}
-	b.client = client
-	return client, nil
+	end()
+	if client != nil {
+		_ = client.Close() // which its end has done
+	}
+	return nil, cmp.Or(ctx.Err(), err)
 }

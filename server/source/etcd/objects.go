@@ -3,6 +3,7 @@ package etcd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,9 @@ func (b *Backend) Swap(ctx context.Context, objects []store.Object) (ok bool, er
 	res, err := client.Txn(ctx).
 		If(clientv3.Compare(clientv3.ModRevision(b.prefix+first.Key), "=", modified(first.Version))).
 		Then(b.puts(objects)...).Commit()
+	if errors.Is(err, errToken) {
+		b.leave(client)
+	}
 	return err == nil && res.Succeeded, b.explain(err)
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,27 +66,11 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	b := openUntilEnd(t, etcd.Config{URL: newFleet(c)})
 	push(t, b, 1)
 	s := &store.Source{Backend: b, Audit: time.Second}
-	told := make(chan struct{}, 1)
-	servertest.Run(t, func(ctx context.Context) error {
-		return s.Watch(ctx, func() {
-			select {
-			case told <- struct{}{}:
-			default:
-			}
-		})
-	})
-	// follow pushes, and waits until Watch has told of it.
+	await := followed(t, s)
 	follow := func(age int) {
 		t.Helper()
-		servertest.Await(t, "a push", func() bool {
-			_, err := store.Push(servertest.Context(t), b, units(age), store.Meta{})
-			return err == nil
-		})
-		servertest.Await(t, "a notice", func() bool {
-			<-told
-			r, err := s.Read(servertest.Context(t))
-			return err == nil && r.Release.Revision == uint64(age)
-		})
+		push(t, patient{b, t}, age)
+		await(uint64(age))
 	}
 	leader := c.Leader(servertest.Context(t))
 	leader.Stop()
@@ -137,12 +122,156 @@ func TestPushWhileALeaderIsElected(t *testing.T) {
 			for age := 2; age <= 5; age++ {
 				leader := c.Leader(servertest.Context(t))
 				leader.Kill()
-				push(t, openUntilEnd(t, config), age)
+				push(t, patient{openUntilEnd(t, config), t}, age)
 				leader.Start()
 				c.Await()
 			}
 		})
 	}
+}
+
+// patient gives each call all the time that it takes: an election may last on a machine that
+// has much else to do.
+type patient struct {
+	store.Backend
+	t *testing.T
+}
+
+func (p patient) Get(_ context.Context, keys ...string) ([]store.Object, error) {
+	return p.Backend.Get(servertest.Context(p.t), keys...)
+}
+
+func (p patient) List(_ context.Context, prefix string) ([]store.Object, error) {
+	return p.Backend.List(servertest.Context(p.t), prefix)
+}
+
+func (p patient) Put(_ context.Context, objects []store.Object) error {
+	return p.Backend.Put(servertest.Context(p.t), objects)
+}
+
+func (p patient) Swap(_ context.Context, objects []store.Object) (bool, error) {
+	return p.Backend.Swap(servertest.Context(p.t), objects)
+}
+
+func (p patient) Delete(_ context.Context, objects []store.Object) error {
+	return p.Backend.Delete(servertest.Context(p.t), objects)
+}
+
+func (p patient) Announce(_ context.Context, key string, value []byte, ttl time.Duration) error {
+	return p.Backend.Announce(servertest.Context(p.t), key, value, ttl)
+}
+
+// TestRollingRestart ends each of three members in turn, as an upgrade does, and starts it
+// again, and then kills all of them. Meanwhile one connection pushes, reads, collects and
+// reports without end, and another one follows.
+func TestRollingRestart(t *testing.T) {
+	for name, passwords := range map[string]bool{"without users": false, "with passwords": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := etcdtest.Start(t, 3)
+			config := etcd.Config{URL: newFleet(c)}
+			if passwords { // of which the tokens do not outlive a server
+				requirePasswords(t, c)
+				config.User, config.Password = "root", "secret"
+			}
+			b := patient{openUntilEnd(t, config), t}
+			push(t, b, 1)
+			s := &store.Source{Backend: patient{openUntilEnd(t, config), t}, Audit: time.Second}
+			await := followed(t, s)
+			stop := goOn(t, b)
+			for _, m := range c.Members {
+				m.Terminate()
+				m.Start()
+				c.Await()
+			}
+			for _, m := range c.Members {
+				m.Kill()
+			}
+			for _, m := range c.Members {
+				m.Start()
+			}
+			c.Await()
+			await(stop())
+		})
+	}
+}
+
+// followed has a source be followed. The function that it returns waits for a revision.
+func followed(t *testing.T, s *store.Source) (await func(revision uint64)) {
+	t.Helper()
+	told := make(chan struct{}, 1)
+	servertest.Run(t, func(ctx context.Context) error {
+		return s.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	})
+	return func(revision uint64) {
+		t.Helper()
+		servertest.Await(t, fmt.Sprint("revision ", revision), func() bool {
+			<-told
+			r, err := s.Read(servertest.Context(t))
+			return err == nil && r.Release.Revision == revision
+		})
+	}
+}
+
+// goOn uses a store that has one release, without end. Nothing may fail, and each push makes
+// one revision. stop ends it, and returns the last one.
+func goOn(t *testing.T, b store.Backend) (stop func() (last uint64)) {
+	done, users, last := make(chan struct{}), sync.WaitGroup{}, uint64(1)
+	for what, use := range map[string]func() error{
+		"Push": func() error {
+			p, err := store.Push(servertest.Context(t), b, units(int(last)+1), store.Meta{})
+			if last++; err == nil && (p.Revision != last || p.Unchanged) {
+				return fmt.Errorf("revision %d, want %d; unchanged: %t", p.Revision, last, p.Unchanged)
+			}
+			return err
+		},
+		"History": func() error { _, err := store.History(servertest.Context(t), b, 5); return err },
+		"Pull":    func() error { _, err := store.Pull(servertest.Context(t), b, 0); return err },
+		"Fleet":   func() error { _, err := store.ReadFleet(servertest.Context(t), b); return err },
+		"GC":      func() error { _, err := store.GC(servertest.Context(t), b, 10, false); return err },
+		"Announce": func() error {
+			return b.Announce(servertest.Context(t), "i/now/a", []byte(time.Now().String()), time.Minute)
+		},
+	} {
+		users.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				case <-time.After(10 * time.Millisecond):
+				}
+				if err := use(); err != nil {
+					t.Errorf("%s: %v", what, err)
+					return
+				}
+			}
+		})
+	}
+	stop = sync.OnceValue(func() uint64 {
+		close(done)
+		users.Wait()
+		return last
+	})
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// TestALeaderThatHandsOverTakesNothing has the leader hand over to a member that hangs: until
+// it gives that up, it drops each write.
+func TestALeaderThatHandsOverTakesNothing(t *testing.T) {
+	c := etcdtest.Start(t, 3)
+	leader := c.Leader(servertest.Context(t))
+	_, fleet, _ := strings.Cut(strings.TrimPrefix(newFleet(c), "etcd://"), "/")
+	b := openUntilEnd(t, etcd.Config{URL: "etcd://" + leader.Address + "/" + fleet})
+	push(t, b, 1)
+	stop := goOn(t, patient{b, t})
+	c.HandOverInVain()
+	stop()
 }
 
 // TestAServerThatIsAwayAtTheStart is also about a password, which is checked when it is

@@ -3,15 +3,23 @@ package etcd
 import (
 	"context"
 	"errors"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// firstTimeout is how long a watch tries to read the state.
+const firstTimeout = 10 * time.Second
+
 // Watch is store.Backend's. It reads the state first, and watches from there: what was
 // compacted is never asked for, unless it is compacted meanwhile.
 func (b *Backend) Watch(ctx context.Context, key string, tell func(value []byte)) error {
+	limited, cancel := context.WithTimeout(ctx, firstTimeout)
+	defer cancel()
 	var res *clientv3.GetResponse
-	err := b.call(ctx, func(ctx context.Context, c *clientv3.Client) (err error) {
+	var client *clientv3.Client
+	err := b.call(limited, func(ctx context.Context, c *clientv3.Client) (err error) {
+		client = c
 		res, err = c.Get(ctx, b.prefix+key)
 		return err
 	})
@@ -23,10 +31,13 @@ func (b *Backend) Watch(ctx context.Context, key string, tell func(value []byte)
 	}
 	tell(valueOf(res))
 	// A server that has lost the others would be silent for ever.
-	watching, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	defer cancel()
-	for res := range b.client.Watch(watching, b.prefix+key, clientv3.WithRev(res.Header.Revision+1)) {
+	watching, end := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer end()
+	for res := range client.Watch(watching, b.prefix+key, clientv3.WithRev(res.Header.Revision+1)) {
 		if err := res.Err(); err != nil {
+			if errors.Is(err, errToken) {
+				b.leave(client)
+			}
 			if ctx.Err() != nil {
 				return nil
 			}

@@ -188,6 +188,14 @@ func (m *Member) Kill() {
 	m.process = nil
 }
 
+// Terminate ends the member as an upgrade does, by SIGTERM: it hands its leadership over.
+func (m *Member) Terminate() {
+	m.t.Helper()
+	m.signal(syscall.SIGTERM)
+	<-m.ended
+	m.process = nil
+}
+
 // Stop has the member hang, as SIGSTOP does.
 func (m *Member) Stop() { m.signal(syscall.SIGSTOP) }
 
@@ -209,6 +217,11 @@ func (c *Cluster) Client() *clientv3.Client {
 	for _, m := range c.Members {
 		endpoints = append(endpoints, m.Address)
 	}
+	return c.client(endpoints...)
+}
+
+func (c *Cluster) client(endpoints ...string) *clientv3.Client {
+	c.t.Helper()
 	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, Logger: zap.NewNop()})
 	if err != nil {
 		c.t.Fatal(err)
@@ -269,6 +282,27 @@ func (c *Cluster) copy(from, to string) {
 	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// HandOverInVain has the leader hand over to a member that hangs, for a while. It takes no
+// write until it has given that up, which is sooner.
+func (c *Cluster) HandOverInVain() {
+	c.t.Helper()
+	ctx, leader := servertest.Context(c.t), c.Leader(servertest.Context(c.t))
+	to := c.Members[0]
+	if to == leader {
+		to = c.Members[1]
+	}
+	client := c.client(leader.Address)
+	res, err := client.Status(ctx, to.Address)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	to.Stop()
+	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	_, _ = client.MoveLeader(limited, res.Header.MemberId) // it is in vain, unless it comes first
+	to.Continue()
 }
 
 // Leader returns the member that is the leader, nil if no member is.
