@@ -180,6 +180,13 @@ func (r *reader) tell(f source.Fidelity, n tree.Node, message, hint string) {
 	r.Findings = append(r.Findings, n.Finding(f, message, hint))
 }
 
+// tellOnce is tell for what may be found several times.
+func (r *reader) tellOnce(f source.Fidelity, n tree.Node, message, hint string) {
+	if found := n.Finding(f, message, hint); !slices.Contains(r.Findings, found) {
+		r.Findings = append(r.Findings, found)
+	}
+}
+
 // additions are the operations that put a value into the configuration (EnvoyFilter.Patch.Operation).
 var additions = []string{"MERGE", "ADD", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE"}
 

@@ -67,13 +67,15 @@ func others(gateways []string) (all []string) {
 
 // matches writes matches that take all requests at the gateways of p.
 func matches(r *rand.Rand, p importertest.Placed) string {
+	at := p.At
 	switch r.IntN(3) {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("match: [{gateways: [%s]}], ", named(r, p.At))
+		at = append(others(p.At), p.At...)
 	}
-	return fmt.Sprintf("match: [{gateways: [%s]}], ", named(r, append(others(p.At), p.At...)))
+	sources := []string{"", ", sourceLabels: {app: none}", ", source_namespace: none"}[r.IntN(3)]
+	return fmt.Sprintf("match: [{gateways: [%s]%s}], ", named(r, at), sources)
 }
 
 func answerOf(p importertest.Placed) string {
