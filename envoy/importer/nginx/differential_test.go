@@ -98,6 +98,8 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
 		decide := f.Fidelity == source.Decide
 		switch {
+		case is && !was && !isOfStatus(f, page, ask):
+			return false
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
 		case is && !was:
@@ -106,6 +108,18 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 			return f.Fidelity == source.Narrowed || decide
 		}
 	})
+}
+
+// isOfStatus reports whether nginx answers the page with the status that a finding says it answers
+// with, if it says one.
+func isOfStatus(f source.Finding, page importertest.Page, ask importertest.Send) bool {
+	_, says, found := strings.Cut(f.Message, "if this holds, nginx answers with ")
+	if !found {
+		return true
+	}
+	named := func(status int) bool { return strings.HasPrefix(says, fmt.Sprint(status)) }
+	plan := browser.MakePlan(page.Request)
+	return named(statusOf(ask, page, page.Origin)) || plan.Preflight && named(ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status)
 }
 
 // isAbout reports whether a path of a location, which may be a regex, is about another one.
@@ -120,10 +134,17 @@ func isAbout(path, of string) bool {
 func isOther(f source.Finding, page importertest.Page, ask importertest.Send) bool {
 	plan := browser.MakePlan(page.Request)
 	if plan.Preflight && strings.Contains(f.Message, "sends preflights to the upstream") {
-		return ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status >= 300
+		status := ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status
+		return status == http.StatusNotFound || status == http.StatusMethodNotAllowed // of files
 	}
-	itself := strings.Contains(f.Message, "if this holds, nginx answers with") || strings.HasPrefix(f.Message, "nginx answers POST with") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`)
-	return itself && f.Fidelity == source.Differs && statusOf(ask, page, page.Origin) >= 300
+	status := statusOf(ask, page, page.Origin)
+	if strings.HasPrefix(f.Message, `without "always"`) {
+		page.Method = http.MethodGet
+		gate := statusOf(ask, page, page.Origin) // which is told of by itself
+		return f.Fidelity == source.Differs && status >= 300 && gate != http.StatusForbidden && gate != http.StatusUnauthorized
+	}
+	itself := strings.Contains(f.Message, "if this holds, nginx answers with") || strings.HasPrefix(f.Message, "nginx answers POST with") || f.Field == "error_page"
+	return itself && f.Fidelity == source.Differs && status >= 300
 }
 
 // excusesRefusal reports whether the report has a word for a request that only nginx refuses,
@@ -168,6 +189,9 @@ var (
 )
 
 func (r random) http() string {
+	if r.IntN(8) == 0 {
+		return r.gated()
+	}
 	var maps, servers strings.Builder
 	if r.IntN(6) == 0 { // the same name on two addresses
 		servers.WriteString(r.server(0, "a.test", "LISTEN default_server", &maps) + r.server(2, "a.test", "OTHER default_server", &maps))
@@ -184,10 +208,23 @@ func (r random) http() string {
 	return maps.String() + servers.String()
 }
 
+// gated writes a server of which the gates are made up alone, so that its report excuses nothing
+// else.
+func (r random) gated() string {
+	location := func(path, within string) string {
+		gates := r.gates(20, "    ")
+		return "  location " + path + " {\n" + gates + "    add_header Access-Control-Allow-Origin *" + r.may(30, " always") + ";\n" +
+			"    add_header Access-Control-Allow-Methods PUT;\n    proxy_pass UPSTREAM;\n" + within + "  }\n"
+	}
+	return "map $request_method $realm {\n  OPTIONS off;\n  default x;\n}\n" + r.gates(50, "") +
+		"server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n" + r.gates(50, "  ") +
+		location("/", "") + location("/api/", location("/api/deep/", "")) + "}\n"
+}
+
 // gates writes what refuses requests for whom they are from, or lets them pass.
 func (r random) gates(percent int, indent string) string {
 	b := r.may(percent, indent+pick(r, "auth_basic x", "auth_basic x", "auth_basic $realm", "auth_basic off")+";\n"+indent+"auth_basic_user_file ROOT/users;\n")
-	b += r.may(percent, indent+pick(r, "allow all", "allow unix:", "deny 10.0.0.0/8", "deny all", "deny unix:", "allow 10.0.0.0/8", "deny 10.0.0.0/8; allow all", "allow unix:; deny all")+";\n")
+	b += r.may(percent, indent+pick(r, "allow all", "allow unix:", "deny 10.0.0.0/8", "deny all", "deny all", "deny all", "deny unix:", "allow 10.0.0.0/8", "deny 10.0.0.0/8; allow all", "allow unix:; deny all")+";\n")
 	return b + r.may(percent, indent+"satisfy "+pick(r, "any", "any", "all")+";\n")
 }
 
