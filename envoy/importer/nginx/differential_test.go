@@ -98,7 +98,7 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
 		decide := f.Fidelity == source.Decide
 		switch {
-		case is && !was && !isOfStatus(f, page, ask):
+		case is && !was && !answersWith(f, "if this holds, nginx answers with ", page, ask), !answersWith(f, "nginx answers preflights with ", page, ask):
 			return false
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
@@ -110,16 +110,16 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 	})
 }
 
-// isOfStatus reports whether nginx answers the page with the status that a finding says it answers
-// with, if it says one.
-func isOfStatus(f source.Finding, page importertest.Page, ask importertest.Send) bool {
-	_, says, found := strings.Cut(f.Message, "if this holds, nginx answers with ")
-	if !found {
+// answersWith reports whether nginx answers the page with the status that a finding says it answers
+// with, if it says so in these words.
+func answersWith(f source.Finding, words string, page importertest.Page, ask importertest.Send) bool {
+	_, status, says := strings.Cut(f.Message, words)
+	if !says {
 		return true
 	}
-	named := func(status int) bool { return strings.HasPrefix(says, fmt.Sprint(status)) }
+	isSaid := func(is int) bool { return strings.HasPrefix(status, fmt.Sprint(is)) }
 	plan := browser.MakePlan(page.Request)
-	return named(statusOf(ask, page, page.Origin)) || plan.Preflight && named(ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status)
+	return isSaid(statusOf(ask, page, page.Origin)) || plan.Preflight && isSaid(ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status)
 }
 
 // isAbout reports whether a path of a location, which may be a regex, is about another one.
