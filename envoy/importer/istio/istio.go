@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -128,7 +129,7 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		before := len(r.Routes)
 		a.forwards = r.service(a.service)
 		a.routes = slices.Clone(r.Routes[before:])
-		a.answers = envoyimport.Answers(a.routes)
+		a.answers = fields.Answers(a.routes)
 		r.Routes = r.Routes[:before]
 	}
 	all = slices.DeleteFunc(all, r.isEmpty)
