@@ -22,7 +22,7 @@ var gatewayNames = map[string][]string{
 // TestPlaces makes up VirtualServices at several gateways.
 func TestPlaces(t *testing.T) {
 	places := []string{"public", "internal", "mesh"}
-	importertest.Places(t, places, map[string]string{"public": "", "internal": "", "mesh": ""}, istio.Read, virtualServices)
+	importertest.Places(t, places, []importertest.Place{{Name: "public", Socket: "1"}, {Name: "internal", Socket: "2"}, {Name: "mesh", Socket: "3"}}, istio.Read, virtualServices)
 }
 
 func virtualServices(r *rand.Rand, routes []importertest.Placed) string {
