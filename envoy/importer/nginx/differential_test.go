@@ -103,11 +103,17 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
 		case is && !was:
-			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && (f.Field == "listen" || f.Field == "server_name") || isOther(f, page, ask)
+			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && (f.Field == "listen" || f.Field == "server_name" || isOfFolder(f, page)) || isOther(f, page, ask)
 		default:
 			return f.Fidelity == source.Narrowed || decide
 		}
 	})
+}
+
+// isOfFolder reports whether a finding says that another location answers requests for folders like
+// that of the page.
+func isOfFolder(f source.Finding, page importertest.Page) bool {
+	return f.Field == "index" && strings.HasPrefix(f.Message, "another location answers then") && strings.HasSuffix(page.Path, "/")
 }
 
 // answersWith reports whether nginx answers the page with the status that a finding says it answers
@@ -189,8 +195,11 @@ var (
 )
 
 func (r random) http() string {
-	if r.IntN(8) == 0 {
+	switch r.IntN(12) {
+	case 0, 1:
 		return r.gated()
+	case 2:
+		return r.folders()
 	}
 	var maps, servers strings.Builder
 	if r.IntN(6) == 0 { // the same name on two addresses
@@ -216,9 +225,21 @@ func (r random) gated() string {
 		return "  location " + path + " {\n" + gates + "    add_header Access-Control-Allow-Origin *" + r.may(30, " always") + ";\n" +
 			"    add_header Access-Control-Allow-Methods PUT;\n    proxy_pass UPSTREAM;\n" + within + "  }\n"
 	}
-	return "map $request_method $realm {\n  OPTIONS off;\n  default x;\n}\n" + r.gates(50, "") +
-		"server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n" + r.gates(50, "  ") +
-		location("/", "") + location("/api/", location("/api/deep/", "")) + "}\n"
+	return "map $request_method $realm {\n  OPTIONS off;\n  default x;\n}\n" + r.gates(50, "") + r.may(20, "deny all;\n") +
+		"server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n" + r.gates(50, "  ") + r.may(20, "  deny all;\n") +
+		location("/", "") + location("/old/", location("/old/api/", "")) + "}\n"
+}
+
+// folders writes a server whose locations answer with files, some for paths that a rewrite has made.
+func (r random) folders() string {
+	location := func(path, rewrite string) string {
+		return "  location " + path + " {\n" + r.may(70, rewrite) + r.may(30, "    index "+pick(r, "index.html", "a.json", "no.html index.html", "/docs/index.html")+";\n") +
+			r.may(70, "    add_header Access-Control-Allow-Origin "+pick(r, "*", "https://app.example.com", "$http_origin")+r.may(70, " always")+";\n") + "  }\n"
+	}
+	b := "server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n  root ROOT;\n"
+	b += location("/", "    rewrite ^/(.*)$ /docs/$1 break;\n") + location("/old/", "    rewrite ^/old/(.*)$ "+pick(r, "/docs/$1 break", "/docs/$1", "/$1 break", "/docs/in/ last")+";\n")
+	b += location("/docs/", "    rewrite ^/docs/in(.*)$ /api$1 break;\n")
+	return b + r.may(50, location("~ \\.html$", "")) + r.may(50, location("/docs/in/", "")) + "}\n"
 }
 
 // gates writes what refuses requests for whom they are from, or lets them pass.
@@ -266,12 +287,12 @@ func (r random) refuses() string {
 
 // content writes where a location's answers come from, and what is within it.
 func (r random) content(id, path string, maps *strings.Builder) (b string) {
-	b = r.may(30, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last")+";\n")
+	b = r.may(30, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last", "^/(old/)?(.*)$ /docs/$2 break")+";\n")
 	b += r.may(15, "    try_files "+pick(r, "$uri @app", "$uri $uri/ /api/x", "$uri =404", "$uri =418", "/docs/a.json @app", "$uri /exact?$args", "$uri/index.html $uri.json")+";\n")
 	if prefix, found := strings.CutPrefix(path, "/"); found && prefix != "" {
 		b += r.may(20, fmt.Sprintf("    location %s {\n%s  %s      proxy_pass UPSTREAM;\n    }\n", pick(r, "~ \\.json$", "~ x", "/"+prefix+"v1", "^~ /"+prefix+"deep"), r.gates(10, "      "), r.cors(id, maps)))
 	}
-	if path == "/docs/" || path == "/" && r.IntN(3) == 0 {
+	if path == "/docs/" || (path == "/" || path == "/old/") && r.IntN(3) == 0 {
 		return b + r.may(50, "    index "+pick(r, "index.html", "no.html index.html", "/exact")+";\n")
 	}
 	return b + "    proxy_pass UPSTREAM;\n"
@@ -403,7 +424,7 @@ var origins = []string{
 
 var paths = []string{
 	"/", "/api", "/api/x", "/static/x", "/exact", "/api/deep/x", "/other", "/gone", "/api?x=1", "/api/x?x=1", "/api/v1/x", "/api/a.json", "/docs/", "/docs", "/docs/a.json", "/docs/in/", "/a.JSON",
-	"/old/x", "/old/api/deep/x", "/deep",
+	"/old/", "/old/in/", "/old/x", "/old/api/deep/x", "/deep",
 }
 
 func (r random) page() importertest.Page {
