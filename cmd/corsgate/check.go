@@ -54,12 +54,7 @@ Envoy must ask about a policy. The other flags describe the Envoy, as they do fo
 		Example: `  corsgate check policies/
   corsgate check --strict --format json cors.yaml
   corsgate check --profile no-trip --without-service policies/`,
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a policy file or folder: corsgate check PATH", "no PATH given")
-			}
-			return nil
-		},
+		Args: someArguments("name a policy file or folder: corsgate check PATH", "no PATH given"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := f.check(cmd); err != nil {
 				return err
@@ -163,8 +158,7 @@ func (f *checkFlags) more(cmd *cobra.Command) func(path string, r policyfile.Res
 // refusal returns the findings of policies that were refused. If they could
 // not be judged at all, that is a finding, too.
 func refusal(path string, err error) []policyfile.Diagnostic {
-	var refused *live.LoadError
-	if errors.As(err, &refused) && refused.Err == nil {
+	if refused, ok := errors.AsType[*live.LoadError](err); ok && refused.Err == nil {
 		return refused.Diagnostics
 	}
 	return []policyfile.Diagnostic{{File: printable.Name(path), Line: 1, Column: 1, Code: cmp.Or(live.CodeOf(err), "policies-unreadable"), Reason: err.Error()}}

@@ -56,8 +56,7 @@ func (p probe) ask(ctx context.Context, base string) (*http.Response, error) {
 	for _, h := range p.headers {
 		req.Header.Set(h[0], h[1])
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
 	}

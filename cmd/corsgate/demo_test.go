@@ -202,15 +202,23 @@ func TestDemoWaitsForNobodyWhoReads(t *testing.T) {
 	}
 }
 
-func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream)) // no corsgate before it
+// tryUndecided has the demo make its requests without a corsgate that decides, and returns
+// what it prints.
+func tryUndecided(t *testing.T, format string) (printed string, err error) {
+	t.Helper()
+	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream))
 	defer upstream.Close()
 	entries := make(chan accessEntry, 4)
 	for range demoProbes() {
 		entries <- accessEntry{Reason: "no_policy"}
 	}
 	var out output
-	err := (&demo{out: &out, flags: &demoFlags{format: oneOf("text", "json")}}).tryAll(t.Context(), upstream.URL, entries)
+	err = (&demo{out: &out, flags: &demoFlags{format: oneOf(format)}}).tryAll(t.Context(), upstream.URL, entries)
+	return out.String(), err
+}
+
+func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
+	printed, err := tryUndecided(t, "text")
 	if err == nil || err.Error() != "4 of 4 answers are not as they should be" {
 		t.Errorf("error %v", err)
 	}
@@ -218,27 +226,20 @@ func TestDemoSaysSoWhenTheAnswersAreNotAsTheyShouldBe(t *testing.T) {
 		"wrong: status 200, want 204", `wrong: reason "no_policy", want "preflight_origin_denied"`,
 		`wrong: access-control-allow-origin ["*"], want []`, `wrong: vary [], want ["Origin"]`,
 	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the output lacks %s:\n%s", want, &out)
+		if !strings.Contains(printed, want) {
+			t.Errorf("the output lacks %s:\n%s", want, printed)
 		}
 	}
 }
 
 func TestDemoOnceAsJSONHasEachAnswerAndWhatIsWrongWithIt(t *testing.T) {
-	upstream := httptest.NewServer(http.HandlerFunc(answerUpstream)) // no corsgate before it
-	defer upstream.Close()
-	entries := make(chan accessEntry, 4)
-	for range demoProbes() {
-		entries <- accessEntry{Reason: "no_policy"}
-	}
-	var out output
-	format := oneOf("json")
-	if err := (&demo{out: &out, flags: &demoFlags{format: format}}).tryAll(t.Context(), upstream.URL, entries); err == nil {
+	printed, err := tryUndecided(t, "json")
+	if err == nil {
 		t.Error("wrong answers are no error")
 	}
 	var got struct{ Answers []tried }
-	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
-		t.Fatalf("%v in %s", err, &out)
+	if err := json.Unmarshal([]byte(printed), &got); err != nil {
+		t.Fatalf("%v in %s", err, printed)
 	}
 	if len(got.Answers) != 4 {
 		t.Fatalf("%d answers", len(got.Answers))

@@ -242,13 +242,7 @@ func getPage(ctx context.Context, page string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A client of its own: the default one would go through a proxy that the
-	// environment names.
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	resp, err := client.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return nil, err
 	}

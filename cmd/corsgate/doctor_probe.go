@@ -1,9 +1,9 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -67,15 +67,10 @@ func (f *probeFlags) send(cmd *cobra.Command, set *policy.Set, r *doctor.Report)
 		TLS: &tls.Config{RootCAs: roots, InsecureSkipVerify: f.unverifiable}, //nolint:gosec // the user says so
 	}
 	p.Probe(cmd.Context(), r)
-	return interruptedProbe(cmd.Context())
-}
-
-// interruptedProbe returns an error if a signal has ended the requests.
-func interruptedProbe(ctx context.Context) error {
-	if ctx.Err() == nil {
-		return nil
+	if cmd.Context().Err() != nil {
+		return &fault{err: errors.New("interrupted"), code: exitInterrupted}
 	}
-	return &fault{err: fmt.Errorf("interrupted"), code: exitInterrupted}
+	return nil
 }
 
 func (f *probeFlags) roots() (*x509.CertPool, error) {

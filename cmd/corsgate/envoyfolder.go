@@ -100,13 +100,12 @@ func (f *envoyConfigFlags) compileWhole(cmd *cobra.Command, c envoy.Config) (*no
 func (f *envoyConfigFlags) load(cmd *cobra.Command) (policyfile.Result, error) {
 	r, err := live.Check(cmd.Context(), sourceOf(f.policies))
 	if err != nil {
-		r.Diagnostics = refusal(f.policies, err)
-		err = hinted(errors.New("no good policies to compile"), "correct the mistakes above; 'corsgate check' finds them, too")
+		return r.Result, mendable(cmd.ErrOrStderr(), refusal(f.policies, err), errors.New("no good policies to compile"), exitFailure)
 	}
 	for _, d := range r.Diagnostics {
 		fmt.Fprintln(cmd.ErrOrStderr(), d)
 	}
-	return r.Result, err
+	return r.Result, nil
 }
 
 // needService prints the errors among the findings. If there are any, it returns

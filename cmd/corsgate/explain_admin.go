@@ -8,15 +8,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"github.com/corsgate/corsgate/policy/explain"
 	"github.com/corsgate/corsgate/policy/printable"
 )
-
-// adminTimeout bounds one answer of a service; it may have a million origins.
-const adminTimeout = 30 * time.Second
 
 // askAdmin returns an explainer that asks the admin listener at address, a URL or
 // HOST:PORT.
@@ -26,27 +21,14 @@ func askAdmin(address string) (explainer, error) {
 		return nil, err
 	}
 	page := u.JoinPath("/explain")
-	// A client of its own: the default one would go through a proxy that the
-	// environment names.
-	client := &http.Client{Transport: &http.Transport{}, Timeout: adminTimeout}
 	return func(ctx context.Context, q explain.Question) (explain.Report, error) {
-		return postQuestion(ctx, client, page, q)
+		return postQuestion(ctx, page, q)
 	}, nil
 }
 
-// adminURL reads the address of an admin listener that a flag has, a URL or HOST:PORT.
-func adminURL(flag, address, example string) (*url.URL, error) {
-	if !strings.Contains(address, "://") {
-		address = "http://" + address
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, misused("write it as in "+flag+" "+example, "invalid %s %q", flag, address)
-	}
-	return u, nil
-}
-
-func postQuestion(ctx context.Context, client *http.Client, page *url.URL, q explain.Question) (r explain.Report, err error) {
+func postQuestion(ctx context.Context, page *url.URL, q explain.Question) (r explain.Report, err error) {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
 	body, err := json.Marshal(q)
 	if err != nil {
 		return r, err
@@ -56,7 +38,7 @@ func postQuestion(ctx context.Context, client *http.Client, page *url.URL, q exp
 		return r, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := client.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return r, asFault(fmt.Errorf("cannot ask %s: %w", page.Redacted(), err), exitUsage, "is 'corsgate serve' running, and is --admin its --admin-listen?")
 	}

@@ -46,12 +46,7 @@ Exits 1 if something changes which page may do what, and with 2 if nothing was w
 		Example: `  corsgate export --to envoy policies/ > cors.yaml
   corsgate export --to gateway-api --out routes.yaml --report report.txt policies/
   corsgate export --to istio --format json --out virtualservices.yaml policies/`,
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a policy file or folder: corsgate export --to TARGET POLICIES", "no POLICIES given")
-			}
-			return nil
-		},
+		Args: someArguments("name a policy file or folder: corsgate export --to TARGET POLICIES", "no POLICIES given"),
 		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
 	}
 	cmd.Flags().Var(f.to, "to", "the system to write for; required")

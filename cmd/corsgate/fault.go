@@ -87,8 +87,7 @@ func markFailures(cmd *cobra.Command) {
 
 // asFault returns err as a fault. If err is not a fault yet, it gets code and hints.
 func asFault(err error, code int, hints ...string) error {
-	var f *fault
-	if err == nil || errors.As(err, &f) {
+	if _, is := errors.AsType[*fault](err); is || err == nil {
 		return err
 	}
 	return &fault{err: err, code: code, hints: hints}
@@ -102,9 +101,7 @@ func report(w io.Writer, command string, err error) int {
 	if code, ok := errors.AsType[reported](err); ok {
 		return int(code)
 	}
-	var f *fault
-	help := "see '" + command + " --help'"
-	errors.As(asFault(err, exitUsage), &f)
+	f, _ := errors.AsType[*fault](asFault(err, exitUsage))
 	for line := range strings.Lines(err.Error()) {
 		if line = strings.TrimSpace(line); line != "" {
 			fmt.Fprintf(w, "corsgate: %s\n", printable.Text(line))
@@ -112,7 +109,7 @@ func report(w io.Writer, command string, err error) int {
 	}
 	hints := f.hints
 	if len(hints) == 0 && f.code == exitUsage {
-		hints = []string{help}
+		hints = []string{"see '" + command + " --help'"}
 	}
 	for _, hint := range hints {
 		fmt.Fprintf(w, "corsgate: hint: %s\n", printable.Text(hint))

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/corsgate/corsgate/policy/explain"
+	"github.com/corsgate/corsgate/server/addr"
 )
 
 // taken says what flags take, instead of the errors of Go's parsers :: type -> words.
@@ -36,21 +38,6 @@ func plainFlagError(cmd *cobra.Command, err error) error {
 	return err
 }
 
-// noArguments refuses arguments. An argument may be meant as the value of a flag that needs
-// none, and that takes a value only after "=".
-func noArguments(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	hint := "see '" + cmd.CommandPath() + " --help'"
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.NoOptDefVal != "" && (f.Value.Type() != "bool" || f.Value.Set(args[0]) == nil) {
-			hint = fmt.Sprintf("if it is the value of --%s, write --%s=%s", f.Name, f.Name, args[0])
-		}
-	})
-	return misused(hint, "%q is an argument, and %s takes none", args[0], cmd.CommandPath())
-}
-
 // status is a flag that takes a status of HTTP; 0 means that it is not given.
 type status int
 
@@ -68,4 +55,34 @@ func (s *status) Set(text string) error {
 	}
 	*s = status(n)
 	return nil
+}
+
+// checkDuration reports a duration below least, which is 0 if 0 means "none", and
+// otherwise 1.
+func checkDuration(flag string, value, least time.Duration) error {
+	switch {
+	case value >= least:
+		return nil
+	case least > 0:
+		return misused("write a duration above 0, such as 5s", "--%s %v is not above 0", flag, value)
+	default:
+		return misused("write 0 for none, or a duration such as 5s", "--%s %v is negative", flag, value)
+	}
+}
+
+// checkListen reports a flag that is not an address.
+func checkListen(flag, value string) error {
+	if _, err := addr.Parse(value); err != nil {
+		return asFault(fmt.Errorf("--%s: %w", flag, err), exitUsage)
+	}
+	return nil
+}
+
+// parseTCP returns the address of a flag that takes no Unix socket.
+func parseTCP(flag, value string) (addr.Address, error) {
+	a, err := addr.Parse(value)
+	if err != nil || a.Path != "" {
+		return a, misused("write it as HOST:PORT, such as 127.0.0.1:9002", "--%s %q is not a host and port", flag, value)
+	}
+	return a, nil
 }

@@ -96,9 +96,7 @@ func askReady(ctx context.Context, address string) error {
 	if err != nil {
 		return err
 	}
-	// The default client would use a proxy that the environment names.
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
+	resp, err := directClient.Do(req)
 	if err != nil {
 		return hinted(fmt.Errorf("cannot ask %s: %w", address, err),
 			"is 'corsgate serve' running, and is --admin-address its --admin-listen?")

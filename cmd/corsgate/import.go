@@ -78,13 +78,8 @@ if the input cannot be read, or nothing in it is about CORS.`,
   corsgate import --from istio --format json virtualservice.yaml
   helm template my-chart | corsgate import -`,
 		Annotations: map[string]string{withoutVariables: "--upstream is about headers here, and an address elsewhere"},
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a file or folder, or - for standard input: corsgate import PATH", "nothing to import is named")
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
+		Args:        someArguments("name a file or folder, or - for standard input: corsgate import PATH", "nothing to import is named"),
+		RunE:        func(cmd *cobra.Command, paths []string) error { return f.run(cmd, paths) },
 	}
 	f.define(cmd)
 	return cmd
@@ -162,23 +157,21 @@ func (f *importFlags) translate(ctx context.Context, paths []string, stdin io.Re
 func (f *importFlags) read(paths []string, stdin io.Reader) ([]source.Config, error) {
 	files, err := importer.Files(paths, stdin)
 	if err != nil {
-		return nil, unreadable(err, "name files and folders that you may read, or - for standard input")
+		return nil, asFault(err, exitUsage, "name files and folders that you may read, or - for standard input")
 	}
 	configs, err := importer.Read(f.from.value, files)
-	switch {
-	case errors.Is(err, importer.ErrNothing):
-		return nil, unreadable(err, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
-	case err != nil:
-		return nil, unreadable(err)
+	if errors.Is(err, importer.ErrNothing) {
+		return nil, asFault(err, exitUsage, "understood are: "+strings.Join(importer.Understood(), "; "), "if it is one of these, name it with --from")
 	}
-	return configs, nil
+	return configs, asFault(err, exitUsage)
 }
 
-// free reports whether all files can be written that the flags ask for: all of them, or none.
+// free reports the first file that is there already: all that the flags ask for are written,
+// or none.
 func (f *importFlags) free() error {
 	for _, o := range f.outputs() {
 		if _, err := os.Lstat(o.name); err == nil && !f.force {
-			return &fault{err: fmt.Errorf("%s is there already", printable.Name(o.name)), code: exitUsage, hints: []string{"name another folder or file, or overwrite it with --force"}}
+			return misused("name another folder or file, or overwrite it with --force", "%s is there already", printable.Name(o.name))
 		}
 	}
 	return nil
@@ -201,11 +194,6 @@ func (f *importFlags) outputs() (all []importedFile) {
 		all = append(all, importedFile{f.report, func(r importer.Result) []byte { return []byte(r.Report() + r.Summary() + "\n") }})
 	}
 	return all
-}
-
-// unreadable is for an input that cannot be read: 1 is for one that was.
-func unreadable(err error, hints ...string) error {
-	return &fault{err: err, code: exitUsage, hints: hints}
 }
 
 // write writes the files that the flags ask for, and returns their names.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,17 +72,6 @@ func missedLines(text bool, n uint64) []byte {
 	var line bytes.Buffer
 	newLogger(&line, text, slog.LevelWarn).Warn("lines of this log were dropped, since nobody read them", "lines", n)
 	return line.Bytes()
-}
-
-// isTerminal reports whether w is a character device, which is a terminal for
-// all that a command writes to.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // logGRPC makes grpc-go log its errors as the process does. By default it prints them to

@@ -1,11 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/corsgate/corsgate/server/addr"
-)
+import "time"
 
 // check reports flags with which serve cannot run.
 func (c *serveConfig) check() error {
@@ -63,34 +58,4 @@ func (c *serveConfig) checkDurations() error {
 		}
 	}
 	return nil
-}
-
-// checkDuration reports a duration below least, which is 0 if 0 means "none", and
-// otherwise 1.
-func checkDuration(flag string, value, least time.Duration) error {
-	switch {
-	case value >= least:
-		return nil
-	case least > 0:
-		return misused("write a duration above 0, such as 5s", "--%s %v is not above 0", flag, value)
-	default:
-		return misused("write 0 for none, or a duration such as 5s", "--%s %v is negative", flag, value)
-	}
-}
-
-// checkListen reports a flag that is not an address.
-func checkListen(flag, value string) error {
-	if _, err := addr.Parse(value); err != nil {
-		return asFault(fmt.Errorf("--%s: %w", flag, err), exitUsage)
-	}
-	return nil
-}
-
-// parseTCP returns the address of a flag that takes no Unix socket.
-func parseTCP(flag, value string) (addr.Address, error) {
-	a, err := addr.Parse(value)
-	if err != nil || a.Path != "" {
-		return a, misused("write it as HOST:PORT, such as 127.0.0.1:9002", "--%s %q is not a host and port", flag, value)
-	}
-	return a, nil
 }

@@ -53,12 +53,7 @@ Exits 1 if a case fails.`,
 		Example: `  corsgate test --policies policies/ cases/
   corsgate test --policies cors.yaml --format junit cases.yaml > junit.xml
   corsgate test --policies policies/ --watch cases/`,
-		Args: func(_ *cobra.Command, paths []string) error {
-			if len(paths) == 0 {
-				return misused("name a file or folder with cases: corsgate test --policies PATH CASES", "no CASES given")
-			}
-			return nil
-		},
+		Args: someArguments("name a file or folder with cases: corsgate test --policies PATH CASES", "no CASES given"),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			t := c.tester(paths)
 			if c.watch {

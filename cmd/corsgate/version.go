@@ -1,16 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-
-	"github.com/corsgate/corsgate/policy/printable"
 )
 
 // build says what this binary was built from, as its JSON does.
@@ -77,17 +72,4 @@ func newVersion() *cobra.Command {
 	}
 	cmd.Flags().Var(format, "format", "how to print it")
 	return cmd
-}
-
-// writeJSON writes v as indented JSON.
-func writeJSON(w io.Writer, v any) error {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return err
-	}
-	_, err := w.Write(printable.JSON(text.Bytes()))
-	return err
 }

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 )
 
 // corsgatePackage is what is built to be measured.
@@ -97,9 +96,4 @@ func withScheme(address string) string {
 		return "unix://" + address
 	}
 	return address
-}
-
-// terminate asks a process that reads no lines to end.
-func (p *process) terminate() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 }

@@ -48,13 +48,9 @@ func playDecide(ctx context.Context, j decideJob, in *bufio.Scanner, out io.Writ
 		n := calibrate(c.do, j.Slice)
 		cases = append(cases, sample.Case[float64]{Name: c.name, Run: func(context.Context) (float64, error) { return perCall(c.do, n) }})
 	}
-	got, err := sample.Interleave(ctx, j.Rounds, cases)
+	byName, err := measure(ctx, j.Rounds, cases)
 	if err != nil {
 		return err
-	}
-	byName := map[string][]float64{}
-	for i, c := range cases {
-		byName[c.Name] = got[i]
 	}
 	fmt.Fprintln(out, "ready")
 	if err := json.NewEncoder(out).Encode(byName); err != nil {
@@ -84,13 +80,11 @@ func calibrate(do func(int), slice time.Duration) int {
 // perCall returns the CPU time of one of n calls in nanoseconds, including the garbage
 // collector's.
 func perCall(do func(int), n int) (float64, error) {
-	before, err := cpuTime(os.Getpid())
-	if err != nil {
-		return 0, err
-	}
-	do(n)
-	after, err := cpuTime(os.Getpid())
-	return float64(after-before) / float64(n), err
+	took, err := cpuWhile(os.Getpid(), func() error {
+		do(n)
+		return nil
+	})
+	return float64(took) / float64(n), err
 }
 
 // decideCalls returns all cases.

@@ -50,6 +50,19 @@ func (l *load) run() (spent []float64, err error) {
 	return spent, nil
 }
 
+// cpuWhile returns the CPU time that a process uses while do runs.
+func cpuWhile(pid int, do func() error) (time.Duration, error) {
+	before, err := cpuTime(pid)
+	if err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	after, err := cpuTime(pid)
+	return after - before, err
+}
+
 func cpuTimes(pids []int) ([]time.Duration, error) {
 	times := make([]time.Duration, len(pids))
 	for i, pid := range pids {

@@ -95,18 +95,11 @@ func (b *bench) watch(ctx context.Context, s stage) error {
 
 // perform makes the load once.
 func (s stage) perform() (w watched, err error) {
-	before, err := cpuTime(s.service.pid)
+	took, err := cpuWhile(s.service.pid, func() error { return s.load.askJSON("go", &w.paced) })
 	if err != nil {
 		return w, err
 	}
-	if err := s.load.askJSON("go", &w.paced); err != nil {
-		return w, err
-	}
-	after, err := cpuTime(s.service.pid)
-	if err != nil {
-		return w, err
-	}
-	w.corsgate = float64((after - before).Nanoseconds()) / 1e3 / (watchedPerSecond * s.lasts.Seconds())
+	w.corsgate = float64(took.Nanoseconds()) / 1e3 / (watchedPerSecond * s.lasts.Seconds())
 	w.bytes, err = residentBytes(s.service.pid)
 	return w, err
 }

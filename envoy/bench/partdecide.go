@@ -233,13 +233,6 @@ func heap() int64 {
 
 // cpuSeconds returns the CPU time that this process uses while do runs.
 func cpuSeconds(do func() error) (float64, error) {
-	before, err := cpuTime(os.Getpid())
-	if err != nil {
-		return 0, err
-	}
-	if err := do(); err != nil {
-		return 0, err
-	}
-	after, err := cpuTime(os.Getpid())
-	return (after - before).Seconds(), err
+	took, err := cpuWhile(os.Getpid(), do)
+	return took.Seconds(), err
 }

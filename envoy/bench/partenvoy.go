@@ -150,23 +150,14 @@ func (b *bench) judgeCalls(list []setup, calls map[string]int) {
 
 // showCosts shows every measurement.
 func (b *bench) showCosts(list []setup) {
-	columns := []string{"µs a request: Envoy + service + upstream"}
-	for _, k := range every() {
-		columns = append(columns, k.name)
-	}
-	s := b.report.section("CPU a request", "The native filter works in Envoy's own process, so it is cheaper for requests with an Origin.", columns...)
-	for _, setup := range list {
-		cells := []string{setup.name}
-		for _, k := range every() {
-			costs := b.costs[costName(setup.name, k.name)]
+	b.report.byKind("CPU a request", "The native filter works in Envoy's own process, so it is cheaper for requests with an Origin.",
+		"µs a request: Envoy + service + upstream", list, func(setup, kind string) string {
+			costs := b.costs[costName(setup, kind)]
 			if costs == nil {
-				cells = append(cells, "")
-				continue
+				return ""
 			}
 			part := func(of func(cost) float64) string { return number(medianOf(costs, of)) }
-			cells = append(cells, fmt.Sprintf("%s + %s + %s",
-				part(func(c cost) float64 { return c.envoy }), part(func(c cost) float64 { return c.service }), part(func(c cost) float64 { return c.upstream })))
-		}
-		s.row(cells...)
-	}
+			return fmt.Sprintf("%s + %s + %s",
+				part(func(c cost) float64 { return c.envoy }), part(func(c cost) float64 { return c.service }), part(func(c cost) float64 { return c.upstream }))
+		})
 }

@@ -105,21 +105,12 @@ func (b *bench) countKind(ctx context.Context, f running, k kind) (float64, erro
 
 // showCounts shows every count.
 func (b *bench) showCounts(list []setup) {
-	columns := []string{"thousand instructions a request"}
-	for _, k := range every() {
-		columns = append(columns, k.name)
-	}
-	s := b.report.section("Instructions a request", "Of Envoy alone, by callgrind. The ratios are to no filter on the same requests: preflights to one that the upstream serves.", columns...)
-	for _, setup := range list {
-		cells := []string{setup.name}
-		for _, k := range every() {
-			n, found := b.counts[costName(setup.name, k.name)]
+	b.report.byKind("Instructions a request", "Of Envoy alone, by callgrind. The ratios are to no filter on the same requests: preflights to one that the upstream serves.",
+		"thousand instructions a request", list, func(setup, kind string) string {
+			n, found := b.counts[costName(setup, kind)]
 			if !found {
-				cells = append(cells, "")
-				continue
+				return ""
 			}
-			cells = append(cells, fmt.Sprintf("%.1f (%.3f)", n/1000, n/b.counts[costName(noFilter, k.name)]))
-		}
-		s.row(cells...)
-	}
+			return fmt.Sprintf("%.1f (%.3f)", n/1000, n/b.counts[costName(noFilter, kind)])
+		})
 }

@@ -88,7 +88,7 @@ func (b *bench) left(ctx context.Context) error {
 	kinds := []kind{allowed, preflight}
 	var list []setup
 	for _, l := range leftOuts() {
-		s := with(l.name, envoy.Config{Profile: envoy.OneTrip}, func(b *bench) *process { return b.corsgateTCP }, kinds...)
+		s := with(l.name, envoy.Config{Profile: envoy.OneTrip}, tcp, kinds...)
 		whole := s.build
 		s.build = func(b *bench) (parts, error) {
 			p, err := whole(b)

@@ -111,27 +111,25 @@ func (f *front) read(ctx context.Context, c envoy.Config, before, after *notrip.
 			r.bytes += float64(len(resource.Filter.GetValue()))
 		}
 	}
-	cpu, err := cpuTime(f.pid)
-	if err != nil {
-		return r, err
-	}
 	memory, err := residentBytes(f.pid)
 	if err != nil {
 		return r, err
 	}
-	if err := envoy.WriteFilters(c.Compiled.Folder, after); err != nil {
-		return r, err
-	}
-	if err := awaitAnswer(ctx, f.address, k.request(), k.upstreamStatus, askEvery); err != nil {
-		return r, err
-	}
-	time.Sleep(goOn)
-	cpuAfter, err := cpuTime(f.pid)
+	took, err := cpuWhile(f.pid, func() error {
+		if err := envoy.WriteFilters(c.Compiled.Folder, after); err != nil {
+			return err
+		}
+		if err := awaitAnswer(ctx, f.address, k.request(), k.upstreamStatus, askEvery); err != nil {
+			return err
+		}
+		time.Sleep(goOn)
+		return nil
+	})
 	if err != nil {
 		return r, err
 	}
 	memoryAfter, err := residentBytes(f.pid)
-	r.cpu, r.memory = (cpuAfter - cpu).Seconds(), memoryAfter-memory
+	r.cpu, r.memory = took.Seconds(), memoryAfter-memory
 	return r, err
 }
 

@@ -148,7 +148,7 @@ func (p *process) stop() error {
 	}
 	_ = p.stdin.Close() // which tells it to end
 	if p.terminates {
-		p.terminate()
+		_ = p.cmd.Cancel() // it may have ended
 	}
 	if err := p.cmd.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("%s ended: %w: %s", p.cmd.Args[1], err, bytes.TrimSpace(p.stderr.Bytes()))

@@ -46,6 +46,22 @@ func (r *report) goals(title, about string) *section {
 	return r.section(title, about, "what", "median", "goal", "")
 }
 
+// byKind makes a table of what was measured of setups, with a column for each kind of
+// requests. A cell is empty if that was not measured.
+func (r *report) byKind(title, about, measured string, list []setup, cell func(setup, kind string) string) {
+	s := r.section(title, about, measured)
+	for _, k := range every() {
+		s.columns = append(s.columns, k.name)
+	}
+	for _, setup := range list {
+		cells := []string{setup.name}
+		for _, k := range every() {
+			cells = append(cells, cell(setup.name, k.name))
+		}
+		s.row(cells...)
+	}
+}
+
 // judge adds a measurement that should be at most limit.
 func (s *section) judge(what string, value, limit float64, unit string) {
 	s.row(what, number(value)+unit, "≤ "+number(limit)+unit, verdict(value, limit))
@@ -74,7 +90,7 @@ func (s *section) judgeBeside(what string, ratio, limit float64, other string) {
 
 // tell adds a measurement that has no goal.
 func (s *section) tell(what string, value float64, unit string) {
-	s.rows = append(s.rows, []string{what, number(value) + unit, "", ""})
+	s.row(what, number(value)+unit, "", "")
 }
 
 func (s *section) row(cells ...string) { s.rows = append(s.rows, cells) }

@@ -79,12 +79,7 @@ var brokens = []broken{
 		extra["name"], extra["match"] = "v2", object{"prefix": "/v2"}
 		host(b)["routes"] = append([]any{extra}, host(b)["routes"].([]any)...)
 	}, false, []string{"switched-off at " + everything + ", route v2"}},
-	{"a host without static", oneTrip, func(b object) {
-		extra := envoytest.Clone(host(b))
-		delete(extra, "typed_per_filter_config")
-		extra["name"], extra["domains"] = "api", []any{"api.test"}
-		addHost(b, extra)
-	}, false, []string{"host-without-part at route config traffic, virtual host api"}},
+	{"a host without static", oneTrip, func(b object) { addBareHost(b, "api", "api.test") }, false, []string{"host-without-part at route config traffic, virtual host api"}},
 	{"a host without a context", extAuthz, func(b object) {
 		extra := envoytest.Clone(host(b))
 		delete(extra["typed_per_filter_config"].(object), "corsgate.decide")
@@ -363,6 +358,15 @@ func host(b object) object {
 func addHost(b, host object) {
 	routes := envoytest.Manager(b)["route_config"].(object)
 	routes["virtual_hosts"] = append(routes["virtual_hosts"].([]any), host)
+}
+
+// addBareHost adds a virtual host like the one that is there, but without what that says of
+// the filters.
+func addBareHost(b object, name string, domains ...any) {
+	extra := envoytest.Clone(host(b))
+	delete(extra, "typed_per_filter_config")
+	extra["name"], extra["domains"] = name, domains
+	addHost(b, extra)
 }
 
 func route(b object) object { return host(b)["routes"].([]any)[0].(object) }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -20,24 +21,26 @@ import (
 
 // notGRPC reports filters that ask in a protocol that corsgate does not speak.
 func notGRPC(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if a.proc.GetHttpService() != nil || a.authz.GetHttpService() != nil {
 			report(policy.Error, a.place, a.kind()+" has an http_service, and corsgate speaks gRPC", "no request is decided",
 				"grpc_service: {envoy_grpc: {cluster_name: corsgate}} instead")
 		}
-	})
+	}
 }
 
-// modes calls visit for each processing mode of an ext_proc filter: its own one, and those
-// by which virtual hosts and routes override it.
-func (m *manager) modes(a *ask, visit func(Place, *proc.ProcessingMode)) {
-	if a.proc == nil {
-		return
-	}
-	visit(a.place, a.proc.GetProcessingMode())
-	for _, s := range m.spots {
-		if mode := overrides(s.says[0], a.place.Filter).GetProcessingMode(); mode != nil {
-			visit(s.place.filter(a.place.Filter), mode)
+// modes ranges over the processing modes of an ext_proc filter: its own one, and those by
+// which virtual hosts and routes override it.
+func (m *manager) modes(a *ask) iter.Seq2[Place, *proc.ProcessingMode] {
+	return func(yield func(Place, *proc.ProcessingMode) bool) {
+		if a.proc == nil || !yield(a.place, a.proc.GetProcessingMode()) {
+			return
+		}
+		for _, s := range m.spots {
+			mode := overrides(s.says[0], a.place.Filter).GetProcessingMode()
+			if mode != nil && !yield(s.place.filter(a.place.Filter), mode) {
+				return
+			}
 		}
 	}
 }
@@ -53,25 +56,25 @@ const asPrinted = "processing_mode as \"corsgate envoy-config\" prints it: "
 // requestsNotSent reports filters that send no request headers: then nothing is decided
 // before the response comes, and preflights are not answered.
 func requestsNotSent(f *facts, report report) {
-	f.eachAsk(func(m *manager, a *ask) {
-		m.modes(a, func(p Place, mode *proc.ProcessingMode) {
+	for m, a := range f.asks() {
+		for p, mode := range m.modes(a) {
 			if mode.GetRequestHeaderMode() == proc.ProcessingMode_SKIP {
 				report(policy.Error, p, "request_header_mode is SKIP", "preflights reach the upstream, and corsgate does not learn who asks", asPrinted+"request_header_mode: SEND")
 			}
-		})
-	})
+		}
+	}
 }
 
 // responsesNotEdited reports answers to pages that nobody edits: neither does corsgate see
 // them, nor is there a filter that writes what it has decided.
 func responsesNotEdited(f *facts, report report) {
 	const seen = "preflights pass, and the answers to the requests themselves have the upstream's CORS headers, or none"
-	f.eachAsk(func(m *manager, a *ask) {
+	for m, a := range f.asks() {
 		applies := m.with(roleApply)
 		if len(applies) > 0 && applies[0].sets {
-			return
+			continue
 		}
-		m.modes(a, func(p Place, mode *proc.ProcessingMode) {
+		for p, mode := range m.modes(a) {
 			switch {
 			case mode.GetResponseHeaderMode() == proc.ProcessingMode_SKIP:
 				report(policy.Error, p, "response_header_mode is SKIP, and no filter corsgate.apply sets the headers", seen,
@@ -80,11 +83,11 @@ func responsesNotEdited(f *facts, report report) {
 				report(policy.Error, p, "send_body_without_waiting_for_header_response tells corsgate that corsgate.apply sets the headers, and there is no such filter", seen,
 					"take it away, or add the filter corsgate.apply directly behind")
 			}
-		})
+		}
 		if len(applies) == 0 && a.authz != nil {
 			m.contextsWithoutApply(report)
 		}
-	})
+	}
 }
 
 // contextsWithoutApply reports places that say by ext_authz's context that corsgate.apply
@@ -102,13 +105,15 @@ func (m *manager) contextsWithoutApply(report report) {
 
 // bodiesSent reports filters that send what corsgate does not read.
 func bodiesSent(f *facts, report report) {
-	f.eachAsk(func(m *manager, a *ask) {
-		m.modes(a, func(p Place, mode *proc.ProcessingMode) { judgeBodies(p, mode, report) })
+	for m, a := range f.asks() {
+		for p, mode := range m.modes(a) {
+			judgeBodies(p, mode, report)
+		}
 		if a.authz.GetWithRequestBody() != nil {
 			report(policy.Warning, a.place, "with_request_body sends bodies, which corsgate does not read",
 				"each request waits until its body is there, and a large one gets 413 or hangs", "take with_request_body away")
 		}
-	})
+	}
 }
 
 func judgeBodies(p Place, mode *proc.ProcessingMode, report report) {
@@ -128,30 +133,30 @@ func judgeBodies(p Place, mode *proc.ProcessingMode, report report) {
 }
 
 func answersIgnored(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		switch {
 		case a.proc.GetObservabilityMode():
 			report(policy.Error, a.place, "observability_mode is on, so that Envoy does not use the answers", "nothing is decided: preflights reach the upstream", "take observability_mode away")
 		case a.authz.GetShadowMode():
 			report(policy.Error, a.place, "shadow_mode is on, so that Envoy does not use the answers", "nothing is decided: preflights reach the upstream", "take shadow_mode away")
 		}
-	})
+	}
 }
 
 func immediateAnswersOff(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if a.proc.GetDisableImmediateResponse() {
 			report(policy.Error, a.place, "disable_immediate_response is on", "each preflight, and each request that a policy blocks, gets 500", "take disable_immediate_response away")
 		}
-	})
+	}
 }
 
 func modeOverride(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if a.proc.GetAllowModeOverride() {
 			report(policy.Note, a.place, "allow_mode_override is on, and corsgate overrides no mode", "nothing, as long as corsgate answers", "take allow_mode_override away")
 		}
-	})
+	}
 }
 
 // needed are the request headers that a decision looks at. Others of those that are
@@ -160,7 +165,7 @@ var needed = []string{"origin", ":method", ":authority", ":path", "access-contro
 
 // headersWithheld reports rules that keep from corsgate what a decision looks at.
 func headersWithheld(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		allowed, denied := a.proc.GetForwardRules().GetAllowedHeaders(), a.proc.GetForwardRules().GetDisallowedHeaders()
 		field := "forward_rules"
 		if a.authz != nil {
@@ -182,7 +187,7 @@ func headersWithheld(f *facts, report report) {
 			report(policy.Note, a.place, "encode_raw_headers is not on, so that corsgate is told \"!\" for each byte that is not UTF-8",
 				"nothing for browsers, which send none; other clients may get an answer about another name than they have sent", "encode_raw_headers: true, if your gateway lets you")
 		}
-	})
+	}
 }
 
 // matches reports whether a name matches one of the patterns. What cannot be decided here
@@ -230,7 +235,7 @@ func wholly(expr, text string, otherwise bool) bool {
 // credentialsSent notes filters that hand corsgate what it does not need.
 func credentialsSent(f *facts, report report) {
 	const seen = "nothing, but corsgate is told secrets, and each question is longer"
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		switch {
 		case a.proc != nil && a.proc.GetForwardRules() == nil:
 			report(policy.Note, a.place, "it sends all request headers, cookies and Authorization among them", seen, "forward_rules as \"corsgate envoy-config\" prints them, if your gateway lets you")
@@ -240,22 +245,22 @@ func credentialsSent(f *facts, report report) {
 		if a.authz.GetIncludePeerCertificate() || a.authz.GetIncludeTlsSession() {
 			report(policy.Note, a.place, "it sends what the client's TLS session has", seen, "take include_peer_certificate and include_tls_session away")
 		}
-	})
+	}
 }
 
 // routeCacheCleared notes filters that have Envoy choose the route again.
 func routeCacheCleared(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if a.authz.GetClearRouteCache() || a.proc.GetRouteCacheAction() == proc.ExternalProcessor_CLEAR {
 			report(policy.Note, a.place, "Envoy chooses the route anew after each answer, and corsgate changes nothing by which it would be another one", "nothing, but it takes time",
 				"take clear_route_cache away; in ext_proc, route_cache_action: RETAIN")
 		}
-	})
+	}
 }
 
 // mutationsRefused reports rules by which Envoy drops what corsgate writes.
 func mutationsRefused(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		var refused []string
 		for _, name := range []string{allowOrigin, corsPrefix + "allow-methods", "vary"} {
 			if refuses(a.proc.GetMutationRules(), name) {
@@ -266,7 +271,7 @@ func mutationsRefused(f *facts, report report) {
 			report(policy.Error, a.place, "mutation_rules refuse "+strings.Join(refused, ", "), "what corsgate answers lacks these headers, so that browsers block",
 				`mutation_rules: {disallow_all: true, allow_expression: {regex: "^(access-control-.*|vary|x-corsgate-reason)$"}}`)
 		}
-	})
+	}
 }
 
 // refuses follows HeaderMutationRules: what is disallowed by its name is so in any case.
@@ -281,10 +286,10 @@ func refuses(rules *mutation.HeaderMutationRules, name string) bool {
 // metadataRefused reports filters that do not write the metadata that corsgate.apply reads.
 func metadataRefused(f *facts, report report) {
 	const seen = "corsgate.apply does not learn what was decided: it removes the CORS headers and grants nothing, or leaves the upstream's"
-	f.eachAsk(func(m *manager, a *ask) {
+	for m, a := range f.asks() {
 		applies := m.with(roleApply)
 		if len(applies) == 0 {
-			return
+			continue
 		}
 		profile, namespace := "one-trip", contract.Namespace
 		switch {
@@ -296,24 +301,24 @@ func metadataRefused(f *facts, report report) {
 		if !slices.Contains(applies[0].reads, namespace) {
 			report(policy.Error, applies[0].place, "it is that of another profile: it does not look for the decision where "+a.kind()+" writes it", seen,
 				"all filters of one profile: corsgate envoy-config --only filters --profile "+profile)
-			return
+			continue
 		}
 		if a.proc != nil && !slices.Contains(a.proc.GetMetadataOptions().GetReceivingNamespaces().GetUntyped(), contract.Namespace) {
 			report(policy.Error, a.place, "metadata_options lets corsgate not write its metadata", seen,
 				"metadata_options: {receiving_namespaces: {untyped: ["+contract.Namespace+"]}}")
 		}
-	})
+	}
 }
 
 // askedByChance reports filters that ask about some of the requests.
 func askedByChance(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if enabled := a.authz.GetFilterEnabled(); enabled != nil && !whole(enabled) {
 			report(policy.Warning, a.place, "filter_enabled asks about a share of the requests", "the others are not decided: the same page passes and fails by chance", "take filter_enabled away")
 		} else if enabled.GetRuntimeKey() != "" {
 			report(policy.Note, a.place, "filter_enabled has a runtime key, which may change what it says", "if it is below 100 %, the other requests are not decided: the same page passes and fails by chance", "take runtime_key away")
 		}
-	})
+	}
 }
 
 // whole reports whether a share of requests is all of them.
@@ -334,7 +339,7 @@ const (
 // timeouts judges how long Envoy waits. Without a message_timeout, ext_proc waits 200 ms,
 // and so does ext_authz without a timeout of its grpc_service.
 func timeouts(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		field, value := "message_timeout", a.proc.GetMessageTimeout()
 		if a.authz != nil {
 			field, value = "grpc_service.timeout", a.authz.GetGrpcService().GetTimeout()
@@ -342,7 +347,7 @@ func timeouts(f *facts, report report) {
 		if value != nil {
 			judgeTimeout(a, field, value, report)
 		}
-	})
+	}
 }
 
 func judgeTimeout(a *ask, field string, value *durationpb.Duration, report report) {
@@ -366,7 +371,7 @@ func judgeTimeout(a *ask, field string, value *durationpb.Duration, report repor
 // than on others.
 func failureModesDiffer(f *facts, report report) {
 	var first *ask
-	f.eachAsk(func(m *manager, a *ask) {
+	for m, a := range f.asks() {
 		switch {
 		case first == nil:
 			first = a
@@ -378,7 +383,7 @@ func failureModesDiffer(f *facts, report report) {
 				reportMode(s.place.filter(a.place.Filter), v.GetValue(), a.place, report)
 			}
 		}
-	})
+	}
 }
 
 func reportMode(p Place, open bool, other Place, report report) {
@@ -394,17 +399,17 @@ func failsOpen(f *facts, report report) {
 		return
 	}
 	blocks := slices.ContainsFunc(f.policies.Specs(), func(s policy.Spec) bool { return s.DeniedRequests != "" && s.DeniedRequests != policy.DeniedPass })
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		if blocks && a.failsOpen() {
 			report(policy.Note, a.place, "failure_mode_allow is on, and a policy has deniedRequests: block or block-unsafe",
 				"while corsgate does not answer, nothing is blocked", "corsgate envoy-config --fail closed, if that is not meant")
 		}
-	})
+	}
 }
 
 // failsWith500 notes filters whose failures look like the application's.
 func failsWith500(f *facts, report report) {
-	f.eachAsk(func(_ *manager, a *ask) {
+	for _, a := range f.asks() {
 		status := a.proc.GetStatusOnError()
 		code := "500"
 		if a.authz != nil {
@@ -414,13 +419,13 @@ func failsWith500(f *facts, report report) {
 			report(policy.Note, a.place, "it fails closed, and has no status_on_error", "while corsgate does not answer, each request gets "+code+", as if the application had answered so",
 				"status_on_error: {code: 503}, or failure_mode_allow: true")
 		}
-	})
+	}
 }
 
 // bareFilter notes an ext_proc outside of a matcher, and an ext_authz without the filter that
 // edits responses.
 func bareFilter(f *facts, report report) {
-	f.eachAsk(func(m *manager, a *ask) {
+	for m, a := range f.asks() {
 		if m.keepsOthers() && a.authz != nil {
 			report(policy.Note, a.place, "ext_authz stands alone, and no filter behind it edits responses", "the application's own CORS headers stay in answers to origins that are not allowed, and to requests without an Origin",
 				"have the application send none, or use the filters that \"corsgate envoy-config --profile ext-authz\" prints, if your gateway lets you")
@@ -429,5 +434,5 @@ func bareFilter(f *facts, report report) {
 			report(policy.Note, a.place, "ext_proc stands outside of a composite", "Envoy's answers to broken HTTP/1 requests (400, 431) are empty",
 				"the filter that \"corsgate envoy-config --profile two-phase\" prints, if your gateway lets you")
 		}
-	})
+	}
 }

@@ -20,14 +20,14 @@ const anOrigin = "https://app.example.com"
 // askedAboutSome reports a filter whose matcher lets corsgate be asked about some of the
 // requests of pages only.
 func askedAboutSome(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.with(roleDecide) {
 			if what := fl.leavesOut(); what != "" {
 				report(policy.Warning, fl.place, what, "requests that it does not match are not decided: their preflights reach the upstream",
 					"a matcher of the header origin with safe_regex: {google_re2: {}, regex: .+}, as \"corsgate envoy-config\" prints it")
 			}
 		}
-	})
+	}
 }
 
 // leavesOut says what a filter's matcher looks at instead of any Origin, or "".
@@ -81,14 +81,14 @@ var applied = []policy.Apply{policy.ApplyReplace, policy.ApplyDefer, policy.Appl
 
 // applyIncomplete reports an apply filter that lacks a way to edit.
 func applyIncomplete(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.with(roleApply) {
 			if missing := fl.missingWords(); missing != nil {
 				report(policy.Error, fl.place, "it has no branch for "+strings.Join(missing, ", "), "answers with such a decision keep the upstream's CORS headers, and get none of corsgate's",
 					"the filter corsgate.apply as \"corsgate envoy-config\" prints it")
 			}
 		}
-	})
+	}
 }
 
 // missingWords returns the words of applied that a filter's matchers do not look for.
@@ -115,12 +115,12 @@ func (fl *filter) words() (list []string) {
 
 // defaultMissing reports chains in which nothing is noted before corsgate is asked.
 func defaultMissing(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		applies, decides := m.with(roleApply), m.with(roleDecide)
 		if len(applies) == 0 || len(decides) == 0 || len(m.with(roleDefault)) > 0 || decides[0].notes {
-			return
+			continue
 		}
 		report(policy.Warning, decides[0].place, "no set_metadata before it notes \"apply: strip\"", "while corsgate does not answer, the upstream's own CORS headers reach the page",
 			"the filter default as \"corsgate envoy-config\" prints it, before the one that asks")
-	})
+	}
 }

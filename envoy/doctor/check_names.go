@@ -33,7 +33,7 @@ func policyUnknown(f *facts, report report) {
 	if f.policies == nil {
 		return
 	}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, s := range m.spots {
 			name := s.named()
 			if _, known := f.policies.Policy(name); name != "" && !known {
@@ -41,15 +41,15 @@ func policyUnknown(f *facts, report report) {
 					"each request here is denied: policy_unknown", "the name of a policy, or the policy")
 			}
 		}
-	})
+	}
 }
 
 // nameNotSent reports names of policies of which corsgate is not told.
 func nameNotSent(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		i := slices.IndexFunc(m.spots, func(s spot) bool { return s.named() != "" })
 		if i < 0 {
-			return
+			continue
 		}
 		s := m.spots[i]
 		for _, fl := range m.decides() {
@@ -58,7 +58,7 @@ func nameNotSent(f *facts, report report) {
 					"the policy of the host and the path is used instead", write)
 			}
 		}
-	})
+	}
 }
 
 // ignoresNames says what to write so that a filter looks at the names that routes, or
@@ -89,7 +89,7 @@ func (fl *filter) ignoresNames(ofRoute bool) (write string) {
 
 // lostConfigs reports configuration of a filter that there is not: Envoy ignores it.
 func lostConfigs(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, s := range m.spots {
 			for _, name := range names(s.says[0]) {
 				there := slices.ContainsFunc(m.filters, func(fl *filter) bool { return fl.GetName() == name })
@@ -99,7 +99,7 @@ func lostConfigs(f *facts, report report) {
 				}
 			}
 		}
-	})
+	}
 }
 
 // nearest returns the name of corsgate's filter that a wrong name most likely means: the one

@@ -29,10 +29,10 @@ const overridden = "where a policy decides, it is removed from answers again; bu
 // nativeCORS reports routes on which Envoy's own cors filter has a policy, too. Without
 // one, that filter does nothing.
 func nativeCORS(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		native := slices.IndexFunc(m.filters, func(fl *filter) bool { return fl.kind == "cors.v3.Cors" })
 		if native < 0 {
-			return
+			continue
 		}
 		fl := m.filters[native]
 		level, seen := policy.Warning, "two filters know the route's origins: corsgate's answers win, but where it forwards or does not answer, the other one grants what it lists, without Vary"
@@ -45,7 +45,7 @@ func nativeCORS(f *facts, report report) {
 					"take it away ("+fl.GetName()+" in typed_per_filter_config, or the field cors), and write its origins into corsgate's policy")
 			}
 		}
-	})
+	}
 }
 
 // saysNative reports whether the most specific place itself has a policy of the native
@@ -72,7 +72,7 @@ func (m *manager) keepsOthers() bool {
 
 // corsHeaderAdded reports CORS headers that something else writes.
 func corsHeaderAdded(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		m.routesAdding(report)
 		m.filtersAdding(report)
 		for _, mapper := range m.GetLocalReplyConfig().GetMappers() {
@@ -80,7 +80,7 @@ func corsHeaderAdded(f *facts, report report) {
 				m.added(m.place, "local_reply_config adds "+names, report)
 			}
 		}
-	})
+	}
 }
 
 // added reports a header that is written before corsgate's filters edit the answer.
@@ -211,7 +211,7 @@ func writesCORS(m proto.Message, outside bool) string {
 // originChanged reports what takes from a request what a decision looks at, before
 // corsgate sees it.
 func originChanged(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, e := range m.GetEarlyHeaderMutationExtensions() {
 			if c, ok := unpack(e.GetTypedConfig()).(*early.HeaderMutation); ok {
 				changesOrigin(m.place, c.GetMutations(), report)
@@ -225,7 +225,7 @@ func originChanged(f *facts, report report) {
 				codeChangesOrigin(fl.place, codeOf(c), report)
 			}
 		}
-	})
+	}
 }
 
 // decidedOtherwise is what a request gets that somebody changes before corsgate sees it.
@@ -259,14 +259,14 @@ func changesOrigin(p Place, list []*mutation.HeaderMutation, report report) {
 
 // csrfBehind reports Envoy's csrf filter behind corsgate's: it knows nothing of policies.
 func csrfBehind(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.filters[m.first():] {
 			if _, ok := fl.config.(*csrf.CsrfPolicy); ok && m.acts(fl) {
 				report(policy.Warning, fl.place, "the csrf filter refuses requests of other origins that change something, also of those that a policy allows",
 					"the preflight passes, and the request itself gets 403", "list the policies' origins in its additional_origins, or use deniedRequests: block-unsafe of the policy instead of this filter")
 			}
 		}
-	})
+	}
 }
 
 // The defaults of what Envoy keeps of a request while it does not read on.
@@ -278,9 +278,9 @@ const (
 // bodyLimit reports filters behind one that waits for an answer, whose limit for bodies
 // does not hold then: Envoy counts against it only what comes later.
 func bodyLimit(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		if !slices.ContainsFunc(m.decides(), func(fl *filter) bool { return len(fl.asks) > 0 }) {
-			return
+			continue
 		}
 		need := 4 * m.keeps()
 		for _, fl := range m.filters[m.first():] {
@@ -292,7 +292,7 @@ func bodyLimit(f *facts, report report) {
 				"a body above the limit passes, or the request hangs until stream_idle_timeout",
 				"per_connection_buffer_limit_bytes of the listener and initial_stream_window_size of http2_protocol_options, each at most a quarter of the limit; before Lua, put a buffer like that")
 		}
-	})
+	}
 }
 
 // keeps returns how many bytes of a request Envoy takes while nobody reads them.
@@ -330,13 +330,13 @@ func pathNotNormalised(f *facts, report report) {
 	if f.policies != nil && !slices.ContainsFunc(f.policies.Specs(), func(s policy.Spec) bool { return len(s.Paths) > 0 }) {
 		return
 	}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		if on := m.GetNormalizePath(); !on.GetValue() && (on != nil || !f.normalizes) {
 			report(policy.Warning, m.place, "normalize_path is not on",
 				"corsgate decides about the path with dot segments resolved, and Envoy routes by the path as it was sent: a page chooses the spelling, and may reach a route that another policy is for",
 				"normalize_path: true beside http_filters")
 		}
-	})
+	}
 }
 
 // pathsRefused notes connection managers that answer requests by themselves because of their
@@ -345,12 +345,12 @@ func pathsRefused(f *facts, report report) {
 	answers := map[hcm.HttpConnectionManager_PathWithEscapedSlashesAction]string{
 		hcm.HttpConnectionManager_REJECT_REQUEST: "400", hcm.HttpConnectionManager_UNESCAPE_AND_REDIRECT: "a redirect",
 	}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		action := m.GetPathWithEscapedSlashesAction()
 		if answer := answers[action]; answer != "" {
 			report(policy.Note, m.place, "path_with_escaped_slashes_action is "+action.String(),
 				"preflights and requests for a path with %2F or %5C get "+answer+" without CORS headers, before any filter: browsers block",
 				"if pages call such paths, UNESCAPE_AND_FORWARD or KEEP_UNCHANGED: corsgate decides about both readings of them")
 		}
-	})
+	}
 }

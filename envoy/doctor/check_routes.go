@@ -17,11 +17,11 @@ import (
 // preflightsNotRouted reports routes that are for other methods than OPTIONS, so that
 // preflights of their requests have none, if corsgate's filter needs one.
 func preflightsNotRouted(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		fl := m.decides()[0]
 		level, seen := f.withoutRoute(fl)
 		if seen == "" {
-			return
+			continue
 		}
 		for _, s := range m.routeSpots() {
 			if s.runs(fl) && !takesPreflights(s.route) && !slices.ContainsFunc(s.host.GetRoutes(), s.preflightsTake) {
@@ -29,7 +29,7 @@ func preflightsNotRouted(f *facts, report report) {
 					"a route for the same path without :method behind it, or OPTIONS among its methods")
 			}
 		}
-	})
+	}
 }
 
 // withoutRoute says what a filter does with preflights that no route takes; nothing, if it
@@ -38,7 +38,7 @@ func preflightsNotRouted(f *facts, report report) {
 func (f *facts) withoutRoute(fl *filter) (level policy.Level, seen string) {
 	const lost = "corsgate is not asked about preflights: they get 404, so browsers block the requests behind them"
 	switch {
-	case fl.waits():
+	case fl.GetDisabled():
 		return policy.Error, lost
 	case fl.role == roleCompiled && f.repliesByAuthz(fl):
 		return policy.Note, "preflights get 200 instead of 204, which browsers take, too"
@@ -117,14 +117,14 @@ func coversPath(a, b *route.RouteMatch) bool {
 func hostsNotRouted(f *facts, report report) {
 	var domains []string
 	known := f.policies != nil
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		known = known && m.known
 		for _, rc := range m.routes {
 			for _, vh := range rc.GetVirtualHosts() {
 				domains = append(domains, vh.GetDomains()...)
 			}
 		}
-	})
+	}
 	if !known || domains == nil {
 		return
 	}
@@ -141,17 +141,17 @@ func hostsNotRouted(f *facts, report report) {
 // portsNotRouted notes virtual hosts that do not take requests whose host has the listener's
 // port, as browsers write it if they ask the listener themselves.
 func portsNotRouted(f *facts, report report) {
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		port := m.listener.GetAddress().GetSocketAddress().GetPortValue()
 		if port == 0 || port == 80 || port == 443 || m.GetStripAnyHostPort() || m.GetStripMatchingHostPort() {
-			return
+			continue
 		}
 		for _, rc := range m.routes {
 			if !rc.GetIgnorePortInHostMatching() {
 				m.portlessHosts(rc, fmt.Sprintf(":%d", port), report)
 			}
 		}
-	})
+	}
 }
 
 func (m *manager) portlessHosts(rc *route.RouteConfiguration, port string, report report) {

@@ -17,39 +17,58 @@ import (
 	"github.com/corsgate/corsgate/server/contract"
 )
 
-// eachDelivered calls visit for the names of filters that are delivered, each with what
-// was, or with nil.
-func (f *facts) eachDelivered(visit func(p Place, name string, source *core.ExtensionConfigSource, d *delivery)) {
+// sourced is a filter that is delivered, by a service or in a file.
+type sourced struct {
+	place  Place
+	name   string
+	source *core.ExtensionConfigSource
+	got    *delivery // nil if it was not delivered
+}
+
+// sourced returns the filters that are delivered, each once.
+func (f *facts) sourced() (list []sourced) {
 	seen := map[string]bool{}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		for _, fl := range m.decides() {
 			for _, name := range names(fl.sources) {
 				if !seen[name] {
-					visit(fl.place, name, fl.sources[name], f.delivered[name])
+					list = append(list, sourced{fl.place, name, fl.sources[name], f.delivered[name]})
 				}
 				seen[name] = true
 			}
 		}
-	})
+	}
+	return list
+}
+
+// file returns the path of the file that it comes in, or "".
+func (s sourced) file() string { return fileOf(s.source.GetConfigSource()) }
+
+// text returns the text for a filter that a service delivers, or for one of a file.
+func (s sourced) text(service, file string) string {
+	if s.file() != "" {
+		return file
+	}
+	return service
 }
 
 // filterNotDelivered reports filters that Envoy has not got, so that it runs the default.
 func filterNotDelivered(f *facts, report report) {
-	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
-		refused, read := f.files[fileOf(source.GetConfigSource())]
-		if d != nil || f.written && !read {
-			return // a bootstrap alone has nothing that was delivered
+	for _, s := range f.sourced() {
+		refused, read := f.files[s.file()]
+		if s.got != nil || f.written && !read {
+			continue // a bootstrap alone has nothing that was delivered
 		}
-		what, seen := fmt.Sprintf("the filter %s has not been delivered", name), "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
-		write := ofSource(source, "\"corsgate serve --ecds\" where its cluster points to; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy", writeFile)
+		what, seen := fmt.Sprintf("the filter %s has not been delivered", s.name), "Envoy asks about everything, or, without a service, refuses or strips it, and blocks nothing"
+		write := s.text("\"corsgate serve --ecds\" where its cluster points to; keep the name that \"corsgate envoy-config\" gives it; corsgate's log says whether it refuses this Envoy", writeFile)
 		if read {
 			what += " by its file: " + cmp.Or(refused, "it has no filter of that name that can be read")
 		}
-		if source.GetDefaultConfig() == nil {
+		if s.source.GetDefaultConfig() == nil {
 			seen = "each request gets 500, since there is no default_config"
 		}
-		report(policy.Error, p, what, seen, write)
-	})
+		report(policy.Error, s.place, what, seen, write)
+	}
 }
 
 const (
@@ -57,22 +76,14 @@ const (
 	writeFile = "Envoy's log says what is wrong with the file that its path names; write it with \"corsgate envoy-config --profile no-trip --policies PATH --out DIR\", and change it no further"
 )
 
-// ofSource returns the text for a filter that a service delivers, or for one of a file.
-func ofSource(source *core.ExtensionConfigSource, service, file string) string {
-	if fileOf(source.GetConfigSource()) != "" {
-		return file
-	}
-	return service
-}
-
 // filterRefused reports versions of a filter that Envoy does not take.
 func filterRefused(f *facts, report report) {
-	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
-		n := f.stats["extension_config_discovery.http_filter."+name+".update_rejected"]
-		if d != nil && d.refused || n > 0 {
-			report(policy.Error, p, fmt.Sprintf("Envoy has refused a version of the filter %s", name), "it keeps what it had before: older policies, or the default", ofSource(source, logSays, writeFile))
+	for _, s := range f.sourced() {
+		n := f.stats["extension_config_discovery.http_filter."+s.name+".update_rejected"]
+		if s.got != nil && s.got.refused || n > 0 {
+			report(policy.Error, s.place, fmt.Sprintf("Envoy has refused a version of the filter %s", s.name), "it keeps what it had before: older policies, or the default", s.text(logSays, writeFile))
 		}
-	})
+	}
 }
 
 const (
@@ -86,41 +97,41 @@ const (
 // a filter names.
 func filterOutOfDate(f *facts, report report) {
 	f.hostsUnknown(report)
-	f.eachDelivered(func(p Place, name string, source *core.ExtensionConfigSource, d *delivery) {
-		sent, known := f.sent(name)
-		known = known && fileOf(source.GetConfigSource()) == ""
+	for _, s := range f.sourced() {
+		sent, known := f.sent(s.name)
+		known = known && s.file() == ""
 		switch {
-		case d == nil && f.written && f.policies != nil && fileOf(source.GetConfigSource()) == "":
-			report(policy.Note, p, fmt.Sprintf("the filter %s is delivered once Envoy runs", name), "nothing is said here about whether it is what the policies compile into", "ask the Envoy that runs with --envoy")
-		case d == nil: // filter-not-delivered says it
-		case known && !slices.Contains(sent, d.version):
-			report(policy.Error, p, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", name), outOfDate,
+		case s.got == nil && f.written && f.policies != nil && s.file() == "":
+			report(policy.Note, s.place, fmt.Sprintf("the filter %s is delivered once Envoy runs", s.name), "nothing is said here about whether it is what the policies compile into", "ask the Envoy that runs with --envoy")
+		case s.got == nil: // filter-not-delivered says it
+		case known && !slices.Contains(sent, s.got.version):
+			report(policy.Error, s.place, fmt.Sprintf("Envoy has another version of the filter %s than corsgate has sent", s.name), outOfDate,
 				"ask the corsgate that this Envoy follows; if it is that one, look at its /status and at Envoy's log")
 		case known && (f.policies == nil || f.policies.Hash() == f.status.Hash):
 		default:
-			f.judgeOrigin(p, name, source, d, report)
+			f.judgeOrigin(s, report)
 		}
-	})
+	}
 }
 
 // judgeOrigin compares the policies that a filter was compiled from with those that there
 // should be.
-func (f *facts) judgeOrigin(p Place, name string, source *core.ExtensionConfigSource, d *delivery, report report) {
+func (f *facts) judgeOrigin(s sourced, report report) {
 	served := ""
 	if f.status != nil {
 		served = f.status.Hash
 	}
-	stamp := stampOf(source, d)
-	from := cmp.Or(f.compiledFrom(name, stamp, d), stamp)
-	other := fmt.Sprintf("the filter %s was compiled from other policies", name)
+	stamp := s.stamp()
+	from := cmp.Or(f.compiledFrom(s.name, stamp, s.got), stamp)
+	other := fmt.Sprintf("the filter %s was compiled from other policies", s.name)
 	switch {
 	case from == "" && (f.policies != nil || served != ""):
-		report(policy.Note, p, fmt.Sprintf("it is not known which policies the filter %s was compiled from", name), "nothing is said here about whether it is up to date",
+		report(policy.Note, s.place, fmt.Sprintf("it is not known which policies the filter %s was compiled from", s.name), "nothing is said here about whether it is up to date",
 			"name the policies with --policies; corsgate names the filters that it delivers itself in its /status, so give that of the corsgate that delivers to this Envoy")
 	case served != "" && from != served && from != unknownSet:
-		report(policy.Error, p, other+" than corsgate serves", outOfDate, compileAgain)
+		report(policy.Error, s.place, other+" than corsgate serves", outOfDate, compileAgain)
 	case f.policies != nil && from != f.policies.Hash():
-		report(policy.Error, p, other+" than those of --policies, or by a corsgate of another version", outOfDate, compileAgain)
+		report(policy.Error, s.place, other+" than those of --policies, or by a corsgate of another version", outOfDate, compileAgain)
 	}
 }
 
@@ -129,11 +140,11 @@ func (f *facts) hostsUnknown(report report) {
 	var texts [][]byte
 	var at Place
 	whole := f.policies != nil
-	f.eachDelivered(func(p Place, _ string, _ *core.ExtensionConfigSource, d *delivery) {
-		if whole = whole && d != nil; whole {
-			texts, at = append(texts, d.text), p
+	for _, s := range f.sourced() {
+		if whole = whole && s.got != nil; whole {
+			texts, at = append(texts, s.got.text), s.place
 		}
-	})
+	}
 	if !whole || texts == nil {
 		return
 	}
@@ -165,16 +176,16 @@ func (f *facts) sent(name string) (versions []string, known bool) {
 // hash matches the hash of a set.
 var hash = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
-// stampOf returns the hash of the set that a filter of a file is compiled from, or "": it
+// stamp returns the hash of the set that a filter of a file is compiled from, or "": it
 // stands in what the filter keeps for the feed. That of a filter that is delivered is
 // another one.
-func stampOf(source *core.ExtensionConfigSource, d *delivery) (stamp string) {
-	if fileOf(source.GetConfigSource()) == "" {
+func (s sourced) stamp() (stamp string) {
+	if s.file() == "" {
 		return ""
 	}
-	walk(d.filter, func(m proto.Message) bool {
-		if s, ok := m.(*structpb.Struct); ok {
-			if v := s.GetFields()[contract.FedSet].GetStringValue(); hash.MatchString(v) && s.GetFields()[contract.Reason] != nil {
+	walk(s.got.filter, func(m proto.Message) bool {
+		if fed, ok := m.(*structpb.Struct); ok {
+			if v := fed.GetFields()[contract.FedSet].GetStringValue(); hash.MatchString(v) && fed.GetFields()[contract.Reason] != nil {
 				stamp = v
 			}
 		}
@@ -254,14 +265,14 @@ func (f *facts) counters() (rules []counterRule) {
 		rule(policy.Note, c+`upstream_cx_protocol_error`, "what answers there does not speak HTTP/2", "look whether the port is that of --grpc-listen, and whether both sides speak TLS")
 		rule(policy.Warning, c+`ssl\.(connection_error|fail_verify_error|fail_verify_san|fail_verify_no_cert)`, outage, "look at both certificates, and at the authority that each side trusts")
 	}
-	f.eachDelivered(func(_ Place, name string, source *core.ExtensionConfigSource, _ *delivery) {
-		d := `extension_config_discovery\.http_filter\.` + regexp.QuoteMeta(name) + `\.`
-		rule(policy.Note, d+`update_failure`, ofSource(source, "corsgate was not reached for a while: changes of the policies did not arrive", "Envoy has not found the file, or cannot read it: changes of it did not arrive"),
-			ofSource(source, "look at corsgate's log", writeFile))
-		rule(policy.Note, d+`config_fail`, ofSource(source, "Envoy has refused a version of the filter, or has started before corsgate was there: it kept what it had, or the default", "Envoy has refused what the file had: it kept what it had before, or the default"),
-			ofSource(source, "look at the counters update_rejected and init_fetch_timeout beside it, and at the logs of Envoy and corsgate", writeFile))
-		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", ofSource(source, logSays, writeFile))
-	})
+	for _, s := range f.sourced() {
+		d := `extension_config_discovery\.http_filter\.` + regexp.QuoteMeta(s.name) + `\.`
+		rule(policy.Note, d+`update_failure`, s.text("corsgate was not reached for a while: changes of the policies did not arrive", "Envoy has not found the file, or cannot read it: changes of it did not arrive"),
+			s.text("look at corsgate's log", writeFile))
+		rule(policy.Note, d+`config_fail`, s.text("Envoy has refused a version of the filter, or has started before corsgate was there: it kept what it had, or the default", "Envoy has refused what the file had: it kept what it had before, or the default"),
+			s.text("look at the counters update_rejected and init_fetch_timeout beside it, and at the logs of Envoy and corsgate", writeFile))
+		rule(policy.Error, d+`config_conflict`, "Envoy does not take the filter, and keeps what it had before", s.text(logSays, writeFile))
+	}
 	rule(policy.Warning, `access_logs\.open_telemetry_access_log\.corsgate\.logs_dropped`, "requests are answered all the same; corsgate's metrics lack what was dropped", "look whether corsgate serves with --feed")
 	rule(policy.Warning, `listener\..+\.extension_config_missing`, "such requests got 500", "give the filter a default_config, as \"corsgate envoy-config\" does")
 	return rules
@@ -271,7 +282,7 @@ func (f *facts) counters() (rules []counterRule) {
 // corsgate. A filter without a stat_prefix shares its counters with others of its kind.
 func (f *facts) statPrefix(kind string) string {
 	patterns := []string{contract.Namespace + `\.`}
-	f.eachManager(func(m *manager) {
+	for _, m := range f.guarded() {
 		shared := slices.ContainsFunc(m.filters, func(other *filter) bool { return other.role == "" && strings.HasPrefix(other.kind, kind+".") })
 		for _, a := range m.asks() {
 			prefix := a.proc.GetStatPrefix() + a.authz.GetStatPrefix() // one of them is empty
@@ -283,7 +294,7 @@ func (f *facts) statPrefix(kind string) string {
 				patterns = append(patterns, "")
 			}
 		}
-	})
+	}
 	return "(?:" + strings.Join(patterns, "|") + ")"
 }
 
@@ -312,10 +323,10 @@ func relevant(name string) bool {
 
 // connected reports a gauge: whether Envoy is connected to what delivers a filter.
 func (f *facts) connected(report report) {
-	f.eachDelivered(func(_ Place, name string, _ *core.ExtensionConfigSource, _ *delivery) {
-		gauge := "extension_config_discovery.http_filter." + name + ".control_plane.connected_state"
+	for _, s := range f.sourced() {
+		gauge := "extension_config_discovery.http_filter." + s.name + ".control_plane.connected_state"
 		if n, known := f.stats[gauge]; known && n == 0 {
 			report(policy.Warning, Place{Counter: gauge}, "Envoy is not connected to what delivers its filter", "changes of the policies do not arrive", "start corsgate with --ecds; its log says whether it refuses this Envoy")
 		}
-	})
+	}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/corsgate/corsgate/policy"
 )
@@ -102,7 +103,7 @@ func Examine(in Input) (Report, error) {
 		r.Envoy = f.version.String()
 	}
 	for _, c := range checks {
-		r.Add(c.run(f)...)
+		r.add(c.run(f)...)
 	}
 	return r, nil
 }
@@ -124,23 +125,26 @@ func (c check) run(f *facts) (list []Finding) {
 	return list
 }
 
-// eachManager calls visit for the connection managers that have corsgate's filters.
-func (f *facts) eachManager(visit func(*manager)) {
+// guarded returns the connection managers that have corsgate's filters.
+func (f *facts) guarded() (list []*manager) {
 	for _, m := range f.managers {
 		if len(m.decides()) > 0 {
-			visit(m)
+			list = append(list, m)
 		}
 	}
+	return list
 }
 
-// eachAsk calls visit for the filters that ask corsgate, but for those within a compiled
-// filter, which corsgate itself has written.
-func (f *facts) eachAsk(visit func(*manager, *ask)) {
-	f.eachManager(func(m *manager) {
-		for _, a := range m.asks() {
-			if !a.inside {
-				visit(m, a)
+// asks ranges over the filters that ask corsgate, but for those within a compiled filter,
+// which corsgate itself has written.
+func (f *facts) asks() iter.Seq2[*manager, *ask] {
+	return func(yield func(*manager, *ask) bool) {
+		for _, m := range f.guarded() {
+			for _, a := range m.asks() {
+				if !a.inside && !yield(m, a) {
+					return
+				}
 			}
 		}
-	})
+	}
 }

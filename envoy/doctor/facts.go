@@ -252,12 +252,10 @@ func (r reader) readStat(name, value string) {
 
 // status is what is read of corsgate's /status.
 type status struct {
-	Ready     bool   `json:"ready"`
-	Hash      string `json:"hash"`
-	LastError *struct {
-		Message string `json:"message"`
-	} `json:"lastError"`
-	Misuses []struct {
+	Ready     bool      `json:"ready"`
+	Hash      string    `json:"hash"`
+	LastError *struct{} `json:"lastError"` // nil if there is none
+	Misuses   []struct {
 		Kind   string `json:"kind"`
 		Effect string `json:"effect"`
 		Hint   string `json:"hint"`
@@ -266,7 +264,6 @@ type status struct {
 		Node      string `json:"node"`
 		Resources []struct {
 			Name    string `json:"name"`
-			State   string `json:"state"`
 			Version string `json:"version"`
 		} `json:"resources"`
 	} `json:"envoys"`

@@ -72,8 +72,8 @@ type Report struct {
 // routes is one mistake.
 const maxSame = 20
 
-// Add adds findings, and counts and sorts them.
-func (r *Report) Add(list ...Finding) {
+// add adds findings, and counts and sorts them.
+func (r *Report) add(list ...Finding) {
 	r.Findings = append(r.Findings, list...)
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(a.Level, b.Level) })
 	r.Errors, r.Warnings, r.Notes = 0, 0, 0

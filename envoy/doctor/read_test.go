@@ -97,37 +97,25 @@ func TestWhatIsReadOfFiles(t *testing.T) {
 		}, nil},
 		{"a host without static, whose policy is not known", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := envoytest.Clone(host(b))
-			delete(extra, "typed_per_filter_config")
-			extra["name"], extra["domains"] = "api", []any{"api.test"}
-			addHost(b, extra)
+			addBareHost(b, "api", "api.test")
 			return doctor.Input{Config: encode(t, b)}
 		}, []string{"host-without-part"}},
 		{"a host without static, and without a policy", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := envoytest.Clone(host(b))
-			delete(extra, "typed_per_filter_config")
-			extra["name"], extra["domains"] = "api", []any{"api.test"}
-			addHost(b, extra)
+			addBareHost(b, "api", "api.test")
 			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
 		}, nil},
 		{"hosts as Istio names them", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
 			host(b)["name"], host(b)["domains"] = "example.com:80", []any{"example.com", "example.com:*"}
 			for name, domains := range map[string][]any{"elsewhere.test:80": {"elsewhere.test:*", "10.0.0.1:*", "[2001:db8::1]:*"}, "allow_any": {"*", "*:80"}} {
-				extra := envoytest.Clone(host(b))
-				delete(extra, "typed_per_filter_config")
-				extra["name"], extra["domains"] = name, domains
-				addHost(b, extra)
+				addBareHost(b, name, domains...)
 			}
 			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
 		}, nil},
 		{"a host with any port, without static", func(t *testing.T) doctor.Input {
 			b := written(t, oneTrip)
-			extra := envoytest.Clone(host(b))
-			delete(extra, "typed_per_filter_config")
-			extra["name"], extra["domains"] = "example.com:80", []any{"example.com:*"}
-			addHost(b, extra)
+			addBareHost(b, "example.com:80", "example.com:*")
 			return doctor.Input{Config: encode(t, b), Policies: setOf(t, strings.Replace(onePolicy, "deniedRequests: block", "", 1))}
 		}, []string{"host-without-part"}},
 		{"an old Envoy, by its node", func(t *testing.T) doctor.Input {

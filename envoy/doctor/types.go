@@ -89,8 +89,8 @@ func unpackStruct(a *anypb.Any) (*typed.TypedStruct, bool) {
 // levels at most.
 const maxDepth = 2000
 
-// walk calls visit for m and for every message in it, also within Any, until visit
-// returns false.
+// walk calls visit for m and for every message in it, also within Any. It does not look into
+// a message for which visit returns false.
 func walk(m proto.Message, visit func(proto.Message) bool) { walkTo(m, visit, maxDepth) }
 
 func walkTo(m proto.Message, visit func(proto.Message) bool, depth int) {

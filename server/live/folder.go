@@ -63,13 +63,13 @@ func (f *folder) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
 	if entries, ok := f.folders[name]; ok {
-		return &openFolder{entry: entry{name: path.Base(name), mode: fs.ModeDir}, left: entries}, nil
+		return OpenFolder(entry{name: path.Base(name), mode: fs.ModeDir}, entries), nil
 	}
 	data, ok := f.files[name]
 	if !ok {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &openFile{Reader: bytes.NewReader(data), entry: entry{name: path.Base(name), size: int64(len(data))}}, nil
+	return OpenFile(entry{name: path.Base(name), size: int64(len(data))}, data), nil
 }
 
 // Sum returns the SHA-256 of a file's content, for policyfile.Loader, which does not copy
@@ -96,24 +96,35 @@ func (e entry) ModTime() time.Time { return time.Time{} }
 func (e entry) IsDir() bool        { return e.mode.IsDir() }
 func (e entry) Sys() any           { return nil }
 
+// OpenFile returns an open file that has content. One goroutine may use it.
+func OpenFile(info fs.FileInfo, content []byte) fs.File {
+	return &openFile{Reader: bytes.NewReader(content), info: info}
+}
+
 type openFile struct {
 	*bytes.Reader
-	entry entry
+	info fs.FileInfo
 }
 
-func (o *openFile) Stat() (fs.FileInfo, error) { return o.entry, nil }
+func (o *openFile) Stat() (fs.FileInfo, error) { return o.info, nil }
 func (o *openFile) Close() error               { return nil }
 
-type openFolder struct {
-	entry entry
-	left  []fs.DirEntry
+// OpenFolder returns an open folder that has entries, in their order. One goroutine may use
+// it.
+func OpenFolder(info fs.FileInfo, entries []fs.DirEntry) fs.ReadDirFile {
+	return &openFolder{info: info, left: entries}
 }
 
-func (o *openFolder) Stat() (fs.FileInfo, error) { return o.entry, nil }
+type openFolder struct {
+	info fs.FileInfo
+	left []fs.DirEntry
+}
+
+func (o *openFolder) Stat() (fs.FileInfo, error) { return o.info, nil }
 func (o *openFolder) Close() error               { return nil }
 
 func (o *openFolder) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: o.entry.name, Err: fs.ErrInvalid}
+	return 0, &fs.PathError{Op: "read", Path: o.info.Name(), Err: fs.ErrInvalid}
 }
 
 // ReadDir is fs.ReadDirFile's.

@@ -29,7 +29,7 @@ func Claims(doc tree.Node) bool {
 	if doc.Field("_format_version").Exists() {
 		return true
 	}
-	var c config
+	c := newConfig()
 	c.part(doc)
 	return len(c.plugins) > 0
 }
@@ -37,7 +37,7 @@ func Claims(doc tree.Node) bool {
 // Read returns what the cors plugins of the documents do.
 func Read(docs []tree.Node) source.Config {
 	docs = fields.Own(tree.Unlist(docs), Claims)
-	c := config{overrides: map[string]tree.Object{}, ranks: map[source.Place]rank{}, regexPriorities: map[source.Place]int{}, ages: map[source.Place]int{}}
+	c := newConfig()
 	c.result.Choose = c.choose
 	for _, doc := range docs {
 		if o, ok := tree.ObjectOf(doc); ok {
@@ -50,6 +50,10 @@ func Read(docs []tree.Node) source.Config {
 	c.answer()
 	c.result.Findings = append(c.result.Findings, c.ingresses.Beside(system, c.result.Routes)...)
 	return c.result
+}
+
+func newConfig() *config {
+	return &config{overrides: map[string]tree.Object{}, ranks: map[source.Place]rank{}, regexPriorities: map[source.Place]int{}, ages: map[source.Place]int{}}
 }
 
 // scope is what a plugin is for: a route, a service, or everything.

@@ -245,25 +245,31 @@ func (l *lane) redirectsTo(lanes []*lane) bool {
 	return true
 }
 
+// What to do about two lanes that take the same requests.
+const (
+	unequal = "give one of them a higher priority, and import again"
+	forBoth = "if pages may read the answers to both, write a policy for these requests"
+)
+
 // meet tells what comes of another lane that takes some of the same requests and answers
 // otherwise.
 func (l *lane) meet(other *lane, otherFirst bool) {
 	tie := l.priority == other.priority && !l.apart(other.entrance)
 	switch {
 	case tie && other.cors == nil:
-		l.off(other, "has the same priority, and no CORS: either of them takes a request, so that this is taken to have none")
+		l.off(other, "has the same priority, and no CORS: Traefik may choose either of them, so the CORS of this is left out", unequal)
 	case tie:
-		l.tell(other, "has the same priority, and other CORS: either of them takes a request")
+		l.tell(other, "has the same priority, and other CORS: Traefik may choose either of them", unequal)
 	case other.cors == nil && l.apart(other.entrance) && (!otherFirst || other.covers(l)):
-		l.off(other, "takes requests like these "+other.besides(l.entrance)+", and has no CORS: policies do not know entry points, so that this is taken to have none")
+		l.off(other, "takes requests like these "+other.besides(l.entrance)+", and has no CORS: a policy is for all entry points, so the CORS of this is left out", forBoth)
 	case otherFirst && l.within(other.entrance):
 	case otherFirst && other.cors == nil:
-		l.tell(other, "goes before this "+other.besides(l.entrance)+", and has no CORS: policies do not know entry points, so that there is none for what both take")
+		l.tell(other, "goes before this "+other.besides(l.entrance)+", and has no CORS: a policy is for all entry points, so requests that both take get no CORS headers", forBoth)
 	case otherFirst:
 		// The other lane tells.
 	case other.within(l.entrance):
 	default:
-		l.tell(other, "takes requests like these "+other.besides(l.entrance)+", without this CORS: policies do not know entry points, so that they have it, too")
+		l.tell(other, "takes requests like these "+other.besides(l.entrance)+", without this CORS: a policy is for all entry points, so they get it, too", "")
 	}
 }
 
@@ -278,21 +284,21 @@ func (l *lane) covers(other *lane) bool {
 }
 
 // tell tells of the first of others.
-func (l *lane) tell(other *lane, message string) {
+func (l *lane) tell(other *lane, message, hint string) {
 	if l.told {
 		return
 	}
 	l.told = true
 	l.route.Findings = append(slices.Clone(l.route.Findings), source.Finding{
 		Fidelity: source.Decide, Place: l.place, Field: "entryPoints", Value: strings.Join(l.router.entryPoints, ", "),
-		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message,
+		Message: "the router " + other.router.name + " at " + other.place.String() + " " + message, Hint: hint,
 	})
 }
 
 // off switches CORS off.
-func (l *lane) off(other *lane, message string) {
+func (l *lane) off(other *lane, message, hint string) {
 	l.route.CORS, l.told = nil, false
-	l.tell(other, message)
+	l.tell(other, message, hint)
 }
 
 // overlap reports whether two lanes may match the same request.

@@ -14,7 +14,8 @@ import (
 var fuzzTime = flag.String("fuzz-time", "20000x", "how long TestFuzz feeds each fuzz target, as go test's -fuzztime")
 
 // TestFuzz feeds what is made up to each fuzz target of the repository, one
-// after the other, as go test does for one alone.
+// after the other, as go test does for one alone. It tries to shorten an input a few
+// times: by default go test does so for up to a minute, also if the input is good.
 func TestFuzz(t *testing.T) {
 	envoytest.Full(t)
 	found := 0
@@ -22,7 +23,7 @@ func TestFuzz(t *testing.T) {
 		for _, target := range targets {
 			found++
 			t.Run(target, func(t *testing.T) {
-				goTest(t, "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", *fuzzTime, pkg)
+				goTest(t, "-run", "^$", "-fuzz", "^"+target+"$", "-fuzztime", *fuzzTime, "-fuzzminimizetime", "100x", pkg)
 			})
 		}
 	}

@@ -1,13 +1,11 @@
 package file
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"hash/maphash"
-	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -72,13 +70,13 @@ func (s *snapshot) Open(name string) (fs.File, error) {
 	}
 	if fi, err := s.root.stat(name); err == nil && fi.IsDir() {
 		entries, err := s.ReadDir(name)
-		return &openFolder{info: fi, entries: entries}, err
+		return live.OpenFolder(fi, entries), err
 	}
 	content, fi, err := s.read(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{Reader: bytes.NewReader(content), info: fi}, nil
+	return live.OpenFile(fi, content), nil
 }
 
 // ReadFile returns a file's content.
@@ -279,36 +277,3 @@ func (i info) Mode() fs.FileMode  { return i.mode }
 func (i info) ModTime() time.Time { return i.modTime }
 func (i info) IsDir() bool        { return i.mode.IsDir() }
 func (i info) Sys() any           { return nil }
-
-type openFile struct {
-	*bytes.Reader
-	info info
-}
-
-func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFile) Close() error               { return nil }
-
-type openFolder struct {
-	info    info
-	entries []fs.DirEntry
-}
-
-func (f *openFolder) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFolder) Close() error               { return nil }
-
-func (f *openFolder) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: f.info.name, Err: fs.ErrInvalid}
-}
-
-// ReadDir is fs.ReadDirFile's.
-func (f *openFolder) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n <= 0 {
-		n = len(f.entries)
-	} else if len(f.entries) == 0 {
-		return nil, io.EOF
-	}
-	n = min(n, len(f.entries))
-	head := f.entries[:n]
-	f.entries = f.entries[n:]
-	return head, nil
-}
