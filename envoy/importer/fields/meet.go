@@ -97,22 +97,6 @@ func Covering(host string) []string {
 	return append(all, "")
 }
 
-// Elsewhere returns those that answer a host by one of its wider entries, at a place where none
-// answers it by a closer one. wide begins with the closest; isAlone says whether x is at a place
-// at which none of closer is.
-func Elsewhere[T any](host string, wide []string, byHost map[string][]T, isAlone func(x T, closer []T) bool) (all []T) {
-	closer := slices.Clone(byHost[host])
-	for _, entry := range wide {
-		for _, x := range byHost[entry] {
-			if isAlone(x, closer) {
-				all = append(all, x)
-			}
-		}
-		closer = append(closer, byHost[entry]...)
-	}
-	return all
-}
-
 // covers reports whether a host with a star covers another one.
 func covers(wide, host string) bool {
 	below, star := strings.CutPrefix(wide, "*")

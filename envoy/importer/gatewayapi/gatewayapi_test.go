@@ -20,30 +20,30 @@ func FuzzRead(f *testing.F) {
 
 // TestPlaces makes up routes at gateways and at listeners of them.
 func TestPlaces(t *testing.T) {
-	places := []string{"public", "public/http", "public/https", "internal"}
+	names := []string{"public", "public/http", "public/https", "internal"}
 	t.Run("unknown gateways", func(t *testing.T) {
-		asked := map[string]string{"public/http": "", "public/https": "", "public/other": "", "internal": ""}
-		importertest.Places(t, places, asked, gatewayapi.Read, httpRoutes)
+		asked := []importertest.Place{{Name: "public/http", Socket: "1"}, {Name: "public/https", Socket: "2"}, {Name: "public/other", Socket: "3"}, {Name: "internal", Socket: "4"}}
+		importertest.Places(t, names, asked, gatewayapi.Read, httpRoutes)
 	})
-	t.Run("known gateways", func(t *testing.T) {
-		asked := map[string]string{"public/http": "", "public/https": "*.b.example", "internal/http": ""}
-		importertest.Places(t, places, asked, gatewayapi.Read, func(r *rand.Rand, routes []importertest.Placed) string {
-			return gateways + httpRoutes(r, routes)
-		})
-	})
+	known := func(listeners string, asked []importertest.Place) func(*testing.T) {
+		return func(t *testing.T) {
+			importertest.Places(t, names, asked, gatewayapi.Read, func(r *rand.Rand, routes []importertest.Placed) string {
+				return gateway("public", listeners) + gateway("internal", "{name: http, port: 80}") + httpRoutes(r, routes)
+			})
+		}
+	}
+	internal := importertest.Place{Name: "internal/http", Socket: "4"}
+	t.Run("known gateways", known(`{name: http, port: 80}, {name: https, port: 443, hostname: "*.b.example"}`, []importertest.Place{
+		{Name: "public/http", Socket: "1"}, {Name: "public/https", Host: "*.b.example", Socket: "2"}, internal,
+	}))
+	t.Run("listeners of one port", known(`{name: http, port: 80}, {name: https, port: 80, hostname: "*.b.example"}, {name: other, port: 80, hostname: a.b.example}`, []importertest.Place{
+		{Name: "public/http", Socket: "1"}, {Name: "public/https", Host: "*.b.example", Socket: "1"}, {Name: "public/other", Host: "a.b.example", Socket: "1"}, internal,
+	}))
 }
 
-const gateways = `---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: public}
-spec: {listeners: [{name: http, port: 80}, {name: https, port: 443, hostname: "*.b.example"}]}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: internal}
-spec: {listeners: [{name: http, port: 80}]}
-`
+func gateway(name, listeners string) string {
+	return fmt.Sprintf("---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: %s}\nspec: {listeners: [%s]}\n", name, listeners)
+}
 
 func httpRoutes(_ *rand.Rand, routes []importertest.Placed) string {
 	var b strings.Builder

@@ -57,19 +57,13 @@ func (g gateways) attachments(r Rule) []Attachment {
 }
 
 // hosts returns the hosts of the rule at some listeners, each with those that take it; "" is every
-// host. all are all that its route is attached to. The hosts are those of its route that a
-// listener has, too (HTTPRouteSpec, hostnames), and no other listener more closely (Listener,
-// hostname). Of a gateway that is not in the input, every host may come.
-func (r Rule) hosts(at, all []Attachment) map[string][]Attachment {
+// host.
+func (r Rule) hosts(at []Attachment) map[string][]Attachment {
 	own := hostnames(r.hostnames())
 	taken := map[string][]Attachment{}
 	for _, a := range at {
-		common, open := intersect(own, a.hostname())
-		if open {
-			common = []string{""}
-		}
-		for _, host := range common {
-			if !slices.ContainsFunc(all, func(b Attachment) bool { return b.closer(a, host) }) {
+		for _, host := range a.hosts(own) {
+			if !a.closest(host).Exists() {
 				taken[host] = append(taken[host], a)
 			}
 		}
@@ -77,14 +71,30 @@ func (r Rule) hosts(at, all []Attachment) map[string][]Attachment {
 	return taken
 }
 
-func (a Attachment) hostname() string { return strings.ToLower(a.Listener.Field("hostname").String()) }
+// hosts returns those of a route that the listener has, too (HTTPRouteSpec, hostnames). Of a gateway
+// that is not in the input, every host may come.
+func (a Attachment) hosts(own []string) []string {
+	common, open := intersect(own, hostname(a.Listener))
+	if open {
+		return []string{""}
+	}
+	return common
+}
 
-// closer reports whether the listener takes the requests for a host before that of b.
-func (a Attachment) closer(b Attachment, host string) bool {
-	one, two := a.hostname(), b.hostname()
-	sameSocket := a.Gateway.Exists() && a.Gateway.Place() == b.Gateway.Place() && a.Listener.Field("port").String() == b.Listener.Field("port").String()
-	covers := one != "" && (one == host || below(one, host))
-	return sameSocket && covers && (two == "" || below(two, one))
+func hostname(listener tree.Node) string { return strings.ToLower(listener.Field("hostname").String()) }
+
+// closest returns the listener that takes the requests for a host instead of that of a, since its
+// hostname is closer, whatever is attached to it (GatewaySpec, listeners).
+func (a Attachment) closest(host string) (closest tree.Node) {
+	best := hostname(a.Listener)
+	for _, l := range a.Gateway.Field("spec", "listeners").Items() {
+		name := hostname(l)
+		covers := name != "" && (name == host || below(name, host))
+		if covers && (best == "" || below(best, name)) && l.Field("port").String() == a.Listener.Field("port").String() {
+			best, closest = name, l
+		}
+	}
+	return closest
 }
 
 // tellHosts tells that the input does not say for which hosts a rule is.

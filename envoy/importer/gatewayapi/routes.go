@@ -2,6 +2,7 @@ package gatewayapi
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -33,13 +34,14 @@ func Routes(docs []tree.Node, reader Reader) source.Config {
 	var config source.Config
 	told := map[source.Place]bool{} // hostnames
 	for _, r := range rules(docs) {
-		answered := r.answered(gateways, reader)
+		at := gateways.attachments(r)
+		answered := r.answered(at, reader)
 		switch {
-		case len(answered) == 0:
+		case len(answered) == 0 && !r.isOvertaken(at):
 			config.Findings = append(config.Findings, r.unattached()...)
-		case !told[r.hostnames().Place()] && slices.ContainsFunc(answered, match.allows):
+		case !told[r.hostnames().Place()] && (len(answered) == 0 || slices.ContainsFunc(answered, match.allows)):
 			told[r.hostnames().Place()] = true
-			config.Findings = append(config.Findings, r.untaken(gateways.attachments(r))...)
+			config.Findings = append(config.Findings, r.untaken(at)...)
 		}
 		all = append(all, answered...)
 	}
@@ -66,10 +68,9 @@ func (r Rule) unattached() []source.Finding {
 }
 
 // answered returns the matches of the rule, once for each answer.
-func (r Rule) answered(gateways gateways, reader Reader) []match {
+func (r Rule) answered(attachments []Attachment, reader Reader) []match {
 	var keys []string
 	groups := map[string][]Attachment{}
-	attachments := gateways.attachments(r)
 	for _, a := range attachments {
 		key := reader.Key(r, a)
 		if groups[key] == nil {
@@ -80,7 +81,7 @@ func (r Rule) answered(gateways gateways, reader Reader) []match {
 	var all []match
 	for _, key := range keys {
 		a := reader.Answer(r, groups[key][0])
-		at := r.hosts(groups[key], attachments)
+		at := r.hosts(groups[key])
 		if len(at) == 0 {
 			continue
 		}
@@ -121,18 +122,43 @@ func needed(all []match) []match {
 	})
 }
 
-// untaken tells of the hosts of the route that no listener has to which it is attached.
+// isOvertaken reports whether a closer listener takes one of the hosts from the route.
+func (r Rule) isOvertaken(at []Attachment) bool {
+	return slices.ContainsFunc(at, func(a Attachment) bool {
+		return slices.ContainsFunc(a.hosts(hostnames(r.hostnames())), func(host string) bool { return a.closest(host).Exists() })
+	})
+}
+
+// untaken tells of the hosts of the route that no listener has to which it is attached, or that are
+// closer to another one.
 func (r Rule) untaken(at []Attachment) (findings []source.Finding) {
 	for _, n := range r.hostnames().Entries() {
+		f := n.Finding(source.Dropped, "no listener that takes the route has this host", "")
 		taken := slices.ContainsFunc(at, func(a Attachment) bool {
-			common, _ := intersect([]string{strings.ToLower(n.String())}, a.hostname())
-			return len(common) > 0
+			return slices.ContainsFunc(a.hosts([]string{strings.ToLower(n.String())}), func(host string) bool {
+				closest := a.closest(host)
+				if closest.Exists() {
+					f = overtaken(n, closest)
+				}
+				return !closest.Exists()
+			})
 		})
 		if !taken {
-			findings = append(findings, n.Finding(source.Dropped, "no listener that takes the route has this host", ""))
+			findings = append(findings, f)
 		}
 	}
 	return findings
+}
+
+// overtaken tells that a closer listener takes the requests for a host. Envoy Gateway has one list of
+// hosts for all listeners of a port without TLS (computeHosts, addRouteToRouteConfig).
+func overtaken(host, closest tree.Node) source.Finding {
+	name := closest.Field("name").String()
+	if hostname(closest) == strings.ToLower(host.String()) || closest.Field("protocol").String() == "HTTPS" {
+		return host.Finding(source.Dropped, "the listener "+name+", to which the route is not attached, takes the requests for this host", "")
+	}
+	return host.Finding(source.Decide, "by the specification, the listener "+name+", to which the route is not attached, takes the requests for this host; Envoy Gateway leaves them to the route if there is no TLS",
+		"attach the route to that listener, too, if it is meant to answer")
 }
 
 // matched returns the matches of the rule for some hosts, or for every host if "" is the only one.
@@ -164,6 +190,7 @@ type match struct {
 	redirects, taken bool
 	// besides tells that its rule is for every host at another listener.
 	besides bool
+	answer  string // see answers
 }
 
 // precedence orders matches of the same path (HTTPRouteRule, matches): the exact path, a
@@ -221,6 +248,14 @@ func (r Rule) matches() []match {
 }
 
 func (m match) allows() bool { return m.route.CORS != nil }
+
+// answers is the same for matches that answer the same requests alike.
+func (m *match) answers() string {
+	if m.answer == "" {
+		m.answer = fmt.Sprint(m.redirects, fields.Answers([]source.Route{m.route}))
+	}
+	return m.answer
+}
 
 func (m *match) addPath(path source.Path, everywhere bool) {
 	if everywhere {

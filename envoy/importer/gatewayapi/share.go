@@ -35,10 +35,18 @@ type placed struct {
 	at []Attachment
 }
 
+// answersAt reports whether all that comes to a socket for a host comes to m, too.
+func (m placed) answersAt(s socket, host string) bool {
+	return slices.ContainsFunc(m.at, func(a Attachment) bool { return s.within(a.socket()) && !a.closest(host).Exists() })
+}
+
+// sharing are the matches that answer a host, by host, in the order of precedence.
+type sharing map[string][]placed
+
 // share takes hosts away from routes if other routes answer them at another socket: policies
 // know none. The routes of the first socket that allow something keep them.
 func share(all []match) (findings []source.Finding) {
-	byHost := map[string][]placed{}
+	byHost := sharing{}
 	var hosts []string
 	for i := range all {
 		m := &all[i]
@@ -50,95 +58,139 @@ func share(all []match) (findings []source.Finding) {
 		}
 	}
 	for _, h := range hosts {
-		first := slices.IndexFunc(byHost[h], placed.allows)
-		if first < 0 {
-			findings = append(findings, shareOff(h, byHost)...)
-			continue
-		}
-		owner := byHost[h][first].at[0].socket()
-		var read []placed
-		for _, m := range byHost[h] {
-			if m.answers(owner) {
-				read = append(read, m)
-				continue
-			}
-			findings = append(findings, m.lose(h)...)
-		}
-		findings = append(findings, tellWider(h, read, elsewhere(h, byHost))...)
+		findings = append(findings, byHost.share(h)...)
 	}
 	return findings
 }
 
-// tellWider tells of the first route for more hosts that answers a host otherwise than those that
-// are read. These may be for more hosts at another listener, too.
-func tellWider(host string, read, wide []placed) []source.Finding {
-	has := func(list []placed, m placed) bool { return slices.ContainsFunc(list, m.isAlike) }
-	alike := !slices.ContainsFunc(read, func(m placed) bool { return !has(wide, m) })
-	for _, m := range wide {
-		if !m.redirects && !(alike && has(read, m)) {
-			return m.otherwise(host)
+func (s sharing) share(host string) []source.Finding {
+	first := slices.IndexFunc(s[host], placed.allows)
+	if first < 0 {
+		return s.shareOff(host)
+	}
+	owner := s[host][first].at[0].socket()
+	for _, m := range s[host] {
+		if !m.answersAt(owner, host) {
+			m.lose(host)
 		}
 	}
-	return nil
+	return s.tellOthers(host, owner)
 }
 
-// isAlike reports whether both are of the same rule, and answer alike.
-func (m placed) isAlike(other placed) bool {
-	return m.route.Place == other.route.Place && m.route.CORS == other.route.CORS
+// tellOthers tells of routes that answer a host at other sockets otherwise than those of its own
+// that are read. Of routes for more hosts, it tells of the first.
+func (s sharing) tellOthers(host string, owner socket) (findings []source.Finding) {
+	read, _ := s.answering(owner, host)
+	var wide []placed
+	for _, other := range s.sockets(host) {
+		list, own := s.answering(other, host)
+		others := otherwise(list, read)
+		if !own {
+			wide = append(wide, others...)
+			continue
+		}
+		for _, m := range others {
+			if f := m.differs(host); !slices.Contains(findings, f) {
+				findings = append(findings, f)
+			}
+		}
+	}
+	if len(wide) > 0 {
+		findings = append(findings, wide[0].differs(host))
+	}
+	return findings
 }
 
-// answers reports whether all that comes to s comes to m, too.
-func (m placed) answers(s socket) bool {
-	return slices.ContainsFunc(m.at, func(a Attachment) bool { return s.within(a.socket()) })
+// sockets returns those at which a host may be answered.
+func (s sharing) sockets(host string) (all []socket) {
+	known := map[socket]bool{}
+	for _, entry := range fields.Covering(host) {
+		for _, m := range s[entry] {
+			for _, a := range m.at {
+				if at := a.socket(); !known[at] {
+					known[at] = true
+					all = append(all, at)
+				}
+			}
+		}
+	}
+	return all
 }
 
-// lose takes a host away.
-func (m *match) lose(host string) []source.Finding {
-	m.route.Hosts = slices.DeleteFunc(slices.Clone(m.route.Hosts), func(h string) bool { return h == host })
-	m.taken = len(m.route.Hosts) == 0
-	return m.otherwise(host)
+// answering returns the matches that answer a host at a socket, and whether it is their own, or they
+// are for more hosts.
+func (s sharing) answering(at socket, host string) (list []placed, own bool) {
+	for _, entry := range fields.Covering(host) {
+		for _, m := range s[entry] {
+			if m.answersAt(at, host) {
+				list = append(list, m)
+			}
+		}
+		if list != nil {
+			return list, entry == host
+		}
+	}
+	return nil, false
 }
 
-func (m *match) otherwise(host string) []source.Finding {
-	if m.redirects {
+// otherwise returns those of a list that answer otherwise than what is read, or the first of them if
+// only the list as a whole does. Redirects beside what is read are no difference.
+func otherwise(list, read []placed) []placed {
+	forwards := slices.DeleteFunc(slices.Clone(list), func(m placed) bool { return m.redirects })
+	if len(forwards) == 0 || alike(list, read) || alike(forwards, read) {
 		return nil
 	}
-	return []source.Finding{{
+	others := slices.DeleteFunc(slices.Clone(forwards), func(m placed) bool { return slices.ContainsFunc(read, m.isAlike) })
+	if len(others) == 0 {
+		return forwards[:1]
+	}
+	return others
+}
+
+func alike(a, b []placed) bool { return slices.EqualFunc(a, b, placed.isAlike) }
+
+func (m placed) isAlike(other placed) bool { return m.answers() == other.answers() }
+
+// lose takes a host away.
+func (m *match) lose(host string) {
+	m.route.Hosts = slices.DeleteFunc(slices.Clone(m.route.Hosts), func(h string) bool { return h == host })
+	m.taken = len(m.route.Hosts) == 0
+}
+
+// differs tells that m answers a host otherwise.
+func (m *match) differs(host string) source.Finding {
+	return source.Finding{
 		Fidelity: source.Decide, Place: m.route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
 		Message: "at another listener or gateway, this answers the host otherwise than the route that is read: policies know neither",
-	}}
-}
-
-// elsewhere returns the routes for more hosts that answer a host where no route for a closer
-// one does.
-func elsewhere(host string, byHost map[string][]placed) []placed {
-	return fields.Elsewhere(host, fields.Covering(host)[1:], byHost, placed.isAlone)
-}
-
-// isAlone reports whether m is at a socket at which none of the others is.
-func (m placed) isAlone(others []placed) bool {
-	return slices.ContainsFunc(m.at, func(a Attachment) bool {
-		return !slices.ContainsFunc(others, func(o placed) bool { return o.answers(a.socket()) })
-	})
+	}
 }
 
 // shareOff is share for a host if its own routes allow nothing. If they all redirect, it is left
 // to the routes for more hosts that allow something at another socket.
-func shareOff(host string, byHost map[string][]placed) []source.Finding {
-	own := byHost[host]
-	wide := elsewhere(host, byHost)
-	first := slices.IndexFunc(wide, placed.allows)
-	if first < 0 {
+func (s sharing) shareOff(host string) []source.Finding {
+	wide := s.allowing(host)
+	if wide == nil {
 		return nil
 	}
-	if slices.ContainsFunc(own, func(m placed) bool { return !m.redirects }) {
+	if slices.ContainsFunc(s[host], func(m placed) bool { return !m.redirects }) {
 		return []source.Finding{{
-			Fidelity: source.Differs, Place: wide[first].route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
+			Fidelity: source.Differs, Place: wide.route.Place, Field: "hosts", Value: cmp.Or(host, "*"),
 			Message: "at another listener or gateway, this allows something at the host; the policy is off there, as in its own route: policies know neither",
 		}}
 	}
-	for _, m := range own {
+	for _, m := range s[host] {
 		m.lose(host)
+	}
+	return nil
+}
+
+// allowing returns the first match for more hosts that allows something at a host, or nil.
+func (s sharing) allowing(host string) *match {
+	for _, at := range s.sockets(host) {
+		list, own := s.answering(at, host)
+		if i := slices.IndexFunc(list, placed.allows); i >= 0 && !own {
+			return list[i].match
+		}
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package importertest
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -28,17 +27,46 @@ type Placed struct {
 	Redirects bool
 }
 
-// entryAt returns the host for which p answers at a place, which takes requests for a host alone;
-// "" is every host.
-func (p Placed) entryAt(place, limit string) (entry string, ok bool) {
-	isAt := slices.ContainsFunc(p.At, func(at string) bool { return place == at || strings.HasPrefix(place, at+"/") })
+// Place is where a system takes requests.
+type Place struct {
+	// Name is what routes are at: "a", or "a/b" for a part of "a".
+	Name string
+	// Host is the one that it takes, "" is every host.
+	Host string
+	// Socket is the same for places of which the one for the closest host takes a request.
+	Socket string
+}
+
+// entryOf returns the host for which p answers at a place; "" is every host.
+func (w world) entryOf(p Placed, at Place) (entry string, ok bool) {
+	isAt := slices.ContainsFunc(p.At, func(name string) bool { return at.Name == name || strings.HasPrefix(at.Name, name+"/") })
 	switch {
 	case !isAt:
 		return "", false
-	case limit == "", p.Host == limit, fields.IsWider([]string{limit}, p.Host):
-		return p.Host, true
+	case at.Host == "", p.Host == at.Host, fields.IsWider([]string{at.Host}, p.Host):
+		entry = p.Host
+	case p.Host == "", fields.IsWider([]string{p.Host}, at.Host):
+		entry = at.Host
+	default:
+		return "", false
 	}
-	return limit, p.Host == "" || fields.IsWider([]string{p.Host}, limit)
+	return entry, w.takes(at, entry)
+}
+
+// takes reports whether a place takes the requests for a host, and not one for a closer host at its
+// socket.
+func (w world) takes(at Place, host string) bool {
+	covering := fields.Covering(host)
+	own := slices.Index(covering, at.Host)
+	return own >= 0 && !slices.ContainsFunc(w.asked, func(other Place) bool {
+		return other.Socket == at.Socket && slices.Contains(covering[:own], other.Host)
+	})
+}
+
+// world is all that a configuration has.
+type world struct {
+	asked  []Place
+	routes []Placed
 }
 
 // placedHosts are the hosts of routes, each with a request that no closer one takes.
@@ -46,21 +74,21 @@ var placedHosts = map[string]string{
 	"a.b.example": "a.b.example", "*.b.example": "x.b.example", "*.example": "x.example", "": "x.test",
 }
 
-// Places makes up routes for hosts within each other at some of the places, of which policies
-// know none. It wants the report to tell of each host that a place answers otherwise than the
-// policies, and of no other one. asked are all places, each with the host that it takes, or ""
-// for every host. write returns the configuration.
-func Places(t *testing.T, places []string, asked map[string]string, read func([]tree.Node) source.Config, write func(r *rand.Rand, routes []Placed) string) {
+// Places makes up routes for hosts within each other at some of the names, of which policies know
+// none. It wants the report to tell of each host that a place answers otherwise than the policies,
+// and of no other one. asked are all places. write returns the configuration.
+func Places(t *testing.T, names []string, asked []Place, read func([]tree.Node) source.Config, write func(r *rand.Rand, routes []Placed) string) {
 	t.Helper()
 	told := 0
-	for seed := range uint64(500) {
+	for seed := range uint64(1000) {
 		r := rand.New(rand.NewPCG(seed, 7))
-		routes := placed(r, places, asked)
-		text := write(r, routes)
+		w := world{asked: asked}
+		w.place(r, names)
+		text := write(r, w.routes)
 		result, send := Import(t, read, text)
 		told += len(toldPlaces(result))
-		differs := func(request string) bool { return otherwise(routes, asked, send, request) }
-		for _, entry := range entriesOf(routes, asked) {
+		differs := func(request string) bool { return w.differs(send, request) }
+		for _, entry := range w.entries() {
 			request := placedHosts[entry]
 			if differs(request) && !tells(result, request) {
 				t.Fatalf("seed %d: a place answers %s otherwise than the policies, and the report does not tell of it\n%s%s%s", seed, request, text, result.Text(), result.Report())
@@ -75,44 +103,43 @@ func Places(t *testing.T, places []string, asked map[string]string, read func([]
 	}
 }
 
-// placed makes up routes of which no two are for the same host at the same place.
-func placed(r *rand.Rand, places []string, asked map[string]string) (routes []Placed) {
+// place makes up routes of which no two are for the same host at the same place.
+func (w *world) place(r *rand.Rand, names []string) {
 	entries := slices.Sorted(maps.Keys(placedHosts))
-	for i := range 2 + r.IntN(5) {
+	for range 2 + r.IntN(5) {
 		p := Placed{Host: entries[r.IntN(len(entries))], Redirects: r.IntN(4) == 0}
 		if !p.Redirects && r.IntN(2) == 0 {
-			p.Origin = fmt.Sprintf("https://r%d.example", i)
+			p.Origin = placedOrigins[r.IntN(len(placedOrigins))]
 		}
 		for range 1 + r.IntN(2) {
-			at := places[r.IntN(len(places))]
+			at := names[r.IntN(len(names))]
 			if !slices.ContainsFunc(p.At, func(of string) bool { return strings.HasPrefix(at, of) || strings.HasPrefix(of, at) }) {
 				p.At = append(p.At, at)
 			}
 		}
-		if !slices.ContainsFunc(routes, func(q Placed) bool { return p.meets(q, asked) }) {
-			routes = append(routes, p)
+		if !slices.ContainsFunc(w.routes, func(q Placed) bool { return w.meet(p, q) }) {
+			w.routes = append(w.routes, p)
 		}
 	}
-	return routes
 }
 
-// meets reports whether both are for the same host at the same place.
-func (p Placed) meets(other Placed, asked map[string]string) bool {
-	for place, limit := range asked {
-		a, one := p.entryAt(place, limit)
-		b, two := other.entryAt(place, limit)
-		if one && two && a == b {
-			return true
-		}
-	}
-	return false
+// placedOrigins are what routes allow.
+var placedOrigins = []string{"https://one.example", "https://two.example", "https://three.example"}
+
+// meet reports whether both are for the same host at the same place.
+func (w world) meet(p, q Placed) bool {
+	return slices.ContainsFunc(w.asked, func(at Place) bool {
+		a, one := w.entryOf(p, at)
+		b, two := w.entryOf(q, at)
+		return one && two && a == b
+	})
 }
 
-// entriesOf returns the hosts of all routes, as far as places take them.
-func entriesOf(routes []Placed, asked map[string]string) (entries []string) {
-	for place, limit := range asked {
-		for _, p := range routes {
-			if entry, ok := p.entryAt(place, limit); ok {
+// entries returns the hosts of all routes, as far as places take them.
+func (w world) entries() (entries []string) {
+	for _, at := range w.asked {
+		for _, p := range w.routes {
+			if entry, ok := w.entryOf(p, at); ok {
 				entries = append(entries, entry)
 			}
 		}
@@ -121,30 +148,30 @@ func entriesOf(routes []Placed, asked map[string]string) (entries []string) {
 	return slices.Compact(entries)
 }
 
-// otherwise reports whether the routes at a place send a request on, and allow another origin
-// than the policies.
-func otherwise(routes []Placed, asked map[string]string, send Send, host string) bool {
+// differs reports whether the routes at a place send a request on, and allow another origin than the
+// policies.
+func (w world) differs(send Send, host string) bool {
 	var allowed []string
-	for _, p := range routes {
-		answer := send(http.MethodGet, host, "/", browser.Headers{{Name: "Origin", Value: p.Origin}})
+	for _, origin := range placedOrigins {
+		answer := send(http.MethodGet, host, "/", browser.Headers{{Name: "Origin", Value: origin}})
 		if _, ok := answer.Headers.Get("Access-Control-Allow-Origin"); ok {
-			allowed = append(allowed, p.Origin)
+			allowed = append(allowed, origin)
 		}
 	}
-	for place, limit := range asked {
-		p, ok := answering(routes, place, limit, host)
-		if ok && !p.Redirects && p.Origin != strings.Join(allowed, " ") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.asked, func(at Place) bool {
+		p, ok := w.answering(at, host)
+		return ok && !p.Redirects && p.Origin != strings.Join(allowed, " ")
+	})
 }
 
 // answering returns the route at a place for the closest host.
-func answering(routes []Placed, place, limit, host string) (Placed, bool) {
+func (w world) answering(at Place, host string) (Placed, bool) {
+	if !w.takes(at, host) {
+		return Placed{}, false
+	}
 	for _, entry := range fields.Covering(host) {
-		for _, p := range routes {
-			if at, ok := p.entryAt(place, limit); ok && at == entry {
+		for _, p := range w.routes {
+			if of, ok := w.entryOf(p, at); ok && of == entry {
 				return p, true
 			}
 		}

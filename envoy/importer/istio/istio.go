@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	envoyimport "github.com/corsgate/corsgate/envoy/importer/envoy"
+	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -128,7 +129,7 @@ func (r *reader) virtualServices(objects []tree.Object) {
 		before := len(r.Routes)
 		a.forwards = r.service(a.service)
 		a.routes = slices.Clone(r.Routes[before:])
-		a.answers = envoyimport.Answers(a.routes)
+		a.answers = fields.Answers(a.routes)
 		r.Routes = r.Routes[:before]
 	}
 	all = slices.DeleteFunc(all, r.isEmpty)
@@ -178,6 +179,13 @@ func delegateName(d tree.Node, namespace string) string {
 
 func (r *reader) tell(f source.Fidelity, n tree.Node, message, hint string) {
 	r.Findings = append(r.Findings, n.Finding(f, message, hint))
+}
+
+// tellOnce is tell for what may be found several times.
+func (r *reader) tellOnce(f source.Fidelity, n tree.Node, message, hint string) {
+	if found := n.Finding(f, message, hint); !slices.Contains(r.Findings, found) {
+		r.Findings = append(r.Findings, found)
+	}
 }
 
 // additions are the operations that put a value into the configuration (EnvoyFilter.Patch.Operation).

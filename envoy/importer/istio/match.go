@@ -150,11 +150,34 @@ func everyPath(p source.Path) bool { return envoyimport.EveryPath(p) }
 // pathFields are those of a match that ask for nothing but the path.
 var pathFields = []string{"uri", "ignore_uri_case", "name", "stat_prefix"}
 
+// sourceFields are those of a match that ask for the proxy from which requests come. Istio ignores
+// them if the match has gateways (sourceMatchHTTP in its route.go).
+var sourceFields = []string{"source_labels", "source_namespace"}
+
+// ignored returns what a match says about its sources in vain.
+func (m match) ignored() (all []tree.Node) {
+	if len(m.gateways()) == 0 {
+		return nil
+	}
+	for _, n := range m {
+		for _, name := range sourceFields {
+			if f := n.Proto(name); f.Exists() {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
 // conditions returns what a match asks for besides the path.
 func (m match) conditions(s service) []source.Text {
 	var list []source.Text
+	known := pathFields
+	if len(m.gateways()) > 0 {
+		known = slices.Concat(pathFields, sourceFields)
+	}
 	for _, n := range m {
-		for _, c := range conditionsOf(n, s) {
+		for _, c := range conditionsOf(n, s, known) {
 			if !slices.ContainsFunc(list, func(known source.Text) bool { return known.Text == c.Text }) {
 				list = append(list, c)
 			}
@@ -163,9 +186,10 @@ func (m match) conditions(s service) []source.Text {
 	return list
 }
 
-func conditionsOf(n request, s service) []source.Text {
+// conditionsOf returns what n asks for besides some fields.
+func conditionsOf(n request, s service, known []string) []source.Text {
 	var list []source.Text
-	for _, f := range n.ProtoOthers(pathFields...) {
+	for _, f := range n.ProtoOthers(known...) {
 		word := strings.ToLower(upper.ReplaceAllString(f.Key.Text, " $0"))
 		switch f.Key.Text {
 		case "gateways":

@@ -22,7 +22,7 @@ var gatewayNames = map[string][]string{
 // TestPlaces makes up VirtualServices at several gateways.
 func TestPlaces(t *testing.T) {
 	places := []string{"public", "internal", "mesh"}
-	importertest.Places(t, places, map[string]string{"public": "", "internal": "", "mesh": ""}, istio.Read, virtualServices)
+	importertest.Places(t, places, []importertest.Place{{Name: "public", Socket: "1"}, {Name: "internal", Socket: "2"}, {Name: "mesh", Socket: "3"}}, istio.Read, virtualServices)
 }
 
 func virtualServices(r *rand.Rand, routes []importertest.Placed) string {
@@ -67,13 +67,15 @@ func others(gateways []string) (all []string) {
 
 // matches writes matches that take all requests at the gateways of p.
 func matches(r *rand.Rand, p importertest.Placed) string {
+	at := p.At
 	switch r.IntN(3) {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("match: [{gateways: [%s]}], ", named(r, p.At))
+		at = append(others(p.At), p.At...)
 	}
-	return fmt.Sprintf("match: [{gateways: [%s]}], ", named(r, append(others(p.At), p.At...)))
+	sources := []string{"", ", sourceLabels: {app: none}", ", source_namespace: none"}[r.IntN(3)]
+	return fmt.Sprintf("match: [{gateways: [%s]%s}], ", named(r, at), sources)
 }
 
 func answerOf(p importertest.Placed) string {

@@ -128,6 +128,9 @@ func (r *reader) held(s service, entries []entry) (kept []entry) {
 				continue
 			}
 			matches = append(matches, m)
+			for _, n := range m.ignored() {
+				r.tellOnce(source.Dropped, n, "Istio ignores it in a match that has gateways", "")
+			}
 		}
 		if len(matches) > 0 || len(e.matches) == 0 {
 			e.matches = matches

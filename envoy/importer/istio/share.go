@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/corsgate/corsgate/envoy/importer/fields"
 	"github.com/corsgate/corsgate/envoy/importer/source"
 	"github.com/corsgate/corsgate/envoy/importer/tree"
 )
@@ -192,14 +191,21 @@ func (s *sharing) shareOff(host string) {
 }
 
 // elsewhere returns those that answer a host by a star, at gateways where none has a closer host.
-func (s *sharing) elsewhere(host string) []*answering {
-	var wide []string
+func (s *sharing) elsewhere(host string) (all []*answering) {
+	closer := slices.Clone(s.byHost[host])
 	for i := 1; i <= len(host); i++ {
-		if entry := "*" + host[i:]; entry != host {
-			wide = append(wide, entry)
+		entry := "*" + host[i:]
+		if entry == host {
+			continue
 		}
+		for _, a := range s.byHost[entry] {
+			if a.isAlone(closer) {
+				all = append(all, a)
+			}
+		}
+		closer = append(closer, s.byHost[entry]...)
 	}
-	return fields.Elsewhere(host, wide, s.byHost, (*answering).isAlone)
+	return all
 }
 
 // tell tells once that a answers a host otherwise than the one that is read.

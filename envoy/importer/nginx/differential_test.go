@@ -98,14 +98,34 @@ func excuses(r importer.Result, page importertest.Page, ask importertest.Send, w
 	return slices.ContainsFunc(r.Findings, func(f source.Finding) bool {
 		decide := f.Fidelity == source.Decide
 		switch {
+		case is && !was && !answersWith(f, "if this holds, nginx answers with ", page, ask), !answersWith(f, "nginx answers preflights with ", page, ask):
+			return false
 		case f.Field == "paths":
 			return (decide || f.Fidelity == source.Widened || f.Fidelity == source.Differs && was) && isAbout(f.Value, page.Path)
 		case is && !was:
-			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && (f.Field == "listen" || f.Field == "server_name") || isOther(f, page, ask)
+			return f.Fidelity == source.Widened && (f.Field != "allowHeaders" || page.Headers != nil) || decide && (f.Field == "listen" || f.Field == "server_name" || isOfFolder(f, page)) || isOther(f, page, ask)
 		default:
 			return f.Fidelity == source.Narrowed || decide
 		}
 	})
+}
+
+// isOfFolder reports whether a finding says that another location answers requests for folders like
+// that of the page.
+func isOfFolder(f source.Finding, page importertest.Page) bool {
+	return f.Field == "index" && strings.HasPrefix(f.Message, "another location answers then") && strings.HasSuffix(page.Path, "/")
+}
+
+// answersWith reports whether nginx answers the page with the status that a finding says it answers
+// with, if it says so in these words.
+func answersWith(f source.Finding, words string, page importertest.Page, ask importertest.Send) bool {
+	_, status, says := strings.Cut(f.Message, words)
+	if !says {
+		return true
+	}
+	isSaid := func(is int) bool { return strings.HasPrefix(status, fmt.Sprint(is)) }
+	plan := browser.MakePlan(page.Request)
+	return isSaid(statusOf(ask, page, page.Origin)) || plan.Preflight && isSaid(ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status)
 }
 
 // isAbout reports whether a path of a location, which may be a regex, is about another one.
@@ -120,10 +140,17 @@ func isAbout(path, of string) bool {
 func isOther(f source.Finding, page importertest.Page, ask importertest.Send) bool {
 	plan := browser.MakePlan(page.Request)
 	if plan.Preflight && strings.Contains(f.Message, "sends preflights to the upstream") {
-		return ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status >= 300
+		status := ask("OPTIONS", page.Host, page.Path, plan.PreflightHeaders()).Status
+		return status == http.StatusNotFound || status == http.StatusMethodNotAllowed // of files
 	}
-	itself := strings.Contains(f.Message, "if this holds, nginx answers with") || strings.HasPrefix(f.Message, "nginx answers POST with") || f.Field == "error_page" || strings.HasPrefix(f.Message, `without "always"`)
-	return itself && f.Fidelity == source.Differs && statusOf(ask, page, page.Origin) >= 300
+	status := statusOf(ask, page, page.Origin)
+	if strings.HasPrefix(f.Message, `without "always"`) {
+		page.Method = http.MethodGet
+		gate := statusOf(ask, page, page.Origin) // which is told of by itself
+		return f.Fidelity == source.Differs && status >= 300 && gate != http.StatusForbidden && gate != http.StatusUnauthorized
+	}
+	itself := strings.Contains(f.Message, "if this holds, nginx answers with") || strings.HasPrefix(f.Message, "nginx answers POST with") || f.Field == "error_page"
+	return itself && f.Fidelity == source.Differs && status >= 300
 }
 
 // excusesRefusal reports whether the report has a word for a request that only nginx refuses,
@@ -168,6 +195,12 @@ var (
 )
 
 func (r random) http() string {
+	switch r.IntN(12) {
+	case 0, 1:
+		return r.gated()
+	case 2:
+		return r.folders()
+	}
 	var maps, servers strings.Builder
 	if r.IntN(6) == 0 { // the same name on two addresses
 		servers.WriteString(r.server(0, "a.test", "LISTEN default_server", &maps) + r.server(2, "a.test", "OTHER default_server", &maps))
@@ -184,10 +217,35 @@ func (r random) http() string {
 	return maps.String() + servers.String()
 }
 
+// gated writes a server of which the gates are made up alone, so that its report excuses nothing
+// else.
+func (r random) gated() string {
+	location := func(path, within string) string {
+		gates := r.gates(20, "    ")
+		return "  location " + path + " {\n" + gates + "    add_header Access-Control-Allow-Origin *" + r.may(30, " always") + ";\n" +
+			"    add_header Access-Control-Allow-Methods PUT;\n    proxy_pass UPSTREAM;\n" + within + "  }\n"
+	}
+	return "map $request_method $realm {\n  OPTIONS off;\n  default x;\n}\n" + r.gates(50, "") + r.may(20, "deny all;\n") +
+		"server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n" + r.gates(50, "  ") + r.may(20, "  deny all;\n") +
+		location("/", "") + location("/old/", location("/old/api/", "")) + "}\n"
+}
+
+// folders writes a server whose locations answer with files, some for paths that a rewrite has made.
+func (r random) folders() string {
+	location := func(path, rewrite string) string {
+		return "  location " + path + " {\n" + r.may(70, rewrite) + r.may(30, "    index "+pick(r, "index.html", "a.json", "no.html index.html", "/docs/index.html")+";\n") +
+			r.may(70, "    add_header Access-Control-Allow-Origin "+pick(r, "*", "https://app.example.com", "$http_origin")+r.may(70, " always")+";\n") + "  }\n"
+	}
+	b := "server {\n  listen LISTEN default_server;\n  listen OTHER;\n  server_name a.test;\n  root ROOT;\n"
+	b += location("/", "    rewrite ^/(.*)$ /docs/$1 break;\n") + location("/old/", "    rewrite ^/old/(.*)$ "+pick(r, "/docs/$1 break", "/docs/$1", "/$1 break", "/docs/in/ last")+";\n")
+	b += location("/docs/", "    rewrite ^/docs/in(.*)$ /api$1 break;\n")
+	return b + r.may(50, location("~ \\.html$", "")) + r.may(50, location("/docs/in/", "")) + "}\n"
+}
+
 // gates writes what refuses requests for whom they are from, or lets them pass.
 func (r random) gates(percent int, indent string) string {
 	b := r.may(percent, indent+pick(r, "auth_basic x", "auth_basic x", "auth_basic $realm", "auth_basic off")+";\n"+indent+"auth_basic_user_file ROOT/users;\n")
-	b += r.may(percent, indent+pick(r, "allow all", "allow unix:", "deny 10.0.0.0/8", "deny all", "deny unix:", "allow 10.0.0.0/8", "deny 10.0.0.0/8; allow all", "allow unix:; deny all")+";\n")
+	b += r.may(percent, indent+pick(r, "allow all", "allow unix:", "deny 10.0.0.0/8", "deny all", "deny all", "deny all", "deny unix:", "allow 10.0.0.0/8", "deny 10.0.0.0/8; allow all", "allow unix:; deny all")+";\n")
 	return b + r.may(percent, indent+"satisfy "+pick(r, "any", "any", "all")+";\n")
 }
 
@@ -229,12 +287,12 @@ func (r random) refuses() string {
 
 // content writes where a location's answers come from, and what is within it.
 func (r random) content(id, path string, maps *strings.Builder) (b string) {
-	b = r.may(30, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last")+";\n")
+	b = r.may(30, "    rewrite "+pick(r, "^/api/deep/(.*)$ /static/$1 last", "^ /exact last", "^/api(.*)$ /docs$1", "^/(.*)$ /static/$1 break", "\\.json$ /api/x last", "^/old/(.*)$ /$1 last", "^/(old/)?(.*)$ /docs/$2 break")+";\n")
 	b += r.may(15, "    try_files "+pick(r, "$uri @app", "$uri $uri/ /api/x", "$uri =404", "$uri =418", "/docs/a.json @app", "$uri /exact?$args", "$uri/index.html $uri.json")+";\n")
 	if prefix, found := strings.CutPrefix(path, "/"); found && prefix != "" {
 		b += r.may(20, fmt.Sprintf("    location %s {\n%s  %s      proxy_pass UPSTREAM;\n    }\n", pick(r, "~ \\.json$", "~ x", "/"+prefix+"v1", "^~ /"+prefix+"deep"), r.gates(10, "      "), r.cors(id, maps)))
 	}
-	if path == "/docs/" || path == "/" && r.IntN(3) == 0 {
+	if path == "/docs/" || (path == "/" || path == "/old/") && r.IntN(3) == 0 {
 		return b + r.may(50, "    index "+pick(r, "index.html", "no.html index.html", "/exact")+";\n")
 	}
 	return b + "    proxy_pass UPSTREAM;\n"
@@ -366,7 +424,7 @@ var origins = []string{
 
 var paths = []string{
 	"/", "/api", "/api/x", "/static/x", "/exact", "/api/deep/x", "/other", "/gone", "/api?x=1", "/api/x?x=1", "/api/v1/x", "/api/a.json", "/docs/", "/docs", "/docs/a.json", "/docs/in/", "/a.JSON",
-	"/old/x", "/old/api/deep/x", "/deep",
+	"/old/", "/old/in/", "/old/x", "/old/api/deep/x", "/deep",
 }
 
 func (r random) page() importertest.Page {

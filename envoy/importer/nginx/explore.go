@@ -60,6 +60,11 @@ func (p way) after() []bool {
 	return next
 }
 
+// isSeldom reports whether a condition holds on the path that is told of by itself.
+func (p way) isSeldom() bool {
+	return slices.ContainsFunc(p.asked, func(c condition) bool { return c.seldom && p.yes[c.key()] })
+}
+
 // mayBe reports whether the path can be taken by a request that c holds for.
 func (p way) mayBe(c condition) bool {
 	yes, asked := p.yes[c.key()]

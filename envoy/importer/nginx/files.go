@@ -86,7 +86,7 @@ func (m *machine) index(l *location, d *directive) (moved bool) {
 			if slices.Equal(m.server.leadsTo(u), []*location{l}) {
 				continue
 			}
-			if m.choose(condition{Text: source.Text{Place: l.Place, Text: "the path is a folder's, which has " + name}, field: d.name}) {
+			if m.choose(m.isFolder(l, d, name)) {
 				m.cause = l.directive
 				m.process(u, nil)
 				return true
@@ -96,24 +96,42 @@ func (m *machine) index(l *location, d *directive) (moved bool) {
 	return false
 }
 
+// isFolder is the condition that a folder has a file. If the path is a rewritten one of files, only
+// some requests of the location are for one.
+func (m *machine) isFolder(l *location, d *directive, name string) condition {
+	c := condition{Text: source.Text{Place: l.Place, Text: "the path is a folder's, which has " + name}, field: d.name}
+	if m.isMoved(l) && !strings.HasPrefix(name, "/") {
+		c.Text.Text, c.seldom = "the path "+m.uri.String()+" is a folder's, which has "+name, true
+	}
+	return c
+}
+
+// isMoved reports whether not all is known of a path that is no longer one of the location's own.
+func (m *machine) isMoved(l *location) bool {
+	return !m.uri.whole && m.uri.from != l && m.uri != l.uri()
+}
+
 // indexOf returns the paths that a file of an index may have. A try_files may have put the slash
 // behind the folder.
 func (m *machine) indexOf(l *location, name string) (found []uri) {
 	isAbsolute := strings.HasPrefix(name, "/")
+	isSlashed := m.uri.end == "" || strings.HasSuffix(m.uri.end, "/")
 	switch {
-	case isAbsolute && (m.uri.end == "" || strings.HasSuffix(m.uri.end, "/")):
+	case isAbsolute && isSlashed:
 		return []uri{m.uriOf(name)}
-	case isAbsolute, strings.Contains(name, "$"), !m.uri.whole && m.uri.from != l:
+	case isAbsolute, strings.Contains(name, "$"), !m.uri.whole && m.uri.from != l && !m.isMoved(l):
 		return nil
-	}
-	if !m.uri.whole {
-		found = append(found, uri{begin: m.uri.begin, end: name, from: l, isFolder: true})
-	} else if strings.HasSuffix(m.uri.begin, "/") {
+	case m.uri.whole && strings.HasSuffix(m.uri.begin, "/"):
 		found = append(found, uri{begin: m.uri.begin + name, whole: true})
+	case m.uri.whole:
+	case m.uri.from == l:
+		found = append(found, uri{begin: m.uri.begin, end: name, from: l, isFolder: true})
+	case isSlashed:
+		found = append(found, uri{begin: m.uri.begin, end: "/" + name})
 	}
 	for _, d := range all(m.scope.list, "try_files") {
 		if slices.Contains(d.args[:max(len(d.args)-1, 0)], "$uri/") {
-			u := uri{begin: m.uri.begin, end: "/" + name, from: l}
+			u := uri{begin: m.uri.begin, end: "/" + name, from: m.uri.from}
 			if m.uri.whole {
 				u = uri{begin: m.uri.begin + u.end, whole: true}
 			}

@@ -19,6 +19,8 @@ type condition struct {
 	about string      // the variable that it is about; empty: something else
 	field string      // the directive that asks; empty: an if
 	lack  string      // the header of the request that is not there if it holds; empty: none that is known
+	// seldom says that it is told of, and that the policy is for what holds otherwise.
+	seldom bool
 }
 
 func (c condition) key() string {

@@ -27,6 +27,9 @@ func (s *site) errorPage(d *directive, paths []way, literals []literalEntry) {
 		every = append(every, p.answer)
 	}
 	for _, p := range failing.explore("") {
+		if p.isSeldom() {
+			continue
+		}
 		if alike, known := usual[p.origins()]; known {
 			c.add(alike, p.answer)
 		} else {
@@ -38,7 +41,9 @@ func (s *site) errorPage(d *directive, paths []way, literals []literalEntry) {
 			continue
 		}
 		for _, p := range failing.explore(l.origin) {
-			c.add([]answer{l.answer}, p.answer)
+			if !p.isSeldom() {
+				c.add([]answer{l.answer}, p.answer)
+			}
 		}
 	}
 	c.tell(s, d)

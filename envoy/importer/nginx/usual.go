@@ -44,6 +44,17 @@ func (s *site) usual(paths []way, left string) (usual []way, ok bool) {
 			}
 			s.findings.add(f)
 		}
+		if !isEnded && c.seldom {
+			if !s.isNeedless(paths, c) {
+				s.findings.add(source.Finding{
+					Fidelity: source.Decide, Place: c.Place, Field: c.directive(), Value: c.Text.Text,
+					Message: "another location answers then, with other CORS headers; the policy decides as if it did not hold",
+					Hint:    "write a policy for the paths of folders, if pages read their index",
+				})
+			}
+			paths = no
+			return true
+		}
 		return isEnded
 	})
 	for len(open) > 0 {

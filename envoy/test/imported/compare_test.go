@@ -158,7 +158,7 @@ func (imp *imported) alike(one, other string) bool {
 
 // isCondition reports whether a finding's value is a condition besides host and path.
 func isCondition(value string) bool {
-	return slices.ContainsFunc([]string{"header ", "query parameter ", "host "}, func(word string) bool { return strings.HasPrefix(value, word) })
+	return slices.ContainsFunc([]string{"header ", "query parameter ", "host ", "source "}, func(word string) bool { return strings.HasPrefix(value, word) })
 }
 
 // meets reports whether q meets a condition. If it does not, a policy that knows none of it
@@ -171,6 +171,8 @@ func (q question) meets(condition string) bool {
 		return ok
 	case "host":
 		return strings.Contains(q.Host, strings.TrimPrefix(name, "*"))
+	case "source":
+		return false
 	}
 	return strings.Contains(q.Path, "?")
 }

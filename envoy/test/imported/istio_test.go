@@ -115,6 +115,12 @@ func (r random) httpMatch(namespace string) object {
 	if r.oneIn(4) {
 		match["gateways"] = append(some(r, 2, "mesh", "shop/public", "./public"), r.gateway(namespace))[r.IntN(2):]
 	}
+	if r.oneIn(10) { // neither is the gateway's
+		match["sourceLabels"] = object{"app": "page"}
+	}
+	if r.oneIn(20) {
+		match["sourceNamespace"] = "pages"
+	}
 	return match
 }
 
@@ -302,7 +308,8 @@ func mergeRoute(root, sub object) object {
 	return merged
 }
 
-// mergeMatch returns nil for a conflict. All headers and parameters that are made up are alike.
+// mergeMatch returns nil for a conflict. All headers, parameters and sources that are made up are
+// alike.
 func mergeMatch(root, sub object) object {
 	if (root["ignoreUriCase"] == true) != (sub["ignoreUriCase"] == true) || !isWithin(sub["uri"].(object), root["uri"].(object)) {
 		return nil
@@ -310,6 +317,9 @@ func mergeMatch(root, sub object) object {
 	of, _ := root["gateways"].([]string)
 	names, _ := sub["gateways"].([]string)
 	if len(of) > 0 && slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(of, n) }) {
+		return nil
+	}
+	if root["sourceNamespace"] != nil && sub["sourceNamespace"] == nil {
 		return nil
 	}
 	merged := maps.Clone(root)
@@ -338,7 +348,7 @@ func routesOf(entries []object) (list []any) {
 			matches = []any{object{}}
 		}
 		for _, m := range matches {
-			if names, _ := m.(object)["gateways"].([]string); len(names) > 0 && !slices.Contains(names, publicGateway) {
+			if !isHeld(m.(object)) {
 				continue
 			}
 			route := routeOf(http, m.(object))
@@ -349,6 +359,14 @@ func routesOf(entries []object) (list []any) {
 		}
 	}
 	return list
+}
+
+// isHeld reports whether a match is for requests that come through the gateway (sourceMatchHTTP).
+func isHeld(m object) bool {
+	if names, _ := m["gateways"].([]string); len(names) > 0 {
+		return slices.Contains(names, publicGateway)
+	}
+	return m["sourceLabels"] == nil && m["sourceNamespace"] == nil
 }
 
 func routeOf(http, match object) object {
