@@ -3,6 +3,7 @@ package paste
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"strings"
@@ -85,7 +86,11 @@ func shellCommands(text string) (commands [][]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := &expand.Config{Env: expand.FuncEnviron(func(name string) string { return "$" + name })}
+	cfg := &expand.Config{
+		Env:       expand.FuncEnviron(func(name string) string { return "$" + name }),
+		CmdSubst:  func(_ io.Writer, c *syntax.CmdSubst) error { return notRun(c) },
+		ProcSubst: func(p *syntax.ProcSubst) (string, error) { return "", notRun(p) },
+	}
 	syntax.Walk(file, func(n syntax.Node) bool {
 		call, ok := n.(*syntax.CallExpr)
 		if !ok || err != nil {
@@ -97,6 +102,11 @@ func shellCommands(text string) (commands [][]string, err error) {
 		return err == nil
 	})
 	return commands, err
+}
+
+// notRun is the error of a command whose output a shell would write there.
+func notRun(n syntax.Node) error {
+	return fmt.Errorf("the command at %s is not run: write there what it prints", n.Pos())
 }
 
 // literals returns the words without their quotes. It does not expand braces, which may
