@@ -106,9 +106,10 @@ func (m *machine) isFolder(l *location, d *directive, name string) condition {
 	return c
 }
 
-// isMoved reports whether not all is known of a path that is no longer one of the location's own.
+// isMoved reports whether not all is known of a path that is no longer one of the location's own. A
+// named location has none.
 func (m *machine) isMoved(l *location) bool {
-	return !m.uri.whole && m.uri.from != l && m.uri != l.uri()
+	return !l.isNamed() && !m.uri.whole && m.uri.from != l && m.uri != l.uri()
 }
 
 // indexOf returns the paths that a file of an index may have. A try_files may have put the slash

@@ -16,6 +16,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("error_page 418 = @cors; if ($request_method = OPTIONS) { return 418; } location @cors { add_header Access-Control-Allow-Origin $1; return 204; }")
 	f.Add("server { rewrite ^/a /b$1; error_page 404 =200 $uri/x; location / { index a /b; try_files $uri $uri/ @c; } location ~* ^/b(.*)c$ { try_files $uri =404; location = /bc { return 418; } } location @c { rewrite ^ $uri last; } }")
 	f.Add("server { listen [::1]; server_name *.a; } server { listen 8443; server_name b.a; more_set_headers -s '404 x' -t -r -a 'Access-Control-Allow-Origin: *'; more_clear_headers -s; }")
+	f.Add("error_page 404 @files; location @files { add_header Access-Control-Allow-Origin *; }")
 	f.Fuzz(func(_ *testing.T, text string) {
 		_, _ = nginx.Read([]source.File{{Path: "nginx.conf", Text: []byte(text)}})
 	})
