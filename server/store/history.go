@@ -76,7 +76,7 @@ func Pull(ctx context.Context, b Backend, revision uint64) (*Release, error) {
 }
 
 func (r *reader) pull(ctx context.Context, revision uint64) (*loaded, error) {
-	l, _, err := r.latest(ctx, nil, anyRecord, revision == 0)
+	l, _, err := r.latestOnce(ctx, nil, anyRecord, revision == 0)
 	switch {
 	case err != nil:
 		return nil, err

@@ -88,8 +88,8 @@ func shellCommands(text string) (commands [][]string, err error) {
 	}
 	cfg := &expand.Config{
 		Env:       expand.FuncEnviron(func(name string) string { return "$" + name }),
-		CmdSubst:  func(_ io.Writer, c *syntax.CmdSubst) error { return notRun(c) },
-		ProcSubst: func(p *syntax.ProcSubst) (string, error) { return "", notRun(p) },
+		CmdSubst:  func(_ io.Writer, c *syntax.CmdSubst) error { return notRun(c, "write there what it prints") },
+		ProcSubst: func(p *syntax.ProcSubst) (string, error) { return "", notRun(p, "write the name of a file there") },
 	}
 	syntax.Walk(file, func(n syntax.Node) bool {
 		call, ok := n.(*syntax.CallExpr)
@@ -104,9 +104,9 @@ func shellCommands(text string) (commands [][]string, err error) {
 	return commands, err
 }
 
-// notRun is the error of a command whose output a shell would write there.
-func notRun(n syntax.Node) error {
-	return fmt.Errorf("the command at %s is not run: write there what it prints", n.Pos())
+// notRun is the error of a command within another one, which a shell would run.
+func notRun(n syntax.Node, instead string) error {
+	return fmt.Errorf("the command at %s is not run: %s", n.Pos(), instead)
 }
 
 // literals returns the words without their quotes. It does not expand braces, which may

@@ -116,7 +116,7 @@ func TestCommandRefuses(t *testing.T) {
 		{"the last of a word without its value", "curl https://a.test -sX", "-X of the curl command has no value"},
 		{"a quote that does not end", "curl 'https://a.test", "read the curl command"},
 		{"a command to run", "curl $(touch file)", "read the curl command: the command at 1:6 is not run: write there what it prints"},
-		{"a command to run, whose output is a file", "curl -d @<(touch file) https://a.test", "read the curl command: the command at 1:10 is not run"},
+		{"a command to run, whose output is a file", "curl -d @<(touch file) https://a.test", "read the curl command: the command at 1:10 is not run: write the name of a file there"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if _, err := Command(tc.command); err == nil || !strings.Contains(err.Error(), tc.want) {

@@ -21,8 +21,8 @@ const (
 // totals are decisions by reason.
 type totals [policy.NumReasons]uint64
 
-// tally adds up what policies decide, also those that are gone since. The zero tally has
-// counted nothing.
+// tally adds up what policies decide, also those that are gone since, but for what these
+// decided after the last time. The zero tally has counted nothing.
 type tally struct {
 	counted map[string]totals // :: name of a policy that serves
 	totals
@@ -87,7 +87,8 @@ func (rs *rates) sample(at time.Time, counts iter.Seq[Count]) {
 // rate is how often a reason came.
 type rate struct {
 	Reason string `json:"reason"`
-	// Total counts since the start.
+	// Total counts since the start. What a policy decided in the last seconds before it was
+	// taken away is missing.
 	Total uint64 `json:"total"`
 	// PerSecond are the rates of the last minutes, the oldest first. Now is the last of them.
 	PerSecond []float64 `json:"perSecond"`

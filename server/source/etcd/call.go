@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"strconv"
@@ -21,11 +23,13 @@ import (
 
 const (
 	// tryTimeout is how long one server may take at first to do what another one can do as
-	// well. Each try may take twice as long as the one before, for what does take long.
+	// well. After a try that took so long the next one may take twice as long, for what does
+	// take long.
 	tryTimeout = 2 * time.Second
-	// retryPause is how long to wait before what has failed is tried again. An election
-	// takes about a second or two.
-	retryPause = 100 * time.Millisecond
+	// firstPause and maxPause are how long to wait at first and at most before what has
+	// failed is tried again. An election takes about a second or two.
+	firstPause = 100 * time.Millisecond
+	maxPause   = time.Second
 )
 
 // call makes a call, and makes it again as long as mayPass says that this may help. So it
@@ -33,17 +37,21 @@ const (
 // is over.
 func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3.Client) error) error {
 	var said error
-	for limit := tryTimeout; ; limit *= 2 {
+	limit, pause := tryTimeout, firstPause
+	for {
 		err := b.try(ctx, limit, call)
-		if err == nil || !mayPass(err) {
+		switch {
+		case err == nil || !mayPass(err):
 			return b.explain(err)
-		}
-		if !isLate(err) {
+		case isLate(err):
+			limit *= 2
+		default:
 			said = err
 		}
-		if !wait(ctx, retryPause) {
+		if !wait(ctx, pause/2+rand.N(pause/2)) { //nolint:gosec // it need not be secret
 			return b.explain(cmp.Or(said, err))
 		}
+		pause = min(2*pause, maxPause)
 	}
 }
 
@@ -84,7 +92,8 @@ func mayPass(err error) bool {
 	if said, ok := errors.AsType[rpctypes.EtcdError](err); ok {
 		code = said.Code()
 	}
-	return code == codes.Unavailable || isLate(err) || errors.Is(err, errToken) || slices.Contains(passing, text)
+	return code == codes.Unavailable || isLate(err) || errors.Is(err, errToken) || slices.Contains(passing, text) ||
+		errors.Is(err, io.EOF) // a stream that ended before a lease was renewed
 }
 
 // passing are errors of etcd that pass although their codes do not say so.
@@ -117,7 +126,7 @@ func (b *Backend) explain(err error) error {
 	switch {
 	case !isLate(err):
 		return explain(err)
-	case trouble == nil: // one is connected
+	case trouble == nil: // none is known to be away
 		return fmt.Errorf("%w; %s", err, noMajority)
 	}
 	return fmt.Errorf("%w: %w", err, *trouble)
@@ -152,9 +161,10 @@ const noMajority = "most of its servers have to run and to reach one another"
 // is over, and then says no more than that.
 func (b *Backend) dial(ctx context.Context, address string) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err == nil {
+	switch {
+	case err == nil:
 		b.trouble.Store(nil)
-	} else {
+	case !errors.Is(ctx.Err(), context.Canceled): // else it was not waited for
 		b.trouble.Store(&err)
 	}
 	return conn, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -18,18 +19,44 @@ import (
 	"github.com/corsgate/corsgate/server/source/etcd"
 )
 
-// failing is an etcd that fails once, and is empty.
+// failing is an etcd that fails some times, then hangs for some calls, and is empty.
 type failing struct {
 	etcdserverpb.UnimplementedKVServer
-	err   error
-	calls atomic.Int64
+	err          error
+	times, hangs int64
+	calls        atomic.Int64
 }
 
-func (f *failing) Txn(context.Context, *etcdserverpb.TxnRequest) (*etcdserverpb.TxnResponse, error) {
-	if f.calls.Add(1) == 1 {
+func (f *failing) Txn(ctx context.Context, _ *etcdserverpb.TxnRequest) (*etcdserverpb.TxnResponse, error) {
+	switch n := f.calls.Add(1); {
+	case n <= f.times:
 		return nil, f.err
+	case n <= f.times+f.hangs:
+		<-ctx.Done()
+		return nil, ctx.Err()
 	}
 	return &etcdserverpb.TxnResponse{}, nil
+}
+
+// TestACallIsTriedForLong has a server that fails often, and one that hangs after that: it is
+// left after a while, and not only when the time is over.
+func TestACallIsTriedForLong(t *testing.T) {
+	for name, f := range map[string]*failing{
+		"often":              {times: 10},
+		"often, then a hang": {times: 6, hangs: 1},
+		"two hangs":          {hangs: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f.err = rpctypes.ErrGRPCLeaderChanged
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // less than a limit that each failure doubles
+			defer cancel()
+			_, err := openUntilEnd(t, etcd.Config{URL: "etcd://" + f.serve(t) + "/edge"}).Get(ctx, "w/target")
+			if err != nil || f.calls.Load() != f.times+f.hangs+1 {
+				t.Errorf("Get: %v, after %d calls", err, f.calls.Load())
+			}
+		})
+	}
 }
 
 func TestWhatPassesIsTriedAgain(t *testing.T) {
@@ -54,7 +81,7 @@ func TestWhatPassesIsTriedAgain(t *testing.T) {
 		text := status.Convert(c.err).Message()
 		t.Run(text, func(t *testing.T) {
 			t.Parallel()
-			f := &failing{err: c.err}
+			f := &failing{err: c.err, times: 1}
 			_, err := openUntilEnd(t, etcd.Config{URL: "etcd://" + f.serve(t) + "/edge"}).Get(servertest.Context(t), "w/target")
 			if c.passes && (err != nil || f.calls.Load() != 2) {
 				t.Errorf("Get: %v, after %d calls", err, f.calls.Load())

@@ -128,9 +128,13 @@ func (b *Backend) Put(ctx context.Context, objects []store.Object) error {
 
 // Swap is store.Backend's.
 func (b *Backend) Swap(ctx context.Context, objects []store.Object) (ok bool, err error) {
-	client, err := b.connect(ctx)
+	var client *clientv3.Client
+	err = b.call(ctx, func(_ context.Context, c *clientv3.Client) error {
+		client = c
+		return nil
+	})
 	if err != nil {
-		return false, b.explain(err)
+		return false, err
 	}
 	first := objects[0]
 	res, err := client.Txn(ctx).

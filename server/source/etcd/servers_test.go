@@ -211,9 +211,13 @@ func followed(t *testing.T, s *store.Source) (await func(revision uint64)) {
 	return func(revision uint64) {
 		t.Helper()
 		servertest.Await(t, fmt.Sprint("revision ", revision), func() bool {
-			<-told
-			r, err := s.Read(servertest.Context(t))
-			return err == nil && r.Release.Revision == revision
+			select {
+			case <-told:
+				r, err := s.Read(servertest.Context(t))
+				return err == nil && r.Release.Revision == revision
+			default:
+				return false
+			}
 		})
 	}
 }

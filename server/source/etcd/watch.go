@@ -50,6 +50,9 @@ func (b *Backend) Watch(ctx context.Context, key string, tell func(value []byte)
 	if ctx.Err() != nil {
 		return nil
 	}
+	if b.client.Load() != client {
+		return errToken
+	}
 	return errors.New("the server has ended the watch")
 }
 
