@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,25 +130,15 @@ func (e engine) command(ctx context.Context, folder string, args ...string) *exe
 // run runs a command and returns what it printed on standard output.
 func (e engine) run(t *testing.T, folder string, args ...string) string {
 	t.Helper()
-	out, err := e.try(t, folder, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
-}
-
-// try is run, of a command that may fail.
-func (e engine) try(t *testing.T, folder string, args ...string) (string, error) {
-	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), commandLimit)
 	defer cancel()
 	cmd := e.command(ctx, folder, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w\n%s\n%s", strings.Join(args, " "), err, lastLines(stdout.String(), 40), lastLines(stderr.String(), 40))
+		t.Fatalf("%s: %v\n%s\n%s", strings.Join(args, " "), err, lastLines(stdout.String(), 40), lastLines(stderr.String(), 40))
 	}
-	return stdout.String(), nil
+	return stdout.String()
 }
 
 func lastLines(text string, n int) string {
