@@ -55,8 +55,8 @@ func (b *Backend) call(ctx context.Context, call func(context.Context, *clientv3
 	}
 }
 
-// try makes a call once, and the connection if there is none. Its time being over is
-// context.DeadlineExceeded, however the server says so.
+// try makes a call once, and the connection if there is none. If its time is over, the error
+// is context.DeadlineExceeded, however the server says so.
 func (b *Backend) try(ctx context.Context, limit time.Duration, call func(context.Context, *clientv3.Client) error) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -106,9 +106,9 @@ func TestAServerThatHangsIsLeft(t *testing.T) {
 	}
 }
 
-// TestPushWhileALeaderIsElected kills the leader of three just before each push, of
-// which each begins with a connection of its own, as the command's do.
-func TestPushWhileALeaderIsElected(t *testing.T) {
+// ofThree calls test for an etcd of three, without users and with passwords, of which the
+// tokens do not outlive a server.
+func ofThree(t *testing.T, test func(*testing.T, *etcdtest.Cluster, etcd.Config)) {
 	for name, passwords := range map[string]bool{"without users": false, "with passwords": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -118,16 +118,24 @@ func TestPushWhileALeaderIsElected(t *testing.T) {
 				requirePasswords(t, c)
 				config.User, config.Password = "root", "secret"
 			}
-			push(t, openUntilEnd(t, config), 1)
-			for age := 2; age <= 5; age++ {
-				leader := c.Leader(servertest.Context(t))
-				leader.Kill()
-				push(t, patient{openUntilEnd(t, config), t}, age)
-				leader.Start()
-				c.Await()
-			}
+			test(t, c, config)
 		})
 	}
+}
+
+// TestPushWhileALeaderIsElected kills the leader just before each push. Each push has a
+// connection of its own, as the command does.
+func TestPushWhileALeaderIsElected(t *testing.T) {
+	ofThree(t, func(t *testing.T, c *etcdtest.Cluster, config etcd.Config) {
+		push(t, openUntilEnd(t, config), 1)
+		for age := 2; age <= 5; age++ {
+			leader := c.Leader(servertest.Context(t))
+			leader.Kill()
+			push(t, patient{openUntilEnd(t, config), t}, age)
+			leader.Start()
+			c.Await()
+		}
+	})
 }
 
 // patient gives each call all the time that it takes: an election may last on a machine that
@@ -165,35 +173,20 @@ func (p patient) Announce(_ context.Context, key string, value []byte, ttl time.
 // again, and then kills all of them. Meanwhile one connection pushes, reads, collects and
 // reports without end, and another one follows.
 func TestRollingRestart(t *testing.T) {
-	for name, passwords := range map[string]bool{"without users": false, "with passwords": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := etcdtest.Start(t, 3)
-			config := etcd.Config{URL: newFleet(c)}
-			if passwords { // of which the tokens do not outlive a server
-				requirePasswords(t, c)
-				config.User, config.Password = "root", "secret"
-			}
-			b := patient{openUntilEnd(t, config), t}
-			push(t, b, 1)
-			s := &store.Source{Backend: patient{openUntilEnd(t, config), t}, Audit: time.Second}
-			await := followed(t, s)
-			stop := goOn(t, b)
-			for _, m := range c.Members {
-				m.Terminate()
-				m.Start()
-				c.Await()
-			}
-			for _, m := range c.Members {
-				m.Kill()
-			}
-			for _, m := range c.Members {
-				m.Start()
-			}
+	ofThree(t, func(t *testing.T, c *etcdtest.Cluster, config etcd.Config) {
+		b := patient{openUntilEnd(t, config), t}
+		push(t, b, 1)
+		s := &store.Source{Backend: patient{openUntilEnd(t, config), t}, Audit: time.Second}
+		await := followed(t, s)
+		stop := goOn(t, b)
+		for _, m := range c.Members {
+			m.Terminate()
+			m.Start()
 			c.Await()
-			await(stop())
-		})
-	}
+		}
+		c.Restart()
+		await(stop())
+	})
 }
 
 // followed has a source be followed. The function that it returns waits for a revision.

@@ -262,6 +262,12 @@ func (c *Cluster) Restore(folder string) {
 	})
 }
 
+// Restart kills all members, and starts them again.
+func (c *Cluster) Restart() {
+	c.t.Helper()
+	c.restart(func(*Member) {})
+}
+
 // restart calls change for each member while none runs.
 func (c *Cluster) restart(change func(*Member)) {
 	c.t.Helper()
