@@ -135,8 +135,8 @@ func (f *facts) guarded() (list []*manager) {
 	return list
 }
 
-// asks ranges over the filters that ask corsgate, but for those within a compiled filter,
-// which corsgate itself has written.
+// asks ranges over the filters that ask corsgate. It leaves out those within a compiled
+// filter, which corsgate itself has written.
 func (f *facts) asks() iter.Seq2[*manager, *ask] {
 	return func(yield func(*manager, *ask) bool) {
 		for _, m := range f.guarded() {

@@ -77,8 +77,8 @@ func (s sharing) share(host string) []source.Finding {
 	return s.tellOthers(host, owner)
 }
 
-// tellOthers tells of routes that answer a host at other sockets otherwise than those of its own
-// that are read. Of routes for more hosts, it tells of the first.
+// tellOthers tells of routes that are at other sockets, and answer a host otherwise than the
+// routes that are read. Of routes for more hosts, it tells of the first.
 func (s sharing) tellOthers(host string, owner socket) (findings []source.Finding) {
 	read, _ := s.answering(owner, host)
 	var wide []placed

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
 	"time"
@@ -82,12 +83,7 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 		o.Age = time.Since(o.Status.LoadedAt).Round(time.Second).String()
 	}
 	o.Warning = o.warning()
-	for n := range c.Counts() {
-		if d := countOf(&n); d.Policy != "" || d != (decided{}) {
-			o.Policies = append(o.Policies, d)
-		}
-	}
-	o.Rates = c.rates.list(c.Counts())
+	o.Rates = c.rates.list(o.listed(c.Counts()))
 	slices.SortFunc(o.Policies, busier)
 	o.More = max(len(o.Policies)-maxBusy, 0)
 	o.Policies = o.Policies[:len(o.Policies)-o.More]
@@ -98,6 +94,20 @@ func (c *Console) overview(w http.ResponseWriter, r *http.Request) {
 		o.hear(r.Context(), c.Fleet)
 	}
 	c.show(w, r, http.StatusOK, "overview", "Overview", o)
+}
+
+// listed yields counts as they are, and lists their policies.
+func (o *overview) listed(counts iter.Seq[Count]) iter.Seq[Count] {
+	return func(yield func(Count) bool) {
+		for n := range counts {
+			if d := countOf(&n); d.Policy != "" || d != (decided{}) {
+				o.Policies = append(o.Policies, d)
+			}
+			if !yield(n) {
+				return
+			}
+		}
+	}
 }
 
 // warning says of when the last known good policies are, if these serve, and why.

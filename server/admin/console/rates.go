@@ -21,8 +21,8 @@ const (
 // totals are decisions by reason.
 type totals [policy.NumReasons]uint64
 
-// tally adds up what policies decide, also those that are gone since, but for what these
-// decided after the last time. The zero tally has counted nothing.
+// tally adds up what policies decide. If a policy is gone, it keeps what it took of it. The
+// zero tally has counted nothing.
 type tally struct {
 	counted map[string]totals // :: name of a policy that serves
 	totals
